@@ -1,0 +1,17 @@
+"""Core: what a rule is made of. Knows only the standard library."""
+
+from .line import Scalar, fraction, nonnegative, number, positive, state
+from .math import (
+    abs, cos, exp, expm1, floor, log, log1p, maximum, minimum, ratio, sign, sin, sqrt, tanh, where,
+)
+from .rule import Row, Rule, row, rule
+from .schedule import (
+    Schedule, constant, cosine, exponential, inverse_sqrt, inverse_time, join, step_decay, warmup,
+)
+
+__all__ = [
+    "Row", "Rule", "Scalar", "Schedule", "abs", "constant", "cos", "cosine", "exp", "expm1",
+    "exponential", "floor", "fraction", "inverse_sqrt", "inverse_time", "join", "log", "log1p",
+    "maximum", "minimum", "nonnegative", "number", "positive", "ratio", "row", "rule", "sign", "sin",
+    "sqrt", "state", "step_decay", "tanh", "warmup", "where",
+]

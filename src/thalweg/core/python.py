@@ -1,0 +1,67 @@
+"""Printers formula → Python source: for the oracle, for the host's clock and for Numba.
+
+All three print the same straight-line code; a ``Dialect`` says how each writes a number, a root and
+the functions of libm. Floats are written with ``repr``, which reads back exactly.
+"""
+
+import ast
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+_COMPARE = {ast.Gt: ">", ast.GtE: ">=", ast.Lt: "<", ast.LtE: "<=", ast.Eq: "==", ast.NotEq: "!="}
+_BINARY = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
+
+
+@dataclass(frozen=True)
+class Printer:
+    """How expressions are written: ``number`` and ``power`` and each function are templates."""
+
+    number: str = "{0}"
+    power: str = "({0} ** {1})"
+    functions: Mapping[str, str] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
+
+    def expression(self, node: ast.expr) -> str:
+        """One expression as source text, every operation in brackets: no precedence to get wrong."""
+        match node:
+            case ast.Constant():
+                return self.number.format(repr(float(node.value)))  # type: ignore[arg-type]
+            case ast.Name():
+                return self.names.get(node.id, node.id)
+            case ast.UnaryOp():
+                return f"(-{self.expression(node.operand)})"
+            case ast.BinOp(op=ast.Pow()):
+                return self.power.format(self.expression(node.left), self.expression(node.right))
+            case ast.BinOp():
+                operator = _BINARY[type(node.op)]
+                return f"({self.expression(node.left)} {operator} {self.expression(node.right)})"
+            case ast.Compare():
+                operator = _COMPARE[type(node.ops[0])]
+                right = self.expression(node.comparators[0])
+                return f"({self.expression(node.left)} {operator} {right})"
+            case ast.Call(func=ast.Name("where")):
+                condition, yes, no = map(self.expression, node.args)
+                return f"({yes} if {condition} else {no})"
+            case ast.Call(func=ast.Name(called)):
+                template = self.functions.get(called, called + "({0})")
+                return template.format(*map(self.expression, node.args))
+        raise AssertionError(f"not lifted: {ast.dump(node)}")
+
+    def lines(self, body: Iterable[tuple[str, ast.expr]]) -> list[str]:
+        """Assignments as source lines."""
+        return [f"{self.names.get(n, n)} = {self.expression(e)}" for n, e in body]
+
+
+def indented(lines: Iterable[str], depth: int) -> str:
+    """Lines at a depth of four spaces each."""
+    return "\n".join("    " * depth + line for line in lines)
+
+
+def clock_source(
+    outputs: Iterable[tuple[str, ast.expr]], body: Iterable[tuple[str, ast.expr]], inputs: Iterable[str]
+) -> str:
+    """The host's clock: ``clock(t, ...)`` in Python floats, returning the scalars as a tuple."""
+    printer = Printer(power="power({0}, {1})")
+    values = "".join(f"{printer.expression(e)}, " for _, e in outputs)
+    lines = [*printer.lines(body), f"return ({values})"]
+    return f"def clock({', '.join(inputs)}):\n{indented(lines, 1)}\n"

@@ -1,0 +1,66 @@
+"""The scalars of a step, from t and a rule: evaluated in float64 on the host, once a step."""
+
+import ast
+from collections.abc import Callable
+from functools import lru_cache
+
+from . import math as formulas
+from .formula import Formula
+from .python import clock_source
+from .rule import Rule
+from .schedule import Schedule
+
+Values = tuple[float, ...]
+
+
+@lru_cache(maxsize=None)
+def _compiled(formula: Formula) -> Callable[..., Values]:
+    source = clock_source(formula.outputs, formula.body, formula.inputs)
+    space = {n: getattr(formulas, n) for n in (*formulas.PRIMITIVES, "power")}
+    exec(compile(source, "<thalweg clock>", "exec"), space)
+    return space["clock"]  # type: ignore[no-any-return]
+
+
+@lru_cache(maxsize=None)
+def _moving(formula: Formula) -> frozenset[str]:
+    """The scalars that depend on t."""
+    reached = {"t"}
+    for target, tree in formula.body:
+        if reached & _read(tree):
+            reached.add(target)
+    return frozenset(n for n, tree in formula.outputs if reached & _read(tree))
+
+
+def _read(tree: ast.expr) -> set[str]:
+    return {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
+
+
+def names(rule: Rule) -> tuple[str, ...]:
+    """The scalars of ``step``, in order."""
+    return tuple(n for n, _ in rule.clock_formula.outputs)
+
+
+def scheduled(rule: Rule) -> bool:
+    """Whether any hyperparameter is a schedule."""
+    return any(isinstance(v, Schedule) for v in rule.hyperparameters.values())
+
+
+def clock(rule: Rule) -> Callable[[int], Values]:
+    """A function of t (1 at the first step) that gives the scalars in ``names``' order."""
+    formula = rule.clock_formula
+    evaluate = _compiled(formula)
+    if scheduled(rule):
+        return lambda t: evaluate(float(t), *rule.at(t - 1).values())
+    constants = tuple(rule.at(0).values())
+    if not _moving(formula):
+        fixed = evaluate(1.0, *constants)
+        return lambda t: fixed
+    return lambda t: evaluate(float(t), *constants)
+
+
+def known(rule: Rule) -> dict[str, float]:
+    """The scalars whose value never changes during a run."""
+    if scheduled(rule):
+        return {}
+    values = dict(zip(names(rule), clock(rule)(1), strict=True))
+    return {n: v for n, v in values.items() if n not in _moving(rule.clock_formula)}

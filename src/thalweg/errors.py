@@ -1,0 +1,68 @@
+"""The errors of thalweg, all in one tree.
+
+    ThalwegError
+    ├── HyperparameterError (ValueError)   a value outside its line's range, an unknown name
+    ├── RuleError (TypeError)              a formula that breaks the grammar, a rule whose parts disagree
+    ├── ParameterError (ValueError)        arrays that cannot be trained: dtype, read-only, overlapping
+    ├── GradientError (ValueError)         gradients that do not fit the parameters
+    │   └── NonFiniteError                 a gradient that is NaN, infinite, or too large to square
+    ├── StateError (RuntimeError)          asked for what is not there yet: rates before the first step
+    ├── FileError (OSError)                a file that cannot be read, written, or is not what its name says
+    ├── ProblemError (ValueError)          an unknown problem, data that cannot be learnt from
+    └── EngineError (RuntimeError)         a kernel that cannot be built or loaded
+
+Every message is one line: what, where, got, allowed, remedy. When one is raised, nothing of the
+user's has moved.
+"""
+
+from difflib import get_close_matches
+from collections.abc import Iterable
+
+
+class ThalwegError(Exception):
+    """Base of all errors that thalweg raises on purpose."""
+
+
+class HyperparameterError(ThalwegError, ValueError):
+    """A hyperparameter, setting, method or dialect that is out of range or unknown."""
+
+
+class RuleError(ThalwegError, TypeError):
+    """A rule whose formula breaks the grammar or whose parts disagree."""
+
+
+class ParameterError(ThalwegError, ValueError):
+    """Parameters that cannot be trained in place."""
+
+
+class GradientError(ThalwegError, ValueError):
+    """Gradients whose structure, shape or dtype is not that of the parameters."""
+
+
+class NonFiniteError(GradientError):
+    """A gradient that is NaN or infinite, or so large that a state would overflow."""
+
+
+class StateError(ThalwegError, RuntimeError):
+    """Something was asked for that does not exist yet."""
+
+
+class FileError(ThalwegError, OSError):
+    """A file that cannot be read or written, or is not what its name says."""
+
+
+class ProblemError(ThalwegError, ValueError):
+    """An unknown problem, or data that cannot be learnt from."""
+
+
+class EngineError(ThalwegError, RuntimeError):
+    """A kernel that cannot be built, loaded or run."""
+
+
+def nearest(name: str, allowed: Iterable[str]) -> str:
+    """The remedy for an unknown name: ``did you mean 'x'?`` with all allowed names behind it."""
+    allowed = list(allowed)
+    folded = {a.lower(): a for a in allowed}
+    close = [folded[c] for c in get_close_matches(name.lower(), folded, n=2, cutoff=0.5)]
+    hint = f"did you mean {' or '.join(repr(c) for c in close)}? " if close else ""
+    return f"{hint}known: {', '.join(allowed) or 'none'}"

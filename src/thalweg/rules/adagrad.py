@@ -1,0 +1,54 @@
+r"""Adagrad: one learning rate for each coordinate, shrinking with the gradients it has seen.
+
+    s_t = s_{t-1} + g_t^2
+    w_t = w_{t-1} - lr / (sqrt(s_t + eps_root) + eps) * g_t
+
+Units: s is g^2, lr is w, eps is g, eps_root is g^2. A row without eps takes 0/0 as 0.
+Source: Duchi, Hazan & Singer, JMLR 12 (2011) 2121-2159, figure 1; their delta is eps.
+Errors: HyperparameterError when a value leaves the range on its line below.
+"""
+
+from ..core import Rule, Scalar, inverse_time, nonnegative, ratio, row, rule, sqrt, state
+
+
+def rate(s, /, lr, eps, eps_root):
+    """Effective learning rate, w/g: the factor on g once s has taken g in."""
+    return ratio(lr, sqrt(s + eps_root) + eps)
+
+
+def step(w, g, s, /, lr, eps, eps_root):
+    s = s + g * g
+    return w - rate(s, lr, eps, eps_root) * g, s
+
+
+def idle(w, s, k, /):
+    """k steps with g = 0: nothing moves."""
+    return w, s
+
+
+OUTSIDE, INSIDE, NONE = {"eps_root": 0.0}, {"eps": 0.0}, {"eps": 0.0, "eps_root": 0.0}
+START = {"initial_accumulator_value": "s"}
+KERAS = {"learning_rate": "lr", **START}
+
+DIALECTS = {
+    "notes": row(names={"eta": "lr"}, held=OUTSIDE, lr=0.1, eps=1e-8),
+    "notes-code": row(names={"eta": "lr"}, held=OUTSIDE, lr=0.1, eps=1e-8),
+    "darve": row(names={"eps_stable": "eps_root"}, held=INSIDE, eps_root=1e-7, note="g over the batch size"),
+    "slides": row(names={"eta": "lr", "epsilon": "eps_root"}, held=INSIDE, eps_root=1e-8),
+    "torch": row("2.13.0", names={"lr": "lr", "eps": "eps", **START}, held=OUTSIDE, ramps={"lr_decay": inverse_time}),
+    "keras": row("3.15.1", names={**KERAS, "epsilon": "eps_root"}, held=INSIDE, lr=1e-3, eps_root=1e-7, s=0.1),
+    "tf.keras-legacy": row("2.21.0", names={**KERAS, "epsilon": "eps"}, held=OUTSIDE, lr=1e-3, eps=1e-7, s=0.1),
+    "optax": row("0.2.8", names={**KERAS, "eps": "eps_root"}, held=INSIDE, eps_root=1e-7, s=0.1),
+    "tf1": row("2.21.0", names=KERAS, held=NONE, s=0.1),
+    "ensmallen": row("f65354c0", names={"stepSize": "lr", "epsilon": "eps"}, held=OUTSIDE, eps=1e-8),
+}
+
+
+@rule(step, rate=rate, idle=idle, dialects=DIALECTS)
+class Adagrad(Rule):
+    """Adaptive subgradient method, one coordinate at a time."""
+
+    lr: Scalar = nonnegative(default=1e-2, unit="w", text="learning rate")
+    eps: Scalar = nonnegative(default=1e-10, unit="g", text="added outside the root")
+    eps_root: Scalar = nonnegative(default=0.0, unit="g^2", text="added inside the root")
+    s: float = state(default=0.0, unit="g^2", text="sum of squared gradients")

@@ -1,0 +1,56 @@
+r"""Adamax: Adam with the largest recent gradient in place of the root mean square.
+
+    m_t = beta1 * m_{t-1} + (1 - beta1) * g_t
+    u_t = max(beta2 * u_{t-1}, |g_t| + eps_in)
+    w_t = w_{t-1} - lr / (1 - beta1^t) / (u_t + eps) * m_t
+
+Units: m and u are g, lr is w, eps and eps_in are g. A row without eps takes 0/0 as 0.
+Source: Kingma & Ba, arXiv 1412.6980 (2015), section 7.1 and algorithm 2.
+Errors: HyperparameterError when a value leaves the range on its line below.
+"""
+
+from ..core import Rule, Scalar, abs, fraction, maximum, nonnegative, ratio, row, rule, state
+
+
+def clock(t, lr, beta1):
+    return {"take1": 1 - beta1, "size": lr / (1 - beta1**t)}
+
+
+def rate(u, /, size, eps):
+    """Effective learning rate, w/g: the factor on m."""
+    return ratio(size, u + eps)
+
+
+def step(w, g, m, u, /, beta1, take1, beta2, size, eps, eps_in):
+    m = beta1 * m + take1 * g
+    u = maximum(beta2 * u, abs(g) + eps_in)
+    return w - rate(u, size, eps) * m, m, u
+
+
+OUTSIDE, WITHIN = {"eps_in": 0.0}, {"eps": 0.0}
+KERAS = {"learning_rate": "lr", "beta_1": "beta1", "beta_2": "beta2", "epsilon": "eps"}
+OPTAX = {"learning_rate": "lr", "b1": "beta1", "b2": "beta2", "eps": "eps_in"}
+
+DIALECTS = {
+    "notes": row(names={"eta": "lr"}, held=OUTSIDE, eps=1e-8),
+    "paper": row("arXiv 1412.6980v9", names={"alpha": "lr"}, held={"eps": 0.0, "eps_in": 0.0}),
+    "torch": row("2.13.0", names={"lr": "lr", "betas": ("beta1", "beta2"), "eps": "eps_in"}, held=WITHIN),
+    "keras": row("3.15.1", names=KERAS, held=OUTSIDE, lr=1e-3, eps=1e-7),
+    "tf.keras-legacy": row("2.21.0", names=KERAS, held=OUTSIDE, lr=1e-3, eps=1e-7),
+    "optax": row("0.2.8", names=OPTAX, held=WITHIN),
+    "tf1": row("2.21.0", names={"epsilon": "eps"}, held=OUTSIDE, eps=1e-8, note="the raw op ApplyAdaMax"),
+    "ensmallen": row("f65354c0", names={"stepSize": "lr", "epsilon": "eps"}, held=OUTSIDE, lr=1e-3, eps=1e-8),
+}
+
+
+@rule(step, rate=rate, clock=clock, dialects=DIALECTS)
+class Adamax(Rule):
+    """Adam in the infinity norm."""
+
+    lr: Scalar = nonnegative(default=2e-3, unit="w", text="learning rate")
+    beta1: Scalar = fraction(default=0.9, text="what is kept of the average gradient")
+    beta2: Scalar = fraction(default=0.999, text="how slowly a large gradient is forgotten")
+    eps: Scalar = nonnegative(default=0.0, unit="g", text="added to u")
+    eps_in: Scalar = nonnegative(default=1e-8, unit="g", text="added to |g| inside the maximum")
+    m: float = state(default=0.0, unit="g", signed=True, text="average gradient")
+    u: float = state(default=0.0, unit="g", text="largest recent gradient")

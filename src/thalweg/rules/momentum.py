@@ -1,0 +1,57 @@
+r"""Momentum, heavy ball: the update follows a decaying sum of gradients, the learning rate outside.
+
+    m_t = beta * m_{t-1} + take * g_t        take = 1 - dampening after the first step, else 1
+    w_t = w_{t-1} - lr * m_t
+
+Units: m is g, lr is w/g. The slides average instead of summing (take = 1 - beta): row ``slides``.
+Source: Polyak, USSR Comput. Math. Math. Phys. 4 (1964) 1-17; torch's form of it.
+Errors: HyperparameterError when a value leaves the range on its line below.
+"""
+
+from ..core import Rule, Scalar, fraction, nonnegative, row, rule, state, where
+
+
+def clock(t, beta, dampening):
+    """torch starts m with the raw gradient: dampening begins at the second step."""
+    return {"take": where(t > 1, 1 - dampening, 1)}
+
+
+def average(t, beta):
+    return {"take": 1 - beta}
+
+
+def rate(lr):
+    """The factor on m, w/g; on a constant gradient the gain is this times take/(1 - beta)."""
+    return lr
+
+
+def step(w, g, m, /, lr, beta, take):
+    m = beta * m + take * g
+    return w - rate(lr) * m, m
+
+
+def idle(w, m, k, /, lr, beta):
+    """k steps with g = 0: a geometric sum."""
+    rest = beta**k
+    return w - lr * m * beta * (1 - rest) / (1 - beta), rest * m
+
+
+DIALECTS = {
+    "slides": row(
+        names={"eta": "lr"}, held={"dampening": 0.0}, clock=average, beta=0.9,
+        note="an average; the slides print +, the gradient is descended",
+    ),
+    "torch": row("2.13.0", names={"lr": "lr", "momentum": "beta", "dampening": "dampening"}, lr=1e-3, beta=0.0),
+    "optax": row("0.2.8", names={"learning_rate": "lr", "momentum": "beta"}, held={"dampening": 0.0}),
+    "tf1": row("2.21.0", names={"learning_rate": "lr", "momentum": "beta"}, held={"dampening": 0.0}),
+}
+
+
+@rule(step, rate=rate, idle=idle, clock=clock, dialects=DIALECTS)
+class Momentum(Rule):
+    """Heavy-ball momentum."""
+
+    lr: Scalar = nonnegative(default=1e-3, unit="w/g", text="learning rate")
+    beta: Scalar = fraction(default=0.9, text="momentum: what is kept of the past sum")
+    dampening: Scalar = fraction(default=0.0, text="how much less than whole new gradients enter")
+    m: float = state(default=0.0, unit="g", signed=True, text="decaying sum of gradients")

@@ -1,0 +1,46 @@
+r"""Momentum in Sutskever's form: a velocity with the learning rate inside.
+
+    v_t = beta * v_{t-1} - lr * g_t
+    w_t = w_{t-1} + v_t
+
+Units: v is w (heavy ball's m is g), lr is w/g. With a constant lr both walk the same path; after a
+change of lr this velocity still carries the old one.
+Source: Sutskever, Martens, Dahl & Hinton, ICML 2013, equations 1-2.
+Errors: HyperparameterError when a value leaves the range on its line below.
+"""
+
+from ..core import Rule, Scalar, fraction, inverse_time, nonnegative, row, rule, state
+
+
+def rate(lr):
+    """The factor on g as it enters the velocity, w/g."""
+    return lr
+
+
+def step(w, g, v, /, lr, beta):
+    v = beta * v - rate(lr) * g
+    return w + v, v
+
+
+def idle(w, v, k, /, beta):
+    """k steps with g = 0: a geometric sum; lr plays no part."""
+    rest = beta**k
+    return w + v * beta * (1 - rest) / (1 - beta), rest * v
+
+
+KERAS = {"learning_rate": "lr", "momentum": "beta"}
+
+DIALECTS = {
+    "keras": row("3.15.1", names=KERAS, lr=1e-2, beta=0.0),
+    "tf.keras-legacy": row("2.21.0", names=KERAS, ramps={"decay": inverse_time}, lr=1e-2, beta=0.0),
+    "ensmallen": row("f65354c0", names={"stepSize": "lr", "momentum": "beta"}, lr=1e-2, beta=0.5),
+}
+
+
+@rule(step, rate=rate, idle=idle, dialects=DIALECTS)
+class MomentumSutskever(Rule):
+    """Momentum whose velocity has the parameter's unit."""
+
+    lr: Scalar = nonnegative(default=1e-3, unit="w/g", text="learning rate")
+    beta: Scalar = fraction(default=0.9, text="momentum: what is kept of the velocity")
+    v: float = state(default=0.0, unit="w", signed=True, text="velocity")

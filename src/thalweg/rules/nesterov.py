@@ -1,0 +1,44 @@
+r"""Nesterov momentum, as torch and Optax write it: look ahead along the new sum.
+
+    m_t = beta * m_{t-1} + g_t
+    w_t = w_{t-1} - lr * (g_t + beta * m_t)
+
+Units: m is g, lr is w/g.
+Source: Nesterov, Soviet Math. Dokl. 27 (1983) 372-376; Sutskever et al., ICML 2013, equations 3-4,
+rewritten so that the gradient is taken at the stored w.
+Errors: HyperparameterError when a value leaves the range on its line below.
+"""
+
+from ..core import Rule, Scalar, fraction, nonnegative, row, rule, state
+
+
+def rate(lr):
+    """The factor on g + beta * m, w/g."""
+    return lr
+
+
+def step(w, g, m, /, lr, beta):
+    m = beta * m + g
+    return w - rate(lr) * (g + beta * m), m
+
+
+def idle(w, m, k, /, lr, beta):
+    """k steps with g = 0: a geometric sum."""
+    rest = beta**k
+    return w - lr * m * beta * beta * (1 - rest) / (1 - beta), rest * m
+
+
+DIALECTS = {
+    "torch": row("2.13.0", names={"lr": "lr", "momentum": "beta"}, lr=1e-3),
+    "optax": row("0.2.8", names={"learning_rate": "lr", "momentum": "beta"}),
+    "tf1": row("2.21.0", names={"learning_rate": "lr", "momentum": "beta"}),
+}
+
+
+@rule(step, rate=rate, idle=idle, dialects=DIALECTS)
+class Nesterov(Rule):
+    """Nesterov's accelerated gradient with a constant momentum."""
+
+    lr: Scalar = nonnegative(default=1e-3, unit="w/g", text="learning rate")
+    beta: Scalar = fraction(default=0.9, text="momentum: what is kept of the past sum")
+    m: float = state(default=0.0, unit="g", signed=True, text="decaying sum of gradients")

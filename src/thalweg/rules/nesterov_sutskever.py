@@ -1,0 +1,46 @@
+r"""Nesterov momentum with the learning rate inside the velocity, as Keras and ensmallen write it.
+
+    v_t = beta * v_{t-1} - lr * g_t
+    w_t = w_{t-1} + beta * v_t - lr * g_t
+
+Units: v is w, lr is w/g.
+Source: Sutskever, Martens, Dahl & Hinton, ICML 2013, equations 3-4, at the stored w.
+Errors: HyperparameterError when a value leaves the range on its line below.
+"""
+
+from ..core import Rule, Scalar, fraction, inverse_time, nonnegative, row, rule, state
+
+
+def rate(lr):
+    """The factor on g, w/g."""
+    return lr
+
+
+def step(w, g, v, /, lr, beta):
+    move = rate(lr) * g
+    v = beta * v - move
+    return w + (beta * v - move), v
+
+
+def idle(w, v, k, /, beta):
+    """k steps with g = 0: a geometric sum; lr plays no part."""
+    rest = beta**k
+    return w + v * beta * beta * (1 - rest) / (1 - beta), rest * v
+
+
+KERAS = {"learning_rate": "lr", "momentum": "beta"}
+
+DIALECTS = {
+    "keras": row("3.15.1", names=KERAS, lr=1e-2, beta=0.0),
+    "tf.keras-legacy": row("2.21.0", names=KERAS, ramps={"decay": inverse_time}, lr=1e-2, beta=0.0),
+    "ensmallen": row("f65354c0", names={"stepSize": "lr", "momentum": "beta"}, lr=1e-2, beta=0.5),
+}
+
+
+@rule(step, rate=rate, idle=idle, dialects=DIALECTS)
+class NesterovSutskever(Rule):
+    """Nesterov momentum whose velocity has the parameter's unit."""
+
+    lr: Scalar = nonnegative(default=1e-3, unit="w/g", text="learning rate")
+    beta: Scalar = fraction(default=0.9, text="momentum: what is kept of the velocity")
+    v: float = state(default=0.0, unit="w", signed=True, text="velocity")

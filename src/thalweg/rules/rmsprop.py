@@ -1,0 +1,68 @@
+r"""RMSprop: Adagrad with a leaky average, so that the rate can rise again.
+
+    v_t = beta * v_{t-1} + (1 - beta) * g_t^2
+    w_t = w_{t-1} - lr / (sqrt(v_t + eps_root) + eps) * g_t
+
+Units: v is g^2, lr is w, eps is g, eps_root is g^2.
+Source: Hinton, Srivastava & Swersky, Coursera lecture 6e (2012), slide 29.
+Errors: HyperparameterError when a value leaves the range on its line below.
+"""
+
+from ..core import Rule, Scalar, fraction, inverse_time, nonnegative, ratio, row, rule, sqrt, state
+
+
+def clock(t, beta):
+    return {"take": 1 - beta}
+
+
+def rate(v, /, lr, eps, eps_root):
+    """Effective learning rate, w/g: the factor on g once v has taken g in."""
+    return ratio(lr, sqrt(v + eps_root) + eps)
+
+
+def step(w, g, v, /, lr, beta, take, eps, eps_root):
+    v = beta * v + take * g * g
+    return w - rate(v, lr, eps, eps_root) * g, v
+
+
+def idle(w, v, k, /, beta):
+    """k steps with g = 0: w rests, v decays."""
+    return w, beta**k * v
+
+
+OUTSIDE, INSIDE = {"eps_root": 0.0}, {"eps": 0.0}
+KERAS = {"learning_rate": "lr", "rho": "beta"}
+OPTAX = {"learning_rate": "lr", "decay": "beta", "eps": "eps_root", "initial_scale": "v"}
+TF1 = {"learning_rate": "lr", "decay": "beta", "epsilon": "eps_root"}
+FAMILY = {("centered",): "RMSpropCentred"}
+TORCH = {**FAMILY, ("momentum",): "RMSpropMomentum", ("centered", "momentum"): "RMSpropCentredMomentum"}
+LR_INSIDE = {
+    **FAMILY, ("momentum",): "RMSpropMomentumSutskever",
+    ("centered", "momentum"): "RMSpropCentredMomentumSutskever",
+}
+
+DIALECTS = {
+    "notes": row(names={"eta": "lr"}, held=INSIDE, lr=0.1, beta=0.9, eps_root=1e-8),
+    "notes-code": row(names={"eta": "lr"}, held=OUTSIDE, lr=0.1, beta=0.5, eps=1e-4),
+    "slides": row(names={"eta": "lr", "epsilon": "eps_root"}, held=INSIDE, beta=0.9, eps_root=1e-8),
+    "torch": row("2.13.0", names={"lr": "lr", "alpha": "beta", "eps": "eps"}, held=OUTSIDE, members=TORCH),
+    "keras": row("3.15.1", names={**KERAS, "epsilon": "eps_root"}, held=INSIDE, members=LR_INSIDE, lr=1e-3, beta=0.9, eps_root=1e-7),
+    "tf.keras-legacy": row(
+        "2.21.0", names={**KERAS, "epsilon": "eps"}, held=OUTSIDE, ramps={"decay": inverse_time},
+        members=LR_INSIDE, lr=1e-3, beta=0.9, eps=1e-7, note="with momentum its eps moves inside the root",
+    ),
+    "optax": row("0.2.8", names=OPTAX, held=INSIDE, members=LR_INSIDE, beta=0.9, eps_root=1e-8),
+    "tf1": row("2.21.0", names=TF1, held=INSIDE, members=LR_INSIDE, beta=0.9, eps_root=1e-10, v=1.0),
+    "ensmallen": row("f65354c0", names={"stepSize": "lr", "alpha": "beta", "epsilon": "eps"}, held=OUTSIDE),
+}
+
+
+@rule(step, rate=rate, idle=idle, clock=clock, dialects=DIALECTS)
+class RMSprop(Rule):
+    """Leaky average of squared gradients, one coordinate at a time."""
+
+    lr: Scalar = nonnegative(default=1e-2, unit="w", text="learning rate")
+    beta: Scalar = fraction(default=0.99, text="what is kept of the past average")
+    eps: Scalar = nonnegative(default=1e-8, unit="g", text="added outside the root")
+    eps_root: Scalar = nonnegative(default=0.0, unit="g^2", text="added inside the root")
+    v: float = state(default=0.0, unit="g^2", text="average of squared gradients")

@@ -1,0 +1,63 @@
+r"""Centred RMSprop: the root of the gradients' variance instead of their mean square.
+
+    v_t = beta * v_{t-1} + (1 - beta) * g_t^2
+    a_t = beta * a_{t-1} + (1 - beta) * g_t
+    w_t = w_{t-1} - lr / (sqrt(max(v_t - a_t^2, 0) + eps_root) + eps) * g_t
+
+Units: v is g^2, a is g, lr is w, eps is g, eps_root is g^2. Rounding can push v - a^2 below 0, where
+torch gives NaN; here it is taken as 0.
+Source: Graves, arXiv 1308.0850 (2013), equations 38-41.
+Errors: HyperparameterError when a value leaves the range on its line below.
+"""
+
+from ..core import Rule, Scalar, fraction, inverse_time, maximum, nonnegative, ratio, row, rule, sqrt, state
+
+
+def clock(t, beta):
+    return {"take": 1 - beta}
+
+
+def rate(v, a, /, lr, eps, eps_root):
+    """Effective learning rate, w/g: the factor on g once v and a have taken g in."""
+    return ratio(lr, sqrt(maximum(v - a * a, 0) + eps_root) + eps)
+
+
+def step(w, g, v, a, /, lr, beta, take, eps, eps_root):
+    v = beta * v + take * g * g
+    a = beta * a + take * g
+    return w - rate(v, a, lr, eps, eps_root) * g, v, a
+
+
+def idle(w, v, a, k, /, beta):
+    """k steps with g = 0: w rests, both averages decay."""
+    rest = beta**k
+    return w, rest * v, rest * a
+
+
+OUTSIDE, INSIDE = {"eps_root": 0.0}, {"eps": 0.0}
+KERAS = {"learning_rate": "lr", "rho": "beta"}
+OPTAX = {"learning_rate": "lr", "decay": "beta", "eps": "eps_root", "initial_scale": "v"}
+TF1 = {"learning_rate": "lr", "decay": "beta", "epsilon": "eps_root"}
+
+DIALECTS = {
+    "torch": row("2.13.0", names={"lr": "lr", "alpha": "beta", "eps": "eps"}, held=OUTSIDE),
+    "keras": row("3.15.1", names={**KERAS, "epsilon": "eps_root"}, held=INSIDE, lr=1e-3, beta=0.9, eps_root=1e-7),
+    "tf.keras-legacy": row(
+        "2.21.0", names={**KERAS, "epsilon": "eps"}, held=OUTSIDE, ramps={"decay": inverse_time},
+        lr=1e-3, beta=0.9, eps=1e-7,
+    ),
+    "optax": row("0.2.8", names=OPTAX, held=INSIDE, beta=0.9, eps_root=1e-8),
+    "tf1": row("2.21.0", names=TF1, held=INSIDE, beta=0.9, eps_root=1e-10, v=1.0),
+}
+
+
+@rule(step, rate=rate, idle=idle, clock=clock, dialects=DIALECTS)
+class RMSpropCentred(Rule):
+    """RMSprop with the square of the mean gradient taken off."""
+
+    lr: Scalar = nonnegative(default=1e-2, unit="w", text="learning rate")
+    beta: Scalar = fraction(default=0.99, text="what is kept of the past averages")
+    eps: Scalar = nonnegative(default=1e-8, unit="g", text="added outside the root")
+    eps_root: Scalar = nonnegative(default=0.0, unit="g^2", text="added inside the root")
+    v: float = state(default=0.0, unit="g^2", text="average of squared gradients")
+    a: float = state(default=0.0, unit="g", signed=True, text="average of gradients")

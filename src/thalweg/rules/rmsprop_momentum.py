@@ -1,0 +1,57 @@
+r"""RMSprop with momentum, the learning rate outside (torch).
+
+    v_t = beta * v_{t-1} + (1 - beta) * g_t^2
+    b_t = mu * b_{t-1} + g_t / (sqrt(v_t + eps_root) + eps)
+    w_t = w_{t-1} - lr * b_t
+
+Units: v is g^2, b has none, lr is w, eps is g, eps_root is g^2.
+Source: Graves, arXiv 1308.0850 (2013), equations 38-41, in torch.optim.RMSprop's arrangement.
+Errors: HyperparameterError when a value leaves the range on its line below.
+"""
+
+from ..core import Rule, Scalar, fraction, nonnegative, ratio, row, rule, sqrt, state
+
+
+def clock(t, lr, mu, beta):
+    return {"take": 1 - beta, "push": lr * mu}
+
+
+def inverse(v, /, eps, eps_root):
+    return ratio(1, sqrt(v + eps_root) + eps)
+
+
+def rate(scale, /, lr):
+    """Effective learning rate, w/g: the factor on g in this step's update."""
+    return lr * scale
+
+
+def step(w, g, v, b, /, lr, mu, beta, take, push, eps, eps_root):
+    v = beta * v + take * g * g
+    scale = inverse(v, eps, eps_root)
+    return w - (push * b + rate(scale, lr) * g), v, mu * b + scale * g
+
+
+def idle(w, v, b, k, /, lr, mu, beta):
+    """k steps with g = 0: v decays, b runs out as a geometric sum."""
+    rest = mu**k
+    return w - lr * b * mu * (1 - rest) / (1 - mu), beta**k * v, rest * b
+
+
+DIALECTS = {
+    "torch": row(
+        "2.13.0", names={"lr": "lr", "alpha": "beta", "eps": "eps", "momentum": "mu"}, held={"eps_root": 0.0}
+    ),
+}
+
+
+@rule(step, rate=rate, idle=idle, clock=clock, dialects=DIALECTS)
+class RMSpropMomentum(Rule):
+    """RMSprop whose normalised gradients are summed with momentum."""
+
+    lr: Scalar = nonnegative(default=1e-2, unit="w", text="learning rate")
+    mu: Scalar = fraction(default=0.9, text="momentum: what is kept of the past sum")
+    beta: Scalar = fraction(default=0.99, text="what is kept of the past average")
+    eps: Scalar = nonnegative(default=1e-8, unit="g", text="added outside the root")
+    eps_root: Scalar = nonnegative(default=0.0, unit="g^2", text="added inside the root")
+    v: float = state(default=0.0, unit="g^2", text="average of squared gradients")
+    b: float = state(default=0.0, unit="1", signed=True, text="decaying sum of normalised gradients")

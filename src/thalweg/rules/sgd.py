@@ -1,0 +1,53 @@
+r"""Gradient descent: one learning rate for every coordinate, the yardstick of all others.
+
+    w_t = w_{t-1} - lr * g_t
+
+Units: lr is w/g, so the best rate changes with the scale of every coordinate.
+Source: Robbins & Monro, Ann. Math. Statist. 22 (1951) 400-407; Cauchy, C. R. Acad. Sci. 25 (1847).
+Errors: HyperparameterError when a value leaves the range on its line below.
+"""
+
+from ..core import Rule, Scalar, inverse_time, nonnegative, row, rule
+
+
+def rate(lr):
+    """Effective learning rate, w/g."""
+    return lr
+
+
+def step(w, g, /, lr):
+    return w - rate(lr) * g
+
+
+def idle(w, k, /):
+    """k steps with g = 0: nothing moves."""
+    return w
+
+
+TORCH = {
+    ("momentum",): "Momentum", ("dampening", "momentum"): "Momentum",
+    ("momentum", "nesterov"): "Nesterov", ("dampening",): "SGD", ("nesterov",): "Nesterov",
+}
+KERAS = {("momentum",): "MomentumSutskever", ("momentum", "nesterov"): "NesterovSutskever"}
+OPTAX = {("momentum",): "Momentum", ("momentum", "nesterov"): "Nesterov"}
+
+DIALECTS = {
+    "notes": row(note="the sources' yardstick"),
+    "torch": row("2.13.0", names={"lr": "lr"}, members=TORCH, lr=1e-3),
+    "keras": row("3.15.1", names={"learning_rate": "lr"}, members=KERAS, lr=1e-2),
+    "tf.keras-legacy": row(
+        "2.21.0", names={"learning_rate": "lr"}, ramps={"decay": inverse_time}, members=KERAS, lr=1e-2
+    ),
+    "optax": row("0.2.8", names={"learning_rate": "lr"}, members=OPTAX),
+    "tf1": row("2.21.0", names={"learning_rate": "lr"}),
+    "ensmallen": row(
+        "f65354c0", names={"stepSize": "lr"}, lr=1e-2, note="stepSize is divided by its batch size"
+    ),
+}
+
+
+@rule(step, rate=rate, idle=idle, dialects=DIALECTS)
+class SGD(Rule):
+    """Gradient descent, full-batch or stochastic."""
+
+    lr: Scalar = nonnegative(default=1e-3, unit="w/g", text="learning rate")
