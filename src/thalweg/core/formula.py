@@ -34,7 +34,7 @@ _REMEDY = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Formula:
     """Straight-line code: assign ``body`` in order, then read ``outputs``.
 

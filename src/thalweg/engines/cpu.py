@@ -1,0 +1,344 @@
+"""The CPU engine: an update printed as a loop over memory, compiled by Numba, run by many threads.
+
+a) Kernels are serial and release the interpreter's lock; threads split the coordinates. No operation
+   depends on where the split falls, so the bits are the same for any number of threads.
+b) A kernel takes a table of addresses: many small tensors cost one call.
+c) Pointers are declared distinct (the optimizer has checked it), so that the loop vectorises.
+d) Strict IEEE arithmetic: no fast-math, numbers printed in the dtype of the arithmetic, libm's
+   functions called in float64 and rounded once.
+e) float16 is stored as such and computed in float32.
+"""
+
+import ctypes
+import struct
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
+from typing import Any
+
+import numpy as np
+
+from ..core.compose import Update
+from ..core.python import Printer, indented
+from . import objects, pool
+from .memory import Array, address, arithmetic, limit
+from .plain import BLOCK, total
+
+GRAIN = 1 << 18  # coordinates below which a second thread costs more than it saves
+HEAD = 3  # columns of the table before the addresses: start, size, offset of the scalars
+
+_LIBM = ("exp", "log", "expm1", "log1p", "cos", "sin", "tanh", "floor")
+PRINTER = Printer(
+    number="F({0})",
+    power="F(math.pow(D({0}), D({1})))",
+    functions={n: f"F(math.{n}(D({{0}})))" for n in _LIBM} | {"sqrt": "math.sqrt({0})", "abs": "abs({0})"},
+)
+
+_KERNEL = '''
+def check(n, g):
+    distinct()
+    good = True
+    for i in range(n):
+        good &= abs({load_g}) <= F({limit!r})
+    return good
+
+def update(n, {pointers}, scalars):
+    distinct()
+{scalars}
+    for i in range(n):
+{body}
+
+def kernel(job, lo, hi):
+    table = words(job[0])
+    rows = job[1]
+    if job[3] & 1:
+        for r in range(rows):
+            o = r * {columns}
+            a = lo - table[o]
+            b = hi - table[o]
+            if a < 0:
+                a = 0
+            if b > table[o + 1]:
+                b = table[o + 1]
+            if a < b and not check(b - a, {gradient}):
+                return 1
+    if job[3] & 2:
+        for r in range(rows):
+            o = r * {columns}
+            a = lo - table[o]
+            b = hi - table[o]
+            if a < 0:
+                a = 0
+            if b > table[o + 1]:
+                b = table[o + 1]
+            if a < b:
+                update(b - a, {addresses}, reals(job[2] + 8 * table[o + 2]))
+    return 0
+'''
+
+
+def source(update: Update, stored: np.dtype[Any]) -> str:
+    """The printed kernel of an update for parameters of a dtype."""
+    half = stored == np.float16
+    position = {n: k for k, n in enumerate(update.arrays)}
+
+    def read(n: str) -> str:
+        return f"from_half(p{position[n]}[i])" if half and n in update.stored else f"p{position[n]}[i]"
+
+    def at(n: str) -> str:
+        kind, size = ("store", stored.itemsize) if n in update.stored else ("state", arithmetic(stored).itemsize)
+        return f"{kind}(table[o + {HEAD + position[n]}] + {size} * a)"
+
+    body = [f"{n} = {read(n)}" for n in update.arrays]
+    body += PRINTER.lines(update.body)
+    body += [f"new{k} = {PRINTER.expression(e)}" for k, e in enumerate(update.written.values())]
+    for k, n in enumerate(update.written):
+        value = f"to_half(new{k})" if half and n in update.stored else f"new{k}"
+        body.append(f"p{position[n]}[i] = {value}")
+    return f"# {stored.name}\n" + _KERNEL.format(
+        load_g="from_half(g[i])" if half else "g[i]",
+        limit=limit(stored, update.power),
+        pointers=", ".join(f"p{k}" for k in range(len(update.arrays))),
+        scalars=indented([f"{n} = F(scalars[{k}])" for k, n in enumerate(update.scalars)], 1),
+        body=indented(body, 2),
+        columns=HEAD + len(update.arrays),
+        gradient=at("g"),
+        addresses=", ".join(at(n) for n in update.arrays),
+    )
+
+
+def compile_source(text: str, functions: Sequence[str], integers: int) -> tuple[str, bytes]:
+    """Compile printed source whose last function takes (job, integers...); its symbol and object code.
+
+    ``# float32`` and the like in the first line names the dtype of the arrays.
+    """
+    import math
+
+    from llvmlite import binding, ir
+    from numba import njit, types
+    from numba.extending import intrinsic
+
+    stored = np.dtype(text.partition("\n")[0].removeprefix("# "))
+    real = {np.dtype(np.float32): types.float32, np.dtype(np.float64): types.float64}[arithmetic(stored)]
+    kept = types.uint16 if stored == np.float16 else real
+
+    def pointer(to: Any) -> Any:
+        @intrinsic
+        def cast(typing_context, address):  # type: ignore[no-untyped-def]
+            def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+                return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
+
+            return types.CPointer(to)(types.int64), generate
+
+        return cast
+
+    @intrinsic
+    def distinct(typing_context):  # type: ignore[no-untyped-def]
+        """The pointers that the function around takes do not overlap."""
+
+        def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+            for argument in builder.function.args[2:]:
+                if isinstance(argument.type, ir.PointerType):
+                    argument.add_attribute("noalias")
+            return context.get_dummy_value()
+
+        return types.void(), generate
+
+    @intrinsic
+    def from_half(typing_context, bits):  # type: ignore[no-untyped-def]
+        def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+            return builder.fpext(builder.bitcast(arguments[0], ir.HalfType()), ir.FloatType())
+
+        return types.float32(types.uint16), generate
+
+    @intrinsic
+    def to_half(typing_context, value):  # type: ignore[no-untyped-def]
+        def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+            return builder.bitcast(builder.fptrunc(arguments[0], ir.HalfType()), ir.IntType(16))
+
+        return types.uint16(types.float32), generate
+
+    space: dict[str, Any] = {
+        "math": math, "F": real, "D": types.float64, "distinct": distinct, "from_half": from_half,
+        "to_half": to_half, "words": pointer(types.int64), "reals": pointer(types.float64),
+        "store": pointer(kept), "state": pointer(real), "I": types.int64,
+    }
+    exec(compile(text, "<thalweg kernel>", "exec"), space)
+    options = {"nogil": True, "error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    for name in functions[:-1]:
+        space[name] = njit(**options)(space[name])
+    signature = types.int64(types.CPointer(types.int64), *(types.int64,) * integers)
+    entry = njit([signature], **options)(space[functions[-1]])
+    (compiled,) = entry.overloads.values()
+    module = binding.parse_assembly(entry.inspect_llvm(entry.signatures[0]))
+    machine = binding.Target.from_default_triple().create_target_machine(
+        cpu=binding.get_host_cpu_name(), features=binding.get_host_cpu_features().flatten(),
+        opt=3, reloc="default", codemodel="jitdefault", jit=True,
+    )
+    return compiled.fndesc.llvm_func_name, machine.emit_object(module)
+
+
+def kernel(text: str, functions: Sequence[str], integers: int) -> Callable[..., int]:
+    """The compiled last function of a printed source, from the cache or compiled now."""
+    address = objects.load(text, partial(compile_source, text, functions, integers))
+    return objects.function(address, integers)
+
+
+@lru_cache(maxsize=None)
+def _kernel(update: Update, stored: str) -> Callable[..., int]:
+    return kernel(source(update, np.dtype(stored)), ("check", "update", "kernel"), 2)
+
+
+class Batch:
+    """Tensors of one dtype that one kernel updates in one call.
+
+    ``tensors`` hold flat, contiguous arrays by name (all of ``update.arrays`` but g). Gradients are
+    bound before a pass; the caller has checked dtype, size and that nothing overlaps.
+    """
+
+    def __init__(self, update: Update, stored: np.dtype[Any], tensors: Sequence[dict[str, Array]]) -> None:
+        self._call = _kernel(update, stored.name)
+        self.limit = limit(stored, update.power)
+        self._keep = list(tensors)
+        sizes = np.array([t["w" if "w" in t else update.arrays[0]].size for t in tensors], dtype=np.int64)
+        self._sizes = sizes.tolist()
+        table = np.zeros((len(tensors), HEAD + len(update.arrays)), dtype=np.int64)
+        table[:, 0] = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+        for row, tensor in zip(table, tensors, strict=True):
+            for k, n in enumerate(update.arrays):
+                if n != "g":
+                    row[HEAD + k] = address(tensor[n])
+        self._gradient = HEAD + update.arrays.index("g")
+        self._total = int(sizes.sum())
+        self._table = table
+        self._width = len(update.scalars)
+        self._job = np.zeros(4, dtype=np.int64)
+        self._job[:2] = address(table), len(tensors)
+        self._result = ctypes.c_int64()
+        self._pointers = (ctypes.addressof(self._result), ctypes.addressof(ctypes.c_void_p()), address(self._job))
+        self._make_room(1)
+
+    def _make_room(self, rows: int) -> None:
+        self._scalars = ctypes.create_string_buffer(max(8, 8 * rows * self._width))
+        self._pack = struct.Struct(f"{rows * self._width}d").pack_into
+        self._rows = rows
+        self._job[2] = ctypes.addressof(self._scalars)
+
+    def bind(self, index: int, gradient: Array | None) -> None:
+        """Take a flat gradient for one tensor; None leaves the tensor out of the next pass."""
+        row = self._table[index]
+        if gradient is None:
+            row[1] = 0
+        else:
+            row[1] = self._sizes[index]
+            row[self._gradient] = address(gradient)
+
+    def _slice(self, lo: int, hi: int) -> int:
+        result = ctypes.c_int64()
+        nothing = ctypes.c_void_p()
+        _, _, job = self._pointers
+        self._call(ctypes.addressof(result), ctypes.addressof(nothing), job, lo, hi)
+        return result.value
+
+    def _pass(self, phase: int) -> bool:
+        self._job[3] = phase
+        return pool.split(self._slice, self._total, GRAIN) == 0
+
+    def finite(self) -> bool:
+        """Whether every bound gradient is finite and small enough for the states."""
+        return self._pass(1)
+
+    def _set(self, rows: Sequence[tuple[float, ...]], which: Sequence[int]) -> None:
+        if len(rows) != self._rows:
+            self._make_room(len(rows))
+        if len(rows) > 1:
+            self._table[:, 2] = np.multiply(which, self._width)
+            self._pack(self._scalars, 0, *(x for row in rows for x in row))
+        else:
+            if self._table[0, 2] or len(self._table) > 1:
+                self._table[:, 2] = 0
+            self._pack(self._scalars, 0, *rows[0])
+
+    def run(self, rows: Sequence[tuple[float, ...]], which: Sequence[int]) -> None:
+        """One pass; tensor i uses the scalars ``rows[which[i]]``."""
+        self._set(rows, which)
+        self._pass(2)
+
+    def step(self, rows: Sequence[tuple[float, ...]], which: Sequence[int]) -> bool:
+        """``run`` if ``finite``; in one call where one thread does it all."""
+        self._set(rows, which)
+        if self._total < 2 * GRAIN:
+            return self._pass(3)
+        return self._pass(1) and self._pass(2)
+
+
+_SQUARES = """
+def block(n, {pointers}):
+    lane0 = lane1 = lane2 = lane3 = lane4 = lane5 = lane6 = lane7 = D(0.0)
+    whole = n - n % 8
+    for i in range(0, whole, 8):
+{lanes}
+    for i in range(whole, n):
+        x = D({value})
+        j = i - whole
+        if j == 0:
+            lane0 += x * x
+        elif j == 1:
+            lane1 += x * x
+        elif j == 2:
+            lane2 += x * x
+        elif j == 3:
+            lane3 += x * x
+        elif j == 4:
+            lane4 += x * x
+        elif j == 5:
+            lane5 += x * x
+        else:
+            lane6 += x * x
+    return ((lane0 + lane1) + (lane2 + lane3)) + ((lane4 + lane5) + (lane6 + lane7))
+
+def kernel(job, lo, hi):
+    sums = reals(job[0])
+    n = job[1]
+    for k in range(lo, hi):
+        a = k * {size}
+        b = n - a
+        if b > {size}:
+            b = {size}
+        sums[k] = block(b, {addresses})
+    return 0
+"""
+
+
+@lru_cache(maxsize=None)
+def _squares(stored: str, gathered: bool) -> Callable[..., int]:
+    kind = np.dtype(stored)
+
+    def value(i: str) -> str:
+        g = f"from_half(g[{i}])" if kind == np.float16 else f"g[{i}]"
+        return f"(a[{i}] + {g})" if gathered else g
+
+    lanes = [x for j in range(8) for x in (f"x{j} = D({value(f'i + {j}')})", f"lane{j} += x{j} * x{j}")]
+    addresses = [f"store(job[2] + {kind.itemsize} * a)"]
+    addresses += [f"state(job[3] + {arithmetic(kind).itemsize} * a)"] * gathered
+    text = f"# {stored}\n" + _SQUARES.format(
+        pointers="g, a" if gathered else "g", lanes=indented(lanes, 2), value=value("i"), size=BLOCK,
+        addresses=", ".join(addresses),
+    )
+    return kernel(text, ("block", "kernel"), 2)
+
+
+def sum_of_squares(gradients: Sequence[tuple[Array, Array | None]]) -> float:
+    """The sum of (g + a)^2 in float64: eight lanes a block, the blocks exactly."""
+    sums: list[float] = []
+    nothing = ctypes.create_string_buffer(16)
+    for g, a in gradients:
+        call = _squares(g.dtype.name, a is not None)
+        blocks = -(-g.size // BLOCK)
+        made = np.empty(blocks)
+        job = np.array([address(made), g.size, address(g), 0 if a is None else address(a)])
+        pool.split(partial(call, nothing, ctypes.addressof(nothing) + 8, address(job)), blocks, GRAIN // BLOCK)
+        sums += made.tolist()
+    return total(sums)
+
+
+batch = Batch

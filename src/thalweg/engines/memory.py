@@ -1,0 +1,28 @@
+"""What engines know of arrays: addresses, the dtype of the arithmetic, the largest safe gradient."""
+
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+
+def address(array: Array) -> int:
+    """Where an array's first element lies."""
+    return array.__array_interface__["data"][0]  # type: ignore[no-any-return]
+
+
+def arithmetic(stored: np.dtype[Any]) -> np.dtype[Any]:
+    """The dtype in which weights of a dtype are computed and their states kept."""
+    return np.dtype(np.float32) if stored == np.float16 else stored
+
+
+def limit(stored: np.dtype[Any], power: int) -> float:
+    """The largest |g| whose power-th power is finite in the arithmetic's dtype."""
+    kind = arithmetic(stored).type
+    top = np.finfo(kind).max
+    value = kind(min(float(top) ** (1.0 / power), float(np.finfo(stored).max)))
+    with np.errstate(over="ignore"):
+        while not np.isfinite(value**power):
+            value = np.nextafter(value, kind(0))
+    return float(value)

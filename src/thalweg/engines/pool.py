@@ -1,0 +1,59 @@
+"""Threads that run slices of a kernel. Kernels release the interpreter's lock; the caller works too."""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from ..errors import HyperparameterError
+
+_pool: ThreadPoolExecutor | None = None
+_threads: int | None = None
+
+
+def threads() -> int:
+    """How many threads a large step uses: ``THALWEG_THREADS``, else the cores this process may use."""
+    global _threads
+    if _threads is None:
+        given = os.environ.get("THALWEG_THREADS", "")
+        if given and not (given.isdecimal() and int(given) >= 1):
+            raise HyperparameterError(f"THALWEG_THREADS must be a whole number of at least 1, got {given!r}")
+        available = (
+            len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        )
+        _threads = int(given) if given else available
+    return _threads
+
+
+def set_threads(count: int) -> None:
+    """Use this many threads from now on; the results have the same bits for any number."""
+    global _threads
+    if not isinstance(count, int) or count < 1:
+        raise HyperparameterError(f"set_threads: count must be a whole number of at least 1, got {count!r}")
+    _threads = count
+    _forget()
+
+
+def _forget() -> None:
+    global _pool
+    _pool = None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)  # a child has none of its parent's threads
+
+
+def split(work: Callable[[int, int], int], total: int, grain: int) -> int:
+    """Run ``work(lo, hi)`` over [0, total) in slices of at least ``grain``; the largest result."""
+    global _pool
+    parts = min(threads(), max(1, total // grain))
+    if parts == 1:
+        return work(0, total)
+    if _pool is None:
+        _pool = ThreadPoolExecutor(max(1, threads() - 1), thread_name_prefix="thalweg")
+    width = -(-total // parts)
+    width += -width % 64  # whole cache lines, so that no two threads write into one
+    bounds = [(lo, min(lo + width, total)) for lo in range(0, total, width)]
+    others = [_pool.submit(work, lo, hi) for lo, hi in bounds[1:]]
+    results = [work(*bounds[0])]
+    results += [f.result() for f in others]
+    return max(results)

@@ -1,0 +1,727 @@
+"""Optimizer: a rule started on a user's arrays.
+
+a) ``tree`` turns nested lists, dicts and tuples into leaves and back.
+b) Leaves of one group and dtype form a bucket, which an engine updates in one pass.
+c) Everything is checked before anything moves; a gradient that is the same object as in the last
+   step is not looked at again.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import IO, Any, Literal
+
+import numpy as np
+
+from . import tree
+from .core import scalars
+from .core.compose import Around, gather, update
+from .core.line import Line
+from .core.rule import Rule, _restore, find
+from .core.schedule import from_plain, to_plain
+from .engines import Engine, engine
+from .engines.memory import address, arithmetic
+from .errors import (
+    FileError, GradientError, HyperparameterError, NonFiniteError, ParameterError, StateError, nearest,
+)
+from .files import reason, write
+
+Array = np.ndarray[Any, Any]
+Params = Any  # an array, or nested lists, tuples and dicts of arrays
+RATES_KEPT = 1 << 16  # up to so many weights in all, every step also writes its rates
+
+_FLOATS = (np.float16, np.float32, np.float64)
+_POSITIVE = Line(1.0, 0.0, math.inf, True, True, "g", "")
+_NONNEGATIVE = Line(0.0, 0.0, math.inf, False, True, "g/w", "")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What ``rule.on`` takes beside the parameters; see there."""
+
+    weight_decay: float = 0.0
+    decay: str = "coupled"
+    clip_value: float | None = None
+    clip_norm: float | None = None
+    average: float | str | None = None
+    accumulate: int = 1
+    maximize: bool = False
+    on_nonfinite: str = "raise"
+    rates: bool | None = None
+
+    def __post_init__(self) -> None:
+        where = "on"
+        _NONNEGATIVE.checked(where, "weight_decay", self.weight_decay)
+        for n in ("clip_value", "clip_norm"):
+            if getattr(self, n) is not None:
+                _POSITIVE.checked(where, n, getattr(self, n))
+        _choice("decay", self.decay, ("coupled", "decoupled"))
+        _choice("on_nonfinite", self.on_nonfinite, ("raise", "skip", "propagate"))
+        if isinstance(self.accumulate, bool) or not isinstance(self.accumulate, int) or self.accumulate < 1:
+            raise HyperparameterError(
+                f"on: accumulate must be a whole number of at least 1, got {self.accumulate!r}"
+            )
+        average = self.average
+        if not (
+            average is None or average == "polyak"
+            or (isinstance(average, int | float) and not isinstance(average, bool) and 0 < average < 1)
+        ):
+            raise HyperparameterError(
+                f"on: average must be None, 'polyak' or the decay of a moving average in (0, 1), got {average!r}"
+            )
+        for n, allowed in (("maximize", (True, False)), ("rates", (None, True, False))):
+            if not any(getattr(self, n) is a for a in allowed):
+                raise HyperparameterError(f"on: {n} must be one of {allowed}, got {getattr(self, n)!r}")
+
+
+_OF_A_GROUP = ("weight_decay", "decay", "clip_value", "maximize")
+
+
+def _choice(name: str, got: object, allowed: Sequence[str]) -> None:
+    if got not in allowed:
+        raise HyperparameterError(f"on: {name} must be one of {', '.join(map(repr, allowed))}; got {got!r}")
+
+
+def on(
+    rule: Rule,
+    params: Params,
+    *,
+    weight_decay: float = 0.0,
+    decay: Literal["coupled", "decoupled"] = "coupled",
+    clip_value: float | None = None,
+    clip_norm: float | None = None,
+    average: float | Literal["polyak"] | None = None,
+    accumulate: int = 1,
+    maximize: bool = False,
+    groups: Mapping[str, Mapping[str, Any] | Rule] | None = None,
+    on_nonfinite: Literal["raise", "skip", "propagate"] = "raise",
+    rates: bool | None = None,
+    engine: Literal["cpu", "plain"] = "cpu",
+) -> Optimizer:
+    """Start this rule on arrays, which its steps will change in place.
+
+    params: a float16, float32 or float64 array of any shape (views and transposes too), or nested
+    lists, tuples and dicts of such arrays; they must be writeable and must not overlap.
+    weight_decay: coupled (added to g; unit g/w) or decoupled (w shrinks by lr · weight_decay first).
+    clip_value: bound on each |g| after coupled decay; clip_norm: bound on the norm of all gradients.
+    average: also keep an average of the weights, moving (its decay, 0.999 say) or "polyak" (the mean).
+    accumulate: step once every so many calls, with the mean gradient. maximize: ascend.
+    groups: for parameters of that name or path, other settings, hyperparameters or another rule:
+    ``{"bias": {"weight_decay": 0, "lr": 0.1}, "emb": Adagrad(lr=0.1)}``.
+    on_nonfinite: what a NaN, infinite or unsquarably large gradient does: "raise" NonFiniteError,
+    "skip" the step (counted in ``skipped``), or "propagate" (no check, one pass less).
+    rates: keep the effective learning rates of each step; by default up to 65,536 weights.
+    engine: "cpu" (compiled) or "plain" (the slow oracle).
+
+    Raises ParameterError for the arrays, HyperparameterError for the settings.
+    """
+    settings = Settings(
+        weight_decay, decay, clip_value, clip_norm, average, accumulate, maximize, on_nonfinite, rates
+    )
+    paths = [path for path, _ in tree.leaves(params)]
+    made, membership = _grouped(rule, settings, groups or {}, paths)
+    return Optimizer(params, made, membership, engine)
+
+
+@dataclass
+class _Leaf:
+    """One parameter array: where it lies, and how far it is."""
+
+    path: str
+    array: Array
+    flat: Array  # its coordinates in memory order; a copy if they do not lie together
+    copied: bool
+    group: int
+    t: int = 0
+    gathered: int = 0
+
+
+@dataclass(frozen=True)
+class _Group:
+    """A rule with its own settings, for some of the parameters."""
+
+    rule: Rule
+    settings: Settings
+
+
+class _Bucket:
+    """Leaves of one group and dtype, with their states."""
+
+    def __init__(self, run: Engine, group: _Group, leaves: list[int], all_leaves: list[_Leaf], rates: bool) -> None:
+        rule, settings = group.rule, group.settings
+        self.group, self.leaves = group, leaves
+        self.rates = rates and rule.anatomy.rate is not None
+        parts = Around(
+            accumulate=settings.accumulate > 1,
+            clip_norm=settings.clip_norm is not None,
+            maximize=settings.maximize,
+            coupled=settings.weight_decay > 0 and settings.decay == "coupled",
+            clip_value=settings.clip_value is not None,
+            decoupled=settings.weight_decay > 0 and settings.decay == "decoupled",
+            average=settings.average is not None,
+            rates=self.rates,
+        )
+        if parts.decoupled and "lr" not in rule.anatomy.hyperparameters:
+            raise HyperparameterError(
+                f"on: decoupled decay shrinks w by lr * weight_decay; {type(rule).__name__} has no lr: use decay='coupled'"
+            )
+        self.parts = parts
+        self.clock = scalars.clock(rule)
+        self.fixed = not parts.decoupled and settings.average != "polyak"
+        changes = update(rule, parts, scalars.known(rule))
+        stored = all_leaves[leaves[0]].flat.dtype
+        kept = arithmetic(stored)
+        self.tensors: list[dict[str, Array]] = []
+        for index in leaves:
+            flat = all_leaves[index].flat
+            tensor = {"w": flat}
+            for n in changes.arrays:
+                if n == "_average":
+                    tensor[n] = flat.astype(kept)
+                elif n not in ("w", "g"):
+                    tensor[n] = np.full(flat.size, getattr(rule, n, 0.0), dtype=kept)
+            self.tensors.append(tensor)
+        self.batch = run.batch(changes, stored, self.tensors)
+        self.gather = run.batch(gather(), stored, self.tensors) if parts.accumulate else None
+
+    def scalars(self, t: int, factor: float) -> tuple[float, ...]:
+        """The rule's scalars at step t, then those of the pieces around it, in their order."""
+        settings, parts = self.group.settings, self.parts
+        values = self.clock(t)
+        if parts.accumulate:
+            values += (1.0 / settings.accumulate,)
+        if parts.clip_norm:
+            values += (factor,)
+        if parts.coupled:
+            values += (float(settings.weight_decay),)
+        if parts.clip_value:
+            values += (float(settings.clip_value),)  # type: ignore[arg-type]
+        if parts.decoupled:
+            values += (1.0 - self.group.rule.at(t - 1)["lr"] * settings.weight_decay,)
+        if parts.average:
+            average = settings.average
+            values += (1.0 / t if average == "polyak" else 1.0 - float(average),)  # type: ignore[arg-type]
+        return values
+
+
+class Optimizer:
+    """A rule at work on arrays; made by ``rule.on(params, ...)``.
+
+    ``step(grads)`` changes the parameters in place. ``t`` counts steps, ``state`` shows the rule's
+    states, ``rates()`` the effective learning rates of the last step, ``average`` the averaged
+    weights, ``skipped`` the steps left out for non-finite gradients.
+    """
+
+    def __init__(
+        self, params: Params, groups: Sequence[_Group], membership: Sequence[int], engine_name: str
+    ) -> None:
+        self.rule, self.settings = groups[0].rule, groups[0].settings
+        self.skipped = 0
+        self._params, self._groups = params, groups
+        self._run = engine(engine_name)
+        found = tree.leaves(params)
+        if not found:
+            raise ParameterError("on: params hold no array")
+        self._spec = tree.shape(params)
+        self._leaves = [
+            _leaf(path, array, group) for (path, array), group in zip(found, membership, strict=True)
+        ]
+        _distinct(self._leaves)
+        self._ranges = sorted((a, a + x.flat.nbytes) for x in self._leaves for a in (address(x.flat),))
+        size = sum(x.flat.size for x in self._leaves)
+        wanted = self.settings.rates
+        self._rates = size <= RATES_KEPT if wanted is None else wanted
+        keys: dict[tuple[int, str], list[int]] = {}
+        for i, leaf in enumerate(self._leaves):
+            keys.setdefault((leaf.group, leaf.flat.dtype.name), []).append(i)
+        self._buckets = [
+            _Bucket(self._run, self._groups[g], members, self._leaves, self._rates)
+            for (g, _), members in keys.items()
+        ]
+        self._place = {
+            i: (b, k) for b in self._buckets for k, i in enumerate(b.leaves)
+        }
+        self._last: list[Any] = [None] * len(self._leaves)  # the gradient objects bound now
+        self._hold: list[Any] = [None] * len(self._leaves)  # what their addresses point into
+        self._copied = [leaf for leaf in self._leaves if leaf.copied]
+        self._uniform = True  # every leaf has the same t and takes part in every step
+        settings = self.settings
+        self._plain_path = settings.accumulate == 1 and settings.clip_norm is None and not self._copied
+        self._zeros = [[0] * len(b.leaves) for b in self._buckets]
+
+    # Stepping.
+
+    def step(self, grads: Params) -> None:
+        """One step: the parameters move in place.
+
+        grads: arrays nested as params are, of the same shapes and dtypes; None in place of an array
+        leaves that parameter, its states and its t alone. Raises GradientError (structure, shape,
+        dtype, overlap) or NonFiniteError; then nothing has moved.
+        """
+        given = [grads] if self._spec is None else tree.matching(grads, self._spec, GradientError, "gradients")
+        present = self._bind(given)
+        if self._plain_path and self._uniform and present:
+            self._whole_step()
+        else:
+            self._general_step()
+
+    def _bind(self, given: Sequence[Any]) -> bool:
+        """Check new gradient objects and hand their addresses to the engine; whether all are there."""
+        last = self._last
+        for i, gradient in enumerate(given):
+            if gradient is last[i] and gradient is not None:
+                continue
+            if gradient is not None:
+                break
+        else:
+            return None not in given or self._release(given)
+        checked = [
+            self._hold[i] if g is last[i] and g is not None else self._checked(i, g)
+            for i, g in enumerate(given)
+        ]
+        for i, (gradient, flat) in enumerate(zip(given, checked, strict=True)):
+            bucket, k = self._place[i]
+            bucket.batch.bind(k, flat)
+            if bucket.gather is not None:
+                bucket.gather.bind(k, flat)
+            # A copy is out of date at the next step even if the object is the same.
+            last[i] = gradient if flat is not None and np.may_share_memory(flat, gradient) else None
+            self._hold[i] = flat
+        return None not in given
+
+    def _release(self, given: Sequence[Any]) -> bool:
+        for i, gradient in enumerate(given):
+            if gradient is None:
+                bucket, k = self._place[i]
+                bucket.batch.bind(k, None)
+                if bucket.gather is not None:
+                    bucket.gather.bind(k, None)
+                self._last[i] = self._hold[i] = None
+        return False
+
+    def _checked(self, i: int, gradient: Any) -> Array | None:
+        """A gradient's coordinates in the order of its parameter's; GradientError if it does not fit."""
+        if gradient is None:
+            return None
+        leaf = self._leaves[i]
+        array = leaf.array
+        if type(gradient) is not np.ndarray:
+            if not isinstance(gradient, np.ndarray | np.generic) or isinstance(gradient, np.ma.MaskedArray):
+                raise GradientError(
+                    f"gradient{_at(leaf.path)}: must be a NumPy array of {array.dtype} {array.shape},"
+                    f" got {_kind(gradient)}"
+                )
+            gradient = np.asarray(gradient)
+        if gradient.shape != array.shape:
+            raise GradientError(
+                f"gradient{_at(leaf.path)}: shape must be {array.shape} as its parameter's, got {gradient.shape}"
+            )
+        if gradient.dtype != array.dtype:
+            raise GradientError(
+                f"gradient{_at(leaf.path)}: dtype must be {array.dtype} as its parameter's, got {gradient.dtype};"
+                f" convert with .astype({array.dtype.name!r})"
+            )
+        flat = _flat(gradient, array)
+        start = address(flat)
+        if _meets(self._ranges, start, start + flat.nbytes):
+            raise GradientError(
+                f"gradient{_at(leaf.path)}: shares memory with a parameter; pass a copy"
+            )
+        return flat
+
+    def _whole_step(self) -> None:
+        """Every leaf takes part, all at the same t, nothing accumulates: the common case."""
+        leaves = self._leaves
+        t = leaves[0].t + 1
+        guarded = self.settings.on_nonfinite != "propagate"
+        if len(self._buckets) == 1:
+            bucket = self._buckets[0]
+            rows = (bucket.scalars(t, 1.0),)
+            if not guarded:
+                bucket.batch.run(rows, self._zeros[0])
+            elif not bucket.batch.step(rows, self._zeros[0]):
+                return self._refuse()
+        else:
+            passes = [(b.batch, (b.scalars(t, 1.0),), z) for b, z in zip(self._buckets, self._zeros, strict=True)]
+            if guarded and not all(batch.finite() for batch, _, _ in passes):
+                return self._refuse()
+            for batch, rows, zeros in passes:
+                batch.run(rows, zeros)
+        for leaf in leaves:
+            leaf.t = t
+
+    def _general_step(self) -> None:
+        """Missing gradients, several t, accumulation, clipping by norm, views that are copied."""
+        settings = self.settings
+        present = [h is not None for h in self._hold]
+        if not any(present):
+            return
+        if settings.on_nonfinite != "propagate" and not all(b.batch.finite() for b in self._buckets):
+            return self._refuse()
+        due = present
+        if settings.accumulate > 1:
+            due = [p and leaf.gathered + 1 == settings.accumulate for p, leaf in zip(present, self._leaves, strict=True)]
+            early = [p and not d for p, d in zip(present, due, strict=True)]
+            if any(early):
+                self._gather(early)
+        if not any(due):
+            return
+        factor = 1.0 if settings.clip_norm is None else self._norm_factor(due)
+        plans = []
+        for bucket in self._buckets:
+            times = [self._leaves[i].t + 1 for i in bucket.leaves]
+            ticks = sorted({t for t, i in zip(times, bucket.leaves, strict=True) if due[i]})
+            if ticks:
+                which = [ticks.index(t) if t in ticks else 0 for t in times]
+                plans.append((bucket, [bucket.scalars(t, factor) for t in ticks], which))
+        for leaf in self._copied:
+            np.copyto(leaf.flat.reshape(leaf.array.shape), leaf.array)
+        for bucket, rows, which in plans:
+            self._leave_out(bucket.batch, bucket, due)
+            bucket.batch.run(rows, which)
+            self._leave_out(bucket.batch, bucket, present)
+        for leaf in self._copied:
+            np.copyto(leaf.array, leaf.flat.reshape(leaf.array.shape))
+        for leaf, moved in zip(self._leaves, due, strict=True):
+            if moved:
+                leaf.t += 1
+                leaf.gathered = 0
+        self._uniform = len({leaf.t for leaf in self._leaves}) == 1
+
+    def _leave_out(self, batch: Any, bucket: _Bucket, taken: Sequence[bool]) -> None:
+        """Bind only the gradients of leaves that take part."""
+        for k, i in enumerate(bucket.leaves):
+            batch.bind(k, self._hold[i] if taken[i] else None)
+
+    def _gather(self, early: Sequence[bool]) -> None:
+        for bucket in self._buckets:
+            if bucket.gather is not None:
+                self._leave_out(bucket.gather, bucket, early)
+                bucket.gather.run([()], [0] * len(bucket.leaves))
+                for i in bucket.leaves:
+                    self._leaves[i].gathered += early[i]
+
+    def _norm_factor(self, due: Sequence[bool]) -> float:
+        """What the gradients are multiplied by so that their norm over all parameters stays bounded."""
+        gradients: list[tuple[Array, Array | None]] = []
+        for bucket in self._buckets:
+            for k, i in enumerate(bucket.leaves):
+                if due[i]:
+                    gradients.append((self._hold[i], bucket.tensors[k].get("_a")))
+        norm = math.sqrt(self._run.sum_of_squares(gradients)) / self.settings.accumulate
+        bound = float(self.settings.clip_norm)  # type: ignore[arg-type]
+        return 1.0 if norm <= bound else bound / norm
+
+    def _refuse(self) -> None:
+        if self.settings.on_nonfinite == "skip":
+            self.skipped += 1
+            return
+        for bucket in self._buckets:
+            for i in bucket.leaves:
+                flat, leaf = self._hold[i], self._leaves[i]
+                if flat is None:
+                    continue
+                bad = np.flatnonzero(~(np.abs(flat) <= bucket.batch.limit))
+                if bad.size:
+                    order = "F" if leaf.array.flags.f_contiguous and not leaf.array.flags.c_contiguous else "C"
+                    index = tuple(int(x) for x in np.unravel_index(bad[0], leaf.array.shape, order=order))
+                    value = flat[bad[0]]
+                    what = "is not finite" if not np.isfinite(value) else (
+                        f"is too large for the states of {type(bucket.group.rule).__name__} in {flat.dtype}"
+                        f" (at most {bucket.batch.limit:.4g})"
+                    )
+                    raise NonFiniteError(
+                        f"gradient{_at(leaf.path)}: {value} at {index} {what}; {bad.size} of {flat.size} entries;"
+                        " nothing has moved (on_nonfinite='skip' leaves such steps out)"
+                    )
+        raise AssertionError("a check failed and no entry is bad")
+
+    # Looking.
+
+    @property
+    def params(self) -> Params:
+        """The parameters, as they were given."""
+        return self._params
+
+    @property
+    def t(self) -> Any:
+        """Steps done: one number, or nested as params where some have had fewer gradients."""
+        times = [leaf.t for leaf in self._leaves]
+        return times[0] if len(set(times)) == 1 else tree.build(self._spec, times)
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """The rule's states by name, nested and shaped as params: views, not copies.
+
+        Where groups have other rules, a parameter shows the states of its own rule (None elsewhere).
+        """
+        names = dict.fromkeys(n for b in self._buckets for n in b.group.rule.anatomy.states)
+        return {n: self._shown(n) for n in names}
+
+    @property
+    def average(self) -> Params:
+        """The averaged weights, nested and shaped as params; StateError without ``average=``."""
+        if self.settings.average is None:
+            raise StateError("average: none is kept; start with rule.on(params, average=0.999) or 'polyak'")
+        return self._shown("_average")
+
+    def rates(self) -> Params:
+        """The effective learning rates that the last step used, nested and shaped as params.
+
+        For rules with momentum the factor on the averaged gradient. Unit w/g. StateError before the
+        first step, and where they are not kept (``rates=False``, or more than 65,536 weights without
+        ``rates=True``).
+        """
+        if not self._rates:
+            raise StateError("rates: not kept for so many weights; start with rule.on(params, rates=True)")
+        if not any(leaf.t for leaf in self._leaves):
+            raise StateError("rates: no step has been taken yet")
+        return self._shown("_rate")
+
+    def _shown(self, name: str) -> Params:
+        values: list[Any] = []
+        for i, leaf in enumerate(self._leaves):
+            bucket, k = self._place[i]
+            flat = bucket.tensors[k].get(name)
+            shown = None
+            if flat is not None:
+                fortran = leaf.array.flags.f_contiguous and not leaf.array.flags.c_contiguous
+                shown = flat.reshape(leaf.array.shape[::-1]).T if fortran else flat.reshape(leaf.array.shape)
+            values.append(shown)
+        return tree.build(self._spec, values)
+
+    def __repr__(self) -> str:
+        size = sum(x.flat.size for x in self._leaves)
+        return f"<Optimizer {self.rule!r}, {len(self._leaves)} arrays, {size} weights, t={self.t}>"
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        rows = "".join(
+            f"<tr><td>{escape(x.path or 'params')}</td><td>{x.array.shape}</td><td>{x.array.dtype}</td>"
+            f"<td>{escape(repr(self._groups[x.group].rule))}</td><td>{x.t}</td></tr>"
+            for x in self._leaves
+        )
+        head = "".join(f"<th>{h}</th>" for h in ("parameter", "shape", "dtype", "rule", "t"))
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+
+    # Saving.
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write weights, states and step counts to one file (a zip of arrays and JSON, no pickle).
+
+        Written beside and renamed: a kill leaves the old file or the new one. Raises FileError.
+        """
+        head = {
+            "format": 1,
+            "rule": _described(self.rule),
+            "settings": asdict(self.settings),
+            "groups": [
+                {"rule": _described(g.rule), "settings": asdict(g.settings)} for g in self._groups
+            ],
+            "leaves": [
+                {"path": x.path, "shape": x.array.shape, "dtype": x.array.dtype.name,
+                 "group": x.group, "t": x.t, "gathered": x.gathered}
+                for x in self._leaves
+            ],
+            "skipped": self.skipped,
+        }
+        arrays = {"head": np.frombuffer(json.dumps(head).encode(), dtype=np.uint8)}
+        for i, leaf in enumerate(self._leaves):
+            bucket, k = self._place[i]
+            tensor = bucket.tensors[k]
+            arrays |= {f"{i}.{n}": a for n, a in tensor.items() if n not in ("g", "w", "_rate")}
+            arrays[f"{i}.w"] = leaf.array
+
+        def fill(file: IO[bytes]) -> None:
+            np.savez(file, **arrays)  # type: ignore[arg-type]
+
+        write(path, fill)
+
+    def _restore(self, head: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
+        for i, (leaf, saved) in enumerate(zip(self._leaves, head["leaves"], strict=True)):
+            bucket, k = self._place[i]
+            for n, target in bucket.tensors[k].items():
+                if n not in ("g", "w", "_rate"):
+                    np.copyto(target, arrays[f"{i}.{n}"])
+            np.copyto(leaf.array, arrays[f"{i}.w"])
+            leaf.t, leaf.gathered = saved["t"], saved["gathered"]
+        self.skipped = head["skipped"]
+        self._uniform = len({(leaf.t, leaf.gathered) for leaf in self._leaves}) == 1
+
+
+def load(path: str | os.PathLike[str], params: Params, *, rule: Rule | type[Rule] | None = None) -> Optimizer:
+    """Go on where ``Optimizer.save`` stopped, bit for bit.
+
+    params: arrays nested, shaped and typed as those saved; they receive the saved weights. rule: for
+    a rule that is not thalweg's own, its class (or a rule with schedules of your own); nothing is
+    imported by name from a file. Raises FileError for the file, ParameterError for params.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {n: file[n] for n in file.files}
+        head = json.loads(arrays.pop("head").tobytes())
+        if head["format"] != 1:
+            raise FileError(f"{path}: format {head['format']} is newer than this thalweg reads (1)")
+        paths = [x["path"] for x in head["leaves"]]
+    except FileError:
+        raise
+    except OSError as error:
+        raise FileError(f"{path}: cannot be read ({reason(error)})") from None
+    except Exception as error:  # whatever zip, NumPy and JSON make of a damaged file
+        raise FileError(f"{path}: is not a file that Optimizer.save wrote, or is damaged ({error})") from None
+    found = tree.leaves(params)
+    if [p for p, _ in found] != paths:
+        raise ParameterError(
+            f"load: {path} holds {', '.join(map(_named, paths))}; params hold {', '.join(_named(p) for p, _ in found)}"
+        )
+    for (p, array), saved in zip(found, head["leaves"], strict=True):
+        got = (tuple(getattr(array, "shape", ())), str(getattr(array, "dtype", type(array).__name__)))
+        wanted = (tuple(saved["shape"]), saved["dtype"])
+        if got != wanted:
+            raise ParameterError(f"load: params{_at(p)} must be {wanted[1]} {wanted[0]} as saved, got {got[1]} {got[0]}")
+    groups = [_Group(_rebuilt(g["rule"], rule), Settings(**g["settings"])) for g in head["groups"]]
+    made = Optimizer(params, groups, [x["group"] for x in head["leaves"]], "cpu")
+    made._restore(head, arrays)
+    return made
+
+
+def _described(rule: Rule) -> dict[str, Any]:
+    values = {n: to_plain(v) for n, v in rule.values.items()}
+    return {"name": type(rule).__name__, "dialect": rule.dialect, "values": values}
+
+
+def _rebuilt(saved: Mapping[str, Any], given: Rule | type[Rule] | None) -> Rule:
+    """The rule of a file: thalweg's own by name, another only if the caller hands it over."""
+    name = saved["name"]
+    if given is not None and name == (given if isinstance(given, type) else type(given)).__name__:
+        if isinstance(given, Rule):
+            return given
+        kind = given
+    else:
+        kind = find(name)
+        if not kind.__module__.startswith(f"{__package__}."):
+            raise HyperparameterError(f"load: {name} is not thalweg's own: pass rule={name}")
+    values = {n: from_plain(v) for n, v in saved["values"].items()}
+    return _restore(kind, saved["dialect"], values)  # type: ignore[no-any-return]
+
+
+def _grouped(
+    rule: Rule, settings: Settings, groups: Mapping[str, Any], paths: Sequence[str]
+) -> tuple[list[_Group], list[int]]:
+    """The groups, the default first, and which one each path belongs to."""
+    made = [_Group(rule, settings)]
+    membership = [0] * len(paths)
+    for n, (key, changes) in enumerate(groups.items(), start=1):
+        made.append(_Group(changes, settings) if isinstance(changes, Rule) else _changed(rule, settings, key, changes))
+        members = [i for i, p in enumerate(paths) if key == p or key in p.split(".") or p.startswith(f"{key}.")]
+        if not members:
+            raise HyperparameterError(f"on: group {key!r} names no parameter: {nearest(str(key), paths)}")
+        for i in members:
+            if membership[i]:
+                other = list(groups)[membership[i] - 1]
+                raise HyperparameterError(f"on: parameter {paths[i]!r} is in two groups, {other!r} and {key!r}")
+            membership[i] = n
+    return made, membership
+
+
+def _changed(rule: Rule, settings: Settings, key: str, changes: Any) -> _Group:
+    if not isinstance(changes, Mapping):
+        raise HyperparameterError(
+            f"on: group {key!r} must be a rule or a dict of settings, got {type(changes).__name__}"
+        )
+    changes = dict(changes)
+    other = changes.pop("rule", rule)
+    if not isinstance(other, Rule):
+        raise HyperparameterError(f"on: group {key!r}: rule must be a rule, got {other!r}")
+    lines = {n: v for n, v in changes.items() if n in other.anatomy.lines}
+    rest = {n: v for n, v in changes.items() if n not in lines}
+    for n in rest:
+        if n not in _OF_A_GROUP:
+            allowed = [*other.anatomy.lines, *_OF_A_GROUP, "rule"]
+            raise HyperparameterError(f"on: group {key!r}: unknown setting {n!r}: {nearest(n, allowed)}")
+    return _Group(other.replace(**lines) if lines else other, replace(settings, **rest))
+
+
+def _named(path: str) -> str:
+    return repr(path) if path else "one array"
+
+
+def _at(path: str) -> str:
+    return f" of {path!r}" if path else ""
+
+
+def _kind(value: Any) -> str:
+    """What a value is, in words: its type and, where it has one, its device."""
+    kind = type(value)
+    told = f"{kind.__module__.split('.')[0]}.{kind.__name__}" if kind.__module__ != "builtins" else kind.__name__
+    device = getattr(value, "device", None)
+    if device is not None:
+        return f"{told} on {device}: hand over its NumPy view (.numpy() or np.asarray) of a CPU copy"
+    if hasattr(value, "toarray"):
+        return f"{told}: use .toarray()"
+    return f"{told}: use np.asarray(...)" if isinstance(value, list | tuple | float | int) else told
+
+
+def _leaf(path: str, array: Any, group: int) -> _Leaf:
+    """A parameter, checked: ParameterError says why it cannot be trained."""
+    where = f"params{_at(path)}"
+    if not isinstance(array, np.ndarray) or isinstance(array, np.ma.MaskedArray):
+        raise ParameterError(f"{where}: must be a NumPy array, got {_kind(array)}")
+    if array.dtype not in _FLOATS:
+        hint = "real and imaginary parts are two coordinates: use .view(float)" if array.dtype.kind == "c" else (
+            "convert with .astype('float64')"
+        )
+        raise ParameterError(
+            f"{where}: dtype must be float16, float32 or float64, got {array.dtype}; {hint}"
+        )
+    if not array.dtype.isnative or not array.flags.aligned:
+        raise ParameterError(f"{where}: must be aligned and in native byte order; pass a copy")
+    if not array.flags.writeable:
+        raise ParameterError(f"{where}: is read-only and would be changed in place; pass a copy")
+    if array.flags.c_contiguous or array.flags.f_contiguous:
+        return _Leaf(path, array, _flat(array, array), False, group)
+    return _Leaf(path, array, np.ascontiguousarray(array).reshape(-1), True, group)
+
+
+def _flat(array: Array, like: Array) -> Array:
+    """An array's coordinates in the memory order of ``like``: a view where it lies so, else a copy."""
+    if like.flags.c_contiguous or not like.flags.f_contiguous:
+        return array.reshape(-1)
+    return array.T.reshape(-1)
+
+
+def _distinct(leaves: Sequence[_Leaf]) -> None:
+    """ParameterError where two parameters share memory (views that interleave do not)."""
+    spans = sorted((*np.lib.array_utils.byte_bounds(x.array), i) for i, x in enumerate(leaves))
+    for n, (_, end, i) in enumerate(spans):
+        for start, _, j in spans[n + 1 :]:
+            if start >= end:
+                break
+            a, b = leaves[i].array, leaves[j].array
+            try:
+                shared = np.shares_memory(a, b, max_work=100_000)
+            except np.exceptions.TooHardError:
+                shared = True
+            if shared:
+                raise ParameterError(
+                    f"params: {_named(leaves[min(i, j)].path)} and {_named(leaves[max(i, j)].path)} share memory;"
+                    " pass each array once"
+                )
+    for leaf in leaves:
+        if leaf.array.size > 1 and 0 in leaf.array.strides and leaf.copied:
+            raise ParameterError(f"params{_at(leaf.path)}: its entries share memory (broadcast); pass a copy")
+
+
+def _meets(ranges: Sequence[tuple[int, int]], start: int, end: int) -> bool:
+    """Whether [start, end) meets one of the sorted, disjoint ranges."""
+    k = bisect_left(ranges, (end, 0))
+    return k > 0 and ranges[k - 1][1] > start
+
+
+__all__ = ["Optimizer", "Params", "Settings", "load", "on"]
