@@ -14,6 +14,7 @@ import os
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from operator import attrgetter, is_
 from typing import IO, Any, Literal
 
 import numpy as np
@@ -35,6 +36,7 @@ Array = np.ndarray[Any, Any]
 Params = Any  # an array, or nested lists, tuples and dicts of arrays
 RATES_KEPT = 1 << 16  # up to so many weights in all, every step also writes its rates
 
+_LAYOUT = attrgetter("dtype", "shape", "strides")
 _FLOATS = (np.float16, np.float32, np.float64)
 _POSITIVE = Line(1.0, 0.0, math.inf, True, True, "g", "")
 _NONNEGATIVE = Line(0.0, 0.0, math.inf, False, True, "g/w", "")
@@ -140,6 +142,11 @@ class _Leaf:
     t: int = 0
     gathered: int = 0
 
+    def __post_init__(self) -> None:
+        flags = self.array.flags
+        self.shape, self.dtype = self.array.shape, self.array.dtype
+        self.fortran = flags.f_contiguous and not flags.c_contiguous
+
 
 @dataclass(frozen=True)
 class _Group:
@@ -172,7 +179,8 @@ class _Bucket:
             )
         self.parts = parts
         self.clock = scalars.clock(rule)
-        self.fixed = not parts.decoupled and settings.average != "polyak"
+        if parts in (Around(), Around(rates=True)):
+            self.scalars = self.clock  # type: ignore[method-assign, assignment]
         changes = update(rule, parts, scalars.known(rule))
         stored = all_leaves[leaves[0]].flat.dtype
         kept = arithmetic(stored)
@@ -189,7 +197,18 @@ class _Bucket:
         self.batch = run.batch(changes, stored, self.tensors)
         self.gather = run.batch(gather(), stored, self.tensors) if parts.accumulate else None
 
-    def scalars(self, t: int, factor: float) -> tuple[float, ...]:
+    def bind(self, k: int, gradient: Array | None, start: int) -> None:
+        """Hand a gradient to the passes."""
+        self.batch.bind(k, gradient, start)
+        if self.gather is not None:
+            self.gather.bind(k, gradient, start)
+
+    def bind_all(self, given: Sequence[Array], starts: Sequence[int]) -> None:
+        """Hand over gradients of all leaves."""
+        for k, i in enumerate(self.leaves):
+            self.bind(k, given[i], starts[i])
+
+    def scalars(self, t: int, factor: float = 1.0) -> tuple[float, ...]:
         """The rule's scalars at step t, then those of the pieces around it, in their order."""
         settings, parts = self.group.settings, self.parts
         values = self.clock(t)
@@ -248,11 +267,16 @@ class Optimizer:
         }
         self._last: list[Any] = [None] * len(self._leaves)  # the gradient objects bound now
         self._hold: list[Any] = [None] * len(self._leaves)  # what their addresses point into
+        self._layouts = [_LAYOUT(x.array) for x in self._leaves]
+        self._settled = False  # all of them are, and none is a copy
+        self._whole = False  # no gradient is None
         self._copied = [leaf for leaf in self._leaves if leaf.copied]
-        self._uniform = True  # every leaf has the same t and takes part in every step
         settings = self.settings
-        self._plain_path = settings.accumulate == 1 and settings.clip_norm is None and not self._copied
-        self._zeros = [[0] * len(b.leaves) for b in self._buckets]
+        self._guarded = settings.on_nonfinite != "propagate"
+        # Every leaf takes part in every step at the same t, and nothing stands between them.
+        self._together = settings.accumulate == 1 and settings.clip_norm is None and not self._copied
+        self._t = 0
+        self._passes = [(b, b.batch, (0,) * len(b.leaves)) for b in self._buckets]
 
     # Stepping.
 
@@ -263,97 +287,108 @@ class Optimizer:
         leaves that parameter, its states and its t alone. Raises GradientError (structure, shape,
         dtype, overlap) or NonFiniteError; then nothing has moved.
         """
-        given = [grads] if self._spec is None else tree.matching(grads, self._spec, GradientError, "gradients")
-        present = self._bind(given)
-        if self._plain_path and self._uniform and present:
-            self._whole_step()
+        if self._spec is None:
+            if (grads is not self._last[0] or grads is None) and not self._bind_one(grads):
+                self._bind((grads,))
         else:
+            given = tree.matching(grads, self._spec, GradientError, "gradients")
+            if not (self._settled and all(map(is_, given, self._last))):
+                self._bind(given)
+        if not (self._together and self._whole):
             self._general_step()
-
-    def _bind(self, given: Sequence[Any]) -> bool:
-        """Check new gradient objects and hand their addresses to the engine; whether all are there."""
-        last = self._last
-        for i, gradient in enumerate(given):
-            if gradient is last[i] and gradient is not None:
-                continue
-            if gradient is not None:
-                break
+            return
+        t = self._t + 1
+        if len(self._passes) == 1:
+            bucket, batch, which = self._passes[0]
+            rows = (bucket.scalars(t),)
+            if not self._guarded:
+                batch.run(rows, which)
+            elif not batch.step(rows, which):
+                return self._refuse()
         else:
-            return None not in given or self._release(given)
+            scalars = [bucket.scalars(t) for bucket in self._buckets]
+            if self._guarded and not all(batch.finite() for _, batch, _ in self._passes):
+                return self._refuse()
+            for (_, batch, which), values in zip(self._passes, scalars, strict=True):
+                batch.run((values,), which)
+        self._t = t
+
+    def _bind(self, given: Sequence[Any]) -> None:
+        """Check gradients that are new objects and hand them to the engine; nothing moves before all fit."""
+        last, hold = self._last, self._hold
+        starts = self._alike(given) if self._settled else None
+        if starts is not None:
+            for bucket in self._buckets:
+                bucket.bind_all(given, starts)
+            last[:] = given
+            hold[:] = [g.T if x.fortran else g for g, x in zip(given, self._leaves, strict=True)]
+            return
         checked = [
-            self._hold[i] if g is last[i] and g is not None else self._checked(i, g)
-            for i, g in enumerate(given)
+            (i, g, *self._checked(leaf, g))
+            for i, (g, leaf) in enumerate(zip(given, self._leaves, strict=True))
+            if g is None or g is not last[i]
         ]
-        for i, (gradient, flat) in enumerate(zip(given, checked, strict=True)):
+        for i, gradient, held, start in checked:
             bucket, k = self._place[i]
-            bucket.batch.bind(k, flat)
-            if bucket.gather is not None:
-                bucket.gather.bind(k, flat)
+            bucket.bind(k, held, start)
             # A copy is out of date at the next step even if the object is the same.
-            last[i] = gradient if flat is not None and np.may_share_memory(flat, gradient) else None
-            self._hold[i] = flat
-        return None not in given
+            last[i] = gradient if start else None
+            hold[i] = held
+        self._settled = all(x is not None for x in last)
+        self._whole = self._settled or all(x is not None for x in hold)
 
-    def _release(self, given: Sequence[Any]) -> bool:
-        for i, gradient in enumerate(given):
-            if gradient is None:
-                bucket, k = self._place[i]
-                bucket.batch.bind(k, None)
-                if bucket.gather is not None:
-                    bucket.gather.bind(k, None)
-                self._last[i] = self._hold[i] = None
-        return False
+    def _bind_one(self, gradient: Any) -> bool:
+        """``_bind`` for a lone array whose gradient lies just as it does; False where it does not."""
+        bucket, layout = self._buckets[0], self._layouts[0]
+        if not (self._settled and type(gradient) is np.ndarray and _LAYOUT(gradient) == layout):
+            return False
+        start = address(gradient)
+        ((low, high),) = self._ranges
+        if low - gradient.nbytes < start < high or bucket.gather is not None:
+            return False
+        bucket.batch.bind(0, gradient, start)
+        self._last[0] = gradient
+        self._hold[0] = gradient.T if self._leaves[0].fortran else gradient
+        return True
 
-    def _checked(self, i: int, gradient: Any) -> Array | None:
-        """A gradient's coordinates in the order of its parameter's; GradientError if it does not fit."""
-        if gradient is None:
+    def _alike(self, given: Sequence[Any]) -> list[int] | None:
+        """Addresses of gradients that lie just as their parameters do, looked at all at once; else None."""
+        if set(map(type, given)) != {np.ndarray} or list(map(_LAYOUT, given)) != self._layouts:
             return None
-        leaf = self._leaves[i]
-        array = leaf.array
+        starts = list(map(address, given))
+        ranges = self._ranges
+        for start, gradient in zip(starts, given, strict=True):
+            if _meets(ranges, start, start + gradient.nbytes):
+                return None  # the slow way says which and how
+        return starts
+
+    def _checked(self, leaf: _Leaf, gradient: Any) -> tuple[Array | None, int]:
+        """A gradient in the memory order of its parameter and its address; 0 where it is a copy."""
+        if gradient is None:
+            return None, 0
         if type(gradient) is not np.ndarray:
             if not isinstance(gradient, np.ndarray | np.generic) or isinstance(gradient, np.ma.MaskedArray):
                 raise GradientError(
-                    f"gradient{_at(leaf.path)}: must be a NumPy array of {array.dtype} {array.shape},"
+                    f"gradient{_at(leaf.path)}: must be a NumPy array of {leaf.dtype} {leaf.shape},"
                     f" got {_kind(gradient)}"
                 )
             gradient = np.asarray(gradient)
-        if gradient.shape != array.shape:
+        if gradient.shape != leaf.shape:
             raise GradientError(
-                f"gradient{_at(leaf.path)}: shape must be {array.shape} as its parameter's, got {gradient.shape}"
+                f"gradient{_at(leaf.path)}: shape must be {leaf.shape} as its parameter's, got {gradient.shape}"
             )
-        if gradient.dtype != array.dtype:
+        if gradient.dtype is not leaf.dtype and gradient.dtype != leaf.dtype:
             raise GradientError(
-                f"gradient{_at(leaf.path)}: dtype must be {array.dtype} as its parameter's, got {gradient.dtype};"
-                f" convert with .astype({array.dtype.name!r})"
+                f"gradient{_at(leaf.path)}: dtype must be {leaf.dtype} as its parameter's, got {gradient.dtype};"
+                f" convert with .astype({leaf.dtype.name!r})"
             )
-        flat = _flat(gradient, array)
-        start = address(flat)
-        if _meets(self._ranges, start, start + flat.nbytes):
-            raise GradientError(
-                f"gradient{_at(leaf.path)}: shares memory with a parameter; pass a copy"
-            )
-        return flat
-
-    def _whole_step(self) -> None:
-        """Every leaf takes part, all at the same t, nothing accumulates: the common case."""
-        leaves = self._leaves
-        t = leaves[0].t + 1
-        guarded = self.settings.on_nonfinite != "propagate"
-        if len(self._buckets) == 1:
-            bucket = self._buckets[0]
-            rows = (bucket.scalars(t, 1.0),)
-            if not guarded:
-                bucket.batch.run(rows, self._zeros[0])
-            elif not bucket.batch.step(rows, self._zeros[0]):
-                return self._refuse()
-        else:
-            passes = [(b.batch, (b.scalars(t, 1.0),), z) for b, z in zip(self._buckets, self._zeros, strict=True)]
-            if guarded and not all(batch.finite() for batch, _, _ in passes):
-                return self._refuse()
-            for batch, rows, zeros in passes:
-                batch.run(rows, zeros)
-        for leaf in leaves:
-            leaf.t = t
+        held = gradient.T if leaf.fortran else gradient
+        if not held.flags.c_contiguous:
+            return np.ascontiguousarray(held), 0
+        start = address(held)
+        if _meets(self._ranges, start, start + held.nbytes):
+            raise GradientError(f"gradient{_at(leaf.path)}: shares memory with a parameter; pass a copy")
+        return held, start
 
     def _general_step(self) -> None:
         """Missing gradients, several t, accumulation, clipping by norm, views that are copied."""
@@ -361,7 +396,8 @@ class Optimizer:
         present = [h is not None for h in self._hold]
         if not any(present):
             return
-        if settings.on_nonfinite != "propagate" and not all(b.batch.finite() for b in self._buckets):
+        self._part()
+        if self._guarded and not all(b.batch.finite() for b in self._buckets):
             return self._refuse()
         due = present
         if settings.accumulate > 1:
@@ -391,7 +427,13 @@ class Optimizer:
             if moved:
                 leaf.t += 1
                 leaf.gathered = 0
-        self._uniform = len({leaf.t for leaf in self._leaves}) == 1
+
+    def _part(self) -> None:
+        """From the count that all leaves share to a count for each."""
+        if self._together:
+            for leaf in self._leaves:
+                leaf.t = self._t
+            self._together = False
 
     def _leave_out(self, batch: Any, bucket: _Bucket, taken: Sequence[bool]) -> None:
         """Bind only the gradients of leaves that take part."""
@@ -428,9 +470,9 @@ class Optimizer:
                     continue
                 bad = np.flatnonzero(~(np.abs(flat) <= bucket.batch.limit))
                 if bad.size:
-                    order = "F" if leaf.array.flags.f_contiguous and not leaf.array.flags.c_contiguous else "C"
-                    index = tuple(int(x) for x in np.unravel_index(bad[0], leaf.array.shape, order=order))
-                    value = flat[bad[0]]
+                    order: Literal["C", "F"] = "F" if leaf.fortran else "C"
+                    index = tuple(int(x) for x in np.unravel_index(bad[0], leaf.shape, order=order))
+                    value = flat.flat[bad[0]]
                     what = "is not finite" if not np.isfinite(value) else (
                         f"is too large for the states of {type(bucket.group.rule).__name__} in {flat.dtype}"
                         f" (at most {bucket.batch.limit:.4g})"
@@ -451,6 +493,8 @@ class Optimizer:
     @property
     def t(self) -> Any:
         """Steps done: one number, or nested as params where some have had fewer gradients."""
+        if self._together:
+            return self._t
         times = [leaf.t for leaf in self._leaves]
         return times[0] if len(set(times)) == 1 else tree.build(self._spec, times)
 
@@ -479,7 +523,7 @@ class Optimizer:
         """
         if not self._rates:
             raise StateError("rates: not kept for so many weights; start with rule.on(params, rates=True)")
-        if not any(leaf.t for leaf in self._leaves):
+        if not (self._t or any(leaf.t for leaf in self._leaves)):
             raise StateError("rates: no step has been taken yet")
         return self._shown("_rate")
 
@@ -490,8 +534,7 @@ class Optimizer:
             flat = bucket.tensors[k].get(name)
             shown = None
             if flat is not None:
-                fortran = leaf.array.flags.f_contiguous and not leaf.array.flags.c_contiguous
-                shown = flat.reshape(leaf.array.shape[::-1]).T if fortran else flat.reshape(leaf.array.shape)
+                shown = flat.reshape(leaf.shape[::-1]).T if leaf.fortran else flat.reshape(leaf.shape)
             values.append(shown)
         return tree.build(self._spec, values)
 
@@ -504,11 +547,11 @@ class Optimizer:
 
         rows = "".join(
             f"<tr><td>{escape(x.path or 'params')}</td><td>{x.array.shape}</td><td>{x.array.dtype}</td>"
-            f"<td>{escape(repr(self._groups[x.group].rule))}</td><td>{x.t}</td></tr>"
+            f"<td>{escape(repr(self._groups[x.group].rule))}</td></tr>"
             for x in self._leaves
         )
-        head = "".join(f"<th>{h}</th>" for h in ("parameter", "shape", "dtype", "rule", "t"))
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        head = "".join(f"<th>{h}</th>" for h in ("parameter", "shape", "dtype", "rule"))
+        return f"<table><caption>t = {self.t}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
     # Saving.
 
@@ -526,7 +569,7 @@ class Optimizer:
             ],
             "leaves": [
                 {"path": x.path, "shape": x.array.shape, "dtype": x.array.dtype.name,
-                 "group": x.group, "t": x.t, "gathered": x.gathered}
+                 "group": x.group, "t": self._t if self._together else x.t, "gathered": x.gathered}
                 for x in self._leaves
             ],
             "skipped": self.skipped,
@@ -552,7 +595,9 @@ class Optimizer:
             np.copyto(leaf.array, arrays[f"{i}.w"])
             leaf.t, leaf.gathered = saved["t"], saved["gathered"]
         self.skipped = head["skipped"]
-        self._uniform = len({(leaf.t, leaf.gathered) for leaf in self._leaves}) == 1
+        times = {leaf.t for leaf in self._leaves}
+        self._t = self._leaves[0].t
+        self._together = self._together and len(times) == 1
 
 
 def load(path: str | os.PathLike[str], params: Params, *, rule: Rule | type[Rule] | None = None) -> Optimizer:

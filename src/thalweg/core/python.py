@@ -5,7 +5,7 @@ the functions of libm. Floats are written with ``repr``, which reads back exactl
 """
 
 import ast
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 _COMPARE = {ast.Gt: ">", ast.GtE: ">=", ast.Lt: "<", ast.LtE: "<=", ast.Eq: "==", ast.NotEq: "!="}
@@ -58,10 +58,18 @@ def indented(lines: Iterable[str], depth: int) -> str:
 
 
 def clock_source(
-    outputs: Iterable[tuple[str, ast.expr]], body: Iterable[tuple[str, ast.expr]], inputs: Iterable[str]
+    outputs: Sequence[tuple[str, ast.expr]], body: Sequence[tuple[str, ast.expr]], inputs: Sequence[str]
 ) -> str:
-    """The host's clock: ``clock(t, ...)`` in Python floats, returning the scalars as a tuple."""
-    printer = Printer(power="power({0}, {1})")
-    values = "".join(f"{printer.expression(e)}, " for _, e in outputs)
-    lines = [*printer.lines(body), f"return ({values})"]
-    return f"def clock({', '.join(inputs)}):\n{indented(lines, 1)}\n"
+    """The host's clock: ``clock(t, ...)`` in Python floats, returning the scalars as a tuple.
+
+    ``pow`` is C's; where Python makes it raise, the total ``power`` answers instead.
+    """
+
+    def written(printer: Printer) -> str:
+        values = "".join(f"{printer.expression(e)}, " for _, e in outputs)
+        return indented([*printer.lines(body), f"return ({values})"], 2)
+
+    return (
+        f"def clock({', '.join(inputs)}):\n    try:\n{written(Printer(power='pow({0}, {1})'))}\n"
+        f"    except (ValueError, OverflowError):\n{written(Printer(power='power({0}, {1})'))}\n"
+    )

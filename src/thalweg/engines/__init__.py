@@ -17,8 +17,8 @@ class Batch(Protocol):
 
     limit: float
 
-    def bind(self, index: int, gradient: np.ndarray[Any, Any] | None) -> None:
-        """Take a flat gradient for one tensor; None leaves it out of the next pass."""
+    def bind(self, index: int, gradient: np.ndarray[Any, Any] | None, start: int = 0) -> None:
+        """Take a contiguous gradient (at address ``start`` if known); None leaves it out of the next pass."""
 
     def finite(self) -> bool:
         """Whether |g| <= limit for every bound gradient."""

@@ -23,8 +23,11 @@ from . import objects, pool
 from .memory import Array, address, arithmetic, limit
 from .plain import BLOCK, total
 
+SMALL = 1 << 14  # coordinates below which the interpreter's lock is kept
 GRAIN = 1 << 18  # coordinates below which a second thread costs more than it saves
 HEAD = 3  # columns of the table before the addresses: start, size, offset of the scalars
+
+Kernel = Callable[[int, int, int], int]
 
 _LIBM = ("exp", "log", "expm1", "log1p", "cos", "sin", "tanh", "floor")
 PRINTER = Printer(
@@ -47,9 +50,12 @@ def update(n, {pointers}, scalars):
     for i in range(n):
 {body}
 
-def kernel(job, lo, hi):
+def kernel(job):
     table = words(job[0])
     rows = job[1]
+    lo = job[4]
+    hi = job[5]
+    job[6] = 0
     if job[3] & 1:
         for r in range(rows):
             o = r * {columns}
@@ -60,7 +66,8 @@ def kernel(job, lo, hi):
             if b > table[o + 1]:
                 b = table[o + 1]
             if a < b and not check(b - a, {gradient}):
-                return 1
+                job[6] = 1
+                return 0
     if job[3] & 2:
         for r in range(rows):
             o = r * {columns}
@@ -106,8 +113,8 @@ def source(update: Update, stored: np.dtype[Any]) -> str:
     )
 
 
-def compile_source(text: str, functions: Sequence[str], integers: int) -> tuple[str, bytes]:
-    """Compile printed source whose last function takes (job, integers...); its symbol and object code.
+def compile_source(text: str, functions: Sequence[str]) -> tuple[str, bytes]:
+    """Compile printed source whose last function takes a job; its symbol and object code.
 
     ``# float32`` and the like in the first line names the dtype of the arrays.
     """
@@ -166,7 +173,7 @@ def compile_source(text: str, functions: Sequence[str], integers: int) -> tuple[
     options = {"nogil": True, "error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
     for name in functions[:-1]:
         space[name] = njit(**options)(space[name])
-    signature = types.int64(types.CPointer(types.int64), *(types.int64,) * integers)
+    signature = types.int64(types.CPointer(types.int64))
     entry = njit([signature], **options)(space[functions[-1]])
     (compiled,) = entry.overloads.values()
     module = binding.parse_assembly(entry.inspect_llvm(entry.signatures[0]))
@@ -177,15 +184,26 @@ def compile_source(text: str, functions: Sequence[str], integers: int) -> tuple[
     return compiled.fndesc.llvm_func_name, machine.emit_object(module)
 
 
-def kernel(text: str, functions: Sequence[str], integers: int) -> Callable[..., int]:
-    """The compiled last function of a printed source, from the cache or compiled now."""
-    address = objects.load(text, partial(compile_source, text, functions, integers))
-    return objects.function(address, integers)
+@lru_cache(maxsize=None)
+def kernel(text: str, functions: tuple[str, ...]) -> tuple[Kernel, Kernel]:
+    """The last function of a printed source, compiled now or before: releasing the lock, and not."""
+    return objects.functions(objects.load(text, partial(compile_source, text, functions)))
 
 
 @lru_cache(maxsize=None)
-def _kernel(update: Update, stored: str) -> Callable[..., int]:
-    return kernel(source(update, np.dtype(stored)), ("check", "update", "kernel"), 2)
+def _kernel(update: Update, stored: str) -> tuple[Kernel, Kernel]:
+    return kernel(source(update, np.dtype(stored)), ("check", "update", "kernel"))
+
+
+def run(call: Kernel, job: Sequence[int], total: int, grain: int) -> int:
+    """Run a kernel over [0, total) on the pool, each slice with a job of its own; the largest result."""
+
+    def work(lo: int, hi: int) -> int:
+        own = np.array((*job, lo, hi, 0), dtype=np.int64)
+        call(*objects.CONVENTION, address(own))
+        return int(own[6])
+
+    return pool.split(work, total, grain)
 
 
 class Batch:
@@ -196,7 +214,7 @@ class Batch:
     """
 
     def __init__(self, update: Update, stored: np.dtype[Any], tensors: Sequence[dict[str, Array]]) -> None:
-        self._call = _kernel(update, stored.name)
+        self._call, self._quick = _kernel(update, stored.name)
         self.limit = limit(stored, update.power)
         self._keep = list(tensors)
         sizes = np.array([t["w" if "w" in t else update.arrays[0]].size for t in tensors], dtype=np.int64)
@@ -211,52 +229,51 @@ class Batch:
         self._total = int(sizes.sum())
         self._table = table
         self._width = len(update.scalars)
-        self._job = np.zeros(4, dtype=np.int64)
-        self._job[:2] = address(table), len(tensors)
-        self._result = ctypes.c_int64()
-        self._pointers = (ctypes.addressof(self._result), ctypes.addressof(ctypes.c_void_p()), address(self._job))
+        self._cells = memoryview(table.reshape(-1))
+        self._columns = table.shape[1]
+        job = np.zeros(7, dtype=np.int64)
+        job[:2], job[5] = (address(table), len(tensors)), self._total
+        self._job = memoryview(job)
+        self._serial = self._total < 2 * GRAIN
+        # A small step is over before another thread could have used the interpreter's lock.
+        quick = self._quick if self._total < SMALL else self._call
+        self._alone = partial(quick, *objects.CONVENTION, address(job))
         self._make_room(1)
 
     def _make_room(self, rows: int) -> None:
         self._scalars = ctypes.create_string_buffer(max(8, 8 * rows * self._width))
-        self._pack = struct.Struct(f"{rows * self._width}d").pack_into
+        self._pack = partial(struct.Struct(f"{rows * self._width}d").pack_into, self._scalars, 0)
         self._rows = rows
         self._job[2] = ctypes.addressof(self._scalars)
 
-    def bind(self, index: int, gradient: Array | None) -> None:
-        """Take a flat gradient for one tensor; None leaves the tensor out of the next pass."""
-        row = self._table[index]
+    def bind(self, index: int, gradient: Array | None, start: int = 0) -> None:
+        """Take a contiguous gradient, at address ``start``; None leaves the tensor out of the next pass."""
+        cell = index * self._columns
         if gradient is None:
-            row[1] = 0
+            self._cells[cell + 1] = 0
         else:
-            row[1] = self._sizes[index]
-            row[self._gradient] = address(gradient)
-
-    def _slice(self, lo: int, hi: int) -> int:
-        result = ctypes.c_int64()
-        nothing = ctypes.c_void_p()
-        _, _, job = self._pointers
-        self._call(ctypes.addressof(result), ctypes.addressof(nothing), job, lo, hi)
-        return result.value
+            self._cells[cell + 1] = self._sizes[index]
+            self._cells[cell + self._gradient] = start or address(gradient)
 
     def _pass(self, phase: int) -> bool:
-        self._job[3] = phase
-        return pool.split(self._slice, self._total, GRAIN) == 0
+        job = self._job
+        job[3] = phase
+        if self._serial:
+            self._alone()
+            return job[6] == 0
+        return run(self._call, job[:4].tolist(), self._total, GRAIN) == 0
 
     def finite(self) -> bool:
         """Whether every bound gradient is finite and small enough for the states."""
         return self._pass(1)
 
     def _set(self, rows: Sequence[tuple[float, ...]], which: Sequence[int]) -> None:
-        if len(rows) != self._rows:
-            self._make_room(len(rows))
-        if len(rows) > 1:
-            self._table[:, 2] = np.multiply(which, self._width)
-            self._pack(self._scalars, 0, *(x for row in rows for x in row))
-        else:
-            if self._table[0, 2] or len(self._table) > 1:
-                self._table[:, 2] = 0
-            self._pack(self._scalars, 0, *rows[0])
+        if len(rows) == self._rows == 1:
+            self._pack(*rows[0])
+            return
+        self._make_room(len(rows))
+        self._table[:, 2] = np.multiply(which, self._width)
+        self._pack(*(x for row in rows for x in row))
 
     def run(self, rows: Sequence[tuple[float, ...]], which: Sequence[int]) -> None:
         """One pass; tensor i uses the scalars ``rows[which[i]]``."""
@@ -266,7 +283,7 @@ class Batch:
     def step(self, rows: Sequence[tuple[float, ...]], which: Sequence[int]) -> bool:
         """``run`` if ``finite``; in one call where one thread does it all."""
         self._set(rows, which)
-        if self._total < 2 * GRAIN:
+        if self._serial:
             return self._pass(3)
         return self._pass(1) and self._pass(2)
 
@@ -296,10 +313,10 @@ def block(n, {pointers}):
             lane6 += x * x
     return ((lane0 + lane1) + (lane2 + lane3)) + ((lane4 + lane5) + (lane6 + lane7))
 
-def kernel(job, lo, hi):
+def kernel(job):
     sums = reals(job[0])
     n = job[1]
-    for k in range(lo, hi):
+    for k in range(job[4], job[5]):
         a = k * {size}
         b = n - a
         if b > {size}:
@@ -310,7 +327,7 @@ def kernel(job, lo, hi):
 
 
 @lru_cache(maxsize=None)
-def _squares(stored: str, gathered: bool) -> Callable[..., int]:
+def _squares(stored: str, gathered: bool) -> Kernel:
     kind = np.dtype(stored)
 
     def value(i: str) -> str:
@@ -324,19 +341,17 @@ def _squares(stored: str, gathered: bool) -> Callable[..., int]:
         pointers="g, a" if gathered else "g", lanes=indented(lanes, 2), value=value("i"), size=BLOCK,
         addresses=", ".join(addresses),
     )
-    return kernel(text, ("block", "kernel"), 2)
+    return kernel(text, ("block", "kernel"))[0]
 
 
 def sum_of_squares(gradients: Sequence[tuple[Array, Array | None]]) -> float:
     """The sum of (g + a)^2 in float64: eight lanes a block, the blocks exactly."""
     sums: list[float] = []
-    nothing = ctypes.create_string_buffer(16)
     for g, a in gradients:
-        call = _squares(g.dtype.name, a is not None)
         blocks = -(-g.size // BLOCK)
         made = np.empty(blocks)
-        job = np.array([address(made), g.size, address(g), 0 if a is None else address(a)])
-        pool.split(partial(call, nothing, ctypes.addressof(nothing) + 8, address(job)), blocks, GRAIN // BLOCK)
+        job = (address(made), g.size, address(g), 0 if a is None else address(a))
+        run(_squares(g.dtype.name, a is not None), job, blocks, GRAIN // BLOCK)
         sums += made.tolist()
     return total(sums)
 

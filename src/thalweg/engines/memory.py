@@ -1,5 +1,6 @@
 """What engines know of arrays: addresses, the dtype of the arithmetic, the largest safe gradient."""
 
+import ctypes
 from typing import Any
 
 import numpy as np
@@ -7,9 +8,15 @@ import numpy as np
 Array = np.ndarray[Any, Any]
 
 
+_view, _addressof = ctypes.c_char.from_buffer, ctypes.addressof
+
+
 def address(array: Array) -> int:
-    """Where an array's first element lies."""
-    return array.__array_interface__["data"][0]  # type: ignore[no-any-return]
+    """Where the first element of a contiguous array lies."""
+    try:
+        return _addressof(_view(array))  # twice as fast as the array's own description
+    except (TypeError, ValueError):  # read-only, empty, or float16's unknown buffer format
+        return array.__array_interface__["data"][0]  # type: ignore[no-any-return]
 
 
 def arithmetic(stored: np.dtype[Any]) -> np.dtype[Any]:

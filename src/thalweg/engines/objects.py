@@ -171,12 +171,13 @@ def load(source: str, compile: Compile) -> int:
         return _loaded[name][1]
 
 
-# What Numba's calling convention puts before a kernel's own arguments: where the result and the
-# exception go. Our kernels raise nothing.
-_CONVENTION = (ctypes.c_void_p, ctypes.c_void_p)
+# What Numba's calling convention puts before a kernel's own argument: where its result and its
+# exception would go. Our kernels return 0, raise nothing and report in the job, so all share these.
+_result, _exception = ctypes.c_int64(), ctypes.c_void_p()
+CONVENTION = (ctypes.addressof(_result), ctypes.addressof(_exception))
 
 
-def function(address: int, integers: int) -> Callable[..., int]:
-    """A kernel as a ctypes function of (result pointer, exception pointer, job pointer, integers)."""
-    kinds = (*_CONVENTION, ctypes.c_void_p, *(ctypes.c_int64,) * integers)
-    return ctypes.CFUNCTYPE(ctypes.c_int32, *kinds)(address)
+def functions(address: int) -> tuple[Callable[..., int], Callable[..., int]]:
+    """A kernel as a function of (result, exception, job) addresses: releasing the lock, and not."""
+    kinds = (ctypes.c_void_p,) * 3
+    return ctypes.CFUNCTYPE(ctypes.c_int32, *kinds)(address), ctypes.PYFUNCTYPE(ctypes.c_int32, *kinds)(address)

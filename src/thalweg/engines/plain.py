@@ -43,12 +43,12 @@ class Batch:
         self.limit = limit(stored, update.power)
         self._element = element(update, self.dtype)
 
-    def bind(self, index: int, gradient: Array | None) -> None:
-        """Take a flat gradient for one tensor; None leaves the tensor out of the next pass."""
+    def bind(self, index: int, gradient: Array | None, start: int = 0) -> None:
+        """Take a contiguous gradient for one tensor; None leaves the tensor out of the next pass."""
         if gradient is None:
             self.tensors[index].pop("g", None)
         else:
-            self.tensors[index]["g"] = gradient
+            self.tensors[index]["g"] = gradient.reshape(-1)
 
     def finite(self) -> bool:
         """Whether every bound gradient is finite and small enough for the states."""
@@ -89,7 +89,8 @@ def sum_of_squares(gradients: Sequence[tuple[Array, Array | None]]) -> float:
     for g, a in gradients:
         kind = arithmetic(g.dtype).type
         with np.errstate(all="ignore"):
-            values = g.astype(kind) if a is None else a + g.astype(kind)
+            values = g.reshape(-1).astype(kind)
+            values = values if a is None else a + values
         for lo in range(0, values.size, BLOCK):
             lanes = [0.0] * LANES
             for i, x in enumerate(values[lo : lo + BLOCK].astype(np.float64).tolist()):
