@@ -255,8 +255,8 @@ class _Reader:
         return ast.Call(ast.Name(name, ast.Load()), lifted, [])
 
 
-def _derived() -> list[str]:
-    return ["maximum", "minimum", "sign", "ratio"]
+def _derived() -> tuple[str, ...]:
+    return ("maximum", "minimum", "sign", "ratio")
 
 
 @lru_cache(maxsize=None)
@@ -314,6 +314,16 @@ def keys(function: Function) -> tuple[str, ...]:
             ' {"name": value, ...}'
         )
     return tuple(k.value for k in names)  # type: ignore[union-attr, misc]
+
+
+def from_text(text: str, title: str) -> dict[str, Function]:
+    """The functions of generated source, findable by ``lift`` as those of a file are."""
+    filename = f"<thalweg {title} {hash(text) & 0xFFFFFFFF:08x}>"
+    linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
+    space: dict[str, Any] = {n: getattr(formulas, n) for n in (*formulas.PRIMITIVES, *_derived())}
+    before = set(space)
+    exec(compile(text, filename, "exec"), space)
+    return {n: f for n, f in space.items() if n not in before and isinstance(f, types.FunctionType)}
 
 
 def name(text: str) -> ast.expr:

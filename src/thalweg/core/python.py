@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 _COMPARE = {ast.Gt: ">", ast.GtE: ">=", ast.Lt: "<", ast.LtE: "<=", ast.Eq: "==", ast.NotEq: "!="}
+_WHERE = "({1} if {0} else {2})"
 _BINARY = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
 
 
@@ -39,11 +40,8 @@ class Printer:
                 operator = _COMPARE[type(node.ops[0])]
                 right = self.expression(node.comparators[0])
                 return f"({self.expression(node.left)} {operator} {right})"
-            case ast.Call(func=ast.Name("where")):
-                condition, yes, no = map(self.expression, node.args)
-                return f"({yes} if {condition} else {no})"
             case ast.Call(func=ast.Name(called)):
-                template = self.functions.get(called, called + "({0})")
+                template = self.functions.get(called, _WHERE if called == "where" else called + "({0})")
                 return template.format(*map(self.expression, node.args))
         raise AssertionError(f"not lifted: {ast.dump(node)}")
 

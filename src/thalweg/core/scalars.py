@@ -3,7 +3,7 @@
 import ast
 import math
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 
 from . import math as formulas
@@ -24,9 +24,9 @@ def _compiled(formula: Formula) -> types.FunctionType:
 
 
 @lru_cache(maxsize=None)
-def _moving(formula: Formula) -> frozenset[str]:
-    """The scalars that depend on t."""
-    reached = {"t"}
+def moving(formula: Formula, sources: frozenset[str] = frozenset({"t"})) -> frozenset[str]:
+    """The scalars that depend on t, or on others of the clock's inputs."""
+    reached = set(sources)
     for target, tree in formula.body:
         if reached & _read(tree):
             reached.add(target)
@@ -54,16 +54,16 @@ def clock(rule: Rule) -> Callable[[int], Values]:
     if scheduled(rule):
         return lambda t: evaluate(t, *rule.at(t - 1).values())  # type: ignore[no-any-return]
     constants = tuple(rule.at(0).values())
-    if not _moving(formula):
+    if not moving(formula):
         fixed = evaluate(1, *constants)
         return lambda t: fixed
     # The constants become default arguments: one call a step, of t alone.
     return types.FunctionType(evaluate.__code__, evaluate.__globals__, "clock", constants)
 
 
-def known(rule: Rule) -> dict[str, float]:
-    """The scalars whose value never changes during a run."""
-    if scheduled(rule):
-        return {}
-    values = dict(zip(names(rule), clock(rule)(1), strict=True))
-    return {n: v for n, v in values.items() if n not in _moving(rule.clock_formula)}
+def known(rule: Rule, varied: Iterable[str] = ()) -> dict[str, float]:
+    """The scalars whose value never changes during a run, nor with the hyperparameters ``varied``."""
+    planned = [n for n, v in rule.hyperparameters.items() if isinstance(v, Schedule)]
+    change = moving(rule.clock_formula, frozenset({"t", *planned, *varied}))
+    values = dict(zip(names(rule), _compiled(rule.clock_formula)(1, *rule.at(0).values()), strict=True))
+    return {n: v for n, v in values.items() if n not in change}

@@ -51,12 +51,12 @@ def update(n, {pointers}, scalars):
 {body}
 
 def kernel(job):
-    table = words(job[0])
-    rows = job[1]
-    lo = job[4]
-    hi = job[5]
-    job[6] = 0
-    if job[3] & 1:
+    lo = job[0]
+    hi = job[1]
+    job[2] = 0
+    table = words(job[3])
+    rows = job[4]
+    if job[6] & 1:
         for r in range(rows):
             o = r * {columns}
             a = lo - table[o]
@@ -66,9 +66,9 @@ def kernel(job):
             if b > table[o + 1]:
                 b = table[o + 1]
             if a < b and not check(b - a, {gradient}):
-                job[6] = 1
+                job[2] = 1
                 return 0
-    if job[3] & 2:
+    if job[6] & 2:
         for r in range(rows):
             o = r * {columns}
             a = lo - table[o]
@@ -78,7 +78,7 @@ def kernel(job):
             if b > table[o + 1]:
                 b = table[o + 1]
             if a < b:
-                update(b - a, {addresses}, reals(job[2] + 8 * table[o + 2]))
+                update(b - a, {addresses}, reals(job[5] + 8 * table[o + 2]))
     return 0
 '''
 
@@ -196,12 +196,15 @@ def _kernel(update: Update, stored: str) -> tuple[Kernel, Kernel]:
 
 
 def run(call: Kernel, job: Sequence[int], total: int, grain: int) -> int:
-    """Run a kernel over [0, total) on the pool, each slice with a job of its own; the largest result."""
+    """Run a kernel over [0, total) on the pool; the largest result.
+
+    Each slice has a job of its own: where it begins and ends, its result, then ``job``.
+    """
 
     def work(lo: int, hi: int) -> int:
-        own = np.array((*job, lo, hi, 0), dtype=np.int64)
+        own = np.array((lo, hi, 0, *job), dtype=np.int64)
         call(*objects.CONVENTION, address(own))
-        return int(own[6])
+        return int(own[2])
 
     return pool.split(work, total, grain)
 
@@ -232,7 +235,7 @@ class Batch:
         self._cells = memoryview(table.reshape(-1))
         self._columns = table.shape[1]
         job = np.zeros(7, dtype=np.int64)
-        job[:2], job[5] = (address(table), len(tensors)), self._total
+        job[1], job[3], job[4] = self._total, address(table), len(tensors)
         self._job = memoryview(job)
         self._serial = self._total < 2 * GRAIN
         # A small step is over before another thread could have used the interpreter's lock.
@@ -244,7 +247,7 @@ class Batch:
         self._scalars = ctypes.create_string_buffer(max(8, 8 * rows * self._width))
         self._pack = partial(struct.Struct(f"{rows * self._width}d").pack_into, self._scalars, 0)
         self._rows = rows
-        self._job[2] = ctypes.addressof(self._scalars)
+        self._job[5] = ctypes.addressof(self._scalars)
 
     def bind(self, index: int, gradient: Array | None, start: int = 0) -> None:
         """Take a contiguous gradient, at address ``start``; None leaves the tensor out of the next pass."""
@@ -257,11 +260,11 @@ class Batch:
 
     def _pass(self, phase: int) -> bool:
         job = self._job
-        job[3] = phase
+        job[6] = phase
         if self._serial:
             self._alone()
-            return job[6] == 0
-        return run(self._call, job[:4].tolist(), self._total, GRAIN) == 0
+            return job[2] == 0
+        return run(self._call, job[3:].tolist(), self._total, GRAIN) == 0
 
     def finite(self) -> bool:
         """Whether every bound gradient is finite and small enough for the states."""
@@ -314,9 +317,9 @@ def block(n, {pointers}):
     return ((lane0 + lane1) + (lane2 + lane3)) + ((lane4 + lane5) + (lane6 + lane7))
 
 def kernel(job):
-    sums = reals(job[0])
-    n = job[1]
-    for k in range(job[4], job[5]):
+    sums = reals(job[3])
+    n = job[4]
+    for k in range(job[0], job[1]):
         a = k * {size}
         b = n - a
         if b > {size}:
@@ -335,8 +338,8 @@ def _squares(stored: str, gathered: bool) -> Kernel:
         return f"(a[{i}] + {g})" if gathered else g
 
     lanes = [x for j in range(8) for x in (f"x{j} = D({value(f'i + {j}')})", f"lane{j} += x{j} * x{j}")]
-    addresses = [f"store(job[2] + {kind.itemsize} * a)"]
-    addresses += [f"state(job[3] + {arithmetic(kind).itemsize} * a)"] * gathered
+    addresses = [f"store(job[5] + {kind.itemsize} * a)"]
+    addresses += [f"state(job[6] + {arithmetic(kind).itemsize} * a)"] * gathered
     text = f"# {stored}\n" + _SQUARES.format(
         pointers="g, a" if gathered else "g", lanes=indented(lanes, 2), value=value("i"), size=BLOCK,
         addresses=", ".join(addresses),
