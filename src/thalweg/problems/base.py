@@ -1,0 +1,134 @@
+"""What every problem answers: start, batches, gradient, loss, test metric, outsider.
+
+A seed fixes the start and the batch order, and nothing else does, so that two methods run with
+the same seed are paired: same start, same rows at every step.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from itertools import islice, repeat
+from numbers import Integral
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ProblemError
+
+Array: TypeAlias = NDArray[np.float64]
+Rows: TypeAlias = NDArray[np.int64]
+Params: TypeAlias = "Array | dict[str, Params]"
+Grads: TypeAlias = Params
+
+# Which of a seed's independent random streams is drawn from.
+START, BATCHES, SPLIT = range(3)
+
+
+@dataclass(frozen=True)
+class Outsider:
+    """What an established solver reaches on the same problem.
+
+    ``loss`` is the problem's own training loss at the solver's answer, ``metric`` its test metric.
+    """
+
+    name: str
+    loss: float
+    metric: float | None
+
+
+class Problem:
+    """A function to minimise, with its gradient and a seeded start."""
+
+    name: str
+    title: str
+    text: str  # one to three sentences for a report
+    loss_name: str  # "training loss" or "f"
+    metric_name: str | None = None  # for example "test accuracy"; None for a landscape
+    noisy: bool = False  # are there mini-batch gradients?
+    minimum: float | None = None  # of the loss, where it is known
+    rows: int = 0  # training rows; 0 when there is no data
+
+    def start(self, seed: int) -> Params:
+        """Fresh float64 parameters, fixed by ``seed`` (an integer >= 0)."""
+        raise NotImplementedError
+
+    def gradient(self, params: Params, rows: Rows | None) -> Grads:
+        """Gradient of the mean loss over ``rows`` (None: all), in the structure of ``params``.
+
+        The arrays may be overwritten by the next call from the same thread.
+        """
+        raise NotImplementedError
+
+    def loss(self, params: Params) -> float:
+        """The loss that is minimised, over all training rows; nan or inf after divergence."""
+        raise NotImplementedError
+
+    def metric(self, params: Params) -> float | None:
+        """The test metric on held-out rows, None where there is none. Never tune on it."""
+        return None
+
+    def outsider(self) -> Outsider | None:
+        """What an established solver reaches, computed once; None where none is known."""
+        return None
+
+    def batches(self, seed: int, batch: int, steps: int) -> Iterator[Rows | None]:
+        """The row indices of each of ``steps`` steps; None stands for all rows.
+
+        Every epoch is a fresh shuffle cut into pieces of ``batch`` rows, the last one shorter
+        where ``batch`` does not divide the rows, so an epoch sees each row exactly once. All
+        rows at once if ``batch`` is 0 or at least the number of rows, or if there is no data.
+        Raises ProblemError for a negative number.
+        """
+        rng = stream(seed, BATCHES)
+        for name, value in (("batch", batch), ("steps", steps)):
+            if not isinstance(value, Integral) or value < 0:
+                raise ProblemError(
+                    f"{name}: got {value!r}, an integer >= 0 is needed"
+                    + ("; 0 means all rows" if name == "batch" else "")
+                )
+        if batch == 0 or batch >= self.rows:
+            return repeat(None, steps)
+        return islice(_epochs(rng, self.rows, batch), steps)
+
+
+def _epochs(rng: np.random.Generator, rows: int, batch: int) -> Iterator[Rows]:
+    while True:
+        order = rng.permutation(rows)
+        for first in range(0, rows, batch):
+            yield order[first : first + batch]
+
+
+def stream(seed: int, use: int) -> np.random.Generator:
+    """The random numbers of ``seed`` for one use; different uses are independent."""
+    if not isinstance(seed, Integral) or seed < 0:
+        raise ProblemError(f"seed: got {seed!r}, an integer >= 0 is needed")
+    return np.random.default_rng([int(seed), use])
+
+
+def pack(params: Params) -> Array:
+    """All parameters as one fresh vector, in the order of the dict."""
+    if isinstance(params, dict):
+        return np.concatenate([pack(value) for value in params.values()])
+    return params.flatten()
+
+
+def unpack(vector: Array, like: Params) -> Params:
+    """The inverse of ``pack``: views into ``vector`` in the structure and shapes of ``like``."""
+    if not isinstance(like, dict):
+        return vector.reshape(like.shape)
+    out: dict[str, Params] = {}
+    for key, value in like.items():
+        size = pack(value).size
+        out[key], vector = unpack(vector[:size], value), vector[size:]
+    return out
+
+
+def require(module: str, package: str, purpose: str) -> Any:
+    """Import a module that is optional; ProblemError with the remedy where it is missing."""
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        raise ProblemError(
+            f"{purpose} needs {package}, which is not installed: pip install {package}"
+        ) from error

@@ -1,0 +1,69 @@
+"""The notes' sigmoid neuron with squared loss, on two points and with a sparse feature.
+
+    f(x) = 1 / (1 + e^-(w x + b)),   loss = 1/2 (f(x) - y)^2,   mean over the points
+
+Source: the notes (gradient: (f - y) f (1 - f) x for w, the same without x for b).
+"""
+
+import numpy as np
+
+from ..core import exp
+from ..core.objective import Objective
+from .base import Array
+from .formula import FormulaProblem
+
+
+def neuron_output(w, b, x):
+    return 1 / (1 + exp(-(w * x + b)))
+
+
+def value(w, b, /, x, y):
+    error = neuron_output(w, b, x) - y
+    return 0.5 * error * error
+
+
+def gradient(w, b, /, x, y):
+    f = neuron_output(w, b, x)
+    slope = (f - y) * f * (1 - f)
+    return slope * x, slope
+
+
+X, Y = (0.5, 2.5), (0.2, 0.9)
+TEACHER, SHARE, POINTS = (-3.0, 1.0), 0.1, 200
+
+
+def _fit() -> tuple[float, float]:
+    """Two points, two parameters: the neuron that passes through both."""
+    logits = [float(np.log(y / (1 - y))) for y in Y]
+    w = (logits[1] - logits[0]) / (X[1] - X[0])
+    return w, logits[0] - w * X[0]
+
+
+def sparse_data() -> Array:
+    """(200, 2): the feature is 1 in every tenth row and else 0; the target is a teacher's output."""
+    x = (np.arange(POINTS) % round(1 / SHARE) == 0).astype(float)
+    y = 1 / (1 + np.exp(-(TEACHER[0] * x + TEACHER[1])))
+    return np.column_stack([x, y])
+
+
+def neuron() -> FormulaProblem:
+    """Two parameters on two points, the usual error surface."""
+    return FormulaProblem(
+        "neuron", "Sigmoid neuron on two points",
+        "The notes' neuron: weight and bias on the points (0.5, 0.2) and (2.5, 0.9), squared loss.",
+        Objective(value, gradient), starts=[(-2, -2), (-4, 4), (-4, -4)], spread=0.1,
+        minima=[_fit()], minimum=0.0, window=((-6, 6), (-6, 6)), data=np.column_stack([X, Y]),
+    )
+
+
+def neuron_sparse() -> FormulaProblem:
+    """A feature that is zero in nine rows of ten: w's gradient is mostly zero, b's is not."""
+    return FormulaProblem(
+        "neuron-sparse", "Sigmoid neuron with a sparse feature",
+        "The notes' neuron where the feature is 0 in nine rows of ten; a teacher with w = -3, b = 1.",
+        Objective(value, gradient), starts=[(2, -2), (-6, 6)], spread=0.1, minima=[TEACHER], minimum=0.0,
+        window=((-6, 6), (-6, 6)), data=sparse_data(),
+    )
+
+
+PROBLEMS = {"neuron": neuron, "neuron-sparse": neuron_sparse}
