@@ -48,6 +48,8 @@ class Problem:
     noisy: bool = False  # are there mini-batch gradients?
     minimum: float | None = None  # of the loss, where it is known
     rows: int = 0  # training rows; 0 when there is no data
+    steps: int = 600  # how many steps a race takes unless told otherwise
+    batch: int = 32  # rows a step, likewise; 0 means all
 
     def start(self, seed: int) -> Params:
         """Fresh float64 parameters, fixed by ``seed`` (an integer >= 0)."""

@@ -1,6 +1,7 @@
 """Problems written as formulas: of few parameters, so that whole runs are compiled."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import repeat
 
 import numpy as np
 
@@ -17,6 +18,8 @@ class FormulaProblem(Problem):
     """
 
     loss_name = "f"
+    steps = 1000
+    batch = 1
 
     def __init__(
         self,
@@ -56,6 +59,11 @@ class FormulaProblem(Problem):
         rng = stream(seed, BATCHES)
         rows = np.concatenate([rng.permutation(self.rows) for _ in range(epochs)])
         return rows[: steps * batch].reshape(steps, batch)
+
+    def batches(self, seed: int, batch: int, steps: int) -> Iterator[Rows | None]:
+        """``order``, step by step."""
+        order = self.order(seed, batch, steps)
+        return repeat(None, steps) if order is None else iter(order)
 
     def values(self, *coordinates: Array) -> Array:
         """The objective at many points at once; the arrays of coordinates broadcast."""

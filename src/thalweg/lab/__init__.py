@@ -1,0 +1,1 @@
+"""The lab: which method works on this problem, and why."""

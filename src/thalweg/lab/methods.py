@@ -1,0 +1,106 @@
+"""Methods by name: ``Adam``, ``RMSprop:keras``, ``mine.py:MyRule``; and what a race tunes of them."""
+
+import importlib.util
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import qmc
+
+from .. import rules
+from ..core.rule import RULES, Rule
+from ..core.schedule import Schedule
+from ..errors import FileError, HyperparameterError, nearest
+
+NINE = ("SGD", "Momentum", "Nesterov", "Adagrad", "RMSprop", "Adadelta", "Adam", "Adamax", "MaxProp")
+
+# Where learning rates are looked for, by their unit: the sources of the ranges are those of the
+# benchmarks that lab papers agree on; a rate with the unit of w grows with the weights themselves.
+RANGES = {"w/g": (1e-5, 1e1), "w": (1e-5, 1e0), "1": (1e-3, 1e2)}
+
+
+@dataclass(frozen=True)
+class Method:
+    """A rule under the name that the user gave it."""
+
+    name: str
+    rule: Rule
+
+    @property
+    def tunable(self) -> bool:
+        """Whether a race looks for its learning rate."""
+        return "lr" in self.rule.anatomy.hyperparameters and not isinstance(self.rule.values["lr"], Schedule)
+
+    def span(self, scale: float) -> tuple[float, float]:
+        """The range of learning rates; ``scale`` is the larger of 1 and the start's root mean square."""
+        unit = self.rule.anatomy.lines["lr"].unit
+        low, high = RANGES.get(unit, RANGES["w/g"])
+        factor = scale if unit == "w" else 1.0
+        return low * factor, high * factor
+
+
+def load_rule(path: str, name: str) -> type[Rule]:
+    """A rule class from a user's own file; FileError, HyperparameterError."""
+    file = Path(path)
+    if not file.is_file():
+        raise FileError(f"{path}: no such file; a rule of your own is named FILE.py:NAME")
+    title = f"thalweg_user_{file.stem}"
+    if title not in sys.modules:
+        spec = importlib.util.spec_from_file_location(title, file)
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[title] = module
+        try:
+            spec.loader.exec_module(module)
+        except Exception as error:
+            del sys.modules[title]
+            raise FileError(f"{path}: cannot be run ({type(error).__name__}: {error})") from None
+    found = getattr(sys.modules[title], name, None)
+    if not (isinstance(found, type) and issubclass(found, Rule)):
+        known = [n for n, v in vars(sys.modules[title]).items() if isinstance(v, type) and issubclass(v, Rule) and v is not Rule]
+        raise HyperparameterError(f"{path} has no rule {name!r}: {nearest(name, known)}")
+    return found
+
+
+def method(name: str | Rule) -> Method:
+    """A method from its name or a rule; HyperparameterError with the nearest names."""
+    if isinstance(name, Rule):
+        return Method(f"{type(name).__name__}:{name.dialect}" if name.dialect else type(name).__name__, name)
+    head, _, tail = name.partition(":")
+    if head.endswith(".py"):
+        return Method(tail, load_rule(head, tail)())
+    shipped = rules.shipped()
+    folded = {n.lower(): n for n in shipped}
+    if head.lower() not in folded:
+        raise HyperparameterError(f"unknown method {head!r}: {nearest(head, shipped)}, or FILE.py:NAME")
+    rule = RULES[folded[head.lower()]]
+    return Method(f"{rule.__name__}:{tail}", rule.like(tail)) if tail else Method(rule.__name__, rule())
+
+
+def methods(names: Sequence[str | Rule] | None) -> list[Method]:
+    """Methods in order, the nine by default; HyperparameterError where two would share a name."""
+    made = [method(n) for n in (names if names is not None else NINE)]
+    if not made:
+        raise HyperparameterError("methods: name at least one")
+    seen: dict[str, int] = {}
+    unique = []
+    for m in made:
+        seen[m.name] = seen.get(m.name, 0) + 1
+        if seen[m.name] > 1 and any(m.rule == u.rule for u in unique):
+            raise HyperparameterError(f"methods: {m.name} is named twice")
+        unique.append(m if seen[m.name] == 1 else Method(f"{m.name} ({seen[m.name]})", m.rule))
+    return unique
+
+
+def quantiles(count: int, seed: int) -> list[float]:
+    """A scrambled Halton sequence in (0, 1): the same for every method."""
+    drawn = qmc.Halton(d=1, scramble=True, rng=np.random.default_rng(seed)).random(count)[:, 0]
+    return [float(u) for u in drawn]
+
+
+def rate(span: tuple[float, float], u: float) -> float:
+    """The learning rate at a quantile of a log-uniform range, to four digits (as it is printed)."""
+    low, high = span
+    return float(f"{low * (high / low) ** u:.4g}")

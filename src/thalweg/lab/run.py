@@ -1,0 +1,122 @@
+"""One method on one problem from one seed, or compiled for many at once: losses, metric, rates, time."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from .. import tree
+from ..core.rule import Rule
+from ..problems import Problem, problem
+from ..problems.formula import FormulaProblem
+
+Array = np.ndarray[Any, Any]
+BLOWN = 1e3  # a loss this many times its start counts as diverged
+QUANTILES = (0.1, 0.5, 0.9)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's records: R = steps // every + 1.
+
+    ``steps`` (R,), ``loss`` (R,) with inf from divergence on, ``rates`` (R, 3): 10, 50, 90 % over
+    coordinates (or None), ``path`` (R, 2) for problems of two parameters (or None), ``metric`` at the
+    end, ``seconds`` spent in gradient and step.
+    """
+
+    steps: Array
+    loss: Array
+    rates: Array | None
+    path: Array | None
+    metric: float | None
+    seconds: float
+
+    @property
+    def diverged(self) -> bool:
+        """Whether the loss became non-finite or a thousand times its start."""
+        return not np.isfinite(self.loss[-1])
+
+
+@lru_cache(maxsize=4)
+def _cached(name: str, target: str | None) -> Problem:
+    return problem(name, target)
+
+
+def find(source: "str | Problem", target: str | None = None) -> Problem:
+    """A problem by name (kept for the next call) or as it is."""
+    return source if isinstance(source, Problem) else _cached(source, target)
+
+
+def blown(loss: Array) -> Array:
+    """Losses with inf from the first that is non-finite or BLOWN times the start."""
+    bad = ~np.isfinite(loss) | (loss > BLOWN * np.abs(loss[..., :1]))
+    return np.where(np.maximum.accumulate(bad, axis=-1), np.inf, loss)
+
+
+def train(
+    source: "str | Problem", target: str | None, rule: Rule, seed: int, steps: int, batch: int, every: int,
+    rates: bool,
+) -> Run:
+    """Step by step, for problems with their own gradient code."""
+    p = find(source, target)
+    params: Any = p.start(seed)
+    opt = rule.on(params, on_nonfinite="propagate", rates=rates)
+    records = steps // every + 1
+    loss = np.full(records, np.inf)
+    seen = np.full((records, 3), np.nan)
+    loss[0] = p.loss(params)
+    seconds, done = 0.0, 0
+    with np.errstate(all="ignore"):
+        tick = time.perf_counter()
+        for done, rows in enumerate(p.batches(seed, batch, steps), start=1):
+            opt.step(p.gradient(params, rows))
+            if done % every == 0:
+                seconds += time.perf_counter() - tick
+                k = done // every
+                loss[k] = p.loss(params)
+                if not loss[k] <= BLOWN * loss[0]:
+                    break
+                if rates:
+                    flat = np.concatenate([np.ravel(a) for _, a in tree.leaves(opt.rates())])
+                    seen[k] = np.quantile(flat, QUANTILES)
+                tick = time.perf_counter()
+        metric = p.metric(params) if np.isfinite(loss[-1]) else None
+    return Run(
+        np.arange(records) * every, blown(loss), seen if rates else None, None, metric, seconds / max(done, 1)
+    )
+
+
+def compiled(
+    p: FormulaProblem, rule: Rule, lrs: Sequence[float] | None, seeds: Sequence[int], steps: int, batch: int,
+    every: int, full: bool,
+) -> list[list[Run]]:
+    """All learning rates × all seeds in one compiled loop; runs[rate][seed]."""
+    from ..engines import loops
+
+    count = len(lrs) if lrs is not None else 1
+    starts = np.array([p.start(s) for s in seeds])
+    orders = [p.order(s, batch, steps) for s in seeds]
+    order = None if orders[0] is None else np.stack([o for o in orders if o is not None])
+    every_start = np.tile(starts, (count, 1))
+    vary = {} if lrs is None else {"lr": np.repeat(np.asarray(lrs, dtype=float), len(seeds))}
+    tick = time.perf_counter()
+    trace = loops.run(
+        rule, p.objective, every_start, steps, vary=vary, every=every,
+        record=("loss", "path", "rates") if full else ("loss",), data=p.data, order=order,
+        stream=np.tile(np.arange(len(seeds)), count),
+    )
+    seconds = (time.perf_counter() - tick) / (steps * len(every_start))
+    assert trace.loss is not None
+    losses = blown(trace.loss)
+    runs = []
+    for i in range(len(every_start)):
+        rates = path = None
+        if trace.rates is not None and trace.path is not None:
+            with np.errstate(all="ignore"):
+                rates = np.quantile(trace.rates[i], QUANTILES, axis=-1).T
+            path = trace.path[i] if trace.path.shape[-1] == 2 else None
+        runs.append(Run(trace.steps, losses[i], rates, path, None, seconds))
+    return [runs[k * len(seeds) : (k + 1) * len(seeds)] for k in range(count)]

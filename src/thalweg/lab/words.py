@@ -1,0 +1,57 @@
+"""Numbers and lists in words, shared by the report, the plots and the terminal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A number to a few significant digits: 0.103, 41.2, 1,230, 2.5×10⁻⁹; a dash for None."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    if value == 0:
+        return "0"
+    mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
+    power = int(exponent)
+    if -4 <= power <= 5:
+        return f"{float(f'{value:.{digits - 1}e}'):,.{max(0, digits - 1 - power)}f}"
+    return f"{mantissa}×10{str(power).translate(_SUPERSCRIPT)}"
+
+
+def tick(value: float) -> str:
+    """An axis label without trailing zeros: 0.2, 5, 10⁻⁶, 2×10⁷."""
+    mantissa, exponent = f"{value:.2e}".split("e")
+    power, mantissa = int(exponent), mantissa.rstrip("0").rstrip(".")
+    if value == 0 or -3 <= power <= 3:
+        return f"{value:.10g}"
+    return ("" if mantissa == "1" else f"{mantissa}×") + f"10{str(power).translate(_SUPERSCRIPT)}"
+
+
+def column(values: Sequence[float | None]) -> list[str]:
+    """Numbers with the same count of decimals where their range allows, so that they line up."""
+    real = [abs(v) for v in values if v is not None and math.isfinite(v) and v != 0]
+    if not real or min(real) < 1e-3 or max(real) >= 1e5 or max(real) > 100 * min(real):
+        return [number(v) for v in values]
+    places = max(0, 2 - math.floor(math.log10(min(real))))
+    return [
+        "–" if v is None or not math.isfinite(v) else f"{v:,.{places}f}" for v in values
+    ]
+
+
+def listing(items: Iterable[str]) -> str:
+    """A, B and C."""
+    items = list(items)
+    return " and ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)
+
+
+def margin(best: float, other: float) -> str:
+    """How far `best` lies below `other`, in words."""
+    if best <= 0 or other <= 0:
+        return f"{number(other - best)} below"
+    if other / best >= 2:
+        return f"{number(other / best)} times lower than"
+    share = 100 * (1 - best / other)
+    return "level with" if share < 0.05 else f"{number(share, 2)} % below"
