@@ -1,6 +1,7 @@
 """thalweg: adaptive gradient methods, each written once as a formula.
 
-    import numpy as np, thalweg as tw
+    import numpy as np
+    import thalweg as tw
 
     w = np.zeros(3)
     opt = tw.Adam(lr=0.1).on(w)
@@ -49,8 +50,6 @@ _LATER = {  # where a public name stands that needs NumPy or more
     "race": "lab.race", "Race": "lab.race",
 }
 
-globals().update(_rules.shipped())
-
 
 def _on(self: Rule, params: Any, **settings: Any) -> Any:
     from . import optimizer
@@ -62,24 +61,33 @@ def _on(self: Rule, params: Any, **settings: Any) -> Any:
 Rule.on = _on  # type: ignore[method-assign, assignment]
 
 
+_HERE = [
+    "Row", "Rule", "Scalar", "Schedule", "constant", "cosine", "exponential", "fraction",
+    "inverse_sqrt", "inverse_time", "join", "nonnegative", "number", "positive", "row", "rule", "state",
+    "step_decay", "warmup",
+]
+
+
 def __getattr__(name: str) -> Any:
+    """Rules and what needs NumPy, imported when first asked for."""
+    if name == "__all__":
+        return [*_HERE, *_LATER, *_rules.shipped()]
+    value: Any
     if name in _LATER:
         from importlib import import_module
 
         value = getattr(import_module(f".{_LATER[name]}", __name__), name)
-        globals()[name] = value
-        return value
-    from .errors import nearest
+    else:
+        value = None if name.startswith("_") else _rules.load(name)
+    if value is None:
+        if name.startswith("_"):
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from .errors import nearest
 
-    raise AttributeError(f"thalweg has no {name!r}: {nearest(name, __all__)}")
+        raise AttributeError(f"thalweg has no {name!r}: {nearest(name, __dir__())}")
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
-
-
-__all__ = [
-    "Row", "Rule", "Scalar", "Schedule", "constant", "cosine", "exponential", "fraction",
-    "inverse_sqrt", "inverse_time", "join", "nonnegative", "number", "positive", "row", "rule", "state",
-    "step_decay", "warmup", *_LATER, *_rules.shipped(),
-]
+    return sorted([*_HERE, *_LATER, *_rules.shipped()])

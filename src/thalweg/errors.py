@@ -15,7 +15,6 @@ Every message is one line: what, where, got, allowed, remedy. When one is raised
 user's has moved.
 """
 
-from difflib import get_close_matches
 from collections.abc import Iterable
 
 
@@ -61,6 +60,8 @@ class EngineError(ThalwegError, RuntimeError):
 
 def nearest(name: str, allowed: Iterable[str]) -> str:
     """The remedy for an unknown name: ``did you mean 'x'?`` with all allowed names behind it."""
+    from difflib import get_close_matches  # imported when something went wrong
+
     allowed = list(allowed)
     folded = {a.lower(): a for a in allowed}
     close = [folded[c] for c in get_close_matches(name.lower(), folded, n=2, cutoff=0.5)]

@@ -9,7 +9,6 @@ The class is a frozen, comparable, printable value whose constructor takes its l
 knows no arrays: ``on`` is put in place by the package's root, which knows the optimizer.
 """
 
-import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -89,6 +88,24 @@ class Anatomy:
 RULES: dict[str, type["Rule"]] = {}
 """Every rule class by name, filled by the decorator."""
 
+LOADERS: list[Callable[[str], object]] = []
+"""Called with a name that is not in RULES, to import the file that defines it."""
+
+
+class _Signature:
+    """A rule class's signature, made from its lines when somebody asks."""
+
+    def __get__(self, instance: object, owner: type["Rule"]) -> Any:
+        from inspect import Parameter, Signature
+
+        if "anatomy" not in vars(owner):
+            return Signature()
+        kind = Parameter.POSITIONAL_OR_KEYWORD
+        return Signature([
+            Parameter(n, kind, default=line.default, annotation=float if line.is_state else Scalar)
+            for n, line in owner.anatomy.lines.items()
+        ])
+
 
 class Rule:
     """Base of all rules; see ``rule``.
@@ -99,6 +116,8 @@ class Rule:
 
     anatomy: ClassVar[Anatomy]
     _dialect: str
+    if not TYPE_CHECKING:
+        __signature__ = _Signature()
 
     def __init__(self, *values: Any, **named: Any) -> None:
         lines = self.anatomy.lines
@@ -321,6 +340,8 @@ def _clock_formula(anatomy: Anatomy, clock: Function | None) -> Formula:
 
 def find(rule_name: str) -> type[Rule]:
     """The rule class of that name; HyperparameterError with the nearest names."""
+    for load in LOADERS if rule_name not in RULES else ():
+        load(rule_name)
     if rule_name not in RULES:
         raise HyperparameterError(f"unknown rule {rule_name!r}: {nearest(rule_name, RULES)}")
     return RULES[rule_name]
@@ -348,7 +369,7 @@ def rule(
     def decorate(cls: type[Any]) -> type[Any]:
         lines: dict[str, Line] = {
             n: cls.__dict__[n]
-            for n in cls.__dict__.get("__annotations__", inspect.get_annotations(cls))
+            for n in cls.__dict__.get("__annotations__", {})
             if isinstance(cls.__dict__.get(n), Line)
         }
         anatomy = Anatomy(
@@ -357,15 +378,6 @@ def rule(
         )
         _check(cls, anatomy)
         cls.anatomy = anatomy
-        cls.__signature__ = inspect.Signature(
-            [
-                inspect.Parameter(
-                    n, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=line.default,
-                    annotation=float if line.is_state else Scalar,
-                )
-                for n, line in lines.items()
-            ]
-        )
         known = RULES.get(cls.__name__)
         if known is None or known.__module__ == cls.__module__:
             RULES[cls.__name__] = cls

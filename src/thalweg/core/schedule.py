@@ -7,8 +7,7 @@ follows one by another.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any, ClassVar
+from typing import Any, ClassVar, dataclass_transform
 
 from ..errors import HyperparameterError
 
@@ -18,34 +17,67 @@ def _need(good: bool, what: str, name: str, got: object, allowed: str) -> None:
         raise HyperparameterError(f"{what}: {name} must be {allowed}, got {got!r}")
 
 
-@dataclass(frozen=True)
+@dataclass_transform(frozen_default=True)
 class Schedule:
-    """Base of all schedules. A schedule of your own: a frozen dataclass with ``__call__``."""
+    """Base of all schedules.
+
+    A schedule of your own is a subclass with annotated fields and ``__call__(step) -> float``; it is
+    built, compared, hashed and printed by its fields. (Not a dataclass: those take longer to define
+    than all else that ``import thalweg`` does.)
+    """
 
     KINDS: ClassVar[dict[str, type["Schedule"]]] = {}
+    FIELDS: ClassVar[tuple[str, ...]] = ()
+    AT_LEAST_ONE: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls) -> None:
+        cls.FIELDS = tuple(n for n in cls.__dict__.get("__annotations__", {}) if not n.isupper())
         Schedule.KINDS.setdefault(cls.__name__, cls)
+
+    def __init__(self, *values: Any, **named: Any) -> None:
+        given = dict(zip(self.FIELDS, values, strict=False)) | named
+        what = type(self).__name__
+        unknown = [n for n in given if n not in self.FIELDS]
+        _need(not unknown and len(values) <= len(self.FIELDS), what, "arguments", unknown or values, ", ".join(self.FIELDS))
+        for n in self.FIELDS:
+            if n not in given and hasattr(type(self), n):
+                given[n] = getattr(type(self), n)
+            _need(n in given, what, n, "nothing", "given")
+            value = given[n]
+            if not isinstance(value, Schedule):
+                good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+                _need(good and value >= 0, what, n, value, "a finite number, 0 or more")
+            if n in self.AT_LEAST_ONE:
+                _need(value >= 1, what, n, value, "1 or more steps")
+            object.__setattr__(self, n, value)
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The settings by name."""
+        return {n: getattr(self, n) for n in self.FIELDS}
 
     def __call__(self, step: int) -> float:
         """The value after ``step`` steps (0 before the first)."""
-        raise NotImplementedError  # abstract: every schedule below has its own
+        raise TypeError(f"{type(self).__name__}: a schedule defines __call__(step)")
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"{type(self).__name__} is a value and does not change")
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self.fields == other.fields  # type: ignore[attr-defined]
+
+    def __hash__(self) -> int:
+        return hash((type(self), *self.fields.values()))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{n}={v!r}' for n, v in self.fields.items())})"
 
     def __mul__(self, other: "float | Schedule") -> "Schedule":
         return Product(self, as_schedule(other))
 
     __rmul__ = __mul__
 
-    def __post_init__(self) -> None:
-        for f in fields(self):
-            value = getattr(self, f.name)
-            good = isinstance(value, Schedule) or (
-                isinstance(value, int | float) and math.isfinite(value) and value >= 0
-            )
-            _need(good, type(self).__name__, f.name, value, "a finite number, 0 or more")
 
-
-@dataclass(frozen=True)
 class Constant(Schedule):
     """Always ``value``."""
 
@@ -55,71 +87,54 @@ class Constant(Schedule):
         return self.value
 
 
-@dataclass(frozen=True)
 class StepDecay(Schedule):
     """value · factor^floor(step / every)."""
 
+    AT_LEAST_ONE = ("every",)
     value: float
     factor: float
     every: int
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _need(self.every >= 1, "step_decay", "every", self.every, "1 or more steps")
-
     def __call__(self, step: int) -> float:
-        return self.value * self.factor ** (step // self.every)
+        return self.value * float(self.factor ** (step // self.every))
 
 
-@dataclass(frozen=True)
 class Exponential(Schedule):
     """value · factor^(step / every), smooth."""
 
+    AT_LEAST_ONE = ("every",)
     value: float
     factor: float
     every: int = 1
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _need(self.every >= 1, "exponential", "every", self.every, "1 or more steps")
 
     def __call__(self, step: int) -> float:
         return self.value * float(self.factor ** (step / self.every))
 
 
-@dataclass(frozen=True)
 class Cosine(Schedule):
     """Half a cosine from ``value`` down to ``end`` over ``steps`` steps, then ``end``."""
 
+    AT_LEAST_ONE = ("steps",)
     value: float
     steps: int
     end: float = 0.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _need(self.steps >= 1, "cosine", "steps", self.steps, "1 or more")
 
     def __call__(self, step: int) -> float:
         done = min(step / self.steps, 1.0)
         return self.end + (self.value - self.end) * 0.5 * (1.0 + math.cos(math.pi * done))
 
 
-@dataclass(frozen=True)
 class InverseSqrt(Schedule):
     """value · sqrt(shift / (shift + step)): 1/sqrt(t) decay, flat for about ``shift`` steps."""
 
+    AT_LEAST_ONE = ("shift",)
     value: float
     shift: int = 1
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _need(self.shift >= 1, "inverse_sqrt", "shift", self.shift, "1 or more steps")
 
     def __call__(self, step: int) -> float:
         return self.value * math.sqrt(self.shift / (self.shift + step))
 
 
-@dataclass(frozen=True)
 class InverseTime(Schedule):
     """value / (1 + decay · step): torch's ``lr_decay``, the older Keras' ``decay``."""
 
@@ -130,22 +145,17 @@ class InverseTime(Schedule):
         return self.value / (1.0 + step * self.decay)
 
 
-@dataclass(frozen=True)
 class WarmUp(Schedule):
     """``of``, times a ramp (step + 1) / steps that ends at 1."""
 
+    AT_LEAST_ONE = ("steps",)
     of: Schedule
     steps: int
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _need(self.steps >= 1, "warmup", "steps", self.steps, "1 or more")
 
     def __call__(self, step: int) -> float:
         return self.of(step) * min(1.0, (step + 1) / self.steps)
 
 
-@dataclass(frozen=True)
 class Product(Schedule):
     """The product of two schedules."""
 
@@ -156,7 +166,6 @@ class Product(Schedule):
         return self.left(step) * self.right(step)
 
 
-@dataclass(frozen=True)
 class Join(Schedule):
     """``first`` for ``at`` steps, then ``then``, which counts its own steps from 0."""
 
@@ -217,7 +226,7 @@ def to_plain(value: float | Schedule) -> Any:
     """A hyperparameter's value as JSON can hold it."""
     if not isinstance(value, Schedule):
         return value
-    inner = {f.name: to_plain(getattr(value, f.name)) for f in fields(value)}
+    inner = {n: to_plain(v) for n, v in value.fields.items()}
     return {"schedule": type(value).__name__, **inner}
 
 

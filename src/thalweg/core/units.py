@@ -6,30 +6,31 @@ for bit: that is the units law.
 """
 
 import re
-from dataclasses import dataclass
-from fractions import Fraction
+from typing import NamedTuple
 
 _FACTOR = re.compile(r"([wg])(?:\^(-?\d+))?")
 
 
-@dataclass(frozen=True)
-class Unit:
-    """w**w times g**g, with rational powers."""
+class Unit(NamedTuple):
+    """w to one power times g to another."""
 
-    w: Fraction = Fraction(0)
-    g: Fraction = Fraction(0)
+    w: int = 0
+    g: int = 0
 
-    def __mul__(self, other: "Unit") -> "Unit":
+    def times(self, other: "Unit") -> "Unit":
+        """The unit of a product."""
         return Unit(self.w + other.w, self.g + other.g)
 
-    def __truediv__(self, other: "Unit") -> "Unit":
+    def over(self, other: "Unit") -> "Unit":
+        """The unit of a quotient."""
         return Unit(self.w - other.w, self.g - other.g)
 
-    def __pow__(self, power: Fraction | int) -> "Unit":
+    def to(self, power: int) -> "Unit":
+        """The unit of a power."""
         return Unit(self.w * power, self.g * power)
 
     def __str__(self) -> str:
-        def write(pairs: list[tuple[str, Fraction]]) -> str:
+        def write(pairs: list[tuple[str, int]]) -> str:
             return " ".join(n if p == 1 else f"{n}^{p}" for n, p in pairs)
 
         over = write([(n, p) for n, p in (("w", self.w), ("g", self.g)) if p > 0])
@@ -38,15 +39,10 @@ class Unit:
 
     def exponent(self, a: int, b: int) -> int:
         """The power of two by which a quantity grows when w grows by 2**a and g by 2**b."""
-        power = self.w * a + self.g * b
-        if power.denominator != 1:
-            raise ValueError(f"unit {self}: 2^{power} is not a whole power of two")
-        return int(power)
+        return self.w * a + self.g * b
 
 
-ONE = Unit()
-W = Unit(w=Fraction(1))
-G = Unit(g=Fraction(1))
+ONE, W, G = Unit(), Unit(w=1), Unit(g=1)
 
 
 def parse(text: str) -> Unit:
@@ -61,5 +57,5 @@ def parse(text: str) -> Unit:
             if match is None:
                 raise ValueError(f"unit {text!r}: {factor!r} is not w, g or a power such as g^2")
             base = W if match[1] == "w" else G
-            unit = unit * base ** (sign * int(match[2] or 1))
+            unit = unit.times(base.to(sign * int(match[2] or 1)))
     return unit
