@@ -8,7 +8,8 @@
     │   └── NonFiniteError                 a gradient that is NaN, infinite, or too large to square
     ├── StateError (RuntimeError)          asked for what is not there yet: rates before the first step
     ├── FileError (OSError)                a file that cannot be read, written, or is not what its name says
-    ├── ProblemError (ValueError)          an unknown problem, data that cannot be learnt from
+    ├── ProblemError (ValueError)          data that cannot be learnt from
+    │   └── UnknownProblemError            neither a problem's name nor a file
     └── EngineError (RuntimeError)         a kernel that cannot be built or loaded
 
 Every message is one line: what, where, got, allowed, remedy. When one is raised, nothing of the
@@ -51,7 +52,11 @@ class FileError(ThalwegError, OSError):
 
 
 class ProblemError(ThalwegError, ValueError):
-    """An unknown problem, or data that cannot be learnt from."""
+    """Data that cannot be learnt from."""
+
+
+class UnknownProblemError(ProblemError):
+    """Neither the name of a problem nor of a file."""
 
 
 class EngineError(ThalwegError, RuntimeError):

@@ -44,17 +44,10 @@ def matching(value: Any, spec: Spec, error: type[ThalwegError], what: str, path:
     kind, keys, specs = spec
     where = f"{what} at {path!r}" if path else what
     if kind is dict or issubclass(kind, dict):
-        if not isinstance(value, dict):
-            raise error(f"{where}: must be a dict with keys {_some(keys)}, got {type(value).__name__}")
-        if value.keys() != set(keys):
-            missing = [k for k in keys if k not in value]
-            extra = [k for k in value if k not in keys]
-            told = [f"without {_some(missing)}"] * bool(missing) + [f"with unknown {_some(extra)}"] * bool(extra)
-            raise error(
-                f"{where}: must have the keys {_some(keys)}, got a dict {' and '.join(told)}"
-                " (None leaves a parameter alone)"
-            )
-        children = [value[k] for k in keys]
+        if isinstance(value, dict) and len(value) == len(keys) and all(map(value.__contains__, keys)):
+            children = [value[k] for k in keys]
+        else:
+            raise error(f"{where}: {_mismatch(value, keys)}")
     else:
         if not isinstance(value, list | tuple):
             raise error(f"{where}: must be a {kind.__name__} of {len(keys)}, got {type(value).__name__}")
@@ -67,6 +60,16 @@ def matching(value: Any, spec: Spec, error: type[ThalwegError], what: str, path:
     for key, child, inner in zip(keys, children, specs, strict=True):
         found += matching(child, inner, error, what, f"{path}.{key}" if path else str(key))
     return found
+
+
+def _mismatch(value: Any, keys: Sequence[Any]) -> str:
+    """How a value differs from a dict with these keys."""
+    if not isinstance(value, dict):
+        return f"must be a dict with keys {_some(keys)}, got {type(value).__name__}"
+    missing = [k for k in keys if k not in value]
+    extra = [k for k in value if k not in keys]
+    told = [f"without {_some(missing)}"] * bool(missing) + [f"with unknown {_some(extra)}"] * bool(extra)
+    return f"must have the keys {_some(keys)}, got a dict {' and '.join(told)} (None leaves a parameter alone)"
 
 
 def _some(names: Sequence[Any]) -> str:

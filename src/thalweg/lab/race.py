@@ -8,21 +8,26 @@ d) A diverged run counts as infinity. Budgets are counts, never clocks: the same
 """
 
 import json
+import multiprocessing
 import os
 import platform
 import shlex
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from joblib import Parallel, delayed
+from threadpoolctl import threadpool_limits
 
 from .. import errors, files
 from ..core.rule import Rule
-from ..problems import Outsider, Problem, problem as find_problem
+from ..problems import Outsider, Problem, Source
 from ..problems.formula import FormulaProblem
 from . import methods as naming
 from .methods import Method
@@ -179,9 +184,9 @@ class Race:
 class _Runner:
     """Runs trials on a problem, one method after another or many at once."""
 
-    def __init__(self, source: "str | Problem", target: str | None, settings: Settings) -> None:
-        self.source, self.target, self.settings = source, target, settings
-        self.problem = find(source, target)
+    def __init__(self, source: Source | Problem, settings: Settings) -> None:
+        self.source, self.settings = source, settings
+        self.problem = find(source)
         self.every = max(1, settings.steps // RECORDS)
         self.coarse = max(1, settings.steps // 4)
 
@@ -222,19 +227,18 @@ class _Runner:
     def _parallel(
         self, jobs: Sequence[tuple[Rule, list[int], int, bool]], done: Callable[[int, list[Run]], None]
     ) -> None:
-        from joblib import Parallel, delayed
-
         s = self.settings
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         workers = min(cores, len(jobs))
         call = delayed(_seeds)
         tasks = (
-            call(i, self.source, self.target, rule, seeds, s.steps, s.batch, every, rates)
+            call(i, self.source, rule, seeds, s.steps, s.batch, every, rates)
             for i, (rule, seeds, every, rates) in enumerate(jobs)
         )
         if workers == 1:
-            for function, arguments, named in tasks:
-                done(*function(*arguments, **named))
+            with threadpool_limits(1):
+                for function, arguments, named in tasks:
+                    done(*function(*arguments, **named))
             return
         parallel = Parallel(n_jobs=workers, return_as="generator_unordered", pre_dispatch="2*n_jobs")
         for i, runs in parallel(tasks):
@@ -242,17 +246,22 @@ class _Runner:
 
 
 def _seeds(
-    index: int, source: "str | Problem", target: str | None, rule: Rule, seeds: Sequence[int], steps: int,
-    batch: int, every: int, rates: bool,
+    index: int, source: Source | Problem, rule: Rule, seeds: Sequence[int], steps: int, batch: int,
+    every: int, rates: bool,
 ) -> tuple[int, list[Run]]:
     """One rule over several seeds; only the first seed's rates are kept."""
-    from threadpoolctl import threadpool_limits
+    _worker()
+    return index, [
+        train(source, rule, seed, steps, batch, every, rates and k == 0) for k, seed in enumerate(seeds)
+    ]
 
-    with threadpool_limits(1):  # BLAS in one thread: the same sums on any machine, and no quarrel for cores
-        return index, [
-            train(source, target, rule, seed, steps, batch, every, rates and k == 0)
-            for k, seed in enumerate(seeds)
-        ]
+
+@lru_cache(maxsize=1)
+def _worker() -> None:
+    """A process of the pool leaves Ctrl-C to its parent and does its sums in one thread."""
+    if multiprocessing.parent_process() is not None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        threadpool_limits(1)  # the same sums on any machine, and no quarrel for cores
 
 
 def race(
@@ -265,6 +274,7 @@ def race(
     batch: int | None = None,
     seed: int = 0,
     target: str | None = None,
+    drop: Sequence[str] = (),
     out: str | os.PathLike[str] | None = None,
     json: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
@@ -272,7 +282,7 @@ def race(
     """Tune each method on the same budget, rerun the best on fresh seeds, and compare.
 
     problem: a name (``digits``, ``beale``, ...), a table's file (CSV, Parquet, SVMlight; ``target`` names
-    its column) or a Problem. methods: names such as ``"Adam"``, ``"RMSprop:keras"``, ``"mine.py:Rule"``,
+    the column to predict, ``drop`` columns to leave out) or a Problem. methods: names such as ``"Adam"``, ``"RMSprop:keras"``, ``"mine.py:Rule"``,
     or rules; the nine of the sources by default. trials: learning rates tried for each method (1 takes
     the rule's own). seeds: fresh seeds for the final runs. steps, batch: of each run, the problem's own
     by default; batch 0 takes all rows. out, json: files for the report and the numbers, checked before
@@ -284,13 +294,13 @@ def race(
         if path is not None:
             files.require_writable(path)
     entrants = naming.methods(methods)
-    source = problem if isinstance(problem, Problem) else os.fspath(problem)
-    p = source if isinstance(source, Problem) else find_problem(source, target)
+    source = problem if isinstance(problem, Problem) else Source(os.fspath(problem), target, tuple(drop))
+    p = find(source)
     settings = Settings(
         tuple(m.name for m in entrants), trials, seeds, p.steps if steps is None else steps,
         p.batch if batch is None else batch, seed,
     )
-    runner = _Runner(source, target, settings)
+    runner = _Runner(source, settings)
     start = p.start(settings.tuning[0])
     scale = max(1.0, _rms(start))
     entries = [Entry(m, m.span(scale) if m.tunable else (1.0, 1.0)) for m in entrants]
@@ -301,7 +311,7 @@ def race(
         _test(runner, entries, report)
     except KeyboardInterrupt:
         finished = False
-    made = Race(_collect(runner, entries, settings, finished, source, target))
+    made = Race(_collect(runner, entries, settings, finished))
     for path in (out, json):
         if path is not None:
             made.save(path)
@@ -378,11 +388,12 @@ def _test(runner: _Runner, entries: list[Entry], report: Progress) -> None:
 
 
 def _collect(
-    runner: _Runner, entries: list[Entry], settings: Settings, finished: bool, source: "str | Problem",
-    target: str | None,
+    runner: _Runner, entries: list[Entry], settings: Settings, finished: bool
 ) -> dict[str, Any]:
     """Everything that is reported, as plain numbers."""
-    p = runner.problem
+    p, source = runner.problem, runner.source
+    if not isinstance(source, Source):
+        source = Source(p.name)
     shown = [(e, _shown(e)) for e in entries]
     floor = p.minimum
     if floor is None:
@@ -406,7 +417,7 @@ def _collect(
             "seeds": settings.seeds, "steps": settings.steps, "batch": settings.batch, "seed": settings.seed,
             "selection": f"median final {p.loss_name}", "target": goal,
             "target_text": _target_text(goal, tau, p), "loss_name": p.loss_name,
-            "command": _command(source, target, settings, entries),
+            "command": _command(source, settings, entries),
         },
         "versions": _versions(),
         "methods": [rows[i] for i in order],
@@ -420,7 +431,7 @@ def _collect(
         "paths": _paths(shown),
         "landscape": _landscape(p),
         "outsider": _outsider(outsider),
-        "code": "" if best is None else _code(best, source, target, settings, p),
+        "code": "" if best is None else _code(best, source, settings),
     }
 
 
@@ -522,11 +533,12 @@ def _target_text(goal: float | None, tau: float, p: Problem) -> str:
     return f"{p.loss_name} at most {goal:.3g}: {100 * (1 - tau):g} % of the way from the start to {end}{held}"
 
 
-def _command(source: "str | Problem", target: str | None, settings: Settings, entries: Sequence[Entry]) -> str:
-    name = source if isinstance(source, str) else source.name
-    parts = ["thalweg", "race", name]
-    if target is not None:
-        parts += ["--target", target]
+def _command(source: Source, settings: Settings, entries: Sequence[Entry]) -> str:
+    parts = ["thalweg", "race", source.name]
+    if source.target is not None:
+        parts += ["--target", source.target]
+    if source.drop:
+        parts += ["--drop", ",".join(source.drop)]
     names = [e.method.name for e in entries]
     if names != list(naming.NINE):
         parts += ["--methods", ",".join(names)]
@@ -535,9 +547,8 @@ def _command(source: "str | Problem", target: str | None, settings: Settings, en
     return shlex.join(parts)
 
 
-def _code(entry: Entry, source: "str | Problem", target: str | None, settings: Settings, p: Problem) -> str:
+def _code(entry: Entry, source: Source, settings: Settings) -> str:
     """Lines that rebuild the winner and run it on the first fresh seed."""
-    name = source if isinstance(source, str) else source.name
     rule = entry.tuned()
     module = type(rule).__module__
     shipped = module.startswith("thalweg.")
@@ -545,7 +556,8 @@ def _code(entry: Entry, source: "str | Problem", target: str | None, settings: S
     head = ["import thalweg as tw", "from thalweg.problems import problem"]
     if not shipped:
         head.append(f"from {module.removeprefix('thalweg_user_')} import {type(rule).__name__}")
-    call = f"problem({name!r})" if target is None else f"problem({name!r}, {target!r})"
+    given = [repr(source.name)] + [f"{n}={v!r}" for n, v in (("target", source.target), ("drop", source.drop)) if v]
+    call = f"problem({', '.join(given)})"
     seed = settings.test[0]
     return "\n".join([
         *head, "",

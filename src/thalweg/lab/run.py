@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import tree
 from ..core.rule import Rule
-from ..problems import Problem, problem
+from ..problems import Problem, Source
 from ..problems.formula import FormulaProblem
 
 Array = np.ndarray[Any, Any]
@@ -41,13 +41,13 @@ class Run:
 
 
 @lru_cache(maxsize=4)
-def _cached(name: str, target: str | None) -> Problem:
-    return problem(name, target)
+def _made(source: Source) -> Problem:
+    return source.problem()
 
 
-def find(source: "str | Problem", target: str | None = None) -> Problem:
-    """A problem by name (kept for the next call) or as it is."""
-    return source if isinstance(source, Problem) else _cached(source, target)
+def find(source: Source | Problem) -> Problem:
+    """A problem as it is, or from its source (kept for the next call)."""
+    return _made(source) if isinstance(source, Source) else source
 
 
 def blown(loss: Array) -> Array:
@@ -57,11 +57,11 @@ def blown(loss: Array) -> Array:
 
 
 def train(
-    source: "str | Problem", target: str | None, rule: Rule, seed: int, steps: int, batch: int, every: int,
+    source: Source | Problem, rule: Rule, seed: int, steps: int, batch: int, every: int,
     rates: bool,
 ) -> Run:
     """Step by step, for problems with their own gradient code."""
-    p = find(source, target)
+    p = find(source)
     params: Any = p.start(seed)
     opt = rule.on(params, on_nonfinite="propagate", rates=rates)
     records = steps // every + 1

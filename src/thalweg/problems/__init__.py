@@ -1,12 +1,13 @@
 """Problems that methods are compared on. A file here with ``PROBLEMS`` is found; no list names it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
 
-from ..errors import ProblemError, nearest
+from ..errors import UnknownProblemError, nearest
 from .base import Outsider, Problem
 
 
@@ -19,21 +20,35 @@ def catalogue() -> dict[str, Callable[[], Problem]]:
     return found
 
 
-def problem(name: str, target: str | None = None) -> Problem:
-    """The problem of that name, or the one that a table's file makes; ProblemError, FileError.
+@dataclass(frozen=True)
+class Source:
+    """What a problem is made from: enough to make it again in another process."""
 
-    target: for a file, the column to predict.
+    name: str
+    target: str | None = None
+    drop: tuple[str, ...] = ()
+
+    def problem(self) -> Problem:
+        """The problem; FileError, ProblemError, UnknownProblemError."""
+        known = catalogue()
+        if self.name in known:
+            return known[self.name]()
+        if Path(self.name).suffix or Path(self.name).exists() or "/" in self.name:
+            from .table import read
+
+            return read(self.name, self.target, drop=self.drop)
+        raise UnknownProblemError(
+            f"unknown problem {self.name!r}: {nearest(self.name, known)}; or name a .csv, .tsv, .parquet or .svm file"
+        )
+
+
+def problem(name: str, target: str | None = None, drop: Sequence[str] = ()) -> Problem:
+    """The problem of that name, or the one that a table's file makes.
+
+    target: for a file, the column to predict; drop: columns to leave out. Raises FileError,
+    ProblemError, UnknownProblemError.
     """
-    known = catalogue()
-    if name in known:
-        return known[name]()
-    if Path(name).suffix or Path(name).exists() or "/" in name:
-        from .table import read
-
-        return read(name, target)
-    raise ProblemError(
-        f"unknown problem {name!r}: {nearest(name, known)}; or name a .csv, .parquet or .svm file"
-    )
+    return Source(name, target, tuple(drop)).problem()
 
 
-__all__ = ["Outsider", "Problem", "catalogue", "problem"]
+__all__ = ["Outsider", "Problem", "Source", "catalogue", "problem"]

@@ -1,0 +1,244 @@
+"""The command line. Nothing of thalweg's is imported until a command runs.
+
+On a terminal tables are drawn; elsewhere they are plain text, one record a line, tab-separated.
+Progress goes to stderr. Exit status: 0 the job was done, 1 it failed, 2 it was asked for wrongly.
+"""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+try:
+    import typer
+except ImportError:  # the library alone needs no command line
+    print("thalweg: the command line needs its extra: pip install 'thalweg[lab]'", file=sys.stderr)
+    raise SystemExit(1) from None
+
+if TYPE_CHECKING:
+    from .lab.race import Race
+
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False,
+    help="Adaptive gradient methods, each written once as a formula; and which one works on your problem.",
+)
+
+
+def _version(wanted: bool) -> None:
+    if not wanted:
+        return
+    from . import __version__
+    from .engines import objects, pool
+
+    folder = objects.folder()
+    print(f"thalweg {__version__}")
+    print(f"engine  cpu, {pool.threads()} threads")
+    print(f"cache   {folder if folder is not None else 'in memory: no folder that is yours alone'}")
+    raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show version, engine, threads and cache folder.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def race(
+    problem: Annotated[
+        str, typer.Argument(help="A problem by name, or a table: a .csv, .tsv, .parquet or .svm file.", metavar="[PROBLEM or FILE]")
+    ] = "digits",
+    methods: Annotated[
+        str | None, typer.Option(help="Comma-separated: Adam, RMSprop:keras, mine.py:MyRule. Default: the nine.")
+    ] = None,
+    trials: Annotated[int, typer.Option(help="Learning rates tried for each method; 1 takes the rule's own.")] = 25,
+    seeds: Annotated[int, typer.Option(help="Fresh seeds for the final runs.")] = 20,
+    steps: Annotated[int | None, typer.Option(help="Steps of each run. Default: the problem's.")] = None,
+    batch: Annotated[int | None, typer.Option(help="Rows a step, 0 for all. Default: the problem's.")] = None,
+    seed: Annotated[int, typer.Option(help="Fixes every random number.")] = 0,
+    target: Annotated[str | None, typer.Option(help="For a table: the column to predict.")] = None,
+    drop: Annotated[str, typer.Option(help="For a table: comma-separated columns to leave out.")] = "",
+    out: Annotated[str, typer.Option(help="The report, one HTML page.")] = "race.html",
+    json: Annotated[str | None, typer.Option(help="Also write the numbers as JSON.")] = None,
+    listing: Annotated[bool, typer.Option("--list", help="List the problems and stop.")] = False,
+) -> None:
+    """Tune every method on the same budget, rerun each on fresh seeds, and write a report."""
+    with _told():
+        from .lab.race import race as run
+        from .problems import catalogue
+
+        if listing:
+            _table(["problem", "title"], [[n, make().title] for n, make in catalogue().items()])
+            return
+        names = None if methods is None else _names(methods)
+        with _progress() as report:
+            made = run(
+                problem, names, trials=trials, seeds=seeds, steps=steps, batch=batch, seed=seed,
+                target=target, drop=_names(drop), out=out, json=json, progress=report,
+            )
+        _show(made)
+        done = made.data["finished"]
+        print(f"{'Report' if done else 'Interrupted; what is done'}: {out}", file=sys.stderr)
+    raise typer.Exit(0 if done else 1)
+
+
+@app.command()
+def rules(
+    name: Annotated[
+        str | None, typer.Argument(help="A rule, a rule in another form (RMSprop:keras), or FILE.py:NAME.")
+    ] = None,
+    latex: Annotated[bool, typer.Option("--latex", help="Print the formula as LaTeX and stop.")] = False,
+) -> None:
+    """List the rules; or show one: formula, hyperparameters with ranges and units, dialects, source."""
+    with _told():
+        from .core.latex import display, text
+        from .lab.methods import method
+        from .rules import shipped
+
+        if name is None:
+            _table(
+                ["rule", "what it is", "hyperparameters", "dialects"],
+                [[n, _title(r), " ".join(r.anatomy.hyperparameters), " ".join(r.anatomy.dialects)] for n, r in shipped().items()],
+            )
+            return
+        chosen = method(name).rule
+        kind = type(chosen)
+        shown: Any = chosen if ":" in name and not name.partition(":")[0].endswith(".py") else kind
+        if latex:
+            print(display(shown))
+            return
+        print(f"{kind.__name__}: {_title(kind)}\n\n{text(shown)}\n")
+        anatomy = kind.anatomy
+        _table(
+            ["line", "default", "range", "unit", "meaning"],
+            [
+                [n, f"{getattr(chosen, n):g}", line.range, line.unit, f"{'state: ' if line.is_state else ''}{line.text}"]
+                for n, line in anatomy.lines.items()
+            ],
+        )
+        if anatomy.dialects:
+            print()
+            _table(
+                ["dialect", "version", "its names", "values", "note"],
+                [
+                    [
+                        n, row.version, " ".join(f"{k}={v if isinstance(v, str) else '+'.join(v)}" for k, v in row.names.items()),
+                        " ".join(f"{k}={v:g}" for k, v in row.values.items()), row.note,
+                    ]
+                    for n, row in anatomy.dialects.items()
+                ],
+            )
+        print(f"\n{_after(kind, 'Source:')}")
+
+
+def _names(text: str) -> list[str]:
+    return [n.strip() for n in text.split(",") if n.strip()]
+
+
+def _doc(kind: type[Any]) -> str:
+    return sys.modules[kind.__module__].__doc__ or kind.__doc__ or ""
+
+
+def _title(kind: type[Any]) -> str:
+    first = _doc(kind).strip().partition("\n")[0]
+    return first.partition(": ")[2] or first
+
+
+def _after(kind: type[Any], word: str) -> str:
+    """The sentence of a rule's docstring that begins with a word."""
+    _, found, rest = _doc(kind).partition(word)
+    return f"{found} {' '.join(rest.partition(chr(10) + 'Errors:')[0].split())}" if found else ""
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Errors of thalweg's own are one line on stderr; others are bugs and keep their traceback."""
+    from .errors import HyperparameterError, ThalwegError, UnknownProblemError
+
+    try:
+        yield
+    except ThalwegError as error:
+        print(f"thalweg: {error}", file=sys.stderr)
+        usage = isinstance(error, HyperparameterError | UnknownProblemError)
+        raise typer.Exit(2 if usage else 1) from None
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> None:
+    """A table, drawn on a terminal, tab-separated elsewhere."""
+    if not sys.stdout.isatty():
+        for record in (head, *rows):
+            print("\t".join(record))
+        return
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for k, n in enumerate(head):
+        table.add_column(n, justify="right" if k in right else "left", no_wrap=k == 0, overflow="fold")
+    for record in rows:
+        table.add_row(*record)
+    Console(markup=False, highlight=False).print(table)
+
+
+def _show(made: "Race") -> None:
+    """The results, best first."""
+    rows = []
+    metric = ""
+    for r in made.data["methods"]:
+        loss = r["loss"]
+        metric = r["metric"]["name"] if r["metric"] else metric
+        rows.append([
+            r["method"], _number(r["lr"]), _number(loss["median"], "diverged"),
+            f"{_number(loss['p10'], 'inf')} .. {_number(loss['p90'], 'inf')}",
+            "" if not r["metric"] else _number(r["metric"]["median"]),
+            _number(r["steps_to_target"], "never"), _number(r["us_per_step"]), f"{r['diverged']}/{r['trials']}",
+            "; ".join(r["notes"]),
+        ])
+    head = ["method", "rate", "loss", "10-90 %", metric or "metric", "steps to target", "µs/step", "diverged", "note"]
+    drop = {k for k in (4, 8) if not any(row[k] for row in rows)}
+    keep = [k for k in range(len(head)) if k not in drop]
+    _table([head[k] for k in keep], [[row[k] for k in keep] for row in rows], right=range(1, 8))
+
+
+def _number(x: float | None, missing: str = "-") -> str:
+    return missing if x is None else f"{x:.4g}"
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, int, int], None]]:
+    """A bar on stderr where that is a terminal; a line a phase elsewhere."""
+    if not sys.stderr.isatty():
+        def line(what: str, done: int, total: int) -> None:
+            if done in (0, total):
+                print(f"{what}: {done}/{total}", file=sys.stderr, flush=True)
+
+        yield line
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description:<14}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn()
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        tasks: dict[str, Any] = {}
+
+        def update(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bar.add_task(what, total=total)
+            bar.update(tasks[what], completed=done, total=total)
+
+        yield update
+
+
+def main() -> None:
+    """The ``thalweg`` command."""
+    app()
+
+
+if __name__ == "__main__":
+    main()
