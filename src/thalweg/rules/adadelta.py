@@ -11,7 +11,7 @@ Source: Zeiler, arXiv 1212.5701 (2012), algorithm 1.
 Errors: HyperparameterError when a value leaves the range on its line below.
 """
 
-from ..core import Rule, Scalar, fraction, nonnegative, ratio, row, rule, sqrt, state
+from ..core import Rule, Scalar, fraction, inverse_time, nonnegative, ratio, row, rule, sqrt, state
 
 
 def clock(t, beta):
@@ -43,11 +43,13 @@ HERE = {"eps": BOTH}
 
 DIALECTS = {
     "notes": row(names=HERE, held=NO_LR, beta=0.9, eps_v=1e-6, eps_u=1e-6),
-    "slides": row(names={"epsilon": BOTH}, held=NO_LR, beta=0.9, eps_v=1e-6, eps_u=1e-6),
+    "slides": row(names=HERE, held=NO_LR, beta=0.9, eps_v=1e-6, eps_u=1e-6),
     "zeiler": row(names={"rho": "beta", "eps": BOTH}, held=NO_LR, beta=0.95, eps_v=1e-6, eps_u=1e-6),
     "torch": row("2.13.0", names={"lr": "lr", "rho": "beta", **HERE}),
     "keras": row("3.15.1", names=RATE, lr=1e-3, beta=0.95, eps_v=1e-7, eps_u=1e-7),
-    "tf.keras-legacy": row("2.21.0", names=RATE, lr=1e-3, beta=0.95, eps_v=1e-7, eps_u=1e-7),
+    "tf.keras-legacy": row(
+        "2.21.0", names=RATE, ramps={"decay": inverse_time}, lr=1e-3, beta=0.95, eps_v=1e-7, eps_u=1e-7
+    ),
     "optax": row("0.2.8", names={"learning_rate": "lr", "rho": "beta", **HERE}, note="its default lr=None ascends"),
     "tf1": row("2.21.0", names=RATE, lr=1e-3, beta=0.95, eps_v=1e-8, eps_u=1e-8),
     "ensmallen": row("f65354c0", names={"stepSize": "lr", "rho": "beta", "epsilon": BOTH}, beta=0.95),

@@ -10,7 +10,7 @@ Source: Kingma & Ba, arXiv 1412.6980 (2015), algorithm 1; epsilon-hat: the end o
 Errors: HyperparameterError when a value leaves the range on its line below.
 """
 
-from ..core import Rule, Scalar, floor, fraction, nonnegative, number, ratio, row, rule, sqrt, state
+from ..core import Rule, Scalar, floor, fraction, inverse_time, nonnegative, number, ratio, row, rule, sqrt, state
 
 
 def clock(t, lr, beta1, beta2, epoch):
@@ -51,11 +51,13 @@ DIALECTS = {
     "notes": row(names={"eta": "lr"}, held=OUTSIDE, lr=0.1),
     "notes-code": row(names={"eta": "lr"}, held=OUTSIDE, lr=0.1, eps=1e-10, epoch=2, note="two points an epoch"),
     "notes-uncorrected": row(names={"eta": "lr"}, held=HAT, clock=uncorrected, lr=0.1),
-    "slides": row(names={"eta": "lr", "epsilon": "eps"}, held=OUTSIDE),
+    "slides": row(names={"eta": "lr"}, held=OUTSIDE),
     "paper": row("arXiv 1412.6980v9", names={"alpha": "lr", "epsilon": "eps"}, held=OUTSIDE),
     "torch": row("2.13.0", names=TORCH, held=OUTSIDE),
     "keras": row("3.15.1", names=KERAS, held=HAT, clock=epsilon_hat, eps=1e-7),
-    "tf.keras-legacy": row("2.21.0", names=KERAS, held=HAT, clock=epsilon_hat, eps=1e-7),
+    "tf.keras-legacy": row(
+        "2.21.0", names=KERAS, held=HAT, ramps={"decay": inverse_time}, clock=epsilon_hat, eps=1e-7
+    ),
     "optax": row("0.2.8", names=OPTAX),
     "tf1": row("2.21.0", names=TF1, held=HAT, clock=epsilon_hat),
     "ensmallen": row("f65354c0", names={"stepSize": "lr", "epsilon": "eps"}, held=HAT, clock=epsilon_hat),

@@ -9,7 +9,7 @@ Source: Kingma & Ba, arXiv 1412.6980 (2015), section 7.1 and algorithm 2.
 Errors: HyperparameterError when a value leaves the range on its line below.
 """
 
-from ..core import Rule, Scalar, abs, fraction, maximum, nonnegative, ratio, row, rule, state
+from ..core import Rule, Scalar, abs, fraction, inverse_time, maximum, nonnegative, ratio, row, rule, state
 
 
 def clock(t, lr, beta1):
@@ -36,9 +36,11 @@ DIALECTS = {
     "paper": row("arXiv 1412.6980v9", names={"alpha": "lr"}, held={"eps": 0.0, "eps_in": 0.0}),
     "torch": row("2.13.0", names={"lr": "lr", "betas": ("beta1", "beta2"), "eps": "eps_in"}, held=WITHIN),
     "keras": row("3.15.1", names=KERAS, held=OUTSIDE, lr=1e-3, eps=1e-7),
-    "tf.keras-legacy": row("2.21.0", names=KERAS, held=OUTSIDE, lr=1e-3, eps=1e-7),
+    "tf.keras-legacy": row(
+        "2.21.0", names=KERAS, held=OUTSIDE, ramps={"decay": inverse_time}, lr=1e-3, eps=1e-7
+    ),
     "optax": row("0.2.8", names=OPTAX, held=WITHIN),
-    "tf1": row("2.21.0", names={"epsilon": "eps"}, held=OUTSIDE, eps=1e-8, note="the raw op ApplyAdaMax"),
+    "tf1": row("2.21.0", names={"learning_rate": "lr", "epsilon": "eps"}, held=OUTSIDE, eps=1e-8, note="the raw op ApplyAdaMax"),
     "ensmallen": row("f65354c0", names={"stepSize": "lr", "epsilon": "eps"}, held=OUTSIDE, lr=1e-3, eps=1e-8),
 }
 

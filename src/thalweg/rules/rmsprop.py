@@ -42,11 +42,14 @@ LR_INSIDE = {
 }
 
 DIALECTS = {
-    "notes": row(names={"eta": "lr"}, held=INSIDE, lr=0.1, beta=0.9, eps_root=1e-8),
+    "notes": row(names={"eta": "lr", "eps": "eps_root"}, held=INSIDE, lr=0.1, beta=0.9, eps_root=1e-8),
     "notes-code": row(names={"eta": "lr"}, held=OUTSIDE, lr=0.1, beta=0.5, eps=1e-4),
-    "slides": row(names={"eta": "lr", "epsilon": "eps_root"}, held=INSIDE, beta=0.9, eps_root=1e-8),
+    "slides": row(names={"eta": "lr", "eps": "eps_root"}, held=INSIDE, beta=0.9, eps_root=1e-8),
     "torch": row("2.13.0", names={"lr": "lr", "alpha": "beta", "eps": "eps"}, held=OUTSIDE, members=TORCH),
-    "keras": row("3.15.1", names={**KERAS, "epsilon": "eps_root"}, held=INSIDE, members=LR_INSIDE, lr=1e-3, beta=0.9, eps_root=1e-7),
+    "keras": row(
+        "3.15.1", names={**KERAS, "epsilon": "eps_root"}, held=INSIDE, members=LR_INSIDE,
+        lr=1e-3, beta=0.9, eps_root=1e-7,
+    ),
     "tf.keras-legacy": row(
         "2.21.0", names={**KERAS, "epsilon": "eps"}, held=OUTSIDE, ramps={"decay": inverse_time},
         members=LR_INSIDE, lr=1e-3, beta=0.9, eps=1e-7, note="with momentum its eps moves inside the root",

@@ -1,0 +1,2006 @@
+"""Independent references: every rule in every dialect as a plain scalar loop in float64.
+
+Each function takes the start value ``w``, the gradients of one coordinate, step by step, and the
+arguments of its world under the world's own names and defaults; it returns w after every step.
+For notes, slides, paper and zeiler these are the letters of the text (eta, alpha, rho), or lr where
+only sources/README.md writes the formula. What the world requires, or what selects the family
+member (``momentum``), is a required keyword.
+Written from the named sources alone, by hand, without a look at the library; the order of
+operations is the source's. Arrays, clipping, weight decay and precision are left out on purpose.
+
+The comment above each function names its source. Abbreviations: D = design/dialects.md, S =
+sources/README.md, notes / darve / slides = the texts 001 / 002 / 003; "kernel X" = struct X of
+TensorFlow's training_ops.cc.
+"""
+
+# The arguments carry their world's names (stepSize), so:
+# ruff: noqa: N803
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from math import sqrt
+from typing import Any
+
+Path = list[float]
+Run = Callable[..., Path]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """One row: the loop, argument sets to test, the world's flags that select this rule."""
+
+    function: Run
+    arguments: list[dict[str, Any]]
+    note: str = ""
+    selects: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def required(self) -> list[str]:
+        """The arguments without a default."""
+        return [name for name, p in self._parameters().items() if p.default is p.empty]
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """The arguments that have a default, with it."""
+        parameters = self._parameters().items()
+        return {name: p.default for name, p in parameters if p.default is not p.empty}
+
+    @property
+    def cases(self) -> list[dict[str, Any]]:
+        """All argument sets to test: none at all where nothing is required, then the examples."""
+        return ([] if self.required else [{}]) + self.arguments
+
+    def __call__(self, w: float, gradients: Sequence[float], **arguments: Any) -> Path:
+        return self.function(w, gradients, **arguments)
+
+    def _parameters(self) -> dict[str, inspect.Parameter]:
+        parameters = inspect.signature(self.function).parameters
+        return {n: p for n, p in parameters.items() if p.kind is p.KEYWORD_ONLY}
+
+
+REFERENCES: dict[tuple[str, str], Reference] = {}
+
+
+def reference(
+    rule: str,
+    dialect: str,
+    *arguments: dict[str, Any],
+    note: str = "",
+    selects: dict[str, Any] | None = None,
+) -> Callable[[Run], Run]:
+    """Enter the function below under (rule, dialect), with argument sets to test."""
+
+    def enter(function: Run) -> Run:
+        key = (rule, dialect)
+        assert key not in REFERENCES, key
+        REFERENCES[key] = Reference(function, list(arguments), note, selects or {})
+        return function
+
+    return enter
+
+
+# --------------------------------------------------------------------------------------------------
+# SGD
+# --------------------------------------------------------------------------------------------------
+
+
+# torch/optim/sgd.py, momentum = 0; D 1.1
+@reference("SGD", "torch", {"lr": 0.1})
+def sgd_torch(w: float, gradients: Sequence[float], *, lr: float = 1e-3) -> Path:
+    path = []
+    for g in gradients:
+        w = w - lr * g
+        path.append(w)
+    return path
+
+
+# keras/src/optimizers/sgd.py, momentum = 0; D 1.1
+@reference("SGD", "keras", {"learning_rate": 0.1})
+def sgd_keras(w: float, gradients: Sequence[float], *, learning_rate: float = 0.01) -> Path:
+    path = []
+    for g in gradients:
+        w = w - g * learning_rate
+        path.append(w)
+    return path
+
+
+# optax alias.py sgd, momentum=None; D 1.1
+@reference("SGD", "optax", {"learning_rate": 0.1})
+def sgd_optax(w: float, gradients: Sequence[float], *, learning_rate: float) -> Path:
+    path = []
+    for g in gradients:
+        w = w + -learning_rate * g
+        path.append(w)
+    return path
+
+
+# tensorflow/python/training/gradient_descent.py; kernel ApplyGradientDescent; D 1.1
+@reference("SGD", "tf1", {"learning_rate": 0.1})
+def sgd_tf1(w: float, gradients: Sequence[float], *, learning_rate: float) -> Path:
+    path = []
+    for g in gradients:
+        w = w - g * learning_rate
+        path.append(w)
+    return path
+
+
+# ensmallen sgd/update_policies/vanilla_update.hpp, batch of one; D 1.1
+@reference("SGD", "ensmallen", {"stepSize": 0.1}, note="stepSize is divided by the batch size")
+def sgd_ensmallen(w: float, gradients: Sequence[float], *, stepSize: float = 0.01) -> Path:
+    path = []
+    for g in gradients:
+        w = w - stepSize * g
+        path.append(w)
+    return path
+
+
+# tf_keras legacy gradient_descent.py; optimizer_v2.py _decayed_lr (iterations count from 0); D 1.1
+@reference("SGD", "tf.keras-legacy", {"learning_rate": 0.1}, {"learning_rate": 0.1, "decay": 0.2})
+def sgd_tf_keras_legacy(
+    w: float, gradients: Sequence[float], *, learning_rate: float = 0.01, decay: float = 0.0
+) -> Path:
+    path = []
+    for iterations, g in enumerate(gradients):
+        lr = learning_rate / (1.0 + decay * iterations)
+        w = w - g * lr
+        path.append(w)
+    return path
+
+
+# S, gradient descent ("all"); the notes print no step for it: S's name, no default
+@reference("SGD", "notes", {"lr": 0.1})
+def sgd_notes(w: float, gradients: Sequence[float], *, lr: float) -> Path:
+    path = []
+    for g in gradients:
+        w = w - lr * g
+        path.append(w)
+    return path
+
+
+# --------------------------------------------------------------------------------------------------
+# Momentum: the buffer gathers gradients, the rate stands outside
+# --------------------------------------------------------------------------------------------------
+
+
+# torch/optim/sgd.py: the buffer starts as the raw gradient, so dampening is skipped at t = 1; D 1.1
+@reference(
+    "Momentum",
+    "torch",
+    {"momentum": 0.9},
+    {"lr": 0.1, "momentum": 0.5, "dampening": 0.25},
+    {"lr": 0.05, "momentum": 0.9, "dampening": 0.9},
+)
+def momentum_torch(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    momentum: float,
+    lr: float = 1e-3,
+    dampening: float = 0.0,
+) -> Path:
+    path = []
+    buf = 0.0
+    for t, g in enumerate(gradients, start=1):
+        buf = g if t == 1 else momentum * buf + (1.0 - dampening) * g
+        w = w - lr * buf
+        path.append(w)
+    return path
+
+
+# optax alias.py sgd(momentum=...), transforms/_accumulation.py trace; D 1.1
+@reference("Momentum", "optax", {"learning_rate": 0.1, "momentum": 0.9})
+def momentum_optax(
+    w: float, gradients: Sequence[float], *, learning_rate: float, momentum: float
+) -> Path:
+    path = []
+    trace = 0.0
+    for g in gradients:
+        trace = g + momentum * trace
+        w = w + -learning_rate * trace
+        path.append(w)
+    return path
+
+
+# tensorflow/python/training/momentum.py; kernel ApplyMomentum; D 1.1
+@reference("Momentum", "tf1", {"learning_rate": 0.1, "momentum": 0.9})
+def momentum_tf1(
+    w: float, gradients: Sequence[float], *, learning_rate: float, momentum: float
+) -> Path:
+    path = []
+    accum = 0.0
+    for g in gradients:
+        accum = accum * momentum + g
+        w = w - accum * learning_rate
+        path.append(w)
+    return path
+
+
+# slides, Recap 2 Momentum (the printed + mended to -, as S says); no eta given: S, torch's 1e-3
+@reference("Momentum", "slides", {"eta": 0.1}, {"eta": 0.1, "beta": 0.5})
+def momentum_slides(
+    w: float, gradients: Sequence[float], *, eta: float = 1e-3, beta: float = 0.9
+) -> Path:
+    path = []
+    v = 0.0
+    for g in gradients:
+        v = beta * v + (1.0 - beta) * g
+        w = w - eta * v
+        path.append(w)
+    return path
+
+
+# --------------------------------------------------------------------------------------------------
+# MomentumSutskever: the buffer is a velocity, the rate stands inside
+# --------------------------------------------------------------------------------------------------
+
+
+# keras/src/optimizers/sgd.py, momentum > 0; D 1.1
+@reference("MomentumSutskever", "keras", {"momentum": 0.9}, {"learning_rate": 0.1, "momentum": 0.5})
+def momentum_sutskever_keras(
+    w: float, gradients: Sequence[float], *, momentum: float, learning_rate: float = 0.01
+) -> Path:
+    path = []
+    m = 0.0
+    for g in gradients:
+        m = m * momentum - g * learning_rate
+        w = w + m
+        path.append(w)
+    return path
+
+
+# tf_keras legacy gradient_descent.py, momentum > 0; kernel ApplyKerasMomentum; D 1.1
+@reference(
+    "MomentumSutskever",
+    "tf.keras-legacy",
+    {"momentum": 0.9},
+    {"learning_rate": 0.1, "momentum": 0.5},
+    {"learning_rate": 0.1, "momentum": 0.9, "decay": 0.2},
+)
+def momentum_sutskever_tf_keras_legacy(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    momentum: float,
+    learning_rate: float = 0.01,
+    decay: float = 0.0,
+) -> Path:
+    path = []
+    accum = 0.0
+    for iterations, g in enumerate(gradients):
+        lr = learning_rate / (1.0 + decay * iterations)
+        accum = accum * momentum - g * lr
+        w = w + accum
+        path.append(w)
+    return path
+
+
+# ensmallen sgd/update_policies/momentum_update.hpp; D 1.1
+@reference("MomentumSutskever", "ensmallen", {"stepSize": 0.1, "momentum": 0.9})
+def momentum_sutskever_ensmallen(
+    w: float, gradients: Sequence[float], *, stepSize: float = 0.01, momentum: float = 0.5
+) -> Path:
+    path = []
+    velocity = 0.0
+    for g in gradients:
+        velocity = momentum * velocity - stepSize * g
+        w = w + velocity
+        path.append(w)
+    return path
+
+
+# --------------------------------------------------------------------------------------------------
+# Nesterov: rate outside
+# --------------------------------------------------------------------------------------------------
+
+
+# torch/optim/sgd.py, nesterov=True (which demands momentum > 0 and dampening = 0); D 1.1
+@reference(
+    "Nesterov",
+    "torch",
+    {"momentum": 0.9},
+    {"lr": 0.1, "momentum": 0.5},
+    selects={"nesterov": True},
+)
+def nesterov_torch(
+    w: float, gradients: Sequence[float], *, momentum: float, lr: float = 1e-3
+) -> Path:
+    path = []
+    buf = 0.0
+    for t, g in enumerate(gradients, start=1):
+        buf = g if t == 1 else momentum * buf + g
+        w = w - lr * (g + momentum * buf)
+        path.append(w)
+    return path
+
+
+# optax alias.py sgd(nesterov=True), transforms/_accumulation.py trace; D 1.1
+@reference("Nesterov", "optax", {"learning_rate": 0.1, "momentum": 0.9}, selects={"nesterov": True})
+def nesterov_optax(
+    w: float, gradients: Sequence[float], *, learning_rate: float, momentum: float
+) -> Path:
+    path = []
+    trace = 0.0
+    for g in gradients:
+        trace = g + momentum * trace
+        w = w + -learning_rate * (g + momentum * trace)
+        path.append(w)
+    return path
+
+
+# tensorflow/python/training/momentum.py, use_nesterov=True; kernel ApplyMomentum; D 1.1
+@reference(
+    "Nesterov", "tf1", {"learning_rate": 0.1, "momentum": 0.9}, selects={"use_nesterov": True}
+)
+def nesterov_tf1(
+    w: float, gradients: Sequence[float], *, learning_rate: float, momentum: float
+) -> Path:
+    path = []
+    accum = 0.0
+    for g in gradients:
+        accum = accum * momentum + g
+        w = w - (g * learning_rate + accum * momentum * learning_rate)
+        path.append(w)
+    return path
+
+
+# --------------------------------------------------------------------------------------------------
+# NesterovSutskever: rate inside
+# --------------------------------------------------------------------------------------------------
+
+
+# keras/src/optimizers/sgd.py, nesterov=True; D 1.1
+@reference(
+    "NesterovSutskever",
+    "keras",
+    {"momentum": 0.9},
+    {"learning_rate": 0.1, "momentum": 0.5},
+    selects={"nesterov": True},
+)
+def nesterov_sutskever_keras(
+    w: float, gradients: Sequence[float], *, momentum: float, learning_rate: float = 0.01
+) -> Path:
+    path = []
+    m = 0.0
+    for g in gradients:
+        m = m * momentum - g * learning_rate
+        w = w + (m * momentum - g * learning_rate)
+        path.append(w)
+    return path
+
+
+# tf_keras legacy gradient_descent.py, nesterov=True; kernel ApplyKerasMomentum; D 1.1
+@reference(
+    "NesterovSutskever",
+    "tf.keras-legacy",
+    {"momentum": 0.9},
+    {"learning_rate": 0.1, "momentum": 0.5},
+    {"learning_rate": 0.1, "momentum": 0.9, "decay": 0.2},
+    selects={"nesterov": True},
+)
+def nesterov_sutskever_tf_keras_legacy(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    momentum: float,
+    learning_rate: float = 0.01,
+    decay: float = 0.0,
+) -> Path:
+    path = []
+    accum = 0.0
+    for iterations, g in enumerate(gradients):
+        lr = learning_rate / (1.0 + decay * iterations)
+        accum = accum * momentum - g * lr
+        w = w + (accum * momentum - g * lr)
+        path.append(w)
+    return path
+
+
+# ensmallen sgd/update_policies/nesterov_momentum_update.hpp; D 1.1
+@reference("NesterovSutskever", "ensmallen", {"stepSize": 0.1, "momentum": 0.9})
+def nesterov_sutskever_ensmallen(
+    w: float, gradients: Sequence[float], *, stepSize: float = 0.01, momentum: float = 0.5
+) -> Path:
+    path = []
+    velocity = 0.0
+    for g in gradients:
+        velocity = momentum * velocity - stepSize * g
+        w = w + (momentum * velocity - stepSize * g)
+        path.append(w)
+    return path
+
+
+# --------------------------------------------------------------------------------------------------
+# Adagrad
+# --------------------------------------------------------------------------------------------------
+
+
+# notes, AdaGrad update rule and do_adagrad (the same form: eps outside, eta 0.1)
+@reference("Adagrad", "notes", {"eta": 0.5}, {"eta": 0.5, "eps": 1e-3})
+@reference("Adagrad", "notes-code", {"eta": 0.5}, {"eta": 0.5, "eps": 1e-3})
+def adagrad_notes(
+    w: float, gradients: Sequence[float], *, eta: float = 0.1, eps: float = 1e-8
+) -> Path:
+    path = []
+    v = 0.0
+    for g in gradients:
+        v = v + g**2
+        w = w - eta * g / (sqrt(v) + eps)
+        path.append(w)
+    return path
+
+
+# darve, adagrad(): eps inside; the batch gradient is divided before. No lr given: S, torch's 1e-2
+@reference(
+    "Adagrad", "darve", {"lr": 0.1}, {"lr": 0.1, "eps": 1e-3}, note="the text's eps_stable is eps"
+)
+def adagrad_darve(
+    w: float, gradients: Sequence[float], *, lr: float = 1e-2, eps: float = 1e-7
+) -> Path:
+    path = []
+    s = 0.0
+    for g in gradients:
+        s = s + g * g
+        w = w - lr * g / sqrt(s + eps)
+        path.append(w)
+    return path
+
+
+# slides, AdaGrad: eps inside. No eta given: S, torch's 1e-2; eps 1e-8 by S
+@reference("Adagrad", "slides", {"eta": 0.1}, {"eta": 0.1, "eps": 1e-3})
+def adagrad_slides(
+    w: float, gradients: Sequence[float], *, eta: float = 1e-2, eps: float = 1e-8
+) -> Path:
+    path = []
+    s = 0.0
+    for g in gradients:
+        s = s + g**2
+        w = w - eta / sqrt(s + eps) * g
+        path.append(w)
+    return path
+
+
+# torch/optim/adagrad.py; D 1.2
+@reference(
+    "Adagrad",
+    "torch",
+    {"lr": 0.1, "eps": 1e-3},
+    {"lr": 0.1, "lr_decay": 0.05},
+    {"lr": 0.1, "lr_decay": 0.5, "initial_accumulator_value": 0.1},
+)
+def adagrad_torch(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    lr: float = 1e-2,
+    lr_decay: float = 0.0,
+    initial_accumulator_value: float = 0.0,
+    eps: float = 1e-10,
+) -> Path:
+    path = []
+    s = initial_accumulator_value
+    for t, g in enumerate(gradients, start=1):
+        clr = lr / (1.0 + (t - 1) * lr_decay)
+        s = s + g * g
+        w = w - clr * g / (sqrt(s) + eps)
+        path.append(w)
+    return path
+
+
+# keras/src/optimizers/adagrad.py: eps inside; D 1.2
+@reference(
+    "Adagrad",
+    "keras",
+    {"learning_rate": 0.1, "epsilon": 1e-3},
+    {"learning_rate": 0.1, "initial_accumulator_value": 0.0},
+)
+def adagrad_keras(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    learning_rate: float = 1e-3,
+    initial_accumulator_value: float = 0.1,
+    epsilon: float = 1e-7,
+) -> Path:
+    path = []
+    s = initial_accumulator_value
+    for g in gradients:
+        s = s + g * g
+        w = w - learning_rate * g / sqrt(s + epsilon)
+        path.append(w)
+    return path
+
+
+# tf_keras legacy adagrad.py; kernel ApplyAdagradV2: eps outside; D 1.2
+@reference(
+    "Adagrad",
+    "tf.keras-legacy",
+    {"learning_rate": 0.1, "epsilon": 1e-3},
+    {"learning_rate": 0.1, "initial_accumulator_value": 0.0},
+    note="epsilon=0 means 1e-7 in that world",
+)
+def adagrad_tf_keras_legacy(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    learning_rate: float = 1e-3,
+    initial_accumulator_value: float = 0.1,
+    epsilon: float = 1e-7,
+    decay: float = 0.0,
+) -> Path:
+    path = []
+    accum = initial_accumulator_value
+    for iterations, g in enumerate(gradients):
+        lr = learning_rate / (1.0 + decay * iterations)
+        accum = accum + g * g
+        w = w - g * lr / (sqrt(accum) + epsilon)
+        path.append(w)
+    return path
+
+
+# optax alias.py adagrad, transform.py scale_by_rss: eps inside, no step while s = 0; D 1.2
+@reference(
+    "Adagrad",
+    "optax",
+    {"learning_rate": 0.1},
+    {"learning_rate": 0.1, "eps": 1e-3},
+    {"learning_rate": 0.1, "initial_accumulator_value": 0.0},
+)
+def adagrad_optax(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    learning_rate: float,
+    initial_accumulator_value: float = 0.1,
+    eps: float = 1e-7,
+) -> Path:
+    path = []
+    s = initial_accumulator_value
+    for g in gradients:
+        s = g * g + s
+        inverse = 1.0 / sqrt(s + eps) if s > 0.0 else 0.0
+        w = w + -learning_rate * (inverse * g)
+        path.append(w)
+    return path
+
+
+# tensorflow/python/training/adagrad.py; kernel ApplyAdagrad: no eps, start > 0; D 1.2
+@reference(
+    "Adagrad",
+    "tf1",
+    {"learning_rate": 0.1},
+    {"learning_rate": 0.1, "initial_accumulator_value": 1e-3},
+)
+def adagrad_tf1(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    learning_rate: float,
+    initial_accumulator_value: float = 0.1,
+) -> Path:
+    path = []
+    accum = initial_accumulator_value
+    for g in gradients:
+        accum = accum + g * g
+        w = w - g * learning_rate * (1.0 / sqrt(accum))
+        path.append(w)
+    return path
+
+
+# ensmallen ada_grad/ada_grad_update.hpp; D 1.2
+@reference("Adagrad", "ensmallen", {"stepSize": 0.1, "epsilon": 1e-3})
+def adagrad_ensmallen(
+    w: float, gradients: Sequence[float], *, stepSize: float = 0.01, epsilon: float = 1e-8
+) -> Path:
+    path = []
+    s = 0.0
+    for g in gradients:
+        s = s + g * g
+        w = w - stepSize * g / (sqrt(s) + epsilon)
+        path.append(w)
+    return path
+
+
+# --------------------------------------------------------------------------------------------------
+# RMSprop
+# --------------------------------------------------------------------------------------------------
+
+
+# notes, RMS Prop update rule: eps inside (S: beta 0.9, eps 1e-8); eta 0.1 as the notes' text
+@reference("RMSprop", "notes", {"eta": 0.01}, {"eta": 0.01, "beta": 0.5, "eps": 1e-3})
+def rmsprop_notes(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    eta: float = 0.1,
+    beta: float = 0.9,
+    eps: float = 1e-8,
+) -> Path:
+    path = []
+    v = 0.0
+    for g in gradients:
+        v = beta * v + (1.0 - beta) * g**2
+        w = w - eta / sqrt(v + eps) * g
+        path.append(w)
+    return path
+
+
+# notes, do_rmsprop: eps outside, beta 0.5, eps 1e-4
+@reference("RMSprop", "notes-code", {"eta": 0.01}, {"eta": 0.01, "beta": 0.9, "eps": 1e-8})
+def rmsprop_notes_code(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    eta: float = 0.1,
+    beta: float = 0.5,
+    eps: float = 1e-4,
+) -> Path:
+    path = []
+    v = 0.0
+    for g in gradients:
+        v = beta * v + (1.0 - beta) * g**2
+        w = w - eta * g / (sqrt(v) + eps)
+        path.append(w)
+    return path
+
+
+# slides, RMSprop: eps inside. No eta given: S, torch's 1e-2
+@reference("RMSprop", "slides", {"eta": 0.1}, {"eta": 0.1, "beta": 0.5, "eps": 1e-3})
+def rmsprop_slides(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    eta: float = 1e-2,
+    beta: float = 0.9,
+    eps: float = 1e-8,
+) -> Path:
+    path = []
+    s = 0.0
+    for g in gradients:
+        s = beta * s + (1.0 - beta) * g**2
+        w = w - eta / sqrt(s + eps) * g
+        path.append(w)
+    return path
+
+
+# torch/optim/rmsprop.py: eps outside; D 1.3
+@reference("RMSprop", "torch", {"lr": 0.1}, {"lr": 0.1, "alpha": 0.9, "eps": 1e-3})
+def rmsprop_torch(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    lr: float = 1e-2,
+    alpha: float = 0.99,
+    eps: float = 1e-8,
+) -> Path:
+    path = []
+    v = 0.0
+    for g in gradients:
+        v = alpha * v + (1.0 - alpha) * g * g
+        w = w - lr * g / (sqrt(v) + eps)
+        path.append(w)
+    return path
+
+
+# keras/src/optimizers/rmsprop.py: eps inside; D 1.3
+@reference(
+    "RMSprop", "keras", {"learning_rate": 0.1}, {"learning_rate": 0.1, "rho": 0.5, "epsilon": 1e-3}
+)
+def rmsprop_keras(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    learning_rate: float = 1e-3,
+    rho: float = 0.9,
+    epsilon: float = 1e-7,
+) -> Path:
+    path = []
+    v = 0.0
+    for g in gradients:
+        v = rho * v + (1.0 - rho) * (g * g)
+        w = w - learning_rate * g / sqrt(v + epsilon)
+        path.append(w)
+    return path
+
+
+# tf_keras legacy rmsprop.py, momentum = 0: eps OUTSIDE; D 1.3
+@reference(
+    "RMSprop",
+    "tf.keras-legacy",
+    {"learning_rate": 0.1},
+    {"learning_rate": 0.1, "rho": 0.5, "epsilon": 1e-3},
+    note="epsilon=0 means 1e-7 in that world",
+)
+def rmsprop_tf_keras_legacy(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    learning_rate: float = 1e-3,
+    rho: float = 0.9,
+    epsilon: float = 1e-7,
+    decay: float = 0.0,
+) -> Path:
+    path = []
+    rms = 0.0
+    for iterations, g in enumerate(gradients):
+        lr = learning_rate / (1.0 + decay * iterations)
+        rms = rho * rms + (1.0 - rho) * (g * g)
+        w = w - lr * g / (sqrt(rms) + epsilon)
+        path.append(w)
+    return path
+
+
+# optax alias.py rmsprop, transform.py scale_by_rms: eps inside; D 1.3
+@reference(
+    "RMSprop",
+    "optax",
+    {"learning_rate": 0.1},
+    {"learning_rate": 0.1, "decay": 0.5, "eps": 1e-3},
+    {"learning_rate": 0.1, "initial_scale": 1.0},
+)
+def rmsprop_optax(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    learning_rate: float,
+    decay: float = 0.9,
+    eps: float = 1e-8,
+    initial_scale: float = 0.0,
+) -> Path:
+    path = []
+    nu = initial_scale
+    for g in gradients:
+        nu = (1.0 - decay) * (g * g) + decay * nu
+        w = w + -learning_rate * (1.0 / sqrt(nu + eps) * g)
+        path.append(w)
+    return path
+
+
+# tensorflow/python/training/rmsprop.py (the state starts at 1); kernel ApplyRMSProp; D 1.3
+@reference(
+    "RMSprop",
+    "tf1",
+    {"learning_rate": 0.1},
+    {"learning_rate": 0.1, "decay": 0.5, "epsilon": 1e-3},
+)
+def rmsprop_tf1(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    learning_rate: float,
+    decay: float = 0.9,
+    epsilon: float = 1e-10,
+) -> Path:
+    path = []
+    ms = 1.0
+    for g in gradients:
+        ms = ms + (g * g - ms) * (1.0 - decay)
+        w = w - g * learning_rate / sqrt(ms + epsilon)
+        path.append(w)
+    return path
+
+
+# ensmallen rmsprop/rmsprop_update.hpp; D 1.3
+@reference(
+    "RMSprop", "ensmallen", {"stepSize": 0.1}, {"stepSize": 0.1, "alpha": 0.9, "epsilon": 1e-3}
+)
+def rmsprop_ensmallen(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    stepSize: float = 0.01,
+    alpha: float = 0.99,
+    epsilon: float = 1e-8,
+) -> Path:
+    path = []
+    v = 0.0
+    for g in gradients:
+        v = alpha * v + (1.0 - alpha) * (g * g)
+        w = w - stepSize * g / (sqrt(v) + epsilon)
+        path.append(w)
+    return path
+
+
+# --------------------------------------------------------------------------------------------------
+# RMSprop with momentum: torch has the rate outside, all others inside
+# --------------------------------------------------------------------------------------------------
+
+
+# torch/optim/rmsprop.py, momentum > 0; D 1.3
+@reference(
+    "RMSpropMomentum",
+    "torch",
+    {"momentum": 0.9},
+    {"lr": 0.1, "alpha": 0.9, "eps": 1e-3, "momentum": 0.5},
+)
+def rmsprop_momentum_torch(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    momentum: float,
+    lr: float = 1e-2,
+    alpha: float = 0.99,
+    eps: float = 1e-8,
+) -> Path:
+    path = []
+    v = buf = 0.0
+    for g in gradients:
+        v = alpha * v + (1.0 - alpha) * g * g
+        buf = momentum * buf + g / (sqrt(v) + eps)
+        w = w - lr * buf
+        path.append(w)
+    return path
+
+
+# keras/src/optimizers/rmsprop.py, momentum > 0; D 1.3
+@reference(
+    "RMSpropMomentumSutskever",
+    "keras",
+    {"momentum": 0.9},
+    {"learning_rate": 0.1, "rho": 0.5, "epsilon": 1e-3, "momentum": 0.5},
+)
+def rmsprop_momentum_keras(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    momentum: float,
+    learning_rate: float = 1e-3,
+    rho: float = 0.9,
+    epsilon: float = 1e-7,
+) -> Path:
+    path = []
+    v = mom = 0.0
+    for g in gradients:
+        v = rho * v + (1.0 - rho) * (g * g)
+        mom = momentum * mom + learning_rate * g / sqrt(v + epsilon)
+        w = w - mom
+        path.append(w)
+    return path
+
+
+# tf_keras legacy rmsprop.py, momentum > 0: kernel ApplyRMSProp, so eps flips INSIDE; D 1.3
+@reference(
+    "RMSpropMomentumSutskever",
+    "tf.keras-legacy",
+    {"momentum": 0.9},
+    {"learning_rate": 0.1, "rho": 0.5, "epsilon": 1e-3, "momentum": 0.5},
+    note="epsilon=0 means 1e-7 in that world; the state starts at 0, unlike tf1",
+)
+def rmsprop_momentum_tf_keras_legacy(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    momentum: float,
+    learning_rate: float = 1e-3,
+    rho: float = 0.9,
+    epsilon: float = 1e-7,
+    decay: float = 0.0,
+) -> Path:
+    path = []
+    ms = mom = 0.0
+    for iterations, g in enumerate(gradients):
+        lr = learning_rate / (1.0 + decay * iterations)
+        ms = ms + (g * g - ms) * (1.0 - rho)
+        mom = mom * momentum + g * lr / sqrt(ms + epsilon)
+        w = w - mom
+        path.append(w)
+    return path
+
+
+# optax alias.py rmsprop(momentum=...): the trace comes after the rate; D 1.3
+@reference(
+    "RMSpropMomentumSutskever",
+    "optax",
+    {"learning_rate": 0.1, "momentum": 0.9},
+    {"learning_rate": 0.1, "decay": 0.5, "eps": 1e-3, "initial_scale": 1.0, "momentum": 0.5},
+)
+def rmsprop_momentum_optax(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    learning_rate: float,
+    momentum: float,
+    decay: float = 0.9,
+    eps: float = 1e-8,
+    initial_scale: float = 0.0,
+) -> Path:
+    path = []
+    nu = initial_scale
+    trace = 0.0
+    for g in gradients:
+        nu = (1.0 - decay) * (g * g) + decay * nu
+        trace = -learning_rate * (1.0 / sqrt(nu + eps) * g) + momentum * trace
+        w = w + trace
+        path.append(w)
+    return path
+
+
+# tensorflow/python/training/rmsprop.py, momentum > 0; kernel ApplyRMSProp; D 1.3
+@reference(
+    "RMSpropMomentumSutskever",
+    "tf1",
+    {"learning_rate": 0.1, "momentum": 0.9},
+    {"learning_rate": 0.1, "decay": 0.5, "epsilon": 1e-3, "momentum": 0.5},
+)
+def rmsprop_momentum_tf1(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    learning_rate: float,
+    momentum: float,
+    decay: float = 0.9,
+    epsilon: float = 1e-10,
+) -> Path:
+    path = []
+    ms, mom = 1.0, 0.0
+    for g in gradients:
+        ms = ms + (g * g - ms) * (1.0 - decay)
+        mom = mom * momentum + g * learning_rate / sqrt(ms + epsilon)
+        w = w - mom
+        path.append(w)
+    return path
+
+
+# --------------------------------------------------------------------------------------------------
+# RMSprop, centred; v - a*a is kept from falling below 0 (design 2), as no world does
+# --------------------------------------------------------------------------------------------------
+
+
+# torch/optim/rmsprop.py, centered=True; D 1.3
+@reference(
+    "RMSpropCentred",
+    "torch",
+    {"lr": 0.1},
+    {"lr": 0.1, "alpha": 0.9, "eps": 1e-3},
+    selects={"centered": True},
+)
+def rmsprop_centred_torch(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    lr: float = 1e-2,
+    alpha: float = 0.99,
+    eps: float = 1e-8,
+) -> Path:
+    path = []
+    v = a = 0.0
+    for g in gradients:
+        v = alpha * v + (1.0 - alpha) * g * g
+        a = a + (1.0 - alpha) * (g - a)
+        w = w - lr * g / (sqrt(max(v - a * a, 0.0)) + eps)
+        path.append(w)
+    return path
+
+
+# keras/src/optimizers/rmsprop.py, centered=True; D 1.3
+@reference(
+    "RMSpropCentred",
+    "keras",
+    {"learning_rate": 0.1},
+    {"learning_rate": 0.1, "rho": 0.5, "epsilon": 1e-3},
+    selects={"centered": True},
+)
+def rmsprop_centred_keras(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    learning_rate: float = 1e-3,
+    rho: float = 0.9,
+    epsilon: float = 1e-7,
+) -> Path:
+    path = []
+    v = a = 0.0
+    for g in gradients:
+        v = rho * v + (1.0 - rho) * (g * g)
+        a = rho * a + (1.0 - rho) * g
+        w = w - learning_rate * g / sqrt(max(v - a * a, 0.0) + epsilon)
+        path.append(w)
+    return path
+
+
+# tf_keras legacy rmsprop.py, centered=True, momentum = 0: eps OUTSIDE; D 1.3
+@reference(
+    "RMSpropCentred",
+    "tf.keras-legacy",
+    {"learning_rate": 0.1},
+    {"learning_rate": 0.1, "rho": 0.5, "epsilon": 1e-3},
+    note="epsilon=0 means 1e-7 in that world",
+    selects={"centered": True},
+)
+def rmsprop_centred_tf_keras_legacy(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    learning_rate: float = 1e-3,
+    rho: float = 0.9,
+    epsilon: float = 1e-7,
+    decay: float = 0.0,
+) -> Path:
+    path = []
+    rms = mg = 0.0
+    for iterations, g in enumerate(gradients):
+        lr = learning_rate / (1.0 + decay * iterations)
+        rms = rho * rms + (1.0 - rho) * (g * g)
+        mg = rho * mg + (1.0 - rho) * g
+        w = w - lr * g / (sqrt(max(rms - mg * mg, 0.0)) + epsilon)
+        path.append(w)
+    return path
+
+
+# optax alias.py rmsprop(centered=True), transform.py scale_by_stddev; D 1.3
+@reference(
+    "RMSpropCentred",
+    "optax",
+    {"learning_rate": 0.1},
+    {"learning_rate": 0.1, "decay": 0.5, "eps": 1e-3, "initial_scale": 1.0},
+    selects={"centered": True},
+)
+def rmsprop_centred_optax(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    learning_rate: float,
+    decay: float = 0.9,
+    eps: float = 1e-8,
+    initial_scale: float = 0.0,
+) -> Path:
+    path = []
+    mu, nu = 0.0, initial_scale
+    for g in gradients:
+        mu = (1.0 - decay) * g + decay * mu
+        nu = (1.0 - decay) * (g * g) + decay * nu
+        w = w + -learning_rate * (1.0 / sqrt(max(nu - mu * mu, 0.0) + eps) * g)
+        path.append(w)
+    return path
+
+
+# tensorflow/python/training/rmsprop.py, centered=True; kernel ApplyCenteredRMSProp; D 1.3
+@reference(
+    "RMSpropCentred",
+    "tf1",
+    {"learning_rate": 0.1},
+    {"learning_rate": 0.1, "decay": 0.5, "epsilon": 1e-3},
+    selects={"centered": True},
+)
+def rmsprop_centred_tf1(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    learning_rate: float,
+    decay: float = 0.9,
+    epsilon: float = 1e-10,
+) -> Path:
+    path = []
+    ms, mg = 1.0, 0.0
+    for g in gradients:
+        ms = ms + (g * g - ms) * (1.0 - decay)
+        mg = mg + (g - mg) * (1.0 - decay)
+        w = w - g * learning_rate / sqrt(max(ms - mg * mg, 0.0) + epsilon)
+        path.append(w)
+    return path
+
+
+# torch/optim/rmsprop.py, centered=True, momentum > 0; D 1.3
+@reference(
+    "RMSpropCentredMomentum",
+    "torch",
+    {"momentum": 0.9},
+    {"lr": 0.1, "alpha": 0.9, "eps": 1e-3, "momentum": 0.5},
+    selects={"centered": True},
+)
+def rmsprop_centred_momentum_torch(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    momentum: float,
+    lr: float = 1e-2,
+    alpha: float = 0.99,
+    eps: float = 1e-8,
+) -> Path:
+    path = []
+    v = a = buf = 0.0
+    for g in gradients:
+        v = alpha * v + (1.0 - alpha) * g * g
+        a = a + (1.0 - alpha) * (g - a)
+        buf = momentum * buf + g / (sqrt(max(v - a * a, 0.0)) + eps)
+        w = w - lr * buf
+        path.append(w)
+    return path
+
+
+# keras/src/optimizers/rmsprop.py, centered=True, momentum > 0; D 1.3
+@reference(
+    "RMSpropCentredMomentumSutskever",
+    "keras",
+    {"momentum": 0.9},
+    {"learning_rate": 0.1, "rho": 0.5, "epsilon": 1e-3, "momentum": 0.5},
+    selects={"centered": True},
+)
+def rmsprop_centred_momentum_keras(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    momentum: float,
+    learning_rate: float = 1e-3,
+    rho: float = 0.9,
+    epsilon: float = 1e-7,
+) -> Path:
+    path = []
+    v = a = mom = 0.0
+    for g in gradients:
+        v = rho * v + (1.0 - rho) * (g * g)
+        a = rho * a + (1.0 - rho) * g
+        mom = momentum * mom + learning_rate * g / sqrt(max(v - a * a, 0.0) + epsilon)
+        w = w - mom
+        path.append(w)
+    return path
+
+
+# tf_keras legacy rmsprop.py: kernel ApplyCenteredRMSProp, so eps flips INSIDE; D 1.3
+@reference(
+    "RMSpropCentredMomentumSutskever",
+    "tf.keras-legacy",
+    {"momentum": 0.9},
+    {"learning_rate": 0.1, "rho": 0.5, "epsilon": 1e-3, "momentum": 0.5},
+    note="epsilon=0 means 1e-7 in that world; the state starts at 0, unlike tf1",
+    selects={"centered": True},
+)
+def rmsprop_centred_momentum_tf_keras_legacy(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    momentum: float,
+    learning_rate: float = 1e-3,
+    rho: float = 0.9,
+    epsilon: float = 1e-7,
+    decay: float = 0.0,
+) -> Path:
+    path = []
+    ms = mg = mom = 0.0
+    for iterations, g in enumerate(gradients):
+        lr = learning_rate / (1.0 + decay * iterations)
+        ms = ms + (g * g - ms) * (1.0 - rho)
+        mg = mg + (g - mg) * (1.0 - rho)
+        mom = mom * momentum + g * lr / sqrt(max(ms - mg * mg, 0.0) + epsilon)
+        w = w - mom
+        path.append(w)
+    return path
+
+
+# optax alias.py rmsprop(centered=True, momentum=...); D 1.3
+@reference(
+    "RMSpropCentredMomentumSutskever",
+    "optax",
+    {"learning_rate": 0.1, "momentum": 0.9},
+    {"learning_rate": 0.1, "decay": 0.5, "eps": 1e-3, "initial_scale": 1.0, "momentum": 0.5},
+    selects={"centered": True},
+)
+def rmsprop_centred_momentum_optax(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    learning_rate: float,
+    momentum: float,
+    decay: float = 0.9,
+    eps: float = 1e-8,
+    initial_scale: float = 0.0,
+) -> Path:
+    path = []
+    mu, nu, trace = 0.0, initial_scale, 0.0
+    for g in gradients:
+        mu = (1.0 - decay) * g + decay * mu
+        nu = (1.0 - decay) * (g * g) + decay * nu
+        scaled = 1.0 / sqrt(max(nu - mu * mu, 0.0) + eps) * g
+        trace = -learning_rate * scaled + momentum * trace
+        w = w + trace
+        path.append(w)
+    return path
+
+
+# tensorflow/python/training/rmsprop.py, centered=True; kernel ApplyCenteredRMSProp; D 1.3
+@reference(
+    "RMSpropCentredMomentumSutskever",
+    "tf1",
+    {"learning_rate": 0.1, "momentum": 0.9},
+    {"learning_rate": 0.1, "decay": 0.5, "epsilon": 1e-3, "momentum": 0.5},
+    selects={"centered": True},
+)
+def rmsprop_centred_momentum_tf1(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    learning_rate: float,
+    momentum: float,
+    decay: float = 0.9,
+    epsilon: float = 1e-10,
+) -> Path:
+    path = []
+    ms, mg, mom = 1.0, 0.0, 0.0
+    for g in gradients:
+        ms = ms + (g * g - ms) * (1.0 - decay)
+        mg = mg + (g - mg) * (1.0 - decay)
+        mom = mom * momentum + g * learning_rate / sqrt(max(ms - mg * mg, 0.0) + epsilon)
+        w = w - mom
+        path.append(w)
+    return path
+
+
+# --------------------------------------------------------------------------------------------------
+# Adadelta
+# --------------------------------------------------------------------------------------------------
+
+
+# notes, Ada Delta steps 1-5; no rate; S: beta 0.9, eps 1e-6
+@reference("Adadelta", "notes", {"beta": 0.5}, {"eps": 1e-3})
+def adadelta_notes(
+    w: float, gradients: Sequence[float], *, beta: float = 0.9, eps: float = 1e-6
+) -> Path:
+    path = []
+    v = u = 0.0
+    for g in gradients:
+        v = beta * v + (1.0 - beta) * g**2
+        delta = -sqrt(u + eps) / sqrt(v + eps) * g
+        w = w + delta
+        u = beta * u + (1.0 - beta) * delta**2
+        path.append(w)
+    return path
+
+
+# slides, ADADELTA steps 2-5 (their Delta-w is the leaky average of the squared steps); S: eps 1e-6
+@reference("Adadelta", "slides", {"beta": 0.5}, {"eps": 1e-3})
+def adadelta_slides(
+    w: float, gradients: Sequence[float], *, beta: float = 0.9, eps: float = 1e-6
+) -> Path:
+    path = []
+    s = average = 0.0
+    for g in gradients:
+        s = beta * s + (1.0 - beta) * g**2
+        rescaled = sqrt(average + eps) / sqrt(s + eps) * g
+        average = beta * average + (1.0 - beta) * rescaled**2
+        w = w - rescaled
+        path.append(w)
+    return path
+
+
+# Zeiler 2012 (arXiv 1212.5701), Algorithm 1; rho 0.95, eps 1e-6; D 1.4
+@reference("Adadelta", "zeiler", {"rho": 0.5}, {"eps": 1e-3})
+def adadelta_zeiler(
+    w: float, gradients: Sequence[float], *, rho: float = 0.95, eps: float = 1e-6
+) -> Path:
+    path = []
+    mean_g2 = mean_dx2 = 0.0
+    for g in gradients:
+        mean_g2 = rho * mean_g2 + (1.0 - rho) * g**2
+        dx = -(sqrt(mean_dx2 + eps) / sqrt(mean_g2 + eps)) * g
+        mean_dx2 = rho * mean_dx2 + (1.0 - rho) * dx**2
+        w = w + dx
+        path.append(w)
+    return path
+
+
+# torch/optim/adadelta.py: lr is not in the accumulator; D 1.4
+@reference("Adadelta", "torch", {"lr": 0.1}, {"lr": 0.5, "rho": 0.5, "eps": 1e-3})
+def adadelta_torch(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    lr: float = 1.0,
+    rho: float = 0.9,
+    eps: float = 1e-6,
+) -> Path:
+    path = []
+    v = acc_delta = 0.0
+    for g in gradients:
+        v = rho * v + (1.0 - rho) * g * g
+        delta = sqrt(acc_delta + eps) / sqrt(v + eps) * g
+        acc_delta = rho * acc_delta + (1.0 - rho) * delta * delta
+        w = w - lr * delta
+        path.append(w)
+    return path
+
+
+# keras/src/optimizers/adadelta.py; D 1.4
+@reference(
+    "Adadelta", "keras", {"learning_rate": 1.0}, {"learning_rate": 0.5, "rho": 0.5, "epsilon": 1e-3}
+)
+def adadelta_keras(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    learning_rate: float = 1e-3,
+    rho: float = 0.95,
+    epsilon: float = 1e-7,
+) -> Path:
+    path = []
+    v = acc_delta = 0.0
+    for g in gradients:
+        v = rho * v + (1.0 - rho) * (g * g)
+        delta = -(sqrt(acc_delta + epsilon) * g / sqrt(v + epsilon))
+        acc_delta = rho * acc_delta + (1.0 - rho) * (delta * delta)
+        w = w + learning_rate * delta
+        path.append(w)
+    return path
+
+
+# tf_keras/src/optimizers/legacy/adadelta.py with kernel ApplyAdadelta (accumulator after the step)
+@reference(
+    "Adadelta", "tf.keras-legacy",
+    {"learning_rate": 1.0}, {"learning_rate": 0.5, "rho": 0.5, "epsilon": 1e-3, "decay": 0.1},
+)
+def adadelta_tf_keras_legacy(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    learning_rate: float = 1e-3,
+    rho: float = 0.95,
+    epsilon: float = 1e-7,
+    decay: float = 0.0,
+) -> Path:
+    path = []
+    accum = accum_update = 0.0
+    for iterations, g in enumerate(gradients):
+        lr = learning_rate / (1.0 + decay * iterations)
+        accum = accum * rho + g * g * (1.0 - rho)
+        update = sqrt(accum_update + epsilon) / sqrt(accum + epsilon) * g
+        w = w - update * lr
+        accum_update = accum_update * rho + update * update * (1.0 - rho)
+        path.append(w)
+    return path
+
+
+# optax alias.py adadelta, transform.py scale_by_adadelta; D 1.4
+@reference(
+    "Adadelta",
+    "optax",
+    {"learning_rate": 1.0},
+    {"learning_rate": 0.5, "rho": 0.5, "eps": 1e-3},
+    note="optax's own default None ascends with a rate of 1; here the rate is required",
+)
+def adadelta_optax(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    learning_rate: float,
+    rho: float = 0.9,
+    eps: float = 1e-6,
+) -> Path:
+    path = []
+    e_g = e_x = 0.0
+    for g in gradients:
+        e_g = (1.0 - rho) * (g * g) + rho * e_g
+        update = sqrt(e_x + eps) / sqrt(e_g + eps) * g
+        e_x = (1.0 - rho) * (update * update) + rho * e_x
+        w = w + -learning_rate * update
+        path.append(w)
+    return path
+
+
+# tensorflow/python/training/adadelta.py; kernel ApplyAdadelta; D 1.4
+@reference(
+    "Adadelta",
+    "tf1",
+    {"learning_rate": 1.0},
+    {"learning_rate": 0.5, "rho": 0.5, "epsilon": 1e-3},
+    note="as TF 2.21; older kernels moved w after the accumulator, on a lazy re-evaluated update",
+)
+def adadelta_tf1(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    learning_rate: float = 1e-3,
+    rho: float = 0.95,
+    epsilon: float = 1e-8,
+) -> Path:
+    path = []
+    accum = accum_update = 0.0
+    for g in gradients:
+        accum = accum * rho + g * g * (1.0 - rho)
+        update = sqrt(accum_update + epsilon) * (1.0 / sqrt(accum + epsilon)) * g
+        w = w - update * learning_rate
+        accum_update = accum_update * rho + update * update * (1.0 - rho)
+        path.append(w)
+    return path
+
+
+# ensmallen ada_delta/ada_delta_update.hpp: one root of the ratio; D 1.4
+@reference(
+    "Adadelta", "ensmallen", {"stepSize": 0.1}, {"stepSize": 0.5, "rho": 0.5, "epsilon": 1e-3}
+)
+def adadelta_ensmallen(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    stepSize: float = 1.0,
+    rho: float = 0.95,
+    epsilon: float = 1e-6,
+) -> Path:
+    path = []
+    v = v_dx = 0.0
+    for g in gradients:
+        v = v * rho + (1.0 - rho) * (g * g)
+        dx = sqrt((v_dx + epsilon) / (v + epsilon)) * g
+        v_dx = v_dx * rho + (1.0 - rho) * (dx * dx)
+        w = w - stepSize * dx
+        path.append(w)
+    return path
+
+
+# --------------------------------------------------------------------------------------------------
+# Adam
+# --------------------------------------------------------------------------------------------------
+
+
+# notes, Adam update rule; eta 0.1 as the notes' text; eps 1e-8 by S (1e-10 is the code's)
+@reference("Adam", "notes", {"eta": 0.01}, {"eta": 0.01, "beta1": 0.5, "beta2": 0.9, "eps": 1e-3})
+def adam_notes(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    eta: float = 0.1,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    eps: float = 1e-8,
+) -> Path:
+    path = []
+    m = v = 0.0
+    for t, g in enumerate(gradients, start=1):
+        m = beta1 * m + (1.0 - beta1) * g
+        v = beta2 * v + (1.0 - beta2) * g**2
+        m_hat = m / (1.0 - beta1**t)
+        v_hat = v / (1.0 - beta2**t)
+        w = w - eta / (sqrt(v_hat) + eps) * m_hat
+        path.append(w)
+    return path
+
+
+# notes, do_adam_sgd: beta is raised to the epoch number i+1, m and v move with every sample
+@reference(
+    "Adam",
+    "notes-code",
+    {"eta": 0.01},
+    {"eta": 0.01, "beta1": 0.5, "beta2": 0.9, "eps": 1e-3, "epoch": 3},
+    {"eta": 0.01, "epoch": 1},
+    note="epoch: samples per epoch (2 points in the notes)",
+)
+def adam_notes_code(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    eta: float = 0.1,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    eps: float = 1e-10,
+    epoch: int = 2,
+) -> Path:
+    path = []
+    m = v = 0.0
+    for sample, g in enumerate(gradients):
+        i = sample // epoch
+        m = beta1 * m + (1.0 - beta1) * g
+        v = beta2 * v + (1.0 - beta2) * g**2
+        m_hat = m / (1.0 - beta1 ** (i + 1))
+        v_hat = v / (1.0 - beta2 ** (i + 1))
+        w = w - eta * m_hat / (sqrt(v_hat) + eps)
+        path.append(w)
+    return path
+
+
+# notes, "What if we don't do bias correction?": Adam without the two divisions; S: eps 1e-8
+@reference(
+    "Adam",
+    "notes-uncorrected",
+    {"eta": 0.01},
+    {"eta": 0.01, "beta1": 0.5, "beta2": 0.9, "eps": 1e-3},
+)
+def adam_notes_uncorrected(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    eta: float = 0.1,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    eps: float = 1e-8,
+) -> Path:
+    path = []
+    m = v = 0.0
+    for g in gradients:
+        m = beta1 * m + (1.0 - beta1) * g
+        v = beta2 * v + (1.0 - beta2) * g**2
+        w = w - eta / (sqrt(v) + eps) * m
+        path.append(w)
+    return path
+
+
+# slides, Adam (v is the momentum, s the squares). No eta given: S, torch's 1e-3
+@reference("Adam", "slides", {"eta": 0.1}, {"eta": 0.1, "beta1": 0.5, "beta2": 0.9, "eps": 1e-3})
+def adam_slides(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    eta: float = 1e-3,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    eps: float = 1e-8,
+) -> Path:
+    path = []
+    v = s = 0.0
+    for t, g in enumerate(gradients, start=1):
+        v = beta1 * v + (1.0 - beta1) * g
+        s = beta2 * s + (1.0 - beta2) * g**2
+        v_hat = v / (1.0 - beta1**t)
+        s_hat = s / (1.0 - beta2**t)
+        w = w - eta / (sqrt(s_hat) + eps) * v_hat
+        path.append(w)
+    return path
+
+
+# Kingma & Ba 2015 (arXiv 1412.6980), Algorithm 1; D 1.5
+@reference("Adam", "paper", {"alpha": 0.1}, {"alpha": 0.1, "beta1": 0.5, "beta2": 0.9, "eps": 1e-3})
+def adam_paper(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    alpha: float = 1e-3,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    eps: float = 1e-8,
+) -> Path:
+    path = []
+    m = v = 0.0
+    for t, g in enumerate(gradients, start=1):
+        m = beta1 * m + (1.0 - beta1) * g
+        v = beta2 * v + (1.0 - beta2) * g**2
+        m_hat = m / (1.0 - beta1**t)
+        v_hat = v / (1.0 - beta2**t)
+        w = w - alpha * m_hat / (sqrt(v_hat) + eps)
+        path.append(w)
+    return path
+
+
+# torch/optim/adam.py: eps outside, after the correction; D 1.5
+@reference("Adam", "torch", {"lr": 0.1}, {"lr": 0.1, "betas": (0.5, 0.9), "eps": 1e-3})
+def adam_torch(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    lr: float = 1e-3,
+    betas: tuple[float, float] = (0.9, 0.999),
+    eps: float = 1e-8,
+) -> Path:
+    beta1, beta2 = betas
+    path = []
+    m = v = 0.0
+    for t, g in enumerate(gradients, start=1):
+        m = m + (1.0 - beta1) * (g - m)
+        v = beta2 * v + (1.0 - beta2) * g * g
+        step_size = lr / (1.0 - beta1**t)
+        denom = sqrt(v) / sqrt(1.0 - beta2**t) + eps
+        w = w - step_size * m / denom
+        path.append(w)
+    return path
+
+
+# keras/src/optimizers/adam.py: epsilon-hat; D 1.5
+@reference(
+    "Adam",
+    "keras",
+    {"learning_rate": 0.1},
+    {"learning_rate": 0.1, "beta_1": 0.5, "beta_2": 0.9, "epsilon": 1e-3},
+)
+def adam_keras(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    learning_rate: float = 1e-3,
+    beta_1: float = 0.9,
+    beta_2: float = 0.999,
+    epsilon: float = 1e-7,
+) -> Path:
+    path = []
+    m = v = 0.0
+    for t, g in enumerate(gradients, start=1):
+        alpha = learning_rate * sqrt(1.0 - beta_2**t) / (1.0 - beta_1**t)
+        m = m + (g - m) * (1.0 - beta_1)
+        v = v + (g * g - v) * (1.0 - beta_2)
+        w = w - m * alpha / (sqrt(v) + epsilon)
+        path.append(w)
+    return path
+
+
+# tf_keras legacy adam.py; kernel ApplyAdam: epsilon-hat 1e-7; D 1.5
+@reference(
+    "Adam",
+    "tf.keras-legacy",
+    {"learning_rate": 0.1},
+    {"learning_rate": 0.1, "beta_1": 0.5, "beta_2": 0.9, "epsilon": 1e-3},
+    note="epsilon=0 means 1e-7 in that world",
+)
+def adam_tf_keras_legacy(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    learning_rate: float = 1e-3,
+    beta_1: float = 0.9,
+    beta_2: float = 0.999,
+    epsilon: float = 1e-7,
+    decay: float = 0.0,
+) -> Path:
+    path = []
+    m = v = 0.0
+    for iterations, g in enumerate(gradients):
+        lr = learning_rate / (1.0 + decay * iterations)
+        local_step = iterations + 1
+        alpha = lr * sqrt(1.0 - beta_2**local_step) / (1.0 - beta_1**local_step)
+        m = m + (g - m) * (1.0 - beta_1)
+        v = v + (g * g - v) * (1.0 - beta_2)
+        w = w - m * alpha / (sqrt(v) + epsilon)
+        path.append(w)
+    return path
+
+
+# optax alias.py adam, transform.py scale_by_adam: eps outside, after; eps_root inside; D 1.5
+@reference(
+    "Adam",
+    "optax",
+    {"learning_rate": 0.1},
+    {"learning_rate": 0.1, "b1": 0.5, "b2": 0.9, "eps": 1e-3},
+    {"learning_rate": 0.1, "eps_root": 1e-4},
+)
+def adam_optax(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    learning_rate: float,
+    b1: float = 0.9,
+    b2: float = 0.999,
+    eps: float = 1e-8,
+    eps_root: float = 0.0,
+) -> Path:
+    path = []
+    mu = nu = 0.0
+    for count, g in enumerate(gradients, start=1):
+        mu = (1.0 - b1) * g + b1 * mu
+        nu = (1.0 - b2) * (g * g) + b2 * nu
+        mu_hat = mu / (1.0 - b1**count)
+        nu_hat = nu / (1.0 - b2**count)
+        w = w + -learning_rate * (mu_hat / (sqrt(nu_hat + eps_root) + eps))
+        path.append(w)
+    return path
+
+
+# tensorflow/python/training/adam.py; kernel ApplyAdam: epsilon-hat, powers as products; D 1.5
+@reference(
+    "Adam",
+    "tf1",
+    {"learning_rate": 0.1},
+    {"learning_rate": 0.1, "beta1": 0.5, "beta2": 0.9, "epsilon": 1e-3},
+)
+def adam_tf1(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    learning_rate: float = 1e-3,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    epsilon: float = 1e-8,
+) -> Path:
+    path = []
+    m = v = 0.0
+    beta1_power, beta2_power = beta1, beta2
+    for g in gradients:
+        alpha = learning_rate * sqrt(1.0 - beta2_power) / (1.0 - beta1_power)
+        m = m + (g - m) * (1.0 - beta1)
+        v = v + (g * g - v) * (1.0 - beta2)
+        w = w - m * alpha / (sqrt(v) + epsilon)
+        beta1_power, beta2_power = beta1_power * beta1, beta2_power * beta2
+        path.append(w)
+    return path
+
+
+# ensmallen adam/adam_update.hpp: epsilon-hat; D 1.5
+@reference(
+    "Adam",
+    "ensmallen",
+    {"stepSize": 0.1},
+    {"stepSize": 0.1, "beta1": 0.5, "beta2": 0.9, "epsilon": 1e-3},
+    note="AdamType's constructor says eps, its accessor and the policy say epsilon",
+)
+def adam_ensmallen(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    stepSize: float = 1e-3,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    epsilon: float = 1e-8,
+) -> Path:
+    path = []
+    m = v = 0.0
+    for iteration, g in enumerate(gradients, start=1):
+        m = m * beta1 + (1.0 - beta1) * g
+        v = v * beta2 + (1.0 - beta2) * (g * g)
+        correction1 = 1.0 - beta1**iteration
+        correction2 = 1.0 - beta2**iteration
+        w = w - (stepSize * sqrt(correction2) / correction1) * m / (sqrt(v) + epsilon)
+        path.append(w)
+    return path
+
+
+# --------------------------------------------------------------------------------------------------
+# Adamax
+# --------------------------------------------------------------------------------------------------
+
+
+# Kingma & Ba 2015, Algorithm 2: no eps; 0/0 is 0 (design 2); D 1.6
+@reference("Adamax", "paper", {"alpha": 0.1}, {"alpha": 0.1, "beta1": 0.5, "beta2": 0.9})
+def adamax_paper(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    alpha: float = 2e-3,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+) -> Path:
+    path = []
+    m = u = 0.0
+    for t, g in enumerate(gradients, start=1):
+        m = beta1 * m + (1.0 - beta1) * g
+        u = max(beta2 * u, abs(g))
+        if u > 0.0:
+            w = w - alpha / (1.0 - beta1**t) * m / u
+        path.append(w)
+    return path
+
+
+# S, AdaMax row (hence lr): eps outside; no rate in the notes: S, torch's 2e-3 (the paper's too)
+@reference("Adamax", "notes", {"lr": 0.1}, {"lr": 0.1, "beta1": 0.5, "beta2": 0.9, "eps": 1e-3})
+def adamax_notes(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    lr: float = 2e-3,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    eps: float = 1e-8,
+) -> Path:
+    path = []
+    m = u = 0.0
+    for t, g in enumerate(gradients, start=1):
+        m = beta1 * m + (1.0 - beta1) * g
+        u = max(beta2 * u, abs(g))
+        w = w - lr / (1.0 - beta1**t) * m / (u + eps)
+        path.append(w)
+    return path
+
+
+# torch/optim/adamax.py: eps inside the max; D 1.6
+@reference("Adamax", "torch", {"lr": 0.1}, {"lr": 0.1, "betas": (0.5, 0.9), "eps": 1e-3})
+def adamax_torch(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    lr: float = 2e-3,
+    betas: tuple[float, float] = (0.9, 0.999),
+    eps: float = 1e-8,
+) -> Path:
+    beta1, beta2 = betas
+    path = []
+    m = u = 0.0
+    for t, g in enumerate(gradients, start=1):
+        m = m + (1.0 - beta1) * (g - m)
+        u = max(u * beta2, abs(g) + eps)
+        w = w - lr / (1.0 - beta1**t) * m / u
+        path.append(w)
+    return path
+
+
+# optax alias.py adamax, transform.py scale_by_adamax: eps inside the max; D 1.6
+@reference(
+    "Adamax",
+    "optax",
+    {"learning_rate": 0.1},
+    {"learning_rate": 0.1, "b1": 0.5, "b2": 0.9, "eps": 1e-3},
+)
+def adamax_optax(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    learning_rate: float,
+    b1: float = 0.9,
+    b2: float = 0.999,
+    eps: float = 1e-8,
+) -> Path:
+    path = []
+    mu = nu = 0.0
+    for count, g in enumerate(gradients, start=1):
+        mu = (1.0 - b1) * g + b1 * mu
+        nu = max(abs(g) + eps, b2 * nu)
+        w = w + -learning_rate * (mu / (1.0 - b1**count) / nu)
+        path.append(w)
+    return path
+
+
+# keras/src/optimizers/adamax.py: eps outside; D 1.6
+@reference(
+    "Adamax",
+    "keras",
+    {"learning_rate": 0.1},
+    {"learning_rate": 0.1, "beta_1": 0.5, "beta_2": 0.9, "epsilon": 1e-3},
+)
+def adamax_keras(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    learning_rate: float = 1e-3,
+    beta_1: float = 0.9,
+    beta_2: float = 0.999,
+    epsilon: float = 1e-7,
+) -> Path:
+    path = []
+    m = u = 0.0
+    for t, g in enumerate(gradients, start=1):
+        m = m + (g - m) * (1.0 - beta_1)
+        u = max(beta_2 * u, abs(g))
+        w = w - learning_rate * m / ((1.0 - beta_1**t) * (u + epsilon))
+        path.append(w)
+    return path
+
+
+# tf_keras legacy adamax.py; kernel ApplyAdaMax: eps outside; D 1.6
+@reference(
+    "Adamax",
+    "tf.keras-legacy",
+    {"learning_rate": 0.1},
+    {"learning_rate": 0.1, "beta_1": 0.5, "beta_2": 0.9, "epsilon": 1e-3},
+    note="epsilon=0 means 1e-7 in that world",
+)
+def adamax_tf_keras_legacy(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    learning_rate: float = 1e-3,
+    beta_1: float = 0.9,
+    beta_2: float = 0.999,
+    epsilon: float = 1e-7,
+    decay: float = 0.0,
+) -> Path:
+    path = []
+    m = v = 0.0
+    for iterations, g in enumerate(gradients):
+        lr = learning_rate / (1.0 + decay * iterations)
+        beta_1_power = beta_1 ** (iterations + 1)
+        m = m + (g - m) * (1.0 - beta_1)
+        v = max(beta_2 * v, abs(g))
+        w = w - lr / (1.0 - beta_1_power) * (m / (v + epsilon))
+        path.append(w)
+    return path
+
+
+# kernel ApplyAdaMax through tf.raw_ops, which gives no defaults; D 1.6
+@reference(
+    "Adamax",
+    "tf1",
+    {"learning_rate": 1e-3, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8},
+    {"learning_rate": 0.1, "beta1": 0.5, "beta2": 0.9, "epsilon": 1e-3},
+    note="the raw op calls its rate lr; the caller keeps beta1_power",
+)
+def adamax_tf1(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    learning_rate: float,
+    beta1: float,
+    beta2: float,
+    epsilon: float,
+) -> Path:
+    path = []
+    m = v = 0.0
+    beta1_power = beta1
+    for g in gradients:
+        m = m + (g - m) * (1.0 - beta1)
+        v = max(beta2 * v, abs(g))
+        w = w - learning_rate / (1.0 - beta1_power) * (m / (v + epsilon))
+        beta1_power = beta1_power * beta1
+        path.append(w)
+    return path
+
+
+# ensmallen adam/adamax_update.hpp: eps outside; D 1.6
+@reference(
+    "Adamax",
+    "ensmallen",
+    {"stepSize": 0.1},
+    {"stepSize": 0.1, "beta1": 0.5, "beta2": 0.9, "epsilon": 1e-3},
+    note="AdamType's constructor says eps, its accessor and the policy say epsilon",
+)
+def adamax_ensmallen(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    stepSize: float = 1e-3,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    epsilon: float = 1e-8,
+) -> Path:
+    path = []
+    m = u = 0.0
+    for iteration, g in enumerate(gradients, start=1):
+        m = m * beta1 + (1.0 - beta1) * g
+        u = max(u * beta2, abs(g))
+        correction1 = 1.0 - beta1**iteration
+        if correction1 != 0.0:
+            w = w - stepSize / correction1 * m / (u + epsilon)
+        path.append(w)
+    return path
+
+
+# --------------------------------------------------------------------------------------------------
+# MaxProp and the L^p family
+# --------------------------------------------------------------------------------------------------
+
+
+# S, MaxProp row (hence lr): eps outside; beta 0.9, eps 1e-8; no source names a rate
+@reference("MaxProp", "notes", {"lr": 0.1}, {"lr": 0.1, "beta": 0.5, "eps": 1e-3})
+def maxprop_notes(
+    w: float, gradients: Sequence[float], *, lr: float, beta: float = 0.9, eps: float = 1e-8
+) -> Path:
+    path = []
+    v = 0.0
+    for g in gradients:
+        v = max(beta * v, abs(g))
+        w = w - lr * g / (v + eps)
+        path.append(w)
+    return path
+
+
+# torch/optim/adamax.py with betas=(0, beta): eps inside the max; D 1.6
+@reference(
+    "MaxProp",
+    "torch",
+    {"lr": 2e-3, "beta": 0.999, "eps": 1e-8},
+    {"lr": 0.1, "beta": 0.5, "eps": 1e-3},
+    note="torch.optim.Adamax(betas=(0, beta)); torch has no MaxProp of its own",
+)
+def maxprop_torch(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    lr: float = 2e-3,
+    beta: float = 0.999,
+    eps: float = 1e-8,
+) -> Path:
+    path = []
+    u = 0.0
+    for g in gradients:
+        u = max(u * beta, abs(g) + eps)
+        w = w - lr * g / u
+        path.append(w)
+    return path
+
+
+# S, L^p family row, as the naive power sum (over- and underflows for large p or extreme g)
+@reference(
+    "LpProp",
+    "notes",
+    *[{"lr": 0.1, "beta": 0.9, "p": p, "eps": 1e-8} for p in (1.0, 2.0, 3.0, 4.0, 6.5)],
+    {"lr": 0.1, "beta": 0.5, "p": 3.0, "eps": 1e-3},
+    note="naive: keep |g|^p and its average inside the float range",
+)
+def lpprop_notes(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    lr: float,
+    p: float,
+    beta: float = 0.9,
+    eps: float = 1e-8,
+) -> Path:
+    path = []
+    v = 0.0
+    for g in gradients:
+        v = beta**p * v + (1.0 - beta**p) * abs(g) ** p
+        w = w - lr * g / (v ** (1.0 / p) + eps)
+        path.append(w)
+    return path

@@ -1,0 +1,49 @@
+"""Random inputs with declared domains, and the lists of rules and forms that every law runs on."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from thalweg import rules
+from thalweg.core.rule import Rule
+
+settings.register_profile("thalweg", derandomize=True, max_examples=40, deadline=None)
+settings.load_profile("thalweg")
+
+RULES: dict[str, type[Rule]] = rules.shipped()
+
+FORMS: list[tuple[str, str]] = [(n, d) for n, r in RULES.items() for d in ("", *r.anatomy.dialects)]
+"""Every rule, plain and in every dialect."""
+
+every_rule = pytest.mark.parametrize("name", RULES)
+every_form = pytest.mark.parametrize(("name", "dialect"), FORMS)
+
+
+def form(name: str, dialect: str, **changes: Any) -> Rule:
+    """A rule in one of its forms."""
+    rule = RULES[name].like(dialect) if dialect else RULES[name]()
+    return rule.replace(**changes) if changes else rule
+
+
+def magnitudes(low: int, high: int) -> st.SearchStrategy[float]:
+    """0, or between 2**low and 2**high in size, of either sign."""
+    size = st.floats(2.0**low, 2.0**high)
+    return st.just(0.0) | st.builds(math.copysign, size, st.sampled_from([-1.0, 1.0]))
+
+
+# Far enough from zero that no square, and no square's tenth, leaves the normal range of float32.
+gradients = st.lists(magnitudes(-20, 10), min_size=1, max_size=20)
+
+
+def streams(dtype: Any, shape: tuple[int, ...], steps: int, seed: int = 0) -> Iterator[np.ndarray[Any, Any]]:
+    """Gradients of many sizes, with zeros among them."""
+    rng = np.random.default_rng(seed)
+    for _ in range(steps):
+        g = rng.standard_normal(shape) * 2.0 ** rng.integers(-12, 12, shape)
+        g[rng.random(shape) < 0.2] = 0.0
+        yield np.asarray(g, dtype=dtype)
