@@ -351,7 +351,7 @@ def lift(function: Function, outputs: Sequence[str] | None = None, whole: Iterab
 
 
 _ROOTS = {0.5: 1, 0.25: 2}
-_POWERS = {1.0: 0, 2.0: 1, 4.0: 2}
+_SQUARINGS = {2.0: 1, 4.0: 2}
 
 
 class _Specialise(ast.NodeTransformer):
@@ -369,13 +369,14 @@ class _Specialise(ast.NodeTransformer):
             value = self.known[exponent.id]
         else:
             return node
-        if value in _POWERS and isinstance(node.left, ast.Name | ast.Constant):
-            base: ast.expr = node.left
-            for _ in range(_POWERS[value]):
+        base: ast.expr = node.left
+        if value == 1.0:
+            return base
+        if value in _SQUARINGS and isinstance(base, ast.Name | ast.Constant):
+            for _ in range(_SQUARINGS[value]):
                 base = ast.BinOp(base, ast.Mult(), base)
             return base
         if value in _ROOTS:
-            base = node.left
             for _ in range(_ROOTS[value]):
                 base = ast.Call(ast.Name("sqrt", ast.Load()), [base], [])
             return base

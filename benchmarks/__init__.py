@@ -1,0 +1,1 @@
+"""Benchmarks: speeds as ratios to the memory ceiling or to a rival, interleaved in one run."""

@@ -1,0 +1,134 @@
+"""A rule and a schedule are values: compared, hashed, printed, copied, pickled; dialects are rows of values."""
+
+import copy
+import math
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+
+import thalweg as tw
+from thalweg.core.schedule import Schedule, from_plain, to_plain
+from thalweg.errors import HyperparameterError
+
+from ..strategies import RULES, every_form, every_rule, form
+
+SCHEDULES: dict[str, Schedule] = {
+    "constant": tw.constant(0.1),
+    "step_decay": tw.step_decay(0.1, factor=0.5, every=3),
+    "exponential": tw.exponential(0.1, factor=0.5, every=4),
+    "cosine": tw.cosine(0.1, steps=10, end=0.01),
+    "inverse_sqrt": tw.inverse_sqrt(0.1, shift=4),
+    "inverse_time": tw.inverse_time(0.1, decay=0.5),
+    "warmup": tw.warmup(tw.cosine(0.1, steps=10), steps=4),
+    "join": tw.join(tw.constant(0.1), tw.exponential(0.1, factor=0.5), at=3),
+    "product": 2 * tw.warmup(0.1, steps=2) * tw.inverse_sqrt(1.0),
+}
+
+# Worked by hand from each formula, at steps 0, 3 and 8.
+WORKED = {
+    "constant": (0.1, 0.1, 0.1),
+    "step_decay": (0.1, 0.05, 0.025),
+    "exponential": (0.1, 0.1 * 2 ** -0.75, 0.025),
+    "cosine": (0.1, 0.01 + 0.045 * (1 + math.cos(0.3 * math.pi)), 0.01 + 0.045 * (1 + math.cos(0.8 * math.pi))),
+    "inverse_sqrt": (0.1, 0.1 * math.sqrt(4 / 7), 0.1 * math.sqrt(1 / 3)),
+    "inverse_time": (0.1, 0.04, 0.02),
+    "warmup": (0.025, 0.05 * (1 + math.cos(0.3 * math.pi)), 0.05 * (1 + math.cos(0.8 * math.pi))),
+    "join": (0.1, 0.1, 0.1 / 32),
+    "product": (0.1, 0.2 * math.sqrt(1 / 4), 0.2 / 3),
+}
+
+
+@every_form
+def test_a_rule_is_a_value(name: str, dialect: str) -> None:
+    rule = form(name, dialect)
+    for twin in (form(name, dialect), copy.deepcopy(rule), pickle.loads(pickle.dumps(rule)), rule.replace()):
+        assert twin == rule
+        assert hash(twin) == hash(rule)
+        assert repr(twin) == repr(rule)
+    assert eval(repr(rule), vars(tw) | RULES) == rule
+    with pytest.raises(AttributeError, match="is a value"):
+        rule.lr = 1.0  # type: ignore[misc]
+    assert rule != rule.replace(lr=rule.values["lr"] * 2 + 1)  # type: ignore[operator]
+
+
+@every_rule
+def test_ranges_are_kept(name: str) -> None:
+    """Each line refuses what lies outside its range, NaN, text and truth values, and says so in one line."""
+    for n, line in RULES[name].anatomy.lines.items():
+        bad: list[Any] = [math.nan, "fast", None, True, np.zeros(2)]
+        bad += [x for x in (line.low - 1, line.high + 1, line.high) if math.isfinite(x) and not line.holds(x)]
+        for value in bad:
+            with pytest.raises(HyperparameterError) as error:
+                RULES[name](**{n: value})
+            assert f"{n} must be" in str(error.value)
+            assert line.range in str(error.value)
+            assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_schedules(name: str) -> None:
+    """Values worked by hand; equal by value; through JSON and back."""
+    schedule = SCHEDULES[name]
+    assert [schedule(t) for t in (0, 3, 8)] == pytest.approx(WORKED[name], rel=1e-14)
+    assert copy.deepcopy(schedule) == schedule
+    assert hash(from_plain(to_plain(schedule))) == hash(schedule)
+    assert from_plain(to_plain(schedule)) == schedule
+    assert len({*SCHEDULES.values()}) == len(SCHEDULES)
+    assert eval(repr(schedule), Schedule.KINDS) == schedule
+
+
+def test_schedules_drive_hyperparameters() -> None:
+    """SGD with a schedule is a loop that calls it with the steps done so far."""
+    schedule = SCHEDULES["warmup"]
+    w, wanted = np.ones(3), np.ones(3)
+    opt = tw.SGD(lr=schedule).on(w)
+    for t in range(12):
+        g = np.full(3, 0.1 * t)
+        opt.step(g)
+        wanted = wanted - schedule(t) * g
+        np.testing.assert_array_equal(w, wanted)
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (lambda: tw.cosine(1e-3, steps=0), "steps must be 1 or more"),
+        (lambda: tw.exponential(-1.0, factor=0.5), "value must be a finite number, 0 or more"),
+        (lambda: tw.warmup("x", steps=3), "value must be a finite number"),  # type: ignore[arg-type]
+        (lambda: tw.Adam(beta1=tw.constant(1.5)).at(0), r"beta1 must stay in \[0, 1\)"),
+        (lambda: tw.Adam(m=tw.constant(0.1)), "m is where a state starts"),
+    ],
+)
+def test_bad_schedules_say_what_is_allowed(make: Any, told: str) -> None:
+    with pytest.raises(HyperparameterError, match=told):
+        make()
+
+
+def test_dialects_speak_their_worlds_names() -> None:
+    assert tw.RMSprop.like("keras", epsilon=1e-6).values["eps_root"] == 1e-6
+    assert tw.Adam.like("torch", betas=(0.8, 0.99)).values["beta2"] == 0.99
+    assert tw.Adadelta.like("torch", eps=1e-5) == tw.Adadelta(eps=1e-5)
+    assert type(tw.RMSprop.like("torch", momentum=0.9, centered=True)).__name__ == "RMSpropCentredMomentum"
+    assert type(tw.RMSprop.like("torch", momentum=0.0, centered=False)).__name__ == "RMSprop"
+    assert type(tw.SGD.like("torch", momentum=0.9, nesterov=True)).__name__ == "Nesterov"
+    assert tw.Adagrad.like("torch", lr=0.1, lr_decay=0.5).values["lr"] == tw.inverse_time(0.1, decay=0.5)
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (lambda: tw.RMSprop.like("kears"), "did you mean 'keras'"),
+        (lambda: tw.RMSprop.like("keras", eps=1e-6), r"eps does not exist in this dialect .* epsilon \(sets eps_root\)"),
+        (lambda: tw.Adam.like("torch", beta=0.9), "did you mean 'betas'"),
+        (lambda: tw.Adam.like("torch", betas=(0.9,)), "betas sets beta1, beta2"),
+        (lambda: tw.Adam.like("torch", weight_decay=0.1), r"rule.on\(params, weight_decay"),
+        (lambda: tw.Adam(bta1=0.9), "did you mean 'beta1'"),  # type: ignore[call-arg]
+        (lambda: tw.SGD(0.1, 0.2), "takes 1 values, got 2"),  # type: ignore[call-arg]
+        (lambda: tw.Adam(0.1, lr=0.2), "lr given twice"),  # type: ignore[misc]
+    ],
+)
+def test_wrong_names_are_answered_with_the_nearest(make: Any, told: str) -> None:
+    with pytest.raises(HyperparameterError, match=told):
+        make()
