@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from thalweg import rules
 from thalweg.core.rule import Rule
 
-settings.register_profile("thalweg", derandomize=True, max_examples=40, deadline=None)
+settings.register_profile("thalweg", derandomize=True, max_examples=25, deadline=None)
 settings.load_profile("thalweg")
 
 RULES: dict[str, type[Rule]] = rules.shipped()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from thalweg.core.units import G, W, parse
 
-from ..strategies import every_form, form, gradients
+from ..strategies import every_form, every_rule, form, gradients
 
 powers = st.integers(-8, 8)
 
@@ -43,11 +43,11 @@ def test_units(name: str, dialect: str, stream: list[float], a: int, b: int) -> 
     np.testing.assert_array_equal(np.ldexp(here.rates(), W.over(G).exponent(a, b)), there.rates())
 
 
-@every_form
+@every_rule
 @given(stream=gradients, a=powers, b=powers)
-def test_units_of_what_stands_around(name: str, dialect: str, stream: list[float], a: int, b: int) -> None:
+def test_units_of_what_stands_around(name: str, stream: list[float], a: int, b: int) -> None:
     """Coupled decay is g/w, clipping by value and by norm is g; decoupled decay is the inverse of lr."""
-    rule = form(name, dialect)
+    rule = form(name, "")
     decoupled = parse("1").over(rule.anatomy.lines["lr"].dimension)
 
     def settings(a: int, b: int, decay: str) -> dict[str, Any]:

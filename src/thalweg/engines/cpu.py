@@ -354,7 +354,7 @@ def sum_of_squares(gradients: Sequence[tuple[Array, Array | None]]) -> float:
         blocks = -(-g.size // BLOCK)
         made = np.empty(blocks)
         job = (address(made), g.size, address(g), 0 if a is None else address(a))
-        run(_squares(g.dtype.name, a is not None), job, blocks, GRAIN // BLOCK)
+        run(_squares(g.dtype.name, a is not None), job, blocks, max(1, GRAIN // BLOCK))
         sums += made.tolist()
     return total(sums)
 

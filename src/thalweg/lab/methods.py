@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy.stats import qmc
@@ -41,12 +42,37 @@ class Method:
         return low * factor, high * factor
 
 
+_USER = "thalweg_user_"
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """A rule on its way to another process, which cannot import a user's file by name."""
+
+    rule: Rule | None
+    file: str = ""
+    name: str = ""
+    values: tuple[tuple[str, Any], ...] = ()
+
+    def opened(self) -> Rule:
+        """The rule, its file run again where need be."""
+        return self.rule if self.rule is not None else load_rule(self.file, self.name)(**dict(self.values))
+
+
+def parcel(rule: Rule) -> Parcel:
+    """A rule made ready to travel."""
+    module = type(rule).__module__
+    if not module.startswith(_USER):
+        return Parcel(rule)
+    return Parcel(None, str(sys.modules[module].__file__), type(rule).__name__, tuple(rule.values.items()))
+
+
 def load_rule(path: str, name: str) -> type[Rule]:
     """A rule class from a user's own file; FileError, HyperparameterError."""
     file = Path(path)
     if not file.is_file():
         raise FileError(f"{path}: no such file; a rule of your own is named FILE.py:NAME")
-    title = f"thalweg_user_{file.stem}"
+    title = _USER + file.stem
     if title not in sys.modules:
         spec = importlib.util.spec_from_file_location(title, file)
         assert spec is not None and spec.loader is not None

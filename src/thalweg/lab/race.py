@@ -155,10 +155,7 @@ class Race:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the report (``.html``) or the numbers (``.json``); FileError."""
-        suffix = Path(path).suffix.lower()
-        if suffix not in (".html", ".htm", ".json"):
-            raise errors.FileError(f"{path}: a race is saved as .html or .json")
-        text = self.json() if suffix == ".json" else self.html()
+        text = self.json() if _checked(path) == ".json" else self.html()
         files.write(path, lambda file: file.write(text.encode()))
 
     def __repr__(self) -> str:
@@ -179,6 +176,15 @@ class Race:
             for row in rows
         )
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _checked(path: str | os.PathLike[str]) -> str:
+    """The suffix of a path that a race can be written to; FileError."""
+    files.require_writable(path)
+    suffix = Path(path).suffix.lower()
+    if suffix not in (".html", ".htm", ".json"):
+        raise errors.FileError(f"{path}: a race is saved as .html or .json")
+    return suffix
 
 
 class _Runner:
@@ -232,7 +238,7 @@ class _Runner:
         workers = min(cores, len(jobs))
         call = delayed(_seeds)
         tasks = (
-            call(i, self.source, rule, seeds, s.steps, s.batch, every, rates)
+            call(i, self.source, naming.parcel(rule), seeds, s.steps, s.batch, every, rates)
             for i, (rule, seeds, every, rates) in enumerate(jobs)
         )
         if workers == 1:
@@ -246,11 +252,12 @@ class _Runner:
 
 
 def _seeds(
-    index: int, source: Source | Problem, rule: Rule, seeds: Sequence[int], steps: int, batch: int,
+    index: int, source: Source | Problem, parcel: naming.Parcel, seeds: Sequence[int], steps: int, batch: int,
     every: int, rates: bool,
 ) -> tuple[int, list[Run]]:
     """One rule over several seeds; only the first seed's rates are kept."""
     _worker()
+    rule = parcel.opened()
     return index, [
         train(source, rule, seed, steps, batch, every, rates and k == 0) for k, seed in enumerate(seeds)
     ]
@@ -292,7 +299,7 @@ def race(
     """
     for path in (out, json):
         if path is not None:
-            files.require_writable(path)
+            _checked(path)
     entrants = naming.methods(methods)
     source = problem if isinstance(problem, Problem) else Source(os.fspath(problem), target, tuple(drop))
     p = find(source)

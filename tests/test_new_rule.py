@@ -1,0 +1,46 @@
+"""A new rule is one file: what CONTRIBUTING shows is put into the rules' folder and gets everything."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+TRIAL = """
+import numpy as np
+import thalweg as tw
+from thalweg import rules
+from thalweg.core.latex import text
+
+assert "SignDescent" in rules.shipped()
+assert "SignDescent" in tw.__all__
+w = np.array([1.0, -2.0], dtype=np.float32)
+opt = tw.SignDescent(lr=0.5).on(w)
+opt.step(np.array([3.0, -4.0], dtype=np.float32))
+np.testing.assert_allclose(w, [0.5, -1.5], rtol=1e-6)
+np.testing.assert_allclose(opt.rates(), [0.5 / 0.3, 0.5 / 0.4], rtol=1e-6)
+assert tw.SignDescent.like("paper", delta=0.1).values["lr"] == 0.1
+print(text(tw.SignDescent))
+r = tw.race("rosenbrock", ["SignDescent", "SGD"], trials=3, seeds=3, steps=50)
+assert r.columns["trials"] == [3, 3] or r.columns["trials"] == [4, 4]
+"""
+
+
+def test_a_new_rule_is_one_file_of_at_most_sixty_lines(tmp_path: Path) -> None:
+    """CONTRIBUTING's own text, in a copy of the package, without any other change."""
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(), flags=re.S)
+    (source,) = [b for b in blocks if "class SignDescent" in b]
+    assert len(source.splitlines()) <= 60
+    shutil.copytree(ROOT / "src" / "thalweg", tmp_path / "thalweg")
+    (tmp_path / "thalweg" / "rules" / "sign_descent.py").write_text(source)
+    done = subprocess.run([sys.executable, "-c", TRIAL], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "rate[t] = η / |m[t]|" in done.stdout
+    laws = ["tests/laws/test_engine.py", "tests/laws/test_units.py", "tests/laws/test_grammar.py", "tests/laws/test_values.py"]
+    ran = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "SignDescent", *laws], cwd=ROOT,
+        env={**__import__("os").environ, "PYTHONPATH": str(tmp_path)}, capture_output=True, text=True,
+    )
+    assert ran.returncode == 0, ran.stdout

@@ -1,0 +1,203 @@
+"""The race: fair, repeatable, interruptible, and reported as it was."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import thalweg as tw
+from thalweg.errors import FileError, HyperparameterError, UnknownProblemError
+from thalweg.lab import methods as naming
+from thalweg.lab.race import Settings
+from thalweg.lab.statistics import quantile, steps_to
+
+TIMES = ("us_per_step",)
+
+
+def numbers(race: Any) -> Any:
+    """Everything but times and the machine."""
+    data = json.loads(race.json())
+    for row in data["methods"]:
+        for n in TIMES:
+            del row[n]
+    del data["versions"]
+    return data
+
+
+def test_every_method_gets_the_same_trials_and_quantiles() -> None:
+    made = tw.race("rosenbrock", trials=6, seeds=3, steps=60)
+    columns = made.columns
+    assert sorted(columns["method"]) == sorted(naming.NINE)
+    assert len(set(columns["trials"])) == 1
+    assert columns["trials"][0] in (6, 7)
+    drawn = naming.quantiles(7, 0)
+    for name in naming.NINE:
+        span = naming.method(name).span(1.0)
+        lrs = [lr for m, lr in zip(made.trials["method"], made.trials["lr"], strict=True) if m == name][:6]
+        places = [np.log(lr / span[0]) / np.log(span[1] / span[0]) for lr in lrs]
+        shift = np.array(places) - np.array(drawn[:6])
+        assert np.ptp(shift) < 1e-3  # the same quantiles, of a range that may be scaled with the start
+
+
+def test_tuning_and_test_seeds_are_disjoint() -> None:
+    for seed in (0, 1, 7):
+        s = Settings(("Adam",), 5, 900, 10, 1, seed)
+        assert not set(s.tuning) & set(s.test)
+        assert not set(s.test) & set(Settings(("Adam",), 5, 900, 10, 1, seed + 1).tuning)
+
+
+def test_seeds_are_paired_between_methods() -> None:
+    """Two names for one rule run the same numbers."""
+    made = tw.race("neuron-sparse", [tw.Adam(), tw.Adam(eps=1e-8, epoch=1.0).replace(eps_root=1e-300)], trials=3, seeds=4, steps=50)
+    a, b = made.data["methods"]
+    assert a["loss"] == b["loss"]
+
+
+@pytest.mark.parametrize("problem", ["beale", "breast-cancer"])
+def test_same_seed_same_numbers(problem: str) -> None:
+    settings: dict[str, Any] = {"methods": ["SGD", "Adam"], "trials": 3, "seeds": 3, "steps": 40}
+    assert numbers(tw.race(problem, seed=3, **settings)) == numbers(tw.race(problem, seed=3, **settings))
+    assert numbers(tw.race(problem, seed=4, **settings)) != numbers(tw.race(problem, seed=3, **settings))
+
+
+@pytest.mark.slow
+def test_same_numbers_on_any_number_of_cores(tmp_path: Path) -> None:
+    """One core and all of them, in processes of their own."""
+    made = []
+    for cores in ("{0}", "os.sched_getaffinity(0)"):
+        out = tmp_path / f"{len(made)}.json"
+        code = (
+            f"import os; os.sched_setaffinity(0, {cores})\nimport thalweg as tw\n"
+            f"if __name__ == '__main__':\n    tw.race('digits', ['SGD', 'Adam'], trials=3, seeds=3, steps=60, json={str(out)!r})\n"
+        )
+        script = tmp_path / "run.py"
+        script.write_text(code)
+        subprocess.run([sys.executable, str(script)], check=True)
+        data = json.loads(out.read_text())
+        for row in data["methods"]:
+            del row["us_per_step"]
+        del data["versions"]
+        made.append(data)
+    assert made[0] == made[1]
+
+
+def test_digits_are_learnt() -> None:
+    made = tw.race("digits", ["Adam"], trials=4, seeds=3, steps=300)
+    assert made.columns["metric"][0] >= 0.94
+    assert made.data["outsider"]["metric"] >= 0.94
+    assert made.data["rates"]["median"][0] > 0
+
+
+def test_the_code_rebuilds_the_winner() -> None:
+    """The lines of the report run, and end where the first fresh seed ended."""
+    made = tw.race("breast-cancer", ["SGD", "Adagrad"], trials=3, seeds=1, steps=60)
+    done = subprocess.run([sys.executable, "-c", made.data["code"]], capture_output=True, text=True, check=True)
+    loss, metric = map(float, done.stdout.split())
+    best = made.data["methods"][0]
+    assert loss == pytest.approx(best["loss"]["median"], rel=1e-9)
+    assert metric == pytest.approx(best["metric"]["median"], rel=1e-9)
+
+
+def test_divergence_is_counted_and_never_averaged() -> None:
+    made = tw.race("quadratic", ["SGD"], trials=8, seeds=3, steps=60)
+    row = made.data["methods"][0]
+    assert row["diverged"] == sum(x is None for x in made.trials["loss"])
+    assert row["diverged"] > 0
+    assert quantile([1.0, 2.0, np.inf], 0.5) == 2.0
+    assert quantile([1.0, np.inf, np.inf], 0.5) == np.inf
+    assert quantile([1.0, 3.0], 0.5) == 2.0
+
+
+def test_steps_to_a_target_must_hold_when_the_loss_is_noisy() -> None:
+    loss, steps = np.array([9.0, 1.0, 9.0, 1.0, 1.0, 1.0]), np.arange(6) * 10
+    assert steps_to(loss, steps, 2.0, 1) == 10
+    assert steps_to(loss, steps, 2.0, 3) == 30
+    assert steps_to(loss, steps, 0.5, 1) == np.inf
+
+
+def test_json_has_the_promised_shape(tmp_path: Path) -> None:
+    out, page = tmp_path / "race.json", tmp_path / "race.html"
+    tw.race("beale", ["Adam", "SGD"], trials=2, seeds=2, steps=30, json=out, out=page)
+    data = json.loads(out.read_text())
+    assert {"problem", "settings", "methods"} <= set(data)
+    for row in data["methods"]:
+        assert set(row) >= {"method", "rule", "lr", "loss", "metric", "steps_to_target", "us_per_step", "diverged", "trials"}
+        assert set(row["loss"]) == {"median", "p10", "p90"}
+    text = page.read_text()
+    assert "Beale" in text
+    assert text.count("<svg") >= 4
+    assert not re.search(r"(src|href)=.?https?://", text)  # one file, no network
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "told"),
+    [
+        ({"problem": "beele"}, UnknownProblemError, "did you mean 'beale'"),
+        ({"problem": "beale", "methods": ["Adm"]}, HyperparameterError, "did you mean 'Adam'"),
+        ({"problem": "beale", "methods": ["Adam:kears"]}, HyperparameterError, "did you mean 'keras'"),
+        ({"problem": "beale", "methods": []}, HyperparameterError, "name at least one"),
+        ({"problem": "beale", "methods": ["Adam", "adam"]}, HyperparameterError, "named twice"),
+        ({"problem": "beale", "trials": 0}, HyperparameterError, "trials must be a whole number of at least 1, got 0"),
+        ({"problem": "beale", "seeds": 1.5}, HyperparameterError, "seeds must be a whole number"),
+        ({"problem": "beale", "out": "/nowhere/race.html"}, FileError, "its folder does not exist"),
+        ({"problem": "beale", "out": "race.txt"}, FileError, "saved as .html or .json"),
+        ({"problem": "missing.csv"}, FileError, "missing.csv"),
+        ({"problem": "beale", "methods": ["nowhere.py:X"]}, FileError, "no such file"),
+    ],
+)
+def test_bad_requests_are_answered_before_anything_runs(arguments: dict[str, Any], error: type[Exception], told: str) -> None:
+    start = time.perf_counter()
+    with pytest.raises(error, match=re.escape(told)) as raised:
+        tw.race(**arguments)
+    assert "\n" not in str(raised.value)
+    assert time.perf_counter() - start < 5
+
+
+def test_a_users_table_and_a_users_rule(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((200, 3))
+    price = x @ [1.0, -2.0, 0.5] + 0.1 * rng.standard_normal(200)
+    table = tmp_path / "houses.csv"
+    rows = "\n".join(",".join(f"{v:.6f}" for v in (*r, p)) for r, p in zip(x, price, strict=True))
+    table.write_text(f"a,b,c,price\n{rows}\n")
+    rule = tmp_path / "halved.py"
+    rule.write_text(
+        "from thalweg import Rule, Scalar, nonnegative, rule\n\n\ndef step(w, g, /, lr):\n    return w - lr * g / 2\n\n\n"
+        "@rule(step)\nclass Halved(Rule):\n    lr: Scalar = nonnegative(default=0.1, unit='w/g')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "thalweg.cli", "race", str(table), "--target", "price", "--methods", f"Adam,{rule}:Halved",
+         "--trials", "3", "--seeds", "3", "--steps", "100", "--out", str(tmp_path / "r.html"), "--json", str(tmp_path / "r.json")],
+        capture_output=True, text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("method\trate\tloss\t10-90 %\t")
+    assert len(lines) == 3
+    data = json.loads((tmp_path / "r.json").read_text())
+    assert {r["method"] for r in data["methods"]} == {"Adam", "Halved"}
+    assert max(r["metric"]["median"] for r in data["methods"]) > 0.9
+
+
+@pytest.mark.slow
+def test_ctrl_c_writes_what_is_done(tmp_path: Path) -> None:
+    page = tmp_path / "race.html"
+    command = [sys.executable, "-m", "thalweg.cli", "race", "digits", "--out", str(page), "--json", str(tmp_path / "race.json")]
+    child = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    time.sleep(12)
+    child.send_signal(signal.SIGINT)
+    out, err = child.communicate(timeout=60)
+    assert child.returncode == 1, err
+    assert "Interrupted" in err
+    assert "Traceback" not in err
+    assert page.read_text().count("<svg") >= 1
+    data = json.loads((tmp_path / "race.json").read_text())
+    assert data["finished"] is False
+    assert len(data["methods"]) == 9
