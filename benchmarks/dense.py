@@ -70,9 +70,7 @@ def traffic(rule: Rule, sizes: tuple[int, ...]) -> Callable[[], None]:
     update = compose.update(rule, Around(), scalars.known(rule))
     written = {n: ast.BinOp(read(n), ast.Add(), read("g")) for n in update.written}
     loop = Update(update.arrays, update.stored, (), (), written)
-    tensors = [
-        {n: np.zeros(size, dtype=np.float32) for n in update.arrays if n != "g"} for size in sizes
-    ]
+    tensors = [{n: np.zeros(size, dtype=np.float32) for n in update.arrays if n != "g"} for size in sizes]
     grads = arrays(sizes, 1)
     batch = cpu.Batch(loop, np.dtype(np.float32), tensors)
     for k, g in enumerate(grads):
@@ -88,7 +86,11 @@ def rivals(name: str, sizes: tuple[int, ...]) -> dict[str, Callable[[], object]]
         return {}
     kind, arguments = TORCH[name]
     made: dict[str, Callable[[], object]] = {}
-    for variant, flags in {"loop": {"foreach": False}, "foreach": {"foreach": True}, "fused": {"fused": True}}.items():
+    for variant, flags in {
+        "loop": {"foreach": False},
+        "foreach": {"foreach": True},
+        "fused": {"fused": True},
+    }.items():
         if variant == "fused" and name not in FUSED:
             continue
         parameters = [torch.nn.Parameter(torch.from_numpy(w)) for w in arrays(sizes, 0)]
@@ -101,7 +103,9 @@ def rivals(name: str, sizes: tuple[int, ...]) -> dict[str, Callable[[], object]]
 def measure(name: str, rule: Rule, sizes: tuple[int, ...], rounds: int, repeat: int) -> dict[str, Any]:
     """One row: seconds of each contestant, and the ratios."""
     calls: dict[str, Callable[[], object]] = {
-        "ours": ours(rule, sizes, on_nonfinite="propagate"), "ours, raise": ours(rule, sizes), "ceiling": traffic(rule, sizes),
+        "ours": ours(rule, sizes, on_nonfinite="propagate"),
+        "ours, raise": ours(rule, sizes),
+        "ceiling": traffic(rule, sizes),
         **rivals(name, sizes),
     }
     seconds = interleaved(calls, rounds, repeat)
@@ -112,7 +116,9 @@ def measure(name: str, rule: Rule, sizes: tuple[int, ...], rounds: int, repeat: 
         "to_ceiling": seconds["ours"] / seconds["ceiling"],
         "check_costs": seconds["ours, raise"] / seconds["ours"],
         "torch_best": best,
-        "to_torch": None if best is None else seconds["ours, raise" if sizes == SMALL else "ours"] / seconds[best],
+        "to_torch": None
+        if best is None
+        else seconds["ours, raise" if sizes == SMALL else "ours"] / seconds[best],
     }
 
 
@@ -121,7 +127,10 @@ def tensors(rounds: int) -> dict[str, float]:
     rule = tw.Adam(lr=1e-6)
     made = {}
     for sizes, whole in ((MANY, (10_000_000,)), ((500,) * 2000, (1_000_000,))):
-        calls = {"many": ours(rule, sizes, on_nonfinite="propagate"), "one": ours(rule, whole, on_nonfinite="propagate")}
+        calls = {
+            "many": ours(rule, sizes, on_nonfinite="propagate"),
+            "one": ours(rule, whole, on_nonfinite="propagate"),
+        }
         seconds = interleaved(calls, rounds)
         made[f"{len(sizes)} of {sizes[0]} / one of {whole[0]}"] = seconds["many"] / seconds["one"]
     return made
@@ -140,8 +149,13 @@ def main() -> None:
     torch.set_num_threads(pool.threads())
     chosen = contestants(given.rules.split(",") if given.rules else None)
     result: dict[str, Any] = {
-        "machine": {"system": f"{platform.system()} {platform.machine()}", "threads": pool.threads(), "torch": torch.__version__,
-                    "numpy": np.__version__, "thalweg": tw.__version__},
+        "machine": {
+            "system": f"{platform.system()} {platform.machine()}",
+            "threads": pool.threads(),
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+            "thalweg": tw.__version__,
+        },
         "cases": {},
     }
     for case in given.cases.split(","):
@@ -152,11 +166,16 @@ def main() -> None:
         for name, rule in chosen.items():
             row = measure(name, rule, sizes, given.rounds, repeat)
             rows.append(row)
-            best = f"{row['torch_best'].removeprefix('torch ')} {row['seconds'][row['torch_best']] * 1e3:.3g} ms" if row["torch_best"] else "-"
+            best = (
+                f"{row['torch_best'].removeprefix('torch ')} {row['seconds'][row['torch_best']] * 1e3:.3g} ms"
+                if row["torch_best"]
+                else "-"
+            )
             against = "-" if row["to_torch"] is None else f"{row['to_torch']:.2f}"
             print(
                 f"{name:<34}{row['seconds']['ours'] * 1e3:>8.3g} ms{row['to_ceiling']:>10.2f}"
-                f"{row['check_costs']:>8.2f}{best:>16}{against:>12}", flush=True,
+                f"{row['check_costs']:>8.2f}{best:>16}{against:>12}",
+                flush=True,
             )
         result["cases"][case] = rows
     if not given.rules:

@@ -1,6 +1,6 @@
 """Whole runs in one kernel: steps a second, and a map of learning rate × epsilon.
 
-    python -m benchmarks.loops
+python -m benchmarks.loops
 """
 
 import statistics
@@ -33,8 +33,12 @@ def main() -> None:
     tw.set_threads(1)
     start = np.array([p.starts[0]])
     for steps in (10_000, 100_000):
-        taken = seconds(lambda steps=steps: loops.run(tw.Adam(lr=0.01), p.objective, start, steps, record=("path",)))
-        print(f"Adam on Beale, float64, {steps} steps, path recorded, one thread: {steps / taken:.3g} steps/s")
+        taken = seconds(
+            lambda steps=steps: loops.run(tw.Adam(lr=0.01), p.objective, start, steps, record=("path",))
+        )
+        print(
+            f"Adam on Beale, float64, {steps} steps, path recorded, one thread: {steps / taken:.3g} steps/s"
+        )
     tw.set_threads(before)
     lr, eps = np.meshgrid(np.logspace(-4, 0, 64), np.logspace(-8, 2, 64))
     vary = {"lr": lr.ravel(), "eps": eps.ravel()}

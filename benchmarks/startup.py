@@ -1,6 +1,6 @@
 """Start-up: imports, the first step in a cold and in a warm process, eight cold processes at once.
 
-    python -m benchmarks.startup
+python -m benchmarks.startup
 """
 
 import os
@@ -20,7 +20,13 @@ STEP = (
 
 def run(code: str, cache: str) -> list[str]:
     """What a fresh process prints."""
-    done = subprocess.run([sys.executable, "-c", code], env={**os.environ, "THALWEG_CACHE": cache}, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "THALWEG_CACHE": cache},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     return done.stdout.split()
 
 
@@ -31,22 +37,35 @@ def main() -> None:
         taken, numba, _ = run(STEP, cache)
         print(f"first step, nothing cached: {float(taken):.2f} s")
         warm = [run(STEP, cache) for _ in range(9)]
-        print(f"first step, second process: {statistics.median(float(x[0]) for x in warm) * 1e3:.0f} ms, Numba imported: {warm[0][1]}")
+        print(
+            f"first step, second process: {statistics.median(float(x[0]) for x in warm) * 1e3:.0f} ms, Numba imported: {warm[0][1]}"
+        )
         helps = []
         for _ in range(5):
             start = time.perf_counter()
-            subprocess.run([os.path.join(os.path.dirname(sys.executable), "thalweg"), "--help"], stdout=subprocess.DEVNULL, check=True)
+            subprocess.run(
+                [os.path.join(os.path.dirname(sys.executable), "thalweg"), "--help"],
+                stdout=subprocess.DEVNULL,
+                check=True,
+            )
             helps.append(time.perf_counter() - start)
         print(f"thalweg --help: {statistics.median(helps) * 1e3:.0f} ms")
     with tempfile.TemporaryDirectory() as cache:
         start = time.perf_counter()
         several = [
-            subprocess.Popen([sys.executable, "-c", STEP], env={**os.environ, "THALWEG_CACHE": cache}, stdout=subprocess.PIPE, text=True)
+            subprocess.Popen(
+                [sys.executable, "-c", STEP],
+                env={**os.environ, "THALWEG_CACHE": cache},
+                stdout=subprocess.PIPE,
+                text=True,
+            )
             for _ in range(8)
         ]
         outs = [p.communicate()[0].split() for p in several]
         compiled = sum(int(o[2]) for o in outs)
-        print(f"eight cold processes at once: {time.perf_counter() - start:.1f} s, kernels compiled: {compiled}")
+        print(
+            f"eight cold processes at once: {time.perf_counter() - start:.1f} s, kernels compiled: {compiled}"
+        )
 
 
 if __name__ == "__main__":

@@ -38,9 +38,17 @@ def test_a_new_rule_is_one_file_of_at_most_sixty_lines(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", TRIAL], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "rate[t] = η / |m[t]|" in done.stdout
-    laws = ["tests/laws/test_engine.py", "tests/laws/test_units.py", "tests/laws/test_grammar.py", "tests/laws/test_values.py"]
+    laws = [
+        "tests/laws/test_engine.py",
+        "tests/laws/test_units.py",
+        "tests/laws/test_grammar.py",
+        "tests/laws/test_values.py",
+    ]
     ran = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "SignDescent", *laws], cwd=ROOT,
-        env={**__import__("os").environ, "PYTHONPATH": str(tmp_path)}, capture_output=True, text=True,
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "SignDescent", *laws],
+        cwd=ROOT,
+        env={**__import__("os").environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
     )
     assert ran.returncode == 0, ran.stdout

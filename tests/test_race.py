@@ -55,7 +55,13 @@ def test_tuning_and_test_seeds_are_disjoint() -> None:
 
 def test_seeds_are_paired_between_methods() -> None:
     """Two names for one rule run the same numbers."""
-    made = tw.race("neuron-sparse", [tw.Adam(), tw.Adam(eps=1e-8, epoch=1.0).replace(eps_root=1e-300)], trials=3, seeds=4, steps=50)
+    made = tw.race(
+        "neuron-sparse",
+        [tw.Adam(), tw.Adam(eps=1e-8, epoch=1.0).replace(eps_root=1e-300)],
+        trials=3,
+        seeds=4,
+        steps=50,
+    )
     a, b = made.data["methods"]
     assert a["loss"] == b["loss"]
 
@@ -98,7 +104,9 @@ def test_digits_are_learnt() -> None:
 def test_the_code_rebuilds_the_winner() -> None:
     """The lines of the report run, and end where the first fresh seed ended."""
     made = tw.race("breast-cancer", ["SGD", "Adagrad"], trials=3, seeds=1, steps=60)
-    done = subprocess.run([sys.executable, "-c", made.data["code"]], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", made.data["code"]], capture_output=True, text=True, check=True
+    )
     loss, metric = map(float, done.stdout.split())
     best = made.data["methods"][0]
     assert loss == pytest.approx(best["loss"]["median"], rel=1e-9)
@@ -128,7 +136,17 @@ def test_json_has_the_promised_shape(tmp_path: Path) -> None:
     data = json.loads(out.read_text())
     assert {"problem", "settings", "methods"} <= set(data)
     for row in data["methods"]:
-        assert set(row) >= {"method", "rule", "lr", "loss", "metric", "steps_to_target", "us_per_step", "diverged", "trials"}
+        assert set(row) >= {
+            "method",
+            "rule",
+            "lr",
+            "loss",
+            "metric",
+            "steps_to_target",
+            "us_per_step",
+            "diverged",
+            "trials",
+        }
         assert set(row["loss"]) == {"median", "p10", "p90"}
     text = page.read_text()
     assert "Beale" in text
@@ -144,7 +162,11 @@ def test_json_has_the_promised_shape(tmp_path: Path) -> None:
         ({"problem": "beale", "methods": ["Adam:kears"]}, HyperparameterError, "did you mean 'keras'"),
         ({"problem": "beale", "methods": []}, HyperparameterError, "name at least one"),
         ({"problem": "beale", "methods": ["Adam", "adam"]}, HyperparameterError, "named twice"),
-        ({"problem": "beale", "trials": 0}, HyperparameterError, "trials must be a whole number of at least 1, got 0"),
+        (
+            {"problem": "beale", "trials": 0},
+            HyperparameterError,
+            "trials must be a whole number of at least 1, got 0",
+        ),
         ({"problem": "beale", "seeds": 1.5}, HyperparameterError, "seeds must be a whole number"),
         ({"problem": "beale", "out": "/nowhere/race.html"}, FileError, "its folder does not exist"),
         ({"problem": "beale", "out": "race.txt"}, FileError, "saved as .html or .json"),
@@ -152,7 +174,9 @@ def test_json_has_the_promised_shape(tmp_path: Path) -> None:
         ({"problem": "beale", "methods": ["nowhere.py:X"]}, FileError, "no such file"),
     ],
 )
-def test_bad_requests_are_answered_before_anything_runs(arguments: dict[str, Any], error: type[Exception], told: str) -> None:
+def test_bad_requests_are_answered_before_anything_runs(
+    arguments: dict[str, Any], error: type[Exception], told: str
+) -> None:
     start = time.perf_counter()
     with pytest.raises(error, match=re.escape(told)) as raised:
         tw.race(**arguments)
@@ -173,9 +197,29 @@ def test_a_users_table_and_a_users_rule(tmp_path: Path) -> None:
         "@rule(step)\nclass Halved(Rule):\n    lr: Scalar = nonnegative(default=0.1, unit='w/g')\n"
     )
     done = subprocess.run(
-        [sys.executable, "-m", "thalweg.cli", "race", str(table), "--target", "price", "--methods", f"Adam,{rule}:Halved",
-         "--trials", "3", "--seeds", "3", "--steps", "100", "--out", str(tmp_path / "r.html"), "--json", str(tmp_path / "r.json")],
-        capture_output=True, text=True,
+        [
+            sys.executable,
+            "-m",
+            "thalweg.cli",
+            "race",
+            str(table),
+            "--target",
+            "price",
+            "--methods",
+            f"Adam,{rule}:Halved",
+            "--trials",
+            "3",
+            "--seeds",
+            "3",
+            "--steps",
+            "100",
+            "--out",
+            str(tmp_path / "r.html"),
+            "--json",
+            str(tmp_path / "r.json"),
+        ],
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
@@ -189,7 +233,17 @@ def test_a_users_table_and_a_users_rule(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_ctrl_c_writes_what_is_done(tmp_path: Path) -> None:
     page = tmp_path / "race.html"
-    command = [sys.executable, "-m", "thalweg.cli", "race", "digits", "--out", str(page), "--json", str(tmp_path / "race.json")]
+    command = [
+        sys.executable,
+        "-m",
+        "thalweg.cli",
+        "race",
+        "digits",
+        "--out",
+        str(page),
+        "--json",
+        str(tmp_path / "race.json"),
+    ]
     child = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     time.sleep(12)
     child.send_signal(signal.SIGINT)

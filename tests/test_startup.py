@@ -20,7 +20,12 @@ def test_import_brings_no_framework() -> None:
 
 
 def test_a_rule_needs_no_array_library_until_it_starts() -> None:
-    assert "numpy" not in fresh("import sys, thalweg as tw; tw.Adam(lr=tw.cosine(0.1, steps=9)); print(*sys.modules)").split()
+    assert (
+        "numpy"
+        not in fresh(
+            "import sys, thalweg as tw; tw.Adam(lr=tw.cosine(0.1, steps=9)); print(*sys.modules)"
+        ).split()
+    )
 
 
 def test_a_warm_step_imports_no_numba() -> None:
@@ -34,14 +39,24 @@ def test_a_warm_step_imports_no_numba() -> None:
 
 @pytest.mark.parametrize("arguments", [[], ["race"], ["rules"]])
 def test_help_speaks(arguments: list[str]) -> None:
-    done = subprocess.run([sys.executable, "-m", "thalweg.cli", *arguments, "--help"], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "thalweg.cli", *arguments, "--help"], capture_output=True, text=True
+    )
     assert done.returncode == 0
     assert "Usage" in done.stdout
 
 
 def test_exit_status_and_one_line_errors() -> None:
-    for arguments, status in ((["rules", "Adma"], 2), (["race", "nosuch"], 2), (["race", "no.csv"], 1), (["rules", "Adam"], 0), (["nosuch"], 2)):
-        done = subprocess.run([sys.executable, "-m", "thalweg.cli", *arguments], capture_output=True, text=True)
+    for arguments, status in (
+        (["rules", "Adma"], 2),
+        (["race", "nosuch"], 2),
+        (["race", "no.csv"], 1),
+        (["rules", "Adam"], 0),
+        (["nosuch"], 2),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", "thalweg.cli", *arguments], capture_output=True, text=True
+        )
         assert done.returncode == status, (arguments, done.stderr)
         assert "Traceback" not in done.stderr
 
@@ -50,6 +65,13 @@ def test_rules_are_listed_one_a_line_off_a_terminal() -> None:
     import thalweg as tw
     from thalweg import rules
 
-    out = subprocess.run([sys.executable, "-m", "thalweg.cli", "rules"], capture_output=True, text=True).stdout
+    out = subprocess.run(
+        [sys.executable, "-m", "thalweg.cli", "rules"], capture_output=True, text=True
+    ).stdout
     assert [line.split("\t")[0] for line in out.splitlines()[1:]] == list(rules.shipped())
-    assert tw.__version__ in subprocess.run([sys.executable, "-m", "thalweg.cli", "--version"], capture_output=True, text=True).stdout
+    assert (
+        tw.__version__
+        in subprocess.run(
+            [sys.executable, "-m", "thalweg.cli", "--version"], capture_output=True, text=True
+        ).stdout
+    )

@@ -16,7 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PATHS, UNITS, IDLE, ENGINE = "tests/paths", "tests/laws/test_units.py", "tests/laws/test_idle.py", "tests/laws/test_engine.py"
+PATHS, UNITS, IDLE, ENGINE = (
+    "tests/paths",
+    "tests/laws/test_units.py",
+    "tests/laws/test_idle.py",
+    "tests/laws/test_engine.py",
+)
 OPTIMIZER = "tests/test_optimizer.py"
 
 
@@ -41,37 +46,78 @@ MUTANTS = [
     Mutant("rules/adam.py", "v = beta2 * v + take2 * g * g", "v = beta1 * v + take2 * g * g", PATHS, "Adam-"),
     Mutant("rules/adam.py", '"fix": 1 / (1 - beta2**n)', '"fix": 1', PATHS, "Adam-"),
     Mutant("rules/adam.py", '"size": lr / (1 - beta1**n)', '"size": lr', PATHS, "Adam-"),
-    Mutant("rules/adam.py", "sqrt(v * fix + eps_root) + eps", "sqrt(v * fix + eps_root + eps)", UNITS, "Adam"),
-    Mutant("rules/adam.py", "floor((t - 1) / epoch) + 1", "floor(t / epoch) + 1", PATHS, "Adam-notes or do_adam"),
+    Mutant(
+        "rules/adam.py", "sqrt(v * fix + eps_root) + eps", "sqrt(v * fix + eps_root + eps)", UNITS, "Adam"
+    ),
+    Mutant(
+        "rules/adam.py", "floor((t - 1) / epoch) + 1", "floor(t / epoch) + 1", PATHS, "Adam-notes or do_adam"
+    ),
     Mutant("rules/adagrad.py", "s = s + g * g", "s = s + abs(g) * 1", UNITS, "Adagrad"),
-    Mutant("rules/adagrad.py", "sqrt(s + eps_root) + eps", "sqrt(s + eps_root + eps * eps)", PATHS, "Adagrad"),
-    Mutant("rules/adagrad.py", "lr=1e-3, eps_root=1e-7, s=0.1", "lr=1e-3, eps_root=1e-7", PATHS, "Adagrad-keras"),
+    Mutant(
+        "rules/adagrad.py", "sqrt(s + eps_root) + eps", "sqrt(s + eps_root + eps * eps)", PATHS, "Adagrad"
+    ),
+    Mutant(
+        "rules/adagrad.py", "lr=1e-3, eps_root=1e-7, s=0.1", "lr=1e-3, eps_root=1e-7", PATHS, "Adagrad-keras"
+    ),
     Mutant("rules/rmsprop.py", 'return {"take": 1 - beta}', 'return {"take": 1}', PATHS, "RMSprop-"),
     Mutant("rules/rmsprop.py", "return w, beta**k * v", "return w, v", IDLE, "RMSprop-"),
     Mutant("rules/rmsprop.py", "eps_root=1e-10, v=1.0", "eps_root=1e-10", PATHS, "RMSprop-tf1"),
-    Mutant("rules/rmsprop_centred.py", "maximum(v - a * a, 0)", "maximum(v + a * a, 0)", PATHS, "RMSpropCentred-"),
+    Mutant(
+        "rules/rmsprop_centred.py", "maximum(v - a * a, 0)", "maximum(v + a * a, 0)", PATHS, "RMSpropCentred-"
+    ),
     Mutant("rules/adadelta.py", "sqrt(u + eps_u)", "sqrt(u) + sqrt(eps_u)", PATHS, "Adadelta"),
     Mutant("rules/adadelta.py", "beta * u + take * d * d", "beta * u + take * g * g", UNITS, "Adadelta"),
-    Mutant("rules/adamax.py", "maximum(beta2 * u, abs(g) + eps_in)", "maximum(beta2 * u, abs(g)) + eps_in", PATHS, "Adamax"),
+    Mutant(
+        "rules/adamax.py",
+        "maximum(beta2 * u, abs(g) + eps_in)",
+        "maximum(beta2 * u, abs(g)) + eps_in",
+        PATHS,
+        "Adamax",
+    ),
     Mutant("rules/adamax.py", "lr / (1 - beta1**t)", "lr", PATHS, "Adamax"),
-    Mutant("rules/maxprop.py", "maximum(beta * v, abs(g) + eps_in)", "maximum(v, abs(g) + eps_in)", PATHS, "MaxProp"),
+    Mutant(
+        "rules/maxprop.py",
+        "maximum(beta * v, abs(g) + eps_in)",
+        "maximum(v, abs(g) + eps_in)",
+        PATHS,
+        "MaxProp",
+    ),
     Mutant("rules/lpprop.py", '"keep": beta**p', '"keep": beta', PATHS, "LpProp"),
     Mutant("rules/lpprop.py", ") ** root", ") ** p", PATHS, "LpProp"),
     Mutant("rules/momentum.py", "where(t > 1, 1 - dampening, 1)", "1 - dampening", PATHS, "Momentum-torch"),
-    Mutant("rules/momentum.py", "w - lr * m * beta * (1 - rest)", "w - lr * m * (1 - rest)", IDLE, "Momentum-"),
+    Mutant(
+        "rules/momentum.py", "w - lr * m * beta * (1 - rest)", "w - lr * m * (1 - rest)", IDLE, "Momentum-"
+    ),
     Mutant("rules/momentum_sutskever.py", "return w + v, v", "return w - v, v", PATHS, "MomentumSutskever"),
     Mutant("rules/nesterov.py", "(g + beta * m)", "(g + m)", PATHS, "Nesterov-"),
     Mutant("rules/nesterov_sutskever.py", "(beta * v - move)", "(beta * v)", PATHS, "NesterovSutskever"),
     Mutant("rules/sgd.py", "w - rate(lr) * g", "w + rate(lr) * g", PATHS, "SGD"),
     Mutant("core/math.py", "return where(y == 0, 0.0,", "return where(y == 0, 1.0,", PATHS, "Adamax-paper"),
-    Mutant("core/math.py", "where(x > y, x, where(x == x, y, x))", "where(x > y, y, where(x == x, x, y))", PATHS, "MaxProp"),
+    Mutant(
+        "core/math.py",
+        "where(x > y, x, where(x == x, y, x))",
+        "where(x > y, y, where(x == x, x, y))",
+        PATHS,
+        "MaxProp",
+    ),
     Mutant("core/around.py", "return g + decay * w", "return g - decay * w", OPTIMIZER),
     Mutant("core/around.py", "return (a + g) * share", "return a + g * share", OPTIMIZER),
     Mutant("core/compose.py", "if parts.maximize:", "if not parts.maximize:", OPTIMIZER),
     Mutant("core/scalars.py", "rule.at(t - 1)", "rule.at(t)", "tests/laws/test_values.py", "drive"),
-    Mutant("engines/cpu.py", "abs({load_g}) <= F({limit!r})", "abs({load_g}) != F({limit!r})", "tests/test_bad_input.py"),
+    Mutant(
+        "engines/cpu.py",
+        "abs({load_g}) <= F({limit!r})",
+        "abs({load_g}) != F({limit!r})",
+        "tests/test_bad_input.py",
+    ),
     Mutant("engines/cpu.py", "if b > table[o + 1]:", "if b > table[o + 1] + 1:", ENGINE, "threads"),
-    Mutant("engines/cpu.py", "F(math.pow(D({0}), D({1})))", "F(math.pow(D({0}), D({1}) + 1))", ENGINE, "powers_equal"),
+    Mutant(
+        "engines/cpu.py",
+        "F(math.pow(D({0}), D({1})))",
+        "F(math.pow(D({0}), D({1}) + 1))",
+        ENGINE,
+        "powers_equal",
+    ),
     Mutant("engines/loops.py", "planned[(t - 1) *", "planned[t *", ENGINE, "compiled_loops"),
     Mutant("optimizer.py", "leaf.gathered = 0", "leaf.gathered = leaf.gathered", OPTIMIZER),
     Mutant("optimizer.py", "bound / norm", "norm / bound", OPTIMIZER),

@@ -1,6 +1,6 @@
 """Write README's speed table from the benchmark's numbers.
 
-    python -m benchmarks.dense --out dense.json && python -m tools.readme dense.json
+python -m benchmarks.dense --out dense.json && python -m tools.readme dense.json
 """
 
 import json
@@ -33,7 +33,11 @@ def table(result: dict[str, Any]) -> str:
 
 
 def _against(row: dict[str, Any]) -> str:
-    return "–" if row["to_torch"] is None else f"{row['to_torch']:.2f} ({row['torch_best'].removeprefix('torch ')})"
+    return (
+        "–"
+        if row["to_torch"] is None
+        else f"{row['to_torch']:.2f} ({row['torch_best'].removeprefix('torch ')})"
+    )
 
 
 def main() -> None:

@@ -17,8 +17,25 @@ from typing import TYPE_CHECKING, Any
 
 from . import rules as _rules
 from .core import (
-    Row, Rule, Scalar, Schedule, constant, cosine, exponential, fraction, inverse_sqrt, inverse_time,
-    join, nonnegative, number, positive, row, rule, state, step_decay, warmup,
+    Row,
+    Rule,
+    Scalar,
+    Schedule,
+    constant,
+    cosine,
+    exponential,
+    fraction,
+    inverse_sqrt,
+    inverse_time,
+    join,
+    nonnegative,
+    number,
+    positive,
+    row,
+    rule,
+    state,
+    step_decay,
+    warmup,
 )
 
 if TYPE_CHECKING:
@@ -46,8 +63,12 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _LATER = {  # where a public name stands that needs NumPy or more
-    "Optimizer": "optimizer", "load": "optimizer", "set_threads": "engines.pool", "threads": "engines.pool",
-    "race": "lab.race", "Race": "lab.race",
+    "Optimizer": "optimizer",
+    "load": "optimizer",
+    "set_threads": "engines.pool",
+    "threads": "engines.pool",
+    "race": "lab.race",
+    "Race": "lab.race",
 }
 
 
@@ -61,10 +82,28 @@ def _on(self: Rule, params: Any, **settings: Any) -> Any:
 Rule.on = _on  # type: ignore[method-assign, assignment]
 
 
+_ROOMS = ("engines", "lab", "optimizer", "problems")
+
 _HERE = [
-    "Row", "Rule", "Scalar", "Schedule", "constant", "cosine", "exponential", "fraction",
-    "inverse_sqrt", "inverse_time", "join", "nonnegative", "number", "positive", "row", "rule", "state",
-    "step_decay", "warmup",
+    "Row",
+    "Rule",
+    "Scalar",
+    "Schedule",
+    "constant",
+    "cosine",
+    "exponential",
+    "fraction",
+    "inverse_sqrt",
+    "inverse_time",
+    "join",
+    "nonnegative",
+    "number",
+    "positive",
+    "row",
+    "rule",
+    "state",
+    "step_decay",
+    "warmup",
 ]
 
 
@@ -73,9 +112,11 @@ def __getattr__(name: str) -> Any:
     if name == "__all__":
         return [*_HERE, *_LATER, *_rules.shipped()]
     value: Any
-    if name in _LATER:
-        from importlib import import_module
+    from importlib import import_module
 
+    if name in _ROOMS:
+        return import_module(f".{name}", __name__)
+    if name in _LATER:
         value = getattr(import_module(f".{_LATER[name]}", __name__), name)
     else:
         value = None if name.startswith("_") else _rules.load(name)

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from .lab.race import Race
 
 app = typer.Typer(
-    add_completion=False, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False,
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
     help="Adaptive gradient methods, each written once as a formula; and which one works on your problem.",
 )
 
@@ -40,7 +43,13 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def _main(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show version, engine, threads and cache folder.")
+        bool,
+        typer.Option(
+            "--version",
+            callback=_version,
+            is_eager=True,
+            help="Show version, engine, threads and cache folder.",
+        ),
     ] = False,
 ) -> None:
     pass
@@ -49,12 +58,19 @@ def _main(
 @app.command()
 def race(
     problem: Annotated[
-        str, typer.Argument(help="A problem by name, or a table: a .csv, .tsv, .parquet or .svm file.", metavar="[PROBLEM or FILE]")
+        str,
+        typer.Argument(
+            help="A problem by name, or a table: a .csv, .tsv, .parquet or .svm file.",
+            metavar="[PROBLEM or FILE]",
+        ),
     ] = "digits",
     methods: Annotated[
-        str | None, typer.Option(help="Comma-separated: Adam, RMSprop:keras, mine.py:MyRule. Default: the nine.")
+        str | None,
+        typer.Option(help="Comma-separated: Adam, RMSprop:keras, mine.py:MyRule. Default: the nine."),
     ] = None,
-    trials: Annotated[int, typer.Option(help="Learning rates tried for each method; 1 takes the rule's own.")] = 25,
+    trials: Annotated[
+        int, typer.Option(help="Learning rates tried for each method; 1 takes the rule's own.")
+    ] = 25,
     seeds: Annotated[int, typer.Option(help="Fresh seeds for the final runs.")] = 20,
     steps: Annotated[int | None, typer.Option(help="Steps of each run. Default: the problem's.")] = None,
     batch: Annotated[int | None, typer.Option(help="Rows a step, 0 for all. Default: the problem's.")] = None,
@@ -76,8 +92,18 @@ def race(
         names = None if methods is None else _names(methods)
         with _progress() as report:
             made = run(
-                problem, names, trials=trials, seeds=seeds, steps=steps, batch=batch, seed=seed,
-                target=target, drop=_names(drop), out=out, json=json, progress=report,
+                problem,
+                names,
+                trials=trials,
+                seeds=seeds,
+                steps=steps,
+                batch=batch,
+                seed=seed,
+                target=target,
+                drop=_names(drop),
+                out=out,
+                json=json,
+                progress=report,
             )
         _show(made)
         done = made.data["finished"]
@@ -101,7 +127,10 @@ def rules(
         if name is None:
             _table(
                 ["rule", "what it is", "hyperparameters", "dialects"],
-                [[n, _title(r), " ".join(r.anatomy.hyperparameters), " ".join(r.anatomy.dialects)] for n, r in shipped().items()],
+                [
+                    [n, _title(r), " ".join(r.anatomy.hyperparameters), " ".join(r.anatomy.dialects)]
+                    for n, r in shipped().items()
+                ],
             )
             return
         chosen = method(name).rule
@@ -115,7 +144,13 @@ def rules(
         _table(
             ["line", "default", "range", "unit", "meaning"],
             [
-                [n, f"{getattr(chosen, n):g}", line.range, line.unit, f"{'state: ' if line.is_state else ''}{line.text}"]
+                [
+                    n,
+                    f"{getattr(chosen, n):g}",
+                    line.range,
+                    line.unit,
+                    f"{'state: ' if line.is_state else ''}{line.text}",
+                ]
                 for n, line in anatomy.lines.items()
             ],
         )
@@ -125,8 +160,13 @@ def rules(
                 ["dialect", "version", "its names", "values", "note"],
                 [
                     [
-                        n, row.version, " ".join(f"{k}={v if isinstance(v, str) else '+'.join(v)}" for k, v in row.names.items()),
-                        " ".join(f"{k}={v:g}" for k, v in row.values.items()), row.note,
+                        n,
+                        row.version,
+                        " ".join(
+                            f"{k}={v if isinstance(v, str) else '+'.join(v)}" for k, v in row.names.items()
+                        ),
+                        " ".join(f"{k}={v:g}" for k, v in row.values.items()),
+                        row.note,
                     ]
                     for n, row in anatomy.dialects.items()
                 ],
@@ -191,14 +231,30 @@ def _show(made: "Race") -> None:
     for r in made.data["methods"]:
         loss = r["loss"]
         metric = r["metric"]["name"] if r["metric"] else metric
-        rows.append([
-            r["method"], _number(r["lr"]), _number(loss["median"], "diverged"),
-            f"{_number(loss['p10'], 'inf')} .. {_number(loss['p90'], 'inf')}",
-            "" if not r["metric"] else _number(r["metric"]["median"]),
-            _number(r["steps_to_target"], "never"), _number(r["us_per_step"]), f"{r['diverged']}/{r['trials']}",
-            "; ".join(r["notes"]),
-        ])
-    head = ["method", "rate", "loss", "10-90 %", metric or "metric", "steps to target", "µs/step", "diverged", "note"]
+        rows.append(
+            [
+                r["method"],
+                _number(r["lr"]),
+                _number(loss["median"], "diverged"),
+                f"{_number(loss['p10'], 'inf')} .. {_number(loss['p90'], 'inf')}",
+                "" if not r["metric"] else _number(r["metric"]["median"]),
+                _number(r["steps_to_target"], "never"),
+                _number(r["us_per_step"]),
+                f"{r['diverged']}/{r['trials']}",
+                "; ".join(r["notes"]),
+            ]
+        )
+    head = [
+        "method",
+        "rate",
+        "loss",
+        "10-90 %",
+        metric or "metric",
+        "steps to target",
+        "µs/step",
+        "diverged",
+        "note",
+    ]
     drop = {k for k in (4, 8) if not any(row[k] for row in rows)}
     keep = [k for k in range(len(head)) if k not in drop]
     _table([head[k] for k in keep], [[row[k] for k in keep] for row in rows], right=range(1, 8))
@@ -212,6 +268,7 @@ def _number(x: float | None, missing: str = "-") -> str:
 def _progress() -> Iterator[Callable[[str, int, int], None]]:
     """A bar on stderr where that is a terminal; a line a phase elsewhere."""
     if not sys.stderr.isatty():
+
         def line(what: str, done: int, total: int) -> None:
             if done in (0, total):
                 print(f"{what}: {done}/{total}", file=sys.stderr, flush=True)
@@ -219,10 +276,21 @@ def _progress() -> Iterator[Callable[[str, int, int], None]]:
         yield line
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     columns = (
-        TextColumn("{task.description:<14}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn()
+        TextColumn("{task.description:<14}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True)) as bar:
         tasks: dict[str, Any] = {}

@@ -63,12 +63,12 @@ class EngineError(ThalwegError, RuntimeError):
     """A kernel that cannot be built, loaded or run."""
 
 
-def nearest(name: str, allowed: Iterable[str]) -> str:
+def nearest(name: object, allowed: Iterable[str]) -> str:
     """The remedy for an unknown name: ``did you mean 'x'?`` with all allowed names behind it."""
     from difflib import get_close_matches  # imported when something went wrong
 
     allowed = list(allowed)
     folded = {a.lower(): a for a in allowed}
-    close = [folded[c] for c in get_close_matches(name.lower(), folded, n=2, cutoff=0.5)]
+    close = [folded[c] for c in get_close_matches(str(name).lower(), folded, n=2, cutoff=0.5)]
     hint = f"did you mean {' or '.join(repr(c) for c in close)}? " if close else ""
     return f"{hint}known: {', '.join(allowed) or 'none'}"

@@ -11,9 +11,8 @@ from __future__ import annotations
 import json
 import math
 import os
-from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from operator import attrgetter, is_
 from typing import IO, Any, Literal
 
@@ -22,71 +21,29 @@ import numpy as np
 from . import tree
 from .core import scalars
 from .core.compose import Around, gather, update
-from .core.line import Line
-from .core.rule import Rule, _restore, find
-from .core.schedule import from_plain, to_plain
+from .core.line import short
+from .core.rule import Rule, find, restore
+from .core.schedule import Schedule, from_plain, to_plain
 from .engines import Engine, engine
 from .engines.memory import address, arithmetic
 from .errors import (
-    FileError, GradientError, HyperparameterError, NonFiniteError, ParameterError, StateError, nearest,
+    FileError,
+    GradientError,
+    HyperparameterError,
+    NonFiniteError,
+    ParameterError,
+    StateError,
 )
 from .files import reason, write
+from .parameters import Leaf, Memory, at, gradient_of, named, parameter, require_distinct
+from .settings import Group, Settings, grouped
 
 Array = np.ndarray[Any, Any]
 Params = Any  # an array, or nested lists, tuples and dicts of arrays
+FORMAT = 1  # of saved files
 RATES_KEPT = 1 << 16  # up to so many weights in all, every step also writes its rates
 
 _LAYOUT = attrgetter("dtype", "shape", "strides")
-_FLOATS = (np.float16, np.float32, np.float64)
-_POSITIVE = Line(1.0, 0.0, math.inf, True, True, "g", "")
-_NONNEGATIVE = Line(0.0, 0.0, math.inf, False, True, "g/w", "")
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What ``rule.on`` takes beside the parameters; see there."""
-
-    weight_decay: float = 0.0
-    decay: str = "coupled"
-    clip_value: float | None = None
-    clip_norm: float | None = None
-    average: float | str | None = None
-    accumulate: int = 1
-    maximize: bool = False
-    on_nonfinite: str = "raise"
-    rates: bool | None = None
-
-    def __post_init__(self) -> None:
-        where = "on"
-        _NONNEGATIVE.checked(where, "weight_decay", self.weight_decay)
-        for n in ("clip_value", "clip_norm"):
-            if getattr(self, n) is not None:
-                _POSITIVE.checked(where, n, getattr(self, n))
-        _choice("decay", self.decay, ("coupled", "decoupled"))
-        _choice("on_nonfinite", self.on_nonfinite, ("raise", "skip", "propagate"))
-        if isinstance(self.accumulate, bool) or not isinstance(self.accumulate, int) or self.accumulate < 1:
-            raise HyperparameterError(
-                f"on: accumulate must be a whole number of at least 1, got {self.accumulate!r}"
-            )
-        average = self.average
-        if not (
-            average is None or average == "polyak"
-            or (isinstance(average, int | float) and not isinstance(average, bool) and 0 < average < 1)
-        ):
-            raise HyperparameterError(
-                f"on: average must be None, 'polyak' or the decay of a moving average in (0, 1), got {average!r}"
-            )
-        for n, allowed in (("maximize", (True, False)), ("rates", (None, True, False))):
-            if not any(getattr(self, n) is a for a in allowed):
-                raise HyperparameterError(f"on: {n} must be one of {allowed}, got {getattr(self, n)!r}")
-
-
-_OF_A_GROUP = ("weight_decay", "decay", "clip_value", "maximize")
-
-
-def _choice(name: str, got: object, allowed: Sequence[str]) -> None:
-    if got not in allowed:
-        raise HyperparameterError(f"on: {name} must be one of {', '.join(map(repr, allowed))}; got {got!r}")
 
 
 def on(
@@ -126,40 +83,16 @@ def on(
         weight_decay, decay, clip_value, clip_norm, average, accumulate, maximize, on_nonfinite, rates
     )
     paths = [path for path, _ in tree.leaves(params)]
-    made, membership = _grouped(rule, settings, groups or {}, paths)
+    made, membership = grouped(rule, settings, groups or {}, paths)
     return Optimizer(params, made, membership, engine)
-
-
-@dataclass
-class _Leaf:
-    """One parameter array: where it lies, and how far it is."""
-
-    path: str
-    array: Array
-    flat: Array  # its coordinates in memory order; a copy if they do not lie together
-    copied: bool
-    group: int
-    t: int = 0
-    gathered: int = 0
-
-    def __post_init__(self) -> None:
-        flags = self.array.flags
-        self.shape, self.dtype = self.array.shape, self.array.dtype
-        self.fortran = flags.f_contiguous and not flags.c_contiguous
-
-
-@dataclass(frozen=True)
-class _Group:
-    """A rule with its own settings, for some of the parameters."""
-
-    rule: Rule
-    settings: Settings
 
 
 class _Bucket:
     """Leaves of one group and dtype, with their states."""
 
-    def __init__(self, run: Engine, group: _Group, leaves: list[int], all_leaves: list[_Leaf], rates: bool) -> None:
+    def __init__(
+        self, run: Engine, group: Group, leaves: list[int], all_leaves: list[Leaf], rates: bool
+    ) -> None:
         rule, settings = group.rule, group.settings
         self.group, self.leaves = group, leaves
         self.rates = rates and rule.anatomy.rate is not None
@@ -179,8 +112,8 @@ class _Bucket:
             )
         self.parts = parts
         self.clock = scalars.clock(rule)
-        if parts in (Around(), Around(rates=True)):
-            self.scalars = self.clock  # type: ignore[method-assign, assignment]
+        # Scalars of a step in which the norm does not count: one call less where nothing stands around.
+        self.plain = self.clock if parts in (Around(), Around(rates=True)) else self.scalars
         changes = update(rule, parts, scalars.known(rule))
         stored = all_leaves[leaves[0]].flat.dtype
         kept = arithmetic(stored)
@@ -192,7 +125,8 @@ class _Bucket:
                 if n == "_average":
                     tensor[n] = flat.astype(kept)
                 elif n not in ("w", "g"):
-                    tensor[n] = np.full(flat.size, getattr(rule, n, 0.0), dtype=kept)
+                    start = {"_a": 0.0, "_rate": math.nan}.get(n)
+                    tensor[n] = np.full(flat.size, getattr(rule, n) if start is None else start, dtype=kept)
             self.tensors.append(tensor)
         self.batch = run.batch(changes, stored, self.tensors)
         self.gather = run.batch(gather(), stored, self.tensors) if parts.accumulate else None
@@ -237,7 +171,7 @@ class Optimizer:
     """
 
     def __init__(
-        self, params: Params, groups: Sequence[_Group], membership: Sequence[int], engine_name: str
+        self, params: Params, groups: Sequence[Group], membership: Sequence[int], engine_name: str
     ) -> None:
         self.rule, self.settings = groups[0].rule, groups[0].settings
         self.skipped = 0
@@ -248,10 +182,9 @@ class Optimizer:
             raise ParameterError("on: params hold no array")
         self._spec = tree.shape(params)
         self._leaves = [
-            _leaf(path, array, group) for (path, array), group in zip(found, membership, strict=True)
+            parameter(path, array, group) for (path, array), group in zip(found, membership, strict=True)
         ]
-        _distinct(self._leaves)
-        self._ranges = sorted((a, a + x.flat.nbytes) for x in self._leaves for a in (address(x.flat),))
+        require_distinct(self._leaves)
         size = sum(x.flat.size for x in self._leaves)
         wanted = self.settings.rates
         self._rates = size <= RATES_KEPT if wanted is None else wanted
@@ -262,9 +195,9 @@ class Optimizer:
             _Bucket(self._run, self._groups[g], members, self._leaves, self._rates)
             for (g, _), members in keys.items()
         ]
-        self._place = {
-            i: (b, k) for b in self._buckets for k, i in enumerate(b.leaves)
-        }
+        self._place = {i: (b, k) for b in self._buckets for k, i in enumerate(b.leaves)}
+        written = [a for b in self._buckets for tensor in b.tensors for a in tensor.values()]
+        self._memory = Memory([*written, *(x.array for x in self._leaves if x.copied)])
         self._last: list[Any] = [None] * len(self._leaves)  # the gradient objects bound now
         self._hold: list[Any] = [None] * len(self._leaves)  # what their addresses point into
         self._layouts = [_LAYOUT(x.array) for x in self._leaves]
@@ -296,17 +229,17 @@ class Optimizer:
                 self._bind(given)
         if not (self._together and self._whole):
             self._general_step()
-            return
+            return None
         t = self._t + 1
         if len(self._passes) == 1:
             bucket, batch, which = self._passes[0]
-            rows = (bucket.scalars(t),)
+            rows = (bucket.plain(t),)
             if not self._guarded:
                 batch.run(rows, which)
             elif not batch.step(rows, which):
                 return self._refuse()
         else:
-            scalars = [bucket.scalars(t) for bucket in self._buckets]
+            scalars = [bucket.plain(t) for bucket in self._buckets]
             if self._guarded and not all(batch.finite() for _, batch, _ in self._passes):
                 return self._refuse()
             for (_, batch, which), values in zip(self._passes, scalars, strict=True):
@@ -324,7 +257,7 @@ class Optimizer:
             hold[:] = [g.T if x.fortran else g for g, x in zip(given, self._leaves, strict=True)]
             return
         checked = [
-            (i, g, *self._checked(leaf, g))
+            (i, g, *gradient_of(leaf, g, self._memory))
             for i, (g, leaf) in enumerate(zip(given, self._leaves, strict=True))
             if g is None or g is not last[i]
         ]
@@ -343,8 +276,7 @@ class Optimizer:
         if not (self._settled and type(gradient) is np.ndarray and _LAYOUT(gradient) == layout):
             return False
         start = address(gradient)
-        ((low, high),) = self._ranges
-        if low - gradient.nbytes < start < high or bucket.gather is not None:
+        if bucket.gather is not None or self._memory.meets(start, start + gradient.nbytes):
             return False
         bucket.batch.bind(0, gradient, start)
         self._last[0] = gradient
@@ -356,57 +288,32 @@ class Optimizer:
         if set(map(type, given)) != {np.ndarray} or list(map(_LAYOUT, given)) != self._layouts:
             return None
         starts = list(map(address, given))
-        ranges = self._ranges
+        meets = self._memory.meets
         for start, gradient in zip(starts, given, strict=True):
-            if _meets(ranges, start, start + gradient.nbytes):
+            if meets(start, start + gradient.nbytes):
                 return None  # the slow way says which and how
         return starts
-
-    def _checked(self, leaf: _Leaf, gradient: Any) -> tuple[Array | None, int]:
-        """A gradient in the memory order of its parameter and its address; 0 where it is a copy."""
-        if gradient is None:
-            return None, 0
-        if type(gradient) is not np.ndarray:
-            if not isinstance(gradient, np.ndarray | np.generic) or isinstance(gradient, np.ma.MaskedArray):
-                raise GradientError(
-                    f"gradient{_at(leaf.path)}: must be a NumPy array of {leaf.dtype} {leaf.shape},"
-                    f" got {_kind(gradient)}"
-                )
-            gradient = np.asarray(gradient)
-        if gradient.shape != leaf.shape:
-            raise GradientError(
-                f"gradient{_at(leaf.path)}: shape must be {leaf.shape} as its parameter's, got {gradient.shape}"
-            )
-        if gradient.dtype is not leaf.dtype and gradient.dtype != leaf.dtype:
-            raise GradientError(
-                f"gradient{_at(leaf.path)}: dtype must be {leaf.dtype} as its parameter's, got {gradient.dtype};"
-                f" convert with .astype({leaf.dtype.name!r})"
-            )
-        held = gradient.T if leaf.fortran else gradient
-        if not held.flags.c_contiguous:
-            return np.ascontiguousarray(held), 0
-        start = address(held)
-        if _meets(self._ranges, start, start + held.nbytes):
-            raise GradientError(f"gradient{_at(leaf.path)}: shares memory with a parameter; pass a copy")
-        return held, start
 
     def _general_step(self) -> None:
         """Missing gradients, several t, accumulation, clipping by norm, views that are copied."""
         settings = self.settings
         present = [h is not None for h in self._hold]
         if not any(present):
-            return
+            return None
         self._part()
         if self._guarded and not all(b.batch.finite() for b in self._buckets):
             return self._refuse()
         due = present
         if settings.accumulate > 1:
-            due = [p and leaf.gathered + 1 == settings.accumulate for p, leaf in zip(present, self._leaves, strict=True)]
+            due = [
+                p and leaf.gathered + 1 == settings.accumulate
+                for p, leaf in zip(present, self._leaves, strict=True)
+            ]
             early = [p and not d for p, d in zip(present, due, strict=True)]
             if any(early):
                 self._gather(early)
         if not any(due):
-            return
+            return None
         factor = 1.0 if settings.clip_norm is None else self._norm_factor(due)
         plans = []
         for bucket in self._buckets:
@@ -455,7 +362,7 @@ class Optimizer:
             for k, i in enumerate(bucket.leaves):
                 if due[i]:
                     gradients.append((self._hold[i], bucket.tensors[k].get("_a")))
-        norm = math.sqrt(self._run.sum_of_squares(gradients)) / self.settings.accumulate
+        norm = _norm(self._run, gradients) / self.settings.accumulate
         bound = float(self.settings.clip_norm)  # type: ignore[arg-type]
         return 1.0 if norm <= bound else bound / norm
 
@@ -473,12 +380,16 @@ class Optimizer:
                     order: Literal["C", "F"] = "F" if leaf.fortran else "C"
                     index = tuple(int(x) for x in np.unravel_index(bad[0], leaf.shape, order=order))
                     value = flat.flat[bad[0]]
-                    what = "is not finite" if not np.isfinite(value) else (
-                        f"is too large for the states of {type(bucket.group.rule).__name__} in {flat.dtype}"
-                        f" (at most {bucket.batch.limit:.4g})"
+                    what = (
+                        "is not finite"
+                        if not np.isfinite(value)
+                        else (
+                            f"is too large for the states of {type(bucket.group.rule).__name__} in {flat.dtype}"
+                            f" (at most {bucket.batch.limit:.4g})"
+                        )
                     )
                     raise NonFiniteError(
-                        f"gradient{_at(leaf.path)}: {value} at {index} {what}; {bad.size} of {flat.size} entries;"
+                        f"gradient{at(leaf.path)}: {value} at {index} {what}; {bad.size} of {flat.size} entries;"
                         " nothing has moved (on_nonfinite='skip' leaves such steps out)"
                     )
         raise AssertionError("a check failed and no entry is bad")
@@ -517,10 +428,13 @@ class Optimizer:
     def rates(self) -> Params:
         """The effective learning rates that the last step used, nested and shaped as params.
 
-        For rules with momentum the factor on the averaged gradient. Unit w/g. StateError before the
-        first step, and where they are not kept (``rates=False``, or more than 65,536 weights without
-        ``rates=True``).
+        What the rule's ``rate`` gave: the factor on the gradient, with momentum that on the averaged one;
+        unit w/g. StateError before the
+        first step, where they are not kept (``rates=False``, or more than 65,536 weights without
+        ``rates=True``), and for rules that define no ``rate``.
         """
+        if not any(b.group.rule.anatomy.rate for b in self._buckets):
+            raise StateError(f"rates: {type(self.rule).__name__} defines no rate")
         if not self._rates:
             raise StateError("rates: not kept for so many weights; start with rule.on(params, rates=True)")
         if not (self._t or any(leaf.t for leaf in self._leaves)):
@@ -561,15 +475,19 @@ class Optimizer:
         Written beside and renamed: a kill leaves the old file or the new one. Raises FileError.
         """
         head = {
-            "format": 1,
+            "format": FORMAT,
             "rule": _described(self.rule),
             "settings": asdict(self.settings),
-            "groups": [
-                {"rule": _described(g.rule), "settings": asdict(g.settings)} for g in self._groups
-            ],
+            "groups": [{"rule": _described(g.rule), "settings": asdict(g.settings)} for g in self._groups],
             "leaves": [
-                {"path": x.path, "shape": x.array.shape, "dtype": x.array.dtype.name,
-                 "group": x.group, "t": self._t if self._together else x.t, "gathered": x.gathered}
+                {
+                    "path": x.path,
+                    "shape": x.array.shape,
+                    "dtype": x.array.dtype.name,
+                    "group": x.group,
+                    "t": self._t if self._together else x.t,
+                    "gathered": x.gathered,
+                }
                 for x in self._leaves
             ],
             "skipped": self.skipped,
@@ -578,7 +496,7 @@ class Optimizer:
         for i, leaf in enumerate(self._leaves):
             bucket, k = self._place[i]
             tensor = bucket.tensors[k]
-            arrays |= {f"{i}.{n}": a for n, a in tensor.items() if n not in ("g", "w", "_rate")}
+            arrays |= {f"{i}.{n}": a for n, a in tensor.items() if n != "w"}
             arrays[f"{i}.w"] = leaf.array
 
         def fill(file: IO[bytes]) -> None:
@@ -586,18 +504,27 @@ class Optimizer:
 
         write(path, fill)
 
-    def _restore(self, head: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
-        for i, (leaf, saved) in enumerate(zip(self._leaves, head["leaves"], strict=True)):
+    def _restore(self, head: Mapping[str, Any], arrays: Mapping[str, Array], places: Sequence[int]) -> None:
+        """Take over what a file holds; everything is looked at before anything is copied."""
+        copies = []
+        for i, saved in enumerate(places):
             bucket, k = self._place[i]
-            for n, target in bucket.tensors[k].items():
-                if n not in ("g", "w", "_rate"):
-                    np.copyto(target, arrays[f"{i}.{n}"])
-            np.copyto(leaf.array, arrays[f"{i}.w"])
-            leaf.t, leaf.gathered = saved["t"], saved["gathered"]
+            targets = {n: a for n, a in bucket.tensors[k].items() if n != "w"} | {"w": self._leaves[i].array}
+            for n, target in targets.items():
+                source = arrays[f"{saved}.{n}"]
+                if source.shape != target.shape or source.dtype != target.dtype:
+                    raise ValueError(f"{n} is {source.dtype} {source.shape}")
+                copies.append((target, source))
+        counts = [(head["leaves"][k]["t"], head["leaves"][k]["gathered"]) for k in places]
+        if not all(isinstance(n, int) and n >= 0 for n in (*(n for c in counts for n in c), head["skipped"])):
+            raise ValueError("a count is no whole number")
+        for target, source in copies:
+            np.copyto(target, source)
+        for leaf, (t, gathered) in zip(self._leaves, counts, strict=True):
+            leaf.t, leaf.gathered = t, gathered
         self.skipped = head["skipped"]
-        times = {leaf.t for leaf in self._leaves}
-        self._t = self._leaves[0].t
-        self._together = self._together and len(times) == 1
+        self._t = counts[0][0]
+        self._together = self._together and len({t for t, _ in counts}) == 1
 
 
 def load(path: str | os.PathLike[str], params: Params, *, rule: Rule | type[Rule] | None = None) -> Optimizer:
@@ -605,168 +532,106 @@ def load(path: str | os.PathLike[str], params: Params, *, rule: Rule | type[Rule
 
     params: arrays nested, shaped and typed as those saved; they receive the saved weights. rule: for
     a rule that is not thalweg's own, its class (or a rule with schedules of your own); nothing is
-    imported by name from a file. Raises FileError for the file, ParameterError for params.
+    imported by name from a file. Raises FileError for the file, ParameterError for params,
+    HyperparameterError where a rule is needed or is another than the file's.
     """
+    damaged = f"{path}: is not a file that Optimizer.save wrote, or is damaged"
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {n: file[n] for n in file.files}
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as zipped:
+            arrays = {n: zipped[n] for n in zipped.files}
         head = json.loads(arrays.pop("head").tobytes())
-        if head["format"] != 1:
-            raise FileError(f"{path}: format {head['format']} is newer than this thalweg reads (1)")
-        paths = [x["path"] for x in head["leaves"]]
-    except FileError:
-        raise
+        newer = head["format"] > FORMAT
+        held = {leaf["path"]: (k, tuple(leaf["shape"]), leaf["dtype"]) for k, leaf in enumerate(head["leaves"])}
+        membership = [int(leaf["group"]) for leaf in head["leaves"]]
+        described = [g["rule"]["name"] for g in head["groups"]]
+        if not all(0 <= g < len(described) for g in membership):
+            raise ValueError("no such group")
     except OSError as error:
         raise FileError(f"{path}: cannot be read ({reason(error)})") from None
-    except Exception as error:  # whatever zip, NumPy and JSON make of a damaged file
-        raise FileError(f"{path}: is not a file that Optimizer.save wrote, or is damaged ({error})") from None
+    except Exception:  # whatever zip, NumPy and JSON make of another file
+        raise FileError(damaged) from None
+    if newer:
+        raise FileError(f"{path}: format {head['format']} is newer than this thalweg reads ({FORMAT})")
+    given = None if rule is None else rule if isinstance(rule, type) else type(rule)
+    if given is not None and not issubclass(given, Rule):
+        raise HyperparameterError(f"load: rule must be a rule or its class, got {short(rule)}")
+    if given is not None and given.__name__ not in described:
+        raise HyperparameterError(f"load: {path} holds {', '.join(described)}; rule= is {given.__name__}")
     found = tree.leaves(params)
-    if [p for p, _ in found] != paths:
+    if {p for p, _ in found} != set(held):
         raise ParameterError(
-            f"load: {path} holds {', '.join(map(_named, paths))}; params hold {', '.join(_named(p) for p, _ in found)}"
+            f"load: {path} holds {', '.join(map(named, held))}; params hold {', '.join(named(p) for p, _ in found)}"
         )
-    for (p, array), saved in zip(found, head["leaves"], strict=True):
+    for p, array in found:
         got = (tuple(getattr(array, "shape", ())), str(getattr(array, "dtype", type(array).__name__)))
-        wanted = (tuple(saved["shape"]), saved["dtype"])
-        if got != wanted:
-            raise ParameterError(f"load: params{_at(p)} must be {wanted[1]} {wanted[0]} as saved, got {got[1]} {got[0]}")
-    groups = [_Group(_rebuilt(g["rule"], rule), Settings(**g["settings"])) for g in head["groups"]]
-    made = Optimizer(params, groups, [x["group"] for x in head["leaves"]], "cpu")
-    made._restore(head, arrays)
+        _, *wanted = held[p]
+        if got != tuple(wanted):
+            raise ParameterError(
+                f"load: params{at(p)} must be {wanted[1]} {wanted[0]} as saved, got {got[1]} {got[0]}"
+            )
+    places = [held[p][0] for p, _ in found]
+    for g in head["groups"]:
+        _require_rule(g["rule"], rule)
+    try:
+        groups = [Group(_rebuilt(g["rule"], rule), Settings(**g["settings"])) for g in head["groups"]]
+        made = Optimizer(params, groups, [membership[k] for k in places], "cpu")
+        made._restore(head, arrays, places)
+    except ParameterError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        if given is not None and isinstance(error, HyperparameterError):
+            raise HyperparameterError(f"load: {path} does not fit rule={given.__name__}: {error}") from None
+        raise FileError(damaged) from None
     return made
+
+
+def _norm(run: Engine, gradients: Sequence[tuple[Array, Array | None]]) -> float:
+    """The Euclidean norm; where its square leaves float64's range, scaled by the largest entry first."""
+    square = run.sum_of_squares(gradients)
+    if 1e-290 < square < math.inf or math.isnan(square):
+        return math.sqrt(square)
+    sums = [(g if a is None else a.reshape(g.shape) + g).astype(np.float64) for g, a in gradients]
+    top = max((float(np.max(np.abs(x), initial=0.0)) for x in sums), default=0.0)
+    if not 0 < top < math.inf:
+        return top
+    return top * math.sqrt(sum(float(np.sum((x / top) ** 2)) for x in sums))
 
 
 def _described(rule: Rule) -> dict[str, Any]:
     values = {n: to_plain(v) for n, v in rule.values.items()}
-    return {"name": type(rule).__name__, "dialect": rule.dialect, "values": values}
+    return {"name": type(rule).__name__, "ours": _ours(type(rule)), "dialect": rule.dialect, "values": values}
+
+
+def _ours(kind: type[Rule]) -> bool:
+    return kind.__module__.startswith(f"{__package__}.")
+
+
+def _require_rule(saved: Mapping[str, Any], given: Rule | type[Rule] | None) -> None:
+    """HyperparameterError where a file needs what only its owner has: a rule, or a schedule."""
+    name, values = saved["name"], saved.get("values", {})
+    handed = given if isinstance(given, type) or given is None else type(given)
+    if not saved.get("ours") and (handed is None or handed.__name__ != name):
+        raise HyperparameterError(f"load: {name} is a rule of your own: pass rule={name}")
+    for n, value in values.items():
+        kind = value.get("schedule") if isinstance(value, dict) else None
+        if kind is not None and kind not in Schedule.KINDS and not isinstance(given, Rule):
+            raise HyperparameterError(f"load: {n} follows {kind!r}, a schedule of your own: pass the rule itself to load, rule={name}({n}=...)")
 
 
 def _rebuilt(saved: Mapping[str, Any], given: Rule | type[Rule] | None) -> Rule:
-    """The rule of a file: thalweg's own by name, another only if the caller hands it over."""
-    name = saved["name"]
-    if given is not None and name == (given if isinstance(given, type) else type(given)).__name__:
-        if isinstance(given, Rule):
-            return given
-        kind = given
-    else:
-        kind = find(name)
-        if not kind.__module__.startswith(f"{__package__}."):
-            raise HyperparameterError(f"load: {name} is not thalweg's own: pass rule={name}")
-    values = {n: from_plain(v) for n, v in saved["values"].items()}
-    return _restore(kind, saved["dialect"], values)  # type: ignore[no-any-return]
-
-
-def _grouped(
-    rule: Rule, settings: Settings, groups: Mapping[str, Any], paths: Sequence[str]
-) -> tuple[list[_Group], list[int]]:
-    """The groups, the default first, and which one each path belongs to."""
-    made = [_Group(rule, settings)]
-    membership = [0] * len(paths)
-    for n, (key, changes) in enumerate(groups.items(), start=1):
-        made.append(_Group(changes, settings) if isinstance(changes, Rule) else _changed(rule, settings, key, changes))
-        members = [i for i, p in enumerate(paths) if key == p or key in p.split(".") or p.startswith(f"{key}.")]
-        if not members:
-            raise HyperparameterError(f"on: group {key!r} names no parameter: {nearest(str(key), paths)}")
-        for i in members:
-            if membership[i]:
-                other = list(groups)[membership[i] - 1]
-                raise HyperparameterError(f"on: parameter {paths[i]!r} is in two groups, {other!r} and {key!r}")
-            membership[i] = n
-    return made, membership
-
-
-def _changed(rule: Rule, settings: Settings, key: str, changes: Any) -> _Group:
-    if not isinstance(changes, Mapping):
-        raise HyperparameterError(
-            f"on: group {key!r} must be a rule or a dict of settings, got {type(changes).__name__}"
-        )
-    changes = dict(changes)
-    other = changes.pop("rule", rule)
-    if not isinstance(other, Rule):
-        raise HyperparameterError(f"on: group {key!r}: rule must be a rule, got {other!r}")
-    lines = {n: v for n, v in changes.items() if n in other.anatomy.lines}
-    rest = {n: v for n, v in changes.items() if n not in lines}
-    for n in rest:
-        if n not in _OF_A_GROUP:
-            allowed = [*other.anatomy.lines, *_OF_A_GROUP, "rule"]
-            raise HyperparameterError(f"on: group {key!r}: unknown setting {n!r}: {nearest(n, allowed)}")
-    return _Group(other.replace(**lines) if lines else other, replace(settings, **rest))
-
-
-def _named(path: str) -> str:
-    return repr(path) if path else "one array"
-
-
-def _at(path: str) -> str:
-    return f" of {path!r}" if path else ""
-
-
-def _kind(value: Any) -> str:
-    """What a value is, in words: its type and, where it has one, its device."""
-    kind = type(value)
-    told = f"{kind.__module__.split('.')[0]}.{kind.__name__}" if kind.__module__ != "builtins" else kind.__name__
-    device = getattr(value, "device", None)
-    if device is not None:
-        return f"{told} on {device}: hand over its NumPy view (.numpy() or np.asarray) of a CPU copy"
-    if hasattr(value, "toarray"):
-        return f"{told}: use .toarray()"
-    return f"{told}: use np.asarray(...)" if isinstance(value, list | tuple | float | int) else told
-
-
-def _leaf(path: str, array: Any, group: int) -> _Leaf:
-    """A parameter, checked: ParameterError says why it cannot be trained."""
-    where = f"params{_at(path)}"
-    if not isinstance(array, np.ndarray) or isinstance(array, np.ma.MaskedArray):
-        raise ParameterError(f"{where}: must be a NumPy array, got {_kind(array)}")
-    if array.dtype not in _FLOATS:
-        hint = "real and imaginary parts are two coordinates: use .view(float)" if array.dtype.kind == "c" else (
-            "convert with .astype('float64')"
-        )
-        raise ParameterError(
-            f"{where}: dtype must be float16, float32 or float64, got {array.dtype}; {hint}"
-        )
-    if not array.dtype.isnative or not array.flags.aligned:
-        raise ParameterError(f"{where}: must be aligned and in native byte order; pass a copy")
-    if not array.flags.writeable:
-        raise ParameterError(f"{where}: is read-only and would be changed in place; pass a copy")
-    if array.flags.c_contiguous or array.flags.f_contiguous:
-        return _Leaf(path, array, _flat(array, array), False, group)
-    return _Leaf(path, array, np.ascontiguousarray(array).reshape(-1), True, group)
-
-
-def _flat(array: Array, like: Array) -> Array:
-    """An array's coordinates in the memory order of ``like``: a view where it lies so, else a copy."""
-    if like.flags.c_contiguous or not like.flags.f_contiguous:
-        return array.reshape(-1)
-    return array.T.reshape(-1)
-
-
-def _distinct(leaves: Sequence[_Leaf]) -> None:
-    """ParameterError where two parameters share memory (views that interleave do not)."""
-    spans = sorted((*np.lib.array_utils.byte_bounds(x.array), i) for i, x in enumerate(leaves))
-    for n, (_, end, i) in enumerate(spans):
-        for start, _, j in spans[n + 1 :]:
-            if start >= end:
-                break
-            a, b = leaves[i].array, leaves[j].array
-            try:
-                shared = np.shares_memory(a, b, max_work=100_000)
-            except np.exceptions.TooHardError:
-                shared = True
-            if shared:
-                raise ParameterError(
-                    f"params: {_named(leaves[min(i, j)].path)} and {_named(leaves[max(i, j)].path)} share memory;"
-                    " pass each array once"
-                )
-    for leaf in leaves:
-        if leaf.array.size > 1 and 0 in leaf.array.strides and leaf.copied:
-            raise ParameterError(f"params{_at(leaf.path)}: its entries share memory (broadcast); pass a copy")
-
-
-def _meets(ranges: Sequence[tuple[int, int]], start: int, end: int) -> bool:
-    """Whether [start, end) meets one of the sorted, disjoint ranges."""
-    k = bisect_left(ranges, (end, 0))
-    return k > 0 and ranges[k - 1][1] > start
+    """The rule of a file: thalweg's own by name, another only as the caller handed it over."""
+    handed = given if isinstance(given, type) or given is None else type(given)
+    kind = handed if handed is not None and handed.__name__ == saved["name"] else find(saved["name"])
+    plain = saved["values"]
+    try:
+        values = {n: from_plain(v) for n, v in plain.items()}
+    except HyperparameterError:  # a schedule of the user's own: only the rule handed over has it
+        if not isinstance(given, Rule) or type(given) is not kind:
+            raise
+        values = given.values
+    if saved["dialect"] and saved["dialect"] not in kind.anatomy.dialects:
+        raise ValueError("unknown dialect")
+    return restore(kind, saved["dialect"], values)  # type: ignore[no-any-return]
 
 
 __all__ = ["Optimizer", "Params", "Settings", "load", "on"]

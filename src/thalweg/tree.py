@@ -13,9 +13,7 @@ def leaves(value: Any, path: str = "") -> list[tuple[str, Any]]:
     children = _children(value)
     if children is None:
         return [(path, value)]
-    return [
-        leaf for key, child in children for leaf in leaves(child, f"{path}.{key}" if path else str(key))
-    ]
+    return [leaf for key, child in children for leaf in leaves(child, f"{path}.{key}" if path else str(key))]
 
 
 def _children(value: Any) -> list[tuple[Any, Any]] | None:
@@ -69,7 +67,9 @@ def _mismatch(value: Any, keys: Sequence[Any]) -> str:
     missing = [k for k in keys if k not in value]
     extra = [k for k in value if k not in keys]
     told = [f"without {_some(missing)}"] * bool(missing) + [f"with unknown {_some(extra)}"] * bool(extra)
-    return f"must have the keys {_some(keys)}, got a dict {' and '.join(told)} (None leaves a parameter alone)"
+    return (
+        f"must have the keys {_some(keys)}, got a dict {' and '.join(told)} (None leaves a parameter alone)"
+    )
 
 
 def _some(names: Sequence[Any]) -> str:

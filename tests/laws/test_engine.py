@@ -20,13 +20,20 @@ AROUND: dict[str, dict[str, Any]] = {
     "coupled, clipped": {"weight_decay": 0.1, "clip_value": 3.0},
     "decoupled, averaged": {"weight_decay": 0.1, "decay": "decoupled", "average": 0.9},
     "all": {
-        "weight_decay": 0.1, "clip_value": 3.0, "clip_norm": 5.0, "maximize": True, "accumulate": 3,
-        "average": "polyak", "rates": True,
+        "weight_decay": 0.1,
+        "clip_value": 3.0,
+        "clip_norm": 5.0,
+        "maximize": True,
+        "accumulate": 3,
+        "average": "polyak",
+        "rates": True,
     },
 }
 
 
-def run(rule: Any, engine: str, dtype: str, steps: int, shape: tuple[int, ...] = (37,), **settings: Any) -> list[Any]:
+def run(
+    rule: Any, engine: str, dtype: str, steps: int, shape: tuple[int, ...] = (37,), **settings: Any
+) -> list[Any]:
     """Everything that steps leave behind: weights, states, average, rates."""
     w = np.random.default_rng(1).standard_normal(shape).astype(dtype)
     opt = rule.on(w, engine=engine, on_nonfinite="propagate", **settings)
@@ -41,7 +48,9 @@ def run(rule: Any, engine: str, dtype: str, steps: int, shape: tuple[int, ...] =
 
 
 def same_bits(a: list[Any], b: list[Any]) -> bool:
-    return len(a) == len(b) and all(x.dtype == y.dtype and x.tobytes() == y.tobytes() for x, y in zip(a, b, strict=True))
+    return len(a) == len(b) and all(
+        x.dtype == y.dtype and x.tobytes() == y.tobytes() for x, y in zip(a, b, strict=True)
+    )
 
 
 @every_form
@@ -120,7 +129,12 @@ def test_compiled_loops_walk_the_optimizers_path(name: str, problem: str) -> Non
     start = p.start(3)
     order = p.order(3, 1, 40)
     trace = loops.run(
-        rule, p.objective, start[None], 40, record=("path", "rates", "loss"), data=p.data,
+        rule,
+        p.objective,
+        start[None],
+        40,
+        record=("path", "rates", "loss"),
+        data=p.data,
         order=None if order is None else order[None],
     )
     assert trace.path is not None

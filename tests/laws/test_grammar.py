@@ -77,7 +77,10 @@ def test_a_rule_without_a_source_file_is_told_so() -> None:
 PARTS = {
     "a state too many": ("def step(w, g, m, /, lr):\n    return w - lr * m, m\n", "the lines declare"),
     "not w, g": ("def step(x, g, /, lr):\n    return x - lr * g\n", "step begins with `w, g`"),
-    "a lost scalar": ("def step(w, g, /, lr, take):\n    return w - lr * take * g\n", "neither a line of the rule nor given by its clock"),
+    "a lost scalar": (
+        "def step(w, g, /, lr, take):\n    return w - lr * take * g\n",
+        "neither a line of the rule nor given by its clock",
+    ),
 }
 
 
@@ -86,7 +89,9 @@ def test_parts_that_disagree_are_named(what: str, tmp_path: Path) -> None:
     source, told = PARTS[what]
     name = f"Parts{list(PARTS).index(what)}"
     path = tmp_path / f"{name}.py"
-    path.write_text(f"{HEAD}{source}\n\n@rule(step)\nclass {name}(Rule):\n    lr: Scalar = nonnegative(default=0.1, unit='w/g')\n")
+    path.write_text(
+        f"{HEAD}{source}\n\n@rule(step)\nclass {name}(Rule):\n    lr: Scalar = nonnegative(default=0.1, unit='w/g')\n"
+    )
     with pytest.raises(tw.errors.ThalwegError, match=told):
         load_rule(str(path), name)().clock_formula  # noqa: B018
 
@@ -139,5 +144,7 @@ def test_a_users_rule_gets_every_engine_and_name(tmp_path: Path) -> None:
         w = np.array([1.0, 2.0, 3.0])
         kind().on(w, engine=engine).step(np.array([-2.0, 0.0, 5.0]))
         np.testing.assert_array_equal(w, [1.5, 2.0, 2.5])
-    with pytest.raises(HyperparameterError, match=r"lr must be a number or a schedule in \[0, inf\), unit w; got -1"):
+    with pytest.raises(
+        HyperparameterError, match=r"lr must be a number or a schedule in \[0, inf\), unit w; got -1"
+    ):
         kind(lr=-1)

@@ -17,7 +17,9 @@ powers = st.integers(-8, 8)
 def scaled(rule: Any, a: int, b: int) -> Any:
     """The rule with every line in units of 2**a for w and 2**b for g."""
     lines = rule.anatomy.lines
-    return rule.replace(**{n: math.ldexp(v, lines[n].dimension.exponent(a, b)) for n, v in rule.values.items()})
+    return rule.replace(
+        **{n: math.ldexp(v, lines[n].dimension.exponent(a, b)) for n, v in rule.values.items()}
+    )
 
 
 def walk(rule: Any, start: float, stream: list[float], **settings: Any) -> Any:
@@ -53,14 +55,20 @@ def test_units_of_what_stands_around(name: str, stream: list[float], a: int, b: 
     def settings(a: int, b: int, decay: str) -> dict[str, Any]:
         unit = decoupled if decay == "decoupled" else G.over(W)
         return {
-            "weight_decay": math.ldexp(0.125, unit.exponent(a, b)), "decay": decay,
-            "clip_value": math.ldexp(4.0, b), "clip_norm": math.ldexp(8.0, b), "average": 0.75,
+            "weight_decay": math.ldexp(0.125, unit.exponent(a, b)),
+            "decay": decay,
+            "clip_value": math.ldexp(4.0, b),
+            "clip_norm": math.ldexp(8.0, b),
+            "average": 0.75,
         }
 
     for decay in ("coupled", "decoupled"):
         here, w = walk(rule, 1.25, stream, **settings(0, 0, decay))
         there, v = walk(
-            scaled(rule, a, b), math.ldexp(1.25, a), [math.ldexp(g, b) for g in stream], **settings(a, b, decay)
+            scaled(rule, a, b),
+            math.ldexp(1.25, a),
+            [math.ldexp(g, b) for g in stream],
+            **settings(a, b, decay),
         )
         np.testing.assert_array_equal(np.ldexp(w, a), v)
         np.testing.assert_array_equal(np.ldexp(here.average, a), there.average)

@@ -30,8 +30,12 @@ SCHEDULES: dict[str, Schedule] = {
 WORKED = {
     "constant": (0.1, 0.1, 0.1),
     "step_decay": (0.1, 0.05, 0.025),
-    "exponential": (0.1, 0.1 * 2 ** -0.75, 0.025),
-    "cosine": (0.1, 0.01 + 0.045 * (1 + math.cos(0.3 * math.pi)), 0.01 + 0.045 * (1 + math.cos(0.8 * math.pi))),
+    "exponential": (0.1, 0.1 * 2**-0.75, 0.025),
+    "cosine": (
+        0.1,
+        0.01 + 0.045 * (1 + math.cos(0.3 * math.pi)),
+        0.01 + 0.045 * (1 + math.cos(0.8 * math.pi)),
+    ),
     "inverse_sqrt": (0.1, 0.1 * math.sqrt(4 / 7), 0.1 * math.sqrt(1 / 3)),
     "inverse_time": (0.1, 0.04, 0.02),
     "warmup": (0.025, 0.05 * (1 + math.cos(0.3 * math.pi)), 0.05 * (1 + math.cos(0.8 * math.pi))),
@@ -120,7 +124,10 @@ def test_dialects_speak_their_worlds_names() -> None:
     ("make", "told"),
     [
         (lambda: tw.RMSprop.like("kears"), "did you mean 'keras'"),
-        (lambda: tw.RMSprop.like("keras", eps=1e-6), r"eps does not exist in this dialect .* epsilon \(sets eps_root\)"),
+        (
+            lambda: tw.RMSprop.like("keras", eps=1e-6),
+            r"eps does not exist in this dialect .* epsilon \(sets eps_root\)",
+        ),
         (lambda: tw.Adam.like("torch", beta=0.9), "did you mean 'betas'"),
         (lambda: tw.Adam.like("torch", betas=(0.9,)), "betas sets beta1, beta2"),
         (lambda: tw.Adam.like("torch", weight_decay=0.1), r"rule.on\(params, weight_decay"),

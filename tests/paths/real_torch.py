@@ -8,8 +8,6 @@ from typing import Any
 
 import torch
 
-from .references import REFERENCES
-
 STEPS = 50
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {

@@ -14,7 +14,6 @@ TensorFlow's training_ops.cc.
 """
 
 # The arguments carry their world's names (stepSize), so:
-# ruff: noqa: N803
 
 from __future__ import annotations
 
@@ -192,9 +191,7 @@ def momentum_torch(
 
 # optax alias.py sgd(momentum=...), transforms/_accumulation.py trace; D 1.1
 @reference("Momentum", "optax", {"learning_rate": 0.1, "momentum": 0.9})
-def momentum_optax(
-    w: float, gradients: Sequence[float], *, learning_rate: float, momentum: float
-) -> Path:
+def momentum_optax(w: float, gradients: Sequence[float], *, learning_rate: float, momentum: float) -> Path:
     path = []
     trace = 0.0
     for g in gradients:
@@ -206,9 +203,7 @@ def momentum_optax(
 
 # tensorflow/python/training/momentum.py; kernel ApplyMomentum; D 1.1
 @reference("Momentum", "tf1", {"learning_rate": 0.1, "momentum": 0.9})
-def momentum_tf1(
-    w: float, gradients: Sequence[float], *, learning_rate: float, momentum: float
-) -> Path:
+def momentum_tf1(w: float, gradients: Sequence[float], *, learning_rate: float, momentum: float) -> Path:
     path = []
     accum = 0.0
     for g in gradients:
@@ -220,9 +215,7 @@ def momentum_tf1(
 
 # slides, Recap 2 Momentum (the printed + mended to -, as S says); no eta given: S, torch's 1e-3
 @reference("Momentum", "slides", {"eta": 0.1}, {"eta": 0.1, "beta": 0.5})
-def momentum_slides(
-    w: float, gradients: Sequence[float], *, eta: float = 1e-3, beta: float = 0.9
-) -> Path:
+def momentum_slides(w: float, gradients: Sequence[float], *, eta: float = 1e-3, beta: float = 0.9) -> Path:
     path = []
     v = 0.0
     for g in gradients:
@@ -304,9 +297,7 @@ def momentum_sutskever_ensmallen(
     {"lr": 0.1, "momentum": 0.5},
     selects={"nesterov": True},
 )
-def nesterov_torch(
-    w: float, gradients: Sequence[float], *, momentum: float, lr: float = 1e-3
-) -> Path:
+def nesterov_torch(w: float, gradients: Sequence[float], *, momentum: float, lr: float = 1e-3) -> Path:
     path = []
     buf = 0.0
     for t, g in enumerate(gradients, start=1):
@@ -318,9 +309,7 @@ def nesterov_torch(
 
 # optax alias.py sgd(nesterov=True), transforms/_accumulation.py trace; D 1.1
 @reference("Nesterov", "optax", {"learning_rate": 0.1, "momentum": 0.9}, selects={"nesterov": True})
-def nesterov_optax(
-    w: float, gradients: Sequence[float], *, learning_rate: float, momentum: float
-) -> Path:
+def nesterov_optax(w: float, gradients: Sequence[float], *, learning_rate: float, momentum: float) -> Path:
     path = []
     trace = 0.0
     for g in gradients:
@@ -331,12 +320,8 @@ def nesterov_optax(
 
 
 # tensorflow/python/training/momentum.py, use_nesterov=True; kernel ApplyMomentum; D 1.1
-@reference(
-    "Nesterov", "tf1", {"learning_rate": 0.1, "momentum": 0.9}, selects={"use_nesterov": True}
-)
-def nesterov_tf1(
-    w: float, gradients: Sequence[float], *, learning_rate: float, momentum: float
-) -> Path:
+@reference("Nesterov", "tf1", {"learning_rate": 0.1, "momentum": 0.9}, selects={"use_nesterov": True})
+def nesterov_tf1(w: float, gradients: Sequence[float], *, learning_rate: float, momentum: float) -> Path:
     path = []
     accum = 0.0
     for g in gradients:
@@ -420,9 +405,7 @@ def nesterov_sutskever_ensmallen(
 # notes, AdaGrad update rule and do_adagrad (the same form: eps outside, eta 0.1)
 @reference("Adagrad", "notes", {"eta": 0.5}, {"eta": 0.5, "eps": 1e-3})
 @reference("Adagrad", "notes-code", {"eta": 0.5}, {"eta": 0.5, "eps": 1e-3})
-def adagrad_notes(
-    w: float, gradients: Sequence[float], *, eta: float = 0.1, eps: float = 1e-8
-) -> Path:
+def adagrad_notes(w: float, gradients: Sequence[float], *, eta: float = 0.1, eps: float = 1e-8) -> Path:
     path = []
     v = 0.0
     for g in gradients:
@@ -433,12 +416,8 @@ def adagrad_notes(
 
 
 # darve, adagrad(): eps inside; the batch gradient is divided before. No lr given: S, torch's 1e-2
-@reference(
-    "Adagrad", "darve", {"lr": 0.1}, {"lr": 0.1, "eps": 1e-3}, note="the text's eps_stable is eps"
-)
-def adagrad_darve(
-    w: float, gradients: Sequence[float], *, lr: float = 1e-2, eps: float = 1e-7
-) -> Path:
+@reference("Adagrad", "darve", {"lr": 0.1}, {"lr": 0.1, "eps": 1e-3}, note="the text's eps_stable is eps")
+def adagrad_darve(w: float, gradients: Sequence[float], *, lr: float = 1e-2, eps: float = 1e-7) -> Path:
     path = []
     s = 0.0
     for g in gradients:
@@ -450,9 +429,7 @@ def adagrad_darve(
 
 # slides, AdaGrad: eps inside. No eta given: S, torch's 1e-2; eps 1e-8 by S
 @reference("Adagrad", "slides", {"eta": 0.1}, {"eta": 0.1, "eps": 1e-3})
-def adagrad_slides(
-    w: float, gradients: Sequence[float], *, eta: float = 1e-2, eps: float = 1e-8
-) -> Path:
+def adagrad_slides(w: float, gradients: Sequence[float], *, eta: float = 1e-2, eps: float = 1e-8) -> Path:
     path = []
     s = 0.0
     for g in gradients:
@@ -685,9 +662,7 @@ def rmsprop_torch(
 
 
 # keras/src/optimizers/rmsprop.py: eps inside; D 1.3
-@reference(
-    "RMSprop", "keras", {"learning_rate": 0.1}, {"learning_rate": 0.1, "rho": 0.5, "epsilon": 1e-3}
-)
+@reference("RMSprop", "keras", {"learning_rate": 0.1}, {"learning_rate": 0.1, "rho": 0.5, "epsilon": 1e-3})
 def rmsprop_keras(
     w: float,
     gradients: Sequence[float],
@@ -783,9 +758,7 @@ def rmsprop_tf1(
 
 
 # ensmallen rmsprop/rmsprop_update.hpp; D 1.3
-@reference(
-    "RMSprop", "ensmallen", {"stepSize": 0.1}, {"stepSize": 0.1, "alpha": 0.9, "epsilon": 1e-3}
-)
+@reference("RMSprop", "ensmallen", {"stepSize": 0.1}, {"stepSize": 0.1, "alpha": 0.9, "epsilon": 1e-3})
 def rmsprop_ensmallen(
     w: float,
     gradients: Sequence[float],
@@ -1234,9 +1207,7 @@ def rmsprop_centred_momentum_tf1(
 
 # notes, Ada Delta steps 1-5; no rate; S: beta 0.9, eps 1e-6
 @reference("Adadelta", "notes", {"beta": 0.5}, {"eps": 1e-3})
-def adadelta_notes(
-    w: float, gradients: Sequence[float], *, beta: float = 0.9, eps: float = 1e-6
-) -> Path:
+def adadelta_notes(w: float, gradients: Sequence[float], *, beta: float = 0.9, eps: float = 1e-6) -> Path:
     path = []
     v = u = 0.0
     for g in gradients:
@@ -1250,9 +1221,7 @@ def adadelta_notes(
 
 # slides, ADADELTA steps 2-5 (their Delta-w is the leaky average of the squared steps); S: eps 1e-6
 @reference("Adadelta", "slides", {"beta": 0.5}, {"eps": 1e-3})
-def adadelta_slides(
-    w: float, gradients: Sequence[float], *, beta: float = 0.9, eps: float = 1e-6
-) -> Path:
+def adadelta_slides(w: float, gradients: Sequence[float], *, beta: float = 0.9, eps: float = 1e-6) -> Path:
     path = []
     s = average = 0.0
     for g in gradients:
@@ -1266,9 +1235,7 @@ def adadelta_slides(
 
 # Zeiler 2012 (arXiv 1212.5701), Algorithm 1; rho 0.95, eps 1e-6; D 1.4
 @reference("Adadelta", "zeiler", {"rho": 0.5}, {"eps": 1e-3})
-def adadelta_zeiler(
-    w: float, gradients: Sequence[float], *, rho: float = 0.95, eps: float = 1e-6
-) -> Path:
+def adadelta_zeiler(w: float, gradients: Sequence[float], *, rho: float = 0.95, eps: float = 1e-6) -> Path:
     path = []
     mean_g2 = mean_dx2 = 0.0
     for g in gradients:
@@ -1302,9 +1269,7 @@ def adadelta_torch(
 
 
 # keras/src/optimizers/adadelta.py; D 1.4
-@reference(
-    "Adadelta", "keras", {"learning_rate": 1.0}, {"learning_rate": 0.5, "rho": 0.5, "epsilon": 1e-3}
-)
+@reference("Adadelta", "keras", {"learning_rate": 1.0}, {"learning_rate": 0.5, "rho": 0.5, "epsilon": 1e-3})
 def adadelta_keras(
     w: float,
     gradients: Sequence[float],
@@ -1326,8 +1291,10 @@ def adadelta_keras(
 
 # tf_keras/src/optimizers/legacy/adadelta.py with kernel ApplyAdadelta (accumulator after the step)
 @reference(
-    "Adadelta", "tf.keras-legacy",
-    {"learning_rate": 1.0}, {"learning_rate": 0.5, "rho": 0.5, "epsilon": 1e-3, "decay": 0.1},
+    "Adadelta",
+    "tf.keras-legacy",
+    {"learning_rate": 1.0},
+    {"learning_rate": 0.5, "rho": 0.5, "epsilon": 1e-3, "decay": 0.1},
 )
 def adadelta_tf_keras_legacy(
     w: float,
@@ -1405,9 +1372,7 @@ def adadelta_tf1(
 
 
 # ensmallen ada_delta/ada_delta_update.hpp: one root of the ratio; D 1.4
-@reference(
-    "Adadelta", "ensmallen", {"stepSize": 0.1}, {"stepSize": 0.5, "rho": 0.5, "epsilon": 1e-3}
-)
+@reference("Adadelta", "ensmallen", {"stepSize": 0.1}, {"stepSize": 0.5, "rho": 0.5, "epsilon": 1e-3})
 def adadelta_ensmallen(
     w: float,
     gradients: Sequence[float],

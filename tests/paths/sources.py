@@ -103,7 +103,7 @@ def do_adam_sgd(max_epochs: int) -> Path:
 Floats = NDArray[np.float64]
 
 
-def adagrad(W: Floats, s: Floats, g_sum: Floats, lr: float, batch_size: int) -> None:  # noqa: N803
+def adagrad(W: Floats, s: Floats, g_sum: Floats, lr: float, batch_size: int) -> None:
     """Darve's function, in place on W and s, as a plain loop over the elements.
 
     g_sum is his W.grad: the gradient summed over the batch.

@@ -45,7 +45,8 @@ def walk(rule: Any, together: list[tuple[float, list[float]]]) -> list[list[floa
 
 CASES = [
     pytest.param(key, case, id=f"{key[0]}-{key[1]}-{i}")
-    for key, row in REFERENCES.items() for i, case in enumerate(row.cases)
+    for key, row in REFERENCES.items()
+    for i, case in enumerate(row.cases)
 ]
 
 
@@ -65,7 +66,12 @@ def test_every_dialect_has_its_reference() -> None:
     assert missing == set()
 
 
-TORCH = [pytest.param(k[0], c, id=f"{k[0]}-{i}") for k, r in REFERENCES.items() if k[1] == "torch" for i, c in enumerate(r.cases)]
+TORCH = [
+    pytest.param(k[0], c, id=f"{k[0]}-{i}")
+    for k, r in REFERENCES.items()
+    if k[1] == "torch"
+    for i, c in enumerate(r.cases)
+]
 
 
 @pytest.mark.parametrize(("name", "arguments"), TORCH)

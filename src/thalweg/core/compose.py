@@ -7,7 +7,7 @@ named scalars (one value per step) and straight-line code between them.
 import ast
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 from . import around
 from .formula import Builder, Function, exponents, name, signature, specialise
@@ -55,7 +55,7 @@ def update(rule: Rule, parts: Around = Around(), known: Mapping[str, float] | No
     return _update(rule.anatomy, parts, fixed)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _update(anatomy: Anatomy, parts: Around, known: tuple[tuple[str, float], ...]) -> Update:
     builder = Builder()
     scalars = list(signature(anatomy.step)[1])
@@ -93,7 +93,7 @@ def _update(anatomy: Anatomy, parts: Around, known: tuple[tuple[str, float], ...
     return _finished(builder, scalars, {**written, **extra}, dict(known), max([1, *map(int, powers)]))
 
 
-@lru_cache(maxsize=None)
+@cache
 def gather() -> Update:
     """Adding a gradient to those gathered before: a pass of its own between steps."""
     builder = Builder()

@@ -11,7 +11,7 @@ import linecache
 import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 from ..errors import RuleError
@@ -106,9 +106,7 @@ class Builder:
             if target in needed:
                 need(tree)
                 live.append((target, tree))
-        return Formula(
-            name, tuple(inputs), tuple(scalars), tuple(reversed(live)), outputs, dict(self.calls)
-        )
+        return Formula(name, tuple(inputs), tuple(scalars), tuple(reversed(live)), outputs, dict(self.calls))
 
 
 class _Reader:
@@ -185,9 +183,7 @@ class _Reader:
                 return self._call(node)
             case ast.Compare():
                 raise self.error(node, "a comparison stands only first inside where(...)")
-        raise self.error(
-            node, _REMEDY.get(type(node), f"{type(node).__name__} is not part of a formula")
-        )
+        raise self.error(node, _REMEDY.get(type(node), f"{type(node).__name__} is not part of a formula"))
 
     def _called(self, node: ast.Call) -> str:
         if not isinstance(node.func, ast.Name):
@@ -209,14 +205,10 @@ class _Reader:
 
     def _unfold(self, node: ast.Call) -> tuple[ast.expr, ...]:
         function = self._resolve(node)
-        arguments = [
-            self.builder.bind("x", self.expression(a)) for a in node.args
-        ]
+        arguments = [self.builder.bind("x", self.expression(a)) for a in node.args]
         wanted = function.__code__.co_argcount
         if len(arguments) != wanted:
-            raise self.error(
-                node, f"{function.__name__} takes {wanted} arguments, got {len(arguments)}"
-            )
+            raise self.error(node, f"{function.__name__} takes {wanted} arguments, got {len(arguments)}")
         values = self.builder.unfold(function, arguments)
         named = tuple(self.builder.bind(function.__name__, v) for v in values)
         self.builder.calls[function.__name__] = named
@@ -245,9 +237,7 @@ class _Reader:
             if not isinstance(condition, ast.Compare) or len(condition.ops) != 1:
                 raise self.error(node, "where(...) begins with one comparison")
             left, right = condition.left, condition.comparators[0]
-            lifted.append(
-                ast.Compare(self.expression(left), condition.ops, [self.expression(right)])
-            )
+            lifted.append(ast.Compare(self.expression(left), condition.ops, [self.expression(right)]))
         lifted += [
             self.builder.bind("x", self.expression(a)) if name == "where" else self.expression(a)
             for a in arguments
@@ -259,8 +249,8 @@ def _derived() -> tuple[str, ...]:
     return ("maximum", "minimum", "sign", "ratio")
 
 
-@lru_cache(maxsize=None)
-def _module(filename: str, stamp: float) -> dict[tuple[str, int], ast.FunctionDef]:
+@cache
+def _module(filename: str, stamp: int) -> dict[tuple[str, int], ast.FunctionDef]:
     source = "".join(linecache.getlines(filename))
     return {
         (node.name, node.lineno): node
@@ -269,7 +259,7 @@ def _module(filename: str, stamp: float) -> dict[tuple[str, int], ast.FunctionDe
     }
 
 
-@lru_cache(maxsize=None)
+@cache
 def _definition(function: Function) -> ast.FunctionDef:
     """The syntax tree of a function, checked for what its signature may hold."""
     if not isinstance(function, types.FunctionType):
@@ -278,7 +268,7 @@ def _definition(function: Function) -> ast.FunctionDef:
     linecache.checkcache(code.co_filename)
     found = None
     if linecache.getlines(code.co_filename):
-        table = _module(code.co_filename, 0.0)
+        table = _module(code.co_filename, hash(tuple(linecache.getlines(code.co_filename))))
         line = code.co_firstlineno
         found = next((table[k] for k in ((code.co_name, line + i) for i in range(20)) if k in table), None)
     if found is None:
@@ -370,6 +360,8 @@ class _Specialise(ast.NodeTransformer):
         else:
             return node
         base: ast.expr = node.left
+        if not isinstance(value, float):
+            return node
         if value == 1.0:
             return base
         if value in _SQUARINGS and isinstance(base, ast.Name | ast.Constant):
@@ -390,8 +382,10 @@ def exponents(formula: Formula) -> set[str]:
         node.right.id
         for tree in trees
         for node in ast.walk(tree)
-        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow)
-        and isinstance(node.right, ast.Name) and node.right.id in formula.scalars
+        if isinstance(node, ast.BinOp)
+        and isinstance(node.op, ast.Pow)
+        and isinstance(node.right, ast.Name)
+        and node.right.id in formula.scalars
     }
 
 

@@ -13,13 +13,30 @@ from .rule import Rule
 from .schedule import Schedule
 
 _GREEK = {
-    "lr": r"\eta", "beta": r"\beta", "beta1": r"\beta_1", "beta2": r"\beta_2", "mu": r"\mu",
-    "eps": r"\varepsilon", "eps_root": r"\varepsilon_{\mathrm{root}}", "eps_in": r"\varepsilon_{\mathrm{in}}",
-    "eps_v": r"\varepsilon_v", "eps_u": r"\varepsilon_u", "dampening": r"\tau",
+    "lr": r"\eta",
+    "beta": r"\beta",
+    "beta1": r"\beta_1",
+    "beta2": r"\beta_2",
+    "mu": r"\mu",
+    "eps": r"\varepsilon",
+    "eps_root": r"\varepsilon_{\mathrm{root}}",
+    "eps_in": r"\varepsilon_{\mathrm{in}}",
+    "eps_v": r"\varepsilon_v",
+    "eps_u": r"\varepsilon_u",
+    "dampening": r"\tau",
 }
 _PLAIN = {
-    "beta1": "β₁", "beta2": "β₂", "beta": "β", "mu": "μ", "lr": "η", "eps": "ε", "eps_root": "ε_root",
-    "eps_in": "ε_in", "eps_v": "ε_v", "eps_u": "ε_u",
+    "beta1": "β₁",
+    "beta2": "β₂",
+    "beta": "β",
+    "mu": "μ",
+    "lr": "η",
+    "eps": "ε",
+    "eps_root": "ε_root",
+    "eps_in": "ε_in",
+    "eps_v": "ε_v",
+    "eps_u": "ε_u",
+    "dampening": "τ",
 }
 _WHOLE = ("maximum", "minimum", "ratio", "sign")
 _SUM, _PRODUCT, _POWER, _ATOM = range(1, 5)
@@ -50,17 +67,46 @@ class Style:
 
 
 LATEX = Style(
-    _GREEK, r"\frac{{{0}}}{{{1}}}", r"\sqrt{{{0}}}", r"\left|{0}\right|", r"{0}\left({1}\right)", "{0}^{{{1}}}",
-    r" \, ", "{0}_{{t-1}}", "{0}_t", r"\left({0}\right)",
+    _GREEK,
+    r"\frac{{{0}}}{{{1}}}",
+    r"\sqrt{{{0}}}",
+    r"\left|{0}\right|",
+    r"{0}\left({1}\right)",
+    "{0}^{{{1}}}",
+    r" \, ",
+    "{0}_{{t-1}}",
+    "{0}_t",
+    r"\left({0}\right)",
     r"\begin{{cases}}{1} & {0}\\ {2} & \text{{else}}\end{{cases}}",
-    {"maximum": r"\max", "minimum": r"\min", "sign": r"\operatorname{sign}", "exp": r"\exp", "log": r"\ln",
-     "cos": r"\cos", "sin": r"\sin", "tanh": r"\tanh", "floor": r"\operatorname{floor}",
-     "expm1": r"\operatorname{expm1}", "log1p": r"\operatorname{log1p}"},
+    {
+        "maximum": r"\max",
+        "minimum": r"\min",
+        "sign": r"\operatorname{sign}",
+        "exp": r"\exp",
+        "log": r"\ln",
+        "cos": r"\cos",
+        "sin": r"\sin",
+        "tanh": r"\tanh",
+        "floor": r"\operatorname{floor}",
+        "expm1": r"\operatorname{expm1}",
+        "log1p": r"\operatorname{log1p}",
+    },
     flat=False,
 )
 TEXT = Style(
-    _PLAIN, "{0} / {1}", "√({0})", "|{0}|", "{0}({1})", "{0}^{1}", "·", "{0}[t-1]", "{0}[t]", "({0})",
-    "({1} if {0} else {2})", {"maximum": "max", "minimum": "min"}, flat=True,
+    _PLAIN,
+    "{0} / {1}",
+    "√({0})",
+    "|{0}|",
+    "{0}({1})",
+    "{0}^{1}",
+    "·",
+    "{0}[t-1]",
+    "{0}[t]",
+    "({0})",
+    "({1} if {0} else {2})",
+    {"maximum": "max", "minimum": "min"},
+    flat=True,
 )
 
 
@@ -79,7 +125,7 @@ class _Writer:
         style = self.style
         match node:
             case ast.Constant():
-                return f"{node.value:g}", _ATOM
+                return f"{float(node.value):g}", _ATOM  # type: ignore[arg-type]
             case ast.Name():
                 return style.symbol(node.id), _ATOM
             case ast.UnaryOp():
@@ -91,19 +137,29 @@ class _Writer:
             case ast.BinOp(op=ast.Mult()):
                 if ast.dump(node.left) == ast.dump(node.right):
                     return style.power.format(self.write(node.left, _ATOM), "2"), _POWER
-                return f"{self.write(node.left, _PRODUCT)}{style.times}{self.write(node.right, _PRODUCT)}", _PRODUCT
+                return (
+                    f"{self.write(node.left, _PRODUCT)}{style.times}{self.write(node.right, _PRODUCT)}",
+                    _PRODUCT,
+                )
             case ast.BinOp(op=ast.Div()) | ast.Call(func=ast.Name("ratio")):
                 over, under = (node.left, node.right) if isinstance(node, ast.BinOp) else node.args
                 if style.flat:
-                    return style.fraction.format(self.write(over, _PRODUCT), self.write(under, _POWER)), _PRODUCT
+                    return style.fraction.format(
+                        self.write(over, _PRODUCT), self.write(under, _POWER)
+                    ), _PRODUCT
                 return style.fraction.format(self.write(over), self.write(under)), _PRODUCT
             case ast.BinOp(op=ast.Pow()):
                 exponent = self.write(node.right, _ATOM if style.flat else 0)
                 return style.power.format(self.write(node.left, _ATOM), exponent), _POWER
             case ast.Compare():
-                sign = {ast.Gt: ">", ast.GtE: r"\ge" if not style.flat else "≥", ast.Lt: "<",
-                        ast.LtE: r"\le" if not style.flat else "≤", ast.Eq: "=",
-                        ast.NotEq: r"\ne" if not style.flat else "≠"}[type(node.ops[0])]
+                sign = {
+                    ast.Gt: ">",
+                    ast.GtE: r"\ge" if not style.flat else "≥",
+                    ast.Lt: "<",
+                    ast.LtE: r"\le" if not style.flat else "≤",
+                    ast.Eq: "=",
+                    ast.NotEq: r"\ne" if not style.flat else "≠",
+                }[type(node.ops[0])]
                 return f"{self.write(node.left)} {sign} {self.write(node.comparators[0])}", 0
             case ast.Call(func=ast.Name("sqrt")):
                 return style.root.format(self.write(node.args[0])), _ATOM
@@ -139,7 +195,9 @@ class _Simplify(ast.NodeTransformer):
                 return right  # type: ignore[no-any-return]
             case ast.Add() | ast.Sub() if _is(right, 0.0):
                 return left  # type: ignore[no-any-return]
-            case ast.Add() if isinstance(left, ast.BinOp) and isinstance(left.op, ast.Sub) and _same(left.right, right):
+            case ast.Add() if (
+                isinstance(left, ast.BinOp) and isinstance(left.op, ast.Sub) and _same(left.right, right)
+            ):
                 return left.left  # x - a + a
             case ast.Mult() if _is(left, 0.0) or _is(right, 0.0):
                 return ast.Constant(0.0)
@@ -147,9 +205,13 @@ class _Simplify(ast.NodeTransformer):
                 return right  # type: ignore[no-any-return]
             case ast.Mult() | ast.Div() | ast.Pow() if _is(right, 1.0):
                 return left  # type: ignore[no-any-return]
-            case ast.Mult() if isinstance(right, ast.BinOp) and isinstance(right.op, ast.Div) and _is(right.left, 1.0):
+            case ast.Mult() if (
+                isinstance(right, ast.BinOp) and isinstance(right.op, ast.Div) and _is(right.left, 1.0)
+            ):
                 return ast.BinOp(left, ast.Div(), right.right)
-            case ast.Mult() if isinstance(left, ast.BinOp) and isinstance(left.op, ast.Mult) and _same(left.right, right):
+            case ast.Mult() if (
+                isinstance(left, ast.BinOp) and isinstance(left.op, ast.Mult) and _same(left.right, right)
+            ):
                 return ast.BinOp(left.left, ast.Mult(), ast.BinOp(right, ast.Mult(), right))
         return ast.BinOp(left, node.op, right)
 

@@ -14,6 +14,14 @@ from .units import Unit, parse
 Scalar = float | Schedule
 
 
+def short(value: object) -> str:
+    """A value as an error message shows it: on one line, and not at length."""
+    text = " ".join(repr(value).split())
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    return text if len(text) <= 60 else f"{type(value).__name__} {text[:40]}..."
+
+
 @dataclass(frozen=True)
 class Line:
     """Default, range, unit and meaning of one hyperparameter or state."""
@@ -49,17 +57,17 @@ class Line:
         if isinstance(value, Schedule):
             if self.is_state:
                 raise HyperparameterError(
-                    f"{where}: {name} is where a state starts, a number in {self.range}, got {value!r}"
+                    f"{where}: {name} must be a number in {self.range}, not a schedule; got {value!r}"
                 )
             return value
         try:
             number = float(value) if not isinstance(value, str | bytes | bool) else math.nan
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             number = math.nan
         if not self.holds(number):
             kind = "a number" if self.is_state else "a number or a schedule"
             raise HyperparameterError(
-                f"{where}: {name} must be {kind} in {self.range}, unit {self.unit}; got {value!r}"
+                f"{where}: {name} must be {kind} in {self.range}, unit {self.unit}; got {short(value)}"
             )
         return number
 

@@ -11,13 +11,13 @@ knows no arrays: ``on`` is put in place by the package's root, which knows the o
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Self, dataclass_transform
 
 from ..errors import HyperparameterError, RuleError, nearest
 from .formula import Builder, Formula, Function, keys, lift, name, signature
-from .line import Line, Scalar, fraction, nonnegative, number, positive, state
+from .line import Line, Scalar, fraction, nonnegative, number, positive, short, state
 from .schedule import Schedule
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Row:
 def row(
     version: str = "",
     *,
-    names: Mapping[str, str | tuple[str, ...]] | None = None,
+    names: Mapping[str, Any] | None = None,
     held: Mapping[str, float] | None = None,
     ramps: Mapping[str, Callable[..., Schedule]] | None = None,
     members: Mapping[tuple[str, ...], str] | None = None,
@@ -55,9 +55,21 @@ def row(
     note: str = "",
     **values: float,
 ) -> Row:
-    """A dialect row: values, never a branch (see ``Row``)."""
+    """A dialect row: what a library or text sets, as values and never as a branch.
+
+    version: of the library or paper. names: its arguments → lines. held: lines it does not have, at the
+    value that takes them out. ramps: arguments that wrap lr in a schedule (``lr_decay``). members:
+    switched-on arguments → the rule of the family. clock: in place of the rule's. note: a remark.
+    Any other argument is a line's value in this world.
+    """
     return Row(
-        version, names or {}, held or {}, ramps or {}, members or {}, clock, note,
+        version,
+        names or {},
+        held or {},
+        ramps or {},
+        members or {},
+        clock,
+        note,
         {**(held or {}), **values},
     )
 
@@ -101,10 +113,12 @@ class _Signature:
         if "anatomy" not in vars(owner):
             return Signature()
         kind = Parameter.POSITIONAL_OR_KEYWORD
-        return Signature([
-            Parameter(n, kind, default=line.default, annotation=float if line.is_state else Scalar)
-            for n, line in owner.anatomy.lines.items()
-        ])
+        return Signature(
+            [
+                Parameter(n, kind, default=line.default, annotation=float if line.is_state else Scalar)
+                for n, line in owner.anatomy.lines.items()
+            ]
+        )
 
 
 class Rule:
@@ -136,7 +150,7 @@ class Rule:
             given[n] = v
         for n, line in lines.items():
             value = given.get(n, line.default)
-            object.__setattr__(self, n, line.checked(f"{where}({n}={value!r})", n, value))
+            object.__setattr__(self, n, line.checked(f"{where}({n}={short(value)})", n, value))
         object.__setattr__(self, "_dialect", "")
 
     # A rule is a value.
@@ -165,7 +179,7 @@ class Rule:
         return f"{type(self).__name__}.like({self._dialect!r}{args})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restore, (type(self), self._dialect, self.values)
+        return restore, (type(self), self._dialect, self.values)
 
     def _repr_latex_(self) -> str:
         from .latex import display
@@ -195,7 +209,8 @@ class Rule:
 
     def replace(self, **named: Any) -> Self:
         """The same rule with some lines changed."""
-        return _restore(type(self), self._dialect, {**self.values, **named})
+        made: Self = restore(type(self), self._dialect, {**self.values, **named})
+        return made
 
     def at(self, step: int) -> dict[str, float]:
         """The hyperparameters' values after ``step`` steps (0 before the first), schedules called.
@@ -223,19 +238,23 @@ class Rule:
         """This method as a library or text writes it, with that world's argument names.
 
         ``RMSprop.like("keras", epsilon=1e-6)``. Lines may also be set by their own names, except those
-        that the row holds at their identity. Where the world's arguments pick another recurrence
-        (``momentum=0.9``), the rule of that name comes back. Raises HyperparameterError.
+        that the row holds at their identity. Arguments that decay the learning rate (``lr_decay``) give
+        it a schedule. Where the world's arguments pick another recurrence (``momentum=0.9``), the rule of
+        that name comes back. Raises HyperparameterError.
         """
         rows = cls.anatomy.dialects
-        where = f"{cls.__name__}.like({dialect!r})"
-        if dialect not in rows:
+        where = f"{cls.__name__}.like({short(dialect)})"
+        if not isinstance(dialect, str) or dialect not in rows:
             raise HyperparameterError(f"{where}: unknown dialect: {nearest(dialect, rows)}")
         chosen = rows[dialect]
         switches = {n for combination in chosen.members for n in combination}
-        on = tuple(sorted(n for n in switches if named.get(n)))
+        on = tuple(sorted(n for n in switches if _switched(where, n, named.get(n))))
         member = chosen.members.get(on, cls.__name__ if not on else None)
         if member is None:
-            raise HyperparameterError(f"{where}: no rule for {' with '.join(on)} in this dialect")
+            allowed = " or ".join(" with ".join(m) for m in chosen.members if set(on) < set(m))
+            raise HyperparameterError(
+                f"{where}: {' with '.join(on)} does not go alone; allowed: {allowed or 'neither'}"
+            )
         if member != cls.__name__:
             booleans = {n for n in on if isinstance(named[n], bool)}
             rest = {n: v for n, v in named.items() if n not in booleans and (n not in switches or n in on)}
@@ -252,9 +271,9 @@ class Rule:
                 if isinstance(target, str):
                     values[target] = v
                     continue
-                if not isinstance(v, tuple | list):
+                if target in cls.anatomy.together.values() and not isinstance(v, tuple | list):
                     v = (v,) * len(target)
-                if len(v) != len(target):
+                if not isinstance(v, tuple | list) or len(v) != len(target):
                     raise HyperparameterError(f"{where}: {n} sets {', '.join(target)}, got {v!r}")
                 values.update(zip(target, v, strict=True))
             elif n in chosen.held:
@@ -276,7 +295,8 @@ class Rule:
         for n, v in ramps.items():
             base = values.get("lr", cls.anatomy.lines["lr"].default)
             values["lr"] = chosen.ramps[n](base, decay=v) if v else base
-        return _restore(cls, dialect if chosen.clock is not None else "", values)
+        made: Rule = restore(cls, dialect if chosen.clock is not None else "", values)
+        return made
 
     @classmethod
     def _siblings(cls, line: str) -> set[str | tuple[str, ...]]:
@@ -301,13 +321,21 @@ class Rule:
             raise RuleError("import thalweg, not thalweg.core: the root wires rules to the optimizer")
 
 
-def _restore(cls: type[Any], dialect: str, values: Mapping[str, Any]) -> Any:
+def _switched(where: str, name: str, value: Any) -> bool:
+    try:
+        return bool(value)
+    except (TypeError, ValueError):
+        raise HyperparameterError(f"{where}: {name} must be a number or a truth value, got {short(value)}") from None
+
+
+def restore(cls: type[Any], dialect: str, values: Mapping[str, Any]) -> Any:
+    """A rule from its class, the dialect whose clock it keeps, and its values."""
     made = cls(**values)
     object.__setattr__(made, "_dialect", dialect)
     return made
 
 
-@lru_cache(maxsize=None)
+@cache
 def _step_formula(anatomy: Anatomy) -> Formula:
     formula = lift(anatomy.step, outputs=("w", *anatomy.states))
     if anatomy.rate is not None and anatomy.rate.__name__ not in formula.calls:
@@ -319,7 +347,7 @@ def _step_formula(anatomy: Anatomy) -> Formula:
     return formula
 
 
-@lru_cache(maxsize=None)
+@cache
 def _clock_formula(anatomy: Anatomy, clock: Function | None) -> Formula:
     builder = Builder()
     made: dict[str, Any] = {}
@@ -347,9 +375,7 @@ def find(rule_name: str) -> type[Rule]:
     return RULES[rule_name]
 
 
-@dataclass_transform(
-    frozen_default=True, field_specifiers=(number, positive, nonnegative, fraction, state)
-)
+@dataclass_transform(frozen_default=True, field_specifiers=(number, positive, nonnegative, fraction, state))
 def rule(
     step: Function,
     *,
@@ -373,8 +399,13 @@ def rule(
             if isinstance(cls.__dict__.get(n), Line)
         }
         anatomy = Anatomy(
-            step, rate, idle, clock, MappingProxyType(lines),
-            MappingProxyType(dict(dialects or {})), MappingProxyType(dict(together or {})),
+            step,
+            rate,
+            idle,
+            clock,
+            MappingProxyType(lines),
+            MappingProxyType(dict(dialects or {})),
+            MappingProxyType(dict(together or {})),
         )
         _check(cls, anatomy)
         cls.anatomy = anatomy

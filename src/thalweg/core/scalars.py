@@ -4,7 +4,7 @@ import ast
 import math
 import types
 from collections.abc import Callable, Iterable
-from functools import lru_cache
+from functools import cache
 
 from . import math as formulas
 from .formula import Formula
@@ -15,15 +15,15 @@ from .schedule import Schedule
 Values = tuple[float, ...]
 
 
-@lru_cache(maxsize=None)
+@cache
 def _compiled(formula: Formula) -> types.FunctionType:
     space = {n: getattr(formulas, n) for n in (*formulas.PRIMITIVES, "power")} | {"pow": math.pow}
     source = clock_source(formula.outputs, formula.body, formula.inputs)
     exec(compile(source, "<thalweg clock>", "exec"), space)
-    return space["clock"]  # type: ignore[return-value]
+    return space["clock"]  # type: ignore[no-any-return]
 
 
-@lru_cache(maxsize=None)
+@cache
 def moving(formula: Formula, sources: frozenset[str] = frozenset({"t"})) -> frozenset[str]:
     """The scalars that depend on t, or on others of the clock's inputs."""
     reached = set(sources)

@@ -6,6 +6,7 @@ follows one by another.
 """
 
 import math
+from numbers import Integral, Real
 from collections.abc import Mapping
 from typing import Any, ClassVar, dataclass_transform
 
@@ -28,7 +29,7 @@ class Schedule:
 
     KINDS: ClassVar[dict[str, type["Schedule"]]] = {}
     FIELDS: ClassVar[tuple[str, ...]] = ()
-    AT_LEAST_ONE: ClassVar[tuple[str, ...]] = ()
+    WHOLE: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls) -> None:
         cls.FIELDS = tuple(n for n in cls.__dict__.get("__annotations__", {}) if not n.isupper())
@@ -38,17 +39,24 @@ class Schedule:
         given = dict(zip(self.FIELDS, values, strict=False)) | named
         what = type(self).__name__
         unknown = [n for n in given if n not in self.FIELDS]
-        _need(not unknown and len(values) <= len(self.FIELDS), what, "arguments", unknown or values, ", ".join(self.FIELDS))
+        _need(
+            not unknown and len(values) <= len(self.FIELDS),
+            what,
+            "arguments",
+            unknown or values,
+            ", ".join(self.FIELDS),
+        )
         for n in self.FIELDS:
             if n not in given and hasattr(type(self), n):
                 given[n] = getattr(type(self), n)
             _need(n in given, what, n, "nothing", "given")
             value = given[n]
             if not isinstance(value, Schedule):
-                good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+                good = isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
                 _need(good and value >= 0, what, n, value, "a finite number, 0 or more")
-            if n in self.AT_LEAST_ONE:
-                _need(value >= 1, what, n, value, "1 or more steps")
+                value = int(value) if isinstance(value, Integral) else float(value)
+            if n in self.WHOLE:
+                _need(isinstance(value, int) and value >= 1, what, n, value, "a whole number of steps, 1 or more")
             object.__setattr__(self, n, value)
 
     @property
@@ -90,7 +98,7 @@ class Constant(Schedule):
 class StepDecay(Schedule):
     """value · factor^floor(step / every)."""
 
-    AT_LEAST_ONE = ("every",)
+    WHOLE = ("every",)
     value: float
     factor: float
     every: int
@@ -102,7 +110,7 @@ class StepDecay(Schedule):
 class Exponential(Schedule):
     """value · factor^(step / every), smooth."""
 
-    AT_LEAST_ONE = ("every",)
+    WHOLE = ("every",)
     value: float
     factor: float
     every: int = 1
@@ -114,7 +122,7 @@ class Exponential(Schedule):
 class Cosine(Schedule):
     """Half a cosine from ``value`` down to ``end`` over ``steps`` steps, then ``end``."""
 
-    AT_LEAST_ONE = ("steps",)
+    WHOLE = ("steps",)
     value: float
     steps: int
     end: float = 0.0
@@ -127,7 +135,7 @@ class Cosine(Schedule):
 class InverseSqrt(Schedule):
     """value · sqrt(shift / (shift + step)): 1/sqrt(t) decay, flat for about ``shift`` steps."""
 
-    AT_LEAST_ONE = ("shift",)
+    WHOLE = ("shift",)
     value: float
     shift: int = 1
 
@@ -148,7 +156,7 @@ class InverseTime(Schedule):
 class WarmUp(Schedule):
     """``of``, times a ramp (step + 1) / steps that ends at 1."""
 
-    AT_LEAST_ONE = ("steps",)
+    WHOLE = ("steps",)
     of: Schedule
     steps: int
 
@@ -169,6 +177,7 @@ class Product(Schedule):
 class Join(Schedule):
     """``first`` for ``at`` steps, then ``then``, which counts its own steps from 0."""
 
+    WHOLE = ("at",)
     first: Schedule
     then: Schedule
     at: int
@@ -244,6 +253,13 @@ def from_plain(value: Any) -> float | Schedule:
 
 
 __all__ = [
-    "Schedule", "constant", "cosine", "exponential", "inverse_sqrt", "inverse_time", "join",
-    "step_decay", "warmup",
+    "Schedule",
+    "constant",
+    "cosine",
+    "exponential",
+    "inverse_sqrt",
+    "inverse_time",
+    "join",
+    "step_decay",
+    "warmup",
 ]

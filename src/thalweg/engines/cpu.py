@@ -12,7 +12,7 @@ e) float16 is stored as such and computed in float32.
 import ctypes
 import struct
 from collections.abc import Callable, Sequence
-from functools import lru_cache, partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -36,7 +36,7 @@ PRINTER = Printer(
     functions={n: f"F(math.{n}(D({{0}})))" for n in _LIBM} | {"sqrt": "math.sqrt({0})", "abs": "abs({0})"},
 )
 
-_KERNEL = '''
+_KERNEL = """
 def check(n, g):
     distinct()
     good = True
@@ -80,7 +80,7 @@ def kernel(job):
             if a < b:
                 update(b - a, {addresses}, reals(job[5] + 8 * table[o + 2]))
     return 0
-'''
+"""
 
 
 def source(update: Update, stored: np.dtype[Any]) -> str:
@@ -92,7 +92,9 @@ def source(update: Update, stored: np.dtype[Any]) -> str:
         return f"from_half(p{position[n]}[i])" if half and n in update.stored else f"p{position[n]}[i]"
 
     def at(n: str) -> str:
-        kind, size = ("store", stored.itemsize) if n in update.stored else ("state", arithmetic(stored).itemsize)
+        kind, size = (
+            ("store", stored.itemsize) if n in update.stored else ("state", arithmetic(stored).itemsize)
+        )
         return f"{kind}(table[o + {HEAD + position[n]}] + {size} * a)"
 
     body = [f"{n} = {read(n)}" for n in update.arrays]
@@ -134,7 +136,7 @@ def compile_source(text: str, functions: Sequence[str]) -> tuple[str, bytes]:
             def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
                 return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
 
-            return types.CPointer(to)(types.int64), generate
+            return types.CPointer(to)(types.int64), generate  # type: ignore[no-untyped-call]
 
         return cast
 
@@ -165,32 +167,49 @@ def compile_source(text: str, functions: Sequence[str]) -> tuple[str, bytes]:
         return types.uint16(types.float32), generate
 
     space: dict[str, Any] = {
-        "math": math, "F": real, "D": types.float64, "distinct": distinct, "from_half": from_half,
-        "to_half": to_half, "words": pointer(types.int64), "reals": pointer(types.float64),
-        "store": pointer(kept), "state": pointer(real), "I": types.int64,
+        "math": math,
+        "F": real,
+        "D": types.float64,
+        "distinct": distinct,
+        "from_half": from_half,
+        "to_half": to_half,
+        "words": pointer(types.int64),
+        "reals": pointer(types.float64),
+        "store": pointer(kept),
+        "state": pointer(real),
+        "I": types.int64,
     }
     exec(compile(text, "<thalweg kernel>", "exec"), space)
-    options = {"nogil": True, "error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    options: Any = {
+        "nogil": True,
+        "error_model": "numpy",
+        "no_cpython_wrapper": True,
+        "no_cfunc_wrapper": True,
+    }
     for name in functions[:-1]:
         space[name] = njit(**options)(space[name])
-    signature = types.int64(types.CPointer(types.int64))
+    signature = types.int64(types.CPointer(types.int64))  # type: ignore[no-untyped-call]
     entry = njit([signature], **options)(space[functions[-1]])
     (compiled,) = entry.overloads.values()
     module = binding.parse_assembly(entry.inspect_llvm(entry.signatures[0]))
     machine = binding.Target.from_default_triple().create_target_machine(
-        cpu=binding.get_host_cpu_name(), features=binding.get_host_cpu_features().flatten(),
-        opt=3, reloc="default", codemodel="jitdefault", jit=True,
+        cpu=binding.get_host_cpu_name(),
+        features=binding.get_host_cpu_features().flatten(),
+        opt=3,
+        reloc="default",
+        codemodel="jitdefault",
+        jit=True,
     )
     return compiled.fndesc.llvm_func_name, machine.emit_object(module)
 
 
-@lru_cache(maxsize=None)
+@cache
 def kernel(text: str, functions: tuple[str, ...]) -> tuple[Kernel, Kernel]:
     """The last function of a printed source, compiled now or before: releasing the lock, and not."""
     return objects.functions(objects.load(text, partial(compile_source, text, functions)))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _kernel(update: Update, stored: str) -> tuple[Kernel, Kernel]:
     return kernel(source(update, np.dtype(stored)), ("check", "update", "kernel"))
 
@@ -232,11 +251,11 @@ class Batch:
         self._total = int(sizes.sum())
         self._table = table
         self._width = len(update.scalars)
-        self._cells = memoryview(table.reshape(-1))
+        self._cells = memoryview(table.reshape(-1))  # type: ignore[arg-type]
         self._columns = table.shape[1]
         job = np.zeros(7, dtype=np.int64)
         job[1], job[3], job[4] = self._total, address(table), len(tensors)
-        self._job = memoryview(job)
+        self._job = memoryview(job)  # type: ignore[arg-type]
         self._serial = self._total < 2 * GRAIN
         # A small step is over before another thread could have used the interpreter's lock.
         quick = self._quick if self._total < SMALL else self._call
@@ -329,7 +348,7 @@ def kernel(job):
 """
 
 
-@lru_cache(maxsize=None)
+@cache
 def _squares(stored: str, gathered: bool) -> Kernel:
     kind = np.dtype(stored)
 
@@ -341,7 +360,10 @@ def _squares(stored: str, gathered: bool) -> Kernel:
     addresses = [f"store(job[5] + {kind.itemsize} * a)"]
     addresses += [f"state(job[6] + {arithmetic(kind).itemsize} * a)"] * gathered
     text = f"# {stored}\n" + _SQUARES.format(
-        pointers="g, a" if gathered else "g", lanes=indented(lanes, 2), value=value("i"), size=BLOCK,
+        pointers="g, a" if gathered else "g",
+        lanes=indented(lanes, 2),
+        value=value("i"),
+        size=BLOCK,
         addresses=", ".join(addresses),
     )
     return kernel(text, ("block", "kernel"))[0]

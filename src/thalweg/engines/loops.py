@@ -8,7 +8,6 @@ same order: a path has the same bits.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
@@ -20,7 +19,8 @@ from ..core.python import indented
 from ..core.rule import Rule
 from ..core.schedule import Schedule
 from ..errors import HyperparameterError
-from .cpu import PRINTER, kernel, run as run_kernel
+from .cpu import PRINTER, kernel
+from .cpu import run as run_kernel
 from .memory import Array, address
 
 LARGEST = 32  # parameters; the loop is unrolled over them
@@ -81,8 +81,13 @@ def _section(formula: Formula, prefix: str, inputs: Mapping[str, str]) -> tuple[
 
 @lru_cache(maxsize=256)
 def source(
-    formula: Formula, update: Update, lines: tuple[str, ...], states: tuple[str, ...],
-    objective: Objective, dtype: str, planned: tuple[str, ...],
+    formula: Formula,
+    update: Update,
+    lines: tuple[str, ...],
+    states: tuple[str, ...],
+    objective: Objective,
+    dtype: str,
+    planned: tuple[str, ...],
 ) -> str:
     """The printed loop; ``formula`` is the clock's, ``planned`` hyperparameters follow a schedule."""
     d = len(objective.parameters)
@@ -183,9 +188,7 @@ def run(
         if bad:
             raise HyperparameterError(f"{type(rule).__name__}: {n} must lie in {line.range}, got {bad[0]}")
     update = compose.update(rule, Around(rates=True), scalars.known(rule, vary))
-    text = source(
-        rule.clock_formula, update, tuple(lines), rule.anatomy.states, objective, dtype, planned
-    )
+    text = source(rule.clock_formula, update, tuple(lines), rule.anatomy.states, objective, dtype, planned)
     call, _ = kernel(text, ("loop",))
     records = steps // every + 1
     loss = np.empty((count, records)) if "loss" in record else None
@@ -194,15 +197,25 @@ def run(
     rows = 0 if data is None else len(data)
     keep = [
         np.ascontiguousarray(a, dtype=t)
-        for a, t in ((order if order is not None else [0], np.int64),
-                     (stream if stream is not None else np.zeros(count), np.int64),
-                     (data if data is not None else [0.0], np.float64), (plan, np.float64))
+        for a, t in (
+            (order if order is not None else [0], np.int64),
+            (stream if stream is not None else np.zeros(count), np.int64),
+            (data if data is not None else [0.0], np.float64),
+            (plan, np.float64),
+        )
     ]
     batch = rows if order is None else order.shape[-1]
     job = [
-        steps, every, address(hyper), address(starts),
+        steps,
+        every,
+        address(hyper),
+        address(starts),
         *(0 if a is None else address(a) for a in (path, loss, rates)),
-        0 if order is None else address(keep[0]), batch, address(keep[1]), address(keep[2]), rows,
+        0 if order is None else address(keep[0]),
+        batch,
+        address(keep[1]),
+        address(keep[2]),
+        rows,
         address(keep[3]),
     ]
     run_kernel(call, job, count, 1)

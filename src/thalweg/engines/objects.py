@@ -23,7 +23,7 @@ from typing import Any
 from ..errors import EngineError
 
 Compile = Callable[[], tuple[str, bytes]]
-_MAGIC = b"thalweg object 1\n"
+_MAGIC = b"thalweg object 2\n"
 _lock = threading.RLock()
 _loaded: dict[str, tuple[Any, int]] = {}
 compiled = 0  # how many kernels this process has compiled (tests and --version read it)
@@ -109,14 +109,18 @@ def _read(path: Path) -> tuple[str, bytes] | None:
     head, _, code = blob[len(_MAGIC) :].partition(b"\n")
     try:
         header = json.loads(head)
-        good = header["sha256"] == hashlib.sha256(code).hexdigest()
-    except (ValueError, KeyError, TypeError):
+        symbol, good = header["symbol"], header["sha256"] == _digest(header["symbol"], code)
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None
-    return (header["symbol"], code) if good else None
+    return (symbol, code) if good else None
+
+
+def _digest(symbol: str, code: bytes) -> str:
+    return hashlib.sha256(symbol.encode() + b"\n" + code).hexdigest()
 
 
 def _write(path: Path, symbol: str, code: bytes) -> None:
-    head = json.dumps({"symbol": symbol, "sha256": hashlib.sha256(code).hexdigest()})
+    head = json.dumps({"symbol": symbol, "sha256": _digest(symbol, code)})
     handle, beside = tempfile.mkstemp(dir=path.parent, prefix=".new")
     try:
         with os.fdopen(handle, "wb") as file:
@@ -180,4 +184,6 @@ CONVENTION = (ctypes.addressof(_result), ctypes.addressof(_exception))
 def functions(address: int) -> tuple[Callable[..., int], Callable[..., int]]:
     """A kernel as a function of (result, exception, job) addresses: releasing the lock, and not."""
     kinds = (ctypes.c_void_p,) * 3
-    return ctypes.CFUNCTYPE(ctypes.c_int32, *kinds)(address), ctypes.PYFUNCTYPE(ctypes.c_int32, *kinds)(address)
+    return ctypes.CFUNCTYPE(ctypes.c_int32, *kinds)(address), ctypes.PYFUNCTYPE(ctypes.c_int32, *kinds)(
+        address
+    )

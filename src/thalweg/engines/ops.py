@@ -1,7 +1,7 @@
 """Formulas on whole NumPy arrays: for maps and checks, not for steps."""
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from ..core.python import Printer, indented
 _PRINTER = Printer(functions={"where": "where({0}, {1}, {2})"})
 
 
-@lru_cache(maxsize=None)
+@cache
 def vectorised(formula: Formula) -> Callable[..., tuple[Any, ...]]:
     """A formula as a function of arrays (inputs, then scalars) that broadcasts; IEEE, no warnings."""
     values = "".join(f"{_PRINTER.expression(e)}, " for _, e in formula.outputs)

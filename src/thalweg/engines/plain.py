@@ -55,7 +55,8 @@ class Batch:
         with np.errstate(all="ignore"):
             return all(
                 bool(np.all(np.abs(t["g"].astype(self.dtype)) <= self.limit))
-                for t in self.tensors if "g" in t
+                for t in self.tensors
+                if "g" in t
             )
 
     def run(self, rows: Sequence[tuple[float, ...]], which: Sequence[int]) -> None:

@@ -17,9 +17,7 @@ def threads() -> int:
         given = os.environ.get("THALWEG_THREADS", "")
         if given and not (given.isdecimal() and int(given) >= 1):
             raise HyperparameterError(f"THALWEG_THREADS must be a whole number of at least 1, got {given!r}")
-        available = (
-            len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        )
+        available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         _threads = int(given) if given else available
     return _threads
 

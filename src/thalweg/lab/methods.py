@@ -85,7 +85,11 @@ def load_rule(path: str, name: str) -> type[Rule]:
             raise FileError(f"{path}: cannot be run ({type(error).__name__}: {error})") from None
     found = getattr(sys.modules[title], name, None)
     if not (isinstance(found, type) and issubclass(found, Rule)):
-        known = [n for n, v in vars(sys.modules[title]).items() if isinstance(v, type) and issubclass(v, Rule) and v is not Rule]
+        known = [
+            n
+            for n, v in vars(sys.modules[title]).items()
+            if isinstance(v, type) and issubclass(v, Rule) and v is not Rule
+        ]
         raise HyperparameterError(f"{path} has no rule {name!r}: {nearest(name, known)}")
     return found
 
@@ -111,7 +115,7 @@ def methods(names: Sequence[str | Rule] | None) -> list[Method]:
     if not made:
         raise HyperparameterError("methods: name at least one")
     seen: dict[str, int] = {}
-    unique = []
+    unique: list[Method] = []
     for m in made:
         seen[m.name] = seen.get(m.name, 0) + 1
         if seen[m.name] > 1 and any(m.rule == u.rule for u in unique):

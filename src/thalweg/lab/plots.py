@@ -52,12 +52,34 @@ _OTHERS: tuple[tuple[str, str, Any, str], ...] = (
     ("#54707a", "#a3bcc6", (0, (9, 2)), "H"),
 )
 _SURFACES = {
-    "light": {"page": "#fafaf7", "panel": "#ffffff", "ink": "#1b2025", "muted": "#59626b",
-              "grid": "#e7e8e4", "rule": "#d3d6d3", "ghost": "#cfd3d6", "water": "#2c6e9b",
-              "accent": "#0b6477", "tint": "#eaf3f3", "warn": "#8a4b00", "warn-tint": "#fdf3e3"},
-    "dark": {"page": "#121518", "panel": "#191d21", "ink": "#e8eaec", "muted": "#a2abb4",
-             "grid": "#282e34", "rule": "#3a424a", "ghost": "#454d55", "water": "#5aa9d6",
-             "accent": "#6cc7d6", "tint": "#182a2e", "warn": "#f0b860", "warn-tint": "#2d2415"},
+    "light": {
+        "page": "#fafaf7",
+        "panel": "#ffffff",
+        "ink": "#1b2025",
+        "muted": "#59626b",
+        "grid": "#e7e8e4",
+        "rule": "#d3d6d3",
+        "ghost": "#cfd3d6",
+        "water": "#2c6e9b",
+        "accent": "#0b6477",
+        "tint": "#eaf3f3",
+        "warn": "#8a4b00",
+        "warn-tint": "#fdf3e3",
+    },
+    "dark": {
+        "page": "#121518",
+        "panel": "#191d21",
+        "ink": "#e8eaec",
+        "muted": "#a2abb4",
+        "grid": "#282e34",
+        "rule": "#3a424a",
+        "ghost": "#454d55",
+        "water": "#5aa9d6",
+        "accent": "#6cc7d6",
+        "tint": "#182a2e",
+        "warn": "#f0b860",
+        "warn-tint": "#2d2415",
+    },
 }
 
 
@@ -111,6 +133,7 @@ def styles(names: Iterable[str]) -> dict[str, Style]:
 
 def ranked(race: Race) -> list[dict[str, Any]]:
     """The methods' rows, lowest median loss first, those without one last."""
+
     def loss(row: dict[str, Any]) -> float:
         value = (row.get("loss") or {}).get("median")
         return np.inf if value is None else value
@@ -231,12 +254,12 @@ def _limits(values: Iterable[np.ndarray], top: float = np.inf, pad: float = 0.06
     return low / room, high * room
 
 
-def _panel_limits(
-    series: Series, names: Sequence[str], top: float, skip: float
-) -> tuple[float, float]:
+def _panel_limits(series: Series, names: Sequence[str], top: float, skip: float) -> tuple[float, float]:
     """Limits of the bands without the first 1/skip of the run, whose fall would flatten them."""
-    parts = [{k: v[part["step"] >= part["step"][-1] / skip] for k, v in part.items()}
-             for part in (series[name] for name in names)]
+    parts = [
+        {k: v[part["step"] >= part["step"][-1] / skip] for k, v in part.items()}
+        for part in (series[name] for name in names)
+    ]
     low, high = _limits([part["median"] for part in parts], top)
     wide_low, wide_high = _limits([p[k] for p in parts for k in ("p10", "median", "p90")], top)
     # Coordinates that hardly ever get a gradient may sit many decades away.
@@ -249,8 +272,13 @@ def _grid(count: int, narrow: bool) -> tuple[int, int]:
 
 
 def _panels(
-    sheet: _Sheet, names: Sequence[str], top: float, height: float, fill: Callable[[Axes, str],
-    None], aside: Mapping[str, str], narrow: bool,
+    sheet: _Sheet,
+    names: Sequence[str],
+    top: float,
+    height: float,
+    fill: Callable[[Axes, str], None],
+    aside: Mapping[str, str],
+    narrow: bool,
 ) -> None:
     """Small multiples with shared limits, one per method, in the order of the ranking."""
     columns = _grid(len(names), narrow)[0]
@@ -258,20 +286,20 @@ def _panels(
     width = (sheet.width - left - 12 - gap * (columns - 1)) / columns
     for i, name in enumerate(names):
         row, place = divmod(i, columns)
-        ax = sheet.axes(left + place * (width + gap), top + above + row * (height + above),
-                        width, height)
+        ax = sheet.axes(left + place * (width + gap), top + above + row * (height + above), width, height)
         fill(ax, name)
         ax.set_gid(sheet.tag(name))
-        ax.tick_params(labelsize=10.5, pad=3, labelleft=place == 0,
-                       labelbottom=i + columns >= len(names))
+        ax.tick_params(labelsize=10.5, pad=3, labelleft=place == 0, labelbottom=i + columns >= len(names))
         tint = sheet.colour[f"t-{sheet.style[name].slug}"]
         ax.set_title(_short(name), loc="left", color=tint, fontsize=12.5, fontweight=700, pad=6)
-        ax.set_title(aside.get(name, ""), loc="right", color=sheet.colour["muted"],
-                     fontsize=11, pad=6)
+        ax.set_title(aside.get(name, ""), loc="right", color=sheet.colour["muted"], fontsize=11, pad=6)
 
 
 def _end_labels(
-    sheet: _Sheet, ax: Axes, ends: Mapping[str, tuple[float, float]], size: tuple[float, float],
+    sheet: _Sheet,
+    ax: Axes,
+    ends: Mapping[str, tuple[float, float]],
+    size: tuple[float, float],
     values: Mapping[str, str],
 ) -> None:
     """Names beside the ends of their lines, kept apart and tied to them by thin leaders."""
@@ -283,25 +311,49 @@ def _end_labels(
     heights = spread(places[:, 1] * height, 16, -12, height + 12) / height
     longest = max((len(text) for text in values.values()), default=0)
     for (name, (x, y)), to in zip(zip(ends, places), heights):
-        ax.add_line(sheet.line(
-            name, (x, 1 + 6 / width, 1 + 22 / width), (y, y, to), 1, clip_on=False,
-            linestyle="solid", alpha=0.65, transform=ax.transAxes))
+        ax.add_line(
+            sheet.line(
+                name,
+                (x, 1 + 6 / width, 1 + 22 / width),
+                (y, y, to),
+                1,
+                clip_on=False,
+                linestyle="solid",
+                alpha=0.65,
+                transform=ax.transAxes,
+            )
+        )
         shared = {"transform": ax.transAxes, "va": "center", "gid": sheet.tag(name)}
         at = 1 + 27 / width
         if values:
             ax.text(at, to, values[name], color=sheet.colour["muted"], fontsize=12, **shared)
             at += (longest * 7 + 8) / width
-        ax.text(at, to, _short(name), color=sheet.colour[f"t-{sheet.style[name].slug}"],
-                fontsize=12.5, fontweight=700, **shared)
+        ax.text(
+            at,
+            to,
+            _short(name),
+            color=sheet.colour[f"t-{sheet.style[name].slug}"],
+            fontsize=12.5,
+            fontweight=700,
+            **shared,
+        )
 
 
 def _early_end(sheet: _Sheet, ax: Axes, name: str, x: float, y: float) -> None:
     """A cross and a name where a line stops before the others."""
-    ax.add_line(sheet.line(name, [x], [y], marker="x", markersize=9, markeredgewidth=2.2,
-                           zorder=6))
-    ax.annotate(_short(name), (x, y), (9, 7), textcoords="offset points", gid=sheet.tag(name),
-                color=sheet.colour[f"t-{sheet.style[name].slug}"], fontsize=12.5,
-                fontweight=700, zorder=6, bbox=sheet.plate())
+    ax.add_line(sheet.line(name, [x], [y], marker="x", markersize=9, markeredgewidth=2.2, zorder=6))
+    ax.annotate(
+        _short(name),
+        (x, y),
+        (9, 7),
+        textcoords="offset points",
+        gid=sheet.tag(name),
+        color=sheet.colour[f"t-{sheet.style[name].slug}"],
+        fontsize=12.5,
+        fontweight=700,
+        zorder=6,
+        bbox=sheet.plate(),
+    )
 
 
 def _marks(sheet: _Sheet, ax: Axes, marks: Sequence[tuple[float, str, Any]], height: float) -> None:
@@ -312,14 +364,28 @@ def _marks(sheet: _Sheet, ax: Axes, marks: Sequence[tuple[float, str, Any]], hei
     at = [(np.log10(value) - low) / (high - low) * height + 9 for value, _, _ in marks]
     for (value, words, dash), y in zip(marks, spread(at, 16, 9, height - 9)):
         ax.axhline(value, color=sheet.colour["muted"], linewidth=1.2, linestyle=dash, zorder=1.5)
-        ax.text(0.012, y / height, words, transform=ax.transAxes, va="center", fontsize=11.5,
-                color=sheet.colour["muted"], zorder=6,
-                bbox=sheet.plate())
+        ax.text(
+            0.012,
+            y / height,
+            words,
+            transform=ax.transAxes,
+            va="center",
+            fontsize=11.5,
+            color=sheet.colour["muted"],
+            zorder=6,
+            bbox=sheet.plate(),
+        )
 
 
 def _over_steps(
-    race: Race, colour: Colours, narrow: bool, table: str, title: str, top: float = np.inf,
-    references: Sequence[tuple[float, str, Any]] = (), zoom: bool = False,
+    race: Race,
+    colour: Colours,
+    narrow: bool,
+    table: str,
+    title: str,
+    top: float = np.inf,
+    references: Sequence[tuple[float, str, Any]] = (),
+    zoom: bool = False,
 ) -> Figure:
     """Medians of all methods in one panel, and each one's band in a panel of its own."""
     names = [row["method"] for row in ranked(race)]
@@ -345,15 +411,31 @@ def _over_steps(
     ax.set_xlim(0, last)
     ax.xaxis.set_major_locator(MaxNLocator(4 if narrow else 6, integer=True))
     for order, name in enumerate(reversed(shown)):
-        ax.add_line(sheet.line(
-            name, series[name]["step"], series[name]["median"], zorder=3 + order / 20,
-            marker=sheet.style[name].marker, markersize=5.5, markeredgewidth=0,
-            markevery=(0.05 + 0.02 * (order % 5), 0.22)))
+        ax.add_line(
+            sheet.line(
+                name,
+                series[name]["step"],
+                series[name]["median"],
+                zorder=3 + order / 20,
+                marker=sheet.style[name].marker,
+                markersize=5.5,
+                markeredgewidth=0,
+                markevery=(0.05 + 0.02 * (order % 5), 0.22),
+            )
+        )
     sheet.label(ax, "step", title)
     _marks(sheet, ax, drawn, height)
     if below:
-        ax.text(0.012, 0.03, "below this axis: " + "; ".join(below), transform=ax.transAxes,
-                fontsize=11.5, color=colour["muted"], zorder=6, bbox=sheet.plate())
+        ax.text(
+            0.012,
+            0.03,
+            "below this axis: " + "; ".join(below),
+            transform=ax.transAxes,
+            fontsize=11.5,
+            color=colour["muted"],
+            zorder=6,
+            bbox=sheet.plate(),
+        )
     ends = {}
     for name in shown:
         good = np.flatnonzero(np.isfinite(series[name]["median"]))[-1]
@@ -367,14 +449,12 @@ def _over_steps(
 
     def fill(panel: Axes, name: str) -> None:
         x, y = (
-            np.concatenate([np.append(series[n][key][::2], np.nan) for n in shown if n != name]
-                           or [[]])
+            np.concatenate([np.append(series[n][key][::2], np.nan) for n in shown if n != name] or [[]])
             for key in ("step", "median")
         )
         own, stroke = series[name], colour[f"m-{sheet.style[name].slug}"]
         panel.add_line(Line2D(x, y, color=colour["ghost"], linewidth=0.8))
-        panel.fill_between(own["step"], own["p10"], own["p90"], color=stroke, alpha=0.25,
-                           linewidth=0)
+        panel.fill_between(own["step"], own["p10"], own["p90"], color=stroke, alpha=0.25, linewidth=0)
         panel.add_line(sheet.line(name, own["step"], own["median"]))
         for value, _, dash in drawn:
             if not close_low < value < close_high:
@@ -392,8 +472,9 @@ def _over_steps(
 
 
 def _axis_label(sheet: _Sheet, words: str) -> None:
-    sheet.figure.text(0.5, 6 / sheet.height, words, ha="center", va="bottom", fontsize=12,
-                      color=sheet.colour["muted"])
+    sheet.figure.text(
+        0.5, 6 / sheet.height, words, ha="center", va="bottom", fontsize=12, color=sheet.colour["muted"]
+    )
 
 
 def _draw_loss(race: Race, colour: Colours, narrow: bool) -> Figure:
@@ -437,23 +518,45 @@ def _draw_sensitivity(race: Race, colour: Colours, narrow: bool) -> Figure:
             if other != name:
                 panel.add_line(Line2D(x[good], y[good], color=colour["ghost"], linewidth=0.8))
                 continue
-            panel.add_line(sheet.line(
-                name, x[good], y[good], 1.2, linestyle="solid", marker=style.marker,
-                markersize=4.5, markeredgewidth=0))
-            panel.plot(x[~good], np.full((~good).sum(), 0.95), linestyle="", marker="x",
-                       markersize=4.5, markeredgewidth=1.3, color=stroke, clip_on=False,
-                       transform=panel.get_xaxis_transform())
+            panel.add_line(
+                sheet.line(
+                    name,
+                    x[good],
+                    y[good],
+                    1.2,
+                    linestyle="solid",
+                    marker=style.marker,
+                    markersize=4.5,
+                    markeredgewidth=0,
+                )
+            )
+            panel.plot(
+                x[~good],
+                np.full((~good).sum(), 0.95),
+                linestyle="",
+                marker="x",
+                markersize=4.5,
+                markeredgewidth=1.3,
+                color=stroke,
+                clip_on=False,
+                transform=panel.get_xaxis_transform(),
+            )
         if tuned[name]:
-            panel.axvline(tuned[name], color=colour["ink"], linewidth=1, zorder=1.8,
-                          linestyle=(0, (2, 2)))
+            panel.axvline(tuned[name], color=colour["ink"], linewidth=1, zorder=1.8, linestyle=(0, (2, 2)))
         _log_axis(panel, low, high, most=5)
         _log_axis(panel, left, right, "x", most=4)
 
     aside = {n: f"rate {number(tuned[n], 2)}" if tuned[n] else "no rate" for n in shown}
     _panels(sheet, shown, 14, each, fill, aside, narrow)
     name = race["settings"].get("loss_name", "loss")
-    sheet.figure.text(4 / width, 1 - 4 / sheet.height, f"final {name} of each trial", va="top",
-                      fontsize=12, color=colour["muted"])
+    sheet.figure.text(
+        4 / width,
+        1 - 4 / sheet.height,
+        f"final {name} of each trial",
+        va="top",
+        fontsize=12,
+        color=colour["muted"],
+    )
     _axis_label(sheet, "learning rate (each method in its own unit)")
     return sheet.figure
 
@@ -475,22 +578,48 @@ def _draw_contour(race: Race, colour: Colours, narrow: bool) -> Figure:
     # Deeper water is bluer, by opacity alone, so that one drawing suits light and dark.
     shades = [(colour["water"], 0.5 * (1 - i / len(levels)) ** 1.5) for i in range(len(levels) - 1)]
     ax.contourf(x, y, depth, levels, colors=shades)
-    ax.contour(x, y, depth, levels[1:-1], colors=[(colour["water"], 0.35)], linewidths=0.7,
-               linestyles="solid")
+    ax.contour(
+        x, y, depth, levels[1:-1], colors=[(colour["water"], 0.35)], linewidths=0.7, linestyles="solid"
+    )
     for order, name in enumerate(reversed(paths)):
         path = paths[name]
         ax.add_line(sheet.line(name, path["x"], path["y"], 1.7, zorder=3 + order / 20))
         good = np.flatnonzero(np.isfinite(path["x"]) & np.isfinite(path["y"]))[-1:]
-        ax.add_line(sheet.line(
-            name, path["x"][good], path["y"][good], zorder=5, marker=sheet.style[name].marker,
-            markersize=9, markeredgecolor=colour["panel"], markeredgewidth=1))
+        ax.add_line(
+            sheet.line(
+                name,
+                path["x"][good],
+                path["y"][good],
+                zorder=5,
+                marker=sheet.style[name].marker,
+                markersize=9,
+                markeredgecolor=colour["panel"],
+                markeredgewidth=1,
+            )
+        )
     for place, marker, words in [(land["start"], "o", "start")] + [
         (minimum, "+", "minimum") for minimum in land["minima"]
     ]:
-        ax.plot(*place, marker=marker, markersize=11, markerfacecolor=colour["panel"],
-                markeredgecolor=colour["ink"], markeredgewidth=2, zorder=6, linestyle="")
-        ax.annotate(words, place, (9, 9), textcoords="offset points", color=colour["ink"],
-                    fontsize=12.5, fontweight=700, zorder=7)
+        ax.plot(
+            *place,
+            marker=marker,
+            markersize=11,
+            markerfacecolor=colour["panel"],
+            markeredgecolor=colour["ink"],
+            markeredgewidth=2,
+            zorder=6,
+            linestyle="",
+        )
+        ax.annotate(
+            words,
+            place,
+            (9, 9),
+            textcoords="offset points",
+            color=colour["ink"],
+            fontsize=12.5,
+            fontweight=700,
+            zorder=7,
+        )
     ax.set_xlim(x.min(), x.max())
     ax.set_ylim(y.min(), y.max())
     sheet.label(ax, land["names"][0], land["names"][1])
@@ -499,19 +628,40 @@ def _draw_contour(race: Race, colour: Colours, narrow: bool) -> Figure:
             at = np.array([(i % 2) * 0.5, -(62 + 22 * (i // 2)) / side])
         else:
             at = np.array([1 + 20 / size[0], 1 - (10 + 24 * i) / side])
-        ax.add_line(sheet.line(
-            name, at[0] + np.array([0, 15, 30]) / size[0], [at[1]] * 3, clip_on=False,
-            transform=ax.transAxes, marker=sheet.style[name].marker, markersize=6,
-            markeredgewidth=0, markevery=[1]))
-        ax.text(at[0] + 38 / size[0], at[1], _short(name), transform=ax.transAxes, va="center",
-                gid=sheet.tag(name), fontsize=12.5, fontweight=700,
-                color=colour[f"t-{sheet.style[name].slug}"])
+        ax.add_line(
+            sheet.line(
+                name,
+                at[0] + np.array([0, 15, 30]) / size[0],
+                [at[1]] * 3,
+                clip_on=False,
+                transform=ax.transAxes,
+                marker=sheet.style[name].marker,
+                markersize=6,
+                markeredgewidth=0,
+                markevery=[1],
+            )
+        )
+        ax.text(
+            at[0] + 38 / size[0],
+            at[1],
+            _short(name),
+            transform=ax.transAxes,
+            va="center",
+            gid=sheet.tag(name),
+            fontsize=12.5,
+            fontweight=700,
+            color=colour[f"t-{sheet.style[name].slug}"],
+        )
     return sheet.figure
 
 
 _RC = {
-    "svg.fonttype": "none", "svg.hashsalt": "thalweg", "font.family": "DejaVu Sans",
-    "text.parse_math": False, "path.simplify_threshold": 0.3, "pdf.fonttype": 42,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "thalweg",
+    "font.family": "DejaVu Sans",
+    "text.parse_math": False,
+    "path.simplify_threshold": 0.3,
+    "pdf.fonttype": 42,
 }
 _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', sans-serif"
 
@@ -528,12 +678,14 @@ def _write_svg(figure: Figure) -> str:
 def _inline(text: str, prefix: str, names: Sequence[str]) -> str:
     """A themable SVG for a page: colours as variables, ids private, methods as data."""
     text = text[text.index("<svg") :]
-    text = re.sub(r'<svg [^>]*?viewBox="([^"]*)"[^>]*>',
-                  r'<svg viewBox="\1" stroke-linejoin="round">', text, count=1)
+    text = re.sub(
+        r'<svg [^>]*?viewBox="([^"]*)"[^>]*>', r'<svg viewBox="\1" stroke-linejoin="round">', text, count=1
+    )
     text = re.sub(r"<style.*?</style>", "", text, flags=re.DOTALL)
     text = re.sub(r' xlink:href="#', ' href="#', text)
-    text = re.sub(r'<g id="method:(\d+)"',
-                  lambda hit: f'<g data-method="{html.escape(names[int(hit[1])])}"', text)
+    text = re.sub(
+        r'<g id="method:(\d+)"', lambda hit: f'<g data-method="{html.escape(names[int(hit[1])])}"', text
+    )
     text = re.sub(r'<g id="[^"]*"', "<g", text)
     text = re.sub(r'( id="|url\(#| href="#)', rf"\1{prefix}-", text)
     for token, sentinel in _SENTINELS.items():
@@ -562,8 +714,13 @@ contour = Plot("contour", _draw_contour)
 
 
 def save(
-    figure_function: Plot, race: Race, path: str | Path, theme: str = "light",
-    *, transparent: bool = False, narrow: bool = False,
+    figure_function: Plot,
+    race: Race,
+    path: str | Path,
+    theme: str = "light",
+    *,
+    transparent: bool = False,
+    narrow: bool = False,
 ) -> Path:
     """Write one figure as .svg, .pdf or .png in a theme's own colours."""
     path = Path(path)

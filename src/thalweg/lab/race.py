@@ -56,10 +56,19 @@ class Settings:
     tuning_seeds: int = TUNING_SEEDS
 
     def __post_init__(self) -> None:
-        for n, low in (("trials", 1), ("seeds", 1), ("steps", 1), ("batch", 0), ("seed", 0), ("tuning_seeds", 1)):
+        for n, low in (
+            ("trials", 1),
+            ("seeds", 1),
+            ("steps", 1),
+            ("batch", 0),
+            ("seed", 0),
+            ("tuning_seeds", 1),
+        ):
             value = getattr(self, n)
             if isinstance(value, bool) or not isinstance(value, int) or value < low:
-                raise errors.HyperparameterError(f"race: {n} must be a whole number of at least {low}, got {value!r}")
+                raise errors.HyperparameterError(
+                    f"race: {n} must be a whole number of at least {low}, got {value!r}"
+                )
 
     @property
     def tuning(self) -> list[int]:
@@ -172,7 +181,9 @@ class Race:
         head = "".join(f"<th>{escape(n)}</th>" for n in columns)
         rows = zip(*columns.values(), strict=True)
         body = "".join(
-            "<tr>" + "".join(f"<td>{escape(f'{x:.4g}' if isinstance(x, float) else str(x))}</td>" for x in row) + "</tr>"
+            "<tr>"
+            + "".join(f"<td>{escape(f'{x:.4g}' if isinstance(x, float) else str(x))}</td>" for x in row)
+            + "</tr>"
             for row in rows
         )
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
@@ -196,13 +207,17 @@ class _Runner:
         self.every = max(1, settings.steps // RECORDS)
         self.coarse = max(1, settings.steps // 4)
 
-    def trials(self, tasks: Sequence[tuple[Entry, float | None]], done: Callable[[int, list[Run]], None]) -> None:
+    def trials(
+        self, tasks: Sequence[tuple[Entry, float | None]], done: Callable[[int, list[Run]], None]
+    ) -> None:
         """Each task is a method at a rate (None: as it is) over the tuning seeds."""
         s = self.settings
         if isinstance(self.problem, FormulaProblem):
             for i, (entry, lr) in enumerate(tasks):
                 lrs = None if lr is None else [lr]
-                (runs,) = compiled(self.problem, entry.method.rule, lrs, s.tuning, s.steps, s.batch, self.every, False)
+                (runs,) = compiled(
+                    self.problem, entry.method.rule, lrs, s.tuning, s.steps, s.batch, self.every, False
+                )
                 done(i, runs)
             return
         rules = [e.method.rule if lr is None else e.method.rule.replace(lr=lr) for e, lr in tasks]
@@ -224,7 +239,9 @@ class _Runner:
         s = self.settings
         if isinstance(self.problem, FormulaProblem):
             for i, entry in enumerate(entries):
-                (runs,) = compiled(self.problem, entry.tuned(), None, s.test, s.steps, s.batch, self.fine(), True)
+                (runs,) = compiled(
+                    self.problem, entry.tuned(), None, s.test, s.steps, s.batch, self.fine(), True
+                )
                 done(i, runs)
             return
         jobs = [(e.tuned(), s.test, self.fine(), True) for e in entries]
@@ -252,8 +269,14 @@ class _Runner:
 
 
 def _seeds(
-    index: int, source: Source | Problem, parcel: naming.Parcel, seeds: Sequence[int], steps: int, batch: int,
-    every: int, rates: bool,
+    index: int,
+    source: Source | Problem,
+    parcel: naming.Parcel,
+    seeds: Sequence[int],
+    steps: int,
+    batch: int,
+    every: int,
+    rates: bool,
 ) -> tuple[int, list[Run]]:
     """One rule over several seeds; only the first seed's rates are kept."""
     _worker()
@@ -304,8 +327,12 @@ def race(
     source = problem if isinstance(problem, Problem) else Source(os.fspath(problem), target, tuple(drop))
     p = find(source)
     settings = Settings(
-        tuple(m.name for m in entrants), trials, seeds, p.steps if steps is None else steps,
-        p.batch if batch is None else batch, seed,
+        tuple(m.name for m in entrants),
+        trials,
+        seeds,
+        p.steps if steps is None else steps,
+        p.batch if batch is None else batch,
+        seed,
     )
     runner = _Runner(source, settings)
     start = p.start(settings.tuning[0])
@@ -394,9 +421,7 @@ def _test(runner: _Runner, entries: list[Entry], report: Progress) -> None:
     runner.tests(entries, done)
 
 
-def _collect(
-    runner: _Runner, entries: list[Entry], settings: Settings, finished: bool
-) -> dict[str, Any]:
+def _collect(runner: _Runner, entries: list[Entry], settings: Settings, finished: bool) -> dict[str, Any]:
     """Everything that is reported, as plain numbers."""
     p, source = runner.problem, runner.source
     if not isinstance(source, Source):
@@ -410,7 +435,10 @@ def _collect(
     starts = [r.loss[0] for _, runs in shown for r in runs]
     goal = floor + tau * (float(np.median(starts)) - floor) if starts else None
     rows = [_row(e, runs, p, floor, tau) for e, runs in shown]
-    order = sorted(range(len(rows)), key=lambda i: np.inf if rows[i]["loss"]["median"] is None else rows[i]["loss"]["median"])
+    order = sorted(
+        range(len(rows)),
+        key=lambda i: np.inf if rows[i]["loss"]["median"] is None else rows[i]["loss"]["median"],
+    )
     outsider = p.outsider() if finished else None
     names = [e.method.name for e in entries]
     best = entries[order[0]] if rows and rows[order[0]]["loss"]["median"] is not None else None
@@ -420,10 +448,17 @@ def _collect(
         "text": p.text,
         "finished": finished,
         "settings": {
-            "methods": names, "trials": settings.trials, "tuning_seeds": settings.tuning_seeds,
-            "seeds": settings.seeds, "steps": settings.steps, "batch": settings.batch, "seed": settings.seed,
-            "selection": f"median final {p.loss_name}", "target": goal,
-            "target_text": _target_text(goal, tau, p), "loss_name": p.loss_name,
+            "methods": names,
+            "trials": settings.trials,
+            "tuning_seeds": settings.tuning_seeds,
+            "seeds": settings.seeds,
+            "steps": settings.steps,
+            "batch": settings.batch,
+            "seed": settings.seed,
+            "selection": f"median final {p.loss_name}",
+            "target": goal,
+            "target_text": _target_text(goal, tau, p),
+            "loss_name": p.loss_name,
             "command": _command(source, settings, entries),
         },
         "versions": _versions(),
@@ -458,20 +493,24 @@ def _plain(x: float | None) -> float | None:
 
 def _row(entry: Entry, runs: list[Run], p: Problem, floor: float, tau: float) -> dict[str, Any]:
     ends = [r.loss[-1] for r in runs]
-    loss = {n: _plain(quantile(ends, q)) if ends else None for n, q in (("median", 0.5), ("p10", 0.1), ("p90", 0.9))}
+    loss = {
+        n: _plain(quantile(ends, q)) if ends else None
+        for n, q in (("median", 0.5), ("p10", 0.1), ("p90", 0.9))
+    }
     metrics = [r.metric if r.metric is not None else -np.inf for r in runs]
     consecutive = CONSECUTIVE if p.noisy else 1
-    reached = [
-        steps_to(r.loss, r.steps, floor + tau * (r.loss[0] - floor), consecutive) for r in runs
-    ]
+    reached = [steps_to(r.loss, r.steps, floor + tau * (r.loss[0] - floor), consecutive) for r in runs]
     tuned = entry.tuned()
     return {
         "method": entry.method.name,
         "rule": repr(tuned),
         "lr": _plain(tuned.at(0).get("lr", float("nan"))) if entry.values else None,
         "loss": loss,
-        "metric": None if p.metric_name is None or not runs else {
-            "name": p.metric_name, "median": _plain(float(np.median(metrics))),
+        "metric": None
+        if p.metric_name is None or not runs
+        else {
+            "name": p.metric_name,
+            "median": _plain(float(np.median(metrics))),
         },
         "steps_to_target": _plain(quantile(reached, 0.5)) if reached else None,
         "us_per_step": _plain(float(np.median([r.seconds for r in runs])) * 1e6) if runs else None,
@@ -523,8 +562,12 @@ def _landscape(p: Problem) -> dict[str, Any] | None:
         return None
     x, y, z = grid
     return {
-        "x": x.tolist(), "y": y.tolist(), "z": z.tolist(), "minima": [list(m) for m in p.minima],
-        "start": list(p.starts[0]), "names": list(p.objective.parameters),
+        "x": x.tolist(),
+        "y": y.tolist(),
+        "z": z.tolist(),
+        "minima": [list(m) for m in p.minima],
+        "start": list(p.starts[0]),
+        "names": list(p.objective.parameters),
     }
 
 
@@ -563,19 +606,25 @@ def _code(entry: Entry, source: Source, settings: Settings) -> str:
     head = ["import thalweg as tw", "from thalweg.problems import problem"]
     if not shipped:
         head.append(f"from {module.removeprefix('thalweg_user_')} import {type(rule).__name__}")
-    given = [repr(source.name)] + [f"{n}={v!r}" for n, v in (("target", source.target), ("drop", source.drop)) if v]
+    given = [repr(source.name)] + [
+        f"{n}={v!r}" for n, v in (("target", source.target), ("drop", source.drop)) if v
+    ]
     call = f"problem({', '.join(given)})"
     seed = settings.test[0]
-    return "\n".join([
-        *head, "",
-        f"rule = {where}{rule!r}",
-        f"p = {call}",
-        f"w = p.start(seed={seed})",
-        "opt = rule.on(w)                      # w changes in place",
-        f"for rows in p.batches(seed={seed}, batch={settings.batch}, steps={settings.steps}):",
-        "    opt.step(p.gradient(w, rows))",
-        "print(p.loss(w), p.metric(w))", "",
-    ])
+    return "\n".join(
+        [
+            *head,
+            "",
+            f"rule = {where}{rule!r}",
+            f"p = {call}",
+            f"w = p.start(seed={seed})",
+            "opt = rule.on(w)                      # w changes in place",
+            f"for rows in p.batches(seed={seed}, batch={settings.batch}, steps={settings.steps}):",
+            "    opt.step(p.gradient(w, rows))",
+            "print(p.loss(w), p.metric(w))",
+            "",
+        ]
+    )
 
 
 def _versions() -> dict[str, str]:

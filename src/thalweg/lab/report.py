@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from importlib import resources
 from string import Template
@@ -18,8 +18,17 @@ Race = Mapping[str, Any]
 Row = Mapping[str, Any]
 
 _KEYS = {
-    "text": "", "settings": {}, "versions": {}, "curves": None, "trials": None, "rates": None,
-    "paths": None, "landscape": None, "outsider": None, "code": "", "finished": True,
+    "text": "",
+    "settings": {},
+    "versions": {},
+    "curves": None,
+    "trials": None,
+    "rates": None,
+    "paths": None,
+    "landscape": None,
+    "outsider": None,
+    "code": "",
+    "finished": True,
 }
 # Settings that the page shows elsewhere.
 _SHOWN_APART = {"command", "methods", "target_text", "loss_name"}
@@ -33,11 +42,19 @@ def render(race: dict[str, Any]) -> str:
     rows = plots.ranked(race)
     page = Template((resources.files(__package__) / "report.html").read_text(encoding="utf-8"))
     return page.substitute(
-        light=_variables(plots.palette("light")), dark=_variables(plots.palette("dark")),
-        title=escape(race["title"]), text=escape(race["text"]),
-        problem=escape(race["problem"]), answer=_answer(race, rows), notice=_notice(race, rows),
-        head=_head(race, rows), rows=_rows(race, rows), footnote=_footnote(race),
-        chips=_chips(rows), figures=_figures(race, rows), run=_run(race, rows),
+        light=_variables(plots.palette("light")),
+        dark=_variables(plots.palette("dark")),
+        title=escape(race["title"]),
+        text=escape(race["text"]),
+        problem=escape(race["problem"]),
+        answer=_answer(race, rows),
+        notice=_notice(race, rows),
+        head=_head(race, rows),
+        rows=_rows(race, rows),
+        footnote=_footnote(race),
+        chips=_chips(rows),
+        figures=_figures(race, rows),
+        run=_run(race, rows),
         code=_code(race, rows),
     )
 
@@ -47,8 +64,7 @@ def _loss(row: Row, key: str = "median") -> float | None:
 
 
 def _names(rows: Iterable[Row]) -> str:
-    return listing(f'<b data-method="{escape(r["method"])}">{escape(r["method"])}</b>'
-                   for r in rows)
+    return listing(f'<b data-method="{escape(r["method"])}">{escape(r["method"])}</b>' for r in rows)
 
 
 def _variables(colours: Mapping[str, str]) -> str:
@@ -58,8 +74,7 @@ def _variables(colours: Mapping[str, str]) -> str:
 def _noise(rows: list[Row]) -> list[Row]:
     """The methods whose 10-90 % band reaches down into the band of the best one."""
     top = _loss(rows[0], "p90")
-    return [r for r in rows[1:]
-            if _loss(r, "p10") is not None and top is not None and _loss(r, "p10") <= top]
+    return [r for r in rows[1:] if _loss(r, "p10") is not None and top is not None and _loss(r, "p10") <= top]
 
 
 def _answer(race: Race, rows: list[Row]) -> str:
@@ -84,9 +99,11 @@ def _answer(race: Race, rows: list[Row]) -> str:
         if clear:
             joiner = "; the next, " if close else ": "
             gap = margin(_loss(best), _loss(clear[0]))
-            first += (f"{joiner}{_names(clear[:1])}, ends clearly higher, at "
-                      f"{number(_loss(clear[0]))}" if close
-                      else f", {gap} that of the next, {_names(clear[:1])}")
+            first += (
+                f"{joiner}{_names(clear[:1])}, ends clearly higher, at {number(_loss(clear[0]))}"
+                if close
+                else f", {gap} that of the next, {_names(clear[:1])}"
+            )
         sentences.append(first + ".")
         if settings.get("target") is not None:
             late = [r for r in done if r.get("steps_to_target") is None]
@@ -107,13 +124,14 @@ def _notice(race: Race, rows: list[Row]) -> str:
     settings, present = race["settings"], {r["method"] for r in rows}
     missing = [escape(m) for m in settings.get("methods", []) if m not in present]
     partial = [r for r in rows if _loss(r) is None and r["trials"] < settings.get("trials", 0)]
-    parts = [f"{escape(r['method'])} stopped at trial {r['trials']} of {settings['trials']}"
-             for r in partial]
+    parts = [f"{escape(r['method'])} stopped at trial {r['trials']} of {settings['trials']}" for r in partial]
     if missing:
         parts.append(f"nothing yet for {listing(missing)}")
     tail = f" What is missing: {'; '.join(parts)}." if parts else ""
-    return ('<aside class="notice" role="note"><b>This race was interrupted.</b> The page shows '
-            f"what had been measured by then.{tail}</aside>")
+    return (
+        '<aside class="notice" role="note"><b>This race was interrupted.</b> The page shows '
+        f"what had been measured by then.{tail}</aside>"
+    )
 
 
 def _metric_name(rows: list[Row]) -> str | None:
@@ -125,17 +143,17 @@ def _head(race: Race, rows: list[Row]) -> str:
     heads = ["learning rate", f"{loss}, median", "10–90 %", ""]
     heads += [name] if (name := _metric_name(rows)) else []
     heads += ["steps to target", "µs per step", "diverged trials"]
-    cells = "".join(
-        f'<th scope="col">{escape(h)}</th>' if h else '<td class="strip"></td>' for h in heads
-    )
+    cells = "".join(f'<th scope="col">{escape(h)}</th>' if h else '<td class="strip"></td>' for h in heads)
     return f'<tr><th scope="col" class="name">method</th>{cells}</tr>'
 
 
 def _key(style: Any) -> str:
     """A short sample of a method's line, in its colour and dash."""
     dash = "" if isinstance(style.dash, str) else " ".join(str(d * 1.6) for d in style.dash[1])
-    return (f'<svg class="key" viewBox="0 0 26 10" aria-hidden="true"><path d="M1 5H25" '
-            f'style="stroke:var(--m-{style.slug});stroke-dasharray:{dash or "none"}"/></svg>')
+    return (
+        f'<svg class="key" viewBox="0 0 26 10" aria-hidden="true"><path d="M1 5H25" '
+        f'style="stroke:var(--m-{style.slug});stroke-dasharray:{dash or "none"}"/></svg>'
+    )
 
 
 def _strips(rows: list[Row], styles: Mapping[str, Any]) -> list[str]:
@@ -152,9 +170,11 @@ def _strips(rows: list[Row], styles: Mapping[str, Any]) -> list[str]:
             return ""
         a, m, b = (6 + 108 * (math.log(v) - low) / size for v in values)
         colour = f"var(--m-{styles[row['method']].slug})"
-        return (f'<svg viewBox="0 0 120 14" aria-hidden="true"><path d="M6 7H114" class="rail"/>'
-                f'<path d="M{a:.1f} 7H{max(b, a + 1):.1f}" style="stroke:{colour}" class="band"/>'
-                f'<circle cx="{m:.1f}" cy="7" r="3.6" style="fill:{colour}"/></svg>')
+        return (
+            f'<svg viewBox="0 0 120 14" aria-hidden="true"><path d="M6 7H114" class="rail"/>'
+            f'<path d="M{a:.1f} 7H{max(b, a + 1):.1f}" style="stroke:{colour}" class="band"/>'
+            f'<circle cx="{m:.1f}" cy="7" r="3.6" style="fill:{colour}"/></svg>'
+        )
 
     return [strip(r) for r in rows]
 
@@ -171,15 +191,19 @@ def _rows(race: Race, rows: list[Row]) -> str:
     for i, (row, strip) in enumerate(zip(rows, _strips(rows, looks))):
         name = escape(row["method"])
         best = i == 0 and _loss(row) is not None
-        badge = ('<span class="badge">lowest</span>' if best
-                 else '<span class="badge close">within noise</span>' if row in close else "")
+        badge = (
+            '<span class="badge">lowest</span>'
+            if best
+            else '<span class="badge close">within noise</span>'
+            if row in close
+            else ""
+        )
         notes = "".join(f"<small>{escape(n)}</small>" for n in row.get("notes") or [])
         low, high = bands[i]
         band = f"{low}–{high}" if _loss(row, "p10") is not None else "–"
         target = "–" if (steps := row.get("steps_to_target")) is None else f"{steps:,}"
         cells = [rates[i], f"<b>{losses[i]}</b>", band]
-        extra = [target, number(row.get("us_per_step")),
-                 f"{row.get('diverged', 0)} / {row.get('trials', 0)}"]
+        extra = [target, number(row.get("us_per_step")), f"{row.get('diverged', 0)} / {row.get('trials', 0)}"]
         if metric:
             extra.insert(0, _share((row.get("metric") or {}).get("median"), metric))
         tds = "".join(f"<td>{c}</td>" for c in cells)
@@ -188,14 +212,16 @@ def _rows(race: Race, rows: list[Row]) -> str:
             f'<tr data-method="{name}"{" class=best" if best else ""}><th scope="row" class="name">'
             f'<button type="button" data-pin="{name}" aria-pressed="false" '
             f'title="{escape(row.get("rule") or "")}">{_key(looks[row["method"]])}{name}</button>'
-            f"{badge}{notes}</th>{tds}</tr>")
+            f"{badge}{notes}</th>{tds}</tr>"
+        )
     if outsider := race["outsider"]:
         cells = ["", f"<b>{number(outsider.get('loss'))}</b>", "", ""]
         cells += [_share(outsider.get("metric"), metric)] if metric else []
         cells += ["", "", ""]
         tds = "".join(f"<td>{c}</td>" for c in cells)
-        lines.append(f'<tr class="outsider"><th scope="row" class="name">'
-                     f"{escape(outsider['name'])}</th>{tds}</tr>")
+        lines.append(
+            f'<tr class="outsider"><th scope="row" class="name">{escape(outsider["name"])}</th>{tds}</tr>'
+        )
     return "\n".join(lines)
 
 
@@ -207,15 +233,19 @@ def _share(value: float | None, name: str) -> str:
 def _footnote(race: Race) -> str:
     settings, parts = race["settings"], []
     if "seeds" in settings:
-        parts.append(f"Medians and 10–90 % bands over {settings['seeds']} seeds."
-                     if settings["seeds"] != 1 else "One run of each method, so no real band.")
+        parts.append(
+            f"Medians and 10–90 % bands over {settings['seeds']} seeds."
+            if settings["seeds"] != 1
+            else "One run of each method, so no real band."
+        )
     if text := settings.get("target_text"):
         parts.append(f"Target: {escape(text)}.")
     if settings.get("seeds") != 1:
         parts.append("“Within noise”: the method’s band overlaps the band of the best.")
     if race["outsider"]:
-        parts.append(f"{escape(race['outsider']['name'])} did not take part; it only shows what "
-                     "is attainable.")
+        parts.append(
+            f"{escape(race['outsider']['name'])} did not take part; it only shows what is attainable."
+        )
     return " ".join(parts)
 
 
@@ -225,7 +255,10 @@ def _chips(rows: list[Row]) -> str:
     looks = styles(r["method"] for r in rows)
     return "".join(
         f'<button type="button" data-method="{n}" data-pin="{n}" aria-pressed="false">'
-        f"{_key(looks[r['method']])}{n}</button>" for r in rows if (n := escape(r["method"])))
+        f"{_key(looks[r['method']])}{n}</button>"
+        for r in rows
+        if (n := escape(r["method"]))
+    )
 
 
 def _figures(race: Race, rows: list[Row]) -> str:
@@ -235,33 +268,53 @@ def _figures(race: Race, rows: list[Row]) -> str:
     ranking = ", ".join(f"{r['method']} {number(_loss(r))}" for r in rows)
     parts = []
     if race["landscape"] and race["paths"]:
-        parts.append(_figure(
-            plots.contour, race, "The paths", f"Map of the problem with the path of each method "
-            f"from the start. Final loss: {ranking}",
-            "Bluer is lower; the tints follow quantiles of the height, finer towards the valley "
-            "floor. Each path ends in its marker; pick a method above to see it alone."))
+        parts.append(
+            _figure(
+                plots.contour,
+                race,
+                "The paths",
+                f"Map of the problem with the path of each method from the start. Final loss: {ranking}",
+                "Bluer is lower; the tints follow quantiles of the height, finer towards the valley "
+                "floor. Each path ends in its marker; pick a method above to see it alone.",
+            )
+        )
     if _any(race["curves"], "median"):
-        parts.append(_figure(
-            plots.loss_curves, race, "Loss against steps",
-            f"Median {loss} against step on a log scale, in order of the final value: {ranking}",
-            "Lower is better, and steeper is faster; the scale is logarithmic. Above, the median "
-            "of each method; below, in the order of the table and without the first fall, each "
-            "method with its 10–90 % band in front of the others in grey."))
+        parts.append(
+            _figure(
+                plots.loss_curves,
+                race,
+                "Loss against steps",
+                f"Median {loss} against step on a log scale, in order of the final value: {ranking}",
+                "Lower is better, and steeper is faster; the scale is logarithmic. Above, the median "
+                "of each method; below, in the order of the table and without the first fall, each "
+                "method with its 10–90 % band in front of the others in grey.",
+            )
+        )
     if _any(race["trials"], "lr"):
-        parts.append(_figure(
-            plots.sensitivity, race, "How much the learning rate matters",
-            f"Final {loss} of each trial against its learning rate, one panel per method.",
-            "A wide, flat valley forgives a careless choice; a narrow one has to be hit. The "
-            "dashed line marks the tuned rate and crosses at the top are trials that diverged or "
-            "lie above the axis. Rates of different methods have different units, so compare "
-            "widths and depths, not places."))
+        parts.append(
+            _figure(
+                plots.sensitivity,
+                race,
+                "How much the learning rate matters",
+                f"Final {loss} of each trial against its learning rate, one panel per method.",
+                "A wide, flat valley forgives a careless choice; a narrow one has to be hit. The "
+                "dashed line marks the tuned rate and crosses at the top are trials that diverged or "
+                "lie above the axis. Rates of different methods have different units, so compare "
+                "widths and depths, not places.",
+            )
+        )
     if _any(race["rates"], "median"):
-        parts.append(_figure(
-            plots.effective_rate, race, "The rate that each coordinate felt",
-            "Effective learning rate against step on a log scale, one line per method.",
-            "The step size divided by the gradient, coordinate by coordinate: the line is the "
-            "median coordinate and the band below holds 10–90 % of them. A wide band means that "
-            "the method treats coordinates very differently."))
+        parts.append(
+            _figure(
+                plots.effective_rate,
+                race,
+                "The rate that each coordinate felt",
+                "Effective learning rate against step on a log scale, one line per method.",
+                "The step size divided by the gradient, coordinate by coordinate: the line is the "
+                "median coordinate and the band below holds 10–90 % of them. A wide band means that "
+                "the method treats coordinates very differently.",
+            )
+        )
     return "\n".join(parts) or '<p class="caption">There is nothing to draw yet.</p>'
 
 
@@ -272,8 +325,10 @@ def _any(table: Mapping[str, list[Any]] | None, key: str) -> bool:
 def _figure(plot: Plot, race: Race, title: str, label: str, caption: str) -> str:
     described = f'<svg role="img" aria-label="{escape(label)}"'
     wide, narrow = (plot(race, narrow=n).replace("<svg", described, 1) for n in (False, True))
-    return (f'<figure id="{plot.name}"><h3>{title}</h3><div class="wide">{wide}</div>'
-            f'<div class="narrow">{narrow}</div><figcaption>{caption}</figcaption></figure>')
+    return (
+        f'<figure id="{plot.name}"><h3>{title}</h3><div class="wide">{wide}</div>'
+        f'<div class="narrow">{narrow}</div><figcaption>{caption}</figcaption></figure>'
+    )
 
 
 def _value(value: Any) -> str:
@@ -285,8 +340,11 @@ def _value(value: Any) -> str:
 
 
 def _facts(facts: Mapping[str, Any]) -> str:
-    return "".join(f"<div><dt>{escape(str(k).replace('_', ' '))}</dt><dd>{_value(v)}</dd></div>"
-                   for k, v in facts.items() if v is not None)
+    return "".join(
+        f"<div><dt>{escape(str(k).replace('_', ' '))}</dt><dd>{_value(v)}</dd></div>"
+        for k, v in facts.items()
+        if v is not None
+    )
 
 
 def _count(seeds: int) -> str:
@@ -294,29 +352,40 @@ def _count(seeds: int) -> str:
 
 
 def _block(text: str, what: str) -> str:
-    return (f'<div class="code"><button type="button" class="copy">Copy<span class="hidden"> '
-            f'{what}</span></button><pre tabindex="0"><code>{escape(text)}</code></pre></div>')
+    return (
+        f'<div class="code"><button type="button" class="copy">Copy<span class="hidden"> '
+        f'{what}</span></button><pre tabindex="0"><code>{escape(text)}</code></pre></div>'
+    )
 
 
 def _run(race: Race, rows: list[Row]) -> str:
     settings = race["settings"]
     story = []
     if {"trials", "tuning_seeds"} <= settings.keys():
-        story.append(f"Every method was given the same {settings['trials']} trials to find its "
-                     f"settings, each trial scored over {_count(settings['tuning_seeds'])}.")
+        story.append(
+            f"Every method was given the same {settings['trials']} trials to find its "
+            f"settings, each trial scored over {_count(settings['tuning_seeds'])}."
+        )
     if {"selection", "seeds", "steps"} <= settings.keys():
-        story.append(f"The setting with the best {settings['selection']} then ran over "
-                     f"{_count(settings['seeds'])} for {settings['steps']:,} steps.")
+        story.append(
+            f"The setting with the best {settings['selection']} then ran over "
+            f"{_count(settings['seeds'])} for {settings['steps']:,} steps."
+        )
     parts = [f"<p>{escape(' '.join(story))}</p>" if story else ""]
     if command := settings.get("command"):
         parts.append(f"<p>To run it again:</p>{_block(command, 'the command')}")
     parts.append(f"<dl>{_facts({k: v for k, v in settings.items() if k not in _SHOWN_APART})}")
     parts.append(f"{_facts(race['versions'])}</dl>")
     if rules := [(r["method"], r["rule"]) for r in rows if r.get("rule")]:
-        items = "".join(f'<tr data-method="{escape(m)}"><th scope="row">{escape(m)}</th>'
-                        f"<td><code>{escape(rule)}</code></td></tr>" for m, rule in rules)
-        parts.append("<details><summary>The tuned rule of each method</summary>"
-                     f'<table class="rules"><tbody>{items}</tbody></table></details>')
+        items = "".join(
+            f'<tr data-method="{escape(m)}"><th scope="row">{escape(m)}</th>'
+            f"<td><code>{escape(rule)}</code></td></tr>"
+            for m, rule in rules
+        )
+        parts.append(
+            "<details><summary>The tuned rule of each method</summary>"
+            f'<table class="rules"><tbody>{items}</tbody></table></details>'
+        )
     return "".join(parts)
 
 
@@ -324,5 +393,7 @@ def _code(race: Race, rows: list[Row]) -> str:
     if not race["code"]:
         return ""
     best = rows[0]["method"] if rows and _loss(rows[0]) is not None else "the best method"
-    return (f"<section><h2>Use {escape(best)} as tuned here</h2>"
-            f"{_block(race['code'], 'the Python code')}</section>")
+    return (
+        f"<section><h2>Use {escape(best)} as tuned here</h2>"
+        f"{_block(race['code'], 'the Python code')}</section>"
+    )

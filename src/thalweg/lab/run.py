@@ -57,12 +57,18 @@ def blown(loss: Array) -> Array:
 
 
 def train(
-    source: Source | Problem, rule: Rule, seed: int, steps: int, batch: int, every: int,
+    source: Source | Problem,
+    rule: Rule,
+    seed: int,
+    steps: int,
+    batch: int,
+    every: int,
     rates: bool,
 ) -> Run:
     """Step by step, for problems with their own gradient code."""
     p = find(source)
     params: Any = p.start(seed)
+    rates = rates and rule.anatomy.rate is not None
     opt = rule.on(params, on_nonfinite="propagate", rates=rates)
     records = steps // every + 1
     loss = np.full(records, np.inf)
@@ -90,8 +96,14 @@ def train(
 
 
 def compiled(
-    p: FormulaProblem, rule: Rule, lrs: Sequence[float] | None, seeds: Sequence[int], steps: int, batch: int,
-    every: int, full: bool,
+    p: FormulaProblem,
+    rule: Rule,
+    lrs: Sequence[float] | None,
+    seeds: Sequence[int],
+    steps: int,
+    batch: int,
+    every: int,
+    full: bool,
 ) -> list[list[Run]]:
     """All learning rates × all seeds in one compiled loop; runs[rate][seed]."""
     from ..engines import loops
@@ -104,8 +116,15 @@ def compiled(
     vary = {} if lrs is None else {"lr": np.repeat(np.asarray(lrs, dtype=float), len(seeds))}
     tick = time.perf_counter()
     trace = loops.run(
-        rule, p.objective, every_start, steps, vary=vary, every=every,
-        record=("loss", "path", "rates") if full else ("loss",), data=p.data, order=order,
+        rule,
+        p.objective,
+        every_start,
+        steps,
+        vary=vary,
+        every=every,
+        record=("loss", "path", "rates") if full else ("loss",),
+        data=p.data,
+        order=order,
         stream=np.tile(np.arange(len(seeds)), count),
     )
     seconds = (time.perf_counter() - tick) / (steps * len(every_start))

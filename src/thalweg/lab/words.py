@@ -36,9 +36,7 @@ def column(values: Sequence[float | None]) -> list[str]:
     if not real or min(real) < 1e-3 or max(real) >= 1e5 or max(real) > 100 * min(real):
         return [number(v) for v in values]
     places = max(0, 2 - math.floor(math.log10(min(real))))
-    return [
-        "–" if v is None or not math.isfinite(v) else f"{v:,.{places}f}" for v in values
-    ]
+    return ["–" if v is None or not math.isfinite(v) else f"{v:,.{places}f}" for v in values]
 
 
 def listing(items: Iterable[str]) -> str:

@@ -28,10 +28,15 @@ def gradient(x, y, /):
 def beale() -> FormulaProblem:
     """Beale's function from (1, 1)."""
     return FormulaProblem(
-        "beale", "Beale's function",
+        "beale",
+        "Beale's function",
         "A flat valley with steep corners; the minimum 0 lies at (3, 0.5).",
-        Objective(value, gradient), starts=[(1, 1), (3, 4), (-1.5, -1.5)], spread=0.1,
-        minima=[(3, 0.5)], minimum=0.0, window=((-4.5, 4.5), (-4.5, 4.5)),
+        Objective(value, gradient),
+        starts=[(1, 1), (3, 4), (-1.5, -1.5)],
+        spread=0.1,
+        minima=[(3, 0.5)],
+        minimum=0.0,
+        window=((-4.5, 4.5), (-4.5, 4.5)),
     )
 
 

@@ -125,9 +125,7 @@ class LinearModel(DataProblem):
         weight, bias = _parts(params)
         with np.errstate(all="ignore"):
             X = self._table[:, : self.inputs] if self._sparse is None else self._sparse
-            scores = np.ascontiguousarray(
-                weight.T @ X.T if self._sparse is None else (X @ weight).T
-            )
+            scores = np.ascontiguousarray(weight.T @ X.T if self._sparse is None else (X @ weight).T)
             scores += bias[:, None]
             value = self._mean_loss(scores)
             if self.l2:
@@ -196,9 +194,7 @@ class SoftmaxRegression(LinearModel):
 
     metric_name = "test accuracy"
 
-    def __init__(
-        self, X: Any, y: Labels, X_test: Any, y_test: Labels, *, classes: int, **about: Any
-    ) -> None:
+    def __init__(self, X: Any, y: Labels, X_test: Any, y_test: Labels, *, classes: int, **about: Any) -> None:
         super().__init__(X, one_hot(y, classes), X_test, y_test, **about)
         self._labels = y
 

@@ -49,20 +49,32 @@ def sparse_data() -> Array:
 def neuron() -> FormulaProblem:
     """Two parameters on two points, the usual error surface."""
     return FormulaProblem(
-        "neuron", "Sigmoid neuron on two points",
+        "neuron",
+        "Sigmoid neuron on two points",
         "The notes' neuron: weight and bias on the points (0.5, 0.2) and (2.5, 0.9), squared loss.",
-        Objective(value, gradient), starts=[(-2, -2), (-4, 4), (-4, -4)], spread=0.1,
-        minima=[_fit()], minimum=0.0, window=((-6, 6), (-6, 6)), data=np.column_stack([X, Y]),
+        Objective(value, gradient),
+        starts=[(-2, -2), (-4, 4), (-4, -4)],
+        spread=0.1,
+        minima=[_fit()],
+        minimum=0.0,
+        window=((-6, 6), (-6, 6)),
+        data=np.column_stack([X, Y]),
     )
 
 
 def neuron_sparse() -> FormulaProblem:
     """A feature that is zero in nine rows of ten: w's gradient is mostly zero, b's is not."""
     return FormulaProblem(
-        "neuron-sparse", "Sigmoid neuron with a sparse feature",
+        "neuron-sparse",
+        "Sigmoid neuron with a sparse feature",
         "The notes' neuron where the feature is 0 in nine rows of ten; a teacher with w = -3, b = 1.",
-        Objective(value, gradient), starts=[(2, -2), (-6, 6)], spread=0.1, minima=[TEACHER], minimum=0.0,
-        window=((-6, 6), (-6, 6)), data=sparse_data(),
+        Objective(value, gradient),
+        starts=[(2, -2), (-6, 6)],
+        spread=0.1,
+        minima=[TEACHER],
+        minimum=0.0,
+        window=((-6, 6), (-6, 6)),
+        data=sparse_data(),
     )
 
 

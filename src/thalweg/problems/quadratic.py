@@ -50,9 +50,14 @@ def objective(h: Array) -> Objective:
 def quadratic(n: int = 4, beta: float = 0.1) -> FormulaProblem:
     """H_beta with n coordinates, each beta times the scale of the one before."""
     return FormulaProblem(
-        "quadratic", f"Badly scaled quadratic, n = {n}, β = {beta:g}",
+        "quadratic",
+        f"Badly scaled quadratic, n = {n}, β = {beta:g}",
         f"Darve's H_β: {n} coordinates, each scaled by {beta:g} against the one before; minimum 0 at 0.",
-        objective(matrix(n, beta)), starts=[(1.0,) * n], spread=0.1, minima=[(0.0,) * n], minimum=0.0,
+        objective(matrix(n, beta)),
+        starts=[(1.0,) * n],
+        spread=0.1,
+        minima=[(0.0,) * n],
+        minimum=0.0,
         window=((-1.5, 1.5), (-1.5, 1.5)) if n == 2 else None,
     )
 

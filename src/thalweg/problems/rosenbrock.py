@@ -23,10 +23,15 @@ def gradient(x, y, /):
 def rosenbrock() -> FormulaProblem:
     """Rosenbrock's function from (-1.2, 1)."""
     return FormulaProblem(
-        "rosenbrock", "Rosenbrock's function",
+        "rosenbrock",
+        "Rosenbrock's function",
         "A curved valley whose floor falls slowly to the minimum 0 at (1, 1).",
-        Objective(value, gradient), starts=[(-1.2, 1), (-2, 2)], spread=0.1,
-        minima=[(1, 1)], minimum=0.0, window=((-2, 2), (-1, 3)),
+        Objective(value, gradient),
+        starts=[(-1.2, 1), (-2, 2)],
+        spread=0.1,
+        minima=[(1, 1)],
+        minimum=0.0,
+        window=((-2, 2), (-1, 3)),
     )
 
 

@@ -57,9 +57,7 @@ MAGIC = {
 }
 DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+")
 NUMBER = r"[-+]?(?:\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?|inf(?:inity)?|nan)"
-SVM_LINE = re.compile(
-    rf"\s*(?:{NUMBER}(?:\s+qid:\d+)?(?:\s+\d+:{NUMBER})*)?\s*(?:#.*)?", re.IGNORECASE
-)
+SVM_LINE = re.compile(rf"\s*(?:{NUMBER}(?:\s+qid:\d+)?(?:\s+\d+:{NUMBER})*)?\s*(?:#.*)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -162,8 +160,7 @@ def _text(path: str, kind: str) -> str:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise FileError(
-            f"{path!r} line {line}: byte {data[error.start]:#04x} is not UTF-8; "
-            f"save the {kind} file as UTF-8"
+            f"{path!r} line {line}: byte {data[error.start]:#04x} is not UTF-8; save the {kind} file as UTF-8"
         ) from None
 
 
@@ -198,9 +195,7 @@ def _delimited(path: str, delimiter: str, drop: Sequence[str]) -> _Table:
     if header is None:
         raise FileError(f"{path!r} holds only blank lines; {kind} data is needed")
     if all(_number(name) is not None for name in header):
-        raise FileError(
-            f"{path!r}: the first line holds only numbers; add a line of column names above it"
-        )
+        raise FileError(f"{path!r}: the first line holds only numbers; add a line of column names above it")
     _check_names(path, header)
     _check_rows(path, len(body))
 
@@ -222,15 +217,11 @@ def _parquet(path: str, drop: Sequence[str]) -> _Table:
             data = parquet.read_table(file)
     except (arrow.ArrowException, OSError) as error:
         reason = " ".join(str(error).split())
-        raise FileError(
-            f"{path!r} is not a readable Parquet file: {reason}; write it again"
-        ) from None
+        raise FileError(f"{path!r} is not a readable Parquet file: {reason}; write it again") from None
     names: list[str] = data.column_names
     _check_names(path, names)
     _check_rows(path, data.num_rows)
-    columns = {
-        name: _from_arrow(arrow, path, name, data.column(name)) for name in _kept(path, names, drop)
-    }
+    columns = {name: _from_arrow(arrow, path, name, data.column(name)) for name in _kept(path, names, drop)}
     return _Table(path, columns, data.num_rows, lambda row: f"row {row + 1}")
 
 
@@ -243,10 +234,7 @@ def _from_arrow(arrow: Any, path: str, name: str, column: Any) -> Column:
     elif types.is_string(kind) or types.is_large_string(kind):
         return [None if text is None or text in MISSING else text for text in column.to_pylist()]
     elif not (
-        types.is_integer(kind)
-        or types.is_floating(kind)
-        or types.is_decimal(kind)
-        or types.is_null(kind)
+        types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind) or types.is_null(kind)
     ):
         raise ProblemError(
             f"{path!r} column {name!r}: type {kind} cannot be learnt from; allowed: numbers, "
@@ -309,9 +297,7 @@ def _typed(path: str, name: str, cells: Sequence[str], where: Callable[[int], st
     if numeric == given:
         return np.array([np.nan if value is None else value for value in values])
     pairs = zip(texts, values, strict=True)
-    row, bad = next(
-        (i, text) for i, (text, value) in enumerate(pairs) if text is not None and value is None
-    )
+    row, bad = next((i, text) for i, (text, value) in enumerate(pairs) if text is not None and value is None)
     if numeric > given / 2:
         raise ProblemError(
             f"{path!r} {where(row)}, column {name!r}: got {short(bad)}, but most of the column is "
@@ -440,9 +426,7 @@ def _target_name(table: _Table, target: str | None) -> tuple[str, str]:
     names = list(table.columns)
     if target is not None:
         if target not in names:
-            raise ProblemError(
-                f"{table.path!r}: no target column {target!r}; {_nearest(target, names)}"
-            )
+            raise ProblemError(f"{table.path!r}: no target column {target!r}; {_nearest(target, names)}")
         return target, ""
     if not names:
         raise ProblemError(f"{table.path!r}: no columns are left; drop fewer")
@@ -486,9 +470,7 @@ def _numeric_target(where: str, values: Array, task: Task | None) -> _Target:
     if task == "classification":
         return _classes(where, values)
     if len(distinct) == 1:
-        raise ProblemError(
-            f"{where}: every value is {distinct[0]:g}; regression needs values that differ"
-        )
+        raise ProblemError(f"{where}: every value is {distinct[0]:g}; regression needs values that differ")
     return _Target(values, None)
 
 
@@ -496,9 +478,7 @@ def _classes(where: str, values: NDArray[Any]) -> _Target:
     distinct, labels = np.unique(values, return_inverse=True)
     names = [f"{v:g}" if isinstance(v, np.floating) else str(v) for v in distinct]
     if len(names) == 1:
-        raise ProblemError(
-            f"{where}: only one class, {short(names[0])}; at least two classes are needed"
-        )
+        raise ProblemError(f"{where}: only one class, {short(names[0])}; at least two classes are needed")
     if len(names) > len(values) // 2:
         raise ProblemError(
             f"{where}: {len(names)} different values in {len(values)} rows are not classes, which "
@@ -534,8 +514,7 @@ def _model(
     scaled, constant = standardise(y[:, None], train)
     if constant.any():
         raise ProblemError(
-            f"{path!r}: the target is the same in all training rows; more rows where it differs "
-            "are needed"
+            f"{path!r}: the target is the same in all training rows; more rows where it differs are needed"
         )
     values = scaled[:, 0]
     texts.append("target standardised")

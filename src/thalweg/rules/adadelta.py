@@ -50,7 +50,9 @@ DIALECTS = {
     "tf.keras-legacy": row(
         "2.21.0", names=RATE, ramps={"decay": inverse_time}, lr=1e-3, beta=0.95, eps_v=1e-7, eps_u=1e-7
     ),
-    "optax": row("0.2.8", names={"learning_rate": "lr", "rho": "beta", **HERE}, note="its default lr=None ascends"),
+    "optax": row(
+        "0.2.8", names={"learning_rate": "lr", "rho": "beta", **HERE}, note="its default lr=None ascends"
+    ),
     "tf1": row("2.21.0", names=RATE, lr=1e-3, beta=0.95, eps_v=1e-8, eps_u=1e-8),
     "ensmallen": row("f65354c0", names={"stepSize": "lr", "rho": "beta", "epsilon": BOTH}, beta=0.95),
 }

@@ -38,10 +38,17 @@ DIALECTS = {
     "torch": row(
         "2.13.0", names={"lr": "lr", "eps": "eps", **START}, held=OUTSIDE, ramps={"lr_decay": inverse_time}
     ),
-    "keras": row("3.15.1", names={**KERAS, "epsilon": "eps_root"}, held=INSIDE, lr=1e-3, eps_root=1e-7, s=0.1),
+    "keras": row(
+        "3.15.1", names={**KERAS, "epsilon": "eps_root"}, held=INSIDE, lr=1e-3, eps_root=1e-7, s=0.1
+    ),
     "tf.keras-legacy": row(
-        "2.21.0", names={**KERAS, "epsilon": "eps"}, held=OUTSIDE, ramps={"decay": inverse_time},
-        lr=1e-3, eps=1e-7, s=0.1,
+        "2.21.0",
+        names={**KERAS, "epsilon": "eps"},
+        held=OUTSIDE,
+        ramps={"decay": inverse_time},
+        lr=1e-3,
+        eps=1e-7,
+        s=0.1,
     ),
     "optax": row("0.2.8", names={**KERAS, "eps": "eps_root"}, held=INSIDE, eps_root=1e-7, s=0.1),
     "tf1": row("2.21.0", names=KERAS, held=NONE, s=0.1),

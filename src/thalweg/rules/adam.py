@@ -10,14 +10,25 @@ Source: Kingma & Ba, arXiv 1412.6980 (2015), algorithm 1; epsilon-hat: the end o
 Errors: HyperparameterError when a value leaves the range on its line below.
 """
 
-from ..core import Rule, Scalar, floor, fraction, inverse_time, nonnegative, number, ratio, row, rule, sqrt, state
+from ..core import (
+    Rule,
+    Scalar,
+    floor,
+    fraction,
+    inverse_time,
+    nonnegative,
+    number,
+    ratio,
+    row,
+    rule,
+    sqrt,
+    state,
+)
 
 
 def clock(t, lr, beta1, beta2, epoch):
     n = floor((t - 1) / epoch) + 1
-    return {
-        "take1": 1 - beta1, "take2": 1 - beta2, "size": lr / (1 - beta1**n), "fix": 1 / (1 - beta2**n)
-    }
+    return {"take1": 1 - beta1, "take2": 1 - beta2, "size": lr / (1 - beta1**n), "fix": 1 / (1 - beta2**n)}
 
 
 def epsilon_hat(t, lr, beta1, beta2):
@@ -49,7 +60,9 @@ TORCH = {"lr": "lr", "betas": ("beta1", "beta2"), "eps": "eps"}
 
 DIALECTS = {
     "notes": row(names={"eta": "lr"}, held=OUTSIDE, lr=0.1),
-    "notes-code": row(names={"eta": "lr"}, held=OUTSIDE, lr=0.1, eps=1e-10, epoch=2, note="two points an epoch"),
+    "notes-code": row(
+        names={"eta": "lr"}, held=OUTSIDE, lr=0.1, eps=1e-10, epoch=2, note="two points an epoch"
+    ),
     "notes-uncorrected": row(names={"eta": "lr"}, held=HAT, clock=uncorrected, lr=0.1),
     "slides": row(names={"eta": "lr"}, held=OUTSIDE),
     "paper": row("arXiv 1412.6980v9", names={"alpha": "lr", "epsilon": "eps"}, held=OUTSIDE),

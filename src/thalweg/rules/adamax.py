@@ -40,7 +40,13 @@ DIALECTS = {
         "2.21.0", names=KERAS, held=OUTSIDE, ramps={"decay": inverse_time}, lr=1e-3, eps=1e-7
     ),
     "optax": row("0.2.8", names=OPTAX, held=WITHIN),
-    "tf1": row("2.21.0", names={"learning_rate": "lr", "epsilon": "eps"}, held=OUTSIDE, eps=1e-8, note="the raw op ApplyAdaMax"),
+    "tf1": row(
+        "2.21.0",
+        names={"learning_rate": "lr", "epsilon": "eps"},
+        held=OUTSIDE,
+        eps=1e-8,
+        note="the raw op ApplyAdaMax",
+    ),
     "ensmallen": row("f65354c0", names={"stepSize": "lr", "epsilon": "eps"}, held=OUTSIDE, lr=1e-3, eps=1e-8),
 }
 

@@ -38,10 +38,15 @@ def idle(w, m, k, /, lr, beta):
 
 DIALECTS = {
     "slides": row(
-        names={"eta": "lr"}, held={"dampening": 0.0}, clock=average, beta=0.9,
+        names={"eta": "lr"},
+        held={"dampening": 0.0},
+        clock=average,
+        beta=0.9,
         note="an average; the slides print +, the gradient is descended",
     ),
-    "torch": row("2.13.0", names={"lr": "lr", "momentum": "beta", "dampening": "dampening"}, lr=1e-3, beta=0.0),
+    "torch": row(
+        "2.13.0", names={"lr": "lr", "momentum": "beta", "dampening": "dampening"}, lr=1e-3, beta=0.0
+    ),
     "optax": row("0.2.8", names={"learning_rate": "lr", "momentum": "beta"}, held={"dampening": 0.0}),
     "tf1": row("2.21.0", names={"learning_rate": "lr", "momentum": "beta"}, held={"dampening": 0.0}),
 }

@@ -34,10 +34,14 @@ OUTSIDE, INSIDE = {"eps_root": 0.0}, {"eps": 0.0}
 KERAS = {"learning_rate": "lr", "rho": "beta"}
 OPTAX = {"learning_rate": "lr", "decay": "beta", "eps": "eps_root", "initial_scale": "v"}
 TF1 = {"learning_rate": "lr", "decay": "beta", "epsilon": "eps_root"}
-FAMILY = {("centered",): "RMSpropCentred"}
-TORCH = {**FAMILY, ("momentum",): "RMSpropMomentum", ("centered", "momentum"): "RMSpropCentredMomentum"}
+TORCH = {
+    ("centered",): "RMSpropCentred",
+    ("momentum",): "RMSpropMomentum",
+    ("centered", "momentum"): "RMSpropCentredMomentum",
+}
 LR_INSIDE = {
-    **FAMILY, ("momentum",): "RMSpropMomentumSutskever",
+    ("centered",): "RMSpropCentred",
+    ("momentum",): "RMSpropMomentumSutskever",
     ("centered", "momentum"): "RMSpropCentredMomentumSutskever",
 }
 
@@ -47,12 +51,24 @@ DIALECTS = {
     "slides": row(names={"eta": "lr", "eps": "eps_root"}, held=INSIDE, beta=0.9, eps_root=1e-8),
     "torch": row("2.13.0", names={"lr": "lr", "alpha": "beta", "eps": "eps"}, held=OUTSIDE, members=TORCH),
     "keras": row(
-        "3.15.1", names={**KERAS, "epsilon": "eps_root"}, held=INSIDE, members=LR_INSIDE,
-        lr=1e-3, beta=0.9, eps_root=1e-7,
+        "3.15.1",
+        names={**KERAS, "epsilon": "eps_root"},
+        held=INSIDE,
+        members=LR_INSIDE,
+        lr=1e-3,
+        beta=0.9,
+        eps_root=1e-7,
     ),
     "tf.keras-legacy": row(
-        "2.21.0", names={**KERAS, "epsilon": "eps"}, held=OUTSIDE, ramps={"decay": inverse_time},
-        members=LR_INSIDE, lr=1e-3, beta=0.9, eps=1e-7, note="with momentum its eps moves inside the root",
+        "2.21.0",
+        names={**KERAS, "epsilon": "eps"},
+        held=OUTSIDE,
+        ramps={"decay": inverse_time},
+        members=LR_INSIDE,
+        lr=1e-3,
+        beta=0.9,
+        eps=1e-7,
+        note="with momentum its eps moves inside the root",
     ),
     "optax": row("0.2.8", names=OPTAX, held=INSIDE, members=LR_INSIDE, beta=0.9, eps_root=1e-8),
     "tf1": row("2.21.0", names=TF1, held=INSIDE, members=LR_INSIDE, beta=0.9, eps_root=1e-10, v=1.0),

@@ -41,7 +41,13 @@ TF1 = {"learning_rate": "lr", "decay": "beta", "momentum": "mu", "epsilon": "eps
 DIALECTS = {
     "keras": row("3.15.1", names=KERAS, held=INSIDE, lr=1e-3, beta=0.9, eps_root=1e-7),
     "tf.keras-legacy": row(
-        "2.21.0", names=KERAS, held=INSIDE, ramps={"decay": inverse_time}, lr=1e-3, beta=0.9, eps_root=1e-7,
+        "2.21.0",
+        names=KERAS,
+        held=INSIDE,
+        ramps={"decay": inverse_time},
+        lr=1e-3,
+        beta=0.9,
+        eps_root=1e-7,
         note="without momentum its eps stands outside the root",
     ),
     "optax": row("0.2.8", names=OPTAX, held=INSIDE, beta=0.9, eps_root=1e-8),

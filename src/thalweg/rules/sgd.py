@@ -25,8 +25,10 @@ def idle(w, k, /):
 
 
 TORCH = {
-    ("momentum",): "Momentum", ("dampening", "momentum"): "Momentum",
-    ("momentum", "nesterov"): "Nesterov", ("dampening",): "SGD", ("nesterov",): "Nesterov",
+    ("momentum",): "Momentum",
+    ("dampening", "momentum"): "Momentum",
+    ("momentum", "nesterov"): "Nesterov",
+    ("dampening",): "SGD",
 }
 KERAS = {("momentum",): "MomentumSutskever", ("momentum", "nesterov"): "NesterovSutskever"}
 OPTAX = {("momentum",): "Momentum", ("momentum", "nesterov"): "Nesterov"}

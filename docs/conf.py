@@ -1,0 +1,50 @@
+"""The documentation: MyST pages, the API from docstrings, the rules' pages and tables from the rules.
+
+Nothing is fetched when it is built or read: formulas are written as MathML. ``_ext`` holds the four
+small extensions; warnings are errors (``sphinx-build -W -n``).
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
+
+import thalweg
+from thalweg import optimizer
+
+thalweg.Rule.on = optimizer.on  # what the first call of `on` does; its docstring stands there
+
+project = "thalweg"
+author = "The thalweg authors"
+project_copyright = author
+release = version = thalweg.__version__
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "mathml", "docstrings", "rulepages", "complete"]
+exclude_patterns = ["_build", "_ext", "adr/README.md"]
+myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist", "dollarmath"]
+myst_heading_anchors = 3
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_typehints_format = "short"
+python_use_unqualified_type_names = True
+python_maximum_signature_line_length = 80
+add_module_names = False
+# What signatures name that has no page here (no intersphinx: the build needs no network).
+nitpick_ignore_regex = [
+    ("py:class", r"(collections\.abc|numpy|os|pathlib)\..*"),
+    ("py:class", r"Array|Params|thalweg\.core\.formula\.Formula"),
+]
+
+html_theme = "furo"
+html_title = "thalweg"
+html_static_path = ["_static"]
+html_css_files = ["thalweg.css"]
+html_show_sphinx = False
+html_copy_source = False
+html_theme_options = {
+    "light_css_variables": {"color-brand-primary": "#0b5f7a", "color-brand-content": "#0b5f7a"},
+    "dark_css_variables": {"color-brand-primary": "#7cc6de", "color-brand-content": "#7cc6de"},
+}
+pygments_style = "tango"
+pygments_dark_style = "github-dark"

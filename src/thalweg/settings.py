@@ -1,0 +1,141 @@
+"""What ``rule.on`` takes beside the parameters, checked and made plain; groups of parameters."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from operator import index
+from typing import Any
+
+from .core.line import Line, short
+from .core.rule import Rule
+from .errors import HyperparameterError, nearest
+
+# Plain numbers: a schedule belongs to a hyperparameter.
+_POSITIVE = Line(1.0, 0.0, math.inf, True, True, "g", "", is_state=True)
+_NONNEGATIVE = Line(0.0, 0.0, math.inf, False, True, "g/w", "", is_state=True)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What ``rule.on`` takes beside the parameters; see there. Plain numbers, whatever came in."""
+
+    weight_decay: float = 0.0
+    decay: str = "coupled"
+    clip_value: float | None = None
+    clip_norm: float | None = None
+    average: float | str | None = None
+    accumulate: int = 1
+    maximize: bool = False
+    on_nonfinite: str = "raise"
+    rates: bool | None = None
+
+    def __post_init__(self) -> None:
+        self._set("weight_decay", _NONNEGATIVE.checked("on", "weight_decay", self.weight_decay))
+        for n in ("clip_value", "clip_norm"):
+            if getattr(self, n) is not None:
+                self._set(n, _POSITIVE.checked("on", n, getattr(self, n)))
+        _choice("decay", self.decay, ("coupled", "decoupled"))
+        _choice("on_nonfinite", self.on_nonfinite, ("raise", "skip", "propagate"))
+        try:
+            count = 0 if isinstance(self.accumulate, bool) else index(self.accumulate)
+        except TypeError:
+            count = 0
+        if count < 1:
+            raise HyperparameterError(
+                f"on: accumulate must be a whole number of at least 1, got {short(self.accumulate)}"
+            )
+        self._set("accumulate", count)
+        self._set("average", _average(self.average))
+        for n, allowed in (("maximize", (True, False)), ("rates", (None, True, False))):
+            value = getattr(self, n)
+            plain = bool(value) if type(value).__name__ in ("bool", "bool_") else value
+            if not any(plain is a for a in allowed):
+                raise HyperparameterError(f"on: {n} must be one of {allowed}, got {short(value)}")
+            self._set(n, plain)
+
+    def _set(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)
+
+
+def _average(value: Any) -> float | str | None:
+    if value is None or (isinstance(value, str) and value == "polyak"):
+        return value
+    try:
+        beta = math.nan if isinstance(value, str | bool) else float(value)
+    except (TypeError, ValueError):
+        beta = math.nan
+    if not 0 < beta < 1:
+        raise HyperparameterError(
+            f"on: average must be None, 'polyak' or the decay of a moving average in (0, 1), got {short(value)}"
+        )
+    return beta
+
+
+def _choice(name: str, got: object, allowed: Sequence[str]) -> None:
+    if not isinstance(got, str) or got not in allowed:
+        raise HyperparameterError(
+            f"on: {name} must be one of {', '.join(map(repr, allowed))}; got {short(got)}"
+        )
+
+
+OF_A_GROUP = ("weight_decay", "decay", "clip_value", "maximize")
+
+
+@dataclass(frozen=True)
+class Group:
+    """A rule with its own settings, for some of the parameters."""
+
+    rule: Rule
+    settings: Settings
+
+
+def grouped(
+    rule: Rule, settings: Settings, groups: Mapping[str, Any], paths: Sequence[str]
+) -> tuple[list[Group], list[int]]:
+    """The groups, the default first, and which one each path belongs to."""
+    if not isinstance(rule, Rule):
+        raise HyperparameterError(f"on: needs a rule such as Adam(), got {short(rule)}")
+    if not isinstance(groups, Mapping):
+        raise HyperparameterError(
+            f"on: groups must be a dict of settings or rules by parameter, got {type(groups).__name__}"
+        )
+    made = [Group(rule, settings)]
+    membership = [0] * len(paths)
+    for n, (key, changes) in enumerate(groups.items(), start=1):
+        made.append(
+            Group(changes, settings) if isinstance(changes, Rule) else _changed(rule, settings, key, changes)
+        )
+        members = [
+            i for i, p in enumerate(paths) if key == p or key in p.split(".") or p.startswith(f"{key}.")
+        ]
+        if not members:
+            raise HyperparameterError(f"on: group {key!r} names no parameter: {nearest(str(key), paths)}")
+        for i in members:
+            if membership[i]:
+                other = list(groups)[membership[i] - 1]
+                raise HyperparameterError(
+                    f"on: parameter {paths[i]!r} is in two groups, {other!r} and {key!r}"
+                )
+            membership[i] = n
+    return made, membership
+
+
+def _changed(rule: Rule, settings: Settings, key: str, changes: Any) -> Group:
+    if not isinstance(changes, Mapping):
+        raise HyperparameterError(
+            f"on: group {key!r} must be a rule or a dict of settings, got {type(changes).__name__ if not isinstance(changes, type) else short(changes)}"
+        )
+    changes = dict(changes)
+    other = changes.pop("rule", rule)
+    if not isinstance(other, Rule):
+        raise HyperparameterError(f"on: group {key!r}: rule must be a rule, got {short(other)}")
+    lines = {n: v for n, v in changes.items() if n in other.anatomy.lines or n in other.anatomy.together}
+    rest = {n: v for n, v in changes.items() if n not in lines}
+    for n in rest:
+        if n not in OF_A_GROUP:
+            allowed = [*other.anatomy.lines, *other.anatomy.together, *OF_A_GROUP, "rule"]
+            raise HyperparameterError(f"on: group {key!r}: unknown setting {n!r}: {nearest(n, allowed)}")
+    try:
+        return Group(other.replace(**lines) if lines else other, replace(settings, **rest))
+    except HyperparameterError as error:
+        raise HyperparameterError(f"on: group {key!r}: {str(error).removeprefix('on: ')}") from None
