@@ -34,7 +34,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as cache:
         times = [float(run(IMPORT, cache)[0]) for _ in range(9)]
         print(f"import thalweg beyond NumPy's: {statistics.median(times) * 1e3:.0f} ms")
-        taken, numba, _ = run(STEP, cache)
+        taken, *_ = run(STEP, cache)
         print(f"first step, nothing cached: {float(taken):.2f} s")
         warm = [run(STEP, cache) for _ in range(9)]
         print(

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-import thalweg as tw
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+import thalweg as tw
 from thalweg.errors import StateError
 from thalweg.rules import shipped
 
@@ -32,7 +33,9 @@ def same(a: Any, b: Any) -> None:
     assert a.tobytes("C") == b.tobytes("C"), f"{a} is not {b}"
 
 
-def lone(rule: tw.Rule, start: Array, gradients: Sequence[Array], **given: Any) -> tuple[Array, dict[str, Array]]:
+def lone(
+    rule: tw.Rule, start: Array, gradients: Sequence[Array], **given: Any
+) -> tuple[Array, dict[str, Array]]:
     """The plain way: one contiguous array, a new contiguous gradient object each step."""
     w = np.array(start, order="C", copy=True)
     opt = rule.on(w, **given)
@@ -93,7 +96,10 @@ def test_none_leaves_a_parameter_alone(kind: type[tw.Rule]) -> None:
     opt = kind().on(ws)
     seen: list[list[Array]] = [[], [], []]
     for t, given_now in enumerate(pattern):
-        gs = [noise(100 * t + i, w.shape) if take else None for i, (w, take) in enumerate(zip(ws, given_now, strict=True))]
+        gs = [
+            noise(100 * t + i, w.shape) if take else None
+            for i, (w, take) in enumerate(zip(ws, given_now, strict=True))
+        ]
         for i, g in enumerate(gs):
             if g is not None:
                 seen[i].append(g)
@@ -339,7 +345,12 @@ def adam(w: Array, g: Array, s: dict[str, Any], t: int, lr: float) -> Array:
 
 Step = Callable[[Array, Array, dict[str, Any], int, float], Array]
 HAND: dict[str, Step] = {
-    "SGD": sgd, "Momentum": momentum, "Adagrad": adagrad, "RMSprop": rmsprop, "Adadelta": adadelta, "Adam": adam,
+    "SGD": sgd,
+    "Momentum": momentum,
+    "Adagrad": adagrad,
+    "RMSprop": rmsprop,
+    "Adadelta": adadelta,
+    "Adam": adam,
 }
 
 
@@ -422,10 +433,19 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "ascent with decoupled decay": {"weight_decay": 0.5, "maximize": True, "decay": "decoupled"},
     "norm of the mean": {"accumulate": 2, "clip_norm": 0.8},
     "all coupled": {
-        "weight_decay": 0.3, "clip_value": 0.4, "clip_norm": 2.0, "maximize": True, "accumulate": 2, "average": 0.8,
+        "weight_decay": 0.3,
+        "clip_value": 0.4,
+        "clip_norm": 2.0,
+        "maximize": True,
+        "accumulate": 2,
+        "average": 0.8,
     },
     "all decoupled": {
-        "weight_decay": 0.3, "decay": "decoupled", "clip_value": 0.4, "clip_norm": 2.0, "accumulate": 2,
+        "weight_decay": 0.3,
+        "decay": "decoupled",
+        "clip_value": 0.4,
+        "clip_norm": 2.0,
+        "accumulate": 2,
         "average": "polyak",
     },
 }
@@ -490,21 +510,35 @@ def test_any_settings_and_any_gaps(data: st.DataObject) -> None:
         "accumulate": data.draw(some([1, 1, 2, 3]), "accumulate"),
         "average": data.draw(some([None, 0.7, "polyak"]), "average"),
     }
-    drawn = st.fixed_dictionaries({
-        "weight_decay": some([0.0, 0.5]), "decay": some(["coupled", "decoupled"]),
-        "clip_value": some([None, 0.3]), "maximize": st.booleans(),
-    })
+    drawn = st.fixed_dictionaries(
+        {
+            "weight_decay": some([0.0, 0.5]),
+            "decay": some(["coupled", "decoupled"]),
+            "clip_value": some([None, 0.3]),
+            "maximize": st.booleans(),
+        }
+    )
     first, second = data.draw(drawn, "all"), data.draw(drawn, "group")
     lr = data.draw(some([0.1, 0.02]), "lr")
     ws = [noise(i, (2,)) for i in range(3)]
-    hand = Hand(ws, [Own(HAND[name], 0.1, **first), Own(HAND[name], lr, **second), Own(HAND[name], 0.1, **first)], **everywhere)
+    hand = Hand(
+        ws,
+        [Own(HAND[name], 0.1, **first), Own(HAND[name], lr, **second), Own(HAND[name], 0.1, **first)],
+        **everywhere,
+    )
     opt = shipped()[name](lr=0.1).on(
         ws, engine="plain", groups={"1": {"lr": lr, **second}}, **first, **everywhere
     )
     pattern = data.draw(st.lists(st.tuples(*[st.booleans()] * 3), min_size=3, max_size=9), "given")
-    agree(opt, hand, ws, [
-        [noise(10 * t + i, (2,)) if here else None for i, here in enumerate(row)] for t, row in enumerate(pattern, 1)
-    ])
+    agree(
+        opt,
+        hand,
+        ws,
+        [
+            [noise(10 * t + i, (2,)) if here else None for i, here in enumerate(row)]
+            for t, row in enumerate(pattern, 1)
+        ],
+    )
     times = [o.t for o in hand.own]
     assert opt.t == (times[0] if len(set(times)) == 1 else times)
 
@@ -587,6 +621,7 @@ def test_a_group_by_name() -> None:
 
 def test_a_group_by_path() -> None:
     """A path stands for that parameter alone, or for all below it."""
+
     def usual() -> Own:
         return Own(adam, weight_decay=0.3)
 
@@ -596,6 +631,7 @@ def test_a_group_by_path() -> None:
 
 def test_a_group_with_another_rule() -> None:
     """A rule as a group's value, or under "rule" beside other settings; the rest is inherited."""
+
     def usual() -> Own:
         return Own(adam, weight_decay=0.3)
 
@@ -613,8 +649,12 @@ def test_a_group_with_another_hyperparameter() -> None:
     """A group may change single hyperparameters, maximize and the kind of decay."""
     _in_groups(
         {"bias": {"lr": 0.5, "decay": "decoupled"}, "last.weight": {"maximize": True}},
-        [Own(adam, weight_decay=0.3), Own(adam, 0.5, 0.3, "decoupled"), Own(adam, weight_decay=0.3, maximize=True),
-         Own(adam, 0.5, 0.3, "decoupled")],
+        [
+            Own(adam, weight_decay=0.3),
+            Own(adam, 0.5, 0.3, "decoupled"),
+            Own(adam, weight_decay=0.3, maximize=True),
+            Own(adam, 0.5, 0.3, "decoupled"),
+        ],
     )
 
 
@@ -650,10 +690,18 @@ def test_schedules_are_called_with_the_steps_done(setting: str) -> None:
     hand = by_hand("SGD", SETTINGS[setting], ws, lr=plan)
     opt = tw.SGD(lr=plan).on(ws, **SETTINGS[setting])
     gaps = [(1, 1), (1, 0), (1, 1), (0, 1), (1, 1), (1, 1), (1, 0), (1, 1)]
-    agree(opt, hand, ws, [
-        [noise(10 * t + i, s) if take else None for i, (s, take) in enumerate(zip(SHAPES, row, strict=True))]
-        for t, row in enumerate(gaps, 1)
-    ])
+    agree(
+        opt,
+        hand,
+        ws,
+        [
+            [
+                noise(10 * t + i, s) if take else None
+                for i, (s, take) in enumerate(zip(SHAPES, row, strict=True))
+            ]
+            for t, row in enumerate(gaps, 1)
+        ],
+    )
 
 
 def test_a_schedule_by_hand() -> None:
@@ -680,7 +728,9 @@ def test_a_constant_schedule_is_the_constant(kind: type[tw.Rule]) -> None:
 # --- rates, state, average --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["SGD", "Adagrad", "RMSprop", "Adadelta", "MaxProp", "LpProp", "RMSpropCentred"])
+@pytest.mark.parametrize(
+    "name", ["SGD", "Adagrad", "RMSprop", "Adadelta", "MaxProp", "LpProp", "RMSpropCentred"]
+)
 @pytest.mark.parametrize("layout", ["fortran", "strided", "zero-d", "block"])
 def test_rates_are_what_the_step_did(name: str, layout: str) -> None:
     """rates() is -dw/g of the last step, shaped and nested as params."""
@@ -805,7 +855,9 @@ def test_skip_leaves_the_step_out(kind: type[tw.Rule], bad: float) -> None:
 
 
 @pytest.mark.parametrize("bad", BAD)
-@pytest.mark.parametrize("given_settings", [{}, {"clip_norm": 1.0}, {"accumulate": 2}, {"clip_value": 1.0}], ids=str)
+@pytest.mark.parametrize(
+    "given_settings", [{}, {"clip_norm": 1.0}, {"accumulate": 2}, {"clip_value": 1.0}], ids=str
+)
 def test_one_bad_leaf_stops_all(bad: float, given_settings: dict[str, Any]) -> None:
     """With groups, dtypes and views, one bad entry keeps every parameter, state and count in place."""
     w = {"a": noise(0, (3,)), "b": noise(1, (4,), np.float32), "c": _strided(noise(2, (2, 2)))}

@@ -247,7 +247,7 @@ def test_ctrl_c_writes_what_is_done(tmp_path: Path) -> None:
     child = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     time.sleep(12)
     child.send_signal(signal.SIGINT)
-    out, err = child.communicate(timeout=60)
+    _, err = child.communicate(timeout=60)
     assert child.returncode == 1, err
     assert "Interrupted" in err
     assert "Traceback" not in err

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 import thalweg as tw
 from thalweg.errors import FileError, HyperparameterError, ParameterError, StateError, ThalwegError
 from thalweg.rules import shipped
@@ -30,7 +31,8 @@ def start() -> dict[str, Any]:
     r = np.random.default_rng(0)
     return {
         "net": [r.standard_normal((2, 3)), (r.standard_normal(4).astype(np.float32), np.array(0.5))],
-        "part": r.standard_normal(6)[::2], "turned": r.standard_normal((2, 2)).T,
+        "part": r.standard_normal(6)[::2],
+        "turned": r.standard_normal((2, 2)).T,
     }
 
 
@@ -38,7 +40,8 @@ def gradients(t: int, gaps: bool = False) -> dict[str, Any]:
     r = np.random.default_rng(100 + t)
     g: dict[str, Any] = {
         "net": [r.standard_normal((2, 3)), (r.standard_normal(4).astype(np.float32), r.standard_normal(()))],
-        "part": r.standard_normal(3), "turned": r.standard_normal((2, 2)),
+        "part": r.standard_normal(3),
+        "turned": r.standard_normal((2, 2)),
     }
     if gaps and t % 2:
         g["part"] = None
@@ -94,9 +97,18 @@ RUNS: dict[str, tuple[tw.Rule, dict[str, Any]]] = {
     "accumulate": (tw.Adam(lr=0.1), {"accumulate": 4}),
     "pieces": (tw.Adam(lr=0.1), {"weight_decay": 0.1, "clip_value": 0.5, "clip_norm": 1.0, "maximize": True}),
     "decoupled, scheduled": (tw.Adam(lr=PLAN), {"weight_decay": 0.1, "decay": "decoupled"}),
-    "schedules": (tw.Momentum(lr=tw.join(0.1, PLAN * 0.5, at=2), beta=tw.step_decay(0.9, factor=0.5, every=2)), {}),
-    "other schedules": (tw.RMSprop(lr=tw.exponential(0.1, factor=0.9), beta=tw.inverse_sqrt(0.9, shift=3)), {}),
-    "groups": (tw.Adam(lr=0.1), {"groups": {"part": tw.Adagrad(lr=PLAN), "net": {"lr": 0.3, "weight_decay": 0.1}}}),
+    "schedules": (
+        tw.Momentum(lr=tw.join(0.1, PLAN * 0.5, at=2), beta=tw.step_decay(0.9, factor=0.5, every=2)),
+        {},
+    ),
+    "other schedules": (
+        tw.RMSprop(lr=tw.exponential(0.1, factor=0.9), beta=tw.inverse_sqrt(0.9, shift=3)),
+        {},
+    ),
+    "groups": (
+        tw.Adam(lr=0.1),
+        {"groups": {"part": tw.Adagrad(lr=PLAN), "net": {"lr": 0.3, "weight_decay": 0.1}}},
+    ),
     "dialect with a clock": (tw.Adam.like("keras"), {}),
     "notes' code": (tw.Adam.like("notes-code"), {}),
     "lr_decay": (tw.Adagrad.like("torch", lr_decay=0.1), {}),
@@ -335,7 +347,9 @@ def _pickled_weights(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "make", [_text, _empty, _npy, _npz, _zip, _pickle, _pickled_head, _pickled_weights], ids=lambda f: f.__name__[1:]
+    "make",
+    [_text, _empty, _npy, _npz, _zip, _pickle, _pickled_head, _pickled_weights],
+    ids=lambda f: f.__name__[1:],
 )
 def test_foreign_files(make: Callable[[Path], None], saved: Path) -> None:
     """Text, nothing, other archives, pickles: FileError with the path; no pickle is run."""

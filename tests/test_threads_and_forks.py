@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 import thalweg as tw
 from thalweg.engines import objects
 from thalweg.rules import shipped
@@ -57,7 +58,8 @@ def test_any_number_of_threads(kind: type[tw.Rule]) -> None:
 
 
 @pytest.mark.parametrize(
-    "settings", [{"clip_norm": 10.0}, {"accumulate": 2, "clip_norm": 10.0}, {"weight_decay": 0.1, "average": 0.9}],
+    "settings",
+    [{"clip_norm": 10.0}, {"accumulate": 2, "clip_norm": 10.0}, {"weight_decay": 0.1, "average": 0.9}],
     ids=str,
 )
 def test_settings_in_any_number_of_threads(settings: dict[str, Any]) -> None:
@@ -220,8 +222,12 @@ def environment(cache: Path | str) -> dict[str, str]:
 def processes(count: int, cache: Path | str, code: str = COLD, **changes: str) -> list[dict[str, Any]]:
     """Start processes at once; what each printed."""
     running = [
-        subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True,
-                         env={**environment(cache), **changes})
+        subprocess.Popen(
+            [sys.executable, "-c", code],
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**environment(cache), **changes},
+        )
         for _ in range(count)
     ]
     printed = [p.communicate(timeout=120)[0] for p in running]
@@ -306,7 +312,9 @@ class Kernel:
         return objects.load(self.source, self.compile)
 
 
-@pytest.mark.parametrize("alter", [_cut, _flip, _nothing, _other, _symbol, _no_symbol], ids=lambda f: f.__name__[1:])
+@pytest.mark.parametrize(
+    "alter", [_cut, _flip, _nothing, _other, _symbol, _no_symbol], ids=lambda f: f.__name__[1:]
+)
 def test_damaged_objects_are_compiled_anew(
     alter: Any, warm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -406,8 +414,11 @@ def test_the_number_of_threads_from_outside(warm: Path) -> None:
     assert processes(1, warm, code, THALWEG_THREADS="3") == [{"threads": 3}]
     for bad in ("0", "two"):
         made = subprocess.run(
-            [sys.executable, "-c", code], env={**environment(warm), "THALWEG_THREADS": bad},
-            capture_output=True, text=True, check=False,
+            [sys.executable, "-c", code],
+            env={**environment(warm), "THALWEG_THREADS": bad},
+            capture_output=True,
+            text=True,
+            check=False,
         )
         last = made.stderr.strip().splitlines()[-1]
         assert made.returncode == 1 and "THALWEG_THREADS" in last and repr(bad) in last

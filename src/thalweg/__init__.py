@@ -17,48 +17,89 @@ from typing import TYPE_CHECKING, Any
 
 from . import rules as _rules
 from .core import (
-    Row,
-    Rule,
-    Scalar,
-    Schedule,
-    constant,
-    cosine,
-    exponential,
-    fraction,
-    inverse_sqrt,
-    inverse_time,
-    join,
-    nonnegative,
-    number,
-    positive,
-    row,
-    rule,
-    state,
-    step_decay,
-    warmup,
+    Row as Row,
+)
+from .core import (
+    Rule as Rule,
+)
+from .core import (
+    Scalar as Scalar,
+)
+from .core import (
+    Schedule as Schedule,
+)
+from .core import (
+    constant as constant,
+)
+from .core import (
+    cosine as cosine,
+)
+from .core import (
+    exponential as exponential,
+)
+from .core import (
+    fraction as fraction,
+)
+from .core import (
+    inverse_sqrt as inverse_sqrt,
+)
+from .core import (
+    inverse_time as inverse_time,
+)
+from .core import (
+    join as join,
+)
+from .core import (
+    nonnegative as nonnegative,
+)
+from .core import (
+    number as number,
+)
+from .core import (
+    positive as positive,
+)
+from .core import (
+    row as row,
+)
+from .core import (
+    rule as rule,
+)
+from .core import (
+    state as state,
+)
+from .core import (
+    step_decay as step_decay,
+)
+from .core import (
+    warmup as warmup,
 )
 
 if TYPE_CHECKING:
-    from .engines.pool import set_threads, threads
-    from .lab.race import Race, race
-    from .optimizer import Optimizer, load
-    from .rules.adadelta import Adadelta
-    from .rules.adagrad import Adagrad
-    from .rules.adam import Adam
-    from .rules.adamax import Adamax
-    from .rules.lpprop import LpProp
-    from .rules.maxprop import MaxProp
-    from .rules.momentum import Momentum
-    from .rules.momentum_sutskever import MomentumSutskever
-    from .rules.nesterov import Nesterov
-    from .rules.nesterov_sutskever import NesterovSutskever
-    from .rules.rmsprop import RMSprop
-    from .rules.rmsprop_centred import RMSpropCentred
-    from .rules.rmsprop_centred_momentum import RMSpropCentredMomentum
-    from .rules.rmsprop_centred_momentum_sutskever import RMSpropCentredMomentumSutskever
-    from .rules.rmsprop_momentum import RMSpropMomentum
-    from .rules.rmsprop_momentum_sutskever import RMSpropMomentumSutskever
-    from .rules.sgd import SGD
+    from .engines.pool import set_threads as set_threads
+    from .engines.pool import threads as threads
+    from .lab.race import Race as Race
+    from .lab.race import race as race
+    from .optimizer import Optimizer as Optimizer
+    from .optimizer import load as load
+    from .rules.adadelta import Adadelta as Adadelta
+    from .rules.adagrad import Adagrad as Adagrad
+    from .rules.adam import Adam as Adam
+    from .rules.adamax import Adamax as Adamax
+    from .rules.lpprop import LpProp as LpProp
+    from .rules.maxprop import MaxProp as MaxProp
+    from .rules.momentum import Momentum as Momentum
+    from .rules.momentum_sutskever import MomentumSutskever as MomentumSutskever
+    from .rules.nesterov import Nesterov as Nesterov
+    from .rules.nesterov_sutskever import NesterovSutskever as NesterovSutskever
+    from .rules.rmsprop import RMSprop as RMSprop
+    from .rules.rmsprop_centred import RMSpropCentred as RMSpropCentred
+    from .rules.rmsprop_centred_momentum import RMSpropCentredMomentum as RMSpropCentredMomentum
+    from .rules.rmsprop_centred_momentum_sutskever import (
+        RMSpropCentredMomentumSutskever as RMSpropCentredMomentumSutskever,
+    )
+    from .rules.rmsprop_momentum import RMSpropMomentum as RMSpropMomentum
+    from .rules.rmsprop_momentum_sutskever import RMSpropMomentumSutskever as RMSpropMomentumSutskever
+    from .rules.sgd import SGD as SGD
 
 __version__ = "0.1.0"
 

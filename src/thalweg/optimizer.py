@@ -229,7 +229,7 @@ class Optimizer:
                 self._bind(given)
         if not (self._together and self._whole):
             self._general_step()
-            return None
+            return
         t = self._t + 1
         if len(self._passes) == 1:
             bucket, batch, which = self._passes[0]
@@ -237,11 +237,13 @@ class Optimizer:
             if not self._guarded:
                 batch.run(rows, which)
             elif not batch.step(rows, which):
-                return self._refuse()
+                self._refuse()
+                return
         else:
             scalars = [bucket.plain(t) for bucket in self._buckets]
             if self._guarded and not all(batch.finite() for _, batch, _ in self._passes):
-                return self._refuse()
+                self._refuse()
+                return
             for (_, batch, which), values in zip(self._passes, scalars, strict=True):
                 batch.run((values,), which)
         self._t = t
@@ -299,10 +301,11 @@ class Optimizer:
         settings = self.settings
         present = [h is not None for h in self._hold]
         if not any(present):
-            return None
+            return
         self._part()
         if self._guarded and not all(b.batch.finite() for b in self._buckets):
-            return self._refuse()
+            self._refuse()
+            return
         due = present
         if settings.accumulate > 1:
             due = [
@@ -313,7 +316,7 @@ class Optimizer:
             if any(early):
                 self._gather(early)
         if not any(due):
-            return None
+            return
         factor = 1.0 if settings.clip_norm is None else self._norm_factor(due)
         plans = []
         for bucket in self._buckets:
@@ -541,7 +544,9 @@ def load(path: str | os.PathLike[str], params: Params, *, rule: Rule | type[Rule
             arrays = {n: zipped[n] for n in zipped.files}
         head = json.loads(arrays.pop("head").tobytes())
         newer = head["format"] > FORMAT
-        held = {leaf["path"]: (k, tuple(leaf["shape"]), leaf["dtype"]) for k, leaf in enumerate(head["leaves"])}
+        held = {
+            leaf["path"]: (k, tuple(leaf["shape"]), leaf["dtype"]) for k, leaf in enumerate(head["leaves"])
+        }
         membership = [int(leaf["group"]) for leaf in head["leaves"]]
         described = [g["rule"]["name"] for g in head["groups"]]
         if not all(0 <= g < len(described) for g in membership):
@@ -615,7 +620,9 @@ def _require_rule(saved: Mapping[str, Any], given: Rule | type[Rule] | None) -> 
     for n, value in values.items():
         kind = value.get("schedule") if isinstance(value, dict) else None
         if kind is not None and kind not in Schedule.KINDS and not isinstance(given, Rule):
-            raise HyperparameterError(f"load: {n} follows {kind!r}, a schedule of your own: pass the rule itself to load, rule={name}({n}=...)")
+            raise HyperparameterError(
+                f"load: {n} follows {kind!r}, a schedule of your own: pass the rule itself to load, rule={name}({n}=...)"
+            )
 
 
 def _rebuilt(saved: Mapping[str, Any], given: Rule | type[Rule] | None) -> Rule:

@@ -46,7 +46,9 @@ def at(path: str) -> str:
 def kind(value: Any) -> str:
     """What a value is, in words, and what to do with it."""
     made = type(value)
-    told = f"{made.__module__.split('.')[0]}.{made.__name__}" if made.__module__ != "builtins" else made.__name__
+    told = (
+        f"{made.__module__.split('.')[0]}.{made.__name__}" if made.__module__ != "builtins" else made.__name__
+    )
     if isinstance(value, np.ma.MaskedArray):
         return f"{told}: use .filled(0.0)"
     if isinstance(value, np.ndarray | np.generic | list | tuple | float | int):
@@ -81,7 +83,9 @@ def parameter(path: str, array: Any, group: int) -> Leaf:
 def _overlaps_itself(array: Array) -> bool:
     """Whether two entries may lie at one place, as in a broadcast or a sliding window."""
     span = array.itemsize
-    for stride, count in sorted((abs(s), n) for s, n in zip(array.strides, array.shape, strict=True) if n > 1):
+    for stride, count in sorted(
+        (abs(s), n) for s, n in zip(array.strides, array.shape, strict=True) if n > 1
+    ):
         if stride < span:
             return array.size > 0
         span += stride * (count - 1)
@@ -104,7 +108,9 @@ def _shared(a: Array, b: Array) -> bool:
 
 def require_distinct(leaves: Sequence[Leaf]) -> None:
     """ParameterError where two parameters share memory (views that interleave do not)."""
-    spans = sorted((*np.lib.array_utils.byte_bounds(x.array), i) for i, x in enumerate(leaves) if x.array.size)
+    spans = sorted(
+        (*np.lib.array_utils.byte_bounds(x.array), i) for i, x in enumerate(leaves) if x.array.size
+    )
     for n, (_, end, i) in enumerate(spans):
         for start, _, j in spans[n + 1 :]:
             if start >= end:
@@ -121,7 +127,9 @@ class Memory:
     """The memory that a step writes: parameters, states, averages. Gradients must lie elsewhere."""
 
     def __init__(self, arrays: Sequence[Array]) -> None:
-        self._solid = [(start, start + a.nbytes) for a in arrays if a.flags.c_contiguous for start in (address(a),)]
+        self._solid = [
+            (start, start + a.nbytes) for a in arrays if a.flags.c_contiguous for start in (address(a),)
+        ]
         self._solid.sort()
         self._loose = [a for a in arrays if not a.flags.c_contiguous]
 

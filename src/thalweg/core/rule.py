@@ -289,9 +289,9 @@ class Rule:
                     f"{where}: weight decay belongs to the optimizer: rule.on(params, weight_decay=...)"
                 )
             else:
-                allowed = [*chosen.names, *chosen.ramps, *sorted(switches)]
-                allowed += [x for x in cls.anatomy.lines if x not in chosen.held and x not in allowed]
-                raise HyperparameterError(f"{where}: unknown argument {n!r}: {nearest(n, allowed)}")
+                known = [*chosen.names, *chosen.ramps, *sorted(switches)]
+                known += [x for x in cls.anatomy.lines if x not in chosen.held and x not in known]
+                raise HyperparameterError(f"{where}: unknown argument {n!r}: {nearest(n, known)}")
         for n, v in ramps.items():
             base = values.get("lr", cls.anatomy.lines["lr"].default)
             values["lr"] = chosen.ramps[n](base, decay=v) if v else base
@@ -325,7 +325,9 @@ def _switched(where: str, name: str, value: Any) -> bool:
     try:
         return bool(value)
     except (TypeError, ValueError):
-        raise HyperparameterError(f"{where}: {name} must be a number or a truth value, got {short(value)}") from None
+        raise HyperparameterError(
+            f"{where}: {name} must be a number or a truth value, got {short(value)}"
+        ) from None
 
 
 def restore(cls: type[Any], dialect: str, values: Mapping[str, Any]) -> Any:
@@ -394,9 +396,7 @@ def rule(
 
     def decorate(cls: type[Any]) -> type[Any]:
         lines: dict[str, Line] = {
-            n: cls.__dict__[n]
-            for n in cls.__dict__.get("__annotations__", {})
-            if isinstance(cls.__dict__.get(n), Line)
+            n: cls.__dict__[n] for n in cls.__annotations__ if isinstance(cls.__dict__.get(n), Line)
         }
         anatomy = Anatomy(
             step,

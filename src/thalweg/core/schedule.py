@@ -6,8 +6,8 @@ follows one by another.
 """
 
 import math
-from numbers import Integral, Real
 from collections.abc import Mapping
+from numbers import Integral, Real
 from typing import Any, ClassVar, dataclass_transform
 
 from ..errors import HyperparameterError
@@ -32,7 +32,7 @@ class Schedule:
     WHOLE: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls) -> None:
-        cls.FIELDS = tuple(n for n in cls.__dict__.get("__annotations__", {}) if not n.isupper())
+        cls.FIELDS = tuple(n for n in cls.__annotations__ if not n.isupper())
         Schedule.KINDS.setdefault(cls.__name__, cls)
 
     def __init__(self, *values: Any, **named: Any) -> None:
@@ -56,7 +56,13 @@ class Schedule:
                 _need(good and value >= 0, what, n, value, "a finite number, 0 or more")
                 value = int(value) if isinstance(value, Integral) else float(value)
             if n in self.WHOLE:
-                _need(isinstance(value, int) and value >= 1, what, n, value, "a whole number of steps, 1 or more")
+                _need(
+                    isinstance(value, int) and value >= 1,
+                    what,
+                    n,
+                    value,
+                    "a whole number of steps, 1 or more",
+                )
             object.__setattr__(self, n, value)
 
     @property

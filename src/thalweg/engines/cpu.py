@@ -200,7 +200,7 @@ def compile_source(text: str, functions: Sequence[str]) -> tuple[str, bytes]:
         codemodel="jitdefault",
         jit=True,
     )
-    return compiled.fndesc.llvm_func_name, machine.emit_object(module)
+    return compiled.fndesc.llvm_func_name, machine.emit_object(module)  # type: ignore[attr-defined]
 
 
 @cache

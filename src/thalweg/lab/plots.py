@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib
 import numpy as np
@@ -145,9 +145,9 @@ def _short(name: str, most: int = 14) -> str:
     return name if len(name) <= most else name[: most - 1] + "…"
 
 
-def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> np.ndarray:
-    """Positions at least `gap` apart inside [low, high], nearest to `wanted` (least squares)."""
-    wanted = np.asarray(wanted, float)
+def spread(places: Sequence[float], gap: float, low: float, high: float) -> np.ndarray:
+    """Positions at least `gap` apart inside [low, high], nearest to `places` (least squares)."""
+    wanted = np.asarray(places, float)
     order = np.argsort(wanted, kind="stable")
     gap = min(gap, (high - low) / max(1, len(wanted) - 1))
     blocks: list[list[float]] = []
@@ -156,7 +156,7 @@ def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> np.n
         while len(blocks) > 1 and blocks[-2][0] > blocks[-1][0]:
             (mean, count), (other, more) = blocks[-2:]
             blocks[-2:] = [[(mean * count + other * more) / (count + more), count + more]]
-    flat = np.concatenate([np.full(int(count), mean) for mean, count in blocks] or [[]])
+    flat = np.concatenate([np.full(int(count), mean) for mean, count in blocks] or [np.empty(0)])
     flat = np.clip(flat, low, high - gap * (len(wanted) - 1))
     placed = np.empty(len(wanted))
     placed[order] = flat + gap * np.arange(len(wanted))
@@ -244,8 +244,8 @@ def _log_axis(ax: Axes, low: float, high: float, which: str = "y", most: int = 6
     getattr(ax, f"set_{which}lim")(low, high)
 
 
-def _limits(values: Iterable[np.ndarray], top: float = np.inf, pad: float = 0.06) -> tuple:
-    real = np.concatenate([np.ravel(v) for v in values] or [[]])
+def _limits(values: Iterable[np.ndarray], top: float = np.inf, pad: float = 0.06) -> tuple[float, float]:
+    real = np.concatenate([np.ravel(v) for v in values] or [np.empty(0)])
     real = real[np.isfinite(real) & (real > 0)]
     if not len(real):
         return 0.1, 1.0
@@ -310,7 +310,7 @@ def _end_labels(
     places = np.clip(places, 0, 1)
     heights = spread(places[:, 1] * height, 16, -12, height + 12) / height
     longest = max((len(text) for text in values.values()), default=0)
-    for (name, (x, y)), to in zip(zip(ends, places), heights):
+    for (name, (x, y)), to in zip(zip(ends, places, strict=True), heights, strict=True):
         ax.add_line(
             sheet.line(
                 name,
@@ -323,7 +323,7 @@ def _end_labels(
                 transform=ax.transAxes,
             )
         )
-        shared = {"transform": ax.transAxes, "va": "center", "gid": sheet.tag(name)}
+        shared: dict[str, Any] = {"transform": ax.transAxes, "va": "center", "gid": sheet.tag(name)}
         at = 1 + 27 / width
         if values:
             ax.text(at, to, values[name], color=sheet.colour["muted"], fontsize=12, **shared)
@@ -362,7 +362,7 @@ def _marks(sheet: _Sheet, ax: Axes, marks: Sequence[tuple[float, str, Any]], hei
         return
     low, high = np.log10(ax.get_ylim())
     at = [(np.log10(value) - low) / (high - low) * height + 9 for value, _, _ in marks]
-    for (value, words, dash), y in zip(marks, spread(at, 16, 9, height - 9)):
+    for (value, words, dash), y in zip(marks, spread(at, 16, 9, height - 9), strict=True):
         ax.axhline(value, color=sheet.colour["muted"], linewidth=1.2, linestyle=dash, zorder=1.5)
         ax.text(
             0.012,
@@ -444,12 +444,14 @@ def _over_steps(
             ends[name] = (step, np.clip(final, low, high), final)
         else:
             _early_end(sheet, ax, name, step, np.clip(final, low, high))
-    texts = {} if narrow else dict(zip(ends, column([final for *_, final in ends.values()])))
+    texts = {} if narrow else dict(zip(ends, column([final for *_, final in ends.values()]), strict=True))
     _end_labels(sheet, ax, {name: (x, y) for name, (x, y, _) in ends.items()}, size, texts)
 
     def fill(panel: Axes, name: str) -> None:
         x, y = (
-            np.concatenate([np.append(series[n][key][::2], np.nan) for n in shown if n != name] or [[]])
+            np.concatenate(
+                [np.append(series[n][key][::2], np.nan) for n in shown if n != name] or [np.empty(0)]
+            )
             for key in ("step", "median")
         )
         own, stroke = series[name], colour[f"m-{sheet.style[name].slug}"]
@@ -463,9 +465,11 @@ def _over_steps(
         _log_axis(panel, close_low, close_high, most=4)
         panel.set_xlim(0, last)
         panel.set_xticks(ends_of_x, [tick(step) for step in ends_of_x])
-        sides = ("left", "center", "right") if len(ends_of_x) == 3 else ("left", "right")
-        for words, side in zip(panel.get_xticklabels(), sides):
-            words.set_ha(side)
+        sides: tuple[Literal["left", "center", "right"], ...] = (
+            ("left", "center", "right") if len(ends_of_x) == 3 else ("left", "right")
+        )
+        for words, side in zip(panel.get_xticklabels(), sides, strict=True):
+            words.set_horizontalalignment(side)
 
     _panels(sheet, shown, height + 72, each, fill, {}, narrow)
     return sheet.figure
@@ -485,7 +489,7 @@ def _draw_loss(race: Race, colour: Colours, narrow: bool) -> Figure:
     if (loss := outsider.get("loss")) and loss > 0:
         references.append((loss, f"{outsider['name']}  {number(loss)}", (0, (6, 3))))
     table = race.get("curves") or {"step": [], "median": []}
-    firsts = [m for s, m in zip(table["step"], table["median"]) if s == 0 and m]
+    firsts = [m for s, m in zip(table["step"], table["median"], strict=True) if s == 0 and m]
     # A run that blew up may rise without bound; three times the start is enough to see it.
     top = 3 * max(firsts) if firsts else np.inf
     name = settings.get("loss_name", "loss")
@@ -655,7 +659,7 @@ def _draw_contour(race: Race, colour: Colours, narrow: bool) -> Figure:
     return sheet.figure
 
 
-_RC = {
+_RC: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "thalweg",
     "font.family": "DejaVu Sans",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from html import escape
 from importlib import resources
 from string import Template
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from .plots import Plot
 
 Race = Mapping[str, Any]
-Row = Mapping[str, Any]
+Row = dict[str, Any]
 
-_KEYS = {
+_KEYS: dict[str, Any] = {
     "text": "",
     "settings": {},
     "versions": {},
@@ -74,7 +74,7 @@ def _variables(colours: Mapping[str, str]) -> str:
 def _noise(rows: list[Row]) -> list[Row]:
     """The methods whose 10-90 % band reaches down into the band of the best one."""
     top = _loss(rows[0], "p90")
-    return [r for r in rows[1:] if _loss(r, "p10") is not None and top is not None and _loss(r, "p10") <= top]
+    return [r for r in rows[1:] if top is not None and (low := _loss(r, "p10")) is not None and low <= top]
 
 
 def _answer(race: Race, rows: list[Row]) -> str:
@@ -98,7 +98,7 @@ def _answer(race: Race, rows: list[Row]) -> str:
             first += f", but {_names(close)} {verb} within noise of it"
         if clear:
             joiner = "; the next, " if close else ": "
-            gap = margin(_loss(best), _loss(clear[0]))
+            gap = margin(best["loss"]["median"], clear[0]["loss"]["median"])
             first += (
                 f"{joiner}{_names(clear[:1])}, ends clearly higher, at {number(_loss(clear[0]))}"
                 if close
@@ -165,8 +165,8 @@ def _strips(rows: list[Row], styles: Mapping[str, Any]) -> list[str]:
     low, size = min(ends), max(max(ends) - min(ends), 1e-9)
 
     def strip(row: Row) -> str:
-        values = [_loss(row, k) for k in keys]
-        if any(v is None or v <= 0 for v in values):
+        values = [v for k in keys if (v := _loss(row, k)) is not None and v > 0]
+        if len(values) < len(keys):
             return ""
         a, m, b = (6 + 108 * (math.log(v) - low) / size for v in values)
         colour = f"var(--m-{styles[row['method']].slug})"
@@ -184,11 +184,11 @@ def _rows(race: Race, rows: list[Row]) -> str:
 
     looks = styles(r["method"] for r in rows)
     losses = column([_loss(r) for r in rows])
-    bands = list(zip(*(column([_loss(r, k) for r in rows]) for k in ("p10", "p90"))))
+    bands = list(zip(*(column([_loss(r, k) for r in rows]) for k in ("p10", "p90")), strict=True))
     rates = [number(r.get("lr")) for r in rows]
     close = _noise(rows) if rows and _loss(rows[0]) is not None else []
     metric, lines = _metric_name(rows), []
-    for i, (row, strip) in enumerate(zip(rows, _strips(rows, looks))):
+    for i, (row, strip) in enumerate(zip(rows, _strips(rows, looks), strict=True)):
         name = escape(row["method"])
         best = i == 0 and _loss(row) is not None
         badge = (
@@ -319,7 +319,7 @@ def _figures(race: Race, rows: list[Row]) -> str:
 
 
 def _any(table: Mapping[str, list[Any]] | None, key: str) -> bool:
-    return bool(table) and any(v is not None for v in table[key])
+    return table is not None and any(v is not None for v in table.get(key, ()))
 
 
 def _figure(plot: Plot, race: Race, title: str, label: str, caption: str) -> str:

@@ -27,9 +27,7 @@ def bands(losses: Array) -> tuple[Array, Array, Array]:
 
 def steps_to(loss: Array, steps: Array, target: float, consecutive: int) -> float:
     """The first step whose loss meets the target, held for so many records; inf if never."""
-    met = loss <= target
-    if consecutive > 1:
-        windows = np.lib.stride_tricks.sliding_window_view(met, min(consecutive, len(met)))
-        met = windows.all(axis=-1)
+    windows = np.lib.stride_tricks.sliding_window_view(loss <= target, min(consecutive, len(loss)))
+    met = windows.all(axis=-1)
     hits = np.flatnonzero(met)
     return float(steps[hits[0]]) if hits.size else float("inf")
