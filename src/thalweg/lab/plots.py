@@ -485,7 +485,7 @@ def _draw_loss(race: Race, colour: Colours, narrow: bool) -> Figure:
     settings, outsider = race["settings"], race.get("outsider") or {}
     references = []
     if (target := settings.get("target")) and target > 0:
-        references.append((target, f"target {tick(target)}", (0, (1, 2))))
+        references.append((target, f"target {number(target)}", (0, (1, 2))))
     if (loss := outsider.get("loss")) and loss > 0:
         references.append((loss, f"{outsider['name']}  {number(loss)}", (0, (6, 3))))
     table = race.get("curves") or {"step": [], "median": []}

@@ -37,6 +37,7 @@ from .statistics import bands, quantile, steps_to
 TUNING_SEEDS = 3
 EDGE = 0.1  # of the logarithmic range, at either end
 RECORDS = 40
+PATH = 2000  # up to so many steps of a compiled run are all recorded
 CONSECUTIVE = 3  # records on which a noisy loss must meet the target
 
 Progress = Callable[[str, int, int], None]
@@ -159,8 +160,9 @@ class Race:
         return render(self.data)
 
     def json(self) -> str:
-        """The numbers as JSON; infinities are null."""
-        return json.dumps(self.data, indent=1, allow_nan=False) + "\n"
+        """The numbers as JSON, without what is only drawn; infinities are null."""
+        kept = {n: self.data[n] for n in _TOLD}
+        return json.dumps(kept, indent=1, allow_nan=False) + "\n"
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the report (``.html``) or the numbers (``.json``); FileError."""
@@ -198,6 +200,9 @@ def _checked(path: str | os.PathLike[str]) -> str:
     return suffix
 
 
+_TOLD = ("problem", "finished", "settings", "versions", "methods", "trials", "outsider", "code")
+
+
 class _Runner:
     """Runs trials on a problem, one method after another or many at once."""
 
@@ -230,8 +235,10 @@ class _Runner:
         return next(e for e in range(self.coarse, 0, -1) if steps % e == 0)
 
     def fine(self) -> int:
-        """Likewise for the curves."""
+        """Steps between the records of a curve; compiled runs can afford every one of them."""
         steps = self.settings.steps
+        if isinstance(self.problem, FormulaProblem) and steps <= PATH:
+            return 1
         return next(e for e in range(self.every, 0, -1) if steps % e == 0)
 
     def tests(self, entries: Sequence[Entry], done: Callable[[int, list[Run]], None]) -> None:

@@ -200,8 +200,9 @@ def _rows(race: Race, rows: list[Row]) -> str:
         )
         notes = "".join(f"<small>{escape(n)}</small>" for n in row.get("notes") or [])
         low, high = bands[i]
-        band = f"{low}–{high}" if _loss(row, "p10") is not None else "–"
-        target = "–" if (steps := row.get("steps_to_target")) is None else f"{steps:,}"
+        top = high if _loss(row, "p90") is not None else "∞"  # some seeds diverged
+        band = f"{low}–{top}" if _loss(row, "p10") is not None else "–"
+        target = "–" if (steps := row.get("steps_to_target")) is None else f"{steps:,.0f}"
         cells = [rates[i], f"<b>{losses[i]}</b>", band]
         extra = [target, number(row.get("us_per_step")), f"{row.get('diverged', 0)} / {row.get('trials', 0)}"]
         if metric:
