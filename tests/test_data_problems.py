@@ -1,0 +1,595 @@
+"""The data problems: gradients, pairing, sparse = dense, tables and their errors, accuracy."""
+
+import copy
+import gzip
+import pickle
+import threading
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_array
+
+from thalweg.errors import FileError, ProblemError
+from thalweg.problems.base import Problem, pack, unpack
+from thalweg.problems.breast_cancer import breast_cancer
+from thalweg.problems.data import held_out, standardise
+from thalweg.problems.digits import digits, digits_network
+from thalweg.problems.linear import LeastSquares, LogisticRegression, SoftmaxRegression
+from thalweg.problems.table import read
+
+ABOUT = {"name": "n", "title": "t", "text": "x."}
+
+
+def linear(kind, sparse=False, l2=0.0, n=57, d=7):
+    rng = np.random.default_rng(3)
+    X = rng.standard_normal((n, d)) * (rng.random((n, d)) < 0.5)
+    X_test = rng.standard_normal((11, d))
+    if sparse:
+        X, X_test = csr_array(X), csr_array(X_test)
+    about = ABOUT | {"l2": l2}
+    if kind is SoftmaxRegression:
+        return kind(X, rng.integers(0, 4, n), X_test, rng.integers(0, 4, 11), classes=4, **about)
+    if kind is LogisticRegression:
+        return kind(X, rng.integers(0, 2, n), X_test, rng.integers(0, 2, 11), **about)
+    return kind(X, rng.standard_normal(n), X_test, rng.standard_normal(11), **about)
+
+
+LINEAR = [SoftmaxRegression, LogisticRegression, LeastSquares]
+MAKERS = {
+    **{
+        f"{kind.__name__}-{'sparse' if sparse else 'dense'}-{l2}": (
+            lambda kind=kind, sparse=sparse, l2=l2: linear(kind, sparse, l2)
+        )
+        for kind in LINEAR
+        for sparse in (False, True)
+        for l2 in (0.0, 0.3)
+    },
+    "digits": digits,
+    "digits-network": digits_network,
+    "breast-cancer": breast_cancer,
+}
+
+
+@pytest.fixture(params=MAKERS)
+def problem(request):
+    return MAKERS[request.param]()
+
+
+def at_random(problem, seed, size=0.3):
+    like = problem.start(0)
+    rng = np.random.default_rng(seed)
+    return unpack(size * rng.standard_normal(pack(like).size), like)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_gradient_is_central_difference(problem, seed):
+    params = at_random(problem, seed)
+    vector = pack(params)
+    gradient = pack(problem.gradient(params, None))
+    rng = np.random.default_rng(seed)
+    for _ in range(8):  # directions, all coordinates at once
+        way = rng.standard_normal(vector.size)
+        way /= np.linalg.norm(way)
+        h = 1e-4
+        f = [problem.loss(unpack(vector + s * h * way, params)) for s in (1, -1, 2, -2)]
+        slope = (8 * (f[0] - f[1]) - (f[2] - f[3])) / (12 * h)
+        assert slope == pytest.approx(gradient @ way, rel=1e-6, abs=1e-6 * np.abs(gradient).max())
+    for i in rng.choice(vector.size, min(vector.size, 20), replace=False):
+        step = np.zeros(vector.size)
+        step[i] = 1e-5
+        slope = (
+            problem.loss(unpack(vector + step, params)) - problem.loss(unpack(vector - step, params))
+        ) / 2e-5
+        assert slope == pytest.approx(gradient[i], rel=1e-6, abs=1e-6 * np.abs(gradient).max())
+
+
+@pytest.mark.parametrize("batch", [1, 8, 32])
+def test_epoch_of_batches_is_full_gradient(problem, batch):
+    params = at_random(problem, 5)
+    full = pack(problem.gradient(params, None))
+    total, seen = np.zeros_like(full), []
+    for rows in problem.batches(2, batch, -(-problem.rows // batch)):
+        assert rows.dtype == np.int64
+        total += pack(problem.gradient(params, rows)) * len(rows) / problem.rows
+        seen.append(rows)
+    assert sorted(np.concatenate(seen)) == list(range(problem.rows))
+    np.testing.assert_allclose(total, full, rtol=1e-11, atol=1e-14)
+
+
+def test_mini_batch_gradient_is_that_of_a_smaller_problem():
+    rng = np.random.default_rng(1)
+    X, y = rng.standard_normal((40, 5)), rng.integers(0, 3, 40)
+    rows = rng.permutation(40)[:9]
+    big = SoftmaxRegression(X, y, X, y, classes=3, **ABOUT)
+    small = SoftmaxRegression(X[rows], y[rows], X, y, classes=3, **ABOUT)
+    params = at_random(big, 0)
+    np.testing.assert_allclose(
+        pack(big.gradient(params, rows)), pack(small.gradient(params, None)), rtol=1e-12
+    )
+
+
+@pytest.mark.parametrize("kind", LINEAR)
+def test_sparse_equals_dense(kind):
+    dense, sparse = linear(kind), linear(kind, sparse=True)
+    params = at_random(dense, 0)
+    for rows in (None, *dense.batches(0, 10, 12)):
+        np.testing.assert_allclose(
+            pack(dense.gradient(params, rows)), pack(sparse.gradient(params, rows)), rtol=1e-12
+        )
+    assert dense.loss(params) == pytest.approx(sparse.loss(params), rel=1e-13)
+    assert dense.metric(params) == pytest.approx(sparse.metric(params), rel=1e-12)
+    assert dense.outsider().loss == pytest.approx(sparse.outsider().loss, rel=1e-6, abs=1e-8)
+
+
+def test_start_and_batches_are_fixed_by_the_seed(problem):
+    one, two, other = problem.start(4), problem.start(4), problem.start(5)
+    assert pack(one).dtype == np.float64
+    np.testing.assert_array_equal(pack(one), pack(two))
+    assert not np.array_equal(pack(one), pack(other))
+    key = next(iter(one))
+    assert one[key] is not two[key]
+    again = copy.deepcopy(problem)
+    for a, b in zip(problem.batches(4, 9, 30), again.batches(4, 9, 30), strict=True):
+        np.testing.assert_array_equal(a, b)
+    a, b = next(problem.batches(4, 9, 1)), next(problem.batches(5, 9, 1))
+    assert not np.array_equal(a, b)
+    # more steps only add steps
+    np.testing.assert_array_equal(next(problem.batches(4, 9, 1000)), a)
+
+
+def test_batches_of_all_rows(problem):
+    assert list(problem.batches(0, 0, 3)) == [None] * 3
+    assert list(problem.batches(0, problem.rows, 2)) == [None] * 2
+    assert list(problem.batches(0, 8, 0)) == []
+    assert len(list(problem.batches(0, problem.rows - 1, 3))[1]) == 1
+    assert list(Problem().batches(0, 32, 2)) == [None] * 2
+
+
+@pytest.mark.parametrize("bad", [dict(seed=-1), dict(batch=-1), dict(steps=-2), dict(batch=1.5)])
+def test_batches_refuses(bad):
+    with pytest.raises(ProblemError, match=next(iter(bad))):
+        digits().batches(**({"seed": 0, "batch": 8, "steps": 1} | bad))
+    with pytest.raises(ProblemError, match="seed"):
+        digits().start(-1)
+
+
+def test_parameters_are_not_touched_and_loss_is_mean(problem):
+    params = at_random(problem, 1)
+    before = pack(params)
+    problem.gradient(params, None), problem.loss(params), problem.metric(params)
+    np.testing.assert_array_equal(pack(params), before)
+    assert problem.loss(params) == problem.loss(params)
+
+
+def test_large_scores_are_stable():
+    for kind in (SoftmaxRegression, LogisticRegression):
+        problem = linear(kind)
+        for size in (1e3, 1e6, 1e12):
+            params = at_random(problem, 0, size)
+            with np.errstate(all="raise", under="ignore"):
+                gradient = pack(problem.gradient(params, None))
+            assert np.isfinite(gradient).all() and np.isfinite(problem.loss(params))
+
+
+def test_softmax_is_the_same_on_both_sides_of_the_guard():
+    problem = linear(SoftmaxRegression)
+    params = at_random(problem, 0)
+    moved = {"weight": params["weight"], "bias": params["bias"] + 200.0}  # changes no softmax
+    np.testing.assert_allclose(
+        pack(problem.gradient(params, None)), pack(problem.gradient(moved, None)), rtol=1e-10
+    )
+
+
+def test_divergence_is_not_an_exception_nor_a_warning(problem, recwarn):
+    params = unpack(np.full(pack(problem.start(0)).size, np.inf), problem.start(0))
+    assert not np.isfinite(problem.loss(params))
+    problem.metric(params)
+    assert not recwarn
+
+
+def test_problem_pickles_and_threads_do_not_meet(problem):
+    params = at_random(problem, 0)
+    rows = next(problem.batches(0, 16, 1))
+    right = pack(problem.gradient(params, rows))
+    other = pickle.loads(pickle.dumps(problem))
+    np.testing.assert_array_equal(pack(other.gradient(params, rows)), right)
+    wrong = []
+
+    def work(seed):
+        mine = at_random(problem, seed)
+        expected = pack(copy.deepcopy(problem).gradient(mine, rows))
+        for _ in range(200):
+            if not np.array_equal(pack(problem.gradient(mine, rows)), expected):
+                wrong.append(seed)
+
+    threads = [threading.Thread(target=work, args=(s,)) for s in range(4)]
+    [t.start() for t in threads], [t.join() for t in threads]
+    assert not wrong
+
+
+def test_sgd_learns_the_digits():
+    problem = digits()
+    params = problem.start(0)
+    for rows in problem.batches(0, 32, 600):
+        gradient = problem.gradient(params, rows)
+        for key in params:
+            params[key] -= gradient[key]
+    assert problem.metric(params) >= 0.94
+
+
+def test_outsiders():
+    for problem, metric in ((digits(), 0.94), (digits_network(), 0.94), (breast_cancer(), 0.94)):
+        found = problem.outsider()
+        assert found is problem.outsider()
+        assert found.loss < 1e-3 and found.metric >= metric and "L-BFGS-B" in found.name
+
+
+def test_least_squares_outsider_is_the_minimum():
+    problem = linear(LeastSquares)
+    X, y = problem._train()
+    A = np.hstack([X, np.ones((len(X), 1))])
+    residual = A @ np.linalg.lstsq(A, y, rcond=None)[0] - y
+    assert problem.outsider().loss == pytest.approx(0.5 * np.mean(residual**2), rel=1e-9)
+
+
+def test_held_out():
+    labels = np.array([0] * 20 + [1] * 9 + [2] * 2 + [3])
+    train, test = held_out(len(labels), labels)
+    assert sorted([*train, *test]) == list(range(len(labels)))
+    assert set(labels[train]) == {0, 1, 2, 3} and (labels[test] == 0).sum() == 5
+    np.testing.assert_array_equal(held_out(50)[1], held_out(50)[1])
+    assert len(held_out(50)[1]) == 12
+
+
+def test_standardise_uses_training_rows_only_and_survives_extremes():
+    X = np.column_stack(
+        [
+            np.arange(12.0),
+            np.full(12, 7.0),
+            np.arange(12) * 1e300,
+            np.arange(12) * 1e-310,
+            1e9 + np.arange(12),
+        ]
+    )
+    train = np.arange(8)
+    out, constant = standardise(X, train)
+    assert list(constant) == [False, True, False, False, False]
+    assert np.isfinite(out).all() and (out[:, 1] == 0).all()
+    keep = out[train][:, ~constant]
+    np.testing.assert_allclose(keep.mean(axis=0), 0, atol=1e-6)
+    np.testing.assert_allclose(keep.std(axis=0), 1, rtol=1e-6)
+
+
+# --- tables ------------------------------------------------------------------------------------
+
+
+def write(folder, name, text):
+    path = folder / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+def csv_text(rows=24, header="a,b,colour,target", line=None):
+    line = line or (lambda i: f"{i * 0.5},{i % 3},{'red' if i % 4 else 'blue'},{i % 2}")
+    return header + "\n" + "".join(line(i) + "\n" for i in range(rows))
+
+
+def test_csv_binary_classification(tmp_path):
+    problem = read(write(tmp_path, "t.csv", csv_text()))
+    assert isinstance(problem, LogisticRegression) and problem.rows == 18
+    assert problem.start(0)["weight"].shape == (4, 1)
+    assert "column 'target';" in problem.text and "colour" in problem.text
+    found = problem.outsider()
+    assert found.name.startswith("scikit-learn LogisticRegression") and np.isfinite(found.loss)
+    for name in ("name", "title", "text", "loss_name", "metric_name"):
+        assert "\n" not in getattr(problem, name)
+
+
+def test_default_target_is_the_last_where_none_or_several_have_the_name(tmp_path):
+    line = lambda i: f"{i % 2},{i * 0.1},{(i + 1) // 2 % 2}"
+    for header, name in (
+        ("p,q,r", "'r' (the last)"),
+        ("y,q,label", "'label' (the last)"),
+        ("Label,q,r", "'Label';"),
+    ):
+        problem = read(write(tmp_path, "t.csv", csv_text(header=header, line=line)))
+        assert name in problem.text
+    assert "'q'" in read(tmp_path / "t.csv", "q").text
+
+
+def test_softmax_text_classes_and_formats_agree(tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    kinds = ["cat", "dog", "eel"]
+    line = lambda i: f"{i % 7},{i * i % 11},{'' if i == 3 else i % 5},{kinds[i % 3]}"
+    text = csv_text(60, "a,b,c,species", line)
+    problems = [
+        read(write(tmp_path, "t.csv", text)),
+        read(write(tmp_path, "t.tsv", text.replace(",", "\t"))),
+        read(write(tmp_path, "s.csv", text.replace(",", ";"))),
+        read(write(tmp_path, "b.csv", b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode())),
+    ]
+    rows = [row.split(",") for row in text.split()[1:]]
+    for strings in (pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string())):
+        pq.write_table(
+            pa.table(
+                {
+                    "a": pa.array([int(r[0]) for r in rows], pa.int16()),
+                    "b": pa.array([float(r[1]) for r in rows], pa.float32()),
+                    "c": pa.array([int(r[2]) if r[2] else None for r in rows]),
+                    "species": pa.array([r[3] for r in rows]).cast(strings),
+                }
+            ),
+            tmp_path / "t.parquet",
+        )
+        problems.append(read(tmp_path / "t.parquet"))
+    params = at_random(problems[0], 0)
+    for problem in problems:
+        assert isinstance(problem, SoftmaxRegression)
+        assert "3 classes (cat, dog, eel)" in problem.text
+        assert "missing values set to the mean: c" in problem.text
+        assert problem.loss(params) == problems[0].loss(params)
+        assert problem.metric(params) == problems[0].metric(params)
+
+
+def test_regression(tmp_path):
+    line = lambda i: f"{i},{i % 5},{3.5 * i - (i % 5) + 0.25}"
+    problem = read(write(tmp_path, "t.csv", csv_text(60, "a,b,price", line)))
+    assert isinstance(problem, LeastSquares) and problem.metric_name == "test R^2"
+    found = problem.outsider()
+    assert found.name == "scikit-learn LinearRegression"
+    assert found.loss < 1e-20 and found.metric == pytest.approx(1.0)
+    line = lambda i: f"{i},{i % 5}"
+    path = write(tmp_path, "t.csv", csv_text(60, "a,stars", line))
+    assert isinstance(read(path), SoftmaxRegression)
+    assert isinstance(read(path, task="regression"), LeastSquares)
+    assert isinstance(read(path, "a"), LeastSquares)
+
+
+def test_constant_missing_and_dropped_columns(tmp_path):
+    line = lambda i: f"{i},5,{'' if i % 6 == 0 else 'xy'[i % 2]},id{i},{'?' if i == 1 else i},,{i % 2}"
+    path = write(tmp_path, "t.csv", csv_text(80, "a,k,w,id,m,none,y", line))
+    problem = read(path, drop=["id"])
+    assert "constant and therefore 0: k, none" in problem.text
+    assert "missing values set to the mean: m, none" in problem.text
+    assert "missing categories left without indicator: w" in problem.text
+    X, _ = problem._train()
+    assert (X[:, 1] == 0).all() and X.shape[1] == 6
+
+
+def test_svmlight(tmp_path):
+    line = lambda i: f"{1 if i % 2 else -1} {1 + i % 3}:{i * 0.5 + 1} {5 + i % 2}:2 # note"
+    problem = read(write(tmp_path, "t.svm", csv_text(40, "# head", line)))
+    assert isinstance(problem, LogisticRegression) and problem._sparse is not None
+    assert abs(problem._sparse).max() == 1.0 and "sparse" in problem.text
+    assert problem.outsider().metric == 1.0
+    params = at_random(problem, 0)
+    assert np.isfinite(pack(problem.gradient(params, next(problem.batches(0, 4, 1))))).all()
+
+
+def test_two_reads_are_the_same(tmp_path):
+    path = write(tmp_path, "t.csv", csv_text())
+    params = at_random(read(path), 0)
+    assert read(path).loss(params) == read(str(path)).loss(params)
+
+
+FEW = "a,y\n1,0\n2,1\n3,0\n4,1\n5,0\n"
+GOOD = csv_text()
+TEXTS60 = csv_text(80, "id,a,y", lambda i: f"id{i:02},{i},{i % 2}")
+ERRORS = {
+    # name: (file name, content, keyword arguments, error, words of the message)
+    "empty": ("t.csv", "", {}, FileError, "is empty"),
+    "blank": ("t.csv", "\n  \n", {}, FileError, "blank lines"),
+    "header only": ("t.csv", "a,b,y\n", {}, ProblemError, "no rows of data"),
+    "no header": ("t.csv", "1,2,0\n" * 10, {}, FileError, "only numbers"),
+    "ragged": ("t.csv", GOOD + "1,2\n", {}, FileError, "line 26: 2 cells.*header has 4"),
+    "long row": ("t.csv", "a,y\n1,2\n1,2,3\n", {}, FileError, "line 3: 3 cells"),
+    "open quote": ("t.csv", GOOD + '"1,2,3,4\n', {}, FileError, "not valid CSV"),
+    "target absent": ("t.csv", GOOD, {"target": "colr"}, ProblemError, "did you mean 'colour'"),
+    "few rows": ("t.csv", FEW, {}, ProblemError, "5 rows; at least 8"),
+    "one row": ("t.csv", "a,y\n1,0\n", {}, ProblemError, "1 row; at least 8"),
+    "one class": (
+        "t.csv",
+        csv_text(9, "a,y", lambda i: f"{i},1"),
+        {},
+        ProblemError,
+        "only one class, '1'",
+    ),
+    "one text": (
+        "t.csv",
+        csv_text(9, "a,y", lambda i: f"{i},no"),
+        {},
+        ProblemError,
+        "one class, 'no'",
+    ),
+    "constant": (
+        "t.csv",
+        csv_text(9, "a,y", lambda i: f"{i},1.5"),
+        {},
+        ProblemError,
+        "every value is 1.5",
+    ),
+    "no features": (
+        "t.csv",
+        csv_text(9, "y", lambda i: f"{i % 2}"),
+        {},
+        ProblemError,
+        "no column is left",
+    ),
+    "all dropped": ("t.csv", FEW * 2, {"drop": ["a", "y"]}, ProblemError, "no columns are left"),
+    "constant features": (
+        "t.csv",
+        csv_text(9, "a,b,y", lambda i: f"1,x,{i % 2}"),
+        {},
+        ProblemError,
+        "constant or empty",
+    ),
+    "unknown drop": (
+        "t.csv",
+        GOOD,
+        {"drop": ["colur"]},
+        ProblemError,
+        "drop: no column 'colur'; did you mean 'colour'",
+    ),
+    "bad task": ("t.csv", GOOD, {"task": "x"}, ProblemError, "allowed: 'classification'"),
+    "same names": (
+        "t.csv",
+        csv_text(9, "a,a,y", lambda i: f"{i},1,{i % 2}"),
+        {},
+        ProblemError,
+        "2 columns are called 'a'",
+    ),
+    "infinite": ("t.csv", GOOD + "inf,1,red,0\n", {}, ProblemError, "line 26, column 'a': got inf"),
+    "overflow": (
+        "t.csv",
+        GOOD + "-1e999,1,red,0\n",
+        {},
+        ProblemError,
+        "line 26, column 'a': got -inf",
+    ),
+    "infinite target": (
+        "t.csv",
+        csv_text(9, "a,y", lambda i: f"{i},{'inf' if i == 4 else i + 0.5}"),
+        {},
+        ProblemError,
+        "line 6, column 'y'",
+    ),
+    "garbage": (
+        "t.csv",
+        GOOD + "abc,1,red,0\n",
+        {},
+        ProblemError,
+        r"line 26, column 'a': got 'abc'.*drop=\['a'\]",
+    ),
+    "underscore": ("t.csv", GOOD + "1_0,1,red,0\n", {}, ProblemError, "got '1_0'"),
+    "decimal comma": (
+        "t.csv",
+        csv_text(9, "a;y", lambda i: f"{i},5;{i % 2}"),
+        {},
+        ProblemError,
+        "decimal comma",
+    ),
+    "categories": (
+        "t.csv",
+        TEXTS60,
+        {},
+        ProblemError,
+        r"60 different texts.*at most 50.*drop=\['id'\]",
+    ),
+    "text target": ("t.csv", TEXTS60, {"target": "id"}, ProblemError, "80 different values"),
+    "text regression": (
+        "t.csv",
+        GOOD,
+        {"target": "colour", "task": "regression"},
+        ProblemError,
+        "regression needs numbers",
+    ),
+    "missing target": (
+        "t.csv",
+        GOOD + "1,1,red,\n",
+        {},
+        ProblemError,
+        "1 value missing, first at line 26",
+    ),
+    "binary csv": ("t.csv", bytes(range(256)) * 9, {}, FileError, "binary data"),
+    "gzip csv": ("t.csv", gzip.compress(GOOD.encode()), {}, FileError, "it is gzip data"),
+    "parquet as csv": ("t.csv", b"PAR1xxxxPAR1", {}, FileError, "it is Parquet data"),
+    "utf-16": ("t.csv", GOOD.encode("utf-16"), {}, FileError, "it is UTF-16 data"),
+    "latin-1": (
+        "t.csv",
+        GOOD.encode() + b"1,1,gr\xfcn,0\n",
+        {},
+        FileError,
+        "line 26: byte 0xfc is not UTF-8",
+    ),
+    "csv as parquet": ("t.parquet", GOOD, {}, FileError, "not a Parquet file"),
+    "cut parquet": ("t.parquet", b"PAR1" + b"x" * 99, {}, FileError, "not a readable Parquet"),
+    "empty parquet": ("t.parquet", b"", {}, FileError, "is empty"),
+    "unknown extension": (
+        "t.xlsx",
+        b"PK\x03\x04",
+        {},
+        FileError,
+        "extension '.xlsx'.*allowed: .csv",
+    ),
+    "no extension": ("t", GOOD, {}, FileError, "extension ''"),
+    "svm bad line": (
+        "t.svm",
+        "1 1:2\n0 2:3\nhello 1:2\n",
+        {},
+        FileError,
+        "line 3: 'hello 1:2' is not SVMlight",
+    ),
+    "svm no colon": ("t.svm", "1 1:2\n0 2\n", {}, FileError, "line 2"),
+    "csv as svm": ("t.svm", GOOD, {}, FileError, "line 1"),
+    "svm order": ("t.svm", "1 3:1 2:1\n" * 9, {}, FileError, "sorted"),
+    "svm binary": ("t.svm", b"\0\1\2" * 9, {}, FileError, "binary"),
+    "svm few": ("t.svm", "1 1:2\n0 2:3\n", {}, ProblemError, "2 rows"),
+    "svm no pairs": ("t.svm", "1\n0\n" * 9, {}, ProblemError, "index:value"),
+    "svm nan": ("t.svm", "1 1:nan\n0 1:2\n" * 9, {}, ProblemError, "nan or infinite"),
+    "svm inf": ("t.svm", "1 1:inf\n0 1:2\n" * 9, {}, ProblemError, "nan or infinite"),
+    "svm target": ("t.svm", "1 1:1\n0 1:2\n" * 9, {"target": "y"}, ProblemError, "no column names"),
+    "svm one class": ("t.svm", "1 1:1\n1 1:2\n" * 9, {}, ProblemError, "only one class"),
+    "svm only comments": ("t.svm", "# hello\n", {}, ProblemError, "."),
+}
+
+
+@pytest.mark.parametrize("case", ERRORS)
+def test_table_errors(tmp_path, case):
+    name, content, arguments, error, words = ERRORS[case]
+    path = write(tmp_path, name, content)
+    with pytest.raises(error, match=words) as caught:
+        read(path, **arguments)
+    message = str(caught.value)
+    print(message.replace(str(tmp_path), ""))
+    assert "\n" not in message and len(message) < 400
+    if case != "bad task":
+        assert name in message
+
+
+def test_missing_files_and_directories(tmp_path):
+    with pytest.raises(FileError, match="no such file"):
+        read(tmp_path / "no.csv")
+    write(tmp_path, "table.csv", GOOD)
+    with pytest.raises(FileError, match="did you mean .*table.csv"):
+        read(tmp_path / "tabel.csv")
+    with pytest.raises(FileError, match="nor is there a directory"):
+        read(tmp_path / "no" / "no.csv")
+    (tmp_path / "d.csv").mkdir()
+    with pytest.raises(FileError, match="is a directory"):
+        read(tmp_path / "d.csv")
+    with pytest.raises(FileError, match="cannot be read"):
+        read("a\0b.csv")
+
+
+def test_parquet_column_types(tmp_path):
+    import datetime
+    from decimal import Decimal
+
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    n = 24
+    path = tmp_path / "t.parquet"
+    columns = {
+        "flag": [None if i == 0 else i % 3 == 0 for i in range(n)],
+        "price": [Decimal(i) / 4 for i in range(n)],
+        "nothing": pa.nulls(n),
+        "big": [2**60 + i * 2**55 for i in range(n)],
+        "y": [i % 2 == 0 for i in range(n)],
+    }
+    pq.write_table(pa.table(columns), path)
+    problem = read(path)
+    assert isinstance(problem, LogisticRegression)
+    assert problem.start(0)["weight"].shape == (4, 1) and np.isfinite(problem.outsider().loss)
+    pq.write_table(pa.table(columns | {"day": [datetime.date(2020, 1, 1)] * n}), path)
+    with pytest.raises(ProblemError, match=r"'day': type date32.*drop=\['day'\]"):
+        read(path)
+    assert isinstance(read(path, "y", drop="day"), LogisticRegression)
+    pq.write_table(pa.table({"a": [1.0] * 9 + [float("inf")], "y": [0, 1] * 5}), path)
+    with pytest.raises(ProblemError, match="row 10, column 'a': got inf"):
+        read(path)
+    pq.write_table(pa.table({"a": pa.array([], pa.float64())}), path)
+    with pytest.raises(ProblemError, match="no rows of data"):
+        read(path)

@@ -1,0 +1,35 @@
+"""The documentation's code runs, and README says what is true."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.mark.slow
+def test_every_block_of_the_documentation_runs() -> None:
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "docs" / "check_snippets.py")], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_readmes_example_runs() -> None:
+    """And ends at the minimum of Rosenbrock's function."""
+    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.S)
+    done = subprocess.run([sys.executable, "-c", block], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert all(abs(float(x) - 1) < 0.05 for x in re.findall(r"[\d.]+", done.stdout.partition("]")[0]))
+
+
+def test_readme_has_two_set_up_commands() -> None:
+    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.S)
+    assert [b.strip() for b in blocks] == [
+        "pip install '.[lab]' && thalweg race digits",
+        "pip install -e '.[test]' && pytest",
+    ]
+    assert "pip install -e '.[test]' && pytest" in (ROOT / "README.md").read_text()
