@@ -12,7 +12,6 @@ import json
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from operator import attrgetter, is_
 from typing import IO, Any, Literal
 
@@ -36,7 +35,7 @@ from .errors import (
 )
 from .files import reason, write
 from .parameters import Leaf, Memory, at, gradient_of, named, parameter, require_distinct
-from .settings import Group, Settings, grouped
+from .settings import Group, Settings, checked, grouped
 
 Array = np.ndarray[Any, Any]
 Params = Any  # an array, or nested lists, tuples and dicts of arrays
@@ -79,8 +78,10 @@ def on(
 
     Raises ParameterError for the arrays, HyperparameterError for the settings.
     """
-    settings = Settings(
-        weight_decay, decay, clip_value, clip_norm, average, accumulate, maximize, on_nonfinite, rates
+    settings = checked(
+        Settings(
+            weight_decay, decay, clip_value, clip_norm, average, accumulate, maximize, on_nonfinite, rates
+        )
     )
     paths = [path for path, _ in tree.leaves(params)]
     made, membership = grouped(rule, settings, groups or {}, paths)
@@ -480,8 +481,8 @@ class Optimizer:
         head = {
             "format": FORMAT,
             "rule": _described(self.rule),
-            "settings": asdict(self.settings),
-            "groups": [{"rule": _described(g.rule), "settings": asdict(g.settings)} for g in self._groups],
+            "settings": self.settings._asdict(),
+            "groups": [{"rule": _described(g.rule), "settings": g.settings._asdict()} for g in self._groups],
             "leaves": [
                 {
                     "path": x.path,
@@ -578,7 +579,9 @@ def load(path: str | os.PathLike[str], params: Params, *, rule: Rule | type[Rule
     for g in head["groups"]:
         _require_rule(g["rule"], rule)
     try:
-        groups = [Group(_rebuilt(g["rule"], rule), Settings(**g["settings"])) for g in head["groups"]]
+        groups = [
+            Group(_rebuilt(g["rule"], rule), checked(Settings(**g["settings"]))) for g in head["groups"]
+        ]
         made = Optimizer(params, groups, [membership[k] for k in places], "cpu")
         made._restore(head, arrays, places)
     except ParameterError:

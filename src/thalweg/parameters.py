@@ -3,7 +3,6 @@
 import ctypes
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,19 +14,15 @@ _FLOATS = (np.float16, np.float32, np.float64)
 _ARRAYS = (np.ndarray, np.memmap)  # other subclasses change what shapes and indices mean
 
 
-@dataclass
 class Leaf:
-    """One parameter array: where it lies, and how far it is."""
+    """One parameter array: where it lies, and how far it is.
 
-    path: str
-    array: Array
-    flat: Array  # its coordinates in memory order; a copy if they do not lie together
-    copied: bool
-    group: int
-    t: int = 0
-    gathered: int = 0
+    ``flat`` holds its coordinates in memory order; a copy if they do not lie together.
+    """
 
-    def __post_init__(self) -> None:
+    def __init__(self, path: str, array: Array, flat: Array, copied: bool, group: int) -> None:
+        self.path, self.array, self.flat, self.copied, self.group = path, array, flat, copied, group
+        self.t = self.gathered = 0
         flags = self.array.flags
         self.shape, self.dtype = self.array.shape, self.array.dtype
         self.fortran = flags.f_contiguous and not flags.c_contiguous

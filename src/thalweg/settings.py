@@ -2,9 +2,8 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from operator import index
-from typing import Any
+from typing import Any, NamedTuple
 
 from .core.line import Line, short
 from .core.rule import Rule
@@ -15,9 +14,8 @@ _POSITIVE = Line(1.0, 0.0, math.inf, True, True, "g", "", is_state=True)
 _NONNEGATIVE = Line(0.0, 0.0, math.inf, False, True, "g/w", "", is_state=True)
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What ``rule.on`` takes beside the parameters; see there. Plain numbers, whatever came in."""
+class Settings(NamedTuple):
+    """What ``rule.on`` takes beside the parameters; see there and ``checked``."""
 
     weight_decay: float = 0.0
     decay: str = "coupled"
@@ -29,32 +27,36 @@ class Settings:
     on_nonfinite: str = "raise"
     rates: bool | None = None
 
-    def __post_init__(self) -> None:
-        self._set("weight_decay", _NONNEGATIVE.checked("on", "weight_decay", self.weight_decay))
-        for n in ("clip_value", "clip_norm"):
-            if getattr(self, n) is not None:
-                self._set(n, _POSITIVE.checked("on", n, getattr(self, n)))
-        _choice("decay", self.decay, ("coupled", "decoupled"))
-        _choice("on_nonfinite", self.on_nonfinite, ("raise", "skip", "propagate"))
-        try:
-            count = 0 if isinstance(self.accumulate, bool) else index(self.accumulate)
-        except TypeError:
-            count = 0
-        if count < 1:
-            raise HyperparameterError(
-                f"on: accumulate must be a whole number of at least 1, got {short(self.accumulate)}"
-            )
-        self._set("accumulate", count)
-        self._set("average", _average(self.average))
-        for n, allowed in (("maximize", (True, False)), ("rates", (None, True, False))):
-            value = getattr(self, n)
-            plain = bool(value) if type(value).__name__ in ("bool", "bool_") else value
-            if not any(plain is a for a in allowed):
-                raise HyperparameterError(f"on: {n} must be one of {allowed}, got {short(value)}")
-            self._set(n, plain)
 
-    def _set(self, name: str, value: object) -> None:
-        object.__setattr__(self, name, value)
+def checked(settings: Settings) -> Settings:
+    """The settings with plain numbers in them; HyperparameterError for one that is out of range."""
+    s = settings
+    try:
+        count = 0 if isinstance(s.accumulate, bool) else index(s.accumulate)
+    except TypeError:
+        count = 0
+    if count < 1:
+        raise HyperparameterError(
+            f"on: accumulate must be a whole number of at least 1, got {short(s.accumulate)}"
+        )
+    return Settings(
+        weight_decay=_NONNEGATIVE.number("on", "weight_decay", s.weight_decay),
+        decay=_choice("decay", s.decay, ("coupled", "decoupled")),
+        clip_value=None if s.clip_value is None else _POSITIVE.number("on", "clip_value", s.clip_value),
+        clip_norm=None if s.clip_norm is None else _POSITIVE.number("on", "clip_norm", s.clip_norm),
+        average=_average(s.average),
+        accumulate=count,
+        maximize=bool(_switch("maximize", s.maximize, (True, False))),
+        on_nonfinite=_choice("on_nonfinite", s.on_nonfinite, ("raise", "skip", "propagate")),
+        rates=_switch("rates", s.rates, (None, True, False)),
+    )
+
+
+def _switch(name: str, value: Any, allowed: Sequence[bool | None]) -> bool | None:
+    plain = bool(value) if type(value).__name__ in ("bool", "bool_") else value
+    if not any(plain is a for a in allowed):
+        raise HyperparameterError(f"on: {name} must be one of {tuple(allowed)}, got {short(value)}")
+    return plain  # type: ignore[no-any-return]
 
 
 def _average(value: Any) -> float | str | None:
@@ -71,18 +73,18 @@ def _average(value: Any) -> float | str | None:
     return beta
 
 
-def _choice(name: str, got: object, allowed: Sequence[str]) -> None:
+def _choice(name: str, got: Any, allowed: Sequence[str]) -> str:
     if not isinstance(got, str) or got not in allowed:
         raise HyperparameterError(
             f"on: {name} must be one of {', '.join(map(repr, allowed))}; got {short(got)}"
         )
+    return got
 
 
 OF_A_GROUP = ("weight_decay", "decay", "clip_value", "maximize")
 
 
-@dataclass(frozen=True)
-class Group:
+class Group(NamedTuple):
     """A rule with its own settings, for some of the parameters."""
 
     rule: Rule
@@ -136,6 +138,6 @@ def _changed(rule: Rule, settings: Settings, key: str, changes: Any) -> Group:
             allowed = [*other.anatomy.lines, *other.anatomy.together, *OF_A_GROUP, "rule"]
             raise HyperparameterError(f"on: group {key!r}: unknown setting {n!r}: {nearest(n, allowed)}")
     try:
-        return Group(other.replace(**lines) if lines else other, replace(settings, **rest))
+        return Group(other.replace(**lines) if lines else other, checked(settings._replace(**rest)))
     except HyperparameterError as error:
         raise HyperparameterError(f"on: group {key!r}: {str(error).removeprefix('on: ')}") from None

@@ -6,16 +6,15 @@ named scalars (one value per step) and straight-line code between them.
 
 import ast
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 from . import around
 from .formula import Builder, Function, exponents, name, signature, specialise
 from .rule import Anatomy, Rule
 
 
-@dataclass(frozen=True)
-class Around:
+class Around(NamedTuple):
     """Which pieces stand around the rule; their scalars carry the same names with ``_`` before."""
 
     accumulate: bool = False
@@ -28,8 +27,7 @@ class Around:
     rates: bool = False
 
 
-@dataclass(frozen=True, eq=False)
-class Update:
+class Update(NamedTuple):
     """One pass over arrays.
 
     ``stored`` are arrays in the parameters' dtype (w and g), the others are in the dtype of the
@@ -44,8 +42,17 @@ class Update:
     written: Mapping[str, ast.expr]
     power: int = 1
 
+    def __eq__(self, other: object) -> bool:  # one update is one object: it keys the kernels
+        return self is other
 
-def update(rule: Rule, parts: Around = Around(), known: Mapping[str, float] | None = None) -> Update:
+    def __hash__(self) -> int:
+        return id(self)
+
+
+BARE = Around()
+
+
+def update(rule: Rule, parts: Around = BARE, known: Mapping[str, float] | None = None) -> Update:
     """The rule's step with ``parts`` around it.
 
     ``known`` are values of scalars that never change; those that stand as exponents are printed.

@@ -10,9 +10,8 @@ import ast
 import linecache
 import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import RuleError
 from . import math as formulas
@@ -34,8 +33,7 @@ _REMEDY = {
 }
 
 
-@dataclass(frozen=True, eq=False)
-class Formula:
+class Formula(NamedTuple):
     """Straight-line code: assign ``body`` in order, then read ``outputs``.
 
     ``inputs`` are the values of a coordinate, ``scalars`` those of a step. ``calls`` names, for each
@@ -47,7 +45,13 @@ class Formula:
     scalars: tuple[str, ...]
     body: tuple[tuple[str, ast.expr], ...]
     outputs: tuple[tuple[str, ast.expr], ...]
-    calls: Mapping[str, tuple[ast.expr, ...]] = field(default_factory=dict)
+    calls: Mapping[str, tuple[ast.expr, ...]]
+
+    def __eq__(self, other: object) -> bool:  # one formula is one object: it keys caches
+        return self is other
+
+    def __hash__(self) -> int:
+        return id(self)
 
     def names(self) -> set[str]:
         """Every name that the formula reads."""
@@ -398,8 +402,7 @@ def specialise(formula: Formula, known: Mapping[str, float]) -> Formula:
         fresh = copy(ast.unparse(tree), mode="eval").body
         return change.visit(fresh)  # type: ignore[no-any-return]
 
-    return replace(
-        formula,
+    return formula._replace(
         body=tuple((n, rewrite(e)) for n, e in formula.body),
         outputs=tuple((n, rewrite(e)) for n, e in formula.outputs),
     )

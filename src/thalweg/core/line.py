@@ -4,8 +4,7 @@ Signature, validation, error message, documentation table and command-line help 
 """
 
 import math
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import HyperparameterError
 from .schedule import Schedule
@@ -22,8 +21,7 @@ def short(value: object) -> str:
     return text if len(text) <= 60 else f"{type(value).__name__} {text[:40]}..."
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(NamedTuple):
     """Default, range, unit and meaning of one hyperparameter or state."""
 
     default: float
@@ -51,6 +49,12 @@ class Line:
         above = value > self.low if self.open_low else value >= self.low
         below = value < self.high if self.open_high else value <= self.high
         return above and below
+
+    def number(self, where: str, name: str, value: Any) -> float:
+        """``checked`` for a line that no schedule may drive."""
+        made = self.checked(where, name, value)
+        assert not isinstance(made, Schedule)
+        return made
 
     def checked(self, where: str, name: str, value: Any) -> Scalar:
         """The value as a float or schedule; HyperparameterError says what is allowed."""

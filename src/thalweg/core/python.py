@@ -6,21 +6,23 @@ the functions of libm. Floats are written with ``repr``, which reads back exactl
 
 import ast
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 _COMPARE = {ast.Gt: ">", ast.GtE: ">=", ast.Lt: "<", ast.LtE: "<=", ast.Eq: "==", ast.NotEq: "!="}
 _WHERE = "({1} if {0} else {2})"
 _BINARY = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
 
 
-@dataclass(frozen=True)
-class Printer:
+_NONE: Mapping[str, str] = {}
+
+
+class Printer(NamedTuple):
     """How expressions are written: ``number`` and ``power`` and each function are templates."""
 
     number: str = "{0}"
     power: str = "({0} ** {1})"
-    functions: Mapping[str, str] = field(default_factory=dict)
-    names: Mapping[str, str] = field(default_factory=dict)
+    functions: Mapping[str, str] = _NONE
+    names: Mapping[str, str] = _NONE
 
     def expression(self, node: ast.expr) -> str:
         """One expression as source text, every operation in brackets: no precedence to get wrong."""

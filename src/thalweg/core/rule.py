@@ -10,10 +10,9 @@ knows no arrays: ``on`` is put in place by the package's root, which knows the o
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Self, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, dataclass_transform
 
 from ..errors import HyperparameterError, RuleError, nearest
 from .formula import Builder, Formula, Function, keys, lift, name, signature
@@ -24,8 +23,7 @@ if TYPE_CHECKING:
     from ..optimizer import on as _on
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """What one library or text sets: its version, its names, the values of the lines.
 
     ``held`` are lines that this world does not have, with the value that takes them out of the
@@ -74,8 +72,7 @@ def row(
     )
 
 
-@dataclass(frozen=True, eq=False)
-class Anatomy:
+class Anatomy(NamedTuple):
     """The functions and lines that a rule class is made of."""
 
     step: Function
@@ -85,6 +82,12 @@ class Anatomy:
     lines: Mapping[str, Line]
     dialects: Mapping[str, Row]
     together: Mapping[str, tuple[str, ...]]  # one name that sets several lines
+
+    def __eq__(self, other: object) -> bool:  # one class's parts: they key caches
+        return self is other
+
+    def __hash__(self) -> int:
+        return id(self)
 
     @property
     def states(self) -> tuple[str, ...]:

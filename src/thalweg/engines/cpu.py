@@ -20,8 +20,7 @@ import numpy as np
 from ..core.compose import Update
 from ..core.python import Printer, indented
 from . import objects, pool
-from .memory import Array, address, arithmetic, limit
-from .plain import BLOCK, total
+from .memory import BLOCK, Array, address, arithmetic, limit, total
 
 SMALL = 1 << 14  # coordinates below which the interpreter's lock is kept
 GRAIN = 1 << 18  # coordinates below which a second thread costs more than it saves

@@ -6,8 +6,8 @@ same order: a path has the same bits.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -58,8 +58,7 @@ def loop(job):
 """
 
 
-@dataclass(frozen=True)
-class Trace:
+class Trace(NamedTuple):
     """What runs left behind; C configurations, R = steps // every + 1 records, d parameters.
 
     ``steps`` (R,) int64; ``loss`` (C, R), ``path`` (C, R, d), ``rates`` (C, R, d) float64, or None
@@ -75,7 +74,7 @@ class Trace:
 def _section(formula: Formula, prefix: str, inputs: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
     """A formula's lines with its names made its own, and its outputs as source."""
     names = dict(inputs) | {n: f"{prefix}{n}" for n, _ in formula.body}
-    printer = replace(PRINTER, names=names)
+    printer = PRINTER._replace(names=names)
     return printer.lines(formula.body), {n: printer.expression(e) for n, e in formula.outputs}
 
 
@@ -126,7 +125,7 @@ def source(
         inputs = {"w": x[j], "g": f"g{j}", **{s: f"{s}_{j}" for s in states}}
         inputs |= {n: f"k_{n}" for n in update.scalars}
         names = inputs | {n: f"u{j}_{n}" for n, _ in update.body}
-        printer = replace(PRINTER, names=names)
+        printer = PRINTER._replace(names=names)
         step += printer.lines(update.body)
         target = inputs | {"_rate": f"r{j}"}
         new = [(target[n], f"n{j}_{i}", e) for i, (n, e) in enumerate(update.written.items())]

@@ -1,6 +1,8 @@
 """What engines know of arrays: addresses, the dtype of the arithmetic, the largest safe gradient."""
 
 import ctypes
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -31,3 +33,14 @@ def limit(stored: np.dtype[Any], power: int) -> float:
     """
     top = float(np.finfo(arithmetic(stored)).max) * 2.0**-10
     return min(float(arithmetic(stored).type(top ** (1.0 / power))), float(np.finfo(stored).max))
+
+
+BLOCK, LANES = 1 << 14, 8  # a block's squares are summed in eight lanes, blocks by fsum
+
+
+def total(sums: Sequence[float]) -> float:
+    """The exact sum, rounded once; infinite or NaN as IEEE has it."""
+    try:
+        return math.fsum(sums)
+    except (OverflowError, ValueError):
+        return math.inf if math.inf in sums and not any(map(math.isnan, sums)) else math.nan

@@ -16,7 +16,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -78,12 +77,27 @@ def _target() -> tuple[Any, str]:
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     features = llvm.get_host_cpu_features().flatten()
-    return llvm, f"{llvm.get_process_triple()} {llvm.get_host_cpu_name()} {features}"
+    release = sys.modules["llvmlite"].__version__
+    return llvm, f"llvmlite {release} {llvm.get_process_triple()} {llvm.get_host_cpu_name()} {features}"
+
+
+@lru_cache(maxsize=1)
+def _numba() -> str:
+    """Numba's version, read from its file: importing it, or asking for its metadata, costs far more."""
+    from importlib.util import find_spec
+
+    spec = find_spec("numba")
+    for folder in spec.submodule_search_locations or [] if spec is not None else []:
+        with suppress(OSError):
+            return Path(folder, "_version.py").read_text()
+    from importlib.metadata import version
+
+    return version("numba")
 
 
 def key(source: str) -> str:
     """The name of a kernel: a hash of all that its object code depends on."""
-    parts = (source, version("numba"), version("llvmlite"), _target()[1])
+    parts = (source, _numba(), _target()[1])
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 

@@ -4,7 +4,6 @@ NumPy's scalars are IEEE numbers of one width (a ``numpy.float64`` is a Python f
 fused, reordered or carried out in another precision, and none raises. Slow on purpose.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,7 +12,7 @@ import numpy as np
 from ..core import math as formulas
 from ..core.compose import Update
 from ..core.python import Printer, indented
-from .memory import Array, arithmetic, limit
+from .memory import BLOCK, LANES, Array, arithmetic, limit, total
 
 _LIBM = ("exp", "log", "expm1", "log1p", "cos", "sin", "tanh", "floor")
 PRINTER = Printer(
@@ -81,9 +80,6 @@ class Batch:
         return good
 
 
-BLOCK, LANES = 1 << 14, 8  # a block's squares are summed in eight lanes, blocks by fsum
-
-
 def sum_of_squares(gradients: Sequence[tuple[Array, Array | None]]) -> float:
     """The sum of (g + a)^2 in float64: eight lanes a block, the blocks exactly."""
     sums = []
@@ -100,14 +96,6 @@ def sum_of_squares(gradients: Sequence[tuple[Array, Array | None]]) -> float:
                 lanes = [lanes[j] + lanes[j + 1] for j in range(0, len(lanes), 2)]
             sums.append(lanes[0])
     return total(sums)
-
-
-def total(sums: Sequence[float]) -> float:
-    """The exact sum, rounded once; infinite or NaN as IEEE has it."""
-    try:
-        return math.fsum(sums)
-    except (OverflowError, ValueError):
-        return math.inf if math.inf in sums and not any(map(math.isnan, sums)) else math.nan
 
 
 batch = Batch
