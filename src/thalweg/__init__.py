@@ -13,6 +13,8 @@ The rules (``tw.Adam``, ``tw.Adagrad``, ...) are values; ``rule.on(arrays)`` sta
 imported when first used.
 """
 
+from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from . import rules as _rules
@@ -123,8 +125,6 @@ def _on(self: Rule, params: Any, **settings: Any) -> Any:
 Rule.on = _on  # type: ignore[method-assign, assignment]
 
 
-_ROOMS = ("engines", "lab", "optimizer", "problems")
-
 _HERE = [
     "Row",
     "Rule",
@@ -149,21 +149,19 @@ _HERE = [
 
 
 def __getattr__(name: str) -> Any:
-    """Rules and what needs NumPy, imported when first asked for."""
+    """Rules, rooms (``tw.problems``) and what needs NumPy, imported when first asked for."""
     if name == "__all__":
         return [*_HERE, *_LATER, *_rules.shipped()]
-    value: Any
-    from importlib import import_module
-
-    if name in _ROOMS:
-        return import_module(f".{name}", __name__)
+    if name.startswith("_"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: Any = None
     if name in _LATER:
         value = getattr(import_module(f".{_LATER[name]}", __name__), name)
+    elif find_spec(f".{name}", __name__) is not None:
+        return import_module(f".{name}", __name__)
     else:
-        value = None if name.startswith("_") else _rules.load(name)
+        value = _rules.load(name)
     if value is None:
-        if name.startswith("_"):
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from .errors import nearest
 
         raise AttributeError(f"thalweg has no {name!r}: {nearest(name, __dir__())}")
