@@ -347,7 +347,7 @@ def test_non_finite_gradients(ill: str, place: str, given: dict[str, Any]) -> No
             at = at[k]
         at[where[-1]] = np.asarray(at[where[-1]])
         at[where[-1]][index] = value
-        refused(NonFiniteError, lambda bad=bad: opt.step(bad), place, told, shown, "on_nonfinite")  # type: ignore[misc]
+        refused(NonFiniteError, lambda bad=bad: opt.step(bad), place, told, shown, "on_nonfinite")
         assert frozen(opt) == kept
         opt.step(_gradients(t))
         twin.step(_gradients(t))
@@ -388,7 +388,7 @@ def test_hyperparameters_out_of_range(kind: type[tw.Rule], name: str, line: Any)
     below = line.low - 1.0 if np.isfinite(line.low) else -np.inf
     above = line.high if np.isfinite(line.high) else np.inf
     for value in (below, above, np.nan, np.inf, -np.inf, "0.1", None, True, 1j, [0.1], (0.1,), np.ones(2)):
-        refused(HyperparameterError, lambda v=value: kind(**{name: v}), name, kind.__name__, line.range)  # type: ignore[misc]
+        refused(HyperparameterError, lambda v=value: kind(**{name: v}), name, kind.__name__, line.range)
 
 
 @pytest.mark.parametrize(
@@ -406,7 +406,7 @@ def test_what_was_got_is_told_in_one_line(value: Any) -> None:
 
 def test_states_start_at_numbers() -> None:
     """A schedule is no start of a state."""
-    refused(HyperparameterError, lambda: tw.Adagrad(s=tw.cosine(1.0, steps=2)), "Adagrad", "s", "number")  # type: ignore[arg-type]
+    refused(HyperparameterError, lambda: tw.Adagrad(s=tw.cosine(1.0, steps=2)), "Adagrad", "s", "number")
 
 
 BAD_SETTINGS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
@@ -545,6 +545,18 @@ def test_a_schedule_that_leaves_its_range(given: dict[str, Any]) -> None:
             "after 2 steps",
         )
         assert frozen(opt) == kept
+
+
+def test_a_refused_step_gathers_nothing() -> None:
+    """A schedule that leaves its range for one parameter: the other's gathered sum and count stay too."""
+    g = np.ones(2)
+    w = [np.ones(2), np.ones(2)]
+    opt = tw.Momentum(lr=1.0, beta=tw.join(0.5, 2.0, at=1)).on(w, accumulate=2)
+    for given in ([g, None], [g, None], [g, None]):  # the first has taken a step and gathered one more
+        opt.step(given)
+    refused(HyperparameterError, lambda: opt.step([g, g]), "beta", "[0, 1)")
+    opt.step([None, g])  # the second has gathered this one alone: no step yet
+    assert (w[1] == 1.0).all()
 
 
 @pytest.mark.parametrize(

@@ -137,6 +137,15 @@ def test_none_then_again() -> None:
     assert opt.t == [2, 1]
 
 
+def test_none_after_a_gradient_in_another_order() -> None:
+    """A gradient that had to be rearranged is not used again when None follows it."""
+    w = [np.zeros((2, 3)), np.zeros(2)]
+    opt = tw.SGD(lr=1.0).on(w)
+    opt.step([np.ones((2, 3), order="F"), np.ones(2)])
+    opt.step([None, np.ones(2)])
+    assert (w[0] == -1).all() and (w[1] == -2).all() and opt.t == [1, 2]
+
+
 def test_one_gradient_object_for_two_parameters() -> None:
     """The same gradient array may serve two parameters."""
     w, g = [np.zeros(3), np.ones(3)], np.array([1.0, -2.0, 3.0])
@@ -629,6 +638,16 @@ def test_a_group_by_path() -> None:
     _in_groups({"last": {"weight_decay": 0}}, [usual(), usual(), Own(adam), Own(adam)])
 
 
+def test_a_group_by_the_path_of_a_deep_folder() -> None:
+    """A path of several parts stands for all below it, and not for a name that only begins alike."""
+    w = {"net": {"in": {"a": np.zeros(1), "b": np.zeros(1)}, "inner": np.zeros(1)}, "in": np.zeros(1)}
+    opt = tw.SGD(lr=1.0).on(w, groups={"net.in": {"lr": 3.0}})
+    g = np.ones(1)
+    opt.step({"net": {"in": {"a": g, "b": g}, "inner": g}, "in": g})
+    moved = [w["net"]["in"]["a"][0], w["net"]["in"]["b"][0], w["net"]["inner"][0], w["in"][0]]
+    assert moved == [-3.0, -3.0, -1.0, -1.0]
+
+
 def test_a_group_with_another_rule() -> None:
     """A rule as a group's value, or under "rule" beside other settings; the rest is inherited."""
 
@@ -873,6 +892,20 @@ def test_one_bad_leaf_stops_all(bad: float, given_settings: dict[str, Any]) -> N
         for n in w:
             same(w[n], twin[n])
     assert opt.skipped == 4 and opt.t == plain.t
+
+
+@pytest.mark.parametrize("ill", [0, 1, 2])
+def test_one_bad_group_stops_all(ill: int) -> None:
+    """Contiguous arrays in three groups and dtypes: a NaN in any of them moves none."""
+    start = [noise(0, (3,)), noise(1, (4,), np.float32), noise(2, (2,))]
+    ws = [x.copy() for x in start]
+    opt = tw.Adam().on(ws, on_nonfinite="skip", groups={"2": tw.SGD(lr=1.0)})
+    gs = [noise(5, x.shape, x.dtype) for x in start]
+    gs[ill][1] = np.nan
+    opt.step(gs)
+    assert opt.skipped == 1 and opt.t == 0
+    for w, x in zip(ws, start, strict=True):
+        same(w, x)
 
 
 def test_propagate_lets_them_through() -> None:

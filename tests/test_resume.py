@@ -127,6 +127,26 @@ def test_settings_go_on(run: str, at: int, gaps: bool, tmp_path: Path) -> None:
     goes_on(rule, tmp_path / "run.tw", at, gaps, **settings)
 
 
+@pytest.mark.parametrize("at", [1, 2, 4])
+def test_different_t_go_on(at: int, tmp_path: Path) -> None:
+    """Contiguous arrays that have had different numbers of steps keep their own t."""
+
+    def given(t: int) -> list[Any]:
+        return [np.full(3, t + 1.0), None if t % 2 == 0 else np.full(2, t - 1.5)]
+
+    whole, other = [np.zeros(3), np.ones(2)], [np.ones(3), np.zeros(2)]
+    opt = tw.Adam(lr=0.1).on(whole)
+    for t in range(at):
+        opt.step(given(t))
+    opt.save(tmp_path / "run.tw")
+    again = tw.load(tmp_path / "run.tw", other)
+    assert picture(again) == picture(opt)
+    for t in range(at, 6):
+        opt.step([np.full(3, t + 1.0), np.full(2, t - 1.5)])
+        again.step([np.full(3, t + 1.0), np.full(2, t - 1.5)])
+        assert picture(again) == picture(opt)
+
+
 def test_skipped_steps_are_kept(tmp_path: Path) -> None:
     """The count of skipped steps goes with the file."""
     opt = tw.Adam().on(np.zeros(2), on_nonfinite="skip")

@@ -122,12 +122,12 @@ def test_many_threads_each_with_its_own(size: int, steps: int) -> None:
     assert [made[k] for k in range(6)] == serial
 
 
-def in_child(work: Any) -> bytes:
-    """What ``work`` returns in a forked child; the child must end within a minute."""
+def in_child(work: Any, seconds: int = 60) -> bytes:
+    """What ``work`` returns in a forked child, which must end in time."""
     read, write = os.pipe()
     child = os.fork()
     if child == 0:  # pragma: no cover - another process
-        signal.alarm(60)  # a hang ends as a failure
+        signal.alarm(seconds)  # a hang ends as a failure
         try:
             os.close(read)
             with os.fdopen(write, "wb") as out:
@@ -267,7 +267,10 @@ def test_a_second_process_needs_no_numba(warm: Path) -> None:
 
 def test_importing_and_starting_need_no_numba() -> None:
     """import thalweg imports no NumPy and no Numba."""
-    code = "import json, sys, thalweg; print(json.dumps({m: m in sys.modules for m in ('numpy', 'numba', 'llvmlite')}))"
+    code = (
+        "import json, sys, thalweg\n"
+        "print(json.dumps({m: m in sys.modules for m in ('numpy', 'numba', 'llvmlite')}))"
+    )
     (seen,) = processes(1, "", code)
     assert seen == {"numpy": False, "numba": False, "llvmlite": False}
 
@@ -388,6 +391,31 @@ def test_a_folder_that_cannot_be_written(
     assert kernel.times == 1
 
 
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_child_forked_while_a_kernel_is_compiled(
+    warm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fork while another thread compiles: the child loads its own kernels and does not hang."""
+    (file,) = warm.iterdir()
+    monkeypatch.setenv("THALWEG_CACHE", str(tmp_path / "cache"))
+    begun, go = threading.Event(), threading.Event()
+    slow, quick = Kernel(file.read_bytes(), "slow"), Kernel(file.read_bytes(), "quick")
+
+    def compile() -> tuple[str, bytes]:
+        begun.set()
+        assert go.wait(60)
+        return slow.made
+
+    worker = threading.Thread(target=objects.load, args=("slow", compile))
+    worker.start()
+    try:
+        assert begun.wait(60)
+        assert in_child(lambda: b"done" if quick.load() else b"", 10) == b"done"
+    finally:
+        go.set()
+        worker.join(60)
+
+
 def test_a_process_without_a_cache() -> None:
     """From outside: a folder that cannot be made."""
     (made,) = processes(1, "/proc/thalweg/cache")
@@ -395,7 +423,7 @@ def test_a_process_without_a_cache() -> None:
 
 
 def test_a_cache_that_vanishes(tmp_path: Path) -> None:
-    """A folder removed while a process runs: the next kernel is compiled in memory or the folder made anew."""
+    """A folder removed while a process runs: the next kernel is compiled all the same."""
     code = (
         "import json, shutil, numpy as np, thalweg as tw\n"
         "from thalweg.engines import objects\n"

@@ -241,12 +241,12 @@ class Optimizer:
                 self._refuse()
                 return
         else:
-            scalars = [bucket.plain(t) for bucket in self._buckets]
+            values = [bucket.plain(t) for bucket in self._buckets]
             if self._guarded and not all(batch.finite() for _, batch, _ in self._passes):
                 self._refuse()
                 return
-            for (_, batch, which), values in zip(self._passes, scalars, strict=True):
-                batch.run((values,), which)
+            for (_, batch, which), row in zip(self._passes, values, strict=True):
+                batch.run((row,), which)
         self._t = t
 
     def _bind(self, given: Sequence[Any]) -> None:
@@ -313,19 +313,22 @@ class Optimizer:
                 p and leaf.gathered + 1 == settings.accumulate
                 for p, leaf in zip(present, self._leaves, strict=True)
             ]
-            early = [p and not d for p, d in zip(present, due, strict=True)]
-            if any(early):
-                self._gather(early)
+        ticks = [sorted({self._leaves[i].t + 1 for i in b.leaves if due[i]}) for b in self._buckets]
+        for bucket, times in zip(self._buckets, ticks, strict=True):
+            for t in times:
+                bucket.clock(t)  # a schedule that leaves its range says so before anything is kept
+        early = [p and not d for p, d in zip(present, due, strict=True)]
+        if any(early):
+            self._gather(early)
         if not any(due):
             return
         factor = 1.0 if settings.clip_norm is None else self._norm_factor(due)
         plans = []
-        for bucket in self._buckets:
-            times = [self._leaves[i].t + 1 for i in bucket.leaves]
-            ticks = sorted({t for t, i in zip(times, bucket.leaves, strict=True) if due[i]})
-            if ticks:
-                which = [ticks.index(t) if t in ticks else 0 for t in times]
-                plans.append((bucket, [bucket.scalars(t, factor) for t in ticks], which))
+        for bucket, times in zip(self._buckets, ticks, strict=True):
+            if times:
+                place = {t: k for k, t in enumerate(times)}
+                which = [place.get(self._leaves[i].t + 1, 0) for i in bucket.leaves]
+                plans.append((bucket, [bucket.scalars(t, factor) for t in times], which))
         for leaf in self._copied:
             np.copyto(leaf.flat.reshape(leaf.array.shape), leaf.array)
         for bucket, rows, which in plans:

@@ -32,7 +32,7 @@ class Update(NamedTuple):
 
     ``stored`` are arrays in the parameters' dtype (w and g), the others are in the dtype of the
     arithmetic. ``written`` maps an array to the expression it receives. ``power`` is the largest power
-    of g that a state holds: |g| must stay below the power-th root of the largest finite number.
+    of g that a state holds (0: none does), which bounds the gradients that can be taken in.
     """
 
     arrays: tuple[str, ...]
@@ -97,7 +97,8 @@ def _update(anatomy: Anatomy, parts: Around, known: tuple[tuple[str, float], ...
     if parts.rates and anatomy.rate is not None:
         (extra["_rate"],) = builder.calls[anatomy.rate.__name__]
     powers = [line.dimension.g for line in anatomy.lines.values() if line.is_state]
-    return _finished(builder, scalars, {**written, **extra}, dict(known), max([1, *map(int, powers)]))
+    power = max([int(parts.accumulate), *powers])
+    return _finished(builder, scalars, {**written, **extra}, dict(known), power)
 
 
 @cache

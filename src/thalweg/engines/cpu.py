@@ -32,7 +32,8 @@ _LIBM = ("exp", "log", "expm1", "log1p", "cos", "sin", "tanh", "floor")
 PRINTER = Printer(
     number="F({0})",
     power="F(math.pow(D({0}), D({1})))",
-    functions={n: f"F({'np' if n == 'floor' else 'math'}.{n}(D({{0}})))" for n in _LIBM} | {"sqrt": "math.sqrt({0})", "abs": "abs({0})"},
+    functions={n: f"F({'np' if n == 'floor' else 'math'}.{n}(D({{0}})))" for n in _LIBM}
+    | {"sqrt": "math.sqrt({0})", "abs": "abs({0})"},
 )
 
 _KERNEL = """

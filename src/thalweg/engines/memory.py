@@ -29,10 +29,13 @@ def arithmetic(stored: np.dtype[Any]) -> np.dtype[Any]:
 def limit(stored: np.dtype[Any], power: int) -> float:
     """The largest |g| whose power-th power is finite in the arithmetic's dtype, a thousand times over.
 
-    The margin is for states that sum such powers.
+    The margin is for states that sum such powers; 0 means that no state holds any.
     """
+    largest = float(np.finfo(stored).max)
+    if power == 0:
+        return largest
     top = float(np.finfo(arithmetic(stored)).max) * 2.0**-10
-    return min(float(arithmetic(stored).type(top ** (1.0 / power))), float(np.finfo(stored).max))
+    return min(float(arithmetic(stored).type(top ** (1.0 / power))), largest)
 
 
 BLOCK, LANES = 1 << 14, 8  # a block's squares are summed in eight lanes, blocks by fsum

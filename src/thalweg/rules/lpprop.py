@@ -10,7 +10,21 @@ Source: the notes' L^p norm; Kingma & Ba, arXiv 1412.6980 (2015), section 7.1, e
 Errors: HyperparameterError when a value leaves the range on its line below.
 """
 
-from ..core import Rule, Scalar, abs, fraction, maximum, nonnegative, number, ratio, row, rule, state
+from ..core import (
+    Rule,
+    Scalar,
+    abs,
+    fraction,
+    maximum,
+    minimum,
+    nonnegative,
+    number,
+    ratio,
+    row,
+    rule,
+    state,
+    where,
+)
 
 
 def clock(t, beta, p):
@@ -23,10 +37,10 @@ def rate(u, /, lr, eps):
 
 
 def step(w, g, u, /, lr, p, keep, take, root, eps):
-    size = maximum(u, abs(g))
-    old = ratio(u, size)
-    new = ratio(abs(g), size)
-    u = size * (keep * old**p + take * new**p) ** root
+    new = abs(g)
+    size = maximum(u, new)
+    small = ratio(minimum(u, new), size)
+    u = size * (where(u > new, keep, take) + where(u > new, take, keep) * small**p) ** root
     return w - rate(u, lr, eps) * g, u
 
 
