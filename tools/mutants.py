@@ -110,7 +110,7 @@ MUTANTS = [
         "abs({load_g}) != F({limit!r})",
         "tests/test_bad_input.py",
     ),
-    Mutant("engines/cpu.py", "if b > table[o + 1]:", "if b > table[o + 1] + 1:", ENGINE, "threads"),
+    Mutant("engines/cpu.py", 'if b > table[o + 1]:"', 'if b > table[o + 1] + 1:"', ENGINE, "threads"),
     Mutant(
         "engines/cpu.py",
         "F(math.pow(D({0}), D({1})))",

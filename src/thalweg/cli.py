@@ -120,7 +120,7 @@ def rules(
 ) -> None:
     """List the rules; or show one: formula, hyperparameters with ranges and units, dialects, source."""
     with _told():
-        from .core.latex import display, text
+        from .core.latex import TEXT, display, text
         from .lab.methods import method
         from .rules import shipped
 
@@ -142,10 +142,11 @@ def rules(
         print(f"{kind.__name__}: {_title(kind)}\n\n{text(shown)}\n")
         anatomy = kind.anatomy
         _table(
-            ["line", "default", "range", "unit", "meaning"],
+            ["line", "symbol", "default", "range", "unit", "meaning"],
             [
                 [
                     n,
+                    TEXT.symbol(n),
                     f"{getattr(chosen, n):g}",
                     line.range,
                     line.unit,

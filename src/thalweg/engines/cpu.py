@@ -58,29 +58,28 @@ def kernel(job):
     rows = job[4]
     if job[6] & 1:
         for r in range(rows):
-            o = r * {columns}
-            a = lo - table[o]
-            b = hi - table[o]
-            if a < 0:
-                a = 0
-            if b > table[o + 1]:
-                b = table[o + 1]
+{slice}
             if a < b and not check(b - a, {gradient}):
                 job[2] = 1
                 return 0
     if job[6] & 2:
         for r in range(rows):
-            o = r * {columns}
-            a = lo - table[o]
-            b = hi - table[o]
-            if a < 0:
-                a = 0
-            if b > table[o + 1]:
-                b = table[o + 1]
+{slice}
             if a < b:
                 update(b - a, {addresses}, reals(job[5] + 8 * table[o + 2]))
     return 0
 """
+
+
+_SLICE = (  # the part of tensor r that lies in [lo, hi)
+    "o = r * {columns}",
+    "a = lo - table[o]",
+    "b = hi - table[o]",
+    "if a < 0:",
+    "    a = 0",
+    "if b > table[o + 1]:",
+    "    b = table[o + 1]",
+)
 
 
 def source(update: Update, stored: np.dtype[Any]) -> str:
@@ -109,7 +108,7 @@ def source(update: Update, stored: np.dtype[Any]) -> str:
         pointers=", ".join(f"p{k}" for k in range(len(update.arrays))),
         scalars=indented([f"{n} = F(scalars[{k}])" for k, n in enumerate(update.scalars)], 1),
         body=indented(body, 2),
-        columns=HEAD + len(update.arrays),
+        slice=indented(_SLICE, 3).format(columns=HEAD + len(update.arrays)),
         gradient=at("g"),
         addresses=", ".join(at(n) for n in update.arrays),
     )
