@@ -98,11 +98,11 @@ def test_schedules_drive_hyperparameters() -> None:
 @pytest.mark.parametrize(
     ("make", "told"),
     [
-        (lambda: tw.cosine(1e-3, steps=0), "steps must be 1 or more"),
+        (lambda: tw.cosine(1e-3, steps=0), "steps must be a whole number of steps, 1 or more, got 0"),
         (lambda: tw.exponential(-1.0, factor=0.5), "value must be a finite number, 0 or more"),
         (lambda: tw.warmup("x", steps=3), "value must be a finite number"),  # type: ignore[arg-type]
         (lambda: tw.Adam(beta1=tw.constant(1.5)).at(0), r"beta1 must stay in \[0, 1\)"),
-        (lambda: tw.Adam(m=tw.constant(0.1)), "m is where a state starts"),
+        (lambda: tw.Adam(m=tw.constant(0.1)), r"m must be a number in \(-inf, inf\), not a schedule"),
     ],
 )
 def test_bad_schedules_say_what_is_allowed(make: Any, told: str) -> None:
