@@ -8,13 +8,15 @@ REST = 0.02  # torch's OpenMP workers spin for some 8 ms after a call and take a
 
 
 def interleaved(calls: Mapping[str, Callable[[], object]], rounds: int, repeat: int = 1) -> dict[str, float]:
-    """Median seconds a call: every round runs each of them once (``repeat`` times in a row), rested."""
+    """Median seconds a call: every round runs each once (``repeat`` times in a row), rested, in turn."""
     for call in calls.values():
         call()
         call()
     taken: dict[str, list[float]] = {n: [] for n in calls}
-    for _ in range(rounds):
-        for n, call in calls.items():
+    names = list(calls)
+    for k in range(rounds):
+        for n in names[k % len(names) :] + names[: k % len(names)]:  # nobody is always first after another
+            call = calls[n]
             time.sleep(REST)
             start = time.perf_counter()
             for _ in range(repeat):
