@@ -135,7 +135,18 @@ def killed(mutant: Mutant) -> bool:
         if mutant.old not in text:
             raise SystemExit(f"no longer in the code: {mutant.name}")
         target.write_text(text.replace(mutant.old, mutant.new))
-        command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", mutant.tests]
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-x",
+            "-n",
+            "0",
+            "-p",
+            "no:cacheprovider",
+            mutant.tests,
+        ]
         command += ["-k", mutant.select] if mutant.select else []
         env = {**os.environ, "PYTHONPATH": str(copy), "THALWEG_CACHE": str(Path(folder) / "cache")}
         done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
