@@ -92,7 +92,13 @@ MUTANTS = [
     Mutant("rules/nesterov.py", "(g + beta * m)", "(g + m)", PATHS, "Nesterov-"),
     Mutant("rules/nesterov_sutskever.py", "(beta * v - move)", "(beta * v)", PATHS, "NesterovSutskever"),
     Mutant("rules/sgd.py", "w - rate(lr) * g", "w + rate(lr) * g", PATHS, "SGD"),
-    Mutant("core/math.py", "return where(y == 0, 0.0,", "return where(y == 0, 1.0,", PATHS, "Adamax-paper"),
+    Mutant(
+        "core/math.py",
+        "return where(y == 0, 0.0,",
+        "return where(y == 0, 1.0,",
+        "tests/laws/test_values.py",
+        "has_no_rate",
+    ),
     Mutant(
         "core/math.py",
         "where(x > y, x, where(x == x, y, x))",

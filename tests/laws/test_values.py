@@ -139,3 +139,13 @@ def test_dialects_speak_their_worlds_names() -> None:
 def test_wrong_names_are_answered_with_the_nearest(make: Any, told: str) -> None:
     with pytest.raises(HyperparameterError, match=told):
         make()
+
+
+def test_a_coordinate_without_gradient_has_no_rate() -> None:
+    """Where a row has no epsilon, 0/0 is 0: in the weights and in what is shown."""
+    w = np.ones(2)
+    opt = tw.Adamax.like("paper").on(w)
+    opt.step(np.array([0.0, 1.0]))
+    assert w[0] == 1.0
+    assert opt.rates()[0] == 0.0
+    assert opt.rates()[1] > 0.0
