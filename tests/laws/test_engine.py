@@ -159,7 +159,7 @@ def plain_gradient(p: Any) -> Any:
     source += "".join(f"    {line}\n" for line in lines) + f"    return [{values}]\n"
     import thalweg.core.math as formulas
 
-    space: dict[str, Any] = {n: getattr(formulas, n) for n in (*plain._LIBM, "power")}
+    space: dict[str, Any] = {n: getattr(formulas, n) for n in (*formulas.LIBM, "power")}
     space |= {"F": np.float64, "np_sqrt": np.sqrt}
     exec(source, space)
 

@@ -201,7 +201,7 @@ class _Reader:
         found = self.function.__globals__.get(name)
         builtin = formulas.abs if name == "abs" and found is None else found
         if not isinstance(builtin, types.FunctionType):
-            allowed = ", ".join(sorted({*formulas.PRIMITIVES, *_derived()}))
+            allowed = ", ".join(sorted({*formulas.PRIMITIVES, *formulas.DERIVED}))
             raise self.error(
                 node, f"{name!r} is not a function of this file nor one of thalweg.core: {allowed}"
             )
@@ -247,10 +247,6 @@ class _Reader:
             for a in arguments
         ]
         return ast.Call(ast.Name(name, ast.Load()), lifted, [])
-
-
-def _derived() -> tuple[str, ...]:
-    return ("maximum", "minimum", "sign", "ratio")
 
 
 @cache
@@ -314,7 +310,7 @@ def from_text(text: str, title: str) -> dict[str, Function]:
     """The functions of generated source, findable by ``lift`` as those of a file are."""
     filename = f"<thalweg {title} {hash(text) & 0xFFFFFFFF:08x}>"
     linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
-    space: dict[str, Any] = {n: getattr(formulas, n) for n in (*formulas.PRIMITIVES, *_derived())}
+    space: dict[str, Any] = {n: getattr(formulas, n) for n in (*formulas.PRIMITIVES, *formulas.DERIVED)}
     before = set(space)
     exec(compile(text, filename, "exec"), space)
     return {n: f for n, f in space.items() if n not in before and isinstance(f, types.FunctionType)}

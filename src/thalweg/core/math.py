@@ -7,7 +7,9 @@ The others are formulas themselves and are unfolded into primitives wherever the
 import builtins
 import math
 
-PRIMITIVES = ("sqrt", "abs", "where", "exp", "log", "expm1", "log1p", "cos", "sin", "tanh", "floor")
+LIBM = ("exp", "log", "expm1", "log1p", "cos", "sin", "tanh", "floor")  # called in float64, rounded once
+PRIMITIVES = ("sqrt", "abs", "where", *LIBM)
+DERIVED = ("maximum", "minimum", "sign", "ratio")
 
 
 def sqrt(x):

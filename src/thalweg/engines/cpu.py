@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from ..core.compose import Update
+from ..core.math import LIBM
 from ..core.python import Printer, indented
 from . import objects, pool
 from .memory import BLOCK, Array, address, arithmetic, limit, total
@@ -28,11 +29,10 @@ HEAD = 3  # columns of the table before the addresses: start, size, offset of th
 
 Kernel = Callable[[int, int, int], int]
 
-_LIBM = ("exp", "log", "expm1", "log1p", "cos", "sin", "tanh", "floor")
 PRINTER = Printer(
     number="F({0})",
     power="F(math.pow(D({0}), D({1})))",
-    functions={n: f"F({'np' if n == 'floor' else 'math'}.{n}(D({{0}})))" for n in _LIBM}
+    functions={n: f"F({'np' if n == 'floor' else 'math'}.{n}(D({{0}})))" for n in LIBM}
     | {"sqrt": "math.sqrt({0})", "abs": "abs({0})"},
 )
 
@@ -177,7 +177,6 @@ def compile_source(text: str, functions: Sequence[str]) -> tuple[str, bytes]:
         "reals": pointer(types.float64),
         "store": pointer(kept),
         "state": pointer(real),
-        "I": types.int64,
     }
     exec(compile(text, "<thalweg kernel>", "exec"), space)
     options: Any = {

@@ -11,14 +11,14 @@ import numpy as np
 
 from ..core import math as formulas
 from ..core.compose import Update
+from ..core.math import LIBM
 from ..core.python import Printer, indented
 from .memory import BLOCK, LANES, Array, arithmetic, limit, total
 
-_LIBM = ("exp", "log", "expm1", "log1p", "cos", "sin", "tanh", "floor")
 PRINTER = Printer(
     number="F({0})",
     power="F(power(float({0}), float({1})))",
-    functions={n: f"F({n}(float({{0}})))" for n in _LIBM} | {"sqrt": "np_sqrt({0})", "abs": "abs({0})"},
+    functions={n: f"F({n}(float({{0}})))" for n in LIBM} | {"sqrt": "np_sqrt({0})", "abs": "abs({0})"},
 )
 
 
@@ -27,7 +27,7 @@ def element(update: Update, dtype: np.dtype[Any]) -> Callable[..., tuple[Any, ..
     values = "".join(f"{PRINTER.expression(e)}, " for e in update.written.values())
     lines = [*PRINTER.lines(update.body), f"return ({values})"]
     source = f"def element({', '.join((*update.arrays, *update.scalars))}):\n{indented(lines, 1)}\n"
-    space: dict[str, Any] = {n: getattr(formulas, n) for n in (*_LIBM, "power")}
+    space: dict[str, Any] = {n: getattr(formulas, n) for n in (*LIBM, "power")}
     space |= {"F": dtype.type, "np_sqrt": np.sqrt}
     exec(compile(source, "<thalweg plain>", "exec"), space)
     return space["element"]  # type: ignore[no-any-return]
