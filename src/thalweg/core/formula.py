@@ -306,11 +306,15 @@ def keys(function: Function) -> tuple[str, ...]:
     return tuple(k.value for k in names)  # type: ignore[union-attr, misc]
 
 
-def from_text(text: str, title: str) -> dict[str, Function]:
-    """The functions of generated source, findable by ``lift`` as those of a file are."""
+def from_text(text: str, title: str, functions: Mapping[str, Function] | None = None) -> dict[str, Function]:
+    """The functions of generated source, findable by ``lift`` as those of a file are.
+
+    ``functions`` are others that the source may call, by name.
+    """
     filename = f"<thalweg {title} {hash(text) & 0xFFFFFFFF:08x}>"
     linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
     space: dict[str, Any] = {n: getattr(formulas, n) for n in (*formulas.PRIMITIVES, *formulas.DERIVED)}
+    space |= functions or {}
     before = set(space)
     exec(compile(text, filename, "exec"), space)
     return {n: f for n, f in space.items() if n not in before and isinstance(f, types.FunctionType)}

@@ -135,16 +135,16 @@ def source(
     record = ["if job[7]:", *(f"    paths[k * {d} + {j}] = D({x[j]})" for j in range(d))]
     record += ["if job[9]:", *(f"    rates[k * {d} + {j}] = D(r{j})" for j in range(d))]
     record.append("if job[8]:")
-    if columns:
+    if objective.mean_formula is not None:
+        body, value = _section(objective.mean_formula, "v_", parameters)
+        (result,) = value.values()
+        record += [f"    {line}" for line in body] + [f"    losses[k] = D({result})"]
+    else:
         body, value = _section(objective.value_formula, "v_", parameters | row)
         (result,) = value.values()
         inner = [*read, *body, f"total = total + D({result})"]
         record += ["    total = D(0.0)", "    for q in range(rows):", *(f"        {line}" for line in inner)]
         record.append("    losses[k] = total / D(rows)")
-    else:
-        body, value = _section(objective.value_formula, "v_", parameters)
-        (result,) = value.values()
-        record += [f"    {line}" for line in body] + [f"    losses[k] = D({result})"]
     return f"# {dtype}\n" + _LOOP.format(
         start=indented(start, 2), step=indented(step, 4), record=indented(record, 4)
     )

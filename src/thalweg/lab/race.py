@@ -446,7 +446,8 @@ def _collect(runner: _Runner, entries: list[Entry], settings: Settings, finished
         range(len(rows)),
         key=lambda i: np.inf if rows[i]["loss"]["median"] is None else rows[i]["loss"]["median"],
     )
-    outsider = p.outsider() if finished else None
+    with threadpool_limits(1):  # the same sums on any machine
+        outsider = p.outsider() if finished else None
     names = [e.method.name for e in entries]
     best = entries[order[0]] if rows and rows[order[0]]["loss"]["median"] is not None else None
     return {

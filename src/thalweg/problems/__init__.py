@@ -1,11 +1,11 @@
-"""Problems that methods are compared on. A file here with ``PROBLEMS`` is found; no list names it."""
+"""Problems that methods are compared on. A file here or below with ``PROBLEMS`` is found; no list names it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
-from pkgutil import iter_modules
+from pkgutil import walk_packages
 
 from ..errors import UnknownProblemError, nearest
 from .base import Outsider, Problem
@@ -15,8 +15,8 @@ from .base import Outsider, Problem
 def catalogue() -> dict[str, Callable[[], Problem]]:
     """Every problem by name, as a function that makes it."""
     found: dict[str, Callable[[], Problem]] = {}
-    for module in iter_modules(__path__):
-        found.update(getattr(import_module(f"{__name__}.{module.name}"), "PROBLEMS", {}))
+    for module in walk_packages(__path__, f"{__name__}."):
+        found.update(getattr(import_module(module.name), "PROBLEMS", {}))
     return found
 
 

@@ -22,7 +22,7 @@ Params: TypeAlias = "Array | dict[str, Params]"
 Grads: TypeAlias = Params
 
 # Which of a seed's independent random streams is drawn from.
-START, BATCHES, SPLIT = range(3)
+START, BATCHES, SPLIT, NOISE = range(4)
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,21 @@ class Problem:
     def loss(self, params: Params) -> float:
         """The loss that is minimised, over all training rows; nan or inf after divergence."""
         raise NotImplementedError
+
+    def hessian_product(self, params: Params, direction: Array, rows: Rows | None = None) -> Array:
+        """The Hessian at ``params`` times a packed direction (d,), by central differences of gradients.
+
+        The step is the one that balances rounding against curvature for float64: relative errors of
+        some 1e-10 on smooth losses. Problems that know their Hessian answer exactly.
+        """
+        at, size = pack(params), float(np.linalg.norm(direction))
+        if size == 0.0:
+            return np.zeros_like(at)
+        h = np.cbrt(np.finfo(float).eps) * max(1.0, float(np.linalg.norm(at))) / size
+        ahead = pack(self.gradient(unpack(at + h * direction, params), rows))
+        behind = pack(self.gradient(unpack(at - h * direction, params), rows))
+        product: Array = (ahead - behind) / (2 * h)
+        return product
 
     def metric(self, params: Params) -> float | None:
         """The test metric on held-out rows, None where there is none. Never tune on it."""

@@ -2,12 +2,17 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import repeat
+from math import cos, isfinite, sin
 
 import numpy as np
 
+from ..core.formula import from_text
 from ..core.objective import Objective
 from ..engines.ops import vectorised
-from .base import BATCHES, START, Array, Outsider, Problem, Rows, stream
+from ..errors import ProblemError
+from .base import BATCHES, NOISE, START, Array, Outsider, Problem, Rows, stream
+
+NOISE_ROWS = 256  # pairs of opposite draws, so that their mean is exactly zero
 
 
 class FormulaProblem(Problem):
@@ -67,9 +72,11 @@ class FormulaProblem(Problem):
 
     def values(self, *coordinates: Array) -> Array:
         """The objective at many points at once; the arrays of coordinates broadcast."""
+        mean = self.objective.mean_formula
+        if mean is not None:
+            return np.asarray(vectorised(mean)(*coordinates)[0] + 0 * sum(coordinates), dtype=float)
+        assert self.data is not None
         evaluate = vectorised(self.objective.value_formula)
-        if self.data is None:
-            return np.asarray(evaluate(*coordinates)[0], dtype=float)
         total = sum(evaluate(*coordinates, *row)[0] for row in self.data)
         return np.asarray(total, dtype=float) / self.rows
 
@@ -86,12 +93,108 @@ class FormulaProblem(Problem):
         parts = evaluate(*params, *data.T)
         return np.array([np.mean(np.broadcast_to(p, len(data))) for p in parts])
 
+    def hessian(self, params: Array, rows: Rows | None = None) -> Array:
+        """The Hessian at a point (d,), mean over ``rows`` (None: all): (d, d).
+
+        ProblemError where the problem has no formula for it.
+        """
+        formula = self.objective.hessian_formula
+        if formula is None:
+            raise ProblemError(f"{self.name}: has no formula for its Hessian; hessian_product works without")
+        upper = np.triu_indices(len(params))
+        data = self.data if rows is None or self.data is None else self.data[rows]
+        parts = vectorised(formula)(*params, *(() if data is None else data.T))
+        made = np.zeros((len(params), len(params)))
+        made[upper] = [np.mean(p) for p in parts]
+        full: Array = made + np.triu(made, 1).T
+        return full
+
+    def hessian_product(self, params: Array, direction: Array, rows: Rows | None = None) -> Array:  # type: ignore[override]
+        """The Hessian at a point times a direction (d,), exact where it has a formula."""
+        if self.objective.hessian is None:
+            return super().hessian_product(params, direction, rows)
+        product: Array = self.hessian(params, rows) @ direction
+        return product
+
     def grid(self, points: int = 121) -> tuple[Array, Array, Array] | None:
         """x (n,), y (n,) and f (n, n), rows along y, over the window; None unless 2-D."""
         if self.window is None:
             return None
         x, y = (np.linspace(lo, hi, points) for lo, hi in self.window)
         return x, y, self.values(*np.meshgrid(x, y))
+
+    def transformed(
+        self,
+        *,
+        rotate: float = 0.0,
+        scale: float | Sequence[float] = 1.0,
+        shift: float | Sequence[float] = 0.0,
+        noise: float = 0.0,
+    ) -> "FormulaProblem":
+        """The same landscape elsewhere: a point q of the old one lies at ``rotate(scale * q) + shift``.
+
+        rotate: degrees, counter-clockwise, in the planes of coordinates 1-2, 3-4, ... scale: positive,
+        one number or one for each coordinate. shift: likewise, finite. noise: standard deviation of a
+        normal noise added to each coordinate of the gradient (mini-batches average it); the noise is
+        that of 512 fixed rows which sum to zero, so that the objective itself stays what it was.
+        Raises ProblemError.
+        """
+        d = len(self.starts[0])
+        size, move = (
+            np.broadcast_to(np.asarray(v, dtype=float), d) if np.size(v) in (1, d) else np.full(d, np.nan)
+            for v in (scale, shift)
+        )
+        for name, value, good in (
+            ("rotate", rotate, isfinite(rotate)),
+            ("scale", scale, bool(np.all(np.isfinite(size) & (size > 0)))),
+            ("shift", shift, bool(np.all(np.isfinite(move)))),
+            ("noise", noise, isfinite(noise) and noise >= 0),
+        ):
+            if not good:
+                raise ProblemError(f"{self.name}: {name}={value!r}: {_ALLOWED[name].format(d=d)}")
+        turn = np.eye(d)
+        c, s = cos(np.radians(rotate)), sin(np.radians(rotate))
+        for k in range(0, d - 1, 2):
+            turn[k : k + 2, k : k + 2] = [[c, -s], [s, c]]
+        back = np.diag(1 / size) @ turn.T  # old = back @ (new - shift)
+        ahead = turn @ np.diag(size)
+
+        def moved(points: Sequence[tuple[float, ...]]) -> Array:
+            new: Array = np.asarray(points, dtype=float).reshape(-1, d) @ ahead.T + move
+            return new
+
+        window = self.window
+        if window is not None:
+            corners = moved([(x, y) for x in window[0] for y in window[1]])
+            low, high = corners.min(axis=0), corners.max(axis=0)
+            window = ((float(low[0]), float(high[0])), (float(low[1]), float(high[1])))
+        data = self.data
+        if noise:
+            half = noise * stream(0, NOISE).standard_normal((NOISE_ROWS, d))
+            draws = np.concatenate([half, -half])
+            rows = np.zeros((1, 0)) if data is None else data
+            data = np.hstack([np.tile(rows, (len(draws), 1)), np.repeat(draws, len(rows), axis=0)])
+        what = [
+            f"rotated by {rotate:g}°" * bool(rotate),
+            f"scaled by {scale}" * bool(np.any(size != 1)),
+            f"shifted by {shift}" * bool(np.any(move)),
+            f"gradient noise {noise:g}" * bool(noise),
+        ]
+        changed = ", ".join(w for w in what if w)
+        made = FormulaProblem(
+            self.name,
+            self.title + (f", {changed}" if changed else ""),
+            self.text,
+            _transformed(self.objective, back, move, bool(noise)),
+            starts=[tuple(p) for p in moved(self.starts)],
+            spread=self.spread * float(size.mean()),
+            minima=[tuple(p) for p in moved(self.minima)] if self.minima else (),
+            minimum=self.minimum,
+            window=window,
+            data=data,
+        )
+        made.steps, made.batch = self.steps, self.batch
+        return made
 
     def outsider(self) -> Outsider:
         """SciPy's L-BFGS-B from the first usual start."""
@@ -101,3 +204,62 @@ class FormulaProblem(Problem):
             self.loss, np.array(self.starts[0]), jac=lambda p: self.gradient(p, None), method="L-BFGS-B"
         )
         return Outsider("SciPy L-BFGS-B, full batch", float(found.fun), None)
+
+
+_ALLOWED = {
+    "rotate": "an angle in degrees is needed",
+    "scale": "a positive number is needed, or {d} of them",
+    "shift": "a finite number is needed, or {d} of them",
+    "noise": "a finite number >= 0 is needed",
+}
+
+
+def _sum(terms: Sequence[tuple[float, str]]) -> str:
+    """c1 * x1 + c2 * x2 + ... as source, without the terms that vanish."""
+    return " + ".join(f"{float(c)!r} * {x}" if c != 1 else x for c, x in terms if c != 0) or "0.0"
+
+
+def _transformed(objective: Objective, back: Array, move: Array, noisy: bool) -> Objective:
+    """The objective at ``back @ (p - move)``; where ``noisy``, its rows also hold a slope to add."""
+    if {"p0", "n0"} & set(objective.columns):
+        raise ProblemError("a landscape is transformed once: give all changes in one call")
+    d, columns = len(move), objective.columns
+    p = [f"p{j}" for j in range(d)]
+    n = [f"n{j}" for j in range(d)] if noisy else []
+    head = [f"    m{j} = {p[j]} - {float(move[j])!r}" if move[j] else f"    m{j} = {p[j]}" for j in range(d)]
+    head += [f"    q{i} = {_sum([(back[i, j], f'm{j}') for j in range(d)])}" for i in range(d)]
+    old = [f"q{i}" for i in range(d)]
+    slopes = [f"g{i}" for i in range(d)]
+    upper = [(i, j) for i in range(d) for j in range(i, d)]
+    tilt = "".join(f" + n{j} * m{j}" for j in range(d)) if noisy else ""
+
+    def function(name: str, extra: Sequence[str], body: Sequence[str]) -> str:
+        slash = ", ".join([*p, "/", *extra])
+        return f"def {name}({slash}):\n" + "\n".join([*head, *body]) + "\n\n\n"
+
+    call = ", ".join([*old, *columns])
+    gradient = [f"    {', '.join(slopes)}{',' if d == 1 else ''} = old_gradient({call})"]
+    gradient += [
+        f"    r{j} = {_sum([(back[i, j], slopes[i]) for i in range(d)])}" + (f" + n{j}" if noisy else "")
+        for j in range(d)
+    ]
+    gradient.append(f"    return {', '.join(f'r{j}' for j in range(d))}")
+    text = function("value", [*columns, *n], [f"    return old_value({call}){tilt}"])
+    text += function("gradient", [*columns, *n], gradient)
+    functions = {"old_value": objective.value, "old_gradient": objective.gradient}
+    if objective.hessian is not None:
+        names = [f"h{i}_{j}" for i, j in upper]
+        body = [f"    {', '.join(names)}{',' if d == 1 else ''} = old_hessian({call})"]
+        for a, b in upper:
+            terms = [
+                (back[i, a] * back[j, b], f"h{min(i, j)}_{max(i, j)}") for i in range(d) for j in range(d)
+            ]
+            body.append(f"    k{a}_{b} = {_sum(terms)}")
+        body.append(f"    return {', '.join(f'k{a}_{b}' for a, b in upper)}")
+        text += function("hessian", [*columns, *n], body)
+        functions["old_hessian"] = objective.hessian
+    if objective.mean_formula is not None:  # the noise's rows sum to zero: it is as it was
+        text += function("mean", [], [f"    return old_mean({', '.join(old)})"])
+        functions["old_mean"] = objective.mean or objective.value
+    made = from_text(text, "transformed", functions)
+    return Objective(made["value"], made["gradient"], made.get("hessian"), made.get("mean"))

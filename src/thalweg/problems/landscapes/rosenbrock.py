@@ -5,8 +5,8 @@
 Source: Rosenbrock, Comput. J. 3 (1960) 175-184.
 """
 
-from ..core.objective import Objective
-from .formula import FormulaProblem
+from ...core.objective import Objective
+from ..formula import FormulaProblem
 
 
 def value(x, y, /):
@@ -20,13 +20,17 @@ def gradient(x, y, /):
     return -2 * (1 - x) - 400 * x * b, 200 * b
 
 
+def hessian(x, y, /):
+    return 2 - 400 * (y - 3 * x * x), -400 * x, 200
+
+
 def rosenbrock() -> FormulaProblem:
     """Rosenbrock's function from (-1.2, 1)."""
     return FormulaProblem(
         "rosenbrock",
         "Rosenbrock's function",
         "A curved valley whose floor falls slowly to the minimum 0 at (1, 1).",
-        Objective(value, gradient),
+        Objective(value, gradient, hessian),
         starts=[(-1.2, 1), (-2, 2)],
         spread=0.1,
         minima=[(1, 1)],

@@ -23,7 +23,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
-from .words import column, number, tick
+from ..words import column, number, tick
 
 Race = Mapping[str, Any]
 Colours = Mapping[str, str]
