@@ -105,9 +105,7 @@ def source(
     kind = scored if isinstance(objective, Scored) else unrolled
     made = kind.inside(update, states, objective)  # type: ignore[arg-type]
     start = [f"h_{n} = hyper[c * {len(lines)} + {k}]" for k, n in enumerate(lines)]
-    clock, values = unrolled.section(
-        formula, "c_", {"t": "now", **{n: f"h_{n}" for n in formula.inputs[1:]}}
-    )
+    clock, values = unrolled.section(formula, "c_", {"t": "now", **{n: f"h_{n}" for n in formula.inputs[1:]}})
     clock = [line.replace("F(", "D(") for line in clock]  # the clock ticks in float64
     clock += [f"k_{n} = F({v.replace('F(', 'D(')})" for n, v in values.items()]
     step = [f"h_{n} = planned[(t - 1) * {len(planned)} + {k}]" for k, n in enumerate(planned)]

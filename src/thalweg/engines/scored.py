@@ -58,7 +58,9 @@ def inside(update: Update, states: tuple[str, ...], objective: Scored) -> Inside
         ).replace(", ):", "):"),
     }
     at = [f"a_{n} = work + 8 * d * (c * {len(held)} + {k})" for k, n in enumerate(held)]
-    initial = {"g": "D(0.0)", "w": "starts[c * d + i]", "_rate": "D(math.nan)"} | {s: f"h_{s}" for s in states}
+    initial = {"g": "D(0.0)", "w": "starts[c * d + i]", "_rate": "D(math.nan)"} | {
+        s: f"h_{s}" for s in states
+    }
     start = [*at, "for i in range(d):", *(f"    reals(a_{n})[i] = {initial[n]}" for n in held)]
 
     def scored(formula_lines: list[str]) -> list[str]:

@@ -28,6 +28,7 @@ from threadpoolctl import threadpool_limits
 from .. import errors, files
 from ..core.rule import Rule
 from ..problems import Outsider, Problem, Source
+from ..problems.compiled import CompiledProblem
 from ..problems.formula import FormulaProblem
 from . import methods as naming
 from .methods import Method
@@ -217,7 +218,7 @@ class _Runner:
     ) -> None:
         """Each task is a method at a rate (None: as it is) over the tuning seeds."""
         s = self.settings
-        if isinstance(self.problem, FormulaProblem):
+        if isinstance(self.problem, CompiledProblem):
             for i, (entry, lr) in enumerate(tasks):
                 lrs = None if lr is None else [lr]
                 (runs,) = compiled(
@@ -244,7 +245,7 @@ class _Runner:
     def tests(self, entries: Sequence[Entry], done: Callable[[int, list[Run]], None]) -> None:
         """Each method at its best rate over the fresh seeds."""
         s = self.settings
-        if isinstance(self.problem, FormulaProblem):
+        if isinstance(self.problem, CompiledProblem):
             for i, entry in enumerate(entries):
                 (runs,) = compiled(
                     self.problem, entry.tuned(), None, s.test, s.steps, s.batch, self.fine(), True

@@ -1,7 +1,6 @@
 """Problems written as formulas: of few parameters, so that whole runs are compiled."""
 
-from collections.abc import Iterator, Sequence
-from itertools import repeat
+from collections.abc import Sequence
 from math import cos, isfinite, sin
 
 import numpy as np
@@ -10,12 +9,13 @@ from ..core.formula import from_text
 from ..core.objective import Objective
 from ..engines.ops import vectorised
 from ..errors import ProblemError
-from .base import BATCHES, NOISE, START, Array, Outsider, Problem, Rows, stream
+from .base import NOISE, Array, Outsider, Rows, stream
+from .compiled import CompiledProblem
 
 NOISE_ROWS = 256  # pairs of opposite draws, so that their mean is exactly zero
 
 
-class FormulaProblem(Problem):
+class FormulaProblem(CompiledProblem):
     """An objective in formulas, with its starts, its minima and a window to show.
 
     ``starts`` are the usual ones, ``spread`` the standard deviation by which a seed moves the first
@@ -23,8 +23,7 @@ class FormulaProblem(Problem):
     """
 
     loss_name = "f"
-    steps = 1000
-    batch = 1
+    objective: Objective
 
     def __init__(
         self,
@@ -46,29 +45,6 @@ class FormulaProblem(Problem):
         self.minima = [tuple(map(float, m)) for m in minima]
         self.rows = 0 if data is None else len(data)
         self.noisy = self.rows > 0
-
-    def start(self, seed: int) -> Array:
-        """The first usual start, moved by the seed: (d,) float64."""
-        first = np.array(self.starts[0])
-        moved: Array = first + self.spread * stream(seed, START).standard_normal(first.size)
-        return moved
-
-    def order(self, seed: int, batch: int, steps: int) -> Rows | None:
-        """The rows of each step, (steps, batch) int64; None where every step takes all of them.
-
-        Shuffled epochs one after another; a batch may reach from one epoch into the next.
-        """
-        if batch == 0 or batch >= self.rows:
-            return None
-        epochs = -(-steps * batch // self.rows)
-        rng = stream(seed, BATCHES)
-        rows = np.concatenate([rng.permutation(self.rows) for _ in range(epochs)])
-        return rows[: steps * batch].reshape(steps, batch)
-
-    def batches(self, seed: int, batch: int, steps: int) -> Iterator[Rows | None]:
-        """``order``, step by step."""
-        order = self.order(seed, batch, steps)
-        return repeat(None, steps) if order is None else iter(order)
 
     def values(self, *coordinates: Array) -> Array:
         """The objective at many points at once; the arrays of coordinates broadcast."""
