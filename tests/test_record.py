@@ -18,7 +18,7 @@ from thalweg.rules import shipped
 @pytest.mark.parametrize("name", shipped())
 def test_a_record_walks_the_optimizers_path(name: str) -> None:
     """Weights, states and rates of every rule, to the last bit (one ulp where pow is NumPy's own)."""
-    rule = tw.rules.RULES[name]()
+    rule = getattr(tw, name)()
     p = problem("rosenbrock")
     got = record(rule, p, 50)
     w = p.start(0)

@@ -9,8 +9,9 @@ or the method's average of it. ``eps_share`` is the part of a's denominator that
 near 1 a coordinate moves as under plain gradient descent. Source: the design's definition for all methods.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -145,45 +146,74 @@ def record(
         raise ProblemError(f"{problem.name}: start has {w.size} numbers, {pack(like).size} are needed")
     if steps < 0 or every < 1:
         raise ProblemError(f"record: steps >= 0 and every >= 1 are needed, got {steps} and {every}")
+    if (steps // every + 1) * w.size * (5 + len(rule.anatomy.states)) > maximum:
+        raise ProblemError(
+            f"record: {steps // every + 1} records of {w.size} coordinates are too many; raise every={every}"
+        )
+    rows = problem.batches(seed, problem.batch if batch is None else batch, steps)
+    return _walk(
+        rule,
+        w,
+        (partial(_gradient, problem, like, r) for r in rows),
+        lambda at: problem.loss(unpack(at, like)),
+        steps,
+        every,
+    )
+
+
+def fed(rule: Rule, gradients: Array, start: Array | None = None) -> Record:
+    """The record of a rule that is given its gradients, (T, d), whatever the weights; the loss is 0."""
+    gradients = np.asarray(gradients, dtype=float)
+    w = np.zeros(gradients.shape[1]) if start is None else np.asarray(start, dtype=float)
+    return _walk(rule, w, (partial(_given, g) for g in gradients), lambda at: 0.0, len(gradients), 1)
+
+
+def _gradient(problem: Problem, like: Any, rows: Any, at: Array) -> Array:
+    return pack(problem.gradient(unpack(at, like), rows))
+
+
+def _given(gradient: Array, at: Array) -> Array:
+    return gradient
+
+
+def _walk(
+    rule: Rule,
+    w: Array,
+    gradients: Iterable[Callable[[Array], Array]],
+    loss: Callable[[Array], float],
+    steps: int,
+    every: int,
+) -> Record:
     names = rule.anatomy.states
     count = steps // every + 1
-    if count * w.size * (5 + len(names)) > maximum:
-        raise ProblemError(
-            f"record: {count} records of {w.size} coordinates are too many; raise every= (now {every})"
-        )
-    update = compose.update(rule, Around(rates=rule.anatomy.rate is not None))
-    step = applied(update)
+    step = applied(compose.update(rule, Around(rates=rule.anatomy.rate is not None)))
     clock = scalars.clock(rule)
-    lines = rule.anatomy.lines
-    softeners = [
-        n for n in scalars.names(rule) if n in lines and n.startswith("eps") and lines[n].dimension.w == 0
-    ]
+    softeners = dict.fromkeys(_softeners(rule), 0.0)
     kept: dict[str, Array] = {
         n: np.full((count, w.size), np.nan)
         for n in ("weights", "gradient", "update", "rate", "eps_share", *names)
     }
     losses = np.full(count, np.nan)
     states = {n: np.full(w.size, float(getattr(rule, n))) for n in names}
-    kept["weights"][0], losses[0] = w, problem.loss(unpack(w, like))
-    for n in names:
-        kept[n][0] = states[n]
+    for n, v in ({"weights": w} | states).items():
+        kept[n][0] = v
+    losses[0] = loss(w)
     last = 0
-    rows = problem.batches(seed, problem.batch if batch is None else batch, steps)
     with np.errstate(all="ignore"):
-        for t, chosen in enumerate(rows, start=1):
-            g = pack(problem.gradient(unpack(w, like), chosen))
+        for t, gradient in enumerate(gradients, start=1):
+            g = gradient(w)
             named = dict(zip(scalars.names(rule), clock(t), strict=True))
             made = step({"w": w, "g": g, **states}, named)
             fresh = made["w"]
             if t % every == 0:
                 last = t // every
-                bare = step({"w": w, "g": g, **states}, named | dict.fromkeys(softeners, 0.0))
                 rate = made.get("_rate", np.full(w.size, np.nan))
+                bare = step({"w": w, "g": g, **states}, named | softeners).get("_rate", rate)
                 found = {"weights": fresh, "gradient": g, "update": fresh - w, "rate": rate}
-                found["eps_share"] = _share(rate, bare.get("_rate", rate))
+                found["eps_share"] = _share(rate, bare)
                 for n, v in (found | {n: made[n] for n in names}).items():
                     kept[n][last] = v
-                losses[last] = problem.loss(unpack(fresh, like))
+                losses[last] = loss(fresh)
                 if not np.isfinite(losses[last]):
                     break
             w, states = fresh, {n: made[n] for n in names}
@@ -197,6 +227,13 @@ def record(
         died=not np.isfinite(losses[last]),
         **kept,
     )
+
+
+def _softeners(rule: Rule) -> list[str]:
+    """The epsilons that are added to a gradient's size; Adadelta's other one is added to an update's."""
+    lines = rule.anatomy.lines
+    names = [n for n in scalars.names(rule) if n in lines and n.startswith("eps")]
+    return [n for n in names if lines[n].dimension.w == 0]
 
 
 def _share(rate: Array, bare: Array) -> Array:
