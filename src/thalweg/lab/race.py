@@ -8,21 +8,17 @@ d) A diverged run counts as infinity. Budgets are counts, never clocks: the same
 """
 
 import json
-import multiprocessing
 import os
 import platform
 import shlex
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from joblib import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
 from .. import errors, files
@@ -32,6 +28,7 @@ from ..problems.compiled import CompiledProblem
 from ..problems.formula import FormulaProblem
 from . import methods as naming
 from .methods import Method
+from .parallel import side_by_side
 from .run import Run, compiled, find, train
 from .statistics import bands, quantile, steps_to
 
@@ -259,20 +256,11 @@ class _Runner:
         self, jobs: Sequence[tuple[Rule, list[int], int, bool]], done: Callable[[int, list[Run]], None]
     ) -> None:
         s = self.settings
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        workers = min(cores, len(jobs))
-        call = delayed(_seeds)
         tasks = (
-            call(i, self.source, naming.parcel(rule), seeds, s.steps, s.batch, every, rates)
+            (i, self.source, naming.parcel(rule), seeds, s.steps, s.batch, every, rates)
             for i, (rule, seeds, every, rates) in enumerate(jobs)
         )
-        if workers == 1:
-            with threadpool_limits(1):
-                for function, arguments, named in tasks:
-                    done(*function(*arguments, **named))
-            return
-        parallel = Parallel(n_jobs=workers, return_as="generator_unordered", pre_dispatch="2*n_jobs")
-        for i, runs in parallel(tasks):
+        for i, runs in side_by_side(_seeds, tasks, len(jobs)):
             done(i, runs)
 
 
@@ -287,19 +275,10 @@ def _seeds(
     rates: bool,
 ) -> tuple[int, list[Run]]:
     """One rule over several seeds; only the first seed's rates are kept."""
-    _worker()
     rule = parcel.opened()
     return index, [
         train(source, rule, seed, steps, batch, every, rates and k == 0) for k, seed in enumerate(seeds)
     ]
-
-
-@lru_cache(maxsize=1)
-def _worker() -> None:
-    """A process of the pool leaves Ctrl-C to its parent and does its sums in one thread."""
-    if multiprocessing.parent_process() is not None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        threadpool_limits(1)  # the same sums on any machine, and no quarrel for cores
 
 
 def race(
