@@ -12,6 +12,7 @@ from ..errors import ProblemError
 from .base import NOISE, Array, Outsider, Rows, stream
 from .compiled import CompiledProblem
 
+CHUNK = 1 << 16  # points times rows that are evaluated at once
 NOISE_ROWS = 256  # pairs of opposite draws, so that their mean is exactly zero
 
 
@@ -53,8 +54,14 @@ class FormulaProblem(CompiledProblem):
             return np.asarray(vectorised(mean)(*coordinates)[0] + 0 * sum(coordinates), dtype=float)
         assert self.data is not None
         evaluate = vectorised(self.objective.value_formula)
-        total = sum(evaluate(*coordinates, *row)[0] for row in self.data)
-        return np.asarray(total, dtype=float) / self.rows
+        points = [np.asarray(c, dtype=float)[..., None] for c in np.broadcast_arrays(*coordinates)]
+        many = max(1, CHUNK // points[0].size)  # rows at once: arrays stay in the cache
+        total: Array = np.zeros(points[0].shape[:-1])
+        for k in range(0, self.rows, many):
+            rows = self.data[k : k + many].T
+            parts = evaluate(*points, *rows)[0]
+            total = total + np.broadcast_to(parts, (*total.shape, rows.shape[1])).sum(axis=-1)
+        return total / self.rows
 
     def loss(self, params: Array) -> float:  # type: ignore[override]
         """The objective over all rows at a point (d,)."""
@@ -180,6 +187,21 @@ class FormulaProblem(CompiledProblem):
             self.loss, np.array(self.starts[0]), jac=lambda p: self.gradient(p, None), method="L-BFGS-B"
         )
         return Outsider("SciPy L-BFGS-B, full batch", float(found.fun), None)
+
+
+def fixed(objective: Objective, **numbers: float) -> Objective:
+    """The objective with some of its columns held at numbers: one formula, a family of landscapes."""
+    parts = {"value": objective.value, "gradient": objective.gradient, "hessian": objective.hessian}
+    known = {n: f for n, f in parts.items() if f is not None}
+    parameters = ", ".join(objective.parameters)
+    left = ", ".join(c for c in objective.columns if c not in numbers)
+    call = ", ".join(repr(float(numbers[c])) if c in numbers else c for c in objective.columns)
+    text = "\n\n".join(
+        f"def {n}({parameters}, /{', ' * bool(left)}{left}):\n    return whole_{n}({parameters}, {call})\n"
+        for n in known
+    )
+    made = from_text(text, "fixed", {f"whole_{n}": f for n, f in known.items()})
+    return Objective(made["value"], made["gradient"], made.get("hessian"))
 
 
 _ALLOWED = {
