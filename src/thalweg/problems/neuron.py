@@ -51,8 +51,7 @@ def entropy_gradient(w, b, /, x, y):
 
 
 def entropy_hessian(w, b, /, x, y):
-    f = neuron_output(w, b, x)
-    c = f * (1 - f)
+    c = neuron_output(w, b, x) * neuron_output(-w, -b, x)
     return c * x * x, c * x, c
 
 

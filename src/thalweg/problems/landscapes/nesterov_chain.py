@@ -3,7 +3,7 @@
     f(x) = 1/2 [(x1 - 1)^2 + (x2 - x1)^2 + ... + (xn - x(n-1))^2]
 
 The minimum 0 lies at (1, ..., 1). From 0, k steps along gradients already seen reach k coordinates at
-most. Eigenvalues 4 sin^2((2 k - 1) pi / (4 n + 2)), k = 1 .. n: the condition grows as (4 n / pi)^2.
+most. Eigenvalues 4 sin^2((2 k - 1) pi / (4 n + 2)), k = 1 .. n: the condition grows as ((4 n + 2) / pi)^2.
 Source: Nesterov, Introductory Lectures on Convex Optimization (2004), 2.1.2, there with xn^2 added;
 Goh, Why Momentum Really Works, Distill (2017), there with 2/(condition - 1) |x|^2 added.
 """

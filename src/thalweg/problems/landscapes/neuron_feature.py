@@ -35,12 +35,12 @@ def loss(z, target):
 
 def slope(z, target):
     s = sigmoid(z)
-    return (s - sigmoid(target)) * s * (1 - s)
+    return (s - sigmoid(target)) * s * sigmoid(-z)  # 1 - s would cancel on the plateau
 
 
 def curvature(z, target):
     s = sigmoid(z)
-    d = s * (1 - s)
+    d = s * sigmoid(-z)
     return d * (d + (s - sigmoid(target)) * (1 - 2 * s))
 
 
@@ -87,10 +87,8 @@ def entropy_gradient(x, y, /, q):
 
 
 def entropy_hessian(x, y, /, q):
-    a = sigmoid(x)
-    b = sigmoid(x + y)
-    rare = q * b * (1 - b)
-    return (1 - q) * a * (1 - a) + rare, rare, rare
+    rare = q * sigmoid(x + y) * sigmoid(-x - y)
+    return (1 - q) * sigmoid(x) * sigmoid(-x) + rare, rare, rare
 
 
 def neuron_feature(q: float = 0.1) -> FormulaProblem:
@@ -123,7 +121,7 @@ def neuron_cross_entropy(q: float = 0.1) -> FormulaProblem:
     return _problem(
         "neuron-cross-entropy",
         f"Sigmoid neuron, cross-entropy, feature on with probability {q:g}",
-        "The neuron of `neuron-feature` with cross-entropy: convex, same minimum, no plateau.",
+        "The neuron of `neuron-feature` with cross-entropy: convex, condition 1.9/q, no plateau.",
         fixed(Objective(entropy, entropy_gradient, entropy_hessian), q=_share("neuron-cross-entropy", q)),
     )
 

@@ -3,7 +3,8 @@
     f(x, y) = -sin r / r + r^2 / 100,   r = 10 sqrt(x^2 + y^2) + 1/100
 
 At the origin, its minimum -sin(0.01)/0.01 + 1e-6 = -0.999982, it is not differentiable: the slope
-along every ray is 0.035. Gradient and Hessian are 0 there by convention.
+along every ray is 0.035. Gradient and Hessian are 0 there by convention. The only other minima are
+the circle of radius 0.663, of the value 0.388.
 Source: the plateau of gradient_descent_viz, a program to watch methods with (L. Jiang).
 """
 
