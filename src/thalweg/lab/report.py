@@ -152,7 +152,7 @@ def _key(style: Any) -> str:
     dash = "" if isinstance(style.dash, str) else " ".join(str(d * 1.6) for d in style.dash[1])
     return (
         f'<svg class="key" viewBox="0 0 26 10" aria-hidden="true"><path d="M1 5H25" '
-        f'style="stroke:var(--m-{style.slug});stroke-dasharray:{dash or "none"}"/></svg>'
+        f'style="stroke:var(--{style.stroke});stroke-dasharray:{dash or "none"}"/></svg>'
     )
 
 
@@ -169,7 +169,7 @@ def _strips(rows: list[Row], styles: Mapping[str, Any]) -> list[str]:
         if len(values) < len(keys):
             return ""
         a, m, b = (6 + 108 * (math.log(v) - low) / size for v in values)
-        colour = f"var(--m-{styles[row['method']].slug})"
+        colour = f"var(--{styles[row['method']].stroke})"
         return (
             f'<svg viewBox="0 0 120 14" aria-hidden="true"><path d="M6 7H114" class="rail"/>'
             f'<path d="M{a:.1f} 7H{max(b, a + 1):.1f}" style="stroke:{colour}" class="band"/>'
@@ -324,8 +324,7 @@ def _any(table: Mapping[str, list[Any]] | None, key: str) -> bool:
 
 
 def _figure(plot: Plot, race: Race, title: str, label: str, caption: str) -> str:
-    described = f'<svg role="img" aria-label="{escape(label)}"'
-    wide, narrow = (plot(race, narrow=n).replace("<svg", described, 1) for n in (False, True))
+    wide, narrow = (plot(race, label, narrow=n) for n in (False, True))
     return (
         f'<figure id="{plot.name}"><h3>{title}</h3><div class="wide">{wide}</div>'
         f'<div class="narrow">{narrow}</div><figcaption>{caption}</figcaption></figure>'

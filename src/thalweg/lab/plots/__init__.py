@@ -1,17 +1,15 @@
-"""The one place that draws: pictures as themable SVG for a page, or as a file."""
+"""The one place that draws: pictures as themable SVG for a page, as a file, or as a film."""
 
-from .race import (
-    Plot,
-    contour,
-    effective_rate,
-    loss_curves,
-    palette,
-    ranked,
-    save,
-    sensitivity,
-    spread,
-    styles,
-)
+from __future__ import annotations
+
+from pathlib import Path
+
+from . import draw
+from . import svg as _svg
+from .panels import Picture
+from .race import Plot, contour, effective_rate, loss_curves, ranked, save, sensitivity
+from .sheet import spread
+from .style import SENTINELS, palette, styles
 
 __all__ = [
     "Plot",
@@ -24,4 +22,20 @@ __all__ = [
     "sensitivity",
     "spread",
     "styles",
+    "svg",
+    "write",
 ]
+
+
+def svg(picture: Picture, prefix: str, narrow: bool = False) -> str:
+    """A picture as SVG for a page: colours are its CSS variables, ids begin with ``prefix``."""
+    with _svg.drawing():
+        return _svg.inline(draw.figure(picture, SENTINELS, narrow), prefix, picture.alt)
+
+
+def write(picture: Picture, path: str | Path, theme: str = "light") -> Path:
+    """Write a picture as .svg, .pdf or .png in the colours of a theme; FileError, HyperparameterError."""
+    colours = palette(theme)
+    _svg.checked(path, _svg.SUFFIXES)
+    with _svg.drawing():
+        return _svg.save(draw.figure(picture, colours), path, colours)
