@@ -159,14 +159,16 @@ class FormulaProblem(CompiledProblem):
             data = np.hstack([np.tile(rows, (len(draws), 1)), np.repeat(draws, len(rows), axis=0)])
         what = [
             f"rotated by {rotate:g}°" * bool(rotate),
-            f"scaled by {scale}" * bool(np.any(size != 1)),
-            f"shifted by {shift}" * bool(np.any(move)),
+            f"scaled by {_shown(size)}" * bool(np.any(size != 1)),
+            f"shifted by {_shown(move)}" * bool(np.any(move)),
             f"gradient noise {noise:g}" * bool(noise),
         ]
         changed = ", ".join(w for w in what if w)
+        if not changed:
+            return self
         made = FormulaProblem(
             self.name,
-            self.title + (f", {changed}" if changed else ""),
+            f"{self.title}, {changed}",
             self.text,
             _transformed(self.objective, back, move, bool(noise)),
             starts=[tuple(p) for p in moved(self.starts)],
@@ -212,6 +214,12 @@ _ALLOWED = {
 }
 
 
+def _shown(values: Array) -> str:
+    """One number, or all of them where they differ."""
+    few = values[:1] if np.all(values == values[0]) else values
+    return ", ".join(f"{v:g}" for v in few)
+
+
 def _sum(terms: Sequence[tuple[float, str]]) -> str:
     """c1 * x1 + c2 * x2 + ... as source, without the terms that vanish."""
     return " + ".join(f"{float(c)!r} * {x}" if c != 1 else x for c, x in terms if c != 0) or "0.0"
@@ -219,10 +227,10 @@ def _sum(terms: Sequence[tuple[float, str]]) -> str:
 
 def _transformed(objective: Objective, back: Array, move: Array, noisy: bool) -> Objective:
     """The objective at ``back @ (p - move)``; where ``noisy``, its rows also hold a slope to add."""
-    if {"p0", "n0"} & set(objective.columns):
+    if "n0" in objective.columns:
         raise ProblemError("a landscape is transformed once: give all changes in one call")
     d, columns = len(move), objective.columns
-    p = [f"p{j}" for j in range(d)]
+    p = objective.parameters
     n = [f"n{j}" for j in range(d)] if noisy else []
     head = [f"    m{j} = {p[j]} - {float(move[j])!r}" if move[j] else f"    m{j} = {p[j]}" for j in range(d)]
     head += [f"    q{i} = {_sum([(back[i, j], f'm{j}') for j in range(d)])}" for i in range(d)]
