@@ -45,7 +45,7 @@ class Evidence:
         if source is not None:
             self.source_numbers[text] = float(source)
             good = math.isclose(value, source, rel_tol=within, abs_tol=0.0)
-            self.checks.append((f"{text}: as the source has it", good))
+            self.checks.append((f"{text}: agrees with the figure given", good))
         return float(value)
 
     def check(self, text: str, holds: bool) -> bool:
