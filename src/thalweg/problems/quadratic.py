@@ -21,8 +21,8 @@ LARGEST = 16  # above that the printed formula would be unwieldy
 
 def matrix(n: int, beta: float, condition: float = 2.0, seed: int = 0) -> Array:
     """H_beta, (n, n) float64: a random rotation of eigenvalues from 1 to ``condition``, scaled."""
-    if not 1 <= n <= LARGEST:
-        raise ProblemError(f"quadratic: n must lie in 1 .. {LARGEST}, got {n}")
+    if n < 1:
+        raise ProblemError(f"quadratic: n must lie in 1, 2, 3 ..., got {n}")
     if not 0 < beta <= 1:
         raise ProblemError(f"quadratic: beta must lie in (0, 1], got {beta}")
     q, _ = np.linalg.qr(np.random.default_rng(seed).standard_normal((n, n)))
@@ -33,7 +33,9 @@ def matrix(n: int, beta: float, condition: float = 2.0, seed: int = 0) -> Array:
 
 
 def objective(h: Array) -> Objective:
-    """1/2 x^T H x, printed with the entries of H as numbers."""
+    """1/2 x^T H x, printed with the entries of H as numbers; ProblemError beyond ``LARGEST`` of them a row."""
+    if len(h) > LARGEST:
+        raise ProblemError(f"quadratic: n must lie in 1 .. {LARGEST}, got {len(h)}")
     names = [f"x{i + 1}" for i in range(len(h))]
     rows = [" + ".join(f"{float(c)!r} * {x}" for c, x in zip(row, names, strict=True)) for row in h]
     lines = [f"    g{i + 1} = {row}" for i, row in enumerate(rows)]
