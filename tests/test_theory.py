@@ -9,11 +9,17 @@ import pytest
 import thalweg as tw
 from thalweg import rules
 from thalweg.core import Rule, Scalar, fraction, nonnegative, rule, state
+from thalweg.core.formula import from_text
 from thalweg.core.math import sign
+from thalweg.core.objective import Objective
 from thalweg.engines.loops import run
 from thalweg.errors import HyperparameterError, ProblemError, RuleError
 from thalweg.lab import theory
-from thalweg.problems.quadratic import objective
+from thalweg.problems import problem
+from thalweg.problems.base import pack, unpack
+from thalweg.problems.formula import FormulaProblem
+from thalweg.problems.quadratic import matrix, objective, quadratic
+from thalweg.problems.regression_network import RegressionNetwork, chebyshev
 
 SHIPPED = rules.shipped()
 every_rule = pytest.mark.parametrize("name", SHIPPED)
@@ -196,6 +202,19 @@ class Nameless(Rule):
     speed: Scalar = nonnegative(default=0.5, unit="w/g")
 
 
+def speed_rate(speed):  # type: ignore[no-untyped-def]
+    return speed
+
+
+def speed_step(w, g, /, speed):  # type: ignore[no-untyped-def]
+    return w - speed_rate(speed) * g
+
+
+@rule(speed_step, rate=speed_rate)
+class Speed(Rule):
+    speed: Scalar = nonnegative(default=0.5, unit="w/g")
+
+
 def twofold_step(w, g, v, /, lr):  # type: ignore[no-untyped-def]
     return w - double_rate(v, lr) * g - double_rate(v + g * g, lr) * g, v
 
@@ -263,3 +282,255 @@ def test_a_fit_finds_the_factor_and_stops_at_the_floor() -> None:
     floored = np.maximum(0.9**k, 1e-14)
     assert theory.fitted_factor(floored, floor=1e-13) == pytest.approx(0.9, abs=1e-12)
     assert theory.fitted_factor([*0.9 ** k[:100], np.nan]) == pytest.approx(0.9, abs=1e-12)
+
+
+# Darve's badly scaled quadratic.
+
+
+@pytest.mark.parametrize(("n", "beta"), [(2, 0.1), (4, 0.1), (7, 0.3), (12, 0.05)])
+def test_graded_spectra_have_small_relative_errors(n: int, beta: float) -> None:
+    """Every eigenvalue, also the one that is 1e-28 of the largest, against 60 digits."""
+    mpmath = pytest.importorskip("mpmath")
+    h = matrix(n, beta)
+    values, vectors = theory.graded_spectrum(h)
+    with mpmath.workdps(60):
+        exact = sorted(float(x) for x in mpmath.eigsy(mpmath.matrix(h.tolist()), eigvals_only=True))[::-1]
+    np.testing.assert_allclose(values, exact, rtol=1e-14)
+    np.testing.assert_allclose(vectors.T @ vectors, np.eye(n), atol=1e-14)
+    np.testing.assert_allclose((vectors * values) @ vectors.T, h, atol=1e-14)
+
+
+def test_spectra_of_other_matrices() -> None:
+    """Any order of the diagonal, equal eigenvalues, one row; what is not positive definite is refused."""
+    h = matrix(6, 0.2)[::-1, ::-1]
+    values, vectors = theory.graded_spectrum(h)
+    np.testing.assert_allclose(values, theory.graded_spectrum(matrix(6, 0.2))[0], rtol=1e-14)
+    np.testing.assert_allclose(h @ vectors, vectors * values, atol=1e-15)
+    np.testing.assert_allclose(theory.graded_spectrum(np.diag([1.0, 3.0, 3.0]))[0], [3, 3, 1], rtol=1e-15)
+    np.testing.assert_array_equal(theory.graded_spectrum(np.eye(1))[0], [1])
+    big = matrix(40, 1.0, condition=3.0)
+    np.testing.assert_allclose(theory.graded_spectrum(big)[0], np.linalg.eigvalsh(big)[::-1], rtol=1e-12)
+    for wrong in (np.diag([1.0, -1.0]), np.ones((2, 3)), np.array([[1.0, 2.0], [0.0, 1.0]])):
+        with pytest.raises(ProblemError, match="spectrum: "):
+            theory.graded_spectrum(wrong)
+
+
+@pytest.mark.parametrize(("n", "beta", "loose"), [(4, 0.1, 2.0), (100, 0.9, 1.1)])
+def test_darves_estimates(n: int, beta: float, loose: float) -> None:
+    """His numbers: a gain of 1,000 and "close to 30k"; they hold to the factor that the spectra leave."""
+    found = theory.darve(n, beta)
+    assert found.gain_estimate == pytest.approx(beta ** -(n - 1))
+    for exact, estimate in (
+        (found.ratio, found.ratio_estimate),
+        (found.preconditioned_ratio, found.preconditioned_ratio_estimate),
+        (found.gain, found.gain_estimate),
+    ):
+        assert 1 / loose < exact / estimate < loose
+    assert found.alignment.min() > 0.95
+    s = beta ** -np.arange(n)
+    direct = np.sort(np.linalg.eigvals(np.diag(s) @ matrix(n, beta)).real)[::-1]
+    np.testing.assert_allclose(found.preconditioned, direct, rtol=1e-6)
+
+
+@pytest.mark.parametrize("norm", ["2", "max", "energy", "f"])
+@pytest.mark.parametrize("share", [1.0, 0.7, 1.5])
+def test_steps_of_descent_are_counted_without_taking_them(norm: Any, share: float) -> None:
+    """Against a run that takes them; share of 1/λ_max as the rate."""
+    h, start = matrix(3, 0.3), np.array([1.0, -2.0, 3.0])
+    values, vectors = theory.graded_spectrum(h)
+    rate = share / values[0]
+    count = theory.descent_steps(values, vectors, start, 1e-3, norm, None if share == 1 else rate)
+    trace = run(tw.SGD(lr=rate), objective(h), start[None], int(count) + 50, record=("path",))
+    assert trace.path is not None
+    x = trace.path[0]
+    energy = np.einsum("ki,ij,kj->k", x, h, x)
+    size = {
+        "2": np.linalg.norm(x, axis=1),
+        "max": np.abs(x).max(axis=1),
+        "energy": np.sqrt(energy),
+        "f": energy,
+    }
+    assert count == int(np.argmax(size[norm] <= 1e-3 * size[norm][0])) > 5
+
+
+def test_billions_of_steps_are_counted() -> None:
+    """Of one mode it is a logarithm; of a hundred, the 2-norm and the largest entry."""
+    one = theory.descent_steps(np.array([1.0, 1e-10]), np.eye(2), [0.0, 1.0], 1e-3)
+    assert one == np.ceil(np.log(1e-3) / np.log1p(-1e-10))
+    found = theory.darve(100, 0.9)
+    counts = {
+        norm: theory.descent_steps(found.eigenvalues, found.vectors, np.ones(100), 1e-3, norm)
+        for norm in ("2", "max")
+    }
+    assert 5e9 < counts["2"] < counts["max"] < 1e10
+    assert theory.descent_steps(np.array([1.0, 1e-30]), np.eye(2), [0.0, 1.0], 0.5) == float("inf")
+    assert theory.descent_steps(np.array([1.0, 0.5]), np.eye(2), [1.0, 0.0], 1e-9) == 1
+    assert theory.descent_steps(np.array([1.0, 0.5]), np.eye(2), [1.0, 1.0], 1.0) == 0
+    for wrong in ({"rate": 2.0}, {"tolerance": 0.0}, {"norm": "1"}, {"start": [0.0, 0.0]}, {"start": [1.0]}):
+        given: Any = {"start": [1.0, 1.0], "tolerance": 0.1, **wrong}
+        with pytest.raises(ProblemError):
+            theory.descent_steps(np.array([1.0, 0.5]), np.eye(2), **given)
+    with pytest.raises(ProblemError, match="at least 2"):
+        theory.darve(1, 0.5)
+
+
+# Local quadratic models.
+
+
+def test_sharpness_is_the_largest_eigenvalue() -> None:
+    """On a quadratic, on Rosenbrock and, by Lanczos, on a network, against the whole matrix."""
+    h = matrix(4, 0.5)
+    bowl = quadratic(4, 0.5)
+    assert theory.sharpness(bowl, np.ones(4)) == pytest.approx(np.linalg.eigvalsh(h)[-1], rel=1e-8)
+    p = np.array([1.0, 2.0, 3.0, 0.5])
+    scaled = np.linalg.eigvalsh(h / np.sqrt(np.outer(p, p)))[-1]
+    assert theory.sharpness(bowl, np.ones(4), p) == pytest.approx(scaled, rel=1e-8)
+    assert theory.preconditioned(bowl, np.ones(4), 1 / p) == pytest.approx(scaled, rel=1e-8)
+    assert theory.sharpness(problem("rosenbrock"), np.ones(2)) == pytest.approx(1001.6, rel=1e-4)
+
+    net = chebyshev()
+    x = net.start(0)
+    d = pack(x).size
+    assert d == 673
+    whole = np.array([net.hessian_product(x, e) for e in np.eye(d)])
+    whole = (whole + whole.T) / 2
+    spectrum = np.linalg.eigvalsh(whole)
+    assert theory.sharpness(net, x) == pytest.approx(spectrum[-1], rel=1e-3)
+    low = theory.curvature(net, x, below=spectrum[-1])
+    assert low == pytest.approx(spectrum[0], abs=1e-3 * spectrum[-1])
+    p = np.random.default_rng(1).uniform(0.1, 10, d)
+    scaled = np.linalg.eigvalsh(whole / np.sqrt(np.outer(p, p)))[-1]
+    assert theory.sharpness(net, x, p) == pytest.approx(scaled, rel=1e-3)
+    rows = np.arange(5)
+    part = np.array([net.hessian_product(x, e, rows) for e in np.eye(d)])
+    assert theory.sharpness(net, x, rows=rows) == pytest.approx(np.linalg.eigvalsh(part)[-1], rel=1e-3)
+
+
+def test_sharpness_refuses_what_it_cannot_use() -> None:
+    bowl, x = quadratic(4, 0.5), np.ones(4)
+    with pytest.raises(ProblemError, match="params are not finite"):
+        theory.sharpness(bowl, np.array([1.0, np.nan, 1.0, 1.0]))
+    with pytest.raises(ProblemError, match="the Hessian at these params is not finite"):
+        theory.sharpness(problem("rosenbrock"), np.array([1e200, 1e200]))
+    with pytest.raises(ProblemError, match="got 3 entries, quadratic has 4 parameters"):
+        theory.sharpness(bowl, x, np.ones(3))
+    with pytest.raises(ProblemError, match="preconditioner: all entries must be positive"):
+        theory.sharpness(bowl, x, np.array([1.0, 0.0, 1.0, 1.0]))
+    with pytest.raises(ProblemError, match="rates: no entry may be negative"):
+        theory.preconditioned(bowl, x, -x)
+    with pytest.raises(ProblemError, match="rates: all entries must be finite"):
+        theory.margin(tw.SGD(), bowl, x, x * np.inf)
+
+
+@pytest.mark.parametrize("name", FIXED)
+def test_the_largest_safe_rate_is_the_last_that_converges(name: str) -> None:
+    bowl, x = quadratic(3, 0.5), np.array([1.0, -1.0, 2.0])
+    made = SHIPPED[name](lr=0.01)
+    found = theory.diagnose(made, bowl, x)
+    assert found.margin < 1
+    assert "within the limit" in found.sentence
+    assert found.lowest > 0
+    assert found.largest_safe_lr is not None
+    rates = found.largest_safe_lr * np.array([0.99, 1.01])
+    trace = run(made, bowl.objective, np.array([x, x]), 5000, vary={"lr": rates}, record=("loss",))
+    assert trace.loss is not None
+    assert trace.loss[0, -1] < 1e-3 * trace.loss[0, 0]
+    assert not trace.loss[1, -1] < 1e3 * trace.loss[1, 0]
+
+
+def test_why_it_diverged_in_words() -> None:
+    rosenbrock = problem("rosenbrock")
+    said = theory.diagnose(tw.SGD(lr=0.01), rosenbrock, np.ones(2)).sentence
+    assert said == (
+        "SGD: learning rate 0.01 × sharpness 1,002 = 10.02, above the limit 2;"
+        " the largest learning rate that is stable here is 0.001997."
+    )
+    saddle = theory.diagnose(tw.SGD(lr=0.01), rosenbrock, np.array([0.0, 1.0]))
+    assert saddle.lowest == pytest.approx(-398)
+    assert "In another direction the curvature is −398: this is no minimum" in saddle.sentence
+    x = np.array([0.5, -0.5])
+    first = theory.diagnose(tw.Adam(lr=0.1), rosenbrock, x)
+    assert "Adam: rates of a first step × curvature" in first.sentence
+    assert "38 = (2 + 2β₁) / (1 − β₁)" in first.sentence
+    rates = theory.first_rates(tw.Adam(lr=0.1), rosenbrock, x)
+    np.testing.assert_array_equal(x, [0.5, -0.5])
+    again = theory.diagnose(tw.Adam(lr=0.1), rosenbrock, x, rates / 10)
+    assert again.margin == pytest.approx(first.margin / 10)
+    assert again.largest_safe_lr == pytest.approx(10 * float(first.largest_safe_lr or 0))
+    assert "effective rates × curvature" in again.sentence
+    assert theory.margin(tw.Adam(), rosenbrock, x, rates) == pytest.approx(first.margin)
+    assert theory.diagnose(Speed(), rosenbrock, x).largest_safe_lr is None
+
+
+def test_nothing_is_too_large_where_nothing_curves_upwards() -> None:
+    made = from_text("def value(x, y, /):\n    return -x * x - 2 * y * y\n\n"
+                     "def gradient(x, y, /):\n    return -2 * x, -4 * y\n", "hill")  # fmt: skip
+    hill = FormulaProblem(
+        "hill", "", "", Objective(made["value"], made["gradient"]), starts=[(1, 1)], spread=0
+    )
+    found = theory.diagnose(tw.SGD(), hill, np.ones(2))
+    assert found.largest_safe_lr == float("inf")
+    assert "nothing curves upwards here (sharpness −2), so no rate is too large" in found.sentence
+    assert "curvature is −4" in found.sentence
+
+
+# The adaptive edge of stability.
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_full_batch_adam_settles_at_the_edge_of_stability(seed: int) -> None:
+    """Rate times curvature rises to (2 + 2β₁)/(1 − β₁) = 38 and stays, whatever the raw sharpness does."""
+    net = chebyshev()
+    x, made = net.start(seed), tw.Adam(lr=3e-3)
+    opt = made.on(x)
+    margins = []
+    for t in range(1, 2001):
+        opt.step(net.gradient(x, None))
+        if t % 50 == 0:
+            margins.append(theory.margin(made, net, x, opt.rates()))
+    assert margins[0] < 0.5
+    assert min(margins[10:]) > 0.9
+    assert max(margins[10:]) < 1.1
+    assert net.loss(x) < 0.01
+
+
+@pytest.mark.parametrize(
+    ("lr", "beta", "curvature"), [(1e-2, 0.9, 1.0), (1e-1, 0.99, 1.0), (1e-2, 0.9, 100.0)]
+)
+@pytest.mark.parametrize(("outside", "inside"), [(0.0, 0.0), (0.4, 0.0), (0.0, 0.4), (1.5, 0.0), (0.0, 1.5)])
+def test_rmsprop_ends_in_a_two_cycle(
+    lr: float, beta: float, curvature: float, outside: float, inside: float
+) -> None:
+    """At |w| = lr/2 with rate · curvature = 2, less what ε takes; none where ε holds the rate below that.
+
+    ``outside`` and ``inside`` are ε in units of λ lr / 2, the gradient there.
+    """
+    edge = curvature * lr / 2
+    made = tw.RMSprop(lr=lr, beta=beta, eps=outside * edge, eps_root=(inside * edge) ** 2)
+    trace = run(made, objective(np.array([[curvature]])), np.ones((1, 1)), 20_000, record=("path", "rates"))
+    assert trace.path is not None
+    assert trace.rates is not None
+    w, moved = trace.path[0, -100:, 0], trace.rates[0, -100:, 0] * curvature
+    if outside + inside > 1:
+        assert np.abs(w).max() < 1e-12
+        assert moved.max() < 2
+        return
+    size = lr / 2 * np.sqrt(1 - inside**2) * (1 - outside)
+    np.testing.assert_allclose(moved, 2, rtol=1e-6)
+    np.testing.assert_allclose(np.abs(w), size, rtol=1e-6)
+    assert np.all(w[1:] * w[:-1] < 0)
+
+
+def test_the_networks_gradient_is_the_derivative() -> None:
+    net = chebyshev(hidden=(5, 4))
+    x = net.start(3)
+    for rows in (None, np.array([0, 7, 7])):
+        part = RegressionNetwork(
+            "", "", "", net.inputs if rows is None else net.inputs[rows],
+            net.targets if rows is None else net.targets[rows], (5, 4),
+        )  # fmt: skip
+        at, gradient = pack(x), pack(net.gradient(x, rows))
+        for k in range(at.size):
+            e = np.eye(at.size)[k] * 1e-5
+            slope = (part.loss(unpack(at + e, x)) - part.loss(unpack(at - e, x))) / 2e-5
+            assert gradient[k] == pytest.approx(slope, rel=1e-6, abs=1e-9)

@@ -1,6 +1,6 @@
 """How fast a rule with a constant rate converges on a quadratic: predicted, and fitted to what was measured.
 
-Each eigenvalue of the Hessian is a mode of its own, on which one step is a small matrix (``frozen``).
+Each eigenvalue of the Hessian is a mode of its own, on which one step is a small matrix (``freeze``).
 The asymptotic factor is the worst mode's spectral radius. Before it sets in there may be a hump: heavy
 ball at its optimum has a Jordan block, and the error first grows.
 Sources: Polyak (1964) for gradient descent and heavy ball; Nesterov, Introductory Lectures on Convex
@@ -19,7 +19,7 @@ from ...engines.loops import run
 from ...errors import HyperparameterError, ProblemError, nearest
 from ...problems.base import Array
 from ...problems.quadratic import objective
-from .frozen import frozen, own_rate
+from .freeze import frozen, own_rate
 
 
 class Tuned(NamedTuple):
