@@ -5,17 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 
 from . import draw
-from . import svg as _svg
+from .draw import methods_of
+from .film import animate
 from .panels import Picture
 from .race import Plot, contour, effective_rate, loss_curves, ranked, save, sensitivity
 from .sheet import spread
 from .style import SENTINELS, palette, styles
+from .svg import SUFFIXES, checked, drawing, inline, save_figure
 
 __all__ = [
     "Plot",
+    "animate",
     "contour",
     "effective_rate",
     "loss_curves",
+    "methods_of",
     "palette",
     "ranked",
     "save",
@@ -29,13 +33,13 @@ __all__ = [
 
 def svg(picture: Picture, prefix: str, narrow: bool = False) -> str:
     """A picture as SVG for a page: colours are its CSS variables, ids begin with ``prefix``."""
-    with _svg.drawing():
-        return _svg.inline(draw.figure(picture, SENTINELS, narrow), prefix, picture.alt)
+    with drawing():
+        return inline(draw.figure(picture, SENTINELS, narrow), prefix, picture.alt)
 
 
 def write(picture: Picture, path: str | Path, theme: str = "light") -> Path:
     """Write a picture as .svg, .pdf or .png in the colours of a theme; FileError, HyperparameterError."""
     colours = palette(theme)
-    _svg.checked(path, _svg.SUFFIXES)
-    with _svg.drawing():
-        return _svg.save(draw.figure(picture, colours), path, colours)
+    checked(path, SUFFIXES)
+    with drawing():
+        return save_figure(draw.figure(picture, colours), path, colours)

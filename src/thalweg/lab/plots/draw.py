@@ -6,7 +6,7 @@ Each kind has a plan, which says how much room it needs around its panel, and fi
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -19,6 +19,7 @@ from matplotlib.path import Path as Outline
 from scipy.interpolate import RectBivariateSpline
 
 from ...errors import ProblemError
+from ..words import plain
 from . import sheet as s
 from .panels import Bars, Chart, Curve, Heat, Map, Panel, Path, Picture
 from .sheet import LABEL, LEADER, TICK, TITLE, WORDS, Sheet, Tag, extent, wrap
@@ -42,7 +43,7 @@ class Plan:
     width: float
     left: float
     right: float
-    fill: Callable[[Sheet, Axes], None]
+    fill: Callable[..., Any]
     head: float = 0.0  # between the words above and the box
     foot: float = 0.0  # below the x axis's words
     ticks: bool = True
@@ -149,7 +150,7 @@ def _x_limits(chart: Chart, lines: Sequence[_Line]) -> tuple[float, float]:
     loose = chart.equal or any(c.look == "points" for c in chart.curves)
     if loose:
         return s.limits(values, log, pad=0.05)
-    real = np.concatenate([v for v in values] or [np.empty(0)])
+    real = np.concatenate(values or [np.empty(0)])
     if not len(real):
         return s.limits(values, log)
     low, high = float(real.min()), float(real.max())
@@ -222,7 +223,7 @@ def chart(panel: Chart, looks: Looks, width: float, height: float, columns: int,
         box, (x_low, x_high), (y_low, y_high) = _equal(box, height, (x_low, x_high), (y_low, y_high))
         ys = s.axis(y_low, y_high, log_y, height, "y", max(3, int(height / 48)))
     whole = all(np.all(np.mod(line.x[~np.isnan(line.x)], 1) == 0) for line in lines)
-    xs = s.axis(x_low, x_high, log_x, box, "x", max(2, int(box / 90)), whole)
+    xs = s.axis(x_low, x_high, log_x, box, "x", max(3, int(box / 75)), whole)
     right = max(right, _overhang(xs, box) + 4)
     others = [item for item in tags if item not in column]
     fill = partial(_fill_chart, panel, lines, xs, ys, [tag for _, tag in column], others, room)
@@ -394,7 +395,7 @@ def references(
     x0, y0, width, height = ax.bbox.bounds
     off = []
     for k, (value, words) in enumerate(marks):
-        if not np.isfinite(value) or axis.log and value <= 0:
+        if not np.isfinite(value) or (axis.log and value <= 0):
             continue
         share = float(axis.unit(value))
         if not -1e-9 <= share <= 1 + 1e-9:
@@ -423,6 +424,10 @@ def references(
 _GRID = 220
 
 
+def _rimmed(v: Array) -> Array:
+    return np.concatenate([[v[0] - 0.02 * np.ptp(v)], v, [v[-1] + 0.02 * np.ptp(v)]])
+
+
 def terrain(ax: Axes, x: Array, y: Array, f: Array, sheet: Sheet, levels: int = 17) -> None:
     """A landscape in one hue: bluer is lower; levels at quantiles of log10(f - min f + δ), finer near the floor."""
     x, y, f = np.asarray(x, float), np.asarray(y, float), s.finite(f, False)
@@ -438,7 +443,7 @@ def terrain(ax: Axes, x: Array, y: Array, f: Array, sheet: Sheet, levels: int = 
     depth = np.log10(height + 1e-3 * np.median(positive))
     cuts = np.unique(np.nanquantile(depth, np.linspace(0, 1, levels + 1) ** 1.5))[1:-1]
     # Rims outside the window, so that a region's outline is seen only where it is a contour line.
-    x, y = (np.concatenate([[v[0] - 0.02 * np.ptp(v)], v, [v[-1] + 0.02 * np.ptp(v)]]) for v in (x, y))
+    x, y = _rimmed(x), _rimmed(y)
     depth = np.ma.masked_invalid(np.pad(depth, 1, mode="edge"))
     found = contour_generator(x, y, depth, fill_type=FillType.OuterCode)
     # Regions lie on one another: each adds what its tint has more than the one around it.
@@ -447,7 +452,8 @@ def terrain(ax: Axes, x: Array, y: Array, f: Array, sheet: Sheet, levels: int = 
     _, _, width, high = ax.bbox.bounds
     scale = np.array([width / np.ptp(x), high / np.ptp(y)])
     for cut, added in reversed(list(zip(cuts, _added(tints), strict=True))):
-        points, codes = found.filled(bottom, cut)
+        filled: Any = found.filled(bottom, cut)
+        points, codes = filled
         parts = [_simple(p, c, scale) for p, c in zip(points, codes, strict=True)]
         if not parts:
             continue
@@ -489,8 +495,10 @@ def _path_points(path: Path) -> Array:
     return points
 
 
-def land(panel: Map, looks: Looks, width: float, height: float, columns: int, narrow: bool) -> Plan:
-    """The plan of a map."""
+def land(
+    panel: Map, looks: Looks, width: float, height: float, columns: int, narrow: bool, film: bool = False
+) -> Plan:
+    """The plan of a map; for a film its paths are named in a key."""
     x, y, f = (np.asarray(part, np.float64) for part in panel.grid)
     if f.shape != (len(y), len(x)):
         raise ProblemError(f"map {panel.title!r}: f must have shape {(len(y), len(x))}, got {f.shape}")
@@ -507,20 +515,38 @@ def land(panel: Map, looks: Looks, width: float, height: float, columns: int, na
         for e, (path, *_) in zip(finals, drawn, strict=True)
         if e is not None and path.label
     ]
-    close = any(np.hypot(*(a - b)) < 34 for i, a in enumerate(named) for b in named[:i])
+    close = film or any(np.hypot(*(a - b)) < 34 for i, a in enumerate(named) for b in named[:i])
     keyed = [(style, path.label, path.method) for path, style, _ in drawn if path.label] if close else []
     beside = bool(keyed) and width >= 600
     longest = max((extent(label, LABEL, True)[0] for _, label, _ in keyed), default=0.0)
     key_room = min(58 + longest, 0.35 * width) if beside else 0.0
     right = key_room or 16.0
     box = width - left - right
-    xs = s.axis(float(x.min()), float(x.max()), False, box, "x", max(2, int(box / 90)))
+    xs = s.axis(float(x.min()), float(x.max()), False, box, "x", max(3, int(box / 75)))
     right = max(right, _overhang(xs, box) + 4)
     box = width - left - right
     per_row = max(1, int((box + left) // (52 + longest))) if keyed else 1
     foot = 0.0 if beside or not keyed else 20.0 * -(-len(keyed) // per_row) + 10
     fill = partial(_fill_map, panel, drawn, xs, ys, keyed, beside, per_row)
     return Plan(width, left, right, fill, foot=foot)
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A path on a map that is drawn: shares of the axes (n, 2), and which points are enough to draw it."""
+
+    path: Path
+    style: Style
+    points: Array
+    kept: Array
+
+    def line(self, xs: s.Axis, ys: s.Axis, until: int | None = None) -> tuple[Array, Array]:
+        """x and y of the line, up to a point if one is given."""
+        kept = self.kept
+        if until is not None:
+            kept = np.append(kept[kept < until], until)
+        shares = s.nearby(self.points[kept])
+        return xs.low + shares[:, 0] * (xs.high - xs.low), ys.low + shares[:, 1] * (ys.high - ys.low)
 
 
 def _fill_map(
@@ -533,58 +559,43 @@ def _fill_map(
     per_row: int,
     sheet: Sheet,
     ax: Axes,
-    lines: list[Any] | None = None,
-) -> None:
-    ground = map_ground(panel, xs, ys, sheet, ax)
-    x0, y0, width, height = ax.bbox.bounds
-    corner, size = np.array([x0, y0]), np.array([width, height])
-    ends: list[tuple[Path, Style, Array, Array]] = []
-    for order, (path, style, points) in enumerate(drawn):
-        seen = _seen(points[:, 0], points[:, 1], xs, ys)
-        keep = _kept_path(seen, size)
-        pixels = corner + size * seen
-        if len(keep):
-            shown = np.clip(
-                points[keep],
-                (xs.low - 9 * (xs.high - xs.low), ys.low - 9 * (ys.high - ys.low)),
-                (xs.high + 9 * (xs.high - xs.low), ys.high + 9 * (ys.high - ys.low)),
-            )
-            ax.add_line(
-                sheet.line(
-                    style,
-                    *shown.T,
-                    path.method,
-                    zorder=3 + (40 - min(order, 40)) / 50,
-                    solid_joinstyle="round",
-                )
-            )
-            ground.line(pixels[keep])
-        end = s.leaves(seen, _WINDOW)
-        if end is not None:
-            ends.append((path, style, corner + size * end, pixels[keep]))
-    for path, style, at, _ in ends:
-        ground.take(*(at - 6), *(at + 6))
-        if path.died:
-            sheet.cross(ax, style, at, path.method)
-        else:
-            end_marker(sheet, ax, path, style, at)
-    _points(panel.points, sheet, ax, xs, ys, ground)
-    if keyed:
-        _key(keyed, beside, per_row, sheet, ax)
-        return
-    for path, style, at, pixels in ends:
-        if path.label:
-            words = wrap(path.label, 0.45 * width, LABEL, True)
-            s.inside(sheet, ground, Tag(words, style, at, path.method), _anchors(pixels, ground.box))
-
-
-def map_ground(panel: Map, xs: s.Axis, ys: s.Axis, sheet: Sheet, ax: Axes) -> s.Ground:
-    """The landscape and its axes, nothing on them yet."""
+    still: bool = True,
+) -> list[Trace]:
+    """The landscape, what is marked on it and its paths; without these for a film, which moves them."""
     ax.grid(False)
     xs.put(ax, "x")
     ys.put(ax, "y")
     terrain(ax, *panel.grid, sheet)
-    return s.Ground(ax)
+    ground = s.Ground(ax)
+    x0, y0, width, height = ax.bbox.bounds
+    corner, size = np.array([x0, y0]), np.array([width, height])
+    traces, ends = [], []
+    for path, style, points in drawn:
+        seen = _seen(points[:, 0], points[:, 1], xs, ys)
+        traces.append(Trace(path, style, seen, _kept_path(seen, size)))
+        ground.line(corner + size * seen[traces[-1].kept])
+        if (end := s.leaves(seen, _WINDOW)) is not None:
+            ends.append((traces[-1], corner + size * end))
+    for order, trace in enumerate(traces):
+        if still and len(trace.kept):
+            z = 3 + (40 - min(order, 40)) / 50
+            ax.add_line(sheet.line(trace.style, *trace.line(xs, ys), method=trace.path.method, zorder=z))
+    for trace, at in ends:
+        ground.take(*(at - 6), *(at + 6))
+        if still and trace.path.died:
+            sheet.cross(ax, trace.style, at, trace.path.method)
+        elif still:
+            end_marker(sheet, ax, trace.path, trace.style, at)
+    _points(panel.points, sheet, ax, xs, ys, ground)
+    if keyed:
+        _key(keyed, beside, per_row, sheet, ax)
+        return traces
+    for trace, at in ends:
+        if trace.path.label:
+            words = wrap(trace.path.label, 0.45 * width, LABEL, True)
+            anchors = _anchors(corner + size * trace.points[trace.kept], ground.box)
+            s.inside(sheet, ground, Tag(words, trace.style, at, trace.path.method), anchors)
+    return traces
 
 
 def end_marker(sheet: Sheet, ax: Axes, path: Path, style: Style, at: Array) -> Any:
@@ -676,7 +687,8 @@ def _key(keyed: Sequence[tuple[Style, str, str]], beside: bool, per_row: int, sh
         at = np.array([[x, y], [x + 15, y], [x + 30, y]]) / (sheet.width, sheet.height)
         sample = sheet.line(
             style,
-            *at.T,
+            at[:, 0],
+            at[:, 1],
             method,
             marker=style.marker or None,
             markersize=6,
@@ -717,7 +729,7 @@ def _heat_axis(values: Array, log: bool, room: float, which: Any, most: int) -> 
         edges = _edges(values, log)
         return s.axis(float(edges[0]), float(edges[-1]), log, room, which, most), edges
     count = len(values)
-    words = [s.plain(float(v)) for v in values]
+    words = [plain(float(v)) for v in values]
     size = max(extent(w, TICK)[0] for w in words) + 10 if which == "x" else 2 * TICK
     every = max(1, int(np.ceil(size * count / room)))
     shown = range(0, count, every)
@@ -756,7 +768,7 @@ def heat(panel: Heat, looks: Looks, width: float, height: float, columns: int, n
     room = max(bar.room + 22, extent(missing, TICK)[0] + 22 if missing else 0)
     right = 16 + room + 2
     box = width - left - right
-    xs, cols = _heat_axis(across, "x" in panel.log, box, "x", max(2, int(box / 90)))
+    xs, cols = _heat_axis(across, "x" in panel.log, box, "x", max(3, int(box / 75)))
     fill = partial(_fill_heat, panel, values, xs, ys, cols, rows, bar, missing)
     return Plan(width, left, right, fill, aside=panel.value)
 
@@ -854,7 +866,7 @@ def bars(panel: Bars, looks: Looks, width: float, height: float, columns: int, n
     right = 16.0
     box = width - left - right
     values = s.finite(np.array([np.nan if v is None else v for v in panel.values], float), panel.log)
-    words = [panel.missing if np.isnan(v) else s.plain(float(v)) for v in values]
+    words = [panel.missing if np.isnan(v) else plain(float(v)) for v in values]
     real = [
         *values[~np.isnan(values)],
         *(v for v, _ in panel.levels if np.isfinite(v) and (v > 0 or not panel.log)),
@@ -898,7 +910,7 @@ def bars(panel: Bars, looks: Looks, width: float, height: float, columns: int, n
     else:
         unit = (high - low) / used
         low, high = low - unit * need_left, high + unit * need_right
-    xs = s.axis(float(low), float(high), panel.log, box, "x", max(2, int(box / 90)))
+    xs = s.axis(float(low), float(high), panel.log, box, "x", max(3, int(box / 75)))
     right = max(right, _overhang(xs, box) + 4)
     strip = 0.0 if not panel.levels else 22.0
     fill = partial(_fill_bars, panel, names, values, words, xs, looks, strip)
@@ -1065,17 +1077,15 @@ def figure(picture: Picture, colours: Colours, narrow: bool = False) -> Figure:
 
 
 def alone(
-    panel: Chart, looks: Looks, colours: Colours, width: float, height: float, narrow: bool, below: float
-) -> tuple[Sheet, float]:
-    """A chart on a sheet with room ``below`` it, px; the sheet and where the room begins."""
-    plan = chart(panel, looks, width, height, 1, narrow)
-    head = _header(panel, plan)[2] + plan.head
-    bottom = 4 + head + height + _footer(panel, plan)[1] + plan.foot
-    sheet = Sheet(colours, width, bottom + max(below, 6))
-    ax = sheet.axes(plan.left, 4 + head, plan.width - plan.left - plan.right, height)
-    _label(sheet, panel, plan, 0.0, 4.0, 4 + head, height)
-    plan.fill(sheet, ax)
-    return sheet, bottom
+    panel: Panel, plan: Plan, colours: Colours, height: float, rim: float = 0.0, below: float = 6.0
+) -> tuple[Sheet, Axes, float]:
+    """A sheet with one panel, not yet filled, a rim around it and room below, px; where the latter begins."""
+    head = rim + 4 + _header(panel, plan)[2] + plan.head
+    bottom = head + height + _footer(panel, plan)[1] + plan.foot
+    sheet = Sheet(colours, plan.width + 2 * rim, bottom + rim + below)
+    ax = sheet.axes(rim + plan.left, head, plan.width - plan.left - plan.right, height)
+    _label(sheet, panel, plan, rim, rim + 4, head, height)
+    return sheet, ax, bottom
 
 
 def _y_words(panel: Panel) -> str:

@@ -12,12 +12,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from ..words import column, number
-from . import draw, svg
+from . import draw
 from . import sheet as s
 from .panels import Chart, Curve, Map, Picture
 from .panels import Path as Run
 from .sheet import TICK, WORDS, Sheet
 from .style import SENTINELS, Colours, Style, palette, styles
+from .svg import SUFFIXES, checked, drawing, inline, save_figure
 
 Race = Mapping[str, Any]
 Array = np.ndarray[Any, Any]
@@ -188,8 +189,9 @@ def _over_steps(
                 panel.axhline(value, color=colour["muted"], linewidth=0.9, linestyle=(0, (6, 3)), zorder=1.5)
 
     rows = _grid(len(shown), narrow)[1] if shown else 0
-    below = rows * (each + _ABOVE) + 30 if rows else 0
-    sheet, bottom = draw.alone(chart, looks, colour, width, height, narrow, below)
+    plan = draw.chart(chart, looks, width, height, 1, narrow)
+    sheet, ax, bottom = draw.alone(chart, plan, colour, height, below=rows * (each + _ABOVE) + 30)
+    plan.fill(sheet, ax)
     if shown:
         _multiples(sheet, looks, shown, bottom, each, axes, fill, {}, narrow)
     return sheet.figure
@@ -239,7 +241,7 @@ def _draw_sensitivity(race: Race, colour: Colours, narrow: bool) -> Figure:
             if other != name:
                 panel.add_line(Line2D(x[good], y[good], color=colour["ghost"], linewidth=0.8))
                 continue
-            dots = {"marker": style.marker, "markersize": 4.5, "markeredgewidth": 0}
+            dots: dict[str, Any] = {"marker": style.marker, "markersize": 4.5, "markeredgewidth": 0}
             panel.add_line(sheet.line(style, x[good], y[good], linewidth=1.2, linestyle="solid", **dots))
             panel.plot(
                 x[~good],
@@ -281,9 +283,9 @@ class Plot:
 
     def __call__(self, race: Race, alt: str = "", *, narrow: bool = False) -> str:
         """SVG whose colours are CSS variables; `narrow` lays it out for a phone."""
-        with svg.drawing():
+        with drawing():
             figure = self.draw(race, SENTINELS, narrow)
-            return svg.inline(figure, f"{self.name}-narrow" if narrow else self.name, alt)
+            return inline(figure, f"{self.name}-narrow" if narrow else self.name, alt)
 
 
 loss_curves = Plot("loss", _draw_loss)
@@ -303,6 +305,6 @@ def save(
 ) -> Path:
     """Write one figure as .svg, .pdf or .png in a theme's own colours; FileError."""
     colours = palette(theme)
-    svg.checked(path, svg.SUFFIXES)
-    with svg.drawing():
-        return svg.save(figure_function.draw(race, colours, narrow), path, colours, transparent)
+    checked(path, SUFFIXES)
+    with drawing():
+        return save_figure(figure_function.draw(race, colours, narrow), path, colours, transparent)

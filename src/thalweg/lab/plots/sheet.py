@@ -7,7 +7,7 @@ points are pixels); ``Sheet.axes`` takes the box from the top left corner, as a 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -36,7 +36,7 @@ HUGE = 1e280  # larger values are left out: their differences overflow
 
 @functools.lru_cache(maxsize=1)
 def _renderer() -> RendererAgg:
-    return RendererAgg(1, 1, 72)
+    return RendererAgg(1, 1, 72)  # type: ignore[no-untyped-call]
 
 
 @functools.lru_cache(maxsize=4096)
@@ -44,8 +44,8 @@ def extent(words: str, size: float, bold: bool = False) -> tuple[float, float]:
     """Width and height of words (lines apart by newlines) in px."""
     font = FontProperties(family="DejaVu Sans", size=size, weight=700 if bold else 400)
     lines = words.split("\n")
-    sizes = [_renderer().get_text_width_height_descent(line, font, False) for line in lines]
-    return max(w for w, *_ in sizes), size * (1.25 + 1.4 * (len(lines) - 1))
+    measure: Callable[..., Any] = _renderer().get_text_width_height_descent
+    return max(float(measure(line, font, False)[0]) for line in lines), size * (1.25 + 1.4 * (len(lines) - 1))
 
 
 def fit(words: str, room: float, size: float, bold: bool = False) -> str:
@@ -73,11 +73,6 @@ def wrap(words: str, room: float, size: float, bold: bool = False) -> str:
             rest = rest[cut:]
         lines.append(rest)
     return "\n".join(lines)
-
-
-def plain(value: float) -> str:
-    """A value to three significant digits, without trailing zeros: 0.5, 1200, 2×10⁻⁹, −3."""
-    return tick(float(f"{value:.3g}")).replace("-", "−")
 
 
 # Numbers: what is drawn, from where to where, with which ticks
@@ -113,8 +108,8 @@ def unit(values: Any, low: float, high: float, log: bool) -> Array:
     values = np.asarray(values, np.float64)
     if log:
         with np.errstate(invalid="ignore", divide="ignore"):
-            return np.log(values / low) / np.log(high / low)
-    return (values - low) / (high - low)
+            return np.asarray(np.log(values / low) / np.log(high / low))
+    return np.asarray((values - low) / (high - low))
 
 
 def _candidates(low: float, high: float, log: bool, most: int, whole: bool) -> tuple[list[float], list[str]]:
@@ -158,6 +153,9 @@ class Axis:
             getattr(ax, f"set_{which}scale")("log")
         axis = ax.xaxis if which == "x" else ax.yaxis
         axis.set_ticks(list(self.ticks), list(self.words))
+        if which == "y" and len(self.ticks) and self.unit(self.ticks[0]) < 0.03:
+            # Away from the first number of the other axis.
+            ax.get_yticklabels()[0].set_verticalalignment("bottom")
         axis.set_minor_locator(NullLocator())
         getattr(ax, f"set_{which}lim")(self.low, self.high)
 
@@ -172,7 +170,7 @@ def axis(
     whole: bool = False,
 ) -> Axis:
     """As many ticks as fit into ``room`` px without touching one another."""
-    if log and high / low < 1.02 or not log and high - low <= 1e-12 * max(abs(low), abs(high)):
+    if (log and high / low < 1.02) or (not log and high - low <= 1e-12 * max(abs(low), abs(high))):
         (low, high) = (low / 1.5, high * 1.5) if log else (low - 0.5, high + 0.5)
     best: tuple[list[float], list[str]] = ([], [])
     for count in range(max(most, 2), 0, -1):
@@ -257,12 +255,39 @@ def leaves(points: Array, box: tuple[float, float, float, float]) -> Array | Non
         return None
     last = np.clip(real[seen[-1]], (x0, y0), (x1, y1))
     if seen[-1] == len(real) - 1:
-        return last
+        return np.asarray(last)
     way = real[seen[-1] + 1] - last
     with np.errstate(divide="ignore", invalid="ignore"):
         shares = np.where(way > 0, (np.array([x1, y1]) - last) / way, (np.array([x0, y0]) - last) / way)
     shares = shares[np.isfinite(shares)]
     return np.asarray(last + way * np.clip(shares.min() if len(shares) else 0.0, 0, 1))
+
+
+def nearby(points: Array, reach: float = 10.0) -> Array:
+    """A line (n, 2) in shares of the axes, cut where it goes farther than ``reach`` from the panel.
+
+    A line that leaves the panel towards a place very far away keeps its direction.
+    """
+    with np.errstate(invalid="ignore"):
+        far = np.any(np.abs(points - 0.5) > reach, axis=1)
+    if not far.any():
+        return points
+    close = ~far & ~np.isnan(points).any(axis=1)
+    kept = np.flatnonzero(~far)
+    parts, order = [points[kept]], [kept.astype(float)]
+    out = np.flatnonzero(far)
+    for shift in (-1, 1):
+        other = out + shift
+        good = (other >= 0) & (other < len(points))
+        here, there = out[good], other[good]
+        here, there = here[close[there]], there[close[there]]
+        way = points[here] - points[there]
+        share = np.minimum(1.0, reach / np.abs(way).max(axis=1, keepdims=True))
+        parts.append(points[there] + share * way)
+        order.append(here + 0.2 * shift)
+    parts.append(np.full((len(out), 2), np.nan))
+    order.append(out.astype(float))
+    return np.concatenate(parts)[np.argsort(np.concatenate(order), kind="stable")]
 
 
 class Ground:
@@ -424,10 +449,10 @@ class Sheet:
             )
         )
 
-    def cross(self, ax: Axes, style: Style, at: Array, method: str = "") -> None:
+    def cross(self, ax: Axes, style: Style, at: Array, method: str = "") -> Line2D:
         """Where a run died, display px."""
         x, y = at / (self.width, self.height)
-        ax.add_line(
+        return ax.add_line(
             self.line(
                 style,
                 [x],
@@ -479,9 +504,8 @@ def inside(sheet: Sheet, ground: Ground, tag: Tag, anchors: Array | None = None,
             prices.append(_SIDE_PRICES + price + (0.0 if k == 0 else along + 0.02 * k))
             owners.append(np.full(len(_SIDES), k))
     x0, y0, x1, y1 = ground.box
-    x = np.linspace(x0, max(x0, x1 - width), 14)
-    y = np.linspace(y0, max(y0, y1 - height), 22)
-    grid = np.stack(np.meshgrid(x, y), -1).reshape(-1, 2)
+    across, up = np.linspace(x0, max(x0, x1 - width), 14), np.linspace(y0, max(y0, y1 - height), 22)
+    grid = np.stack(np.meshgrid(across, up), -1).reshape(-1, 2)
     away = np.hypot(*(grid + np.array([width, height]) / 2 - places[0]).T)
     corners.append(grid)
     prices.append(4 + away / 60)
@@ -492,7 +516,7 @@ def inside(sheet: Sheet, ground: Ground, tag: Tag, anchors: Array | None = None,
         return False
     x, y, _ = found
     hit = int(np.flatnonzero((every[:, 0] == x) & (every[:, 1] == y))[0])
-    place = places[np.concatenate(owners)[hit]]
+    place = places[int(np.concatenate(owners)[hit])]
     ground.take(x - 1, y - 1, x + width + 1, y + height + 1)
     near = np.clip(place, (x, y), (x + width, y + height))
     if np.hypot(*(near - place)) > 14:

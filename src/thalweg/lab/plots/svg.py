@@ -14,6 +14,7 @@ from typing import Any
 
 import matplotlib
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 
 from ... import files
 from ...errors import FileError
@@ -30,6 +31,7 @@ _RC: Any = {
 }
 _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', sans-serif"
 _TOKENS = {sentinel: token for token, sentinel in SENTINELS.items()}
+_RIM = 14 / 72  # around a picture in a file, inches
 SUFFIXES = (".svg", ".pdf", ".png")
 
 
@@ -42,10 +44,10 @@ def drawing() -> Iterator[None]:
         yield
 
 
-def source(figure: Figure) -> str:
+def source(figure: Figure, **more: Any) -> str:
     """A figure as SVG: no date, coordinates to a hundredth of a pixel, methods as data-method."""
     buffer = StringIO()
-    figure.savefig(buffer, format="svg", transparent=False, metadata={"Date": None})
+    figure.savefig(buffer, format="svg", transparent=False, metadata={"Date": None}, **more)
     text = re.sub(r"<metadata>.*?</metadata>\s*", "", buffer.getvalue(), flags=re.DOTALL)
     text = re.sub(r"'DejaVu Sans'[^;\"]*", _FONT, text)
     text = re.sub(r'<g id="method:([^"]*)"', r'<g data-method="\1"', text)
@@ -65,7 +67,7 @@ def inline(figure: Figure, prefix: str, alt: str) -> str:
     def themed(tag: re.Match[str]) -> str:
         made = tag[0].replace(' xlink:href="#', ' href="#')
         made = re.sub(r'<g id="[^"]*"', "<g", made)
-        made = re.sub(r'( id="|url\(#| href="#)', rf"\1{prefix}-", made)
+        made = re.sub(r'( id="|url\(#| href="#)', rf"\g<1>{prefix}-", made)
         return re.sub(r"#0a1c[0-9a-f]{2}", lambda hit: f"var(--{_TOKENS[hit[0]]})", made)
 
     body = re.sub(r"<[^>]*>", themed, body)
@@ -74,24 +76,29 @@ def inline(figure: Figure, prefix: str, alt: str) -> str:
     return f'{head} stroke-linejoin="round">{body}'
 
 
-def checked(path: str | Path, suffixes: tuple[str, ...]) -> Path:
+def checked(path: str | Path, suffixes: tuple[str, ...], what: str = "picture") -> Path:
     """The path, if it ends with one of the suffixes and can be written; FileError."""
     path = Path(path)
     if path.suffix.lower() not in suffixes:
         allowed = f"{', '.join(suffixes[:-1])} or {suffixes[-1]}"
-        raise FileError(f"{path}: a picture is written as {allowed}, got {path.suffix or 'no suffix'!r}")
+        raise FileError(f"{path}: a {what} is written as {allowed}, got {path.suffix or 'no suffix'!r}")
     return files.require_writable(path)
 
 
-def save(figure: Figure, path: str | Path, colours: Colours, transparent: bool = False) -> Path:
+def save_figure(figure: Figure, path: str | Path, colours: Colours, transparent: bool = False) -> Path:
     """Write a figure as .svg, .pdf or .png on the page's colour; FileError."""
     path = checked(path, SUFFIXES)
     suffix = path.suffix.lower()
     figure.patch.set(visible=not transparent, facecolor=colours["page"])
+    width, height = figure.get_size_inches()
+    rim = Bbox([[-_RIM, -_RIM], [width + _RIM, height + _RIM]])
     if suffix == ".svg":
-        text = source(figure)
+        text = source(figure, bbox_inches=rim)
         files.write(path, lambda file: file.write(text.encode()))
     else:
         undated = {"CreationDate": None} if suffix == ".pdf" else {}
-        files.write(path, lambda file: figure.savefig(file, format=suffix[1:], dpi=144, metadata=undated))
+        files.write(
+            path,
+            lambda file: figure.savefig(file, format=suffix[1:], dpi=144, metadata=undated, bbox_inches=rim),
+        )
     return path
