@@ -2,6 +2,7 @@
 
 import json as json_format
 import os
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from ..errors import FileError
 from ..files import require_writable, write
 from .claims import Result, chosen, measure
 from .parallel import side_by_side
+from .versions import versions
 
 Progress = Callable[[str, int, int], None]
 
@@ -87,7 +89,8 @@ def _keep(
     if place is not None:
         from .claims_report import html
 
-        text = html(found.results, {"finished": found.finished, "ids": list(ids or ())})
+        facts = {"command": shlex.join(["thalweg", "claims", *(ids or ()), "--out", str(place)])}
+        text = html(found.results, {**facts, "versions": versions()}, finished=found.finished)
         write(place / "index.html", lambda file: file.write(text.encode()))
     if json is not None:
         records = [r.json(None if r.picture is None else f"{r.id}.svg") for r in found.results]

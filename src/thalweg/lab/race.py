@@ -9,12 +9,9 @@ d) A diverged run counts as infinity. Budgets are counts, never clocks: the same
 
 import json
 import os
-import platform
 import shlex
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +28,7 @@ from .methods import Method
 from .parallel import side_by_side
 from .run import Run, compiled, find, train
 from .statistics import bands, quantile, steps_to
+from .versions import versions
 
 TUNING_SEEDS = 3
 EDGE = 0.1  # of the logarithmic range, at either end
@@ -449,7 +447,7 @@ def _collect(runner: _Runner, entries: list[Entry], settings: Settings, finished
             "loss_name": p.loss_name,
             "command": _command(source, settings, entries),
         },
-        "versions": _versions(),
+        "versions": versions(),
         "methods": [rows[i] for i in order],
         "curves": _curves(shown),
         "trials": {
@@ -613,32 +611,3 @@ def _code(entry: Entry, source: Source, settings: Settings) -> str:
             "",
         ]
     )
-
-
-def _versions() -> dict[str, str]:
-    from .. import __version__
-    from ..engines.pool import threads
-
-    made = {"thalweg": __version__, "python": platform.python_version()}
-    for n in ("numpy", "scipy", "numba", "scikit-learn"):
-        try:
-            made[n] = version(n)
-        except PackageNotFoundError:
-            continue
-    made["system"] = f"{platform.system()} {platform.machine()}"
-    made["cpu"] = _cpu()
-    made["threads"] = str(threads())
-    return made
-
-
-def _cpu() -> str:
-    """What the processor calls itself, where the system tells."""
-    if sys.platform == "linux":
-        try:
-            lines = Path("/proc/cpuinfo").read_text().splitlines()
-        except OSError:
-            lines = []
-        for line in lines:
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
