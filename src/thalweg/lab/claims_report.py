@@ -8,7 +8,7 @@ from typing import Any
 
 from .claims import Result
 from .page import block, chips, facts, figure, page
-from .words import listing, plain
+from .words import plain
 
 # Verdict: class on the page, shape (never colour alone), words of the tally for one and for several.
 _CHECK = '<path d="M3 8.6 6.4 12 13 4.6" fill="none" stroke="currentColor" stroke-width="2.2"/>'
@@ -57,25 +57,31 @@ def html(results: Sequence[Result], settings: Mapping[str, Any], finished: bool 
     """
     used = [v for v in _VERDICTS if any(r.verdict == v for r in results)]
     legend = "".join(f"<span>{_mark(v)}</span>" for v in used)
-    entries = "".join(
-        f'<li><a href="#{escape(r.id)}">{_mark(r.verdict, False)}<span>{escape(r.claim.title)}</span></a></li>'
-        for r in results
+    chapters = dict.fromkeys(r.claim.chapter for r in results)
+    contents = "".join(
+        f"<section><h3>{escape(chapter)}</h3><ol>"
+        + "".join(_entry(r) for r in results if r.claim.chapter == chapter)
+        + "</ol></section>"
+        for chapter in chapters
     )
-    sources = listing(dict.fromkeys(escape(r.claim.source) for r in results))
     seconds = sum(r.seconds for r in results)
-    about = f"Stated by {sources}. " if 0 < len({r.claim.source for r in results}) <= 6 else ""
     notice = "" if finished else _NOTICE
     body = f"""{notice}<p class="answer">{tally(results)}</p>
-<p class="about">{about}Each claim was put to an experiment that says beforehand what would refute it. The
-figures beside ours are the source’s own, where it gives any. All experiments together took {plain(seconds)} s.</p>
+<p class="about">Each claim was put to an experiment that says beforehand what would refute it. The
+figures beside ours are the source’s own, where it gives any, or the formula’s. All experiments together took {plain(seconds)} s.</p>
 <nav aria-labelledby="contents">
 <h2 id="contents">The claims</h2>
 <p class="legend">{legend}</p>
-<ol class="contents">{entries}</ol>
+<div class="contents">{contents}</div>
 </nav>
 {"".join(map(_claim, results))}
 {_run(settings)}"""
     return page("What the sources claim, and what was measured", "claims", body)
+
+
+def _entry(result: Result) -> str:
+    mark = _mark(result.verdict, False)
+    return f'<li><a href="#{escape(result.id)}">{mark}<span>{escape(result.claim.title)}</span></a></li>'
 
 
 def _claim(result: Result) -> str:
@@ -94,12 +100,8 @@ def _claim(result: Result) -> str:
         parts += [
             f'<p class="reading">{escape(result.evidence.reading)}</p>' if result.evidence.reading else "",
             _picture(result),
-            _numbers(result),
-            _checks(result),
+            f'<div class="findings">{_numbers(result)}<div>{_conditions(result)}{_checks(result)}</div></div>',
         ]
-        if result.evidence.conditions:
-            items = "".join(f"<li>{escape(c)}</li>" for c in result.evidence.conditions)
-            parts.append(f'<h3>Conditions</h3><ul class="when">{items}</ul>')
     parts.append(
         f'<dl class="terms"><div><dt>What is measured</dt><dd>{escape(result.claim.measured)}</dd></div>'
         f"<div><dt>What would refute it</dt><dd>{escape(result.claim.refuted)}</dd></div></dl>"
@@ -128,9 +130,25 @@ def _numbers(result: Result) -> str:
     head += '<th scope="col">source</th>' if theirs else ""
     lines = []
     for text, ours, value in result.rows:
-        cells = f"<td>{plain(ours, 4)}</td>" + (f"<td>{plain(value, 6)}</td>" if theirs else "")
+        cells = f"<td>{plain(ours, 4)}</td>"
+        if theirs:
+            agreed = result.evidence.agreed.get(text)
+            cells += "<td></td>" if value is None else f"<td>{plain(value, 6)}{_sign(agreed)}</td>"
         lines.append(f'<tr><th scope="row">{escape(text)}</th>{cells}</tr>')
     return f'<table class="numbers"><thead><tr>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table>'
+
+
+def _conditions(result: Result) -> str:
+    items = "".join(f"<li>{escape(c)}</li>" for c in result.evidence.conditions)
+    return f'<h3>It holds</h3><ul class="when">{items}</ul>' if items else ""
+
+
+def _sign(agreed: bool | None) -> str:
+    """Beside a source's figure: whether ours agrees with it."""
+    if agreed is None:
+        return ""
+    kind, shape, words = ("yes", _CHECK, "agrees") if agreed else ("no", _CROSS, "differs")
+    return f'<span class="{kind}">{_shape(shape)}<span class="hidden">{words}</span></span>'
 
 
 def _checks(result: Result) -> str:

@@ -100,7 +100,7 @@ def catalogue() -> dict[str, Claim]:
         module = import_module(f"{__name__}.{file.name}")
         text = " ".join((module.__doc__ or "").split())
         title, *parts = re.split(rf"\s*\b({'|'.join(_PARTS)}): ", text)
-        told = dict(zip(parts[::2], parts[1::2], strict=True))
+        told = {n: p[:1].upper() + p[1:] for n, p in zip(parts[::2], parts[1::2], strict=True)}
         name = file.name.replace("_", "-")
         source, measured, refuted = (told[p] for p in _PARTS)
         found.append(Claim(name, title, source, measured, refuted, module.CHAPTER, module.experiment))
