@@ -193,6 +193,19 @@ class Bare(Rule):
     lr: Scalar = nonnegative(default=0.5, unit="w/g")
 
 
+def ascent_step(w, g, /, lr):  # type: ignore[no-untyped-def]
+    return w + bare_rate(lr) * g
+
+
+def bare_rate(lr):  # type: ignore[no-untyped-def]
+    return lr
+
+
+@rule(ascent_step, rate=bare_rate)
+class Ascent(Rule):
+    lr: Scalar = nonnegative(default=0.5, unit="w/g")
+
+
 def nameless_step(w, g, /, speed):  # type: ignore[no-untyped-def]
     return w - speed * g
 
@@ -248,7 +261,16 @@ def test_a_step_that_is_not_linear_is_refused() -> None:
         theory.limit(Twofold())
 
 
+def test_ascent_is_never_stable() -> None:
+    assert theory.limit(Ascent()) == 0
+    assert theory.margin(Ascent(), quadratic(2, 0.5), np.ones(2), np.ones(2)) == float("inf")
+    assert theory.diagnose(Ascent(), quadratic(2, 0.5), np.ones(2)).largest_safe_lr == 0
+
+
 def test_what_is_missing_is_asked_for() -> None:
+    with pytest.raises(HyperparameterError, match="its rate never comes to rest; give rate= or t="):
+        theory.factor(tw.SGD(lr=tw.inverse_time(1.0, decay=1.0)), [1.0])
+    assert theory.factor(tw.SGD(lr=tw.inverse_time(1.0, decay=1.0)), [1.0], t=2) == 0.5
     with pytest.raises(HyperparameterError, match="Adam: its rate follows the gradients; give rate="):
         theory.factor(tw.Adam(), [1.0])
     with pytest.raises(HyperparameterError, match="RMSprop: its rate follows the gradients; give rate="):
@@ -339,6 +361,10 @@ def test_steps_of_descent_are_counted_without_taking_them(norm: Any, share: floa
     h, start = matrix(3, 0.3), np.array([1.0, -2.0, 3.0])
     values, vectors = theory.graded_spectrum(h)
     rate = share / values[0]
+    if norm == "max" and share > 1:
+        with pytest.raises(ProblemError, match=r"0 < rate·λ_max < 1 "):
+            theory.descent_steps(values, vectors, start, 1e-3, norm, rate)
+        return
     count = theory.descent_steps(values, vectors, start, 1e-3, norm, None if share == 1 else rate)
     trace = run(tw.SGD(lr=rate), objective(h), start[None], int(count) + 50, record=("path",))
     assert trace.path is not None
@@ -472,6 +498,22 @@ def test_nothing_is_too_large_where_nothing_curves_upwards() -> None:
     assert found.largest_safe_lr == float("inf")
     assert "nothing curves upwards here (sharpness −2), so no rate is too large" in found.sentence
     assert "curvature is −4" in found.sentence
+
+
+def test_a_flat_valley_is_no_saddle() -> None:
+    """Rounding makes its zero eigenvalue negative at some points; that is not told as curvature."""
+    made = from_text(
+        "def value(x, y, /):\n    return exp(0.3 * x + 0.7 * y)\n\n"
+        "def gradient(x, y, /):\n    v = exp(0.3 * x + 0.7 * y)\n    return 0.3 * v, 0.7 * v\n",
+        "valley",
+    )
+    valley = FormulaProblem(
+        "v", "", "", Objective(made["value"], made["gradient"]), starts=[(1, 1)], spread=0
+    )
+    points = np.random.default_rng(0).standard_normal((20, 2))
+    found = [theory.diagnose(tw.SGD(), valley, x) for x in points]
+    assert min(f.lowest for f in found) < 0
+    assert not any("another direction" in f.sentence for f in found)
 
 
 # The adaptive edge of stability.

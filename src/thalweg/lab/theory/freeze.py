@@ -206,12 +206,16 @@ def _map(rule: Rule, rate: Array, t: int) -> Map:
 
 
 def _chosen(rule: Rule, rate: float | None, t: int | None) -> float:
-    rate = own_rate(rule, LATE if t is None else t) if rate is None else rate
-    if rate is None:
+    if rate is not None:
+        return rate
+    own = own_rate(rule, LATE if t is None else t)
+    if own is None:
         raise HyperparameterError(
             f"{type(rule).__name__}: its rate follows the gradients; give rate=, the effective rate to hold"
         )
-    return rate
+    if t is None and own != own_rate(rule, 2 * LATE):
+        raise HyperparameterError(f"{rule!r}: its rate never comes to rest; give rate= or t=")
+    return own
 
 
 def iteration_matrix(

@@ -42,7 +42,7 @@ def curvature(
     point = pack(params)
     d = point.size
     if not np.all(np.isfinite(point)):
-        raise ProblemError(f"{problem.name}: params are not finite: there is no curvature to speak of")
+        raise ProblemError(f"{problem.name}: params are not finite; give the last ones that were")
     given = np.ones(d) if scale is None else scale
 
     def product(direction: Array) -> Array:
@@ -129,7 +129,11 @@ def margin(
 
     On the local quadratic model with these rates held. Arguments as in ``preconditioned``.
     """
-    return preconditioned(problem, params, rates, rows, tol) / limit(rule)
+    return _share(preconditioned(problem, params, rates, rows, tol), limit(rule))
+
+
+def _share(moved: float, bound: float) -> float:
+    return moved / bound if bound > 0 else inf  # a rule that is never stable, ascent for one
 
 
 def first_rates(rule: Rule, problem: Problem, params: Params, rows: Rows | None = None) -> Array:
@@ -185,7 +189,7 @@ def diagnose(
     else:
         what = "rates of a first step × curvature in the steepest direction"
     said = _sentence(rule, what, sharp, lowest, moved, bound, safe)
-    return Diagnosis(sharp, lowest, moved, bound, moved / bound, safe, said)
+    return Diagnosis(sharp, lowest, moved, bound, _share(moved, bound), safe, said)
 
 
 def _short(value: float | None) -> str:

@@ -148,27 +148,28 @@ def descent_steps(
 
     H by its eigenvalues (n,) and eigenvectors (columns). norm: "2", "max", "energy" (√(x^T H x)), or "f",
     the objective itself. rate: 1/λ_max unless given, unit w/g. Exact for 8·10⁹ steps as for 8: each mode
-    shrinks by (1 − rate·λ)^k, taken in logarithms, and k is bisected, which is right for norms that
-    only fall; "max" may rise on the way. inf beyond 10^18. Raises ProblemError.
+    shrinks by (1 − rate·λ)^k, taken in logarithms, and k is bisected. That is right for norms that only
+    fall; "max" may rise on the way, and is answered for rates up to 1/λ_max only. inf beyond 10^18.
+    Raises ProblemError.
     """
     x = np.asarray(start, dtype=float)
     top = float(values.max())
     rate = 1 / top if rate is None else rate
     if norm not in get_args(Norm):
         raise ProblemError(f"norm: got {norm!r}; one of {', '.join(get_args(Norm))} is needed")
-    if not (tolerance > 0 and 0 < rate * top < 2 and np.any(x) and x.shape == values.shape):
+    bound = 1 + 1e-12 if norm == "max" else 2
+    if not (tolerance > 0 and 0 < rate * top < bound and np.any(x) and x.shape == values.shape):
         raise ProblemError(
             f"descent: got tolerance={tolerance!r}, rate·λ_max={rate * top:.6g}, start of shape {x.shape};"
-            f" tolerance > 0, 0 < rate·λ_max < 2 and a start of shape {values.shape}, not 0, are needed"
+            f" tolerance > 0, 0 < rate·λ_max < {bound:g} and a start of shape {values.shape}, not 0, are needed"
         )
     modes = vectors.T @ x
     shrink = rate * values
     with np.errstate(divide="ignore"):  # a mode that is gone at once: log 0
         logs = np.where(shrink <= 1, np.log1p(-np.minimum(shrink, 1)), np.log(np.abs(1 - shrink)))
-    signs = np.where(shrink > 1, -1.0, 1.0)
 
     def size(k: int) -> float:
-        left = modes * (1.0 if k == 0 else np.exp(k * logs) * signs ** (k % 2))
+        left = modes * (1.0 if k == 0 else np.exp(k * logs))
         if norm == "max":
             return float(np.abs(vectors @ left).max())
         return float(np.linalg.norm(left if norm == "2" else np.sqrt(values) * left))
