@@ -1,4 +1,4 @@
-"""Learning rates tried side by side in one compiled loop: steps to a target, final losses."""
+"""Learning rates tried side by side in one compiled loop: steps to a target, final losses; usual tasks."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,7 +7,9 @@ import numpy as np
 
 from ..core.rule import Rule
 from ..engines import loops
+from ..problems import problem
 from ..problems.compiled import CompiledProblem
+from ..problems.formula import FormulaProblem
 from .run import blown
 
 Array = np.ndarray[Any, Any]
@@ -16,6 +18,13 @@ Array = np.ndarray[Any, Any]
 def grid(low: float, high: float, count: int) -> Array:
     """Learning rates evenly spread on a log scale, both ends among them: (count,)."""
     return np.geomspace(low, high, count)
+
+
+def landscape(name: str) -> FormulaProblem:
+    """The problem of that name, which must be one of few parameters, written as a formula."""
+    found = problem(name)
+    assert isinstance(found, FormulaProblem), f"{name} is no formula problem"
+    return found
 
 
 @dataclass(frozen=True)
@@ -58,11 +67,13 @@ def trials(
     batch: int = 0,
     seed: int = 0,
     every: int = 1,
+    stay: bool = False,
 ) -> Trials:
     """Run ``rule`` at each of ``lrs`` until its loss is at most ``target``, for at most ``steps`` steps.
 
     start: (d,), else the problem's for ``seed``. vary: other lines, (n,) values each. batch: rows a step,
-    0 for all. every: how often the loss is looked at.
+    0 for all. every: how often the loss is looked at. stay: a target counts as met only from where the
+    loss does not rise above it again, and every run goes on to the end: passing by is not arriving.
     """
     lrs = np.asarray(lrs, dtype=float)
     at = problem.start(seed) if start is None else np.asarray(start, dtype=float)
@@ -74,13 +85,61 @@ def trials(
         steps,
         vary={"lr": lrs, **(vary or {})},
         every=every,
-        stop=target,
+        stop=-np.inf if stay else target,
         data=problem.data,
         order=None if order is None else order[None],
     )
     assert trace.loss is not None
+    if stay:
+        above = ~(trace.loss <= target)
+        first = trace.loss.shape[1] - np.argmax(above[:, ::-1], axis=1)  # the record after the last above
+        first = np.where(above.any(axis=1), first, 0)
+        settled = np.where(first < trace.loss.shape[1], first * every, np.inf)
+        return Trials(lrs, settled, blown(trace.loss)[:, -1])
     reached = np.where(trace.reached >= 0, trace.reached, np.inf)
     ends = np.where(trace.reached >= 0, trace.reached // every, trace.loss.shape[1] - 1)
     known = np.where(np.arange(trace.loss.shape[1]) <= ends[:, None], trace.loss, trace.loss[:, :1])
     last = blown(known)[np.arange(len(lrs)), ends]
     return Trials(lrs, reached, last)
+
+
+@dataclass(frozen=True)
+class Task:
+    """A problem without noise, where a run begins, and when it counts as arrived: f at most ``target`` for good.
+
+    ``start``: None for the problem's first usual one.
+    """
+
+    problem: str
+    target: float
+    steps: int
+    start: tuple[float, ...] | None = None
+
+    @property
+    def words(self) -> str:
+        """What it is called in a table."""
+        return self.problem + (
+            "" if self.start is None else f" from ({', '.join(f'{x:g}' for x in self.start)})"
+        )
+
+    def trials(self, rule: Rule, lrs: Array) -> Trials:
+        """Each learning rate, all rows at every step."""
+        on = landscape(self.problem)
+        start = on.starts[0] if self.start is None else self.start
+        return trials(rule, on, lrs, self.steps, self.target, start=np.array(start), stay=True)
+
+
+"""What tuned rates are compared on: non-convex, curved, badly scaled, saturated and flat in turn."""
+TASKS = (
+    Task("neuron", 1e-4, 4000, (-2.0, -2.0)),
+    Task("neuron", 1e-4, 40_000, (-4.0, 4.0)),
+    Task("neuron", 1e-4, 4000, (-4.0, -4.0)),
+    Task("neuron-sparse", 1e-4, 1500),
+    Task("beale", 1e-3, 5000),
+    Task("rosenbrock", 1e-3, 40_000),
+    Task("himmelblau", 1e-3, 5000),
+    Task("booth", 1e-3, 20_000),
+    Task("gutter", 1e-3, 20_000),
+    Task("quadratic", 1e-4, 5000),
+    Task("quadratic-2d", 1e-4, 5000),
+)
