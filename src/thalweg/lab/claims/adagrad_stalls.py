@@ -105,7 +105,7 @@ def experiment() -> Evidence:
                 "effective learning rate",
                 [
                     Curve(often[used], rates[-1, used], "Adagrad", "Adagrad", look="points"),
-                    Curve(counts, np.exp(offset) * counts**slope, f"updates^{slope:.2f}", look="theory"),
+                    Curve(counts, np.exp(offset) * counts**slope, f"∝ updates^{slope:.2f}", look="theory"),
                 ],
                 log="xy",
             ),
