@@ -12,7 +12,8 @@ from pyarrow import parquet
 import thalweg as tw
 from thalweg.errors import FileError, HyperparameterError, ProblemError, UnknownProblemError
 from thalweg.lab.plots.panels import Chart, Map
-from thalweg.lab.show import landscapes, show
+from thalweg.lab.show import show
+from thalweg.problems import landscapes
 
 
 def run(*arguments: str, cwd: Path) -> "subprocess.CompletedProcess[str]":

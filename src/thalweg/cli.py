@@ -254,8 +254,8 @@ def show(
 ) -> None:
     """Draw the paths of methods on a landscape, still or moving."""
     with _told():
-        from .lab.show import landscapes
         from .lab.show import show as run
+        from .problems import landscapes
 
         if problem is None:
             _table(["landscape", "title"], [[n, make().title] for n, make in landscapes().items()])
