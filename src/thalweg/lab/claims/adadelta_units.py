@@ -100,7 +100,7 @@ def experiment() -> Evidence:
         )
 
     panels: list[Panel] = [
-        map_of("Adadelta, u > 0, eps 1e-20", "Adadelta", warm[-1]),
+        map_of("Adadelta, u > 0, ε = 10⁻²⁰", "Adadelta", warm[-1]),
         map_of("Adagrad, lr 0.1", "Adagrad", fixed["Adagrad"]),
         Chart(
             "How much the path changes with the unit",

@@ -98,7 +98,7 @@ def experiment() -> Evidence:
     seen, rated = (np.where(s <= STEPS, s, np.nan) for s in (by_u, by_rate))
     panels = [
         Chart(
-            "Steps to f < 1e-3 on the neuron",
+            "Steps to f < 10⁻³ on the neuron",
             "√ε, and RMSprop's learning rate",
             "steps",
             [
@@ -109,7 +109,7 @@ def experiment() -> Evidence:
             marks=[(default**0.5, "default ε")],
         ),
         Chart(
-            "The start state acts alike, ε = 1e-14",
+            "The start state acts alike, ε = 10⁻¹⁴",
             "√u at the start",
             "steps",
             [
@@ -123,8 +123,8 @@ def experiment() -> Evidence:
             "|g|",
             "ratio",
             [
-                Curve(GRADIENTS, ratios[e][: len(GRADIENTS)], f"Adadelta, ε {e:.0e}", "Adadelta", k)
-                for k, e in enumerate(ratios)
+                Curve(GRADIENTS, ratios[e][: len(GRADIENTS)], f"Adadelta, ε = {words}", "Adadelta", k)
+                for k, (e, words) in enumerate(zip(ratios, ("10⁻¹²", "10⁻⁶"), strict=True))
             ],
             log="xy",
             levels=[(1.0, "the formula")],
