@@ -19,6 +19,7 @@ ADAGRAD_LEAKS = ("Adagrad", "s = s + g * g", "s = 0.9 * s + 0.1 * g * g")
         ("adadelta-units", "Adadelta", "beta * u + take * d * d", "u"),
         ("adadelta-units", "Adadelta", "sqrt(u + eps_u)", "(u + eps_u)"),
         ("adadelta-units", "Adagrad", "s = s + g * g", "s = s + abs(g)"),
+        ("adadelta-units", "RMSprop", "v = beta * v + take * g * g", "v = beta * v + take * abs(g)"),
         ("eps-is-a-rate", "Adadelta", "sqrt(u + eps_u)", "(0.03 + 0 * sqrt(u + eps_u))"),
         ("eps-is-a-rate", "Adadelta", "v = beta * v + take * g * g", "v = beta * v + g * g"),
         ("adadelta-path", "Adadelta", "sqrt(u + eps_u)", "(0.1 + 0 * sqrt(u + eps_u))"),

@@ -99,7 +99,7 @@ def experiment() -> Evidence:
     steep = ends["Adadelta"][-1, ~flat]
     found.limit(
         "only where the curvature is below 2 sqrt(eps_v / eps_u), which is 2 for one eps: above it Adadelta's "
-        "oscillation grows for ever, like sqrt(eps t) / 2",
+        "oscillation goes on growing, like sqrt(eps t) / 2",
         bool(np.all(np.abs(steep / law - 1) < 0.05) and np.all(steep > 2 * ends["Adadelta"][middle, ~flat])),
     )
 
