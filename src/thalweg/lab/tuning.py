@@ -22,8 +22,8 @@ def grid(low: float, high: float, count: int) -> Array:
 class Trials:
     """What each learning rate led to: arrays (n,).
 
-    ``reached``: steps to the target, inf where it was not met; ``loss``: the last one, inf where the run
-    diverged.
+    ``reached``: steps to the target, inf where it was not met; ``loss``: the last one (the one that met the
+    target, where the run ended there), inf where the run diverged.
     """
 
     lrs: Array
@@ -58,11 +58,13 @@ def trials(
     batch: int = 0,
     seed: int = 0,
     every: int = 1,
+    stay: bool = False,
 ) -> Trials:
     """Run ``rule`` at each of ``lrs`` until its loss is at most ``target``, for at most ``steps`` steps.
 
     start: (d,), else the problem's for ``seed``. vary: other lines, (n,) values each. batch: rows a step,
-    0 for all. every: how often the loss is looked at.
+    0 for all. every: how often the loss is looked at. stay: all steps are run, and the target counts as
+    met from where the loss no longer leaves it.
     """
     lrs = np.asarray(lrs, dtype=float)
     at = problem.start(seed) if start is None else np.asarray(start, dtype=float)
@@ -74,13 +76,17 @@ def trials(
         steps,
         vary={"lr": lrs, **(vary or {})},
         every=every,
-        stop=target,
+        stop=-np.inf if stay else target,
         data=problem.data,
         order=None if order is None else order[None],
     )
     assert trace.loss is not None
+    count = trace.loss.shape[1]
+    if stay:
+        last = blown(trace.loss)
+        good = np.logical_and.accumulate(last[:, ::-1] <= target, axis=1).sum(axis=1)
+        return Trials(lrs, np.where(good > 0, (count - good) * float(every), np.inf), last[:, -1])
     reached = np.where(trace.reached >= 0, trace.reached, np.inf)
-    ends = np.where(trace.reached >= 0, trace.reached // every, trace.loss.shape[1] - 1)
-    known = np.where(np.arange(trace.loss.shape[1]) <= ends[:, None], trace.loss, trace.loss[:, :1])
-    last = blown(known)[np.arange(len(lrs)), ends]
-    return Trials(lrs, reached, last)
+    ends = np.where(trace.reached >= 0, trace.reached // every, count - 1)
+    known = np.where(np.arange(count) <= ends[:, None], trace.loss, trace.loss[:, :1])
+    return Trials(lrs, reached, blown(known)[np.arange(len(lrs)), ends])
