@@ -84,3 +84,48 @@ def trials(
     known = np.where(np.arange(trace.loss.shape[1]) <= ends[:, None], trace.loss, trace.loss[:, :1])
     last = blown(known)[np.arange(len(lrs)), ends]
     return Trials(lrs, reached, last)
+
+
+def soonest(
+    rule: Rule,
+    problem: CompiledProblem,
+    lrs: Array,
+    most: int,
+    target: float,
+    *,
+    first: int = 64,
+    **how: Any,
+) -> Trials:
+    """``trials`` with a budget that grows fourfold, from ``first`` to ``most`` steps, until a rate meets the target.
+
+    The same best rate and steps as with ``most`` at once, without waiting for the slow ones, whose ``reached``
+    is inf.
+    """
+    steps = min(first, most)
+    while True:
+        made = trials(rule, problem, lrs, steps, target, **how)
+        if steps == most or np.isfinite(made.steps):
+            return made
+        steps = min(4 * steps, most)
+
+
+def settled(
+    rule: Rule, problem: CompiledProblem, lrs: Array, starts: Array, steps: int, target: float
+) -> Array:
+    """Steps after which the loss stays at most ``target`` until the end: (n, S), inf where it does not.
+
+    lrs: (n,). starts: (S, d). Unlike ``trials`` this does not count a lucky hit on the way. All rows a step.
+    """
+    count = len(starts)
+    trace = loops.run(
+        rule,
+        problem.objective,
+        np.tile(starts, (len(lrs), 1)),
+        steps,
+        vary={"lr": np.repeat(lrs, count)},
+        data=problem.data,
+    )
+    assert trace.loss is not None
+    above = ~(trace.loss <= target)
+    after = np.where(above.any(axis=1), steps + 1 - np.argmax(above[:, ::-1], axis=1), 0)
+    return np.where(after > steps, np.inf, after).reshape(len(lrs), count)
