@@ -48,6 +48,12 @@ class Trials:
         return float(self.reached[self.best])
 
 
+def arrival(loss: Array, target: float, every: int = 1) -> Array:
+    """Steps after which a loss (C, R), recorded every so many, stays at most ``target`` to its end; inf: never."""
+    kept = np.logical_and.accumulate(blown(loss)[:, ::-1] <= target, axis=1).sum(axis=1)
+    return np.where(kept > 0, (loss.shape[1] - kept) * float(every), np.inf)
+
+
 def trials(
     rule: Rule,
     problem: CompiledProblem,
@@ -85,13 +91,54 @@ def trials(
     assert trace.loss is not None
     count = trace.loss.shape[1]
     if stay:
-        last = blown(trace.loss)
-        good = np.logical_and.accumulate(last[:, ::-1] <= target, axis=1).sum(axis=1)
-        return Trials(lrs, np.where(good > 0, (count - good) * float(every), np.inf), last[:, -1])
+        return Trials(lrs, arrival(trace.loss, target, every), blown(trace.loss)[:, -1])
     reached = np.where(trace.reached >= 0, trace.reached, np.inf)
     ends = np.where(trace.reached >= 0, trace.reached // every, count - 1)
     known = np.where(np.arange(count) <= ends[:, None], trace.loss, trace.loss[:, :1])
     return Trials(lrs, reached, blown(known)[np.arange(len(lrs)), ends])
+
+
+def soonest(
+    rule: Rule,
+    problem: CompiledProblem,
+    lrs: Array,
+    most: int,
+    target: float,
+    *,
+    first: int = 64,
+    **how: Any,
+) -> Trials:
+    """``trials`` with a budget that grows fourfold, from ``first`` to ``most`` steps, until a rate meets the target.
+
+    The same best rate and steps as with ``most`` at once, without waiting for the slow ones, whose ``reached``
+    is inf.
+    """
+    steps = min(first, most)
+    while True:
+        made = trials(rule, problem, lrs, steps, target, **how)
+        if steps == most or np.isfinite(made.steps):
+            return made
+        steps = min(4 * steps, most)
+
+
+def settled(
+    rule: Rule, problem: CompiledProblem, lrs: Array, starts: Array, steps: int, target: float
+) -> Array:
+    """Steps after which the loss stays at most ``target`` until the end: (n, S), inf where it does not.
+
+    lrs: (n,). starts: (S, d). Unlike ``trials`` this does not count a lucky hit on the way. All rows a step.
+    """
+    count = len(starts)
+    trace = loops.run(
+        rule,
+        problem.objective,
+        np.tile(starts, (len(lrs), 1)),
+        steps,
+        vary={"lr": np.repeat(lrs, count)},
+        data=problem.data,
+    )
+    assert trace.loss is not None
+    return arrival(trace.loss, target).reshape(len(lrs), count)
 
 
 @dataclass(frozen=True)
