@@ -2,11 +2,11 @@
 RMSprop, MaxProp and Adadelta become gradient descent's.
 
 Source: Choi et al., arXiv 1910.05446 (2019), on what tuned methods can be compared by; the table of distances
-is the design's. With g the gradient and α the rate that is to be had, for every history of gradients,
+is the design's. With α the rate of the plain method and for every history of gradients,
 
-    Adagrad, RMSprop, MaxProp (lr = ε α), Adadelta (lr = α)          → gradient descent (α)
-    Adam, Adamax (lr_t = ε α (1 - β₁^t) / (1 - β₁))                  → momentum (α, β₁)
-    momentum (β = 0)                                                 = gradient descent
+    Adagrad, RMSprop, MaxProp (lr = ε α) and Adadelta (lr = α) tend to gradient descent (α);
+    Adam and Adamax (lr_t = ε α (1 - β₁^t) / (1 - β₁)) tend to momentum (α, β₁);
+    momentum (β = 0) is gradient descent.
 
 Measured: the largest distance between the two paths over 200 steps on Rosenbrock's function for ε from 1e2 to
 1e12, and the power of ε with which it falls.
