@@ -12,7 +12,7 @@ that swings across the valley as far as momentum does.
 import numpy as np
 
 from ...engines import loops
-from ...problems import problem
+from ...problems import landscape
 from ...problems.compiled import CompiledProblem
 from ...problems.formula import FormulaProblem
 from ...problems.quadratic import of
@@ -36,7 +36,7 @@ WILD = ("RMSprop:slides", {"beta": 0.999})
 def experiment() -> Evidence:
     found = Evidence()
     _inclusions(found)
-    gutter, steep = problem("gutter"), of(np.diag([1.0, 1000.0]), (-10.0, 1.0))
+    gutter, steep = landscape("gutter"), of(np.diag([1.0, 1000.0]), (-10.0, 1.0))
     assert isinstance(gutter, FormulaProblem)
     speed, swing, rates = {}, {}, {}
     for place, p, target in (("gutter", gutter, 1e-2), ("κ = 1000", steep, 1e-3)):
@@ -67,8 +67,7 @@ def experiment() -> Evidence:
         wild < speed["gutter", "Adam"],
     )
     turned = of(np.array([[50.5, -49.5], [-49.5, 50.5]]), (-7.8, -6.4))  # κ = 100, the valley along x = y
-    rosenbrock = problem("rosenbrock")
-    assert isinstance(rosenbrock, CompiledProblem)
+    rosenbrock = landscape("rosenbrock")
     for place, p in (("a valley at 45°", turned), ("the curved valley of Rosenbrock", rosenbrock)):
         both, momentum = (_tried(p, 1e-3, *CASES[m])[0] for m in ("Adam", "Momentum"))
         found.number(f"steps, {place}, Adam", both)

@@ -56,7 +56,7 @@ def experiment() -> Evidence:
         ("Momentum", "Nesterov", "Adam"),
     )
     found.reading = (
-        "Lines come from the spectral radius of the step's own matrix; the open marks at β = 0, 0.5, 0.9 and 0.99 are runs. Averaging the gradient buys a rate "
+        "Lines come from the spectral radius of the step's own matrix; the black dots at β = 0, 0.5, 0.9 and 0.99 are runs. Averaging the gradient buys a rate "
         "1/(1 − β) times as large, heavy ball at most twice, and Nesterov's look ahead costs some of it."
     )
     return found
