@@ -104,6 +104,10 @@ def trials(
     return Trials(lrs, reached, last)
 
 
+"""The usual grid: four learning rates a decade over six decades."""
+RATES = grid(1e-4, 1e2, 25)
+
+
 @dataclass(frozen=True)
 class Task:
     """A problem without noise, where a run begins, and when it has arrived: f at most ``target`` up to the last of ``steps``.
