@@ -141,6 +141,10 @@ def settled(
     return arrival(trace.loss, target).reshape(len(lrs), count)
 
 
+"""The usual grid: four learning rates a decade over six decades."""
+RATES = grid(1e-4, 1e2, 25)
+
+
 @dataclass(frozen=True)
 class Task:
     """A problem without noise, where a run begins, and when it has arrived: f at most ``target`` up to the last of ``steps``.

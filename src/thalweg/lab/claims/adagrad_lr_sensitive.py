@@ -13,10 +13,10 @@ import numpy as np
 
 from ..evidence import Evidence, use
 from ..plots.panels import Bars, Chart, Curve, Picture
-from ..tuning import TASKS, grid
+from ..tuning import RATES, TASKS
 
 CHAPTER = "AdaGrad"
-DECADE, RATES, NEAR, SHOWN = 4, grid(1e-4, 1e2, 25), 3.0, "beale"
+DECADE, NEAR, SHOWN = 4, 3.0, "beale"
 METHODS = ("SGD", "Adagrad", "RMSprop", "Adam")
 
 

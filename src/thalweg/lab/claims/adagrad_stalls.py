@@ -77,6 +77,10 @@ def experiment() -> Evidence:
             f"gutter: steps to within {NEAR:.0%} of the way's end, lr = {LR:g}, {n}", t if t else np.inf
         )
     found.check(
+        "RMSProp walks on at about lr a step: it arrives in no more than one and a half times way over lr",
+        0 < arrived["RMSprop"] <= 1.5 * far / LR,
+    )
+    found.check(
         "in the steps that take RMSProp to the end Adagrad has not gone half the way",
         arrived["RMSprop"] > 0 and way["Adagrad"][arrived["RMSprop"]] < 0.5 * far,
     )
