@@ -103,7 +103,8 @@ def _descent() -> Array:
         assert path is not None
         x = path[0, [t // every for t in SHOWN]]
         found.append(np.abs(x @ h) / np.linalg.norm(x, axis=1)[:, None])
-    return np.median(found, axis=0)
+    medians: Array = np.median(found, axis=0)
+    return medians
 
 
 def _picture(along: Array) -> Picture:
