@@ -34,6 +34,7 @@ class Evidence:
 
     numbers: dict[str, float] = field(default_factory=dict)
     source_numbers: dict[str, float] = field(default_factory=dict)
+    agreed: dict[str, bool] = field(default_factory=dict)
     checks: list[tuple[str, bool]] = field(default_factory=list)
     limits: list[tuple[str, bool]] = field(default_factory=list)
     picture: Picture | None = None
@@ -44,8 +45,7 @@ class Evidence:
         self.numbers[text] = float(value)
         if source is not None:
             self.source_numbers[text] = float(source)
-            good = math.isclose(value, source, rel_tol=within, abs_tol=0.0)
-            self.checks.append((f"{text}: as the source has it", good))
+            self.agreed[text] = math.isclose(value, source, rel_tol=within, abs_tol=0.0)
         return float(value)
 
     def check(self, text: str, holds: bool) -> bool:
@@ -66,6 +66,7 @@ class Evidence:
     @property
     def verdict(self) -> Verdict:
         """What follows."""
-        if not self.checks or not all(holds for _, holds in self.checks):
+        needed = [*self.agreed.values(), *(holds for _, holds in self.checks)]
+        if not needed or not all(needed):
             return "does not hold"
         return "holds under conditions" if self.conditions else "holds"

@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from html import escape
-from importlib import resources
-from string import Template
 from typing import TYPE_CHECKING, Any
 
+from .page import block, chips, facts, figure, key, page
 from .words import column, listing, margin, number
 
 if TYPE_CHECKING:
@@ -40,23 +39,30 @@ def render(race: dict[str, Any]) -> str:
 
     race = _KEYS | race
     rows = plots.ranked(race)
-    page = Template((resources.files(__package__) / "report.html").read_text(encoding="utf-8"))
-    return page.substitute(
-        light=_variables(plots.palette("light")),
-        dark=_variables(plots.palette("dark")),
-        title=escape(race["title"]),
-        text=escape(race["text"]),
-        problem=escape(race["problem"]),
-        answer=_answer(race, rows),
-        notice=_notice(race, rows),
-        head=_head(race, rows),
-        rows=_rows(race, rows),
-        footnote=_footnote(race),
-        chips=_chips(rows),
-        figures=_figures(race, rows),
-        run=_run(race, rows),
-        code=_code(race, rows),
-    )
+    names = [r["method"] for r in rows]
+    body = f"""{_notice(race, rows)}
+<p class="answer">{_answer(race, rows)}</p>
+<p class="about">{escape(race["text"])}</p>
+<section aria-labelledby="results">
+<h2 id="results">Results</h2>
+<div class="scroll" tabindex="0" role="region" aria-labelledby="results">
+<table class="results"><thead>{_head(race, rows)}</thead>
+<tbody>
+{_rows(race, rows)}
+</tbody></table></div>
+<p class="footnote">{_footnote(race)}</p>
+</section>
+<section aria-labelledby="figures">
+<h2 id="figures">Figures</h2>
+{chips(names, plots.styles(names))}
+{_figures(race, rows)}
+</section>
+<section>
+<h2>How this race was run</h2>
+{_run(race, rows)}
+</section>
+{_code(race, rows)}"""
+    return page(race["title"], f"race · {race['problem']}", body)
 
 
 def _loss(row: Row, key: str = "median") -> float | None:
@@ -65,10 +71,6 @@ def _loss(row: Row, key: str = "median") -> float | None:
 
 def _names(rows: Iterable[Row]) -> str:
     return listing(f'<b data-method="{escape(r["method"])}">{escape(r["method"])}</b>' for r in rows)
-
-
-def _variables(colours: Mapping[str, str]) -> str:
-    return "".join(f"--{token}:{value};" for token, value in colours.items())
 
 
 def _noise(rows: list[Row]) -> list[Row]:
@@ -147,15 +149,6 @@ def _head(race: Race, rows: list[Row]) -> str:
     return f'<tr><th scope="col" class="name">method</th>{cells}</tr>'
 
 
-def _key(style: Any) -> str:
-    """A short sample of a method's line, in its colour and dash."""
-    dash = "" if isinstance(style.dash, str) else " ".join(str(d * 1.6) for d in style.dash[1])
-    return (
-        f'<svg class="key" viewBox="0 0 26 10" aria-hidden="true"><path d="M1 5H25" '
-        f'style="stroke:var(--m-{style.slug});stroke-dasharray:{dash or "none"}"/></svg>'
-    )
-
-
 def _strips(rows: list[Row], styles: Mapping[str, Any]) -> list[str]:
     """For each row its band and median on one log scale, shared by the whole column."""
     keys = ("p10", "median", "p90")
@@ -169,7 +162,7 @@ def _strips(rows: list[Row], styles: Mapping[str, Any]) -> list[str]:
         if len(values) < len(keys):
             return ""
         a, m, b = (6 + 108 * (math.log(v) - low) / size for v in values)
-        colour = f"var(--m-{styles[row['method']].slug})"
+        colour = f"var(--{styles[row['method']].stroke})"
         return (
             f'<svg viewBox="0 0 120 14" aria-hidden="true"><path d="M6 7H114" class="rail"/>'
             f'<path d="M{a:.1f} 7H{max(b, a + 1):.1f}" style="stroke:{colour}" class="band"/>'
@@ -212,7 +205,7 @@ def _rows(race: Race, rows: list[Row]) -> str:
         lines.append(
             f'<tr data-method="{name}"{" class=best" if best else ""}><th scope="row" class="name">'
             f'<button type="button" data-pin="{name}" aria-pressed="false" '
-            f'title="{escape(row.get("rule") or "")}">{_key(looks[row["method"]])}{name}</button>'
+            f'title="{escape(row.get("rule") or "")}">{key(looks[row["method"]])}{name}</button>'
             f"{badge}{notes}</th>{tds}</tr>"
         )
     if outsider := race["outsider"]:
@@ -248,18 +241,6 @@ def _footnote(race: Race) -> str:
             f"{escape(race['outsider']['name'])} did not take part; it only shows what is attainable."
         )
     return " ".join(parts)
-
-
-def _chips(rows: list[Row]) -> str:
-    from .plots import styles
-
-    looks = styles(r["method"] for r in rows)
-    return "".join(
-        f'<button type="button" data-method="{n}" data-pin="{n}" aria-pressed="false">'
-        f"{_key(looks[r['method']])}{n}</button>"
-        for r in rows
-        if (n := escape(r["method"]))
-    )
 
 
 def _figures(race: Race, rows: list[Row]) -> str:
@@ -324,39 +305,12 @@ def _any(table: Mapping[str, list[Any]] | None, key: str) -> bool:
 
 
 def _figure(plot: Plot, race: Race, title: str, label: str, caption: str) -> str:
-    described = f'<svg role="img" aria-label="{escape(label)}"'
-    wide, narrow = (plot(race, narrow=n).replace("<svg", described, 1) for n in (False, True))
-    return (
-        f'<figure id="{plot.name}"><h3>{title}</h3><div class="wide">{wide}</div>'
-        f'<div class="narrow">{narrow}</div><figcaption>{caption}</figcaption></figure>'
-    )
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return ", ".join(f"{escape(str(k))} {_value(v)}" for k, v in value.items())
-    if isinstance(value, list | tuple):
-        return ", ".join(map(_value, value))
-    return escape(str(value))
-
-
-def _facts(facts: Mapping[str, Any]) -> str:
-    return "".join(
-        f"<div><dt>{escape(str(k).replace('_', ' '))}</dt><dd>{_value(v)}</dd></div>"
-        for k, v in facts.items()
-        if v is not None
-    )
+    wide, narrow = (plot(race, label, narrow=n) for n in (False, True))
+    return figure(wide, narrow, caption, plot.name, title)
 
 
 def _count(seeds: int) -> str:
     return f"{seeds} seed{'' if seeds == 1 else 's'}"
-
-
-def _block(text: str, what: str) -> str:
-    return (
-        f'<div class="code"><button type="button" class="copy">Copy<span class="hidden"> '
-        f'{what}</span></button><pre tabindex="0"><code>{escape(text)}</code></pre></div>'
-    )
 
 
 def _run(race: Race, rows: list[Row]) -> str:
@@ -374,9 +328,9 @@ def _run(race: Race, rows: list[Row]) -> str:
         )
     parts = [f"<p>{escape(' '.join(story))}</p>" if story else ""]
     if command := settings.get("command"):
-        parts.append(f"<p>To run it again:</p>{_block(command, 'the command')}")
-    parts.append(f"<dl>{_facts({k: v for k, v in settings.items() if k not in _SHOWN_APART})}")
-    parts.append(f"{_facts(race['versions'])}</dl>")
+        parts.append(f"<p>To run it again:</p>{block(command, 'the command')}")
+    parts.append(f"<dl>{facts({k: v for k, v in settings.items() if k not in _SHOWN_APART})}")
+    parts.append(f"{facts(race['versions'])}</dl>")
     if rules := [(r["method"], r["rule"]) for r in rows if r.get("rule")]:
         items = "".join(
             f'<tr data-method="{escape(m)}"><th scope="row">{escape(m)}</th>'
@@ -396,5 +350,5 @@ def _code(race: Race, rows: list[Row]) -> str:
     best = rows[0]["method"] if rows and _loss(rows[0]) is not None else "the best method"
     return (
         f"<section><h2>Use {escape(best)} as tuned here</h2>"
-        f"{_block(race['code'], 'the Python code')}</section>"
+        f"{block(race['code'], 'the Python code')}</section>"
     )

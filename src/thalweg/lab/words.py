@@ -21,13 +21,37 @@ def number(value: float | None, digits: int = 3) -> str:
     return f"{mantissa}×10{str(power).translate(_SUPERSCRIPT)}"
 
 
+def plain(value: float | None, digits: int = 3) -> str:
+    """A number to at most so many significant digits, without trailing zeros: 0.5, 33,900, 10⁻⁵, −3, ∞."""
+    if value is not None and math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    mantissa, sign, power = number(value, digits).partition("×10")
+    if "." in mantissa:
+        mantissa = mantissa.rstrip("0").rstrip(".")
+    made = f"10{power}" if sign and mantissa == "1" else f"{mantissa}{sign}{power}"
+    return made.replace("-", "−")
+
+
 def tick(value: float) -> str:
     """An axis label without trailing zeros: 0.2, 5, 10⁻⁶, 2×10⁷."""
-    mantissa, exponent = f"{value:.2e}".split("e")
+    mantissa, exponent = f"{value:.5e}".split("e")
     power, mantissa = int(exponent), mantissa.rstrip("0").rstrip(".")
     if value == 0 or -3 <= power <= 3:
         return f"{value:.10g}"
     return ("" if mantissa == "1" else f"{mantissa}×") + f"10{str(power).translate(_SUPERSCRIPT)}"
+
+
+def ticks(values: Sequence[float]) -> list[str]:
+    """Labels of a linear axis, all in the same notation: −2, 0, 0.5, 12,000; powers of ten if need be."""
+    largest = max((abs(v) for v in values), default=0.0)
+    step = min((abs(v) for v in values if abs(v) > 1e-9 * largest), default=1.0)
+    if step >= 1e-4 and largest < 1e6:
+        made = [f"{round(v, 10):,.10g}" if abs(v) >= 1e4 else f"{round(v, 10):.10g}" for v in values]
+    elif largest / step < 1e4:
+        made = [tick(v) if abs(v) > 1e-9 * largest else "0" for v in values]
+    else:
+        made = [f"{v:.10g}" for v in values]
+    return [m.replace("-", "−") for m in made]
 
 
 def column(values: Sequence[float | None]) -> list[str]:

@@ -12,6 +12,7 @@ from ..errors import ProblemError
 from .base import NOISE, Array, Outsider, Rows, stream
 from .compiled import CompiledProblem
 
+CHUNK = 1 << 16  # points times rows that are evaluated at once
 NOISE_ROWS = 256  # pairs of opposite draws, so that their mean is exactly zero
 
 
@@ -53,8 +54,14 @@ class FormulaProblem(CompiledProblem):
             return np.asarray(vectorised(mean)(*coordinates)[0] + 0 * sum(coordinates), dtype=float)
         assert self.data is not None
         evaluate = vectorised(self.objective.value_formula)
-        total = sum(evaluate(*coordinates, *row)[0] for row in self.data)
-        return np.asarray(total, dtype=float) / self.rows
+        points = [np.asarray(c, dtype=float)[..., None] for c in np.broadcast_arrays(*coordinates)]
+        many = max(1, CHUNK // points[0].size)  # rows at once: arrays stay in the cache
+        total: Array = np.zeros(points[0].shape[:-1])
+        for k in range(0, self.rows, many):
+            rows = self.data[k : k + many].T
+            parts = evaluate(*points, *rows)[0]
+            total = total + np.broadcast_to(parts, (*total.shape, rows.shape[1])).sum(axis=-1)
+        return total / self.rows
 
     def loss(self, params: Array) -> float:  # type: ignore[override]
         """The objective over all rows at a point (d,)."""
@@ -152,14 +159,16 @@ class FormulaProblem(CompiledProblem):
             data = np.hstack([np.tile(rows, (len(draws), 1)), np.repeat(draws, len(rows), axis=0)])
         what = [
             f"rotated by {rotate:g}°" * bool(rotate),
-            f"scaled by {scale}" * bool(np.any(size != 1)),
-            f"shifted by {shift}" * bool(np.any(move)),
+            f"scaled by {_shown(size)}" * bool(np.any(size != 1)),
+            f"shifted by {_shown(move)}" * bool(np.any(move)),
             f"gradient noise {noise:g}" * bool(noise),
         ]
         changed = ", ".join(w for w in what if w)
+        if not changed:
+            return self
         made = FormulaProblem(
             self.name,
-            self.title + (f", {changed}" if changed else ""),
+            f"{self.title}, {changed}",
             self.text,
             _transformed(self.objective, back, move, bool(noise)),
             starts=[tuple(p) for p in moved(self.starts)],
@@ -182,12 +191,33 @@ class FormulaProblem(CompiledProblem):
         return Outsider("SciPy L-BFGS-B, full batch", float(found.fun), None)
 
 
+def fixed(objective: Objective, **numbers: float) -> Objective:
+    """The objective with some of its columns held at numbers: one formula, a family of landscapes."""
+    parts = {"value": objective.value, "gradient": objective.gradient, "hessian": objective.hessian}
+    known = {n: f for n, f in parts.items() if f is not None}
+    parameters = ", ".join(objective.parameters)
+    left = ", ".join(c for c in objective.columns if c not in numbers)
+    call = ", ".join(repr(float(numbers[c])) if c in numbers else c for c in objective.columns)
+    text = "\n\n".join(
+        f"def {n}({parameters}, /{', ' * bool(left)}{left}):\n    return whole_{n}({parameters}, {call})\n"
+        for n in known
+    )
+    made = from_text(text, "fixed", {f"whole_{n}": f for n, f in known.items()})
+    return Objective(made["value"], made["gradient"], made.get("hessian"))
+
+
 _ALLOWED = {
     "rotate": "an angle in degrees is needed",
     "scale": "a positive number is needed, or {d} of them",
     "shift": "a finite number is needed, or {d} of them",
     "noise": "a finite number >= 0 is needed",
 }
+
+
+def _shown(values: Array) -> str:
+    """One number, or all of them where they differ."""
+    few = values[:1] if np.all(values == values[0]) else values
+    return ", ".join(f"{v:g}" for v in few)
 
 
 def _sum(terms: Sequence[tuple[float, str]]) -> str:
@@ -197,10 +227,10 @@ def _sum(terms: Sequence[tuple[float, str]]) -> str:
 
 def _transformed(objective: Objective, back: Array, move: Array, noisy: bool) -> Objective:
     """The objective at ``back @ (p - move)``; where ``noisy``, its rows also hold a slope to add."""
-    if {"p0", "n0"} & set(objective.columns):
+    if "n0" in objective.columns:
         raise ProblemError("a landscape is transformed once: give all changes in one call")
     d, columns = len(move), objective.columns
-    p = [f"p{j}" for j in range(d)]
+    p = objective.parameters
     n = [f"n{j}" for j in range(d)] if noisy else []
     head = [f"    m{j} = {p[j]} - {float(move[j])!r}" if move[j] else f"    m{j} = {p[j]}" for j in range(d)]
     head += [f"    q{i} = {_sum([(back[i, j], f'm{j}') for j in range(d)])}" for i in range(d)]

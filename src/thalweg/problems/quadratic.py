@@ -1,13 +1,16 @@
-"""Darve's badly scaled quadratic.
+"""Quadratics: Darve's badly scaled one, and those with a given spectrum.
 
     L(x) = 1/2 x^T H_beta x,   H_beta = D H D,   D_ii = beta^(i-1)
+    f(x) = 1/2 x^T Q diag(eigenvalues) Q^T x
 
-with H symmetric positive definite and well conditioned. Its eigenvalues fall like beta^(2(i-1)).
-Source: Darve, CME 216 (2020), Adagrad.
+with H symmetric positive definite and well conditioned. The eigenvalues of H_beta fall like
+beta^(2(i-1)). Q is a rotation drawn from a seed.
+Source: Darve, CME 216 (2020), Adagrad, for the first.
 """
 
 from collections.abc import Sequence
 from functools import cache, partial
+from numbers import Integral
 
 import numpy as np
 
@@ -18,6 +21,13 @@ from .base import Array
 from .formula import FormulaProblem
 
 LARGEST = 16  # above that the printed formula would be unwieldy
+SPECTRUM = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
+
+
+def rotation(n: int, seed: int) -> Array:
+    """An orthogonal matrix (n, n) float64, fixed by the seed."""
+    q: Array = np.linalg.qr(np.random.default_rng(seed).standard_normal((n, n)))[0]
+    return q
 
 
 def matrix(n: int, beta: float, condition: float = 2.0, seed: int = 0) -> Array:
@@ -26,7 +36,7 @@ def matrix(n: int, beta: float, condition: float = 2.0, seed: int = 0) -> Array:
         raise ProblemError(f"quadratic: n must be at least 1, got {n}")
     if not 0 < beta <= 1:
         raise ProblemError(f"quadratic: beta must lie in (0, 1], got {beta}")
-    q, _ = np.linalg.qr(np.random.default_rng(seed).standard_normal((n, n)))
+    q = rotation(n, seed)
     h = q @ np.diag(np.linspace(1.0, condition, n)) @ q.T
     scale = beta ** np.arange(n)
     scaled: Array = 0.5 * (h + h.T) * np.outer(scale, scale)
@@ -43,11 +53,14 @@ def objective(h: Array) -> Objective:
     grads = [f"g{i + 1}" for i in range(len(h))]
     total = " + ".join(f"{x} * {g}" for x, g in zip(names, grads, strict=True))
     head = f"({', '.join(names)}, /):\n" + "\n".join(lines)
+    upper = ", ".join(repr(float(c)) for c in h[np.triu_indices(len(h))])
     made = from_text(
-        f"def value{head}\n    return 0.5 * ({total})\n\n\ndef gradient{head}\n    return {', '.join(grads)}\n",
+        f"def value{head}\n    return 0.5 * ({total})\n\n\n"
+        f"def gradient{head}\n    return {', '.join(grads)}\n\n\n"
+        f"def hessian({', '.join(names)}, /):\n    return {upper}\n",
         "quadratic",
     )
-    return Objective(made["value"], made["gradient"])
+    return Objective(made["value"], made["gradient"], made["hessian"])
 
 
 @cache
@@ -108,4 +121,40 @@ def quadratic(n: int = 4, beta: float = 0.1) -> FormulaProblem:
     )
 
 
-PROBLEMS = {"quadratic": quadratic, "quadratic-2d": partial(quadratic, 2, 0.1)}
+def spectrum(eigenvalues: Sequence[float] = SPECTRUM, rotation_seed: int | None = 0) -> FormulaProblem:
+    """A quadratic with these eigenvalues (n of them, positive); its start has 1 along every eigenvector.
+
+    rotation_seed: draws the eigenvectors; None leaves them along the axes. Raises ProblemError.
+    """
+    values = np.asarray(eigenvalues, dtype=float)
+    n = values.size
+    if values.ndim != 1 or not 1 <= n <= LARGEST:
+        raise ProblemError(f"quadratic-spectrum: 1 .. {LARGEST} eigenvalues are needed, got {values.shape}")
+    if not np.all(np.isfinite(values) & (values > 0)):
+        raise ProblemError(f"quadratic-spectrum: eigenvalues must be finite and > 0, got {values.tolist()}")
+    if rotation_seed is not None and (not isinstance(rotation_seed, Integral) or rotation_seed < 0):
+        raise ProblemError(
+            f"quadratic-spectrum: rotation_seed must be an integer >= 0 or None, got {rotation_seed!r}"
+        )
+    q = np.eye(n) if rotation_seed is None else rotation(n, rotation_seed)
+    h = q @ np.diag(values) @ q.T
+    return FormulaProblem(
+        "quadratic-spectrum",
+        f"Quadratic of {n} eigenvalues from {values.min():g} to {values.max():g}",
+        f"Condition {values.max() / values.min():g}; the eigenvectors lie "
+        + ("along the axes" if rotation_seed is None else "across the axes")
+        + "; minimum 0 at 0.",
+        objective(0.5 * (h + h.T)),
+        starts=[tuple(q.sum(axis=1))],
+        spread=0.1,
+        minima=[(0.0,) * n],
+        minimum=0.0,
+        window=((-1.5, 1.5), (-1.5, 1.5)) if n == 2 else None,
+    )
+
+
+PROBLEMS = {
+    "quadratic": quadratic,
+    "quadratic-2d": partial(quadratic, 2, 0.1),
+    "quadratic-spectrum": spectrum,
+}

@@ -28,6 +28,7 @@ CHAPTERS = (
     "Limits",
     "Theory",
 )
+FAILED = "could not be run"
 _PARTS = ("Source", "Measured", "Refuted by")
 
 
@@ -60,13 +61,19 @@ class Result:
 
     @property
     def verdict(self) -> str:
-        """What follows from the evidence."""
-        return self.evidence.verdict
+        """What follows from the evidence; "could not be run" where there is none."""
+        return self.evidence.verdict if self.error is None else FAILED
 
     @property
     def picture(self) -> Picture | None:
         """What was drawn, if anything."""
         return self.evidence.picture
+
+    @property
+    def rows(self) -> list[tuple[str, float, float | None]]:
+        """Every number: its words, ours, the source's where it gives one."""
+        given = self.evidence.source_numbers
+        return [(n, v, given.get(n)) for n, v in self.evidence.numbers.items()]
 
     def json(self, picture: str | None) -> dict[str, Any]:
         """The record of the JSON file; a number that is not finite is null."""
@@ -93,7 +100,7 @@ def catalogue() -> dict[str, Claim]:
         module = import_module(f"{__name__}.{file.name}")
         text = " ".join((module.__doc__ or "").split())
         title, *parts = re.split(rf"\s*\b({'|'.join(_PARTS)}): ", text)
-        told = dict(zip(parts[::2], parts[1::2], strict=True))
+        told = {n: p[:1].upper() + p[1:] for n, p in zip(parts[::2], parts[1::2], strict=True)}
         name = file.name.replace("_", "-")
         source, measured, refuted = (told[p] for p in _PARTS)
         found.append(Claim(name, title, source, measured, refuted, module.CHAPTER, module.experiment))

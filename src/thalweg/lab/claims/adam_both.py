@@ -12,10 +12,9 @@ that swings across the valley as far as momentum does.
 import numpy as np
 
 from ...engines import loops
+from ...problems import landscape
 from ...problems.compiled import CompiledProblem
 from ...problems.formula import FormulaProblem
-from ...problems.landscapes.gutter import gutter
-from ...problems.landscapes.rosenbrock import rosenbrock
 from ...problems.quadratic import of
 from ..evidence import Evidence, use
 from ..plots.panels import Array, Bars, Map, Path, Picture
@@ -37,9 +36,10 @@ WILD = ("RMSprop:slides", {"beta": 0.999})
 def experiment() -> Evidence:
     found = Evidence()
     _inclusions(found)
-    valley, steep = gutter(), of(np.diag([1.0, 1000.0]), (-10.0, 1.0))
+    gutter, steep = landscape("gutter"), of(np.diag([1.0, 1000.0]), (-10.0, 1.0))
+    assert isinstance(gutter, FormulaProblem)
     speed, swing, rates = {}, {}, {}
-    for place, p, target in (("gutter", valley, 1e-2), ("κ = 1000", steep, 1e-3)):
+    for place, p, target in (("gutter", gutter, 1e-2), ("κ = 1000", steep, 1e-3)):
         for label, (name, settings) in CASES.items():
             made = _tried(p, target, name, settings)
             speed[place, label], swing[place, label], rates[place, label] = made
@@ -60,21 +60,22 @@ def experiment() -> Evidence:
         swing["gutter", "Adam"] > 1.5 * swing["gutter", "Adam, β₁ = 0"],
     )
     wild = found.number(
-        "steps on the gutter, RMSprop, β = 0.999, start not corrected", _tried(valley, 1e-2, *WILD)[0]
+        "steps on the gutter, RMSprop, β = 0.999, start not corrected", _tried(gutter, 1e-2, *WILD)[0]
     )
     found.limit(
         "only against a corrected start: uncorrected, RMSProp with β = 0.999 strides 30 times as far at first and beats Adam",
         wild < speed["gutter", "Adam"],
     )
     turned = of(np.array([[50.5, -49.5], [-49.5, 50.5]]), (-7.8, -6.4))  # κ = 100, the valley along x = y
-    for place, p in (("a valley at 45°", turned), ("the curved valley of Rosenbrock", rosenbrock())):
+    rosenbrock = landscape("rosenbrock")
+    for place, p in (("a valley at 45°", turned), ("the curved valley of Rosenbrock", rosenbrock)):
         both, momentum = (_tried(p, 1e-3, *CASES[m])[0] for m in ("Adam", "Momentum"))
         found.number(f"steps, {place}, Adam", both)
         found.number(f"steps, {place}, Momentum", momentum)
         found.limit(
             f"only where the valley follows an axis: in {place} momentum alone is faster", momentum < both
         )
-    found.picture = _picture(valley, speed, swing, rates)
+    found.picture = _picture(gutter, speed, swing, rates)
     found.reading = (
         "On the map SGD would take hundreds of small steps: momentum strides along the valley but swings from wall "
         "to wall, RMSProp walks; Adam strides with a few swings. The bars count both, at each method's best rate."

@@ -22,7 +22,8 @@ class Curve:
     one it takes a neutral colour of its own, the same for the same label. ``variant`` tells apart several
     curves of one method (0 as it is, 1 and 2 thinner and with other dashes). ``look``: "theory" is a
     thin dashed line in muted ink, "points" markers without a line, "steps" a staircase. ``band``: (low, high), each
-    (n,). ``died``: the run ended here; a cross is drawn at the last finite point.
+    (n,). ``died``: the run ended here; a cross is drawn at the last finite point. ``aside``: a number in
+    words, in muted ink before the label.
     """
 
     x: Array
@@ -33,6 +34,7 @@ class Curve:
     look: Literal["line", "theory", "points", "steps"] = "line"
     band: tuple[Array, Array] | None = None
     died: bool = False
+    aside: str = ""
 
 
 @dataclass(frozen=True)
@@ -58,13 +60,17 @@ class Chart:
 
 @dataclass(frozen=True)
 class Path:
-    """A run on a map: points (n, 2), the label beside its end, a cross there where it ``died``."""
+    """A run on a map: points (n, 2), the label beside its end, a cross there where it ``died``.
+
+    ``every``: steps between two points, so that a film can count them.
+    """
 
     points: Array
     label: str
     method: str = ""
     variant: int = 0
     died: bool = False
+    every: int = 1
 
 
 @dataclass(frozen=True)

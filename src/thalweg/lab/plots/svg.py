@@ -1,0 +1,104 @@
+"""From a figure to themable SVG in a page, or to a file: .svg, .pdf or .png in one theme's colours."""
+
+from __future__ import annotations
+
+import functools
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from html import escape
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
+
+from ... import files
+from ...errors import FileError
+from .style import SENTINELS, Colours
+
+_RC: Any = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "thalweg",
+    "font.family": "DejaVu Sans",
+    "text.parse_math": False,
+    "path.simplify_threshold": 0.3,
+    "pdf.fonttype": 42,
+    "hatch.linewidth": 0.8,
+}
+_FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', sans-serif"
+_TOKENS = {sentinel: token for token, sentinel in SENTINELS.items()}
+_RIM = 14 / 72  # around a picture in a file, inches
+SUFFIXES = (".svg", ".pdf", ".png")
+
+
+@contextmanager
+def drawing() -> Iterator[None]:
+    """Settings under which every figure is made and written."""
+    with matplotlib.rc_context(_RC), warnings.catch_warnings():
+        # A name may hold signs that our font lacks; a page's own fonts have them.
+        warnings.filterwarnings("ignore", "Glyph .* missing from")
+        yield
+
+
+def source(figure: Figure, **more: Any) -> str:
+    """A figure as SVG: no date, coordinates to a hundredth of a pixel, methods as data-method."""
+    buffer = StringIO()
+    figure.savefig(buffer, format="svg", transparent=False, metadata={"Date": None}, **more)
+    text = re.sub(r"<metadata>.*?</metadata>\s*", "", buffer.getvalue(), flags=re.DOTALL)
+    text = re.sub(r"'DejaVu Sans'[^;\"]*", _FONT, text)
+    text = re.sub(r'<g id="method:([^"]*)"', r'<g data-method="\1"', text)
+    shorten = functools.partial(re.sub, r"(\.\d\d)\d+", r"\1")
+    return re.sub(r' (?:d|x|y|transform)="[^"]*"', lambda hit: shorten(hit[0]), text)
+
+
+def inline(figure: Figure, prefix: str, alt: str) -> str:
+    """A themable SVG for a page: colours as variables, ids that begin with ``prefix``, described by ``alt``."""
+    text = source(figure)
+    text = text[text.index("<svg") :]
+    hit = re.match(r'<svg [^>]*?viewBox="(\S+ \S+ (\S+) \S+)"[^>]*>', text)
+    assert hit is not None
+    box, width = hit.groups()
+    body = re.sub(r"<style.*?</style>", "", text[hit.end() :], flags=re.DOTALL)
+
+    def themed(tag: re.Match[str]) -> str:
+        made = tag[0].replace(' xlink:href="#', ' href="#')
+        made = re.sub(r'<g id="[^"]*"', "<g", made)
+        made = re.sub(r'( id="|url\(#| href="#)', rf"\g<1>{prefix}-", made)
+        return re.sub(r"#0a1c[0-9a-f]{2}", lambda hit: f"var(--{_TOKENS[hit[0]]})", made)
+
+    body = re.sub(r"<[^>]*>", themed, body)
+    body = re.sub(r"\n\s*", "\n", body)
+    head = f'<svg role="img" aria-label="{escape(alt)}" viewBox="{box}" style="max-width:{width}px"'
+    return f'{head} stroke-linejoin="round">{body}'
+
+
+def checked(path: str | Path, suffixes: tuple[str, ...], what: str = "picture") -> Path:
+    """The path, if it ends with one of the suffixes and can be written; FileError."""
+    path = Path(path)
+    if path.suffix.lower() not in suffixes:
+        allowed = f"{', '.join(suffixes[:-1])} or {suffixes[-1]}"
+        raise FileError(f"{path}: a {what} is written as {allowed}, got {path.suffix or 'no suffix'!r}")
+    return files.require_writable(path)
+
+
+def save_figure(figure: Figure, path: str | Path, colours: Colours, transparent: bool = False) -> Path:
+    """Write a figure as .svg, .pdf or .png on the page's colour; FileError."""
+    path = checked(path, SUFFIXES)
+    suffix = path.suffix.lower()
+    figure.patch.set(visible=not transparent, facecolor=colours["page"])
+    width, height = figure.get_size_inches()
+    rim = Bbox([[-_RIM, -_RIM], [width + _RIM, height + _RIM]])
+    if suffix == ".svg":
+        text = source(figure, bbox_inches=rim)
+        files.write(path, lambda file: file.write(text.encode()))
+    else:
+        undated = {"CreationDate": None} if suffix == ".pdf" else {}
+        files.write(
+            path,
+            lambda file: figure.savefig(file, format=suffix[1:], dpi=144, metadata=undated, bbox_inches=rim),
+        )
+    return path
