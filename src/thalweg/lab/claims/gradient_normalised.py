@@ -80,8 +80,9 @@ def experiment() -> Evidence:
     )
     found.picture = _picture(others, share, first)
     found.reading = (
-        "Left: with a fixed rate the distance falls until it is of the size of a step and then goes round and round; a rate that "
-        "falls, gradient descent and AdaGrad go on. Right: the cycle's size is a multiple of the rate for all rates."
+        "Left: with a fixed rate the distance falls until it is of the size of a step and then goes round and round; a rate "
+        "that falls, gradient descent and AdaGrad go on. Right: along x₁ the cycle is about one step wide at every rate; "
+        "where H is flat, signs follow the steep coordinates' error and the cycle is many steps wide."
     )
     return found
 
@@ -101,7 +102,7 @@ def _ends(rule: Rule, coordinates: int = N) -> Array:
 
 
 def _picture(others: dict[str, Rule], share: Array, first: Array) -> Picture:
-    shown = np.unique(np.geomspace(1, STEPS, 240).astype(int))
+    shown = np.unique(np.geomspace(1, 0.9 * STEPS, 240).astype(int))
     rules = {f"MaxProp β = 0, lr {r:g}": use("MaxProp", lr=r, **BARE) for r in (0.1, 0.01, 0.001)}
     rules |= {"MaxProp β = 0, 0.1/√t": use("MaxProp", lr=inverse_sqrt(0.1), **BARE), **others}
     curves = []

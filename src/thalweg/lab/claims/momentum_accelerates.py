@@ -90,11 +90,11 @@ def _tried(
     values = np.geomspace(1, kappa, 4)
     p = of(np.diag(values), tuple(1 / np.sqrt(values)))
     start = np.array(p.starts[0])
-    lrs, vary = rates / kappa, None
+    lrs, vary, most = rates / kappa, None, MOST
     if betas is not None:
         lrs, beta = (a.ravel() for a in np.meshgrid(lrs, betas))
-        vary = {"beta": beta}
-    return soonest(use(name, **settings), p, lrs, MOST, FALL * p.loss(start), start=start, vary=vary)
+        vary, most = {"beta": beta}, MOST // 10
+    return soonest(use(name, **settings), p, lrs, most, FALL * p.loss(start), start=start, vary=vary)
 
 
 def _within(measured: Array, theory: Array, factor: float = 1.5) -> bool:
@@ -113,7 +113,7 @@ def _picture(steps: dict[str, Array]) -> Picture:
     curves += [Curve(fine, np.log(1e3) * np.sqrt(fine) / 2, "∝ √κ", look="theory")]
     kappa = 100.0
     valley = of(np.diag([1.0, kappa]), (-1.0, kappa**-0.5))
-    x, y = np.linspace(-1.1, 0.5, 120), np.linspace(-0.15, 0.15, 120)
+    x, y = np.linspace(-1.1, 0.5, 120), np.linspace(-0.3, 0.3, 120)
     paths = []
     for name, settings in (("SGD", {}), (SLIDES, {"beta": 0.7})):
         start = np.array(valley.starts[0])
