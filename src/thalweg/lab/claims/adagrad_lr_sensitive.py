@@ -45,10 +45,7 @@ def experiment() -> Evidence:
     others = [n for n in METHODS if n != "Adagrad"]
     found.check("a tenth of the best rate costs Adagrad more than ten times the steps", cost["Adagrad"] > 10)
     found.check("and more than it costs any of the others", all(cost["Adagrad"] > cost[n] for n in others))
-    found.check(
-        "its basin is narrower than RMSProp's and Adam's",
-        basin["Adagrad"] < min(basin["RMSprop"], basin["Adam"]),
-    )
+    found.check("its basin is narrower than Adam's", basin["Adagrad"] < basin["Adam"])
     suits = best["RMSprop"]
     slower = int(np.sum(steps["Adagrad"][rows, suits] > 2 * fewest["RMSprop"]))
     found.number("tasks on which Adagrad at RMSProp's best rate takes more than twice its steps", slower)
@@ -66,7 +63,12 @@ def experiment() -> Evidence:
         f"tasks, gradient descent on {still['SGD']}, RMSProp on {still['RMSprop']}",
         still["Adagrad"] > max(still["SGD"], still["RMSprop"]),
     )
-    found.limit("gradient descent's basin is narrower still", basin["SGD"] < basin["Adagrad"])
+    found.limit(
+        "against Adam: RMSProp's basin is no wider than Adagrad's", basin["RMSprop"] <= basin["Adagrad"]
+    )
+    found.limit(
+        "against adaptive methods: gradient descent's basin is narrower", basin["SGD"] < basin["Adagrad"]
+    )
 
     shown = [task.problem for task in TASKS].index(SHOWN)
     found.picture = Picture(
@@ -99,7 +101,7 @@ def experiment() -> Evidence:
             ),
         ],
         "Steps against learning rate on Beale's function, and over all tasks: a rate too small costs Adagrad the most, "
-        "its basin is narrower than RMSprop's and Adam's.",
+        "its basin is narrower than Adam's.",
         METHODS,
     )
     found.reading = (

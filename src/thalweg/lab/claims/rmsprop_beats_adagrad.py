@@ -11,12 +11,12 @@ first at most equal rates.
 import numpy as np
 
 from ...engines import loops
-from ...problems import problem
+from ...problems import landscape, problem
 from ...problems.compiled import CompiledProblem
 from ..evidence import Evidence, use
 from ..methods import NINE
 from ..plots.panels import Chart, Curve, Map, Path, Picture
-from ..tuning import RATES, TASKS, landscape, trials
+from ..tuning import RATES, TASKS, trials
 
 CHAPTER = "RMSProp"
 LR, TARGET, STEPS, SHOWN, WALK = 0.1, 1e-3, 12_000, 2, 400

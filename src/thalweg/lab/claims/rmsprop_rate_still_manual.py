@@ -11,11 +11,11 @@ given more than that.
 
 import numpy as np
 
-from ...problems import problem
+from ...problems import landscape, problem
 from ...problems.compiled import CompiledProblem
 from ..evidence import Evidence, use
 from ..plots.panels import Bars, Chart, Curve, Picture
-from ..tuning import RATES, TASKS, grid, landscape, trials
+from ..tuning import RATES, TASKS, grid, trials
 
 CHAPTER = "RMSProp"
 SUGGESTED, PRICE, SCALES, ROWS = ("keras", "torch", "notes"), 4.0, (0.01, 1.0, 100.0), 4000
