@@ -47,14 +47,14 @@ def experiment() -> Evidence:
         trace = loops.run(
             rule,
             neuron.objective,
-            np.array([neuron.starts[SHOWN]]),
+            np.array(neuron.starts),
             WALK,
             record=("path", "rates"),
             data=neuron.data,
         )
         assert trace.path is not None
         assert trace.rates is not None
-        walks[n], rates[n] = trace.path[0], trace.rates[0, 1:, 0]
+        walks[n], rates[n] = trace.path, trace.rates[SHOWN, 1:, 0]
     kept = {n: float(rates[n].min() / rates[n][0]) for n in PAIR}
     for n in PAIR:
         found.number(f"smallest effective rate of w over the first, {WALK} steps, {n}", kept[n])
@@ -118,6 +118,7 @@ def experiment() -> Evidence:
 
     grid = neuron.grid()
     assert grid is not None
+    starts = [(x, y, "start") for x, y in neuron.starts]
     x, y = neuron.starts[SHOWN]
     found.picture = Picture(
         [
@@ -126,11 +127,11 @@ def experiment() -> Evidence:
                 "w",
                 "b",
                 grid,
-                [Path(path, n, n) for n, path in walks.items()],
-                [(x, y, "start"), (neuron.minima[0][0], neuron.minima[0][1], "minimum")],
+                [Path(path, n * (k == 0), n) for n, ways in walks.items() for k, path in enumerate(ways)],
+                [*starts, (neuron.minima[0][0], neuron.minima[0][1], "minimum")],
             ),
             Chart(
-                "Effective rate of w on these paths",
+                f"Effective rate of w from ({x:g}, {y:g})",
                 "step",
                 "effective learning rate",
                 [Curve(np.arange(1, WALK + 1), rates[n], n, n) for n in PAIR],
