@@ -23,7 +23,7 @@ from ..words import plain
 from . import sheet as s
 from .panels import Bars, Chart, Curve, Heat, Map, Panel, Path, Picture
 from .sheet import LABEL, LEADER, TICK, TITLE, WORDS, Sheet, Tag, extent, wrap
-from .style import THEORY, Colours, Style, neutral, styles
+from .style import THEORY, Colours, Style, gid, neutral, styles
 
 Array = np.ndarray[Any, Any]
 Looks = Mapping[str, Style]
@@ -147,7 +147,7 @@ def _y_limits(chart: Chart, lines: Sequence[_Line], shown: tuple[float, float]) 
 def _x_limits(chart: Chart, lines: Sequence[_Line]) -> tuple[float, float]:
     log = "x" in chart.log
     values = [line.x[~np.isnan(line.y)] for line in lines]
-    loose = chart.equal or any(c.look == "points" for c in chart.curves)
+    loose = (chart.equal and not chart.log) or any(c.look == "points" for c in chart.curves)
     if loose:
         return s.limits(values, log, pad=0.05)
     real = np.concatenate(values or [np.empty(0)])
@@ -193,6 +193,7 @@ def _right_room(single: bool, narrow: bool, columns: int) -> float:
 def chart(panel: Chart, looks: Looks, width: float, height: float, columns: int, narrow: bool) -> Plan:
     """The plan of a chart ``width`` px wide, all told, whose box is ``height`` px high."""
     lines = _lines(panel, looks)
+    equal = panel.equal and not panel.log
     log_x, log_y = "x" in panel.log, "y" in panel.log
     x_low, x_high = _given(panel.x_range, _x_limits(panel, lines), log_x)
     y_low, y_high = _given(panel.y_range, _y_limits(panel, lines, (x_low, x_high)), log_y)
@@ -209,32 +210,40 @@ def chart(panel: Chart, looks: Looks, width: float, height: float, columns: int,
     column = [
         (k, tag)
         for k, tag in tags
-        if tag.at[0] >= 0.98
-        and not lines[k].curve.died
-        and lines[k].curve.look != "points"
-        and not panel.equal
+        if tag.at[0] >= 0.98 and not lines[k].curve.died and lines[k].curve.look != "points" and not equal
     ]
     room = _right_room(columns == 1, narrow, columns)
     _, aside, words, _ = s.column_size([tag for _, tag in column], room)
     left = ys.room + 9
     right = LEADER + aside + words + 3 if column else 28.0
     box = width - left - right
-    if panel.equal:
-        box, (x_low, x_high), (y_low, y_high) = _equal(box, height, (x_low, x_high), (y_low, y_high))
-        ys = s.axis(y_low, y_high, log_y, height, "y", max(3, int(height / 48)))
+    if equal:
+        for _ in range(2):  # other limits may have wider ticks
+            ranges = (x_low, x_high), (y_low, y_high)
+            box, (x_low, x_high), (y_low, y_high) = _equal(width - left - right, height, *ranges)
+            ys = s.axis(y_low, y_high, log_y, height, "y", max(3, int(height / 48)))
+            left = max(left, ys.room + 9)
+        width = left + box + right
     whole = all(np.all(np.mod(line.x[~np.isnan(line.x)], 1) == 0) for line in lines)
-    xs = s.axis(x_low, x_high, log_x, box, "x", max(3, int(box / 75)), whole)
-    right = max(right, _overhang(xs, box) + 4)
+    xs, left, right = _across((x_low, x_high), log_x, width, left, right, whole)
+    if equal:
+        width = left + box + right
     others = [item for item in tags if item not in column]
     fill = partial(_fill_chart, panel, lines, xs, ys, [tag for _, tag in column], others, room)
-    return Plan(left + box + right, left, right, fill)
+    return Plan(width, left, right, fill)
 
 
-def _overhang(xs: s.Axis, box: float) -> float:
-    """By how much the last tick's words stick out of the box, px."""
-    if not len(xs.ticks):
-        return 0.0
-    return float(box * xs.unit(xs.ticks[-1]) + extent(xs.words[-1], TICK)[0] / 2 - box)
+def _across(
+    limits: s.Limits, log: bool, width: float, left: float, right: float, whole: bool = False
+) -> tuple[s.Axis, float, float]:
+    """The x axis, and the rooms beside the box, which its outer words may need more of."""
+    box = width - left - right
+    made = s.axis(*limits, log, box, "x", max(3, int(box / 75)), whole)
+    if len(made.ticks):
+        first, last = (extent(made.words[i], TICK)[0] / 2 for i in (0, -1))
+        left = max(left, first - box * float(made.unit(made.ticks[0])) + 2)
+        right = max(right, last - box * float(1 - made.unit(made.ticks[-1])) + 2)
+    return made, left, right
 
 
 def _equal(
@@ -351,7 +360,7 @@ def _curve(sheet: Sheet, ax: Axes, line: _Line, xs: s.Axis, ys: s.Axis, order: i
             alpha=0.22,
             linewidth=0,
             zorder=2.5,
-            gid=f"method:{curve.method}" if curve.method else None,
+            gid=gid(curve.method) if curve.method else None,
         )
     real = ~np.isnan(y)
     if not real.any():
@@ -521,9 +530,7 @@ def land(
     longest = max((extent(label, LABEL, True)[0] for _, label, _ in keyed), default=0.0)
     key_room = min(58 + longest, 0.35 * width) if beside else 0.0
     right = key_room or 16.0
-    box = width - left - right
-    xs = s.axis(float(x.min()), float(x.max()), False, box, "x", max(3, int(box / 75)))
-    right = max(right, _overhang(xs, box) + 4)
+    xs, left, right = _across((float(x.min()), float(x.max())), False, width, left, right)
     box = width - left - right
     per_row = max(1, int((box + left) // (52 + longest))) if keyed else 1
     foot = 0.0 if beside or not keyed else 20.0 * -(-len(keyed) // per_row) + 10
@@ -762,13 +769,15 @@ def heat(panel: Heat, looks: Looks, width: float, height: float, columns: int, n
     ys, rows = _heat_axis(up, "y" in panel.log, height, "y", max(3, int(height / 48)))
     left = ys.room + 9
     real = values[~np.isnan(values)]
-    low, high = (float(real.min()), float(real.max())) if len(real) else (0.0, 1.0)
+    low, high = (float(real.min()), float(real.max())) if len(real) else (0.1, 1.0)
     bar = s.axis(low, high, log, height - 40, "y", max(2, int(height / 60)))
     missing = wrap(panel.missing, 70, TICK) if np.isnan(values).any() else ""
     room = max(bar.room + 22, extent(missing, TICK)[0] + 22 if missing else 0)
     right = 16 + room + 2
     box = width - left - right
     xs, cols = _heat_axis(across, "x" in panel.log, box, "x", max(3, int(box / 75)))
+    if len(xs.ticks):
+        left = max(left, extent(xs.words[0], TICK)[0] / 2 - box * float(xs.unit(xs.ticks[0])) + 2)
     fill = partial(_fill_heat, panel, values, xs, ys, cols, rows, bar, missing)
     return Plan(width, left, right, fill, aside=panel.value)
 
@@ -852,6 +861,15 @@ def _fill_heat(
 # Bars
 
 
+def _bar_names(panel: Bars, width: float) -> list[str]:
+    return [wrap(label, 0.36 * width, LABEL, True) for label in panel.labels]
+
+
+def _rows(names: Sequence[str]) -> list[float]:
+    """The height that each bar's row would like, px."""
+    return [max(28.0, extent(name, LABEL, True)[1] + 10) for name in names]
+
+
 def bars(panel: Bars, looks: Looks, width: float, height: float, columns: int, narrow: bool) -> Plan:
     """The plan of bars; those without a method are drawn in the muted ink."""
     count = len(panel.labels)
@@ -861,7 +879,7 @@ def bars(panel: Bars, looks: Looks, width: float, height: float, columns: int, n
         )
     if not count:
         return _nothing(width)
-    names = [wrap(label, 0.36 * width, LABEL, True) for label in panel.labels]
+    names = _bar_names(panel, width)
     left = max(extent(n, LABEL, True)[0] for n in names) + 12
     right = 16.0
     box = width - left - right
@@ -910,8 +928,7 @@ def bars(panel: Bars, looks: Looks, width: float, height: float, columns: int, n
     else:
         unit = (high - low) / used
         low, high = low - unit * need_left, high + unit * need_right
-    xs = s.axis(float(low), float(high), panel.log, box, "x", max(3, int(box / 75)))
-    right = max(right, _overhang(xs, box) + 4)
+    xs, left, right = _across((float(low), float(high)), panel.log, width, left, right)
     strip = 0.0 if not panel.levels else 22.0
     fill = partial(_fill_bars, panel, names, values, words, xs, looks, strip)
     return Plan(width, left, right, fill)
@@ -930,8 +947,9 @@ def _fill_bars(
 ) -> None:
     xs.put(ax, "x")
     x0, y0, width, height = ax.bbox.bounds
-    count = len(names)
-    row = (height - strip) / count
+    rows = np.array(_rows(names))
+    rows *= (height - strip) / rows.sum()
+    middles = height - strip - rows.cumsum() + rows / 2
     ax.set_yticks([])
     ax.grid(False, axis="y")
     ax.set_ylim(0, height)
@@ -943,8 +961,8 @@ def _fill_bars(
     for i, (name, value) in enumerate(zip(names, values, strict=True)):
         method = panel.methods[i] if i < len(panel.methods) else ""
         style = looks[method] if method else _MUTED
-        y = height - strip - (i + 0.5) * row
-        thick = min(22.0, 0.62 * row)
+        y = float(middles[i])
+        thick = min(22.0, 0.62 * float(rows[i]))
         end = zero
         if not np.isnan(value):
             end = float(np.clip(xs.unit(value), 0, 1))
@@ -959,7 +977,7 @@ def _fill_bars(
                 zorder=3,
             )
             if method:
-                patch.set_gid(f"method:{method}")
+                patch.set_gid(gid(method))
             ax.add_artist(patch)
         left_side = end < zero
         sheet.words(
@@ -1018,12 +1036,10 @@ def _nothing(width: float) -> Plan:
 _PLANS: dict[type[Any], Callable[..., Plan]] = {Chart: chart, Map: land, Heat: heat, Bars: bars}
 
 
-def _height(panel: Panel, columns: int, narrow: bool) -> float:
+def _height(panel: Panel, width: float, columns: int, narrow: bool) -> float:
     """The height that a panel would like its box to have, px."""
     if isinstance(panel, Bars):
-        rows = len(panel.labels)
-        lines = sum(wrap(label, 130, LABEL, True).count("\n") for label in panel.labels)
-        return max(60.0, 30.0 * rows + 13 * lines + (22 if panel.levels else 0))
+        return max(60.0, sum(_rows(_bar_names(panel, width))) + (22 if panel.levels else 0))
     if isinstance(panel, Map):
         return 300.0 if narrow else {1: 520.0, 2: 400.0}.get(columns, 320.0)
     if isinstance(panel, Heat):
@@ -1051,7 +1067,7 @@ def figure(picture: Picture, colours: Colours, narrow: bool = False) -> Figure:
     top, widest = 4.0, 0.0
     sizes = []
     for row in rows:
-        height = max(_height(p, columns, narrow) for p in row)
+        height = max(_height(p, cell, columns, narrow) for p in row)
         plans = [_PLANS[type(p)](p, looks, cell, height, columns, narrow) for p in row]
         words = [_header(p, plan) for p, plan in zip(row, plans, strict=True)]
         head = max(w[2] + plan.head for w, plan in zip(words, plans, strict=True))

@@ -17,7 +17,7 @@ from . import sheet as s
 from .panels import Chart, Curve, Map, Picture
 from .panels import Path as Run
 from .sheet import TICK, WORDS, Sheet
-from .style import SENTINELS, Colours, Style, palette, styles
+from .style import SENTINELS, Colours, Style, gid, palette, styles
 from .svg import SUFFIXES, checked, drawing, inline, save_figure
 
 Race = Mapping[str, Any]
@@ -108,7 +108,7 @@ def _multiples(
         xs.put(ax, "x")
         ys.put(ax, "y")
         fill(ax, name)
-        ax.set_gid(f"method:{name}")
+        ax.set_gid(gid(name))
         ax.tick_params(labelsize=10, pad=3, labelleft=place == 0, labelbottom=i + columns >= len(names))
         if len(marks := ax.get_xticklabels()) > 1 and columns > 1:
             # The outer numbers keep within the panel, away from its neighbours'.
