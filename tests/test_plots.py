@@ -18,6 +18,7 @@ from thalweg.lab import claims_report, plots, report
 from thalweg.lab.plots import draw, film, sheet
 from thalweg.lab.plots.panels import Bars, Chart, Curve, Heat, Map, Picture
 from thalweg.lab.plots.panels import Path as Run
+from thalweg.lab.plots.plan import looks_of
 from thalweg.lab.plots.style import SENTINELS, palette
 from thalweg.lab.plots.svg import drawing
 from thalweg.lab.words import plain, tick, ticks
@@ -427,7 +428,7 @@ def test_a_method_looks_the_same_everywhere() -> None:
         dashes = {str(style.varied(v).dash) for v in (0, 1, 2)}
         assert len(dashes) == 3
         assert style.varied(1).stroke == style.stroke
-    neutral = draw.looks_of(
+    neutral = looks_of(
         Picture([Chart("", "", "", [Curve([0], [0], "a"), Curve([0], [0], "b", "SGD")])], "")
     )  # type: ignore[arg-type]
     assert neutral["a\t"].stroke != "ink"  # which is SGD's
