@@ -13,7 +13,7 @@ import thalweg as tw
 from thalweg.errors import FileError, HyperparameterError, ProblemError, UnknownProblemError
 from thalweg.lab.plots.panels import Chart, Map
 from thalweg.lab.show import show
-from thalweg.problems import landscapes
+from thalweg.problems import landscape_catalogue
 
 
 def run(*arguments: str, cwd: Path) -> "subprocess.CompletedProcess[str]":
@@ -46,7 +46,7 @@ def test_the_chosen_rate_is_the_best_of_those_tried() -> None:
         assert other is None or other >= walk.reached
 
 
-@pytest.mark.parametrize("name", landscapes())
+@pytest.mark.parametrize("name", landscape_catalogue())
 def test_every_landscape_can_be_shown(name: str) -> None:
     made = show(name, ["Adam"], steps=40)
     land, chart = made.picture.panels

@@ -261,7 +261,7 @@ def landscapes() -> str:
     """The landscapes by name: minima, and the condition of the Hessian at the first."""
     import numpy as np
 
-    from thalweg.problems import landscapes as shown
+    from thalweg.problems import landscape_catalogue as shown
 
     rows = []
     for n, make in shown().items():

@@ -52,7 +52,7 @@ def problem(name: str, target: str | None = None, drop: Sequence[str] = ()) -> P
     return Source(name, target, tuple(drop)).problem()
 
 
-def landscapes() -> dict[str, Callable[[], FormulaProblem]]:
+def landscape_catalogue() -> dict[str, Callable[[], FormulaProblem]]:
     """The problems written as formulas of few parameters, whose paths can be shown, by name."""
     return {n: make for n, make in catalogue().items() if isinstance(make(), FormulaProblem)}  # type: ignore[misc]
 
@@ -67,7 +67,7 @@ def landscape(name: str) -> FormulaProblem:
         raise UnknownProblemError(
             f"{name!r} is no landscape, its weights are too many to show; race it: thalweg race {name}"
         )
-    raise UnknownProblemError(f"unknown landscape {name!r}: {nearest(name, landscapes())}")
+    raise UnknownProblemError(f"unknown landscape {name!r}: {nearest(name, landscape_catalogue())}")
 
 
-__all__ = ["Outsider", "Problem", "Source", "catalogue", "landscape", "landscapes", "problem"]
+__all__ = ["Outsider", "Problem", "Source", "catalogue", "landscape", "landscape_catalogue", "problem"]
