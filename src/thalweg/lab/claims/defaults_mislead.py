@@ -38,6 +38,7 @@ PROBLEMS = {  # target, start
 TUNED, STARTS = np.append(DEFAULT["lr"], grid(1e-3, 3, 31)), 9
 
 
+@np.errstate(invalid="ignore")  # a target that no rate met: inf / inf
 def experiment() -> Evidence:
     found = Evidence()
     best, steps = {}, {}
