@@ -18,7 +18,7 @@ from ..plots.panels import Array, Bars, Chart, Curve, Picture
 from ..tuning import grid, soonest
 
 CHAPTER = "Limits"
-KAPPA, ANGLES, STARTS, MOST, TARGET = 1000.0, (0, 1, 2, 5, 10, 20, 30, 45), 5, 40_000, 1e-4
+KAPPA, ANGLES, STARTS, MOST, TARGET = 1000.0, (0, 1, 2, 5, 10, 20, 30, 45), 5, 10_000, 1e-4
 METHODS = {  # label → rule, settings, rates
     "SGD": ("SGD", {}, grid(0.5, 2.5, 33) / KAPPA),
     "Adagrad": ("Adagrad:darve", {}, grid(1e-2, 20, 49)),
