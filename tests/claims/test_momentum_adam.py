@@ -29,7 +29,6 @@ FIRST, SECOND = "m = beta1 * m + take1 * g", "v = beta2 * v + take2 * g * g"
         ("adam-both", "Adam", SECOND, "v = v + take2 * g * g"),
         ("adam-both", "Momentum", HEAVY, "m = m + take * g"),
         ("adam-both", "RMSprop", "v = beta * v + take * g * g", "v = v + take * g * g"),
-        ("adam-both", "SGD", "return w - rate(lr) * g", "return w - rate(lr) * g / (1e-18 + g * g) ** 0.5"),
         ("defaults-mislead", "Adam", SECOND, "v = 0 * v + g * g"),
         ("defaults-mislead", "Adam", FIRST, "m = 0 * m + take1 * g"),
         ("adaptive-generalises-worse", "Adam", SECOND, "v = beta2 * v + take2"),

@@ -18,7 +18,7 @@ from ..plots.panels import Array, Bars, Chart, Curve, Picture
 from ..tuning import grid, soonest
 
 CHAPTER = "Limits"
-KAPPA, ANGLES, STARTS, MOST, TARGET = 1000.0, (0, 1, 2, 5, 10, 20, 30, 45), 5, 40_000, 1e-4
+KAPPA, ANGLES, STARTS, MOST, TARGET = 1000.0, (0, 1, 2, 5, 10, 20, 30, 45), 5, 10_000, 1e-4
 METHODS = {  # label → rule, settings, rates
     "SGD": ("SGD", {}, grid(0.5, 2.5, 33) / KAPPA),
     "Adagrad": ("Adagrad:darve", {}, grid(1e-2, 20, 49)),
@@ -58,7 +58,7 @@ def experiment() -> Evidence:
     found.check("in eight dimensions along the axes more than fivefold", along > 5)
     found.check(
         "gradient descent is as slow in every position",
-        bool(np.ptp(plane["SGD"]) < 0.02 * plane["SGD"][0]) and plane["SGD"][0] > KAPPA,
+        bool(plane["SGD"].min() > KAPPA and plane["SGD"].max() < 1.02 * plane["SGD"].min() < np.inf),
     )
     found.limit(
         "for adaptive rates alone: the momentum in Adam gains threefold at 45° all the same",

@@ -25,8 +25,8 @@ from ..tuning import Trials, grid, settled, trials
 CHAPTER = "Momentum and Adam"
 MOST = 12_000
 DEFAULT = {"lr": 1e-3, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8}
-RATES, EPSILONS = grid(1e-4, 10, 31), grid(1e-8, 1e4, 25)
-LEFT1, LEFT2 = grid(1e-2, 1, 25), grid(1e-4, 1, 25)  # 1 - β₁, 1 - β₂
+RATES, EPSILONS = grid(1e-4, 10, 31), grid(1e-8, 1e4, 17)
+LEFT1, LEFT2 = grid(1e-2, 1, 21), grid(1e-4, 1, 21)  # 1 - β₁, 1 - β₂
 FIRST = np.append(0.0, grid(1e-8, 1e4, 25))  # initial v
 PROBLEMS = {  # target, start
     "rosenbrock": (rosenbrock, 1e-3, 0),
@@ -38,6 +38,7 @@ PROBLEMS = {  # target, start
 TUNED, STARTS = np.append(DEFAULT["lr"], grid(1e-3, 3, 31)), 9
 
 
+@np.errstate(invalid="ignore")  # a target that no rate met: inf / inf
 def experiment() -> Evidence:
     found = Evidence()
     best, steps = {}, {}
@@ -91,13 +92,14 @@ def experiment() -> Evidence:
     found.check(
         "m₀ = ±0.001 more than doubles them", bool(min(m0.reached[0], m0.reached[2]) > 2 * m0.reached[1])
     )
-    accuracy = _network()
-    for r, a in accuracy.items():
-        found.number(f"test accuracy of the digits network after 1,500 steps, lr = {r:g}", a)
-    found.limit(
-        "not on a network that is trained long: there the default's test accuracy is within a point of the best",
-        accuracy[DEFAULT["lr"]] > max(accuracy.values()) - 0.01,
-    )
+    behind = {}
+    for length in (600, 3000):
+        default, tuned = (_accuracy(lr, length) for lr in (DEFAULT["lr"], 1e-2))
+        found.number(f"test accuracy of the digits network after {length:,} steps, lr = 0.001", default)
+        found.number(f"test accuracy of the digits network after {length:,} steps, lr = 0.01", tuned)
+        behind[length] = tuned - default
+    found.check("the digits network is two points behind after 600 steps at lr = 0.001", behind[600] > 0.02)
+    found.limit("for short runs: after 3,000 steps the network is within a point", behind[3000] < 0.01)
     found.picture = _picture(first, second, v0)
     found.reading = (
         "Left: on Rosenbrock's function the default lies in the slow corner; the best settings are two decades off. "
@@ -127,14 +129,11 @@ def _medians(name: str) -> Array:
     return made
 
 
-def _network() -> dict[float, float]:
-    """Test accuracy by learning rate, means over seeds."""
+def _accuracy(lr: float, steps: int) -> float:
+    """Test accuracy of a network on handwritten digits, mean over two seeds."""
     p = digits_network()
-    found = {}
-    for lr in (1e-3, 1e-2):
-        runs = [train(p, use("Adam:slides", lr=lr), s, 1500, p.batch, 1500, False) for s in range(2)]
-        found[lr] = float(np.mean([r.metric for r in runs if r.metric is not None]))
-    return found
+    runs = [train(p, use("Adam:slides", lr=lr), seed, steps, p.batch, steps, False) for seed in range(2)]
+    return float(np.mean([np.nan if r.metric is None else r.metric for r in runs]))
 
 
 def _picture(first: Trials, second: Trials, v0: Trials) -> Picture:
