@@ -30,7 +30,7 @@ def test_gradient_is_the_derivative(name: str) -> None:
         np.testing.assert_allclose(p.gradient(x, None), numeric, rtol=1e-7, atol=1e-8)
 
 
-@every_problem
+@pytest.mark.parametrize("name", [n for n, p in FORMULAS.items() if p.minimum is not None])
 def test_listed_minima_are_minima(name: str) -> None:
     p = FORMULAS[name]
     rng = np.random.default_rng(1)
@@ -81,7 +81,7 @@ def test_darves_quadratic_is_badly_scaled() -> None:
 
 
 @pytest.mark.parametrize(
-    ("n", "beta", "told"), [(0, 0.1, "n must lie in 1"), (99, 0.1, "got 99"), (4, 0.0, "beta must lie")]
+    ("n", "beta", "told"), [(0, 0.1, "n must"), (99, 0.1, "got 99"), (4, 0.0, "beta must lie")]
 )
 def test_a_quadratic_out_of_range_is_refused(n: int, beta: float, told: str) -> None:
     with pytest.raises(ProblemError, match=told):

@@ -175,6 +175,146 @@ def rules(
         print(f"\n{_after(kind, 'Source:')}")
 
 
+@app.command()
+def claims(
+    ids: Annotated[
+        list[str] | None, typer.Argument(help="Claims by name; all of them by default.", metavar="[ID ...]")
+    ] = None,
+    out: Annotated[
+        str | None, typer.Option(help="A folder for the report, index.html, and a picture a claim.")
+    ] = None,
+    json: Annotated[str | None, typer.Option(help="Also write verdicts and numbers as JSON.")] = None,
+    listing: Annotated[bool, typer.Option("--list", help="List the claims and stop.")] = False,
+) -> None:
+    """Measure what the sources say about these methods: a verdict, numbers and a picture for each claim."""
+    with _told():
+        from .lab.claims import catalogue
+        from .lab.experiments import claims as run
+
+        if listing:
+            _table(
+                ["claim", "what it says", "source"], [[c.id, c.title, c.source] for c in catalogue().values()]
+            )
+            return
+        with _progress() as report:
+            found = run(ids or None, out=out, json=json, progress=report)
+        _table(
+            ["claim", "verdict", "conditions", "ours / the source's", "seconds"],
+            [
+                [
+                    r.id,
+                    r.verdict if r.error is None else f"failed: {r.error}",
+                    "; ".join(r.evidence.conditions),
+                    "; ".join(
+                        f"{_number(r.evidence.numbers[n])} / {_number(v)}"
+                        for n, v in r.evidence.source_numbers.items()
+                    ),
+                    f"{r.seconds:.1f}",
+                ]
+                for r in found.results
+            ],
+            right=[4],
+        )
+        if out is not None:
+            print(
+                f"{'Report' if found.finished else 'Interrupted; what is done'}: {out}/index.html",
+                file=sys.stderr,
+            )
+    raise typer.Exit(0 if found.finished and not found.failed else 1)
+
+
+@app.command()
+def show(
+    problem: Annotated[
+        str | None, typer.Argument(help="A landscape; without one they are listed.", metavar="[PROBLEM]")
+    ] = None,
+    methods: Annotated[
+        str | None,
+        typer.Option(help="Comma-separated: Adam, RMSprop:keras, mine.py:MyRule. Default: the nine."),
+    ] = None,
+    start: Annotated[str | None, typer.Option(help="Where to start: X,Y. Default: the usual start.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Steps at most. Default: the problem's.")] = None,
+    lr: Annotated[
+        float | None, typer.Option(help="One learning rate for all. Default: each one's best.")
+    ] = None,
+    window: Annotated[str | None, typer.Option(help="What to show: XLOW,XHIGH,YLOW,YHIGH.")] = None,
+    rotate: Annotated[float, typer.Option(help="Turn the landscape by so many degrees.")] = 0.0,
+    scale: Annotated[str, typer.Option(help="Stretch it: one number, or one a coordinate.")] = "1",
+    shift: Annotated[str, typer.Option(help="Move it: one number, or one a coordinate.")] = "0",
+    noise: Annotated[float, typer.Option(help="Standard deviation of noise in the gradient.")] = 0.0,
+    seed: Annotated[int, typer.Option(help="Fixes the noise.")] = 0,
+    out: Annotated[
+        str | None, typer.Option(help="The picture: .svg, .pdf, .png; or .gif, .mp4. Default: PROBLEM.svg.")
+    ] = None,
+    theme: Annotated[str, typer.Option(help="light or dark.")] = "light",
+    record: Annotated[
+        str | None,
+        typer.Option(help="Also write all that happened, a row a step and coordinate: .parquet, .csv."),
+    ] = None,
+) -> None:
+    """Draw the paths of methods on a landscape, still or moving."""
+    with _told():
+        from .lab.show import show as run
+        from .problems import landscapes
+
+        if problem is None:
+            _table(["landscape", "title"], [[n, make().title] for n, make in landscapes().items()])
+            return
+        view = None if window is None else _numbers("window", window, 4)
+        with _progress() as report:
+            made = run(
+                problem,
+                None if methods is None else _names(methods),
+                start=None if start is None else _numbers("start", start),
+                steps=steps,
+                lr=lr,
+                window=None if view is None else ((view[0], view[1]), (view[2], view[3])),
+                rotate=rotate,
+                scale=_one_or_more("scale", scale),
+                shift=_one_or_more("shift", shift),
+                noise=noise,
+                seed=seed,
+                out=out or f"{problem}.svg",
+                theme=theme,
+                table=record,
+                progress=report,
+            )
+        _table(
+            ["method", "rate", "steps to target", "f at the end", "note"],
+            [
+                [
+                    w.method.name,
+                    _number(w.lr),
+                    "never" if w.reached is None else str(w.reached),
+                    "diverged" if w.died else _number(float(w.loss[-1])),
+                    w.sentence,
+                ]
+                for w in made.walks
+            ],
+            right=range(1, 4),
+        )
+        print(f"Target: f <= {made.target:.4g}. Picture: {out or f'{problem}.svg'}", file=sys.stderr)
+
+
+def _numbers(what: str, text: str, count: int | None = None) -> list[float]:
+    """Comma-separated numbers; HyperparameterError."""
+    from .errors import HyperparameterError
+
+    try:
+        values = [float(x) for x in text.split(",")]
+    except ValueError:
+        values = []
+    if not values or (count is not None and len(values) != count):
+        wanted = "numbers" if count is None else f"{count} numbers"
+        raise HyperparameterError(f"--{what} {text}: {wanted} separated by commas are needed")
+    return values
+
+
+def _one_or_more(what: str, text: str) -> "float | list[float]":
+    values = _numbers(what, text)
+    return values[0] if len(values) == 1 else values
+
+
 def _names(text: str) -> list[str]:
     return [n.strip() for n in text.split(",") if n.strip()]
 
@@ -197,13 +337,13 @@ def _after(kind: type[Any], word: str) -> str:
 @contextmanager
 def _told() -> Iterator[None]:
     """Errors of thalweg's own are one line on stderr; others are bugs and keep their traceback."""
-    from .errors import HyperparameterError, ThalwegError, UnknownProblemError
+    from .errors import HyperparameterError, ThalwegError, UnknownClaimError, UnknownProblemError
 
     try:
         yield
     except ThalwegError as error:
         print(f"thalweg: {error}", file=sys.stderr)
-        usage = isinstance(error, HyperparameterError | UnknownProblemError)
+        usage = isinstance(error, HyperparameterError | UnknownProblemError | UnknownClaimError)
         raise typer.Exit(2 if usage else 1) from None
 
 

@@ -10,6 +10,7 @@
     ├── FileError (OSError)                a file that cannot be read, written, or is not what its name says
     ├── ProblemError (ValueError)          data that cannot be learnt from
     │   └── UnknownProblemError            neither a problem's name nor a file
+    ├── UnknownClaimError (ValueError)     no experiment of that name
     └── EngineError (RuntimeError)         a kernel that cannot be built or loaded
 
 Every message is one line: what, where, got, allowed, remedy. When one is raised, nothing of the
@@ -57,6 +58,10 @@ class ProblemError(ThalwegError, ValueError):
 
 class UnknownProblemError(ProblemError):
     """Neither the name of a problem nor of a file."""
+
+
+class UnknownClaimError(ThalwegError, ValueError):
+    """No experiment of that name."""
 
 
 class EngineError(ThalwegError, RuntimeError):

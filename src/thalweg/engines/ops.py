@@ -1,11 +1,12 @@
-"""Formulas on whole NumPy arrays: for maps and checks, not for steps."""
+"""Formulas on whole NumPy arrays: for maps, checks and records, where speed does not count."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
 import numpy as np
 
+from ..core.compose import Update
 from ..core.formula import Formula
 from ..core.python import Printer, indented
 
@@ -29,3 +30,19 @@ def vectorised(formula: Formula) -> Callable[..., tuple[Any, ...]]:
             return space["evaluate"](*values)  # type: ignore[no-any-return]
 
     return quiet
+
+
+@cache
+def applied(update: Update) -> Callable[[Mapping[str, Any], Mapping[str, float]], dict[str, Any]]:
+    """An update as a function of arrays by name and scalars by name: what it writes, by name."""
+    read = tuple(n for n in update.arrays if n != "_rate")
+    formula = Formula("update", read, update.scalars, update.body, tuple(update.written.items()), {})
+    evaluate = vectorised(formula)
+
+    def step(arrays: Mapping[str, Any], scalars: Mapping[str, float]) -> dict[str, Any]:
+        values = evaluate(*(arrays[n] for n in read), *(scalars[n] for n in update.scalars))
+        return {
+            n: np.broadcast_to(v, np.shape(arrays["w"])) for n, v in zip(update.written, values, strict=True)
+        }
+
+    return step

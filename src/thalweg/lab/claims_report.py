@@ -4,35 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
-from typing import Any, Protocol
+from typing import Any
 
+from .claims import Result
 from .page import block, chips, facts, figure, page
-from .plots.panels import Picture
-from .words import listing, plain
-
-
-class Result(Protocol):
-    """What is known of one claim after its experiment.
-
-    ``rows``: (text, our value, the source's value). ``checks``: (text, whether it came out so).
-    ``error``: why the experiment did not run, else None.
-    """
-
-    id: str
-    title: str
-    source: str
-    measured: str
-    refuted: str
-    verdict: str
-    conditions: Sequence[str]
-    rows: Sequence[tuple[str, float | None, float | None]]
-    checks: Sequence[tuple[str, bool]]
-    reading: str
-    picture: Picture
-    methods: Sequence[str]
-    seconds: float
-    error: str | None
-
+from .words import plain
 
 # Verdict: class on the page, shape (never colour alone), words of the tally for one and for several.
 _CHECK = '<path d="M3 8.6 6.4 12 13 4.6" fill="none" stroke="currentColor" stroke-width="2.2"/>'
@@ -48,11 +24,11 @@ _VERDICTS = {
     "does not hold": ("refuted", _CROSS, "does not", "do not"),
     "could not be run": ("failed", _GAP, "could not be run", "could not be run"),
 }
+_NOTICE = (
+    '<aside class="notice" role="note"><b>The run was interrupted.</b> The claims below are those that '
+    "were done by then.</aside>"
+)
 _APART = {"command", "versions"}
-
-
-def _verdict(result: Result) -> str:
-    return "could not be run" if result.error is not None else result.verdict
 
 
 def _shape(path: str) -> str:
@@ -67,42 +43,53 @@ def _mark(verdict: str, words: bool = True) -> str:
 
 def tally(results: Sequence[Result]) -> str:
     """25 claims: 18 hold, 6 under conditions, 1 does not."""
-    counts = {verdict: sum(_verdict(r) == verdict for r in results) for verdict in _VERDICTS}
+    counts = {verdict: sum(r.verdict == verdict for r in results) for verdict in _VERDICTS}
     parts = [f"{n} {_VERDICTS[v][2 if n == 1 else 3]}" for v, n in counts.items() if n]
     total = f"{len(results)} claim{'' if len(results) == 1 else 's'}"
     return f"{total}: {', '.join(parts)}." if parts else f"{total}."
 
 
-def html(results: Sequence[Result], settings: Mapping[str, Any]) -> str:
-    """The whole page, self-contained. ``settings``: facts about the run; "command" makes it again, "versions" are its tools'."""
-    used = [v for v in _VERDICTS if any(_verdict(r) == v for r in results)]
+def html(results: Sequence[Result], settings: Mapping[str, Any], finished: bool = True) -> str:
+    """The whole page, self-contained.
+
+    settings: facts about the run; "command" makes it again, "versions" are its tools'. finished: False where
+    it was interrupted, which the page then says.
+    """
+    used = [v for v in _VERDICTS if any(r.verdict == v for r in results)]
     legend = "".join(f"<span>{_mark(v)}</span>" for v in used)
-    entries = "".join(
-        f'<li><a href="#{escape(r.id)}">{_mark(_verdict(r), False)}<span>{escape(r.title)}</span></a></li>'
-        for r in results
+    chapters = dict.fromkeys(r.claim.chapter for r in results)
+    contents = "".join(
+        f"<section><h3>{escape(chapter)}</h3><ol>"
+        + "".join(_entry(r) for r in results if r.claim.chapter == chapter)
+        + "</ol></section>"
+        for chapter in chapters
     )
-    sources = listing(dict.fromkeys(escape(r.source) for r in results))
     seconds = sum(r.seconds for r in results)
-    about = f"Stated by {sources}. " if 0 < len({r.source for r in results}) <= 6 else ""
-    body = f"""<p class="answer">{tally(results)}</p>
-<p class="about">{about}Each claim was put to an experiment that says beforehand what would refute it. The
-figures beside ours are the source’s own, where it gives any. All experiments together took {plain(seconds)} s.</p>
+    notice = "" if finished else _NOTICE
+    body = f"""{notice}<p class="answer">{tally(results)}</p>
+<p class="about">Each claim was put to an experiment that says beforehand what would refute it. The
+figures beside ours are the source’s own, where it gives any, or the formula’s. All experiments together took {plain(seconds)} s.</p>
 <nav aria-labelledby="contents">
 <h2 id="contents">The claims</h2>
 <p class="legend">{legend}</p>
-<ol class="contents">{entries}</ol>
+<div class="contents">{contents}</div>
 </nav>
 {"".join(map(_claim, results))}
 {_run(settings)}"""
     return page("What the sources claim, and what was measured", "claims", body)
 
 
+def _entry(result: Result) -> str:
+    mark = _mark(result.verdict, False)
+    return f'<li><a href="#{escape(result.id)}">{mark}<span>{escape(result.claim.title)}</span></a></li>'
+
+
 def _claim(result: Result) -> str:
     name = escape(result.id)
     parts = [
         f'<section class="claim" id="{name}" aria-labelledby="{name}-title">'
-        f'<h2 id="{name}-title"><a href="#{name}">{escape(result.title)}</a></h2>'
-        f'<p class="source">{_mark(_verdict(result))}<span>{escape(result.source)}</span></p>'
+        f'<h2 id="{name}-title"><a href="#{name}">{escape(result.claim.title)}</a></h2>'
+        f'<p class="source">{_mark(result.verdict)}<span>{escape(result.claim.source)}</span></p>'
     ]
     if result.error is not None:
         parts.append(
@@ -111,17 +98,13 @@ def _claim(result: Result) -> str:
         )
     else:
         parts += [
-            f'<p class="reading">{escape(result.reading)}</p>' if result.reading else "",
+            f'<p class="reading">{escape(result.evidence.reading)}</p>' if result.evidence.reading else "",
             _picture(result),
-            _numbers(result),
-            _checks(result),
+            f'<div class="findings">{_numbers(result)}<div>{_conditions(result)}{_checks(result)}</div></div>',
         ]
-        if result.conditions:
-            items = "".join(f"<li>{escape(c)}</li>" for c in result.conditions)
-            parts.append(f'<h3>Conditions</h3><ul class="when">{items}</ul>')
     parts.append(
-        f'<dl class="terms"><div><dt>What is measured</dt><dd>{escape(result.measured)}</dd></div>'
-        f"<div><dt>What would refute it</dt><dd>{escape(result.refuted)}</dd></div></dl>"
+        f'<dl class="terms"><div><dt>What is measured</dt><dd>{escape(result.claim.measured)}</dd></div>'
+        f"<div><dt>What would refute it</dt><dd>{escape(result.claim.refuted)}</dd></div></dl>"
         f"{block(f'thalweg claims {result.id}', 'the command')}</section>"
     )
     return "".join(parts)
@@ -130,6 +113,8 @@ def _claim(result: Result) -> str:
 def _picture(result: Result) -> str:
     from . import plots
 
+    if result.picture is None:
+        return ""
     names = plots.methods_of(result.picture)
     head = chips(names, plots.styles(names)) if len(names) > 2 else ""
     wide = plots.svg(result.picture, result.id)
@@ -145,18 +130,34 @@ def _numbers(result: Result) -> str:
     head += '<th scope="col">source</th>' if theirs else ""
     lines = []
     for text, ours, value in result.rows:
-        cells = f"<td>{plain(ours, 4)}</td>" + (f"<td>{plain(value, 6)}</td>" if theirs else "")
+        cells = f"<td>{plain(ours, 4)}</td>"
+        if theirs:
+            agreed = result.evidence.agreed.get(text)
+            cells += "<td></td>" if value is None else f"<td>{plain(value, 6)}{_sign(agreed)}</td>"
         lines.append(f'<tr><th scope="row">{escape(text)}</th>{cells}</tr>')
     return f'<table class="numbers"><thead><tr>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table>'
 
 
+def _conditions(result: Result) -> str:
+    items = "".join(f"<li>{escape(c)}</li>" for c in result.evidence.conditions)
+    return f'<h3>It holds</h3><ul class="when">{items}</ul>' if items else ""
+
+
+def _sign(agreed: bool | None) -> str:
+    """Beside a source's figure: whether ours agrees with it."""
+    if agreed is None:
+        return ""
+    kind, shape, words = ("yes", _CHECK, "agrees") if agreed else ("no", _CROSS, "differs")
+    return f'<span class="{kind}">{_shape(shape)}<span class="hidden">{words}</span></span>'
+
+
 def _checks(result: Result) -> str:
-    if not result.checks:
+    if not result.evidence.checks:
         return ""
     items = "".join(
         f'<li class="{"yes" if good else "no"}">{_shape(_CHECK if good else _CROSS)}'
         f'<span><span class="hidden">{"yes" if good else "no"}: </span>{escape(text)}</span></li>'
-        for text, good in result.checks
+        for text, good in result.evidence.checks
     )
     return f'<ul class="checks">{items}</ul>'
 

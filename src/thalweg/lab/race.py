@@ -8,31 +8,27 @@ d) A diverged run counts as infinity. Budgets are counts, never clocks: the same
 """
 
 import json
-import multiprocessing
 import os
-import platform
 import shlex
-import signal
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from joblib import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
 from .. import errors, files
 from ..core.rule import Rule
 from ..problems import Outsider, Problem, Source
+from ..problems.compiled import CompiledProblem
 from ..problems.formula import FormulaProblem
 from . import methods as naming
 from .methods import Method
+from .parallel import side_by_side
 from .run import Run, compiled, find, train
 from .statistics import bands, quantile, steps_to
+from .versions import versions
 
 TUNING_SEEDS = 3
 EDGE = 0.1  # of the logarithmic range, at either end
@@ -217,7 +213,7 @@ class _Runner:
     ) -> None:
         """Each task is a method at a rate (None: as it is) over the tuning seeds."""
         s = self.settings
-        if isinstance(self.problem, FormulaProblem):
+        if isinstance(self.problem, CompiledProblem):
             for i, (entry, lr) in enumerate(tasks):
                 lrs = None if lr is None else [lr]
                 (runs,) = compiled(
@@ -244,7 +240,7 @@ class _Runner:
     def tests(self, entries: Sequence[Entry], done: Callable[[int, list[Run]], None]) -> None:
         """Each method at its best rate over the fresh seeds."""
         s = self.settings
-        if isinstance(self.problem, FormulaProblem):
+        if isinstance(self.problem, CompiledProblem):
             for i, entry in enumerate(entries):
                 (runs,) = compiled(
                     self.problem, entry.tuned(), None, s.test, s.steps, s.batch, self.fine(), True
@@ -258,20 +254,11 @@ class _Runner:
         self, jobs: Sequence[tuple[Rule, list[int], int, bool]], done: Callable[[int, list[Run]], None]
     ) -> None:
         s = self.settings
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        workers = min(cores, len(jobs))
-        call = delayed(_seeds)
         tasks = (
-            call(i, self.source, naming.parcel(rule), seeds, s.steps, s.batch, every, rates)
+            (i, self.source, naming.parcel(rule), seeds, s.steps, s.batch, every, rates)
             for i, (rule, seeds, every, rates) in enumerate(jobs)
         )
-        if workers == 1:
-            with threadpool_limits(1):
-                for function, arguments, named in tasks:
-                    done(*function(*arguments, **named))
-            return
-        parallel = Parallel(n_jobs=workers, return_as="generator_unordered", pre_dispatch="2*n_jobs")
-        for i, runs in parallel(tasks):
+        for i, runs in side_by_side(_seeds, tasks, len(jobs)):
             done(i, runs)
 
 
@@ -286,19 +273,10 @@ def _seeds(
     rates: bool,
 ) -> tuple[int, list[Run]]:
     """One rule over several seeds; only the first seed's rates are kept."""
-    _worker()
     rule = parcel.opened()
     return index, [
         train(source, rule, seed, steps, batch, every, rates and k == 0) for k, seed in enumerate(seeds)
     ]
-
-
-@lru_cache(maxsize=1)
-def _worker() -> None:
-    """A process of the pool leaves Ctrl-C to its parent and does its sums in one thread."""
-    if multiprocessing.parent_process() is not None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        threadpool_limits(1)  # the same sums on any machine, and no quarrel for cores
 
 
 def race(
@@ -469,7 +447,7 @@ def _collect(runner: _Runner, entries: list[Entry], settings: Settings, finished
             "loss_name": p.loss_name,
             "command": _command(source, settings, entries),
         },
-        "versions": _versions(),
+        "versions": versions(),
         "methods": [rows[i] for i in order],
         "curves": _curves(shown),
         "trials": {
@@ -633,32 +611,3 @@ def _code(entry: Entry, source: Source, settings: Settings) -> str:
             "",
         ]
     )
-
-
-def _versions() -> dict[str, str]:
-    from .. import __version__
-    from ..engines.pool import threads
-
-    made = {"thalweg": __version__, "python": platform.python_version()}
-    for n in ("numpy", "scipy", "numba", "scikit-learn"):
-        try:
-            made[n] = version(n)
-        except PackageNotFoundError:
-            continue
-    made["system"] = f"{platform.system()} {platform.machine()}"
-    made["cpu"] = _cpu()
-    made["threads"] = str(threads())
-    return made
-
-
-def _cpu() -> str:
-    """What the processor calls itself, where the system tells."""
-    if sys.platform == "linux":
-        try:
-            lines = Path("/proc/cpuinfo").read_text().splitlines()
-        except OSError:
-            lines = []
-        for line in lines:
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()

@@ -11,7 +11,7 @@ import numpy as np
 from .. import tree
 from ..core.rule import Rule
 from ..problems import Problem, Source
-from ..problems.formula import FormulaProblem
+from ..problems.compiled import CompiledProblem
 
 Array = np.ndarray[Any, Any]
 BLOWN = 1e3  # a loss this many times its start counts as diverged
@@ -96,7 +96,7 @@ def train(
 
 
 def compiled(
-    p: FormulaProblem,
+    p: CompiledProblem,
     rule: Rule,
     lrs: Sequence[float] | None,
     seeds: Sequence[int],
@@ -132,10 +132,11 @@ def compiled(
     losses = blown(trace.loss)
     runs = []
     for i in range(len(every_start)):
-        rates = path = None
+        rates = path = metric = None
         if trace.rates is not None and trace.path is not None:
             with np.errstate(all="ignore"):
                 rates = np.quantile(trace.rates[i], QUANTILES, axis=-1).T
             path = trace.path[i] if trace.path.shape[-1] == 2 else None
-        runs.append(Run(trace.steps, losses[i], rates, path, None, seconds))
+            metric = p.metric(trace.path[i, -1]) if np.isfinite(losses[i, -1]) else None
+        runs.append(Run(trace.steps, losses[i], rates, path, metric, seconds))
     return [runs[k * len(seeds) : (k + 1) * len(seeds)] for k in range(count)]

@@ -1,7 +1,6 @@
 """Problems written as formulas: of few parameters, so that whole runs are compiled."""
 
-from collections.abc import Iterator, Sequence
-from itertools import repeat
+from collections.abc import Sequence
 from math import cos, isfinite, sin
 
 import numpy as np
@@ -10,12 +9,14 @@ from ..core.formula import from_text
 from ..core.objective import Objective
 from ..engines.ops import vectorised
 from ..errors import ProblemError
-from .base import BATCHES, NOISE, START, Array, Outsider, Problem, Rows, stream
+from .base import NOISE, Array, Outsider, Rows, stream
+from .compiled import CompiledProblem
 
+CHUNK = 1 << 16  # points times rows that are evaluated at once
 NOISE_ROWS = 256  # pairs of opposite draws, so that their mean is exactly zero
 
 
-class FormulaProblem(Problem):
+class FormulaProblem(CompiledProblem):
     """An objective in formulas, with its starts, its minima and a window to show.
 
     ``starts`` are the usual ones, ``spread`` the standard deviation by which a seed moves the first
@@ -23,8 +24,7 @@ class FormulaProblem(Problem):
     """
 
     loss_name = "f"
-    steps = 1000
-    batch = 1
+    objective: Objective
 
     def __init__(
         self,
@@ -47,29 +47,6 @@ class FormulaProblem(Problem):
         self.rows = 0 if data is None else len(data)
         self.noisy = self.rows > 0
 
-    def start(self, seed: int) -> Array:
-        """The first usual start, moved by the seed: (d,) float64."""
-        first = np.array(self.starts[0])
-        moved: Array = first + self.spread * stream(seed, START).standard_normal(first.size)
-        return moved
-
-    def order(self, seed: int, batch: int, steps: int) -> Rows | None:
-        """The rows of each step, (steps, batch) int64; None where every step takes all of them.
-
-        Shuffled epochs one after another; a batch may reach from one epoch into the next.
-        """
-        if batch == 0 or batch >= self.rows:
-            return None
-        epochs = -(-steps * batch // self.rows)
-        rng = stream(seed, BATCHES)
-        rows = np.concatenate([rng.permutation(self.rows) for _ in range(epochs)])
-        return rows[: steps * batch].reshape(steps, batch)
-
-    def batches(self, seed: int, batch: int, steps: int) -> Iterator[Rows | None]:
-        """``order``, step by step."""
-        order = self.order(seed, batch, steps)
-        return repeat(None, steps) if order is None else iter(order)
-
     def values(self, *coordinates: Array) -> Array:
         """The objective at many points at once; the arrays of coordinates broadcast."""
         mean = self.objective.mean_formula
@@ -77,8 +54,14 @@ class FormulaProblem(Problem):
             return np.asarray(vectorised(mean)(*coordinates)[0] + 0 * sum(coordinates), dtype=float)
         assert self.data is not None
         evaluate = vectorised(self.objective.value_formula)
-        total = sum(evaluate(*coordinates, *row)[0] for row in self.data)
-        return np.asarray(total, dtype=float) / self.rows
+        points = [np.asarray(c, dtype=float)[..., None] for c in np.broadcast_arrays(*coordinates)]
+        many = max(1, CHUNK // points[0].size)  # rows at once: arrays stay in the cache
+        total: Array = np.zeros(points[0].shape[:-1])
+        for k in range(0, self.rows, many):
+            rows = self.data[k : k + many].T
+            parts = evaluate(*points, *rows)[0]
+            total = total + np.broadcast_to(parts, (*total.shape, rows.shape[1])).sum(axis=-1)
+        return total / self.rows
 
     def loss(self, params: Array) -> float:  # type: ignore[override]
         """The objective over all rows at a point (d,)."""
@@ -176,14 +159,16 @@ class FormulaProblem(Problem):
             data = np.hstack([np.tile(rows, (len(draws), 1)), np.repeat(draws, len(rows), axis=0)])
         what = [
             f"rotated by {rotate:g}°" * bool(rotate),
-            f"scaled by {scale}" * bool(np.any(size != 1)),
-            f"shifted by {shift}" * bool(np.any(move)),
+            f"scaled by {_shown(size)}" * bool(np.any(size != 1)),
+            f"shifted by {_shown(move)}" * bool(np.any(move)),
             f"gradient noise {noise:g}" * bool(noise),
         ]
         changed = ", ".join(w for w in what if w)
+        if not changed:
+            return self
         made = FormulaProblem(
             self.name,
-            self.title + (f", {changed}" if changed else ""),
+            f"{self.title}, {changed}",
             self.text,
             _transformed(self.objective, back, move, bool(noise)),
             starts=[tuple(p) for p in moved(self.starts)],
@@ -206,12 +191,33 @@ class FormulaProblem(Problem):
         return Outsider("SciPy L-BFGS-B, full batch", float(found.fun), None)
 
 
+def fixed(objective: Objective, **numbers: float) -> Objective:
+    """The objective with some of its columns held at numbers: one formula, a family of landscapes."""
+    parts = {"value": objective.value, "gradient": objective.gradient, "hessian": objective.hessian}
+    known = {n: f for n, f in parts.items() if f is not None}
+    parameters = ", ".join(objective.parameters)
+    left = ", ".join(c for c in objective.columns if c not in numbers)
+    call = ", ".join(repr(float(numbers[c])) if c in numbers else c for c in objective.columns)
+    text = "\n\n".join(
+        f"def {n}({parameters}, /{', ' * bool(left)}{left}):\n    return whole_{n}({parameters}, {call})\n"
+        for n in known
+    )
+    made = from_text(text, "fixed", {f"whole_{n}": f for n, f in known.items()})
+    return Objective(made["value"], made["gradient"], made.get("hessian"))
+
+
 _ALLOWED = {
     "rotate": "an angle in degrees is needed",
     "scale": "a positive number is needed, or {d} of them",
     "shift": "a finite number is needed, or {d} of them",
     "noise": "a finite number >= 0 is needed",
 }
+
+
+def _shown(values: Array) -> str:
+    """One number, or all of them where they differ."""
+    few = values[:1] if np.all(values == values[0]) else values
+    return ", ".join(f"{v:g}" for v in few)
 
 
 def _sum(terms: Sequence[tuple[float, str]]) -> str:
@@ -221,10 +227,10 @@ def _sum(terms: Sequence[tuple[float, str]]) -> str:
 
 def _transformed(objective: Objective, back: Array, move: Array, noisy: bool) -> Objective:
     """The objective at ``back @ (p - move)``; where ``noisy``, its rows also hold a slope to add."""
-    if {"p0", "n0"} & set(objective.columns):
+    if "n0" in objective.columns:
         raise ProblemError("a landscape is transformed once: give all changes in one call")
     d, columns = len(move), objective.columns
-    p = [f"p{j}" for j in range(d)]
+    p = objective.parameters
     n = [f"n{j}" for j in range(d)] if noisy else []
     head = [f"    m{j} = {p[j]} - {float(move[j])!r}" if move[j] else f"    m{j} = {p[j]}" for j in range(d)]
     head += [f"    q{i} = {_sum([(back[i, j], f'm{j}') for j in range(d)])}" for i in range(d)]

@@ -2,12 +2,17 @@
 
     f(x) = 1 / (1 + e^-(w x + b)),   loss = 1/2 (f(x) - y)^2,   mean over the points
 
+and with cross-entropy above that of the targets, for which the surface is convex:
+
+    loss = y log(y / f) + (1 - y) log((1 - y) / (1 - f)) = log(1 + y (e^d - 1)) - y d
+
+with d = w x + b - log(y / (1 - y)), which is exact near d = 0.
 Source: the notes (gradient: (f - y) f (1 - f) x for w, the same without x for b).
 """
 
 import numpy as np
 
-from ..core import exp
+from ..core import exp, expm1, log, log1p
 from ..core.objective import Objective
 from .base import Array
 from .formula import FormulaProblem
@@ -26,6 +31,28 @@ def gradient(w, b, /, x, y):
     f = neuron_output(w, b, x)
     slope = (f - y) * f * (1 - f)
     return slope * x, slope
+
+
+def hessian(w, b, /, x, y):
+    f = neuron_output(w, b, x)
+    s = f * (1 - f)
+    c = s * (s + (f - y) * (1 - 2 * f))
+    return c * x * x, c * x, c
+
+
+def entropy(w, b, /, x, y):
+    d = w * x + b - log(y / (1 - y))
+    return log1p(y * expm1(d)) - y * d
+
+
+def entropy_gradient(w, b, /, x, y):
+    slope = neuron_output(w, b, x) - y
+    return slope * x, slope
+
+
+def entropy_hessian(w, b, /, x, y):
+    c = neuron_output(w, b, x) * neuron_output(-w, -b, x)
+    return c * x * x, c * x, c
 
 
 X, Y = (0.5, 2.5), (0.2, 0.9)
@@ -52,7 +79,7 @@ def neuron() -> FormulaProblem:
         "neuron",
         "Sigmoid neuron on two points",
         "The notes' neuron: weight and bias on the points (0.5, 0.2) and (2.5, 0.9), squared loss.",
-        Objective(value, gradient),
+        Objective(value, gradient, hessian),
         starts=[(-2, -2), (-4, 4), (-4, -4)],
         spread=0.1,
         minima=[_fit()],
@@ -68,7 +95,7 @@ def neuron_sparse() -> FormulaProblem:
         "neuron-sparse",
         "Sigmoid neuron with a sparse feature",
         "The notes' neuron where the feature is 0 in nine rows of ten; a teacher with w = -3, b = 1.",
-        Objective(value, gradient),
+        Objective(value, gradient, hessian),
         starts=[(2, -2), (-6, 6)],
         spread=0.1,
         minima=[TEACHER],
@@ -78,4 +105,24 @@ def neuron_sparse() -> FormulaProblem:
     )
 
 
-PROBLEMS = {"neuron": neuron, "neuron-sparse": neuron_sparse}
+def neuron_convex() -> FormulaProblem:
+    """The two points of ``neuron`` with cross-entropy: the same minimum on a convex surface."""
+    return FormulaProblem(
+        "neuron-points-cross-entropy",
+        "Sigmoid neuron on two points, cross-entropy",
+        "The points of `neuron` with cross-entropy above that of the targets: convex, same minimum.",
+        Objective(entropy, entropy_gradient, entropy_hessian),
+        starts=[(-2, -2), (-4, 4), (-4, -4)],
+        spread=0.1,
+        minima=[_fit()],
+        minimum=0.0,
+        window=((-6, 6), (-6, 6)),
+        data=np.column_stack([X, Y]),
+    )
+
+
+PROBLEMS = {
+    "neuron": neuron,
+    "neuron-sparse": neuron_sparse,
+    "neuron-points-cross-entropy": neuron_convex,
+}

@@ -126,8 +126,8 @@ def _fill_bars(
             end = float(np.clip(xs.unit(value), 0, 1))
             outline = np.array([(zero, -1), (end, -1), (end, 1), (zero, 1), (zero, -1)]) * (width, thick / 2)
             patch = PathPatch(
-                Outline(outline, closed=True),
-                transform=Affine2D().translate(0, y).scale(1 / width, 1 / height) + ax.transAxes,
+                Outline(outline + np.array((0.0, y)), closed=True),
+                transform=Affine2D().scale(1 / width, 1 / height) + ax.transAxes,
                 facecolor=(sheet.colour[style.stroke], 0.75),
                 linewidth=0,
                 zorder=3,

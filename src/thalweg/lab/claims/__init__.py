@@ -1,0 +1,131 @@
+"""What the sources say, as experiments that anyone can run: one file a claim, found by listing.
+
+A file's docstring states the claim in its first sentence, then ``Source:``, ``Measured:`` and ``Refuted
+by:``; its ``experiment()`` returns the Evidence; ``CHAPTER`` says where it stands in the report. An
+experiment takes its methods by name when it runs, so a method that is broken breaks its claims.
+"""
+
+import re
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import Any
+
+from ...errors import UnknownClaimError, nearest
+from ..evidence import Evidence
+from ..plots.panels import Picture
+
+CHAPTERS = (
+    "Why adapt",
+    "AdaGrad",
+    "RMSProp",
+    "AdaDelta",
+    "Momentum and Adam",
+    "Norms",
+    "Limits",
+    "Theory",
+)
+FAILED = "could not be run"
+_PARTS = ("Source", "Measured", "Refuted by")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A statement and the experiment that measures it."""
+
+    id: str
+    title: str
+    source: str
+    measured: str
+    refuted: str
+    chapter: str
+    experiment: Callable[[], Evidence]
+
+
+@dataclass(frozen=True)
+class Result:
+    """A claim with what its experiment found; ``error`` says why there is no evidence."""
+
+    claim: Claim
+    evidence: Evidence
+    seconds: float
+    error: str | None = None
+
+    @property
+    def id(self) -> str:
+        """The claim's name."""
+        return self.claim.id
+
+    @property
+    def verdict(self) -> str:
+        """What follows from the evidence; "could not be run" where there is none."""
+        return self.evidence.verdict if self.error is None else FAILED
+
+    @property
+    def picture(self) -> Picture | None:
+        """What was drawn, if anything."""
+        return self.evidence.picture
+
+    @property
+    def rows(self) -> list[tuple[str, float, float | None]]:
+        """Every number: its words, ours, the source's where it gives one."""
+        given = self.evidence.source_numbers
+        return [(n, v, given.get(n)) for n, v in self.evidence.numbers.items()]
+
+    def json(self, picture: str | None) -> dict[str, Any]:
+        """The record of the JSON file; a number that is not finite is null."""
+        found = self.evidence
+        return {
+            "id": self.id,
+            "verdict": found.verdict,
+            "conditions": found.conditions,
+            "numbers": {n: _finite(v) for n, v in found.numbers.items()},
+            "source_numbers": {n: _finite(v) for n, v in found.source_numbers.items()},
+            "picture": picture,
+        }
+
+
+def _finite(x: float) -> float | None:
+    return x if abs(x) < float("inf") else None
+
+
+@lru_cache(maxsize=1)
+def catalogue() -> dict[str, Claim]:
+    """Every claim by name, in the report's order: chapter by chapter."""
+    found = []
+    for file in iter_modules(__path__):
+        module = import_module(f"{__name__}.{file.name}")
+        text = " ".join((module.__doc__ or "").split())
+        title, *parts = re.split(rf"\s*\b({'|'.join(_PARTS)}): ", text)
+        told = {n: p[:1].upper() + p[1:] for n, p in zip(parts[::2], parts[1::2], strict=True)}
+        name = file.name.replace("_", "-")
+        source, measured, refuted = (told[p] for p in _PARTS)
+        found.append(Claim(name, title, source, measured, refuted, module.CHAPTER, module.experiment))
+    found.sort(key=lambda claim: CHAPTERS.index(claim.chapter))
+    return {claim.id: claim for claim in found}
+
+
+def chosen(ids: Sequence[str] | None) -> list[Claim]:
+    """Claims by name, all of them by default; UnknownClaimError with the nearest names."""
+    known = catalogue()
+    for name in ids or ():
+        if name not in known:
+            raise UnknownClaimError(f"unknown claim {name!r}: {nearest(name, known)}")
+    return [known[name] for name in dict.fromkeys(ids or known)]
+
+
+def measure(name: str) -> Result:
+    """Run one experiment; one that fails gives a result that says why."""
+    claim = catalogue()[name]
+    tick = time.perf_counter()
+    try:
+        evidence, error = claim.experiment(), None
+    except Exception as failure:
+        evidence, error = Evidence(), f"{type(failure).__name__}: {failure}"
+    return Result(claim, evidence, time.perf_counter() - tick, error)
+
+
+__all__ = ["CHAPTERS", "Claim", "Result", "catalogue", "chosen", "measure"]

@@ -1,0 +1,98 @@
+"""Run the claims: experiments side by side on all cores, each written down as soon as it is done."""
+
+import json as json_format
+import os
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import FileError
+from ..files import require_writable, write
+from .claims import Result, chosen, measure
+from .parallel import side_by_side
+from .versions import versions
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Findings:
+    """The results in the report's order; ``finished`` is False where the run was interrupted."""
+
+    results: list[Result]
+    finished: bool
+
+    @property
+    def failed(self) -> list[Result]:
+        """Experiments that could not be run to their end."""
+        return [r for r in self.results if r.error is not None]
+
+
+def folder(path: str | os.PathLike[str]) -> Path:
+    """A folder that can be written to, made if only its last part is missing; FileError."""
+    target = Path(path)
+    try:
+        target.mkdir(exist_ok=True)
+    except FileExistsError:
+        raise FileError(f"{target}: is a file; name a folder") from None
+    except OSError as error:
+        raise FileError(f"{target}: cannot be made ({(error.strerror or str(error)).lower()})") from None
+    require_writable(target / "index.html")
+    return target
+
+
+def claims(
+    ids: Sequence[str] | None = None,
+    *,
+    out: str | os.PathLike[str] | None = None,
+    json: str | os.PathLike[str] | None = None,
+    jobs: int | None = None,
+    progress: Progress | None = None,
+) -> Findings:
+    """Measure claims by name, all of them by default.
+
+    out: a folder for ``index.html``, one self-contained page, and a picture a claim. json: a file for
+    the numbers. jobs: processes, the cores by default; 1 stays in this one. An interrupted run keeps what
+    is done. Raises UnknownClaimError, FileError before anything is run.
+    """
+    wanted = chosen(ids)
+    place = None if out is None else folder(out)
+    if json is not None:
+        require_writable(json)
+    done: dict[str, Result] = {}
+    finished = False
+    report = progress or (lambda what, count, total: None)
+    report("claims", 0, len(wanted))
+    try:
+        for result in side_by_side(measure, [(c.id,) for c in wanted], len(wanted), jobs):
+            done[result.id] = result
+            if place is not None and result.picture is not None:
+                from .plots import write as draw
+
+                draw(result.picture, place / f"{result.id}.svg")
+            report("claims", len(done), len(wanted))
+        finished = True
+    except KeyboardInterrupt:
+        pass
+    found = Findings([done[c.id] for c in wanted if c.id in done], finished)
+    _keep(found, place, json, ids)
+    return found
+
+
+def _keep(
+    found: Findings,
+    place: Path | None,
+    json: str | os.PathLike[str] | None,
+    ids: Sequence[str] | None,
+) -> None:
+    if place is not None:
+        from .claims_report import html
+
+        facts = {"command": shlex.join(["thalweg", "claims", *(ids or ()), "--out", str(place)])}
+        text = html(found.results, {**facts, "versions": versions()}, finished=found.finished)
+        write(place / "index.html", lambda file: file.write(text.encode()))
+    if json is not None:
+        records = [r.json(None if r.picture is None else f"{r.id}.svg") for r in found.results]
+        text = json_format.dumps(records, indent=1, ensure_ascii=False, allow_nan=False)
+        write(json, lambda file: file.write(text.encode()))

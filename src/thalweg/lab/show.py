@@ -1,0 +1,297 @@
+"""A landscape with the paths of methods on it: each at its best rate, from one start.
+
+Where no rate is given every method is tried at the same number of rates on the logarithmic range of its unit,
+and the one that comes to the target first and stays is shown; the target is a thousandth of the way from the
+minimum (or the lowest value that any trial reached) to the start.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..core.rule import Rule
+from ..engines import loops
+from ..errors import FileError, ProblemError
+from ..files import require_writable
+from ..problems import landscape
+from ..problems.formula import FormulaProblem
+from . import methods as naming
+from .methods import Method
+from .plots.panels import Chart, Curve, Map, Panel, Picture
+from .plots.panels import Path as Way
+from .record import record, write
+from .run import blown
+from .theory import diagnose
+from .tuning import grid, trials
+
+Array = np.ndarray[Any, Any]
+Span = tuple[float, float]
+Progress = Callable[[str, int, int], None]
+
+TRIALS = 49  # rates a method, ends included
+SHARE = 1e-3
+PICTURES = (".svg", ".pdf", ".png", ".gif", ".mp4")
+MOST = 100_000  # steps whose path is kept whole
+POINTS = 161  # of the grid under the paths, each way
+
+
+@dataclass(frozen=True)
+class Walk:
+    """One method's run: ``path`` (T + 1, d), ``loss`` (T + 1,), both ending where it died.
+
+    ``lr`` is None for a rule without one; ``reached`` the step from which it stays at the target, None if never;
+    ``sentence`` says why it diverged.
+    """
+
+    method: Method
+    rule: Rule
+    lr: float | None
+    path: Array
+    loss: Array
+    reached: int | None
+    died: bool
+    sentence: str = ""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """All walks on a problem, with the picture of them."""
+
+    problem: FormulaProblem
+    start: Array
+    steps: int
+    target: float
+    walks: list[Walk]
+    picture: Picture
+
+
+def show(
+    problem: str | FormulaProblem,
+    methods: Sequence[str | Rule] | None = None,
+    *,
+    start: Sequence[float] | None = None,
+    steps: int | None = None,
+    lr: float | None = None,
+    window: tuple[Span, Span] | None = None,
+    rotate: float = 0.0,
+    scale: float | Sequence[float] = 1.0,
+    shift: float | Sequence[float] = 0.0,
+    noise: float = 0.0,
+    seed: int = 0,
+    out: str | PathLike[str] | None = None,
+    theme: str = "light",
+    table: str | PathLike[str] | None = None,
+    progress: Progress | None = None,
+) -> Shown:
+    """Run methods on a landscape and draw their paths.
+
+    problem: a landscape's name (``thalweg show`` lists them) or a FormulaProblem. methods: as for
+    ``race``. start: (d,), by default the problem's first usual one. steps: at most, by default the
+    problem's. lr: one rate for all, by default each method's best. window: ((x low, x high), (y low,
+    y high)). rotate (degrees), scale, shift, noise: see ``FormulaProblem.transformed``. seed: fixes the
+    noise. out: .svg, .pdf, .png, .gif or .mp4. theme: "light" or "dark". table: .parquet or .csv for
+    everything that happened in every run.
+
+    Raises UnknownProblemError, ProblemError, HyperparameterError, FileError before anything is run.
+    """
+    p = landscape(problem) if isinstance(problem, str) else problem
+    p = p.transformed(rotate=rotate, scale=scale, shift=shift, noise=noise)
+    entrants = naming.methods(methods)
+    steps = p.steps if steps is None else steps
+    if not 1 <= steps <= MOST:
+        raise ProblemError(f"steps={steps}: 1 .. {MOST} can be shown")
+    view = _window(p, window)
+    at = _start(p, start, view)
+    for path, allowed in ((out, PICTURES), (table, (".parquet", ".csv"))):
+        if path is not None:
+            if Path(path).suffix.lower() not in allowed:
+                raise FileError(f"{path}: the end of its name must be one of {' '.join(allowed)}")
+            require_writable(path)
+    if theme not in ("light", "dark"):
+        raise ProblemError(f"theme={theme!r}: 'light' or 'dark'")
+    first, floor = p.loss(at), _floor(p, view)
+    target = floor + SHARE * (first - floor)
+    report = progress or (lambda what, done, total: None)
+    report("methods", 0, len(entrants))
+    walks = []
+    for m in entrants:
+        walks.append(_walk(p, m, _rate(p, m, at, steps, seed, lr, target), at, steps, seed, target))
+        report("methods", len(walks), len(entrants))
+    made = Shown(p, at, steps, target, walks, _picture(p, walks, view, floor))
+    if table is not None:
+        _keep(p, walks, at, steps, seed, table)
+    if out is not None:
+        _draw(made.picture, Path(out), theme)
+    return made
+
+
+def _window(p: FormulaProblem, window: tuple[Span, Span] | None) -> tuple[Span, Span] | None:
+    """The window to show; ProblemError where it is empty or the landscape has no map."""
+    if window is None:
+        return p.window
+    if len(p.starts[0]) != 2:
+        raise ProblemError(f"{p.name}: has {len(p.starts[0])} coordinates; a window needs two")
+    for name, (low, high) in zip("xy", window, strict=True):
+        if not (np.isfinite(low) and np.isfinite(high) and low < high):
+            raise ProblemError(f"window: {name} runs from {low:g} to {high:g}; it needs a width above 0")
+    return window
+
+
+def _start(p: FormulaProblem, start: Sequence[float] | None, view: tuple[Span, Span] | None) -> Array:
+    at = np.array(p.starts[0] if start is None else start, dtype=float)
+    d = len(p.starts[0])
+    if at.shape != (d,):
+        raise ProblemError(f"start: {p.name} has {d} coordinates, got {at.size}")
+    shown = f"({', '.join(f'{x:g}' for x in at)})"
+    if not np.isfinite(p.loss(at)):
+        raise ProblemError(f"start {shown}: {p.name} is {p.loss(at)} there; choose a point of its domain")
+    for name, x, (low, high) in zip("xy", at, view or (), strict=False):
+        if not low <= x <= high:
+            raise ProblemError(
+                f"start {shown}: lies outside the window, {name} from {low:g} to {high:g};"
+                " choose another start or window"
+            )
+    return at
+
+
+def _floor(p: FormulaProblem, view: tuple[Span, Span] | None) -> float:
+    """The minimum; where there is none the lowest value in the window, else 0."""
+    if p.minimum is not None:
+        return p.minimum
+    return 0.0 if view is None else float(np.nanmin(_grid(p, view)[2]))
+
+
+def _grid(p: FormulaProblem, view: tuple[Span, Span]) -> tuple[Array, Array, Array]:
+    x, y = (np.linspace(low, high, POINTS) for low, high in view)
+    return x, y, p.values(*np.meshgrid(x, y))
+
+
+def _rate(
+    p: FormulaProblem, m: Method, at: Array, steps: int, seed: int, lr: float | None, target: float
+) -> Rule:
+    """The method at the rate that is asked for, else at its best one."""
+    if not m.tunable:
+        return m.rule
+    if lr is not None:
+        return m.rule.replace(lr=lr)
+    span = m.span(max(1.0, float(np.sqrt(np.mean(at**2)))))
+    rates = grid(*span, TRIALS)
+    tried = trials(m.rule, p, rates, steps, target, start=at, batch=p.batch, seed=seed, stay=True)
+    return m.rule.replace(lr=float(f"{tried.lr:.3g}"))
+
+
+def _walk(p: FormulaProblem, m: Method, rule: Rule, at: Array, steps: int, seed: int, target: float) -> Walk:
+    order = p.order(seed, p.batch, steps)
+    trace = loops.run(
+        rule,
+        p.objective,
+        at[None],
+        steps,
+        record=("loss", "path"),
+        data=p.data,
+        order=None if order is None else order[None],
+    )
+    assert trace.loss is not None and trace.path is not None
+    loss = blown(trace.loss[0])
+    died = not np.isfinite(loss[-1])
+    end = int(np.argmax(~np.isfinite(loss))) if died else steps + 1
+    away = np.flatnonzero(~(loss <= target))
+    met = int(away[-1]) + 1 if away.size else 0
+    return Walk(
+        m,
+        rule,
+        float(rule.at(0)["lr"]) if "lr" in rule.anatomy.hyperparameters else None,
+        trace.path[0, :end],
+        loss[:end],
+        met if met <= steps else None,
+        died,
+        diagnose(rule, p, at).sentence if died else "",
+    )
+
+
+def _plane(p: FormulaProblem, walks: Sequence[Walk]) -> tuple[Array, Array, float]:
+    """Of more than two coordinates: a centre, two directions (2, d) that hold most of the paths, their share."""
+    paths = np.vstack([w.path for w in walks])
+    centre = np.array(p.minima[0]) if p.minima else paths.mean(axis=0)
+    _, sizes, directions = np.linalg.svd(paths - centre, full_matrices=False)
+    return centre, directions[:2], float(np.sum(sizes[:2] ** 2) / max(np.sum(sizes**2), 1e-300))
+
+
+def _picture(
+    p: FormulaProblem, walks: Sequence[Walk], view: tuple[Span, Span] | None, floor: float
+) -> Picture:
+    names = [w.method.name for w in walks]
+    start = walks[0].path[0]
+    if len(start) == 2:
+        view = view or _around(np.vstack([w.path for w in walks]))
+        title, labels, surface = p.title, p.objective.parameters, _grid(p, view)
+        paths = [w.path for w in walks]
+        marks = [(*start, "start"), *((*m, "minimum") for m in p.minima)]
+    else:
+        centre, plane, share = _plane(p, walks)
+        paths = [(w.path - centre) @ plane.T for w in walks]
+        view = _around(np.vstack(paths))
+        x, y = (np.linspace(low, high, POINTS) for low, high in view)
+        a, b = np.meshgrid(x, y)
+        surface = x, y, p.values(*(c + a * u + b * v for c, u, v in zip(centre, *plane, strict=True)))
+        title = f"{p.title}: the plane that holds {share:.0%} of the paths"
+        labels = ("first direction", "second direction")
+        marks = [(*paths[0][0], "start")] + [(0.0, 0.0, "minimum")] * bool(p.minima)
+    ways = [Way(path, n, _kind(w), died=w.died) for path, n, w in zip(paths, names, walks, strict=True)]
+    curves = [
+        Curve(np.arange(len(w.loss)), np.maximum(w.loss - floor, 0.0), n, _kind(w), died=w.died)
+        for w, n in zip(walks, names, strict=True)
+    ]
+    what = "f" if floor == 0 else f"f − {floor:.4g}"
+    panels: list[Panel] = [
+        Map(title, labels[0], labels[1], surface, ways, marks),
+        Chart("Height above the lowest point", "step", what, curves, log="y"),
+    ]
+    return Picture(panels, f"Paths of {', '.join(names)} on {p.title}, and their heights.", tuple(names))
+
+
+def _kind(walk: Walk) -> str:
+    return type(walk.rule).__name__
+
+
+def _around(points: Array) -> tuple[Span, Span]:
+    """A window around all finite points, with a margin."""
+    good = points[np.all(np.isfinite(points), axis=1)]
+    low, high = good.min(axis=0), good.max(axis=0)
+    room = 0.08 * np.maximum(high - low, 1e-6 + 0.1 * np.max(high - low))
+    (x0, y0), (x1, y1) = low - room, high + room
+    return (float(x0), float(x1)), (float(y0), float(y1))
+
+
+def _keep(
+    p: FormulaProblem,
+    walks: Sequence[Walk],
+    at: Array,
+    steps: int,
+    seed: int,
+    table: str | PathLike[str],
+) -> None:
+    """All that happened in each run, one method below the other; states that a method lacks are NaN."""
+    runs = [record(w.rule, p, steps, start=at, seed=seed).columns() for w in walks]
+    names = list(dict.fromkeys(n for run in runs for n in run))
+    lengths = [len(run["step"]) for run in runs]
+    columns = {"method": np.repeat([w.method.name for w in walks], lengths)}
+    for n in names:
+        columns[n] = np.concatenate(
+            [run.get(n, np.full(length, np.nan)) for run, length in zip(runs, lengths, strict=True)]
+        )
+    write(columns, Path(table))
+
+
+def _draw(picture: Picture, path: Path, theme: str) -> None:
+    from . import plots
+
+    if path.suffix.lower() in (".gif", ".mp4"):
+        (land,) = [panel for panel in picture.panels if isinstance(panel, Map)]
+        plots.animate(land, path, theme)
+    else:
+        plots.write(picture, path, theme)

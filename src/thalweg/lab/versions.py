@@ -1,0 +1,36 @@
+"""What a run was made with: versions of the tools, system, processor, threads."""
+
+import platform
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+
+def versions() -> dict[str, str]:
+    """Names with versions, ready for a report."""
+    from .. import __version__
+    from ..engines.pool import threads
+
+    made = {"thalweg": __version__, "python": platform.python_version()}
+    for n in ("numpy", "scipy", "numba", "scikit-learn"):
+        try:
+            made[n] = version(n)
+        except PackageNotFoundError:
+            continue
+    made["system"] = f"{platform.system()} {platform.machine()}"
+    made["cpu"] = _cpu()
+    made["threads"] = str(threads())
+    return made
+
+
+def _cpu() -> str:
+    """What the processor calls itself, where the system tells."""
+    if sys.platform == "linux":
+        try:
+            lines = Path("/proc/cpuinfo").read_text().splitlines()
+        except OSError:
+            lines = []
+        for line in lines:
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

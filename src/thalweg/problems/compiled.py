@@ -1,0 +1,47 @@
+"""Problems whose whole runs are compiled, thousands of settings at once."""
+
+from collections.abc import Iterator, Sequence
+from itertools import repeat
+
+import numpy as np
+
+from ..core.objective import Objective, Scored
+from .base import BATCHES, START, Array, Problem, Rows, stream
+
+
+class CompiledProblem(Problem):
+    """An objective that the compiled loop can print, with its starts and its data.
+
+    ``starts`` are the usual ones, ``spread`` the standard deviation by which a seed moves the first
+    of them, ``data`` (rows, columns) float64 where the objective has rows.
+    """
+
+    objective: Objective | Scored
+    starts: Sequence[tuple[float, ...]]
+    spread: float
+    data: Array | None
+    steps = 1000
+    batch = 1
+
+    def start(self, seed: int) -> Array:
+        """The first usual start, moved by the seed: (d,) float64."""
+        first = np.array(self.starts[0])
+        moved: Array = first + self.spread * stream(seed, START).standard_normal(first.size)
+        return moved
+
+    def order(self, seed: int, batch: int, steps: int) -> Rows | None:
+        """The rows of each step, (steps, batch) int64; None where every step takes all of them.
+
+        Shuffled epochs one after another; a batch may reach from one epoch into the next.
+        """
+        if batch == 0 or batch >= self.rows:
+            return None
+        epochs = -(-steps * batch // self.rows)
+        rng = stream(seed, BATCHES)
+        rows = np.concatenate([rng.permutation(self.rows) for _ in range(epochs)])
+        return rows[: steps * batch].reshape(steps, batch)
+
+    def batches(self, seed: int, batch: int, steps: int) -> Iterator[Rows | None]:
+        """``order``, step by step."""
+        order = self.order(seed, batch, steps)
+        return repeat(None, steps) if order is None else iter(order)
