@@ -146,7 +146,7 @@ def _fill_bars(
             method=method,
             va="center",
             ha="right" if back else "left",
-            bbox=sheet.plate() | {"pad": 0.5},
+            bbox=sheet.plate() | {"pad": 0.5, "alpha": 1},
         )
         sheet.words(
             x0 - 10,
