@@ -21,8 +21,8 @@ from ..problems import landscape
 from ..problems.formula import FormulaProblem
 from . import methods as naming
 from .methods import Method
-from .plots.panels import Chart, Curve, Map, Panel, Picture
-from .plots.panels import Path as Way
+from .panels import Chart, Curve, Map, Panel, Picture
+from .panels import Path as Way
 from .record import record, write
 from .run import blown
 from .theory import diagnose

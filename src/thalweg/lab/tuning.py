@@ -10,7 +10,7 @@ from ..core.rule import Rule
 from ..engines import loops
 from ..problems import landscape
 from ..problems.compiled import CompiledProblem
-from .run import blown
+from .run import BLOWN, blown
 
 Array = np.ndarray[Any, Any]
 
@@ -84,18 +84,17 @@ def trials(
         steps,
         vary={"lr": lrs, **(vary or {})},
         every=every,
+        record=("loss",) if stay else ("ends",),
         stop=-np.inf if stay else target,
         data=problem.data,
         order=None if order is None else order[None],
     )
-    assert trace.loss is not None
-    count = trace.loss.shape[1]
     if stay:
+        assert trace.loss is not None
         return Trials(lrs, arrival(trace.loss, target, every), blown(trace.loss)[:, -1])
-    reached = np.where(trace.reached >= 0, trace.reached, np.inf)
-    ends = np.where(trace.reached >= 0, trace.reached // every, count - 1)
-    known = np.where(np.arange(count) <= ends[:, None], trace.loss, trace.loss[:, :1])
-    return Trials(lrs, reached, blown(known)[np.arange(len(lrs)), ends])
+    last, worst = trace.ends.T
+    loss = np.where(worst <= BLOWN * abs(problem.loss(at)), last, np.inf)
+    return Trials(lrs, np.where(trace.reached >= 0, trace.reached, np.inf), loss)
 
 
 def soonest(

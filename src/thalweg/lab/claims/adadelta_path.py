@@ -15,7 +15,7 @@ from ...engines import loops
 from ...problems import problem
 from ...problems.formula import FormulaProblem
 from ..evidence import Evidence, use
-from ..plots.panels import Chart, Curve, Map, Panel, Path, Picture
+from ..panels import Chart, Curve, Map, Panel, Path, Picture
 from ..record import record
 from ..tuning import Array
 

@@ -12,7 +12,7 @@ at the rates that suit RMSProp.
 import numpy as np
 
 from ..evidence import Evidence, use
-from ..plots.panels import Bars, Chart, Curve, Picture
+from ..panels import Bars, Chart, Curve, Picture
 from ..tuning import RATES, TASKS
 
 CHAPTER = "AdaGrad"

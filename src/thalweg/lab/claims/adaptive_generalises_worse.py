@@ -18,7 +18,7 @@ from ...core.schedule import cosine
 from ...engines import loops
 from ...problems.wilson import Wilson, minimum_norm
 from ..evidence import Evidence, use
-from ..plots.panels import Array, Chart, Curve, Picture
+from ..panels import Array, Chart, Curve, Picture
 from ..tuning import grid
 
 CHAPTER = "Limits"

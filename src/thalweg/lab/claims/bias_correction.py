@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ..evidence import Evidence, use
-from ..plots.panels import Chart, Curve, Picture
+from ..panels import Chart, Curve, Picture
 from ..record import fed
 from ..tuning import Array
 

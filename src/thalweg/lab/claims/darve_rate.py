@@ -20,7 +20,7 @@ from ...problems.compiled import CompiledProblem
 from ...problems.least_squares import scaled
 from ...problems.quadratic import quadratic
 from ..evidence import Evidence, use
-from ..plots.panels import Array, Chart, Curve, Picture
+from ..panels import Array, Chart, Curve, Picture
 from ..theory import Darve, darve, descent_steps
 from ..theory.scaling import Norm
 from ..tuning import grid

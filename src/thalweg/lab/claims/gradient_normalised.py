@@ -14,7 +14,7 @@ from ...core.schedule import exponential, inverse_sqrt
 from ...engines import loops
 from ...problems.quadratic import matrix, quadratic
 from ..evidence import Evidence, use
-from ..plots.panels import Array, Chart, Curve, Picture
+from ..panels import Array, Chart, Curve, Picture
 from ..record import fed
 from ..tuning import grid
 

@@ -15,7 +15,7 @@ from ...problems import landscape, problem
 from ...problems.compiled import CompiledProblem
 from ..evidence import Evidence, use
 from ..methods import NINE
-from ..plots.panels import Chart, Curve, Map, Path, Picture
+from ..panels import Chart, Curve, Map, Path, Picture
 from ..tuning import RATES, TASKS, trials
 
 CHAPTER = "RMSProp"

@@ -14,7 +14,7 @@ import numpy as np
 from ...problems import landscape, problem
 from ...problems.compiled import CompiledProblem
 from ..evidence import Evidence, use
-from ..plots.panels import Bars, Chart, Curve, Picture
+from ..panels import Bars, Chart, Curve, Picture
 from ..tuning import RATES, TASKS, grid, trials
 
 CHAPTER = "RMSProp"

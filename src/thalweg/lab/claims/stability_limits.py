@@ -10,7 +10,7 @@ Refuted by: a measured limit more than 0.1 % off the formula.
 import numpy as np
 
 from ..evidence import Evidence, use
-from ..plots.panels import Chart, Curve, Picture
+from ..panels import Chart, Curve, Picture
 from ..theory import limit, limit_formula, measured_limit
 
 CHAPTER = "Theory"

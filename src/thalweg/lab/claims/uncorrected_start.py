@@ -12,7 +12,7 @@ import numpy as np
 from ...problems import problem
 from ...problems.compiled import CompiledProblem
 from ..evidence import Evidence, use
-from ..plots.panels import Bars, Chart, Curve, Panel, Picture
+from ..panels import Bars, Chart, Curve, Panel, Picture
 from ..record import fed
 from ..tuning import grid, trials
 

@@ -13,9 +13,9 @@ from matplotlib.path import Path as Outline
 from matplotlib.transforms import Affine2D
 
 from ...errors import ProblemError
+from ..panels import Bars
 from ..words import plain
 from . import sheet as s
-from .panels import Bars
 from .plan import (
     MUTED,
     Cell,
