@@ -196,7 +196,7 @@ def _walk(p: FormulaProblem, m: Method, rule: Rule, at: Array, steps: int, seed:
         order=None if order is None else order[None],
     )
     assert trace.loss is not None and trace.path is not None
-    loss = blown(trace.loss[0])
+    loss = blown(trace.loss[0], p)
     died = not np.isfinite(loss[-1])
     end = int(np.argmax(~np.isfinite(loss))) if died else steps + 1
     away = np.flatnonzero(~(loss <= target))

@@ -10,7 +10,7 @@ from ..core.rule import Rule
 from ..engines import loops
 from ..problems import landscape
 from ..problems.compiled import CompiledProblem
-from .run import BLOWN, blown
+from .run import blown, ceiling
 
 Array = np.ndarray[Any, Any]
 
@@ -50,7 +50,7 @@ class Trials:
 
 def arrival(loss: Array, target: float, every: int = 1) -> Array:
     """Steps after which a loss (C, R), recorded every so many, stays at most ``target`` to its end; inf: never."""
-    kept = np.logical_and.accumulate(blown(loss)[:, ::-1] <= target, axis=1).sum(axis=1)
+    kept = np.logical_and.accumulate(loss[:, ::-1] <= target, axis=1).sum(axis=1)
     return np.where(kept > 0, (loss.shape[1] - kept) * float(every), np.inf)
 
 
@@ -91,9 +91,10 @@ def trials(
     )
     if stay:
         assert trace.loss is not None
-        return Trials(lrs, arrival(trace.loss, target, every), blown(trace.loss)[:, -1])
+        losses = blown(trace.loss, problem)
+        return Trials(lrs, arrival(losses, target, every), losses[:, -1])
     last, worst = trace.ends.T
-    loss = np.where(worst <= BLOWN * abs(problem.loss(at)), last, np.inf)
+    loss = np.where(worst <= ceiling(problem, np.array(problem.loss(at))), last, np.inf)
     return Trials(lrs, np.where(trace.reached >= 0, trace.reached, np.inf), loss)
 
 
@@ -137,7 +138,7 @@ def settled(
         data=problem.data,
     )
     assert trace.loss is not None
-    return arrival(trace.loss, target).reshape(len(lrs), count)
+    return arrival(blown(trace.loss, problem), target).reshape(len(lrs), count)
 
 
 """The usual grid: four learning rates a decade over six decades."""
