@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import redirect_stdout
 from typing import Any
 
+import numba
 import numpy as np
 import pytest
 import scipy.optimize
@@ -16,6 +17,7 @@ from scipy.optimize import Bounds, OptimizeResult
 
 import thalweg as tw
 import thalweg.scipy
+from thalweg.engines.cpu import foreign
 from thalweg.errors import GradientError, HyperparameterError, NonFiniteError, ParameterError, ThalwegError
 from thalweg.rules import shipped
 
@@ -347,7 +349,7 @@ def test_args_and_the_forms_of_jac() -> None:
         found = tw.minimize(value, [0.0] * 3, args=(1.5, b), jac=jac, method=rule, maxiter=500)
         assert found.x == pytest.approx(b, abs=near), jac
         assert found.nfev == cost * found.njev == cost * (found.nit + 1)
-    found = tw.minimize(lambda x: ((x - b) ** 2).sum(), [0.0] * 3, jac="cs", method=rule, maxiter=300)
+    found = tw.minimize(lambda x: ((x - b) ** 2).sum(), [0.0] * 3, jac="cs", method=rule, maxiter=500)
     assert found.success and found.x == pytest.approx(b, abs=1e-8)
     method = thalweg.scipy.method(rule)
     for jac in (True, slope, None, "3-point"):
@@ -581,6 +583,110 @@ def test_the_exception_can_be_raised_again() -> None:
 
     found = tw.minimize(bowl, [0.0], jac=True, method="Adam", callback=broken)
     assert (found.status, found.nit) == (6, 1) and "in the callback" in found.message
+
+
+# --- objectives that Numba compiled -----------------------------------------------------------------
+
+
+@numba.njit
+def valley(x: Any) -> Any:
+    r = x[1] - x[0] * x[0]
+    g = np.empty(2)
+    g[0], g[1] = -2 * (1 - x[0]) - 400 * x[0] * r, 200 * r
+    return (1 - x[0]) ** 2 + 100 * r * r, g
+
+
+COMPILED: dict[str, dict[str, Any]] = {
+    "gtol": {},
+    "schedule": {"method": tw.Adam(lr=tw.cosine(0.1, steps=3000))},
+    "slow": {"method": tw.RMSprop(lr=1e-3), "maxiter": 3000},
+    "bounds": {"bounds": [(-2, 0.5), (None, None)]},
+    "scales": {"x_scale": [1.0, 0.7], "bounds": [(-2, 1 / 3), (-1, 1)]},
+    "ftol": {"ftol": 1e-7},
+    "xtol": {"xtol": 1e-4, "window": 30},
+    "ftarget": {"ftarget": 1e-3, "gtol": None},
+    "maxfev": {"maxfev": 777},
+    "maxiter": {"maxiter": 500},
+    "diverges": {"method": tw.SGD(lr=0.5)},
+}
+
+
+@pytest.mark.parametrize("case", COMPILED)
+def test_the_compiled_loop_is_the_same_run(case: str) -> None:
+    """Every entry of the result, bit for bit, as with a callback, which keeps the loop in Python."""
+    given = {"method": tw.Adam(lr=0.05), "jac": True} | COMPILED[case]
+    compiled = tw.minimize(valley, [-1.2, 1.0], **given)
+    plain = tw.minimize(valley, [-1.2, 1.0], callback=lambda xk: None, **given)
+    for n, value in plain.items():
+        if n != "exception":
+            assert np.array_equal(compiled[n], value), n
+    assert compiled.nit >= 4
+
+
+@numba.njit
+def weighed(x: Any, a: float, rows: Any, k: int, on: bool, counter: Any) -> float:
+    counter[0] += 1
+    return a * ((x - rows[k, 1]) ** 2).sum() + (1.0 if on else 0.0)
+
+
+@numba.njit
+def weighed_slope(x: Any, a: float, rows: Any, k: int, on: bool, counter: Any) -> Any:
+    return 2 * a * (x - rows[k, 1])
+
+
+def test_compiled_with_args_and_its_own_jac() -> None:
+    """Arguments are seen as they are at each call; the loop runs where they are, not in Python."""
+    rows = np.array([[0, 1], [2, 3], [4, 5]], dtype=np.int32)
+    counter = np.zeros(1, dtype=np.int64)
+    for a, k, on in ((1.0, 0, True), (0.5, 2, False)):
+        counter[0] = 0
+        found = tw.minimize(
+            weighed, [0.0, 9.0, 2.0], args=(a, rows, k, on, counter), jac=weighed_slope, method=tw.SGD(lr=0.1)
+        )
+        assert found.success and found.x == pytest.approx(np.full(3, rows[k, 1]), abs=1e-7)
+        assert found.fun == pytest.approx(float(on)) and found.nfev == found.nit + 1 > 50
+        assert found.nfev <= counter[0] <= found.nfev + 2  # the last point is looked at again
+    odd: list[Any] = [rows.T, np.broadcast_to(1.0, 3), (1.0,), "a", 1j, 1 << 70, np.array(["a"])]
+    assert [foreign(weighed, weighed_slope, (x,)) for x in odd] == [None] * len(odd)
+    assert foreign(bowl, True, ()) is foreign(weighed, bowl, ()) is None
+
+
+def test_a_compiled_run_is_fast_and_compiles_once() -> None:
+    """A million steps well within what Python would take for fifty thousand."""
+    given: dict[str, Any] = {"jac": True, "method": tw.Adam(lr=1e-9), "maxiter": 1_000_000}
+    tw.minimize(valley, [-1.2, 1.0], jac=True, method=tw.Adam(lr=1e-9), maxiter=5)
+    found = tw.minimize(valley, [-1.2, 1.0], maxtime=20, **given)
+    assert found.status == 1 and found.nit == 1_000_000
+    found = tw.minimize(valley, [-1.2, 1.0], **(given | {"maxiter": 10**12, "maxtime": 0.2}))
+    assert found.status == 3 and found.nit > 1000
+
+
+@numba.njit
+def treacherous(x: Any, kind: int) -> Any:
+    g = 2 * (x - 1)
+    f = (g * g).sum() / 4
+    if x[0] > 0.5:
+        if kind == 0:
+            raise ValueError("too far")
+        if kind == 1:
+            f = np.nan
+        if kind == 2:
+            g[1] = np.inf
+        if kind == 3:
+            g = np.zeros(3)
+        if kind == 4:
+            g[1] = 1e200
+    return f, g
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "words"),
+    [(0, 6, "too far"), (1, 4, "nan"), (2, 4, "gradient is inf"), (3, 5, "shape (2,)"), (4, 4, "too large")],
+)
+def test_a_compiled_run_that_goes_wrong(kind: int, status: int, words: str) -> None:
+    found = tw.minimize(treacherous, [0.0, 0.0], args=kind, jac=True, method=tw.Adam(lr=0.05))
+    assert (found.status, found.success) == (status, False) and words in found.message
+    assert found.nit >= 10 and 0.45 < found.x[0] < 0.56
 
 
 # --- bad input --------------------------------------------------------------------------------------

@@ -26,6 +26,8 @@ from scipy.optimize import Bounds, OptimizeResult
 from . import rules
 from .core.line import short
 from .core.rule import Rule
+from .engines.cpu import foreign
+from .engines.driven import Driver, Standing
 from .errors import GradientError, HyperparameterError, NonFiniteError, ParameterError, nearest
 from .optimizer import on
 from .settings import Settings, checked
@@ -565,6 +567,19 @@ class _Judge:
         where = "" if self.lowest.nit == p.nit else f" The lowest value was seen at step {self.lowest.nit}."
         return f"{met}.{where}"
 
+    def standing(self) -> Standing:
+        """What the compiled loop needs to judge on; ``follow`` takes it back."""
+        p, low = self.last, self.lowest
+        assert p is not None and low is not None
+        return Standing(p.x, p.f, low.x, low.f, low.g, low.nit, self.calm_f, self.calm_x)
+
+    def follow(self, s: Standing) -> None:
+        """Go on from where the compiled loop came to."""
+        assert self.last is not None
+        self.last = self.last._replace(x=s.last_x, f=s.last_f)
+        self.lowest = _Point(s.best_x, s.best_f, s.best_g, s.best_step)
+        self.calm_f, self.calm_x = s.calm_f, s.calm_x
+
     def top(self, p: _Point) -> float:
         """The largest gradient entry but for those that push against a bound."""
         if not self.bounded:
@@ -598,6 +613,31 @@ class _Run:
         self.optimizer = on(rule, self.w, clip_value=options.clip_value, clip_norm=options.clip_norm)
         self.average = None if options.average is None else start.copy()
         self.nit = 0
+        self.driver = self._driver(rule)
+        self.chunk = 64  # steps of the driver at a time
+
+    def _driver(self, rule: Rule) -> Driver | None:
+        """The compiled loop, where Numba compiled fun (and jac) and nothing else needs each step."""
+        o, objective = self.o, self.objective
+        if self.tell or o.stochastic or isinstance(objective.jac, str):
+            return None
+        if not (o.average is o.clip_value is o.clip_norm is None):
+            return None
+        function = foreign(objective.fun, objective.jac, objective.args)
+        if function is None:
+            return None
+        g, f, x = (-1.0 if v is None else v for v in (o.gtol, o.ftol, o.xtol))
+        target = -math.inf if o.ftarget is None else o.ftarget
+        return Driver(
+            rule,
+            function,
+            self.w,
+            self.optimizer.state,
+            self.scale,
+            *self.box,
+            (g, f, x, target),
+            o.window,
+        )
 
     def descend(self) -> tuple[int, str]:
         """Step until something ends the run: the status and its sentence."""
@@ -630,9 +670,32 @@ class _Run:
             self.nit += 1
             x = np.clip(self.w * scale, *box)
             np.clip(self.w, box[0] / scale, box[1] / scale, out=self.w)
+            if self.driver is not None:
+                x = self._drive(self.driver, x)
             if self.average is not None:
                 take = 1.0 / self.nit if o.average == "polyak" else 1.0 - float(o.average)
                 self.average = self.average + take * (x - self.average)
+
+    def _drive(self, driver: Driver, x: Array) -> Array:
+        """Go on from x, compiled, for about a tenth of a second or to a point that ``descend`` must see."""
+        o, objective, judge = self.o, self.objective, self.judge
+        steps = min(self.chunk, o.maxiter - self.nit)
+        if o.maxfev is not None:
+            steps = min(steps, o.maxfev - objective.nfev - 1)
+        begun = time.perf_counter()
+        driver.x[:] = x
+        at = judge.standing()
+        done = driver.advance(steps, self.nit, at) if steps > 0 else 0
+        judge.follow(at)
+        if time.perf_counter() - begun < 0.05:
+            self.chunk *= 2
+        elif self.chunk > 1:
+            self.chunk //= 2
+        self.nit += done
+        objective.nfev += done
+        objective.njev += done
+        self.optimizer.count(done)
+        return driver.x.copy()
 
     def _limit(self, begun: float, final: int) -> tuple[int, str] | None:
         """Whether a limit forbids another step."""
