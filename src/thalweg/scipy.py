@@ -86,22 +86,21 @@ def minimize(
     njev, or as ``callback(xk)``, by the name of its parameter; StopIteration ends the run. hess, hessp: not
     used (RuntimeWarning). constraints: refused.
 
-    ``options``, or the same names as keywords:
-
-    - gtol (1e-8): largest gradient entry; where x is at a bound, entries that push against it do not count.
-    - ftol, xtol: changes of f by at most ftol · max(\\|f\\|, 1), as in L-BFGS-B, and of x / x_scale by at most
-      xtol · max(\\|x / x_scale\\|, 1), in ``window`` steps running. ftarget: f is at most this.
-    - maxiter (10,000) steps, maxfev evaluations of fun, maxtime seconds.
-    - x_scale (1): a number or (n,) positive numbers; the rule runs on x / x_scale.
-    - average: "polyak" or the decay of a moving average of the iterates, as in :py:meth:`Rule.on
-      <thalweg.Rule.on>`; f is evaluated there at the end. clip_value, clip_norm: of the gradient, as there.
-    - stochastic (False): ``fun(x, *args, rng)`` and ``jac`` draw from the Generator handed to them. f, x and
-      gradients are judged and returned as means over ``window`` steps. rng: its seed or a Generator.
-    - window: 10 steps; 100 where stochastic.
-    - finite_diff ("2-point"): where jac is None (SciPy does not hand the other names on). disp: print the message.
-
-    Tolerances of None are not asked for. By default only gtol and maxiter end a run: adaptive methods cross
-    flat stretches.
+    The rest stands in ``options`` or is given by keyword; a tolerance of None is not asked for. By default only
+    gtol and maxiter end a run: adaptive methods cross flat stretches.
+    gtol: 1e-8, of the largest gradient entry; where x is at a bound, entries that push against it do not count.
+    ftol: f changes by at most ftol · max(abs(f), 1), as in L-BFGS-B, in ``window`` steps running.
+    xtol: x / x_scale changes by at most xtol · max(abs(x / x_scale), 1), likewise.
+    ftarget: f is at most this.
+    maxiter: 10,000 steps. maxfev: evaluations of fun. maxtime: seconds.
+    x_scale: a number or (n,) positive numbers; the rule runs on x / x_scale.
+    average: "polyak" or the decay of a moving average of the iterates, as in :py:meth:`on <thalweg.Rule.on>`;
+    f is evaluated there at the end. clip_value, clip_norm: of the gradient, as there.
+    stochastic: ``fun(x, *args, rng)`` and ``jac`` draw from the Generator handed to them; f, x and gradients
+    are judged and returned as means over ``window`` steps. rng: its seed or a Generator.
+    window: 10 steps; 100 where stochastic.
+    finite_diff: "2-point" and so on, where jac is None (SciPy does not hand these names on as jac).
+    disp: print the message.
 
     Returns a ``scipy.optimize.OptimizeResult`` with the lowest point seen: x (n,), fun, jac (n,), nit, nfev,
     njev, success, status, message, exception. success: a tolerance asked for was met. status: 0 so; 1 maxiter,
@@ -361,14 +360,9 @@ class _Objective:
     def __init__(
         self, fun: Any, jac: Any, args: Any, box: tuple[Array, Array], difference: str, rng: Any
     ) -> None:
-        owner = getattr(jac, "__self__", None)
-        if (
-            owner is not None
-            and owner is fun
-            and type(fun).__module__.startswith("scipy.")
-            and hasattr(owner, "fun")
-        ):
-            fun, jac = owner.fun, True  # SciPy's memo of (f, gradient), which keeps a sample while x stays
+        memo = getattr(jac, "__self__", None)
+        if memo is not None and memo is fun and type(memo).__module__.startswith("scipy."):
+            fun, jac = memo.fun, True  # SciPy's memo of (f, gradient), which keeps a draw while x rests
         self.fun, self.jac, self.box, self.rng = fun, jac, box, rng
         self.args = args if isinstance(args, tuple) else (args,)
         if rng is not None:
@@ -387,28 +381,23 @@ class _Objective:
         """f and the gradient at x; with a generator all calls see the same draw."""
         self.njev += 1
         before = None if self.draw is None else self.draw.state
-        made = self._call(self.fun, x)
+
+        def call(function: Any, point: Array) -> Any:
+            if self.draw is not None:
+                self.draw.state = before
+            self.nfev += function is self.fun
+            return function(point.copy(), *self.args)
+
+        made = call(self.fun, x)
         if self.jac is True:
             if not isinstance(made, tuple | list) or len(made) != 2:
                 raise GradientError(f"with jac=True fun must return (f, gradient), got {short(made)}")
             self.f = _real("fun", made[0])
             return self.f, _vector(made[1], x.size)
         self.f = f = _real("fun", made)
-
-        def again(point: Array) -> Any:
-            if before is not None:
-                self.draw.state = before  # type: ignore[union-attr]
-            return self._call(self.fun, point)
-
         if isinstance(self.jac, str):
-            return f, _differences(again, x, f, self.box, self.jac)
-        if before is not None:
-            self.draw.state = before  # type: ignore[union-attr]
-        return f, _vector(self.jac(x.copy(), *self.args), x.size)
-
-    def _call(self, fun: Any, x: Array) -> Any:
-        self.nfev += 1
-        return fun(x.copy(), *self.args)
+            return f, _differences(partial(call, self.fun), x, f, self.box, self.jac)
+        return f, _vector(call(self.jac, x), x.size)
 
 
 def _real(name: str, made: Any) -> float:
@@ -433,7 +422,7 @@ def _differences(
 ) -> Array:
     """The gradient by finite differences that stay within the bounds; 0 where they leave no room.
 
-    The steps are SciPy's: a power of eps times max(1, \\|x\\|).
+    The steps are SciPy's: a power of eps times max(1, abs(x)).
     """
     steps = np.finfo(float).eps ** DIFFERENCES[kind] * np.maximum(1.0, np.abs(x))
     made = np.zeros(x.size)
@@ -665,11 +654,12 @@ class _Run:
                 if final:
                     self._look_at_the_average()
                 return ended
-            np.multiply(g, scale, out=gradient)
-            self.optimizer.step(gradient)
-            self.nit += 1
-            x = np.clip(self.w * scale, *box)
-            np.clip(self.w, box[0] / scale, box[1] / scale, out=self.w)
+            with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+                np.multiply(g, scale, out=gradient)
+                self.optimizer.step(gradient)
+                self.nit += 1
+                x = np.clip(self.w * scale, *box)
+                np.clip(self.w, box[0] / scale, box[1] / scale, out=self.w)
             if self.driver is not None:
                 x = self._drive(self.driver, x)
             if self.average is not None:
