@@ -79,8 +79,10 @@ from .core import (
 if TYPE_CHECKING:
     from .engines.pool import set_threads as set_threads
     from .engines.pool import threads as threads
+    from .lab.experiments import claims as claims
     from .lab.race import Race as Race
     from .lab.race import race as race
+    from .lab.show import show as show
     from .optimizer import Optimizer as Optimizer
     from .optimizer import load as load
     from .rules.adadelta import Adadelta as Adadelta
@@ -114,6 +116,8 @@ _LATER = {  # where a public name stands that needs NumPy or more
     "threads": "engines.pool",
     "race": "lab.race",
     "Race": "lab.race",
+    "claims": "lab.experiments",
+    "show": "lab.show",
 }
 
 

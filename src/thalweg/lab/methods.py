@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.stats import qmc
 
 from .. import rules
 from ..core.rule import Rule
@@ -122,6 +121,8 @@ def methods(names: Sequence[str | Rule] | None) -> list[Method]:
 
 def quantiles(count: int, seed: int) -> list[float]:
     """A scrambled Halton sequence in (0, 1): the same for every method."""
+    from scipy.stats import qmc  # takes a second or more to import
+
     drawn = qmc.Halton(d=1, scramble=True, rng=np.random.default_rng(seed)).random(count)[:, 0]
     return [float(u) for u in drawn]
 
