@@ -120,3 +120,50 @@ def test_bad_input() -> None:
         loops.run(tw.SGD(), p.objective, p.start(0)[None], 5, data=p.data, dtype="float32")
     with pytest.raises(RuleError, match="not \\(z, /, y\\)"):
         Scored(lambda z: z, OBJECTIVE.slope, OBJECTIVE.curvature)
+
+
+def test_settled_is_where_the_target_is_kept() -> None:
+    """From the first record after the last one above it; a passing visit does not count."""
+    p = problem("beale")
+    starts, lrs = np.tile(p.start(0), (60, 1)), np.geomspace(1e-3, 1, 60)
+    whole = loops.run(tw.RMSprop(), p.objective, starts, 300, vary={"lr": lrs})
+    made = loops.run(
+        tw.RMSprop(), p.objective, starts, 300, vary={"lr": lrs}, record=("ends",), target=0.02, every=3
+    )
+    assert whole.loss is not None
+    below = whole.loss[:, ::3] <= 0.02
+    for c in range(60):
+        away = np.flatnonzero(~below[c])
+        last = 0 if away.size == 0 else away[-1] + 1
+        assert made.settled[c] == (3 * last if last < below.shape[1] else -1)
+    visits = (below.any(axis=1)) & (made.settled < 0)
+    assert visits.any()
+    assert (made.settled >= 0).any()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"starts": np.ones(2)}, "starts must be"),
+        ({"starts": np.ones((1, 3))}, "starts must have 2 columns"),
+        ({"steps": -1}, "steps >= 0"),
+        ({"every": 0}, "every >= 1"),
+        ({"record": ("paths",)}, "did you mean 'path'"),
+        ({"vary": {"lrr": np.ones(1)}}, "did you mean 'lr'"),
+        ({"vary": {"lr": np.ones(2)}}, "needs 1 values"),
+        ({"data": np.ones((2, 3))}, "data must have 2 columns"),
+        ({"data": None}, "data must have 2 columns"),
+        ({"order": np.zeros((1, 4, 1), int)}, "order must be"),
+        ({"order": np.full((1, 5, 1), 2)}, "row indices"),
+        ({"order": np.full((1, 5, 1), -1)}, "row indices"),
+        ({"order": np.zeros((1, 5, 1), int), "stream": np.array([1])}, "stream must be"),
+        ({"order": np.zeros((1, 5, 1), int), "stream": np.array([-1])}, "stream must be"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_a_kernel_never_sees_what_it_could_read_beyond(wrong: dict[str, object], told: str) -> None:
+    p = problem("neuron")
+    given = {"starts": np.ones((1, 2)), "steps": 5, "data": p.data, **wrong}
+    with pytest.raises(HyperparameterError, match="loops") as caught:
+        loops.run(tw.SGD(), p.objective, **given)  # type: ignore[arg-type]
+    assert told in str(caught.value)

@@ -139,8 +139,15 @@ def _numbers(result: Result) -> str:
 
 
 def _conditions(result: Result) -> str:
-    items = "".join(f"<li>{escape(c)}</li>" for c in result.evidence.conditions)
-    return f'<h3>It holds</h3><ul class="when">{items}</ul>' if items else ""
+    """When it holds; and the circumstances that were tried without narrowing it."""
+    parts = []
+    for head, lines in (
+        ("It holds", result.evidence.conditions),
+        ("Looked for, not found", [text for text, confirmed in result.evidence.limits if not confirmed]),
+    ):
+        items = "".join(f"<li>{escape(c)}</li>" for c in lines)
+        parts.append(f'<h3>{head}</h3><ul class="when">{items}</ul>' if items else "")
+    return "".join(parts)
 
 
 def _sign(agreed: bool | None) -> str:

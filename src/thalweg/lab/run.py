@@ -53,10 +53,11 @@ def find(source: Source | Problem) -> Problem:
 def ceiling(p: Problem, start: Array) -> Array:
     """The loss above which a run counts as diverged: BLOWN times the start's height over the minimum.
 
-    Where no minimum is known the height is that over 0, which is that of most losses.
+    A start that lies near the minimum counts as high as the problem's usual one. Where no minimum is
+    known the height is that over 0, which is that of most losses.
     """
     floor = p.minimum or 0.0
-    height: Array = floor + BLOWN * np.abs(start - floor)
+    height: Array = floor + BLOWN * np.maximum(np.abs(start - floor), p.height)
     return height
 
 

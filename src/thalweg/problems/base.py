@@ -50,6 +50,7 @@ class Problem:
     rows: int = 0  # training rows; 0 when there is no data
     steps: int = 600  # how many steps a race takes unless told otherwise
     batch: int = 32  # rows a step, likewise; 0 means all
+    height: float = 0.0  # of the usual start over the minimum, where both are known
 
     def start(self, seed: int) -> Params:
         """Fresh float64 parameters, fixed by ``seed`` (an integer >= 0)."""

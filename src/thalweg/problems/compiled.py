@@ -1,6 +1,7 @@
 """Problems whose whole runs are compiled, thousands of settings at once."""
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from itertools import repeat
 
 import numpy as np
@@ -22,6 +23,11 @@ class CompiledProblem(Problem):
     data: Array | None
     steps = 1000
     batch = 1
+
+    @cached_property
+    def height(self) -> float:  # type: ignore[override]
+        """How high the first usual start lies over the minimum (over 0 where there is none)."""
+        return abs(self.loss(np.array(self.starts[0])) - (self.minimum or 0.0))
 
     def start(self, seed: int) -> Array:
         """The first usual start, moved by the seed: (d,) float64."""

@@ -7,10 +7,12 @@ experiment takes its methods by name when it runs, so a method that is broken br
 
 import re
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
+from pathlib import Path
 from pkgutil import iter_modules
 from typing import Any
 
@@ -76,11 +78,15 @@ class Result:
         return [(n, v, given.get(n)) for n, v in self.evidence.numbers.items()]
 
     def json(self, picture: str | None) -> dict[str, Any]:
-        """The record of the JSON file; a number that is not finite is null."""
+        """The record of the JSON file; a number that is not finite is null.
+
+        An experiment that failed has a null verdict and one more entry, "error".
+        """
         found = self.evidence
-        return {
+        failed = {} if self.error is None else {"error": self.error}
+        return failed | {
             "id": self.id,
-            "verdict": found.verdict,
+            "verdict": None if failed else found.verdict,
             "conditions": found.conditions,
             "numbers": {n: _finite(v) for n, v in found.numbers.items()},
             "source_numbers": {n: _finite(v) for n, v in found.source_numbers.items()},
@@ -124,7 +130,10 @@ def measure(name: str) -> Result:
     try:
         evidence, error = claim.experiment(), None
     except Exception as failure:
-        evidence, error = Evidence(), f"{type(failure).__name__}: {failure}"
+        where = traceback.extract_tb(failure.__traceback__)[-1]
+        said = " ".join(str(failure).split())
+        evidence = Evidence()
+        error = f"{type(failure).__name__}: {said} ({Path(where.filename).name}:{where.lineno})"
     return Result(claim, evidence, time.perf_counter() - tick, error)
 
 
