@@ -3,6 +3,7 @@
 import json as json_format
 import os
 import shlex
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +23,10 @@ class Findings:
 
     results: list[Result]
     finished: bool
+    seconds: float = 0.0  # from begin to end
+
+    def __repr__(self) -> str:
+        return "\n".join(f"{r.id:<28} {r.verdict}" for r in self.results)
 
     @property
     def failed(self) -> list[Result]:
@@ -43,7 +48,7 @@ def folder(path: str | os.PathLike[str]) -> Path:
 
 
 def claims(
-    ids: Sequence[str] | None = None,
+    ids: Sequence[str] | str | None = None,
     *,
     out: str | os.PathLike[str] | None = None,
     json: str | os.PathLike[str] | None = None,
@@ -61,7 +66,7 @@ def claims(
     if json is not None:
         require_writable(json)
     done: dict[str, Result] = {}
-    finished = False
+    finished, begin = False, time.perf_counter()
     report = progress or (lambda what, count, total: None)
     report("claims", 0, len(wanted))
     try:
@@ -72,8 +77,9 @@ def claims(
     except KeyboardInterrupt:
         pass
     finally:  # whatever ends the run, what is done is written down
-        found = Findings([done[c.id] for c in wanted if c.id in done], finished)
-        _keep(found, place, json, ids)
+        results = [done[c.id] for c in wanted if c.id in done]
+        found = Findings(results, finished, time.perf_counter() - begin)
+        _keep(found, place, json, [] if ids is None else [c.id for c in wanted])
     return found
 
 
@@ -94,7 +100,7 @@ def _keep(
     found: Findings,
     place: Path | None,
     json: str | os.PathLike[str] | None,
-    ids: Sequence[str] | None,
+    ids: Sequence[str],
 ) -> None:
     if json is not None:
         records = [r.json(None if r.picture is None else f"{r.id}.svg") for r in found.results]
@@ -103,6 +109,6 @@ def _keep(
     if place is not None:
         from .claims_report import html
 
-        facts = {"command": shlex.join(["thalweg", "claims", *(ids or ()), "--out", str(place)])}
-        text = html(found.results, {**facts, "versions": versions()}, finished=found.finished)
+        facts = {"command": shlex.join(["thalweg", "claims", *ids, "--out", str(place)])}
+        text = html(found, {**facts, "versions": versions()})
         write(place / "index.html", lambda file: file.write(text.encode()))

@@ -77,6 +77,9 @@ class Result:
         given = self.evidence.source_numbers
         return [(n, v, given.get(n)) for n, v in self.evidence.numbers.items()]
 
+    def __repr__(self) -> str:
+        return f"<{self.id}: {self.verdict}>"
+
     def json(self, picture: str | None) -> dict[str, Any]:
         """The record of the JSON file; a number that is not finite is null.
 
@@ -106,7 +109,7 @@ def catalogue() -> dict[str, Claim]:
         module = import_module(f"{__name__}.{file.name}")
         text = " ".join((module.__doc__ or "").split())
         title, *parts = re.split(rf"\s*\b({'|'.join(_PARTS)}): ", text)
-        told = {n: p[:1].upper() + p[1:] for n, p in zip(parts[::2], parts[1::2], strict=True)}
+        told = {n: _sentence(p) for n, p in zip(parts[::2], parts[1::2], strict=True)}
         name = file.name.replace("_", "-")
         source, measured, refuted = (told[p] for p in _PARTS)
         found.append(Claim(name, title, source, measured, refuted, module.CHAPTER, module.experiment))
@@ -114,8 +117,15 @@ def catalogue() -> dict[str, Claim]:
     return {claim.id: claim for claim in found}
 
 
-def chosen(ids: Sequence[str] | None) -> list[Claim]:
+def _sentence(text: str) -> str:
+    """With a capital letter, unless it begins with a symbol such as m."""
+    first = text.partition(" ")[0]
+    return text[:1].upper() + text[1:] if first.isalpha() and first not in ("m", "s", "u", "v", "w") else text
+
+
+def chosen(ids: Sequence[str] | str | None) -> list[Claim]:
     """Claims by name, all of them by default; UnknownClaimError with the nearest names."""
+    ids = [ids] if isinstance(ids, str) else ids
     known = catalogue()
     for name in ids or ():
         if name not in known:
