@@ -101,7 +101,7 @@ def test_darves_quadratic_is_badly_scaled() -> None:
 
 
 @pytest.mark.parametrize(
-    ("n", "beta", "told"), [(0, 0.1, "n must"), (99, 0.1, "got 99"), (4, 0.0, "beta must lie")]
+    ("n", "beta", "told"), [(0, 0.1, "n: got 0"), (99, 0.1, "got 99"), (4, 0.0, "beta must lie")]
 )
 def test_a_quadratic_out_of_range_is_refused(n: int, beta: float, told: str) -> None:
     with pytest.raises(ProblemError, match=told):

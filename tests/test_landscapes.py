@@ -26,7 +26,11 @@ from thalweg.problems.landscapes.neuron_feature import (
 )
 from thalweg.problems.landscapes.rosenbrock_nd import rosenbrock_nd
 from thalweg.problems.landscapes.saddle import saddle
-from thalweg.problems.quadratic import of, quadratic, spectrum
+from thalweg.problems.least_squares import scaled
+from thalweg.problems.logistic import Zipf
+from thalweg.problems.quadratic import matrix, objective, of, quadratic, spectrum
+from thalweg.problems.regression_network import RegressionNetwork, chebyshev
+from thalweg.problems.wilson import Wilson
 
 FORMULAS: dict[str, FormulaProblem] = {
     n: p for n, make in catalogue().items() if isinstance(p := make(), FormulaProblem)
@@ -466,7 +470,44 @@ BAD: list[tuple[Callable[[], Any], str]] = [
     (lambda: spectrum([1.0, -1.0]), "> 0"),
     (lambda: spectrum([1.0, float("nan")]), "finite"),
     (lambda: spectrum([1.0, 2.0], rotation_seed=-1), "rotation_seed"),
+    (lambda: spectrum("abc"), "eigenvalues: got 'abc'"),  # type: ignore[arg-type]
+    (lambda: spectrum([[1.0], [2.0, 3.0]]), "finite numbers"),  # type: ignore[list-item]
+    (lambda: spectrum([1.0], rotation_seed="a"), "got 'a'"),  # type: ignore[arg-type]
     (lambda: quadratic(0), "got 0"),
+    (lambda: quadratic(2.5), "n: got 2.5"),  # type: ignore[arg-type]
+    (lambda: quadratic("a"), "n: got 'a'"),  # type: ignore[arg-type]
+    (lambda: quadratic(17), "got 17"),
+    (lambda: quadratic(4, "a"), "beta must lie in (0, 1], got 'a'"),  # type: ignore[arg-type]
+    (lambda: quadratic(4, float("nan")), "got nan"),
+    (lambda: matrix(4, 0.5, condition=-1), "condition must lie in [1, 1e+12], got -1"),
+    (lambda: matrix(4, 0.5, condition=0), "got 0"),
+    (lambda: matrix(4, 0.5, condition=float("nan")), "got nan"),
+    (lambda: matrix(4, 0.5, condition=float("inf")), "got inf"),
+    (lambda: matrix(4, 0.5, condition="a"), "got 'a'"),  # type: ignore[arg-type]
+    (lambda: matrix(4, 0.5, seed=-1), "seed: got -1"),
+    (lambda: of(np.eye(2), (1, 2, 3)), "start of 2 numbers is needed, got shape (3,)"),
+    (lambda: of(np.eye(2), (1, float("nan"))), "start: got (1, nan)"),
+    (lambda: of(np.zeros((0, 0)), ()), "1 .. 16 rows is needed, got shape (0, 0)"),
+    (lambda: of(np.array(1.0), (1,)), "got shape ()"),
+    (lambda: of(np.array([[1.0, 2.0], [0.0, 1.0]]), (1, 1)), "symmetric"),
+    (lambda: of(np.diag([1.0, np.inf]), (1, 1)), "finite"),
+    (lambda: of("abc", (1,)), "matrix: got 'abc'"),  # type: ignore[arg-type]
+    (lambda: objective(np.zeros((0, 0))), "got 0"),
+    (lambda: scaled("a"), "n: got 'a'"),  # type: ignore[arg-type]
+    (lambda: scaled(4.5), "n: got 4.5"),  # type: ignore[arg-type]
+    (lambda: scaled(4, beta=-1), "beta must lie in (0, 1], got -1"),
+    (lambda: scaled(4, condition=1e300), "condition"),
+    (lambda: Wilson(50.5), "wilson: n: got 50.5"),  # type: ignore[arg-type]
+    (lambda: Wilson("a"), "wilson: n: got 'a'"),  # type: ignore[arg-type]
+    (lambda: Wilson(100, "a"), "p='a'"),  # type: ignore[arg-type]
+    (lambda: Wilson(100, float("nan")), "p=nan"),
+    (lambda: Zipf(2.5, 10), "zipf: rows: got 2.5"),  # type: ignore[arg-type]
+    (lambda: Zipf(20, "a"), "zipf: features: got 'a'"),  # type: ignore[arg-type]
+    (lambda: chebyshev(points=0), "points: got 0"),
+    (lambda: chebyshev(degree=-1), "degree: got -1"),
+    (lambda: chebyshev(hidden=(0,)), "hidden layer 1: got 0"),
+    (lambda: chebyshev(hidden=(3, 2.5)), "hidden layer 2: got 2.5"),  # type: ignore[arg-type]
+    (lambda: RegressionNetwork("n", "", "", np.ones((3, 1)), np.ones((2, 1)), (2,)), "(3, 1) and (2, 1)"),
 ]
 
 
@@ -487,3 +528,25 @@ def test_a_quadratic_has_the_spectrum_asked_for(n: int) -> None:
         values, vectors = np.linalg.eigh(p.hessian(np.zeros(n)))
         np.testing.assert_allclose(values, wanted, rtol=1e-12)
         np.testing.assert_allclose(np.abs(vectors.T @ p.starts[0]), 1, rtol=1e-9)
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 16])
+def test_a_given_quadratic_is_the_one_with_its_numbers_written_out(n: int) -> None:
+    """The same bits from columns as from constants, and H itself as the Hessian."""
+    h = matrix(n, 0.7)
+    p, written = of(h, (1.0,) * n), objective(h)
+    check_derivatives(p)
+    x = points(p)
+    np.testing.assert_array_equal(p.hessian(x[:, 0]), h)
+    np.testing.assert_array_equal(p.values(*x), evaluated(written.value_formula, x, [])[0])
+    made = np.array([p.gradient(q, None) for q in x[:, :20].T]).T
+    np.testing.assert_array_equal(made, evaluated(written.gradient_formula, x[:, :20], []))
+
+
+def test_a_quadratic_has_a_minimum_where_nothing_curves_down() -> None:
+    for h in (np.eye(2), np.diag([1.0, 0.0]), np.zeros((2, 2)), np.ones((2, 2))):
+        p = of(h, (1, 1))
+        assert p.minimum == 0 and p.minima == [(0.0, 0.0)]
+    for h in (np.diag([1.0, -1.0]), -np.eye(2), np.diag([1.0, -1e-6])):
+        p = of(h, (1, 1))
+        assert p.minimum is None and not p.minima and "without a minimum" in p.text
