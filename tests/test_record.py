@@ -9,7 +9,7 @@ from pyarrow import parquet
 
 import thalweg as tw
 from thalweg.errors import FileError, ProblemError
-from thalweg.lab.record import record
+from thalweg.lab.record import fed, record
 from thalweg.problems import problem
 from thalweg.problems.base import pack
 from thalweg.rules import shipped
@@ -102,5 +102,18 @@ def test_bad_input(tmp_path: Path) -> None:
         record(tw.Adam(), p, 1, start=np.ones(3))
     with pytest.raises(ProblemError, match="every"):
         record(tw.Adam(), p, 1, every=0)
+    with pytest.raises(ProblemError, match="every"):
+        record(tw.Adam(), p, 1.5)  # type: ignore[arg-type]
+    with pytest.raises(ProblemError, match="start must be numbers"):
+        record(tw.Adam(), p, 1, start="here")
+    with pytest.raises(ProblemError, match="gradients must be"):
+        fed(tw.Adam(), np.ones(3))
+    with pytest.raises(ProblemError, match="2 numbers, 3 are needed"):
+        fed(tw.Adam(), np.ones((2, 3)), start=np.ones(2))
     with pytest.raises(ProblemError, match="raise every"):
         record(tw.Adam(), p, 1000, maximum=100)
+
+
+def test_rule_and_problem_by_name() -> None:
+    one, two = record("RMSprop:keras", "beale", 5), record(tw.RMSprop.like("keras"), problem("beale"), 5)
+    np.testing.assert_array_equal(one.weights, two.weights)

@@ -10,7 +10,7 @@ import pytest
 from pyarrow import parquet
 
 import thalweg as tw
-from thalweg.errors import FileError, HyperparameterError, ProblemError, UnknownProblemError
+from thalweg.errors import FileError, HyperparameterError, UnknownProblemError
 from thalweg.lab.panels import Chart, Map
 from thalweg.lab.show import show
 from thalweg.problems import landscape_catalogue
@@ -60,7 +60,7 @@ def test_a_run_that_diverges_says_why_and_stays_off_the_plot() -> None:
     bad, good = made.walks
     assert bad.died
     assert not good.died
-    assert "above the limit 2; the largest learning rate that is stable here" in bad.sentence
+    assert "above the limit 2; the largest learning rate that is stable at the start" in bad.sentence
     assert np.all(np.isfinite(bad.path))
     assert np.all(np.isfinite(bad.loss))
 
@@ -117,14 +117,14 @@ def test_everything_that_happened_as_a_table(tmp_path: Path) -> None:
         ({"steps": 10.5}, HyperparameterError, "a whole number"),
         ({"start": "abc"}, HyperparameterError, "numbers are needed"),
         ({"window": (0, 1)}, HyperparameterError, "((x low, x high)"),
-        ({"seed": -1}, ProblemError, "seed"),
+        ({"seed": -1}, HyperparameterError, "seed"),
         ({"lr": -1.0}, HyperparameterError, "lr"),
-        ({"scale": 0.0}, ProblemError, "scale"),
-        ({"noise": -1.0}, ProblemError, "noise"),
+        ({"scale": 0.0}, HyperparameterError, "scale"),
+        ({"noise": -1.0}, HyperparameterError, "noise"),
         ({"theme": "blue"}, HyperparameterError, "light"),
-        ({"out": "x.bmp"}, FileError, ".svg .pdf .png .gif .mp4"),
+        ({"out": "x.bmp"}, HyperparameterError, ".svg .pdf .png .gif .mp4"),
         ({"out": "no/such/x.svg"}, FileError, "folder does not exist"),
-        ({"table": "x.json"}, FileError, ".parquet .csv"),
+        ({"table": "x.json"}, HyperparameterError, ".parquet .csv"),
     ],
     ids=lambda value: str(value)[:30],
 )
@@ -203,6 +203,18 @@ def test_a_start_near_the_minimum_has_not_diverged_by_swinging() -> None:
     made = show("booth", ["RMSprop", "Adam"], start=(1, 3.0001), lr=0.01, steps=100)
     assert not any(w.died for w in made.walks)
     assert all(len(w.path) == 101 for w in made.walks)
+
+
+def test_a_rate_that_overflows_at_once_is_a_run_that_diverged() -> None:
+    (walk,) = show("beale", ["SGD"], lr=1e300, steps=10).walks
+    assert walk.died
+    assert walk.sentence
+
+
+def test_a_best_rate_at_the_edge_is_said() -> None:
+    """On Adagrad's narrow valley the fastest rate that was tried is the largest one."""
+    (walk,) = show("gutter", ["Adadelta"], steps=30).walks
+    assert ("last of those tried" in walk.sentence) == (walk.lr in (1e-3, 1e2))
 
 
 def test_a_table_in_capital_letters(tmp_path: Path) -> None:

@@ -104,8 +104,9 @@ def method(name: str | Rule) -> Method:
     return Method(f"{type(rule).__name__}:{tail}" if tail else type(rule).__name__, rule)
 
 
-def methods(names: Sequence[str | Rule] | None) -> list[Method]:
+def methods(names: Sequence[str | Rule] | str | None) -> list[Method]:
     """Methods in order, the nine by default; HyperparameterError where two would share a name."""
+    names = [names] if isinstance(names, str) else names
     made = [method(n) for n in (names if names is not None else NINE)]
     if not made:
         raise HyperparameterError("methods: name at least one")

@@ -25,7 +25,9 @@ from ..engines.ops import applied
 from ..errors import FileError, ProblemError
 from ..files import write as write_file
 from ..problems import Problem
+from ..problems import problem as named
 from ..problems.base import pack, unpack
+from .methods import method
 
 Array = np.ndarray[Any, Any]
 TINY = 1e-300  # below that a gradient has no ratio
@@ -125,8 +127,8 @@ def write(columns: Mapping[str, Array], path: str | Path) -> Path:
 
 
 def record(
-    rule: Rule,
-    problem: Problem,
+    rule: Rule | str,
+    problem: Problem | str,
     steps: int,
     *,
     start: Any = None,
@@ -137,10 +139,12 @@ def record(
 ) -> Record:
     """Run ``rule`` on ``problem`` in float64 and keep everything, every ``every`` steps and at the start.
 
-    start: parameters in the problem's structure (left as they are), else those of ``seed``. batch: rows
+    rule, problem: as they are, or by name ("RMSprop:keras", "beale"). start: parameters in the problem's structure (left as they are), else those of ``seed``. batch: rows
     a step, 0 for all, None for the problem's own. A run whose loss is no longer finite ends there.
     Raises ProblemError where more than ``maximum`` numbers would be kept, or for a start of another shape.
     """
+    rule = rule if isinstance(rule, Rule) else method(rule).rule
+    problem = problem if isinstance(problem, Problem) else named(problem)
     like = problem.start(seed)
     w = _start(problem.name, like if start is None else start, pack(like).size)
     if not all(isinstance(n, Integral) for n in (steps, every)) or steps < 0 or every < 1:

@@ -16,7 +16,7 @@ import numpy as np
 
 from ..core.rule import Rule
 from ..engines import loops
-from ..errors import FileError, HyperparameterError
+from ..errors import HyperparameterError, ProblemError, ThalwegError
 from ..files import require_writable
 from ..problems import landscape
 from ..problems.base import stream
@@ -36,6 +36,7 @@ Progress = Callable[[str, int, int], None]
 
 TRIALS = 49  # rates a method, ends included
 SHARE = 1e-3
+DEEPEST = 1e-15  # of the start's height: what is drawn; below is rounding
 PICTURES = (".svg", ".pdf", ".png", ".gif", ".mp4")
 MOST = 100_000  # steps whose path is kept whole
 POINTS = 161  # of the grid under the paths, each way
@@ -46,7 +47,7 @@ class Walk:
     """One method's run: ``path`` (T + 1, d), ``loss`` (T + 1,), both ending where it died.
 
     ``lr`` is None for a rule without one; ``reached`` the step from which it stays at the target, None if never;
-    ``sentence`` says why it diverged.
+    ``sentence`` says why it diverged, or that its rate is the last of those that were tried.
     """
 
     method: Method
@@ -63,6 +64,10 @@ class Walk:
 class Shown:
     """All walks on a problem, with the picture of them."""
 
+    def __repr__(self) -> str:
+        ends = (f"{w.method.name:<14} {'diverged' if w.died else f'{w.loss[-1]:.4g}'}" for w in self.walks)
+        return "\n".join([f"{self.problem.title}, {self.steps} steps:", *ends])
+
     problem: FormulaProblem
     start: Array
     steps: int
@@ -73,7 +78,7 @@ class Shown:
 
 def show(
     problem: str | FormulaProblem,
-    methods: Sequence[str | Rule] | None = None,
+    methods: Sequence[str | Rule] | str | None = None,
     *,
     start: Sequence[float] | None = None,
     steps: int | None = None,
@@ -101,18 +106,21 @@ def show(
     Raises UnknownProblemError, ProblemError, HyperparameterError, FileError before anything is run.
     """
     p = landscape(problem) if isinstance(problem, str) else problem
-    p = p.transformed(rotate=rotate, scale=scale, shift=shift, noise=noise)
+    try:
+        p = p.transformed(rotate=rotate, scale=scale, shift=shift, noise=noise)
+        stream(seed, 0)  # a bad seed is told before anything runs
+    except ProblemError as error:
+        raise HyperparameterError(str(error)) from None
     entrants = naming.methods(methods)
     steps = p.steps if steps is None else steps
     if not isinstance(steps, Integral) or not 1 <= steps <= MOST:
         raise HyperparameterError(f"steps={steps!r}: a whole number in 1 .. {MOST} is needed")
-    stream(seed, 0)  # a bad seed is told before anything runs
     view = _window(p, window)
     at = _start(p, start, view)
     for path, allowed in ((out, PICTURES), (table, (".parquet", ".csv"))):
         if path is not None:
             if Path(path).suffix.lower() not in allowed:
-                raise FileError(f"{path}: the end of its name must be one of {' '.join(allowed)}")
+                raise HyperparameterError(f"{path}: the end of its name must be one of {' '.join(allowed)}")
             require_writable(path)
     if theme not in ("light", "dark"):
         raise HyperparameterError(f"theme={theme!r}: 'light' or 'dark'")
@@ -122,7 +130,8 @@ def show(
     report("methods", 0, len(entrants))
     walks = []
     for m in entrants:
-        walks.append(_walk(p, m, _rate(p, m, at, steps, seed, lr, target), at, steps, seed, target))
+        rule, note = _rate(p, m, at, steps, seed, lr, target)
+        walks.append(_walk(p, m, rule, note, at, steps, seed, target))
         report("methods", len(walks), len(entrants))
     made = Shown(p, at, steps, target, walks, _picture(p, walks, view, floor))
     if out is not None:
@@ -184,19 +193,24 @@ def _grid(p: FormulaProblem, view: tuple[Span, Span]) -> tuple[Array, Array, Arr
 
 def _rate(
     p: FormulaProblem, m: Method, at: Array, steps: int, seed: int, lr: float | None, target: float
-) -> Rule:
-    """The method at the rate that is asked for, else at its best one."""
+) -> tuple[Rule, str]:
+    """The method at the rate that is asked for, else at its best one; and a word where that is the last tried."""
     if not m.tunable:
-        return m.rule
+        return m.rule, ""
     if lr is not None:
-        return m.rule.replace(lr=lr)
+        return m.rule.replace(lr=lr), ""
     span = m.span(max(1.0, float(np.sqrt(np.mean(at**2)))))
     rates = grid(*span, TRIALS)
     tried = trials(m.rule, p, rates, steps, target, start=at, batch=p.batch, seed=seed, stay=True)
-    return m.rule.replace(lr=float(f"{tried.lr:.3g}"))
+    low, high = span
+    edge = f"its rate is the last of those tried, {low:.3g} to {high:.3g}"
+    found = m.rule.replace(lr=float(f"{tried.lr:.3g}"))
+    return found, edge if tried.best in (0, TRIALS - 1) else ""
 
 
-def _walk(p: FormulaProblem, m: Method, rule: Rule, at: Array, steps: int, seed: int, target: float) -> Walk:
+def _walk(
+    p: FormulaProblem, m: Method, rule: Rule, note: str, at: Array, steps: int, seed: int, target: float
+) -> Walk:
     order = p.order(seed, p.batch, steps)
     trace = loops.run(
         rule,
@@ -221,8 +235,16 @@ def _walk(p: FormulaProblem, m: Method, rule: Rule, at: Array, steps: int, seed:
         loss[:end],
         met if met >= 0 else None,
         died,
-        diagnose(rule, p, at).sentence if died else "",
+        _why(p, rule, at) if died else note,
     )
+
+
+def _why(p: FormulaProblem, rule: Rule, at: Array) -> str:
+    """Why a run from there diverged, on the local quadratic model."""
+    try:
+        return diagnose(rule, p, at, where="at the start").sentence
+    except ThalwegError:  # rates that overflow at once have no such model
+        return "the first steps overflow: choose a far smaller learning rate"
 
 
 def _plane(p: FormulaProblem, walks: Sequence[Walk]) -> tuple[Array, Array, float]:
@@ -258,10 +280,23 @@ def _picture(
         Curve(np.arange(len(w.loss)), np.maximum(w.loss - floor, 0.0), n, _kind(w), died=w.died)
         for w, n in zip(walks, names, strict=True)
     ]
-    what = "f" if floor == 0 else f"f − {floor:.4g}"
+    known = p.minimum is not None
+    title_of_heights = "Height above the minimum" if known else "Height above the lowest value in the window"
+    what = "f" if floor == 0 else f"f − {floor:.4g}" if floor > 0 else f"f + {-floor:.4g}"
+    first = float(curves[0].y[0])
+    heights = np.concatenate([c.y[c.y > 0] for c in curves] or [np.ones(1)])
+    lowest = max(float(heights.min(initial=first)), DEEPEST * first)
     panels: list[Panel] = [
         Map(title, labels[0], labels[1], surface, ways, marks),
-        Chart("Height above the lowest point", "step", what, curves, log="y"),
+        Chart(
+            title_of_heights,
+            "step",
+            what,
+            curves,
+            log="y",
+            levels=[(SHARE * first, "target")] if first > 0 else [],
+            y_range=(0.5 * lowest, 2 * float(heights.max(initial=first))) if first > 0 else None,
+        ),
     ]
     return Picture(panels, f"Paths of {', '.join(names)} on {p.title}, and their heights.", tuple(names))
 

@@ -21,6 +21,7 @@ class FormulaProblem(CompiledProblem):
 
     ``starts`` are the usual ones, ``spread`` the standard deviation by which a seed moves the first
     of them, ``minima`` known minimisers, ``data`` (rows, columns) float64 for objectives with columns.
+    Raises ProblemError where these do not fit the objective.
     """
 
     loss_name = "f"
@@ -40,6 +41,16 @@ class FormulaProblem(CompiledProblem):
         window: tuple[tuple[float, float], tuple[float, float]] | None = None,
         data: Array | None = None,
     ) -> None:
+        d = len(objective.parameters)
+        for what, points in (("starts", starts), ("minima", minima)):
+            if any(len(point) != d for point in points):
+                raise ProblemError(
+                    f"{name}: {what} must have {d} coordinates ({', '.join(objective.parameters)})"
+                )
+        if not starts:
+            raise ProblemError(f"{name}: name at least one start")
+        if window is not None and not (d == 2 and all(low < high for low, high in window)):
+            raise ProblemError(f"{name}: window must be ((x low, x high), (y low, y high)), got {window}")
         self.name, self.title, self.text, self.objective = name, title, text, objective
         self.starts = [tuple(map(float, s)) for s in starts]
         self.spread, self.window, self.minimum, self.data = spread, window, minimum, data

@@ -42,6 +42,9 @@ class Wilson(ScoredProblem):
     """
 
     metric_name = "error on new examples"
+    p: float
+    positives: int
+    negatives: int
 
     def __init__(self, n: int = 100, p: float = 0.6) -> None:
         need_integer("wilson: n", n, 1)

@@ -168,12 +168,14 @@ def diagnose(
     rates: "Params | None" = None,
     rows: Rows | None = None,
     t: int = 1,
+    where: str = "here",
 ) -> Diagnosis:
     """Whether ``rule`` is stable at ``params``, on the local quadratic model, and up to which lr.
 
     rates: the effective rates that it had there; None takes those of a first step from there, which for
     Adam are up to 1/(1 - beta1) times its later ones. t: the step (1 first) whose lr is meant, for
-    schedules. Rates are taken to be proportional to lr. Raises ProblemError, RuleError.
+    schedules. where: how the sentence names the place. Rates are taken to be proportional to lr. Raises
+    ProblemError, RuleError.
     """
     held = first_rates(rule, problem, params, rows) if rates is None else rates
     sharp = curvature(problem, params, rows=rows, tol=1e-4)
@@ -188,7 +190,7 @@ def diagnose(
         what = f"learning rate {_short(lr)} × sharpness {_short(sharp)}"
     else:
         what = "rates of a first step × curvature in the steepest direction"
-    said = _sentence(rule, what, sharp, lowest, moved, bound, safe)
+    said = _sentence(rule, what, sharp, lowest, moved, bound, safe, where)
     return Diagnosis(sharp, lowest, moved, bound, _share(moved, bound), safe, said)
 
 
@@ -206,16 +208,19 @@ def _sentence(
     moved: float,
     bound: float,
     safe: float | None,
+    where: str,
 ) -> str:
     who = type(rule).__name__
     known = limit_formula(rule)
     at = _short(bound) + (f" = {known.text}" if known is not None and not known.text.isdigit() else "")
     if moved <= 0:
-        said = f"{who}: nothing curves upwards here (sharpness {_short(sharp)}), so no rate is too large."
+        said = f"{who}: nothing curves upwards {where} (sharpness {_short(sharp)}), so no rate is too large."
     else:
         side = "above" if moved > bound else "within"
         said = f"{who}: {what} = {_short(moved)}, {side} the limit {at}"
-        said += "." if safe is None else f"; the largest learning rate that is stable here is {_short(safe)}."
+        said += (
+            "." if safe is None else f"; the largest learning rate that is stable {where} is {_short(safe)}."
+        )
     if lowest < -NEGLIGIBLE * abs(sharp):
         said += (
             f" In another direction the curvature is {_short(lowest)}: this is no minimum, and along it every"
