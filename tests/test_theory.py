@@ -18,7 +18,7 @@ from thalweg.lab import theory
 from thalweg.problems import problem
 from thalweg.problems.base import pack, unpack
 from thalweg.problems.formula import FormulaProblem
-from thalweg.problems.quadratic import matrix, objective, quadratic
+from thalweg.problems.quadratic import matrix, objective, of, quadratic
 from thalweg.problems.regression_network import RegressionNetwork, chebyshev
 
 SHIPPED = rules.shipped()
@@ -291,6 +291,54 @@ def test_what_is_missing_is_asked_for() -> None:
         theory.measured_limit(tw.SGD(lr=0.0))
 
 
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        (lambda: theory.frozen(tw.SGD(), 1.0, t=0), "t: got 0, an integer >= 1"),
+        (lambda: theory.frozen(tw.SGD(), 1.0, t=1.5), "t: got 1.5"),  # type: ignore[arg-type]
+        (lambda: theory.own_rate(tw.SGD(), 0), "t: got 0"),
+        (lambda: theory.iteration_matrix(tw.SGD(), 1.0, t=0), "t: got 0"),
+        (lambda: theory.limit(tw.SGD(), t=-1), "t: got -1"),
+        (lambda: theory.diagnose(tw.SGD(), quadratic(2, 0.5), np.ones(2), t=0), "t: got 0"),
+        (lambda: theory.factor(tw.SGD(), []), "eigenvalues: got none"),
+        (lambda: theory.factor(tw.SGD(), [np.nan]), "eigenvalues: got [nan]"),
+        (lambda: theory.factor(tw.SGD(), ["a"]), "eigenvalues: got ['a']"),  # type: ignore[list-item]
+        (lambda: theory.measured_limit(tw.SGD(), steps=0), "steps: got 0, an integer >= 8"),
+        (lambda: theory.measured_limit(tw.SGD(), steps=1), "steps: got 1"),
+        (lambda: theory.transient(tw.SGD(), [1.0], [1.0], -1), "steps: got -1"),
+        (lambda: theory.transient(tw.SGD(), [1.0], [np.nan], 5), "start: got [nan]"),
+        (lambda: theory.transient(tw.SGD(), [np.inf], [1.0], 5), "eigenvalues: got [inf]"),
+        (lambda: theory.graded_spectrum(np.zeros((0, 0))), "spectrum: a symmetric matrix of 1 or more"),
+        (lambda: theory.graded_spectrum(np.array(2.0)), "got shape ()"),
+        (lambda: theory.graded_spectrum(np.diag([1.0, np.inf])), "spectrum: got"),
+        (lambda: theory.descent_steps(np.ones(2), np.eye(2), [1.0, np.nan], 0.1), "start: got [1.0, nan]"),
+        (lambda: theory.descent_steps(np.array([1.0, np.nan]), np.eye(2), [1.0, 1.0], 0.1), "eigenvalues"),
+        (lambda: theory.descent_steps(np.ones(2), np.eye(3), [1.0, 1.0], 0.1), "(2,) and (3, 3)"),
+        (lambda: theory.descent_steps(np.ones(0), np.ones((0, 0)), [], 0.1), "(0,) and (0, 0)"),
+        (lambda: theory.darve(2.5, 0.5), "n: got 2.5"),  # type: ignore[arg-type]
+    ],
+)
+def test_wrong_numbers_are_one_clear_line(call: Any, told: str) -> None:
+    with pytest.raises(ProblemError) as caught:
+        call()
+    assert told in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("made", [tw.Adam(), tw.Adagrad(lr=1.0), tw.RMSprop(), tw.Adadelta()])
+def test_a_limit_is_measured_at_a_held_rate_only(made: Rule) -> None:
+    with pytest.raises(HyperparameterError, match=r"its rate follows the gradients, from .* hold it with"):
+        theory.measured_limit(made)
+
+
+def test_a_schedule_is_measured_at_constant_rates() -> None:
+    made = tw.SGD(lr=tw.inverse_time(1.0, decay=0.01))
+    assert theory.measured_limit(made) == pytest.approx(2, rel=1e-3)
+
+
+def test_a_short_run_measures_roughly() -> None:
+    assert theory.measured_limit(tw.SGD(lr=1.0), steps=8) == pytest.approx(2, rel=0.1)
+
+
 def test_steps_of_a_factor() -> None:
     assert theory.steps_to(0.1, 1e-3) in (3, 4)  # a rounding apart
     assert theory.steps_to(0.5, 1.0) == 0
@@ -396,7 +444,7 @@ def test_billions_of_steps_are_counted() -> None:
         given: Any = {"start": [1.0, 1.0], "tolerance": 0.1, **wrong}
         with pytest.raises(ProblemError):
             theory.descent_steps(np.array([1.0, 0.5]), np.eye(2), **given)
-    with pytest.raises(ProblemError, match="at least 2"):
+    with pytest.raises(ProblemError, match="n: got 1, an integer >= 2"):
         theory.darve(1, 0.5)
 
 
@@ -498,6 +546,20 @@ def test_nothing_is_too_large_where_nothing_curves_upwards() -> None:
     assert found.largest_safe_lr == float("inf")
     assert "nothing curves upwards here (sharpness −2), so no rate is too large" in found.sentence
     assert "curvature is −4" in found.sentence
+
+
+def test_rates_of_zero_are_said_to_be_zero() -> None:
+    """Where it curves upwards some rate is too large, though rates of 0 cannot tell which."""
+    rosenbrock = problem("rosenbrock")
+    found = theory.diagnose(tw.SGD(lr=0.0), rosenbrock, np.ones(2))
+    assert found.sharpness == pytest.approx(1001.6, rel=1e-4)
+    assert found.largest_safe_lr is None and found.preconditioned == 0
+    assert "the rates are 0 where it curves upwards (sharpness 1,002)" in found.sentence
+    assert "nothing curves" not in found.sentence
+    part = theory.diagnose(tw.SGD(), of(np.diag([1.0, -1.0]), (1, 1)), np.ones(2), np.array([0.0, 1.0]))
+    assert part.largest_safe_lr is None and "the rates are 0 where" in part.sentence
+    hill = theory.diagnose(tw.SGD(lr=0.0), of(-np.eye(2), (1, 1)), np.ones(2))
+    assert hill.largest_safe_lr == float("inf") and "nothing curves upwards" in hill.sentence
 
 
 def test_a_flat_valley_is_no_saddle() -> None:

@@ -48,11 +48,12 @@ class Wilson(ScoredProblem):
 
     def __init__(self, n: int = 100, p: float = 0.6) -> None:
         need_integer("wilson: n", n, 1)
-        if not isinstance(p, Real) or not 0.5 < p < 1 or not n / 2 < round(n * p) < n:
+        sound = isinstance(p, Real) and 0.5 < p < 1
+        positives = round(n * p) if sound else 0
+        if not n / 2 < positives < n:
             raise ProblemError(
                 f"wilson: needs both classes and more positives than negatives, got n={n}, p={shown(p)}"
             )
-        positives = round(n * p)
         self.p, self.positives, self.negatives = p, positives, n - positives
         # Both classes spread evenly over the rows, so that every stretch of them is alike.
         rank = np.floor(np.arange(1, n + 1) * positives / n) > np.floor(np.arange(n) * positives / n)

@@ -17,7 +17,7 @@ from ...core import scalars
 from ...core.rule import Rule, find
 from ...engines.loops import run
 from ...errors import HyperparameterError, ProblemError, nearest
-from ...problems.base import Array
+from ...problems.base import Array, finite, need_integer
 from ...problems.quadratic import objective
 from .freeze import frozen, own_rate
 
@@ -79,9 +79,11 @@ def transient(
 
     start: (d,) in the eigenvectors' coordinates, the minimum at 0. States begin where the rule lets them
     begin. rate: held in place of the rule's own, unit w/g; None needs a rate that does not depend on
-    gradients. For such rules this is the run itself, up to rounding. Raises as ``iteration_matrix`` does.
+    gradients. For such rules this is the run itself, up to rounding. Raises as ``iteration_matrix`` does, and
+    ProblemError for eigenvalues, a start or a number of steps that cannot be.
     """
-    values, x = np.asarray(eigenvalues, dtype=float), np.asarray(start, dtype=float)
+    values, x = finite("eigenvalues", eigenvalues), finite("start", start)
+    need_integer("steps", steps)
     if values.shape != x.shape or values.ndim != 1 or not np.any(x):
         raise ProblemError(
             f"start: got shape {x.shape} for {values.size} eigenvalues; one number each is needed, not all 0"
@@ -138,6 +140,7 @@ def fitted_factor(norms: Array | Sequence[float], floor: float = 1e-300) -> floa
 
 
 _ROUNDS, _RUNS, _RECORDS = 4, 64, 400
+_HELD = 1e-3  # a factor that moves by no more, relatively, is constant
 _REST, _CEILING = 1e-150, 1e60  # outside of which squares and momentum under- or overflow
 
 
@@ -147,16 +150,22 @@ def measured_limit(rule: Rule, steps: int = 4000) -> float:
     Runs with many learning rates at once, six decades around the rule's own lr and then finer, each
     of ``steps`` compiled steps. What comes back is the rate (unit w/g) that the last stable run used, so
     that adaptive rules can be measured where an ε of 1e100 holds their rate. inf where no
-    run grows, 0 where all do. Raises HyperparameterError for a rule without a positive lr.
+    run grows, 0 where all do.
+
+    It is ``limit`` only where the rate is lr times the same factor in all runs and at all steps after the
+    first quarter: a rate that follows the gradients adapts until the run is stable. Raises
+    HyperparameterError for such a rule and for one without a positive lr, ProblemError for fewer than 8
+    steps. Schedules of lr are replaced by constants.
     """
+    need_integer("steps", steps, 8)
     lr = rule.at(0).get("lr", 0.0)
     if not lr > 0:
         raise HyperparameterError(f"{rule!r}: a positive lr is needed, around which to look")
     bowl = objective(np.eye(1))
     every = max(1, steps // _RECORDS)
 
-    def tried(rates: Array) -> tuple[int, Array]:
-        """How many of these runs, in order, are stable before one is not; their last effective rates."""
+    def tried(rates: Array) -> tuple[int, float]:
+        """How many of these runs, in order, are stable before one is not; the last one's effective rate."""
         trace = run(
             rule,
             bowl,
@@ -173,7 +182,15 @@ def measured_limit(rule: Rule, steps: int = 4000) -> float:
         quarters = np.stack([q.max(axis=1) for q in np.array_split(size, 4, axis=1)[1:]])
         grown = quarters[1:] > np.maximum(quarters[:-1], _REST)
         good = ~grown.any(axis=0) & (quarters[-1] < _CEILING)
-        return int(np.argmin(good)) if not good.all() else len(rates), trace.rates[:, -1, 0]
+        stable = int(np.argmin(good)) if not good.all() else len(rates)
+        # What is held is lr times the same factor, whatever the gradients were.
+        factors = trace.rates[:stable, 1 + trace.rates.shape[1] // 4 :, 0] / rates[:stable, None]
+        if stable and not np.ptp(factors) <= _HELD * np.abs(factors).max():
+            raise HyperparameterError(
+                f"{rule!r}: its rate follows the gradients, from {factors.min():.4g} to {factors.max():.4g}"
+                " times lr; hold it with a large eps, such as eps=1e100 and lr=1e100"
+            )
+        return stable, float(trace.rates[max(stable - 1, 0), -1, 0])
 
     rates = lr * np.geomspace(1e-6, 1e6, 600)
     found = inf
@@ -183,6 +200,6 @@ def measured_limit(rule: Rule, steps: int = 4000) -> float:
             return inf
         if stable == 0:
             return 0.0
-        found = float(effective[stable - 1])
+        found = effective
         rates = np.linspace(rates[stable - 1], rates[stable], _RUNS)
     return found

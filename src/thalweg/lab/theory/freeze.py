@@ -24,8 +24,8 @@ from ...core import scalars
 from ...core.formula import Builder, Formula, Function, name, signature
 from ...core.rule import Anatomy, Rule
 from ...engines.ops import vectorised
-from ...errors import HyperparameterError, RuleError
-from ...problems.base import Array
+from ...errors import HyperparameterError, ProblemError, RuleError
+from ...problems.base import Array, finite, need_integer
 
 RATE = "_frozen"  # the free input; names that a builder makes end in a digit
 LATE = 10**9  # a step at which a clock should have come to rest
@@ -146,13 +146,22 @@ class Map(NamedTuple):
         return made
 
 
+def _scalars(rule: Rule, t: int) -> tuple[float, ...]:
+    """The scalars of step t, 1 first."""
+    need_integer("t", t, 1)
+    return scalars.clock(rule)(t)
+
+
 def own_rate(rule: Rule, t: int = LATE) -> float | None:
-    """The rate of step t (1 first), where it does not depend on the gradients; else None."""
+    """The rate of step t (1 first), where it does not depend on the gradients; else None.
+
+    Raises ProblemError for a t below 1, as everything does here that takes a t.
+    """
     probe = _frozen(rule.anatomy).probe
     if probe is None or len(probe.outputs) > 1:
         return None
     nothing = [np.nan] * len(probe.inputs)
-    return float(vectorised(probe)(*nothing, *scalars.clock(rule)(t))[0])
+    return float(vectorised(probe)(*nothing, *_scalars(rule, t))[0])
 
 
 def frozen(rule: Rule, rate: Array | float, t: int | None = None) -> Map:
@@ -176,7 +185,7 @@ def _map(rule: Rule, rate: Array, t: int) -> Map:
     where = type(rule).__name__
     if rule.anatomy.rate is None and known.probe is None:
         raise RuleError(f"{where}: has neither `rate` nor lr in its step: there is nothing to freeze")
-    values = scalars.clock(rule)(t)
+    values = _scalars(rule, t)
     formula = known.plain
     if known.joint is not None and known.probe is not None:
         one, two, three = vectorised(known.probe)(*[np.nan] * len(known.probe.inputs), *values)
@@ -241,9 +250,13 @@ def factor(
 ) -> float:
     """The asymptotic contraction per step on a quadratic with these eigenvalues: the worst mode's.
 
-    rate, t and errors as in ``iteration_matrix``. Above 1 the run diverges.
+    rate, t and errors as in ``iteration_matrix``; ProblemError unless there are eigenvalues and all are
+    finite. Above 1 the run diverges.
     """
-    return float(spectral_radius(iteration_matrix(rule, np.asarray(eigenvalues, dtype=float), rate, t)).max())
+    values = finite("eigenvalues", eigenvalues)
+    if not values.size:
+        raise ProblemError("eigenvalues: got none; the factor is that of the worst of them")
+    return float(spectral_radius(iteration_matrix(rule, values, rate, t)).max())
 
 
 def limit(rule: Rule, t: int | None = None) -> float:

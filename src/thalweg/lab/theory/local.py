@@ -15,12 +15,11 @@ import numpy as np
 
 from ...core.rule import Rule
 from ...errors import ProblemError
-from ...problems.base import Array, Params, Problem, Rows, pack, unpack
+from ...problems.base import Array, Params, Problem, Rows, need_integer, pack, unpack
 from ..words import number
 from .freeze import limit, limit_formula, own_rate
 
 DENSE = 20  # with fewer parameters the whole matrix is made
-NEGLIGIBLE = 1e-3  # of the sharpness: less negative curvature may be rounding
 NEGLIGIBLE = 1e-3  # of the sharpness: less negative curvature than that may be rounding
 
 
@@ -149,7 +148,8 @@ class Diagnosis(NamedTuple):
 
     sharpness: λ_max(H). lowest: λ_min(H), negative at a saddle. preconditioned: rate times curvature in
     the steepest direction. limit: of the rule. margin: the two's ratio, above 1 unstable.
-    largest_safe_lr: the lr with margin 1; None without an lr, inf where nothing curves upwards.
+    largest_safe_lr: the lr with margin 1; None without an lr or where it is 0, inf where nothing curves
+    upwards.
     """
 
     sharpness: float
@@ -177,13 +177,21 @@ def diagnose(
     schedules. where: how the sentence names the place. Rates are taken to be proportional to lr. Raises
     ProblemError, RuleError.
     """
-    held = first_rates(rule, problem, params, rows) if rates is None else rates
+    need_integer("t", t, 1)
+    held = _fitting(
+        problem, params, "rates", first_rates(rule, problem, params, rows) if rates is None else rates
+    )
     sharp = curvature(problem, params, rows=rows, tol=1e-4)
     lowest = curvature(problem, params, rows=rows, tol=NEGLIGIBLE / 2, below=abs(sharp))
     moved = preconditioned(problem, params, held, rows, tol=1e-4)
     bound = limit(rule)
     lr = rule.at(t - 1).get("lr")
-    safe = None if lr is None else inf if moved <= 0 else lr * bound / moved
+    if lr is None:
+        safe = None
+    elif sharp <= 0:
+        safe = inf
+    else:  # from rates of 0 there is no telling
+        safe = lr * bound / moved if lr and moved > 0 else None
     if rates is not None:
         what = "effective rates × curvature in the steepest direction"
     elif lr is not None and own_rate(rule, t) == lr:
@@ -213,8 +221,13 @@ def _sentence(
     who = type(rule).__name__
     known = limit_formula(rule)
     at = _short(bound) + (f" = {known.text}" if known is not None and not known.text.isdigit() else "")
-    if moved <= 0:
+    if sharp <= 0:
         said = f"{who}: nothing curves upwards {where} (sharpness {_short(sharp)}), so no rate is too large."
+    elif moved <= 0:
+        said = (
+            f"{who}: the rates are 0 where it curves upwards (sharpness {_short(sharp)}), so nothing moves"
+            " there; give rates above 0 to learn which are stable."
+        )
     else:
         side = "above" if moved > bound else "within"
         said = f"{who}: {what} = {_short(moved)}, {side} the limit {at}"

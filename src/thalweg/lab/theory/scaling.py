@@ -19,7 +19,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from ...errors import ProblemError
-from ...problems.base import Array
+from ...problems.base import Array, finite, need_integer
 from ...problems.quadratic import matrix
 
 Norm = Literal["2", "max", "energy", "f"]
@@ -32,10 +32,10 @@ def graded_spectrum(h: Array) -> tuple[Array, Array]:
     Relative errors of the eigenvalues are of the order of rounding times the condition of B, whatever
     the diagonal D. Raises ProblemError unless ``h`` is symmetric and positive definite.
     """
-    h = np.asarray(h, dtype=float)
-    n = len(h)
-    if h.shape != (n, n) or not np.array_equal(h, h.T):
-        raise ProblemError(f"spectrum: a symmetric matrix is needed, got shape {h.shape}")
+    h = finite("spectrum", h)
+    n = h.shape[0] if h.ndim else 0
+    if not n or h.shape != (n, n) or not np.array_equal(h, h.T):
+        raise ProblemError(f"spectrum: a symmetric matrix of 1 or more rows is needed, got shape {h.shape}")
     order = np.argsort(-np.diag(h), kind="stable")
     try:
         columns = np.linalg.cholesky(h[np.ix_(order, order)])
@@ -128,8 +128,7 @@ class Darve:
 
 def darve(n: int, beta: float, condition: float = 2.0, seed: int = 0) -> Darve:
     """The analysis of ``problems.quadratic.matrix(n, beta, condition, seed)``; n >= 2. Raises ProblemError."""
-    if n < 2:
-        raise ProblemError(f"darve: n must be at least 2, got {n}")
+    need_integer("darve: n", n, 2)
     values, vectors = graded_spectrum(matrix(n, beta, condition, seed))
     # S H_β is similar to S^(1/2) H_β S^(1/2), in which D is replaced by its root.
     preconditioned, _ = graded_spectrum(matrix(n, float(np.sqrt(beta)), condition, seed))
@@ -152,7 +151,13 @@ def descent_steps(
     fall; "max" may rise on the way, and is answered for rates up to 1/λ_max only. inf beyond 10^18.
     Raises ProblemError.
     """
-    x = np.asarray(start, dtype=float)
+    x, values = finite("descent: start", start), finite("descent: eigenvalues", values)
+    vectors = finite("descent: eigenvectors", vectors)
+    d = values.size
+    if values.shape != (d,) or vectors.shape != (d, d) or not d:
+        raise ProblemError(
+            f"descent: eigenvalues (d,) and eigenvectors (d, d) are needed, got {values.shape} and {vectors.shape}"
+        )
     top = float(values.max())
     rate = 1 / top if rate is None else rate
     if norm not in get_args(Norm):
