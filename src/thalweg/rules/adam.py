@@ -56,7 +56,7 @@ OUTSIDE, HAT = {"eps_root": 0.0}, {"eps_root": 0.0, "epoch": 1.0}
 KERAS = {"learning_rate": "lr", "beta_1": "beta1", "beta_2": "beta2", "epsilon": "eps"}
 TF1 = {"learning_rate": "lr", "epsilon": "eps"}
 OPTAX = {"learning_rate": "lr", "b1": "beta1", "b2": "beta2", "eps": "eps", "eps_root": "eps_root"}
-AMSGRAD = {("amsgrad",): "AMSGrad"}
+AMSGRAD: dict[tuple[str, ...], str] = {("amsgrad",): "AMSGrad"}
 TORCH = {"lr": "lr", "betas": ("beta1", "beta2"), "eps": "eps"}
 
 DIALECTS = {
