@@ -89,6 +89,7 @@ class Reason(NamedTuple):
     w: float = 8.0
     states: float = 8.0
     path: float = 0.0
+    loose: bool = False  # the library's own path is not known any better
 
 
 REASONS: dict[str, Reason] = {
@@ -97,11 +98,13 @@ REASONS: dict[str, Reason] = {
         " difference 2·10⁻⁵; ours come from float64. The roots halve that: some 160 ulps at the second step",
         w=200,
         states=400,
+        loose=True,
     ),
     "rectification": Reason(
         "the library computes ρ in float32 as the difference of two numbers near 2000, and ρ − 4 from that:"
         " the first adaptive step comes out half a per cent off",
         w=1e5,
+        loose=True,
     ),
     "variance": Reason("v − a² cancels; the library rounds v + ε before it takes a² off, or contracts", w=24),
     "decayed": Reason(
@@ -109,6 +112,7 @@ REASONS: dict[str, Reason] = {
         " root of its own square blows up to a whole step",
         w=40,
         states=16,
+        loose=True,
     ),
     "sum": Reason(
         "three hundred sums rounded once (fma) or twice, to the same side in a regular run", path=2e-5
@@ -138,13 +142,13 @@ def reasons(case: Case, dtype: str) -> list[str]:
 def needed(case: Case, dtype: str, found: Distance) -> list[str] | None:
     """The reasons that this distance needs: none, one that explains it, else all; None where they do not do.
 
-    A path with a reason may also be four times as far from the library's as that one, rounded as it is,
-    is from the formula's float64 path: it is not known any better.
+    A path with a loose reason may be four times as far from the library's as that one, rounded as it is, is
+    from the formula's float64 path.
     """
     carried = reasons(case, dtype)
     for names in ([], *([n] for n in carried), carried):
         said = [REASONS[n] for n in names]
-        path = max([LONGER[dtype], *(r.path for r in said), 4 * found.theirs * bool(said)])
+        path = max([LONGER[dtype], *(r.path for r in said), *(4 * found.theirs * r.loose for r in said)])
         w, states = (max([8.0, *(getattr(r, part) for r in said)]) for part in ("w", "states"))
         if found.w <= w and found.states <= states and found.path <= path:
             return names
