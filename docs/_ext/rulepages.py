@@ -257,6 +257,34 @@ def catalogue() -> str:
     return table(["name", "title", "what it is"], rows)
 
 
+def landscapes() -> str:
+    """The landscapes by name: minima, and the condition of the Hessian at the first."""
+    import numpy as np
+
+    from thalweg.problems import landscape_catalogue as shown
+
+    rows = []
+    for n, make in shown().items():
+        p = make()
+        least = "" if p.minimum is None else f"{p.minimum:.7g}"
+        spectrum = ""
+        if p.minima and p.objective.hessian is not None:
+            values = np.linalg.eigvalsh(p.hessian(np.array(p.minima[0])))
+            if np.all(np.isfinite(values)) and values[0] > 1e-9 * values[-1]:
+                spectrum = f"{values[-1] / values[0]:.3g}"
+        rows.append([code(n), p.title, p.text, str(len(p.starts[0])), least, spectrum])
+    head = ["name", "title", "what it is", "parameters", "minimum", "condition there"]
+    return table(head, rows)
+
+
+def claims() -> str:
+    """The claims by name, chapter by chapter."""
+    from thalweg.lab.claims import catalogue as known
+
+    rows = [[code(c.id), c.title, c.source] for c in known().values()]
+    return table(["name", "what it says", "source"], rows)
+
+
 def race_options() -> str:
     """The options of ``thalweg race``."""
     import typer.main
@@ -297,6 +325,8 @@ def decisions() -> str:
 
 
 GENERATED: dict[str, Callable[[], str]] = {
+    "claims": claims,
+    "landscapes": landscapes,
     "decisions": decisions,
     "dialects": epsilons,
     "problems": catalogue,

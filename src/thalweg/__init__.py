@@ -79,8 +79,10 @@ from .core import (
 if TYPE_CHECKING:
     from .engines.pool import set_threads as set_threads
     from .engines.pool import threads as threads
+    from .lab.experiments import claims as claims
     from .lab.race import Race as Race
     from .lab.race import race as race
+    from .lab.show import show as show
     from .optimizer import Optimizer as Optimizer
     from .optimizer import load as load
     from .rules.adabelief import AdaBelief as AdaBelief
@@ -109,16 +111,20 @@ if TYPE_CHECKING:
     from .rules.rmsprop_momentum_sutskever import RMSpropMomentumSutskever as RMSpropMomentumSutskever
     from .rules.sgd import SGD as SGD
     from .rules.yogi import Yogi as Yogi
+    from .scipy import minimize as minimize
 
 __version__ = "0.1.0"
 
 _LATER = {  # where a public name stands that needs NumPy or more
     "Optimizer": "optimizer",
     "load": "optimizer",
+    "minimize": "scipy",
     "set_threads": "engines.pool",
     "threads": "engines.pool",
     "race": "lab.race",
     "Race": "lab.race",
+    "claims": "lab.experiments",
+    "show": "lab.show",
 }
 
 

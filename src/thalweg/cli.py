@@ -254,11 +254,11 @@ def show(
 ) -> None:
     """Draw the paths of methods on a landscape, still or moving."""
     with _told():
-        from .lab.show import landscapes
         from .lab.show import show as run
+        from .problems import landscape_catalogue
 
         if problem is None:
-            _table(["landscape", "title"], [[n, make().title] for n, make in landscapes().items()])
+            _table(["landscape", "title"], [[n, make().title] for n, make in landscape_catalogue().items()])
             return
         view = None if window is None else _numbers("window", window, 4)
         with _progress() as report:

@@ -44,11 +44,13 @@ def loop(job):
     work = job[17]
     stop = reals(job[18])[0]
     reached = words(job[19])
+    ends = reals(job[21])
     records = steps // every + 1
     for c in range(job[0], job[1]):
 {start}
         left = 1  # a countdown, since a division would cost as much as the step
         k = c * records
+        worst = D(-math.inf)
         for t in range(steps + 1):
             if t > 0:
                 now = D(t)
@@ -64,6 +66,10 @@ def loop(job):
 {loss}
                     if job[8]:
                         losses[k] = loss
+                    if not loss <= worst:  # NaN is as bad as infinity
+                        worst = loss if loss == loss else D(math.inf)
+                    ends[2 * c] = loss
+                    ends[2 * c + 1] = worst
                     if loss <= stop:
                         reached[c] = t
                         break
@@ -78,7 +84,8 @@ class Trace(NamedTuple):
     ``steps`` (R,) int64; ``loss`` (C, R), ``path`` (C, R, d), ``rates`` (C, R, d) float64, or None
     where they were not asked for. Record 0 is the start; its rates are NaN. ``reached`` (C,) int64: the
     first recorded step with a loss of at most ``stop``, -1 where there is none; a run ends there and
-    its later records are NaN.
+    its later records are NaN. ``ends`` (C, 2): the last recorded loss and the highest, inf for NaN; NaN
+    where neither "loss" nor "ends" was recorded nor a ``stop`` given.
     """
 
     steps: Array
@@ -86,6 +93,7 @@ class Trace(NamedTuple):
     path: Array | None
     rates: Array | None
     reached: Array
+    ends: Array
 
 
 @lru_cache(maxsize=256)
@@ -141,7 +149,7 @@ def run(
     """Run a rule from many starts, and with many settings, through one compiled loop.
 
     starts: (C, d) float64. vary: line name → (C,) values in place of the rule's. every: steps between
-    records. record: any of "loss", "path", "rates". stop: a run ends at the first record whose loss is
+    records. record: any of "loss", "path", "rates", and "ends", which keeps no curve. stop: a run ends at the first record whose loss is
     at most this. data: (rows, columns) float64 where the objective has columns; (rows, d + 1), inputs
     and target, for a scored one. order: (streams, steps, batch) int64 row indices, and stream: (C,)
     which stream each configuration takes; without order every step uses all rows. dtype: of the
@@ -174,6 +182,7 @@ def run(
     path = np.full((count, records, d), np.nan) if "path" in record else None
     rates = np.full((count, records, d), np.nan) if "rates" in record else None
     reached = np.full(count, -1)
+    ends = np.full((count, 2), np.nan)
     rows = 0 if data is None else len(data)
     work = np.empty((count, len(states) + 3, d) if wide else 0)  # g, w, states, rates
     kept = {
@@ -199,7 +208,8 @@ def run(
         address(work),
         address(kept["stop"]),
         address(reached),
-        int(loss is not None or stop > -np.inf),
+        int(loss is not None or "ends" in record or stop > -np.inf),
+        address(ends),
     ]
     run_kernel(call, job, count, 1)
-    return Trace(np.arange(records, dtype=np.int64) * every, loss, path, rates, reached)
+    return Trace(np.arange(records, dtype=np.int64) * every, loss, path, rates, reached, ends)

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.stats import qmc
 
 from .. import rules
-from ..core.rule import RULES, Rule
+from ..core.rule import Rule
 from ..core.schedule import Schedule
 from ..errors import FileError, HyperparameterError, nearest
 
@@ -101,12 +100,8 @@ def method(name: str | Rule) -> Method:
     head, _, tail = name.partition(":")
     if head.endswith(".py"):
         return Method(tail, load_rule(head, tail)())
-    shipped = rules.shipped()
-    folded = {n.lower(): n for n in shipped}
-    if head.lower() not in folded:
-        raise HyperparameterError(f"unknown method {head!r}: {nearest(head, shipped)}, or FILE.py:NAME")
-    rule = RULES[folded[head.lower()]]
-    return Method(f"{rule.__name__}:{tail}", rule.like(tail)) if tail else Method(rule.__name__, rule())
+    rule = rules.named(name, more=", or FILE.py:NAME")
+    return Method(f"{type(rule).__name__}:{tail}" if tail else type(rule).__name__, rule)
 
 
 def methods(names: Sequence[str | Rule] | None) -> list[Method]:
@@ -126,6 +121,8 @@ def methods(names: Sequence[str | Rule] | None) -> list[Method]:
 
 def quantiles(count: int, seed: int) -> list[float]:
     """A scrambled Halton sequence in (0, 1): the same for every method."""
+    from scipy.stats import qmc  # takes a second or more to import
+
     drawn = qmc.Halton(d=1, scramble=True, rng=np.random.default_rng(seed)).random(count)[:, 0]
     return [float(u) for u in drawn]
 

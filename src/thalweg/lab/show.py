@@ -15,14 +15,14 @@ import numpy as np
 
 from ..core.rule import Rule
 from ..engines import loops
-from ..errors import FileError, ProblemError, UnknownProblemError, nearest
+from ..errors import FileError, ProblemError
 from ..files import require_writable
-from ..problems import catalogue
+from ..problems import landscape
 from ..problems.formula import FormulaProblem
 from . import methods as naming
 from .methods import Method
-from .plots.panels import Chart, Curve, Map, Panel, Picture
-from .plots.panels import Path as Way
+from .panels import Chart, Curve, Map, Panel, Picture
+from .panels import Path as Way
 from .record import record, write
 from .run import blown
 from .theory import diagnose
@@ -67,24 +67,6 @@ class Shown:
     target: float
     walks: list[Walk]
     picture: Picture
-
-
-def landscapes() -> dict[str, Callable[[], Any]]:
-    """The problems whose paths can be shown, by name."""
-    return {n: make for n, make in catalogue().items() if isinstance(make(), FormulaProblem)}
-
-
-def landscape(name: str) -> FormulaProblem:
-    """A landscape by name; UnknownProblemError, also for problems that are none."""
-    known = catalogue()
-    if name in known and not isinstance(known[name](), FormulaProblem):
-        raise UnknownProblemError(
-            f"{name!r} is no landscape, its weights are too many to show; race it: thalweg race {name}"
-        )
-    if name not in known:
-        raise UnknownProblemError(f"unknown landscape {name!r}: {nearest(name, landscapes())}")
-    found: FormulaProblem = known[name]()  # type: ignore[assignment]
-    return found
 
 
 def show(
@@ -214,7 +196,7 @@ def _walk(p: FormulaProblem, m: Method, rule: Rule, at: Array, steps: int, seed:
         order=None if order is None else order[None],
     )
     assert trace.loss is not None and trace.path is not None
-    loss = blown(trace.loss[0])
+    loss = blown(trace.loss[0], p)
     died = not np.isfinite(loss[-1])
     end = int(np.argmax(~np.isfinite(loss))) if died else steps + 1
     away = np.flatnonzero(~(loss <= target))

@@ -9,6 +9,7 @@ from pkgutil import walk_packages
 
 from ..errors import UnknownProblemError, nearest
 from .base import Outsider, Problem
+from .formula import FormulaProblem
 
 
 @lru_cache(maxsize=1)
@@ -51,4 +52,22 @@ def problem(name: str, target: str | None = None, drop: Sequence[str] = ()) -> P
     return Source(name, target, tuple(drop)).problem()
 
 
-__all__ = ["Outsider", "Problem", "Source", "catalogue", "problem"]
+def landscape_catalogue() -> dict[str, Callable[[], FormulaProblem]]:
+    """The problems written as formulas of few parameters, whose paths can be shown, by name."""
+    return {n: make for n, make in catalogue().items() if isinstance(make(), FormulaProblem)}  # type: ignore[misc]
+
+
+def landscape(name: str) -> FormulaProblem:
+    """A landscape by name; UnknownProblemError, also for problems that are none."""
+    make = catalogue().get(name)
+    found = None if make is None else make()
+    if isinstance(found, FormulaProblem):
+        return found
+    if found is not None:
+        raise UnknownProblemError(
+            f"{name!r} is no landscape, its weights are too many to show; race it: thalweg race {name}"
+        )
+    raise UnknownProblemError(f"unknown landscape {name!r}: {nearest(name, landscape_catalogue())}")
+
+
+__all__ = ["Outsider", "Problem", "Source", "catalogue", "landscape", "landscape_catalogue", "problem"]

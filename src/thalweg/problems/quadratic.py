@@ -9,7 +9,7 @@ Source: Darve, CME 216 (2020), Adagrad, for the first.
 """
 
 from collections.abc import Sequence
-from functools import partial
+from functools import cache, partial
 from numbers import Integral
 
 import numpy as np
@@ -61,6 +61,49 @@ def objective(h: Array) -> Objective:
         "quadratic",
     )
     return Objective(made["value"], made["gradient"], made["hessian"])
+
+
+@cache
+def _entries(n: int) -> Objective:
+    """1/2 x^T H x with the upper triangle of H as columns: one kernel for all matrices of a size."""
+    names = [f"x{i}" for i in range(n)]
+    upper = [(i, j) for i in range(n) for j in range(i, n)]
+    head = f"({', '.join(names)}, /, {', '.join(f'h{i}_{j}' for i, j in upper)}):\n"
+    rows = [" + ".join(f"h{min(i, j)}_{max(i, j)} * x{j}" for j in range(n)) for i in range(n)]
+    lines = "".join(f"    g{i} = {row}\n" for i, row in enumerate(rows))
+    grads = ", ".join(f"g{i}" for i in range(n))
+    total = " + ".join(f"x{i} * g{i}" for i in range(n))
+    made = from_text(
+        f"def value{head}{lines}    return 0.5 * ({total})\n\n\n"
+        f"def gradient{head}{lines}    return {grads}{',' if n == 1 else ''}\n",
+        "quadratic",
+    )
+    return Objective(made["value"], made["gradient"])
+
+
+def of(h: Array, start: Sequence[float]) -> FormulaProblem:
+    """1/2 x^T H x for any symmetric H (n, n), n up to 16, from ``start`` (n,). Raises ProblemError.
+
+    Problems of one size share their compiled runs, so that sweeps over matrices compile once.
+    """
+    n = len(h)
+    if n > LARGEST or np.shape(h) != (n, n) or not np.array_equal(h, np.transpose(h)):
+        raise ProblemError(
+            f"quadratic: a symmetric matrix of at most {LARGEST} rows is needed, got {np.shape(h)}"
+        )
+    made = FormulaProblem(
+        "quadratic-of",
+        f"Quadratic of {n} coordinates",
+        "1/2 x^T H x for a given matrix; minimum 0 at 0.",
+        _entries(n),
+        starts=[tuple(start)],
+        spread=0.1,
+        minima=[(0.0,) * n],
+        minimum=0.0,
+        data=np.asarray(h, dtype=float)[np.triu_indices(n)][None],
+    )
+    made.noisy = False
+    return made
 
 
 def quadratic(n: int = 4, beta: float = 0.1) -> FormulaProblem:

@@ -16,7 +16,7 @@ from typing import Any
 
 from ...errors import UnknownClaimError, nearest
 from ..evidence import Evidence
-from ..plots.panels import Picture
+from ..panels import Picture
 
 CHAPTERS = (
     "Why adapt",

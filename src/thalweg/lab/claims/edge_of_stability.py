@@ -11,7 +11,7 @@ import numpy as np
 
 from ...problems.regression_network import chebyshev
 from ..evidence import Evidence, use
-from ..plots.panels import Chart, Curve, Picture
+from ..panels import Chart, Curve, Picture
 from ..theory import limit, preconditioned, sharpness
 
 CHAPTER = "Theory"

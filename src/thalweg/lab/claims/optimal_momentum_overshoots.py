@@ -12,7 +12,7 @@ import numpy as np
 from ...engines.loops import run
 from ...problems.quadratic import objective
 from ..evidence import Evidence
-from ..plots.panels import Chart, Curve, Picture
+from ..panels import Chart, Curve, Picture
 from ..theory import fitted_factor, steps_to, transient, tuned
 
 CHAPTER = "Theory"

@@ -10,7 +10,7 @@ Refuted by: a measured limit more than 0.1 % off the formula.
 import numpy as np
 
 from ..evidence import Evidence, use
-from ..plots.panels import Chart, Curve, Picture
+from ..panels import Chart, Curve, Picture
 from ..theory import limit, limit_formula, measured_limit
 
 CHAPTER = "Theory"
@@ -56,7 +56,7 @@ def experiment() -> Evidence:
         ("Momentum", "Nesterov", "Adam"),
     )
     found.reading = (
-        "Lines come from the spectral radius of the step's own matrix; the open marks at β = 0, 0.5, 0.9 and 0.99 are runs. Averaging the gradient buys a rate "
+        "Lines come from the spectral radius of the step's own matrix; the black dots at β = 0, 0.5, 0.9 and 0.99 are runs. Averaging the gradient buys a rate "
         "1/(1 − β) times as large, heavy ball at most twice, and Nesterov's look ahead costs some of it."
     )
     return found

@@ -17,10 +17,11 @@ from PIL import Image
 
 from ... import files
 from ...errors import FileError, HyperparameterError
-from . import draw
+from ..panels import Map, Picture
+from . import draw, maps
 from . import sheet as s
-from .draw import Trace
-from .panels import Map, Picture
+from .maps import Trace
+from .plan import Cell, looks_of
 from .style import Colours, palette
 from .svg import checked, drawing
 
@@ -77,8 +78,8 @@ def _end(trace: Trace) -> int:
 def frames(panel: Map, colours: Colours, count: int, scale: float) -> Iterator[Array]:
     """``count`` images (height, width, 4), uint8: only the paths and the number of the step are drawn anew."""
     panel = replace(panel, title=panel.title or " ")
-    looks = draw.looks_of(Picture([panel], ""))
-    plan = draw.land(panel, looks, _WIDTH, _HEIGHT, 1, False, film=True)
+    looks = looks_of(Picture([panel], ""))
+    plan = maps.plan(panel, looks, Cell(_WIDTH), _HEIGHT, film=True)
     sheet, ax, _ = draw.alone(panel, plan, colours, _HEIGHT, rim=14, below=0)
     figure = sheet.figure
     figure.patch.set(visible=True, facecolor=colours["page"])
@@ -91,7 +92,7 @@ def frames(panel: Map, colours: Colours, count: int, scale: float) -> Iterator[A
         name, style = trace.path.method, trace.style
         z = 3 + (40 - min(order, 40)) / 50
         lines.append(ax.add_line(sheet.line(style, [], [], name, zorder=z)))
-        heads.append(draw.end_marker(sheet, ax, trace.path, style, np.zeros(2)))
+        heads.append(maps.end_marker(sheet, ax, trace.path, style, np.zeros(2)))
         end = s.leaves(trace.points, (0.0, 0.0, 1.0, 1.0))
         at = np.array([x0, y0]) + np.array([width, height]) * (end if end is not None else np.zeros(2))
         crosses.append(sheet.cross(ax, style, at, name) if trace.path.died and end is not None else None)

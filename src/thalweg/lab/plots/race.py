@@ -11,13 +11,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from ..panels import Chart, Curve, Map, Picture
+from ..panels import Path as Run
 from ..words import column, number
-from . import draw
+from . import charts, draw
 from . import sheet as s
-from .panels import Chart, Curve, Map, Picture
-from .panels import Path as Run
+from .plan import NARROW, WIDE, Cell
 from .sheet import TICK, WORDS, Sheet
-from .style import SENTINELS, Colours, Style, palette, styles
+from .style import SENTINELS, Colours, Style, gid, palette, styles
 from .svg import SUFFIXES, checked, drawing, inline, save_figure
 
 Race = Mapping[str, Any]
@@ -108,7 +109,7 @@ def _multiples(
         xs.put(ax, "x")
         ys.put(ax, "y")
         fill(ax, name)
-        ax.set_gid(f"method:{name}")
+        ax.set_gid(gid(name))
         ax.tick_params(labelsize=10, pad=3, labelleft=place == 0, labelbottom=i + columns >= len(names))
         if len(marks := ax.get_xticklabels()) > 1 and columns > 1:
             # The outer numbers keep within the panel, away from its neighbours'.
@@ -165,7 +166,7 @@ def _over_steps(
         for n in shown
     ]
     chart = Chart("", "step", title, curves, "y", references, (), (0, last), (low, high))
-    width, height, each = (draw.NARROW, 270.0, 96.0) if narrow else (draw.WIDE, 350.0, 128.0)
+    width, height, each = (NARROW, 270.0, 96.0) if narrow else (WIDE, 350.0, 128.0)
     close_low, close_high = _close_limits(series, shown, top, 8 if zoom else np.inf)
 
     def axes(across: float) -> tuple[s.Axis, s.Axis]:
@@ -189,7 +190,7 @@ def _over_steps(
                 panel.axhline(value, color=colour["muted"], linewidth=0.9, linestyle=(0, (6, 3)), zorder=1.5)
 
     rows = _grid(len(shown), narrow)[1] if shown else 0
-    plan = draw.chart(chart, looks, width, height, 1, narrow)
+    plan = charts.plan(chart, looks, Cell(width, 1, narrow), height)
     sheet, ax, bottom = draw.alone(chart, plan, colour, height, below=rows * (each + _ABOVE) + 30)
     plan.fill(sheet, ax)
     if shown:
@@ -223,7 +224,7 @@ def _draw_sensitivity(race: Race, colour: Colours, narrow: bool) -> Figure:
     shown = [n for n in names if n in series]
     tuned = {row["method"]: row.get("lr") for row in race["methods"]}
     rows = _grid(max(1, len(shown)), narrow)[1]
-    width, each = (draw.NARROW, 110.0) if narrow else (draw.WIDE, 150.0)
+    width, each = (NARROW, 110.0) if narrow else (WIDE, 150.0)
     sheet = Sheet(colour, width, 14 + rows * (each + _ABOVE) + 46)
     starts = [m for m in (race.get("curves") or {}).get("median", []) if m]
     losses = [series[n]["loss"] for n in shown]

@@ -21,14 +21,14 @@ from matplotlib.text import Text
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from ..words import tick, ticks
-from .style import Colours, Style
+from .style import Colours, Style, gid
 
 Array = np.ndarray[Any, Any]
 Limits = tuple[float, float]
 
 TITLE, WORDS, LABEL, TICK = 13.5, 12.0, 12.0, 11.0  # sizes of text in px
 LEADER = 24.0  # from the panel's edge to an end label
-HUGE = 1e280  # larger values are left out: their differences overflow
+HUGE = 1e120  # larger values, and smaller ones on a log axis, are left out: their ratios overflow
 
 
 # Words and their extents
@@ -108,7 +108,7 @@ def unit(values: Any, low: float, high: float, log: bool) -> Array:
     values = np.asarray(values, np.float64)
     if log:
         with np.errstate(invalid="ignore", divide="ignore"):
-            return np.asarray(np.log(values / low) / np.log(high / low))
+            return np.asarray((np.log(values) - np.log(low)) / np.log(high / low))
     return np.asarray((values - low) / (high - low))
 
 
@@ -409,7 +409,7 @@ class Sheet:
     ) -> Text:
         """Words at a place in display px (``ha``, ``va`` as matplotlib's)."""
         if method:
-            more["gid"] = f"method:{method}"
+            more["gid"] = gid(method)
         return self.figure.text(
             x / self.width,
             y / self.height,
@@ -430,7 +430,7 @@ class Sheet:
             "solid_capstyle": "round",
         }
         if method:
-            given["gid"] = f"method:{method}"
+            given["gid"] = gid(method)
         return Line2D(x, y, **(given | more))
 
     def leader(self, style: Style, points: Sequence[tuple[float, float]], method: str = "") -> None:

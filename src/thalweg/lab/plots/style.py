@@ -124,6 +124,11 @@ THEORY = Style("muted", "muted", (0, (4, 2.5)), "", 1.2)
 _INK = Style("ink", "ink", "solid", "", 1.6)
 
 
+def gid(method: str) -> str:
+    """The mark of a method's parts in a figure: letters that no format has to escape."""
+    return f"method:{method.encode().hex()}"
+
+
 def _other(index: int) -> Style:
     return Style(f"m-x{index}", f"t-x{index}", *_OTHERS[index][2:])
 

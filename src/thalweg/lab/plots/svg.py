@@ -50,9 +50,13 @@ def source(figure: Figure, **more: Any) -> str:
     figure.savefig(buffer, format="svg", transparent=False, metadata={"Date": None}, **more)
     text = re.sub(r"<metadata>.*?</metadata>\s*", "", buffer.getvalue(), flags=re.DOTALL)
     text = re.sub(r"'DejaVu Sans'[^;\"]*", _FONT, text)
-    text = re.sub(r'<g id="method:([^"]*)"', r'<g data-method="\1"', text)
+    text = re.sub(r'<g id="method:([0-9a-f]*)"', _named, text)
     shorten = functools.partial(re.sub, r"(\.\d\d)\d+", r"\1")
     return re.sub(r' (?:d|x|y|transform)="[^"]*"', lambda hit: shorten(hit[0]), text)
+
+
+def _named(hit: re.Match[str]) -> str:
+    return f'<g data-method="{escape(bytes.fromhex(hit[1]).decode())}"'
 
 
 def inline(figure: Figure, prefix: str, alt: str) -> str:

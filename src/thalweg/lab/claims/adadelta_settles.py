@@ -1,0 +1,183 @@
+"""AdaDelta, whose numerator follows past updates, avoids RMSProp's endless oscillation and needs no initial
+rate.
+
+Source: the notes; the readme.
+Measured: the largest distance from the minimum over late windows of up to a million steps, on the notes'
+neuron and on quadratics of curvature 0.1 to 100; the steps to a target for several eps; and the same
+neuron with noisy gradients. For a curvature h above 2 the average squares give, for small growth,
+
+    amplitude^2 = amplitude_0^2 + (eps t / 4) (1 - 4 / h^2),    whatever beta is.
+
+Refuted by: an amplitude that does not fall on the neuron and on curvatures below 2, or a RMSProp that settles.
+"""
+
+import numpy as np
+
+from ...core.rule import Rule
+from ...engines import loops
+from ...problems import problem
+from ...problems.formula import FormulaProblem
+from ...problems.quadratic import objective
+from ..evidence import Evidence, use
+from ..panels import Chart, Curve, Picture
+from ..tuning import Array
+
+CHAPTER = "AdaDelta"
+STEPS, EVERY, TARGET = 1_000_000, 11, 1e-3  # an odd stride sees both sides of an oscillation of period 2
+SETTLED = 1e-10
+CURVATURES = np.array([0.1, 1.0, 1.9, 2.1, 10.0, 100.0])
+WINDOWS = np.unique(np.geomspace(1, STEPS // EVERY, 60).astype(int))
+
+
+def _walk(rule: Rule, p: FormulaProblem, steps: int, every: int, noisy: bool = False) -> Array:
+    order = p.order(0, 1, steps) if noisy else None
+    start = np.array([p.starts[0]])
+    trace = loops.run(
+        rule,
+        p.objective,
+        start,
+        steps,
+        record=("path",),
+        every=every,
+        data=p.data,
+        order=None if order is None else order[None],
+    )
+    assert trace.path is not None
+    path: Array = trace.path[0]
+    return path
+
+
+def _envelope(distance: Array) -> Array:
+    """The largest distance in each of the growing windows: (windows, ...)."""
+    largest: Array = np.maximum.reduceat(distance, WINDOWS[:-1], axis=0)
+    return largest
+
+
+def experiment() -> Evidence:
+    found = Evidence()
+    neuron = problem("neuron")
+    assert isinstance(neuron, FormulaProblem)
+    best = np.array(neuron.minima[0])
+    rules = {
+        "RMSprop, lr 0.1": use("RMSprop:notes", lr=0.1),
+        "RMSprop, lr 0.01": use("RMSprop:notes", lr=0.01),
+        "Adadelta": use("Adadelta:notes"),
+    }
+    far = {
+        n: _envelope(np.linalg.norm(_walk(r, neuron, STEPS, EVERY) - best, axis=1)) for n, r in rules.items()
+    }
+    middle = int(np.searchsorted(WINDOWS * EVERY, STEPS // 10))
+    for name, d in far.items():
+        found.number(f"distance on the neuron after a million steps, {name}", d[-1])
+    for name in list(rules)[:2]:
+        lasting = found.number(
+            f"its last decade: end over beginning, {name}", far[name][-1] / far[name][middle]
+        )
+        found.check(f"{name} goes on oscillating", abs(lasting - 1) < 0.01 and far[name][-1] > 1e-3)
+    found.check("Adadelta settles on the neuron", far["Adadelta"][-1] < SETTLED)
+
+    square = objective(np.diag(CURVATURES))
+    ends = {}
+    for name in ("RMSprop, lr 0.1", "Adadelta"):
+        starts = np.ones((1, len(CURVATURES)))
+        path = loops.run(rules[name], square, starts, STEPS, record=("path",), every=EVERY).path
+        assert path is not None
+        ends[name] = _envelope(np.abs(path[0]))
+    flat = CURVATURES < 2
+    eps = float(rules["Adadelta"].hyperparameters["eps_u"])  # type: ignore[arg-type]
+    law = np.sqrt(eps * STEPS / 4 * (1 - 4 / CURVATURES[~flat] ** 2))
+    for h, a in zip(CURVATURES, ends["Adadelta"][-1], strict=True):
+        found.number(f"Adadelta's amplitude after a million steps, curvature {h:g}", a)
+    found.number(
+        "RMSprop's amplitude, largest over curvatures, in lr", ends["RMSprop, lr 0.1"][-1].max() / 0.1
+    )
+    found.number("Adadelta's amplitude over the law, curvature 100", ends["Adadelta"][-1, -1] / law[-1])
+    found.check(
+        "Adadelta settles where the curvature is below 2", bool(np.all(ends["Adadelta"][-1, flat] < SETTLED))
+    )
+    found.check("RMSprop settles at no curvature", bool(np.all(ends["RMSprop, lr 0.1"][-1] > 1e-3)))
+    steep = ends["Adadelta"][-1, ~flat]
+    found.limit(
+        "only where the curvature is below 2 sqrt(eps_v / eps_u), which is 2 for one eps: above it Adadelta's "
+        "oscillation goes on growing, like sqrt(eps t) / 2",
+        bool(np.all(np.abs(steep / law - 1) < 0.05) and np.all(steep > 2 * ends["Adadelta"][middle, ~flat])),
+    )
+
+    noisy = neuron.transformed(noise=0.05)
+    rough = [
+        np.linalg.norm(_walk(rules[n], noisy, 100_000, 1, noisy=True)[50_000:] - best, axis=1).mean()
+        for n in rules
+    ]
+    for name, value in zip(rules, rough, strict=True):
+        found.number(f"mean distance with gradient noise 0.05, {name}", value)
+    found.limit("only while gradients carry no noise: with it Adadelta wanders too", rough[-1] > 0.01)
+
+    tries = np.array([1e-4, 1e-6, 1e-8, 1e-10])
+    trace = loops.run(
+        rules["Adadelta"],
+        neuron.objective,
+        np.tile(neuron.starts[0], (len(tries), 1)),
+        STEPS,
+        vary={"eps_v": tries, "eps_u": tries},
+        record=(),
+        stop=TARGET,
+        data=neuron.data,
+    )
+    reached = np.where(trace.reached < 0, np.inf, trace.reached)
+    for value, steps in zip(tries, reached, strict=True):
+        found.number(f"steps to f < 1e-3 without any rate, eps {value:g}", steps)
+    found.check("without any rate it reaches the target at its default eps", bool(np.isfinite(reached[1])))
+    found.limit(
+        "without a rate, but not without a setting: eps takes its place (see eps-is-a-rate)",
+        bool(reached[-1] > 10 * reached[1]),
+    )
+
+    at = WINDOWS[:-1] * EVERY
+    late = np.arange(5000, 5021)
+    near = {n: _walk(rules[n], neuron, 5050, 1)[late, 0] - best[0] for n in ("RMSprop, lr 0.1", "Adadelta")}
+    looks = {
+        "RMSprop, lr 0.1": ("RMSprop", 0),
+        "RMSprop, lr 0.01": ("RMSprop", 1),
+        "Adadelta": ("Adadelta", 0),
+    }
+    chosen = [(1, "curvature 1"), (4, "curvature 10")]
+    panels = [
+        Chart(
+            "Neuron, after 5,000 steps",
+            "step",
+            "w minus its optimum",
+            [Curve(late, y, n, *looks[n]) for n, y in near.items()],
+        ),
+        Chart(
+            "Neuron: distance from the minimum",
+            "step",
+            "distance, largest in a window",
+            [Curve(at, np.maximum(y, 1e-16), n, *looks[n]) for n, y in far.items()],
+            log="xy",
+        ),
+        Chart(
+            "Quadratics: amplitude",
+            "step",
+            "|w|, largest in a window",
+            [
+                Curve(at, np.maximum(ends["Adadelta"][:, k], 1e-16), f"Adadelta, {words}", "Adadelta", j)
+                for j, (k, words) in enumerate(chosen)
+            ]
+            + [Curve(at, ends["RMSprop, lr 0.1"][:, 4], "RMSprop, lr 0.1", "RMSprop")]
+            + [Curve(at, np.sqrt(eps * at / 4 * (1 - 4 / 10**2)), "theory, ½ √(ε t)", look="theory")],
+            log="xy",
+            y_range=(1e-8, 3.0),
+        ),
+    ]
+    found.picture = Picture(
+        panels,
+        "On the neuron RMSprop oscillates for ever and Adadelta settles; on a steep quadratic Adadelta's "
+        "oscillation grows with the square root of time.",
+        ("RMSprop", "Adadelta"),
+    )
+    found.reading = (
+        "Left and middle: on the neuron RMSprop keeps jumping across the minimum while Adadelta comes to rest. "
+        "Right: so it does on gentle curvature, but above a curvature of 2 its oscillation grows like √t and "
+        "overtakes RMSprop's, which stays at half its rate."
+    )
+    return found

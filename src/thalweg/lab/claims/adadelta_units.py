@@ -1,0 +1,126 @@
+"""AdaDelta's update has the unit of the parameter: rescale a coordinate by c and, as eps tends to 0, its path
+rescales by c; Adagrad's and RMSprop's do not.
+
+Source: the readme; the slides.
+Measured: on the neuron and on the same neuron with b in a unit four times smaller, the largest difference of
+the two paths of b, the second mapped back, as a share of the way that b went: with eps in each
+coordinate's own units, with one eps for both, with start states u = 0 and u > 0 (u in units of w^2).
+Refuted by: AdaDelta's share not falling with eps from u > 0, or Adagrad's or RMSprop's path rescaling too.
+"""
+
+import numpy as np
+
+from ...core.rule import Rule
+from ...problems import problem
+from ...problems.formula import FormulaProblem
+from ..evidence import Evidence, use
+from ..panels import Chart, Curve, Map, Panel, Path, Picture
+from ..tuning import Array
+
+CHAPTER = "AdaDelta"
+SCALE, STEPS = 4.0, 400
+EPS = np.geomspace(1e-2, 1e-20, 10)
+SQUARED_UPDATE = 1e-3  # the start state u of the runs that have one
+BOTH = ("w", "b")
+
+
+def _walk(p: FormulaProblem, first: Rule, second: Rule) -> Array:
+    """The path (STEPS + 1, 2), each coordinate with a rule of its own."""
+    params = {n: np.array([x]) for n, x in zip(BOTH, p.starts[0], strict=True)}
+    opt = first.on(params, groups={"b": second}, rates=False)
+    path = [list(p.starts[0])]
+    for _ in range(STEPS):
+        g = p.gradient(np.array(path[-1]), None)
+        opt.step({n: g[k : k + 1] for k, n in enumerate(BOTH)})
+        path.append([float(params[n][0]) for n in BOTH])
+    return np.array(path)
+
+
+def _share(plain: Array, back: Array) -> float:
+    """The largest difference in b, as a share of the way it went; inf where it did not move."""
+    way = float(np.ptp(plain[:, 1]))
+    return float(np.max(np.abs(back[:, 1] - plain[:, 1]))) / way if way else np.inf
+
+
+def experiment() -> Evidence:
+    found = Evidence()
+    neuron = problem("neuron")
+    assert isinstance(neuron, FormulaProblem)
+    other = neuron.transformed(scale=[1, SCALE])
+    to_old = np.array([1, 1 / SCALE])
+
+    def pair(rule: Rule, changed: Rule) -> tuple[Array, Array, float]:
+        """The path, the rescaled problem's mapped back, and their difference."""
+        plain, back = _walk(neuron, rule, rule), _walk(other, rule, changed) * to_old
+        return plain, back, _share(plain, back)
+
+    def delta(eps: float, u: float, c: float = 1.0, units: float = 1.0) -> Rule:
+        return use("Adadelta:notes", u=u * c**2, eps_u=eps * units**2, eps_v=eps / units**2)
+
+    own = pair(delta(1e-6, 0.0), delta(1e-6, 0.0, units=SCALE))[2]
+    found.number("Adadelta, eps in each coordinate's units", own)
+    found.check("with eps in units Adadelta's path rescales to the bit", own == 0)
+    warm = [pair(delta(e, SQUARED_UPDATE), delta(e, SQUARED_UPDATE, SCALE)) for e in EPS]
+    cold = [pair(delta(e, 0.0), delta(e, 0.0)) for e in EPS]
+    for e, one, two in list(zip(EPS, warm, cold, strict=True))[::3]:
+        found.number(f"Adadelta from u > 0, one eps, {e:.0e}", one[2])
+        found.number(f"Adadelta from u = 0, one eps, {e:.0e}", two[2])
+    shares = np.array([w[2] for w in warm])
+    found.check("from u > 0 the difference falls as eps does", bool(np.all(np.diff(shares) < 0)))
+    found.check("and vanishes: below 1e-6 at the smallest eps", bool(shares[-1] < 1e-6))
+    way = found.number("way of b from u = 0 in 400 steps, eps 1e-20", np.ptp(cold[-1][0][:, 1]))
+    found.limit(
+        "only once past updates outweigh eps: from u = 0 the first step is sqrt(eps / (1 - beta)) in any unit, "
+        "and as eps falls the run stops moving before it rescales",
+        bool(cold[-1][2] > 0.1 and way < 1e-3),
+    )
+    fixed = {}
+    for name, eps in (("Adagrad:notes", "eps"), ("RMSprop:slides", "eps_root")):
+        kind = name.partition(":")[0]
+        power = SCALE if eps == "eps" else SCALE**2
+        rule, softener = use(name, lr=0.1), use(name).hyperparameters[eps]
+        fixed[kind] = pair(rule, use(name, lr=0.1, **{eps: softener / power}))  # type: ignore[operator]
+        mended = pair(rule, use(name, lr=0.1 * SCALE, **{eps: softener / power}))[2]  # type: ignore[operator]
+        found.number(f"{kind}, same lr", fixed[kind][2])
+        found.number(f"{kind}, lr times the scale", mended)
+        found.check(f"{kind}'s path does not rescale", fixed[kind][2] > 0.1)
+        found.check(f"{kind}'s does if its lr is rescaled by hand", mended == 0)
+
+    def map_of(title: str, method: str, paths: tuple[Array, Array, float]) -> Map:
+        grid = neuron.grid()
+        assert grid is not None
+        (x, y), (low, deep) = neuron.starts[0], neuron.minima[0]
+        return Map(
+            title,
+            "w",
+            "b",
+            grid,
+            [Path(paths[0], "as it is", method), Path(paths[1], "b × 4", method, 1)],
+            [(x, y, "start"), (low, deep, "minimum")],
+        )
+
+    panels: list[Panel] = [
+        map_of("Adadelta, u > 0, ε = 10⁻²⁰", "Adadelta", warm[-1]),
+        map_of("Adagrad, lr 0.1", "Adagrad", fixed["Adagrad"]),
+        Chart(
+            "How much the path changes with the unit",
+            "ε",
+            "share of the way",
+            [
+                Curve(EPS, shares, "Adadelta, u > 0", "Adadelta"),
+                Curve(EPS, np.array([c[2] for c in cold]), "Adadelta, u = 0", "Adadelta", 1),
+            ],
+            log="xy",
+            levels=[(fixed[n][2], n) for n in fixed],
+        ),
+    ]
+    found.picture = Picture(
+        panels,
+        "Adadelta's path with b in another unit lies on its path as it was; Adagrad's is another path.",
+        ("Adadelta", "Adagrad", "RMSprop"),
+    )
+    found.reading = (
+        "Left: with b rescaled and mapped back Adadelta takes the same path. Middle: Adagrad takes another. "
+        "Right: what remains falls with eps if u starts above 0; from u = 0 it does not fall at all."
+    )
+    return found

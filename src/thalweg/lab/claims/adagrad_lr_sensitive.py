@@ -1,0 +1,111 @@
+"""AdaGrad is slow and sensitive to the learning rate.
+
+Source: the slides.
+Measured: sixteen tasks without noise, three runs around each start, four methods on one grid of four rates a decade from 1e-4
+to 1e2; a run has arrived when f stays below the task's target. For each task the steps at the best rate, at a tenth
+and at ten times of it, and the basin: how many decades of rates arrive within three times the fewest steps.
+Refuted by: a rate ten times too small costing AdaGrad no more than ten times the steps, which is what it costs a
+method whose steps are proportional to its rate, or no more than it costs the other methods; or AdaGrad arriving first
+at the rates that suit RMSProp.
+"""
+
+import numpy as np
+
+from ..evidence import Evidence, use
+from ..panels import Bars, Chart, Curve, Picture
+from ..tuning import RATES, TASKS
+
+CHAPTER = "AdaGrad"
+DECADE, NEAR, SHOWN = 4, 3.0, "beale"
+METHODS = ("SGD", "Adagrad", "RMSprop", "Adam")
+
+
+def experiment() -> Evidence:
+    found = Evidence()
+    steps = {}  # by method: (tasks, rates), inf where the target was not met
+    for name in METHODS:
+        rule = use(name if name == "SGD" else f"{name}:slides")
+        steps[name] = np.array([task.trials(rule, RATES).reached for task in TASKS])
+    rows = np.arange(len(TASKS))
+    best = {n: np.argmin(s, axis=1) for n, s in steps.items()}
+    fewest = {n: s.min(axis=1) for n, s in steps.items()}
+    record = np.min(list(fewest.values()), axis=0)
+    cost, basin, still, first = {}, {}, {}, {}
+    for n, s in steps.items():
+        wide = np.pad(s, ((0, 0), (DECADE, DECADE)), constant_values=np.inf)  # off the grid: not met
+        with np.errstate(invalid="ignore"):
+            cost[n] = float(np.nanmedian(wide[rows, best[n]] / fewest[n]))
+        still[n] = int(np.sum(np.isfinite(wide[rows, best[n] + 2 * DECADE])))
+        basin[n] = float(np.median(np.sum(s <= NEAR * fewest[n][:, None], axis=1) / DECADE))
+        first[n] = int(np.sum(np.isfinite(fewest[n]) & (fewest[n] == record)))
+        found.number(f"a tenth of the best rate: times the steps, median of tasks solved, {n}", cost[n])
+        found.number(f"ten times the best rate: tasks of {len(TASKS)} that still arrive, {n}", still[n])
+        found.number(f"decades of rates within {NEAR:g} times the fewest steps, median, {n}", basin[n])
+        found.number(f"tasks of {len(TASKS)} on which its best rate takes the fewest steps, {n}", first[n])
+    others = [n for n in METHODS if n != "Adagrad"]
+    found.check("a tenth of the best rate costs Adagrad more than ten times the steps", cost["Adagrad"] > 10)
+    found.check("and more than it costs any of the others", all(cost["Adagrad"] > cost[n] for n in others))
+    found.check("its basin is narrower than Adam's", basin["Adagrad"] < basin["Adam"])
+    suits = best["RMSprop"]
+    slower = int(np.sum(steps["Adagrad"][rows, suits] > 2 * fewest["RMSprop"]))
+    found.number("tasks on which Adagrad at RMSProp's best rate takes more than twice its steps", slower)
+    found.number(
+        "Adagrad's best rate over RMSProp's, median", np.median(RATES[best["Adagrad"]] / RATES[suits])
+    )
+    found.check("slow: so on most tasks", slower > len(TASKS) / 2)
+    found.limit(
+        f"slow only where the rate is too small: with best rates it takes the fewest steps on {first['Adagrad']} of "
+        f"{len(TASKS)} tasks (no noise)",
+        first["Adagrad"] > len(TASKS) / 2,
+    )
+    found.limit(
+        f"sensitive only to rates that are too small: at ten times the best it still arrives on {still['Adagrad']} "
+        f"tasks, gradient descent on {still['SGD']}, RMSProp on {still['RMSprop']}",
+        still["Adagrad"] > max(still["SGD"], still["RMSprop"]),
+    )
+    found.limit(
+        "against Adam: RMSProp's basin is no wider than Adagrad's", basin["RMSprop"] <= basin["Adagrad"]
+    )
+    found.limit(
+        "against adaptive methods: gradient descent's basin is narrower", basin["SGD"] < basin["Adagrad"]
+    )
+
+    shown = [task.problem for task in TASKS].index(SHOWN)
+    found.picture = Picture(
+        [
+            Chart(
+                f"Steps until f stays below {TASKS[shown].target:g}, Beale",
+                "learning rate",
+                "steps",
+                [
+                    Curve(RATES, np.where(np.isinf(s[shown]), np.nan, s[shown]), n, n)
+                    for n, s in steps.items()
+                ],
+                log="xy",
+            ),
+            Bars(
+                "Price of a tenth of the best rate",
+                f"times the steps, median of {len(TASKS)} tasks",
+                METHODS,
+                [cost[n] for n in METHODS],
+                METHODS,
+                levels=[(10.0, "in proportion")],
+                missing="not reached",
+            ),
+            Bars(
+                "Width of the basin",
+                f"decades of rates within {NEAR:g}× the fewest steps",
+                METHODS,
+                [basin[n] for n in METHODS],
+                METHODS,
+            ),
+        ],
+        "Steps against learning rate on Beale's function, and over all tasks: a rate too small costs Adagrad the most, "
+        "its basin is narrower than Adam's.",
+        METHODS,
+    )
+    found.reading = (
+        "Left: Adagrad's curve is the steepest on its left side and reaches the lowest point. Middle: over all tasks a "
+        "rate ten times too small costs it the most. Right: how wide the band of good rates is."
+    )
+    return found

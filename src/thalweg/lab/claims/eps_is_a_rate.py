@@ -1,0 +1,143 @@
+"""AdaDelta is not really free of a learning rate: its first step is about sqrt(eps / (1 - beta)) sign(g), a
+small eps converges slowly, and the initial u acts alike.
+
+Source: the slides, with their two figures.
+Measured: the first update for gradients from 1e-4 to 1e4; steps to a loss of 1e-3 on the neuron for eps and
+for the start state u over many decades, beside RMSprop's for its rate (with lr = sqrt(eps) and the same
+eps its first step is AdaDelta's). On a constant gradient u grows by (1 - beta) eps a step, so that steps grow
+like eps^(-1/3), and like u^(-1/2) where u was given.
+Refuted by: a first step that differs from the formula, or steps that do not grow as eps or u falls.
+"""
+
+import numpy as np
+
+from ...core.rule import Rule
+from ...engines import loops
+from ...problems import problem
+from ...problems.compiled import CompiledProblem
+from ..evidence import Evidence, use
+from ..panels import Chart, Curve, Picture
+from ..record import fed
+from ..tuning import Array
+
+CHAPTER = "AdaDelta"
+STEPS, TARGET, LEAST = 200_000, 1e-3, 1e-14
+EPS = np.geomspace(LEAST, 1e2, 33)
+GRADIENTS = np.geomspace(1e-4, 1e4, 9)
+
+
+def _slope(x: Array, y: Array, low: float, high: float) -> float:
+    """The power of x that y follows between two values of x."""
+    part = (x >= low * 0.99) & (x <= high * 1.01) & np.isfinite(y)
+    return float(np.polyfit(np.log(x[part]), np.log(y[part]), 1)[0]) if part.sum() > 1 else np.nan
+
+
+def experiment() -> Evidence:
+    found = Evidence()
+    rule = use("Adadelta:notes")
+    beta, default = (float(rule.hyperparameters[n]) for n in ("beta", "eps_u"))  # type: ignore[arg-type]
+    ratios = {}
+    for eps in (1e-12, 1e-6):
+        first = fed(use("Adadelta:notes", eps=eps), np.concatenate([GRADIENTS, -GRADIENTS])[None]).update[1]
+        ratios[eps] = first * -np.sign(np.concatenate([GRADIENTS, -GRADIENTS])) / np.sqrt(eps / (1 - beta))
+    one = int(np.argmin(np.abs(GRADIENTS - 1)))
+    found.number(
+        "first step over sqrt(eps / (1 - beta)), g = 1, eps 1e-6", ratios[default][one], 1.0, within=1e-4
+    )
+    found.check(
+        "so it is for all gradients from 1e-4 to 1e4 and both signs, eps 1e-12",
+        np.allclose(ratios[1e-12], 1, rtol=0.01),
+    )
+    found.number("the same, g = 1e-4, eps 1e-6", ratios[default][0])
+    found.limit(
+        "the first step only where (1 - beta) g^2 is large against eps: below, it is g itself",
+        bool(ratios[default][0] < 0.1),
+    )
+
+    neuron = problem("neuron")
+    assert isinstance(neuron, CompiledProblem)
+
+    def steps(made: Rule, vary: dict[str, Array]) -> Array:
+        starts = np.tile(neuron.starts[0], (len(EPS), 1))
+        trace = loops.run(
+            made, neuron.objective, starts, STEPS, vary=vary, record=(), stop=TARGET, data=neuron.data
+        )
+        return np.where(trace.reached < 0, np.inf, trace.reached.astype(float))
+
+    by_eps = steps(rule, {"eps_v": EPS, "eps_u": EPS})
+    by_u = steps(use("Adadelta:notes", eps=LEAST), {"u": EPS})
+    by_rate = steps(use("RMSprop:notes", eps=default), {"lr": np.sqrt(EPS)})
+    slopes = {
+        "eps": _slope(EPS, by_eps, 1e-14, 1e-8),
+        "the start state u": _slope(EPS, by_u, 1e-10, 1e-5),
+        "lr^2, RMSprop": _slope(EPS, by_rate, 1e-8, 1e-4),
+    }
+    for eps in (1e-14, 1e-10, 1e-6, 1e-2):
+        k = int(np.argmin(np.abs(np.log(EPS / eps))))
+        found.number(f"steps to f < 1e-3, eps {eps:.0e}", by_eps[k])
+        found.number(f"steps to f < 1e-3, start state u {eps:.0e} (eps 1e-14)", by_u[k])
+    for name, slope in slopes.items():
+        found.number(f"steps grow like this power of {name}", slope)
+    by_eps, by_u = (np.minimum(s, STEPS + 1) for s in (by_eps, by_u))  # one more than allowed: not reached
+    small = EPS <= 1e-6
+    found.check("steps only grow as eps falls below 1e-6", bool(np.all(np.diff(by_eps[small]) < 0)))
+    found.check("ten decades of eps change them more than 100 times", by_eps[0] > 100 * by_eps[EPS > 1e-4][0])
+    found.check("steps fall as u grows to 1e-2", bool(np.all(np.diff(by_u[EPS <= 1e-2]) < 0)))
+    found.check("u changes them more than 100 times", by_u[0] > 100 * by_u[EPS > 1e-3][0])
+    found.limit(
+        "less than a rate: steps grow like eps^(-1/3), where a rate of sqrt(eps) would give eps^(-1/2), because u "
+        "goes on growing",
+        abs(slopes["eps"] + 1 / 3) < 0.02 and abs(slopes["lr^2, RMSprop"] + 1 / 2) < 0.02,
+    )
+    flat = by_eps[EPS > 1]
+    found.limit(
+        "only while eps is small: a large one divides itself out and leaves gradient descent with a rate of 1",
+        bool(np.ptp(flat) <= 0.02 * flat.max()),
+    )
+
+    seen, rated = (np.where(s <= STEPS, s, np.nan) for s in (by_u, by_rate))
+    panels = [
+        Chart(
+            "Steps to f < 10⁻³ on the neuron",
+            "√ε, and RMSprop's learning rate",
+            "steps",
+            [
+                Curve(np.sqrt(EPS), by_eps, "Adadelta, √ε", "Adadelta"),
+                Curve(np.sqrt(EPS), rated, "RMSprop, lr", "RMSprop"),
+            ],
+            log="xy",
+            marks=[(default**0.5, "default ε")],
+        ),
+        Chart(
+            "The start state acts alike, ε = 10⁻¹⁴",
+            "√u at the start",
+            "steps",
+            [
+                Curve(np.sqrt(EPS), seen, "Adadelta, √u", "Adadelta"),
+                Curve(np.sqrt(EPS), by_eps, "Adadelta, √ε", "Adadelta", 1),
+            ],
+            log="xy",
+        ),
+        Chart(
+            "First step over √(ε / (1 − β))",
+            "|g|",
+            "ratio",
+            [
+                Curve(GRADIENTS, ratios[e][: len(GRADIENTS)], f"Adadelta, ε = {words}", "Adadelta", k)
+                for k, (e, words) in enumerate(zip(ratios, ("10⁻¹²", "10⁻⁶"), strict=True))
+            ],
+            log="xy",
+            levels=[(1.0, "the formula")],
+        ),
+    ]
+    found.picture = Picture(
+        panels,
+        "Adadelta's steps to a target against epsilon and against its start state look like RMSprop's against its rate.",
+        ("Adadelta", "RMSprop"),
+    )
+    found.reading = (
+        "Left: steps against the square root of eps fall as RMSprop's do against its rate, only less steeply. "
+        "Middle: the start state u does the same. Right: the first step depends on eps, not on the gradient, "
+        "unless the gradient is tiny."
+    )
+    return found

@@ -1,0 +1,134 @@
+"""To divide the rate by |∂L/∂x_i| itself would not work, because ∇L → 0.
+
+Source: Darve (the step before AdaGrad's formula).
+Measured: that method is sign descent, MaxProp or RMSProp with β = 0 and no ε; on H_β (n = 4, β = 0.1) from
+five starts: the size of its steps while the gradient falls, how close it stays to the minimum in the end for rates
+from 0.001 to 0.1, beside gradient descent and AdaGrad; with rates that fall; with ε.
+Refuted by: a fixed rate with which it settles on the minimum.
+"""
+
+import numpy as np
+
+from ...core.rule import Rule
+from ...core.schedule import exponential, inverse_sqrt
+from ...engines import loops
+from ...problems.quadratic import matrix, quadratic
+from ..evidence import Evidence, use
+from ..panels import Array, Chart, Curve, Picture
+from ..record import fed
+from ..tuning import grid
+
+CHAPTER = "Theory"
+N, BETA, STEPS, STARTS, LAST = 4, 0.1, 20_000, 5, 1000
+RATES = grid(1e-3, 1e-1, 9)
+BARE = {"beta": 0.0, "eps": 0.0}
+
+
+def experiment() -> Evidence:
+    found = Evidence()
+    gradients = np.random.default_rng(0).standard_normal((50, 3)) * np.geomspace(1, 1e-6, 50)[:, None]
+    for name in ("MaxProp", "RMSprop"):
+        update = fed(use(name, lr=0.1, **BARE), gradients).update[1:]
+        signs = np.allclose(update, -0.1 * np.sign(gradients), rtol=1e-9)
+        found.check(f"{name} with β = 0 and no ε moves by lr · sign(g), however small g is", signs)
+    size = {r: _ends(use("MaxProp", lr=r, **BARE)) for r in RATES}
+    share = np.array([np.median(s) / r for r, s in size.items()])
+    found.number("largest |x_i| in the last 1,000 steps over lr, smallest of nine rates", share.min())
+    found.number("largest |x_i| in the last 1,000 steps over lr, largest of nine rates", share.max())
+    found.check(
+        "at no rate and from no start does it come nearer than half a step",
+        all(s.min() >= r / 2 for r, s in size.items()),
+    )
+    first = np.array([np.median(_ends(use("MaxProp", lr=r, **BARE), 1)) / r for r in RATES])
+    found.number("the same for x₁ alone, largest of nine rates", first.max())
+    found.check("along x₁ the cycle is one step wide", bool(first.max() <= 1 and first.min() >= 0.5))
+    found.check(
+        "flat coordinates follow the sign of the steep ones' error: their cycle is wider",
+        bool(share.max() > 2 * first.max()),
+    )
+    steep = float(np.linalg.eigvalsh(matrix(N, BETA))[-1])
+    others = {"SGD": use("SGD", lr=1 / steep), "Adagrad": use("Adagrad:darve", lr=1.0)}
+    near = {n: float(np.median(_ends(r, 1))) for n, r in others.items()}
+    for n, x in near.items():
+        found.number(f"largest |x₁| in the last 1,000 steps, {n}", x)
+    found.check(
+        "Adagrad settles far below the best of these rates",
+        near["Adagrad"] < 1e-3 * float(np.median(size[RATES[0]])),
+    )
+
+    slow = float(np.median(_ends(use("MaxProp", lr=inverse_sqrt(0.1), **BARE))))
+    final = 0.1 / STEPS**0.5
+    found.number("largest |x_i| in the last 1,000 steps over the last rate, lr = 0.1/√t", slow / final)
+    found.limit(
+        "only while the rate is fixed: with 0.1/√t it ends ten times closer than with 0.1 throughout",
+        slow < 0.1 * float(np.median(size[RATES[-1]])),
+    )
+    short = float(np.median(_ends(use("MaxProp", lr=exponential(0.1, factor=0.8), **BARE))))
+    found.number("largest |x_i| in the end, lr = 0.1 · 0.8^t, whose sum is 0.5", short)
+    found.check("a rate whose sum is too small stops short", short > 0.1)
+    epsilons = 0.01 * steep / 2 * grid(0.1, 10, 41)
+    settled = np.array(
+        [np.median(_ends(use("MaxProp", lr=0.01, beta=0.0, eps=e), 1)) < 0.01 / 20 for e in epsilons]
+    )
+    edge = float(epsilons[np.argmax(settled)]) if settled.any() else np.inf
+    found.number(
+        "smallest ε with which x₁ comes within lr/20, over lr λ₁ / 2 (theory: 1)", edge / (0.01 * steep / 2)
+    )
+    found.limit(
+        "only while ε < lr λ₁ / 2: above, the method is gradient descent near the minimum and settles",
+        abs(edge / (0.01 * steep / 2) - 1) < 0.15,
+    )
+    found.picture = _picture(others, share, first)
+    found.reading = (
+        "Left: with a fixed rate the distance falls until it is of the size of a step and then goes round and round; a rate "
+        "that falls, gradient descent and AdaGrad go on. Right: along x₁ the cycle is about one step wide at every rate; "
+        "where H is flat, signs follow the steep coordinates' error and the cycle is many steps wide."
+    )
+    return found
+
+
+def _paths(rule: Rule, steps: int = STEPS) -> Array:
+    """Runs from the same random starts: (S, steps + 1, n)."""
+    starts = np.random.default_rng(0).uniform(0.5, 1.5, (STARTS, N))
+    path = loops.run(rule, quadratic(N, BETA).objective, starts, steps, record=("path",)).path
+    assert path is not None
+    return path
+
+
+def _ends(rule: Rule, coordinates: int = N) -> Array:
+    """The largest |x_i| of the last steps, for each start, over the first coordinates: (S,)."""
+    made: Array = np.abs(_paths(rule)[:, -LAST:, :coordinates]).max(axis=(1, 2))
+    return made
+
+
+def _picture(others: dict[str, Rule], share: Array, first: Array) -> Picture:
+    shown = np.unique(np.geomspace(1, 0.9 * STEPS, 240).astype(int))
+    rules = {f"MaxProp β = 0, lr {r:g}": use("MaxProp", lr=r, **BARE) for r in (0.1, 0.01, 0.001)}
+    rules |= {"MaxProp β = 0, 0.1/√t": use("MaxProp", lr=inverse_sqrt(0.1), **BARE), **others}
+    curves = []
+    for k, (label, rule) in enumerate(rules.items()):
+        away = np.median(np.abs(_paths(rule)[:, :, 0]), axis=0)
+        # The largest distance of a window, since a cycle passes close to zero.
+        widest = [float(away[t : t + max(2, t // 10)].max()) for t in shown]
+        kind = label.partition(" ")[0]
+        curves.append(Curve(shown, np.array(widest), label, kind, k if kind == "MaxProp" else 0))
+    return Picture(
+        [
+            Chart(
+                "Distance from the minimum along x₁", "step", "|x₁|", curves, log="xy", y_range=(1e-6, 2.0)
+            ),
+            Chart(
+                "Size of the final cycle",
+                "learning rate",
+                "largest |x_i| at the end",
+                [
+                    Curve(RATES, share * RATES, "all coordinates", "MaxProp", look="points"),
+                    Curve(RATES, first * RATES, "x₁ alone", "MaxProp", 1, look="points"),
+                    Curve(RATES, RATES, "one step", look="theory"),
+                ],
+                log="xy",
+            ),
+        ],
+        "Sign descent stops at a distance that its rate sets; gradient descent, Adagrad and a falling rate do not.",
+        ("MaxProp", "SGD", "Adagrad"),
+    )

@@ -1,0 +1,144 @@
+"""On the badly scaled quadratic H_β the gradient's components have the sizes |[H_β X]_i| ≈ β^(i−1) ‖X‖.
+
+Source: Darve (the estimate that leads to AdaGrad, and s_i ∝ β^(2i) that follows from it).
+Measured: the exponent, fitted to the medians over 20 matrices and normal X, for (n, β) = (4, 0.1), (10, 0.5),
+(100, 0.9), over all i and over the second half, where the estimate should be best; the factor in front; the same for AdaGrad's
+√s_i after 100 steps; for an H without couplings; and along a run of gradient descent.
+Refuted by: an exponent that is not nearer to 1 than to 2, gradient descent's, where i is large, or an AdaGrad whose √s_i does not follow it.
+"""
+
+import numpy as np
+
+from ...engines import loops
+from ...problems.least_squares import scaled
+from ...problems.quadratic import matrix, of
+from ..evidence import Evidence, use
+from ..panels import Array, Chart, Curve, Picture
+from ..record import record
+
+CHAPTER = "Theory"
+SIZES = ((4, 0.1), (10, 0.5), (100, 0.9))
+MATRICES, POINTS = 20, 200
+SHOWN = (0, 100, 10_000, 300_000)  # steps of gradient descent
+
+
+def experiment() -> Evidence:
+    found = Evidence()
+    for n, beta in SIZES:
+        ratio = _ratios(n, beta)
+        whole, tail = (
+            _exponent(np.median(ratio, axis=1), beta),
+            _exponent(np.median(ratio, axis=1), beta, n // 2),
+        )
+        front = ratio / beta ** np.arange(n)[:, None]
+        found.number(f"exponent over all i, n = {n}", whole)
+        found.number(f"exponent over the second half, n = {n}", tail)
+        found.number(f"|[HX]_i| over β^(i-1) ‖X‖, median, n = {n}", float(np.median(front)))
+        for q in (10, 90):
+            found.number(
+                f"|[HX]_i| over β^(i-1) ‖X‖, {q} % quantile, n = {n}", float(np.percentile(front, q))
+            )
+        found.check(f"the exponent is 1 to a quarter over the second half, n = {n}", abs(tail - 1) < 0.25)
+        if n == 100:
+            found.limit(
+                "in proportion only: for n = 100 the median is less than a tenth of β^(i-1) ‖X‖, since ‖D X‖ counts, not ‖X‖",
+                float(np.median(front)) < 0.1,
+            )
+    plain = _exponent(np.median(_ratios(10, 0.5, condition=1.0), axis=1), 0.5)
+    found.number("exponent for H = I, n = 10", plain)
+    found.limit("only where H couples the coordinates: for H = I it is β^(2(i-1))", abs(plain - 2) < 0.1)
+    found.limit(
+        "for i large: over all i the exponent is above 1.1, since the diagonal's share falls like β^(2(i-1))",
+        _exponent(np.median(_ratios(10, 0.5), axis=1), 0.5) > 1.1,
+    )
+    roots = []
+    for seed in range(MATRICES):
+        p = scaled(10, 0.5, seed=seed)
+        start = np.random.default_rng(seed).standard_normal(10)
+        roots.append(
+            np.sqrt(record(use("Adagrad:darve", lr=0.1, eps=0.0), p, 100, start=start).states["s"][-1])
+        )
+    grown = found.number(
+        "exponent of Adagrad's √s_i over the second half, n = 10", _exponent(np.median(roots, axis=0), 0.5, 5)
+    )
+    found.check("AdaGrad's √s_i has the exponent 1 to a quarter", abs(grown - 1) < 0.25)
+    along = _descent()
+    late = _exponent(along[-1], 0.5, 5)
+    found.number(f"exponent after {SHOWN[-1]:,} steps of gradient descent, n = 10", late)
+    found.limit("only early in a run: once the steep modes have converged the order is reversed", late < 0)
+    found.picture = _picture(along)
+    found.reading = (
+        "Left: the components fall like β^(i−1) once i is large, whatever balanced H is; without couplings they fall twice "
+        "as fast. Right: along a run of gradient descent the large components go first; in the end the order is reversed."
+    )
+    return found
+
+
+def _ratios(n: int, beta: float, condition: float = 2.0) -> Array:
+    """|[H X]_i| / ‖X‖ over matrices and normal X: (n, MATRICES * POINTS)."""
+    found = []
+    for seed in range(MATRICES):
+        x = np.random.default_rng(seed).standard_normal((n, POINTS))
+        found.append(np.abs(matrix(n, beta, condition, seed) @ x) / np.linalg.norm(x, axis=0))
+    return np.hstack(found)
+
+
+def _exponent(sizes: Array, beta: float, first: int = 0) -> float:
+    """The slope of log size against i log β, from coordinate ``first`` on."""
+    i = np.arange(len(sizes))[first:]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs = np.log(sizes[first:])
+    return float(np.polyfit(i * np.log(beta), logs, 1)[0]) if np.isfinite(logs).all() else np.nan
+
+
+def _descent() -> Array:
+    """|[H x]_i| / ‖x‖ at SHOWN steps of gradient descent with lr = 1/λ₁, medians over matrices: (len(SHOWN), 10)."""
+    found = []
+    for seed in range(MATRICES):
+        h = matrix(10, 0.5, seed=seed)
+        start = np.random.default_rng(seed).standard_normal((1, 10))
+        rule, p = use("SGD", lr=1 / float(np.linalg.eigvalsh(h)[-1])), of(h, tuple(start[0]))
+        every = SHOWN[1]
+        path = loops.run(rule, p.objective, start, SHOWN[-1], every=every, record=("path",), data=p.data).path
+        assert path is not None
+        x = path[0, [t // every for t in SHOWN]]
+        found.append(np.abs(x @ h) / np.linalg.norm(x, axis=1)[:, None])
+    medians: Array = np.median(found, axis=0)
+    return medians
+
+
+def _picture(along: Array) -> Picture:
+    n, beta = 100, 0.9
+    i = np.arange(1, n + 1)
+    ratio = _ratios(n, beta)
+    low, high = np.quantile(ratio, [0.1, 0.9], axis=1)
+    ten = np.arange(1, 11)
+    return Picture(
+        [
+            Chart(
+                "Gradient components, n = 100, β = 0.9",
+                "i",
+                "|[H X]_i| / ‖X‖",
+                [
+                    Curve(i, np.median(ratio, axis=1), "condition of H 2", band=(low, high)),
+                    Curve(i, np.median(_ratios(n, beta, 10.0), axis=1), "condition 10"),
+                    Curve(i, np.median(_ratios(n, beta, 1.0), axis=1), "H = I"),
+                    Curve(i, beta ** (i - 1.0), "β^(i−1)", look="theory"),
+                ],
+                log="y",
+            ),
+            Chart(
+                "Along gradient descent, n = 10, β = 0.5",
+                "i",
+                "|[H x]_i| / ‖x‖",
+                [
+                    Curve(ten, y, f"step {t:,}", "SGD", k % 3)
+                    for k, (t, y) in enumerate(zip(SHOWN, along, strict=True))
+                ]
+                + [Curve(ten, 0.5 ** (ten - 1.0), "β^(i−1)", look="theory")],
+                log="y",
+            ),
+        ],
+        "Sizes of the gradient's components against their number, at random points and along a run.",
+        ("SGD",),
+    )

@@ -1,0 +1,118 @@
+"""The adaptive methods contain the plain ones: as ε → ∞ Adam's path becomes momentum's, and those of Adagrad,
+RMSprop, MaxProp and Adadelta become gradient descent's.
+
+Source: Choi et al., arXiv 1910.05446 (2019), on what tuned methods can be compared by; the table of distances
+is the design's. With α the rate of the plain method and for every history of gradients,
+
+    Adagrad, RMSprop, MaxProp (lr = ε α) and Adadelta (lr = α) tend to gradient descent (α);
+    Adam and Adamax (lr_t = ε α (1 - β₁^t) / (1 - β₁)) tend to momentum (α, β₁);
+    momentum (β = 0) is gradient descent.
+
+Measured: the largest distance between the two paths over 200 steps on Rosenbrock's function for ε from 1e2 to
+1e12, and the power of ε with which it falls.
+Refuted by: a distance that does not fall like 1/ε.
+"""
+
+import numpy as np
+
+from ...core.rule import Rule
+from ...core.schedule import Schedule
+from ...engines import loops
+from ...problems import problem
+from ...problems.compiled import CompiledProblem
+from ..evidence import Evidence, use
+from ..panels import Chart, Curve, Picture
+from ..tuning import Array
+
+CHAPTER = "Theory"
+ALPHA, BETA, STEPS = 1e-4, 0.9, 200
+EPS = (1e2, 1e3, 1e4, 1e6, 1e8, 1e10, 1e12)
+STATED = {  # the design's distances at these ε
+    "Adam": {1e4: 2.6e-3, 1e6: 2.7e-5, 1e8: 2.7e-7, 1e12: 2.7e-11},
+    "Adagrad": {1e4: 2.3e-3, 1e12: 2.3e-11},
+    "Adadelta": {1e4: 4.1e-3, 1e12: 4.0e-11},
+}
+
+
+class Compensated(Schedule):
+    """value · (1 - beta^t) / (1 - beta) at step t: it undoes Adam's correction of its average gradient."""
+
+    value: float
+    beta: float
+
+    def __call__(self, step: int) -> float:
+        return self.value * (1 - self.beta ** (step + 1)) / (1 - self.beta)
+
+
+def _limits(eps: float) -> dict[str, tuple[Rule, str]]:
+    """Each method at this ε, and the method that it tends to."""
+    undone = Compensated(eps * ALPHA, BETA)
+    return {
+        "Adam": (use("Adam", lr=undone, beta1=BETA, eps=eps), "Momentum"),
+        "Adamax": (use("Adamax:notes", lr=undone, beta1=BETA, eps=eps), "Momentum"),
+        "Adagrad": (use("Adagrad", lr=eps * ALPHA, eps=eps), "SGD"),
+        "RMSprop": (use("RMSprop", lr=eps * ALPHA, eps=eps), "SGD"),
+        "MaxProp": (use("MaxProp:notes", lr=eps * ALPHA, eps=eps), "SGD"),
+        "Adadelta": (use("Adadelta", lr=ALPHA, beta=0.95, eps_v=eps, eps_u=eps), "SGD"),
+    }
+
+
+def experiment() -> Evidence:
+    found = Evidence()
+    valley = problem("rosenbrock")
+    assert isinstance(valley, CompiledProblem)
+
+    def path(rule: Rule) -> Array:
+        made = loops.run(rule, valley.objective, np.array([valley.starts[0]]), STEPS, record=("path",)).path
+        assert made is not None
+        return made
+
+    plain = {"Momentum": path(use("Momentum", lr=ALPHA, beta=BETA)), "SGD": path(use("SGD", lr=ALPHA))}
+    apart: dict[str, list[float]] = {}
+    for eps in EPS:
+        for name, (rule, goal) in _limits(eps).items():
+            apart.setdefault(name, []).append(float(np.abs(path(rule) - plain[goal]).max()))
+    for name, (_, goal) in _limits(1.0).items():
+        for eps, distance in zip(EPS, apart[name], strict=True):
+            if eps in (1e4, 1e6, 1e8, 1e12):
+                stated = STATED.get(name, {}).get(eps)
+                found.number(f"{name} from {goal}, ε = {eps:.0e}", distance, stated, within=0.03)
+        power = np.polyfit(np.log(EPS[2:]), np.log(np.maximum(apart[name][2:], 1e-300)), 1)[0]
+        found.number(f"power of ε with which {name}'s distance falls", power)
+        found.check(f"{name} tends to {goal} like 1/ε", abs(power + 1) < 0.02)
+    still = float(np.abs(path(use("Momentum", lr=ALPHA, beta=0.0)) - plain["SGD"]).max())
+    found.number("momentum with β = 0 from gradient descent", still)
+    found.check("momentum with β = 0 is gradient descent", still == 0)
+    largest = EPS[-1]
+    fixed = path(use("Adam", lr=largest * ALPHA / (1 - BETA), beta1=BETA, eps=largest))
+    constant = found.number(
+        "Adam from Momentum with a constant rate, ε = 1e+12", np.abs(fixed - plain["Momentum"]).max()
+    )
+    found.limit(
+        "Adam and AdaMax only with a rate schedule that undoes their bias correction: at a constant rate a gap remains",
+        bool(constant > 1e6 * apart["Adam"][-1]),
+    )
+    found.limit(
+        "only in the limit: at an ε of the gradients' size the paths are apart",
+        apart["Adam"][0] > 1e-2,
+    )
+    at = np.array(EPS)
+    found.picture = Picture(
+        [
+            Chart(
+                "Distance between paths, 200 steps on Rosenbrock",
+                "ε",
+                "largest distance",
+                [Curve(at, np.array(d), f"{n} from {_limits(1.0)[n][1]}", n) for n, d in apart.items()],
+                log="xy",
+                levels=[(constant, "Adam at a constant rate")],
+            )
+        ],
+        "Six methods' distances from momentum or gradient descent fall like one over epsilon.",
+        tuple(apart),
+    )
+    found.reading = (
+        "A hundred times the ε, a hundredth of the distance: with a large ε the adaptive methods are momentum and "
+        "gradient descent. Adam at a constant rate keeps its gap."
+    )
+    return found

@@ -1,0 +1,170 @@
+"""Near the minimum RMSProp's effective rate becomes constant, so that with a poor initial rate it oscillates for
+ever.
+
+Source: the notes; they offer "maybe" as the reason.
+Measured: where the oscillation ends, against a law that makes the "maybe" exact: on curvature λ a swing between a
+and -a has |g| = λa, so v = (λa)² and every step is lr: a = lr/2, effective rate 2/λ. Runs over learning rates, β
+and curvatures, their last hundred steps; the largest eigenvalue of rate · Hessian on four landscapes, which the law
+puts at 2; an ε outside the root, which leaves a = lr/2 - ε/λ; and learning rates that decay.
+Refuted by: a rate that goes on changing, a run that comes to rest although ε is small, or a swing that is not lr/2.
+"""
+
+import numpy as np
+
+from ...core.schedule import inverse_sqrt, inverse_time
+from ...engines import loops
+from ...problems import landscape
+from ...problems.quadratic import objective
+from ..evidence import Evidence, use
+from ..panels import Chart, Curve, Picture
+
+CHAPTER = "RMSProp"
+LAMBDA = np.array([0.01, 1.0, 100.0])
+LRS, BETAS, SLOW = (0.001, 0.01, 0.1), (0.5, 0.9, 0.99), 0.999
+STEPS, LAST, START = 20_000, 100, (0.3, 0.7, 0.5)
+EPS = 1e-300  # nothing beside any gradient
+
+
+def experiment() -> Evidence:
+    found = Evidence()
+    bowl = objective(np.diag(LAMBDA))
+
+    def end(
+        rule_name: str, lr: np.ndarray, steps: int = STEPS, **vary: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """|x| and the rates over the last steps: (configurations, LAST, 3)."""
+        settings = {"lr": lr, **{n: np.broadcast_to(v, lr.shape) for n, v in vary.items()}}
+        first = {n: float(v.flat[0]) for n, v in settings.items()}
+        trace = loops.run(
+            use(rule_name, **first),
+            bowl,
+            np.tile(START, (len(lr), 1)),
+            steps,
+            vary=settings,
+            record=("path", "rates"),
+        )
+        assert trace.path is not None
+        assert trace.rates is not None
+        return np.abs(trace.path[:, -LAST:]), trace.rates[:, -LAST:]
+
+    lr, beta = (a.ravel() for a in np.meshgrid(LRS, BETAS))
+    x, rate = end("RMSprop:slides", lr, beta=beta, eps_root=np.array(EPS))
+    swing, sharp = x / (lr[:, None, None] / 2), rate * LAMBDA
+    for words, values, law in (("swing over lr/2", swing, 1), ("curvature times effective rate", sharp, 2)):
+        found.number(f"{words}, smallest of all", values.min())
+        found.number(f"{words}, largest of all", values.max())
+        found.check(f"{words} is {law}, every lr, β and curvature", np.allclose(values, law, rtol=1e-6))
+    change = np.max(np.ptp(rate, axis=1) / rate.mean(axis=1))
+    found.number("largest relative change of the rate in the last hundred steps", change)
+    found.check("the rate has become constant", change < 1e-6)
+
+    for name in ("neuron", "beale", "himmelblau", "quadratic"):
+        on = landscape(name)
+        near = np.array([on.minima[0]]) + 0.05
+        trace = loops.run(
+            use("RMSprop:slides", lr=0.01, eps=EPS),
+            on.objective,
+            near,
+            STEPS,
+            record=("path", "rates"),
+            data=on.data,
+        )
+        assert trace.path is not None
+        assert trace.rates is not None
+        w, a = trace.path[0, -2:], trace.rates[0, -2:].mean(axis=0)
+        hessian = np.array([on.hessian_product(w.mean(axis=0), e) for e in np.eye(w.shape[1])])
+        top = float(np.max(np.abs(np.linalg.eigvals(a[:, None] * hessian))))
+        found.number(f"largest eigenvalue of rate · Hessian at the end, {name}", top)
+        found.check(f"it is 2 within 1 % on {name}", abs(top / 2 - 1) < 0.01)
+
+    lr = np.full(6, 0.1)
+    eps = 0.5 * lr * np.array([0.01, 0.1, 0.5, 0.9, 1.1, 2.0])  # in units of λ·lr/2 for λ = 1
+    x, _ = end("RMSprop:notes-code", lr, beta=np.array(0.9), eps=eps)
+    left = np.maximum(lr[:, None] / 2 - eps[:, None] / LAMBDA, 0.0)
+    found.check(
+        "an ε leaves the swing lr/2 - ε/λ, nothing where that is negative",
+        np.allclose(x[:, -1], left, atol=1e-6),
+    )
+    found.number("last |x| for ε at 0.9 of λ·lr/2, over lr/2", x[3, -1, 1] / (lr[0] / 2))
+    found.number("last |x| for ε at 1.1 of λ·lr/2, over lr/2", x[4, -1, 1] / (lr[0] / 2))
+    found.limit(
+        "only while ε is below λ·lr/2, the size of the gradient in the swing",
+        bool(np.all(x[4:, -1, 1] < 1e-6)),
+    )
+    x, _ = end("RMSprop:slides", np.array(LRS), beta=np.array(SLOW), eps_root=np.array(EPS))
+    rests = int(np.sum(x[:, -1] < 1e-300))
+    found.number(f"runs of {x[:, -1].size} that underflow to rest at β = {SLOW:g}", rests)
+    found.limit(
+        f"only while the average forgets in time: at β = {SLOW:g} runs underflow to rest first", rests > 0
+    )
+
+    plans = {
+        "constant lr": 0.1,
+        "lr/(1 + t/100)": inverse_time(0.1, decay=0.01),
+        "lr/√(1 + t)": inverse_sqrt(0.1),
+    }
+    runs = {}
+    for words, plan in plans.items():
+        rule = use("RMSprop:slides", lr=plan, beta=0.9, eps=EPS)
+        trace = loops.run(rule, bowl, np.array([START]), STEPS, record=("path",))
+        assert trace.path is not None
+        runs[words] = np.abs(trace.path[0, :, 1])
+        found.number(f"last |x| over the first lr/2, {words}", runs[words][-1] / 0.05)
+    decayed = max(float(r[-LAST:].max()) for r in list(runs.values())[1:])
+    found.limit(
+        "only while the learning rate is constant: decayed, the swing goes with it", decayed < 0.02 * 0.05
+    )
+
+    shown = use("RMSprop:slides", beta=0.9, eps=EPS)
+    trace = loops.run(
+        shown, bowl, np.tile(START, (3, 1)), 2000, vary={"lr": np.array(LRS)}, record=("path", "rates")
+    )
+    assert trace.path is not None
+    assert trace.rates is not None
+    early = slice(0, 2001, 3)  # an odd stride, so that both ends of a swing are seen
+    found.picture = Picture(
+        [
+            Chart(
+                "Distance from the minimum, curvature 1",
+                "step",
+                "|x|",
+                [
+                    Curve(trace.steps[early], np.abs(trace.path[k, early, 1]), f"lr = {rate:g}", "RMSprop", k)
+                    for k, rate in enumerate(LRS)
+                ],
+                log="y",
+                levels=[(rate / 2, "lr/2") for rate in LRS],
+                y_range=(1e-4, 1),
+            ),
+            Chart(
+                "Curvature times effective rate",
+                "step",
+                "λ · rate",
+                [
+                    Curve(trace.steps[early], trace.rates[k, early, 1], f"lr = {rate:g}", "RMSprop", k)
+                    for k, rate in enumerate(LRS)
+                ],
+                log="y",
+                levels=[(2.0, "2")],
+            ),
+            Chart(
+                "The same with a decaying lr",
+                "step",
+                "|x|",
+                [
+                    Curve(np.arange(1, STEPS + 1, 7), run[1::7], words, "RMSprop", k)
+                    for k, (words, run) in enumerate(runs.items())
+                ],
+                log="xy",
+                y_range=(1e-4, 1),
+            ),
+        ],
+        "RMSprop's distance from the minimum ends at half the learning rate and its effective rate at 2 over the "
+        "curvature; with a decaying rate the distance goes on falling.",
+        ("RMSprop",),
+    )
+    found.reading = (
+        "Left and middle: every rate ends in a swing between lr/2 and -lr/2 with an effective rate of exactly 2/λ, the "
+        "edge of stability; a small rate swings as long as a large one, only closer. Right: a decaying rate ends it."
+    )
+    return found

@@ -1,0 +1,112 @@
+"""RMSProp's learning rate is still manual: one suggested value does not suit every task.
+
+Source: the slides and the notes ("set initial learning rate properly").
+Measured: RMSProp at each rate of one grid on sixteen tasks without noise, where arriving means that f stays below
+the target: the best rates, and the price of each value, in multiples of the fewest steps; the values that Keras,
+torch and the notes suggest; logistic regression one row at a time, its loss at those values and at the best; and
+Beale's function with its coordinates a hundred times smaller and larger.
+Refuted by: a value on the grid that arrives on every task in at most four times the fewest steps; every task is
+given more than that.
+"""
+
+import numpy as np
+
+from ...problems import landscape, problem
+from ...problems.compiled import CompiledProblem
+from ..evidence import Evidence, use
+from ..panels import Bars, Chart, Curve, Picture
+from ..tuning import RATES, TASKS, grid, trials
+
+CHAPTER = "RMSProp"
+SUGGESTED, PRICE, SCALES, ROWS = ("keras", "torch", "notes"), 4.0, (0.01, 1.0, 100.0), 4000
+SHOWN = (2, 5, 8, 12, 15)  # of the tasks, for the picture
+
+
+def experiment() -> Evidence:
+    found = Evidence()
+    rule = use("RMSprop:slides")
+    steps = np.array([task.trials(rule, RATES).reached for task in TASKS])
+    with np.errstate(invalid="ignore"):  # a task that no rate solves has no price
+        price = steps / steps.min(axis=1, keepdims=True)
+    best = RATES[steps.argmin(axis=1)]
+    low, high = np.quantile(best, (0.1, 0.9))
+    found.number("best rates of the tasks, 10 % quantile", low)
+    found.number("best rates of the tasks, 90 % quantile", high)
+    found.check("eight tenths of the best rates spread over a decade or more", high / low >= 10)
+    fails = np.sum(~(price <= PRICE), axis=0)
+    found.number(
+        f"the value that fails least: tasks of {len(TASKS)} that it misses by more than {PRICE:g} times",
+        fails.min(),
+    )
+    found.number("that value", RATES[fails.argmin()])
+    found.check(f"no value comes within {PRICE:g} times the fewest steps on every task", fails.min() > 0)
+    values = {n: use(f"RMSprop:{n}").at(0)["lr"] for n in SUGGESTED}
+    for name, lr in values.items():
+        count = int(fails[np.abs(np.log(RATES / lr)).argmin()])
+        found.number(f"tasks that lr = {lr:g} ({name}) misses by more than {PRICE:g} times", count)
+        found.check(f"the value of {name} misses a quarter of the tasks or more", count >= len(TASKS) / 4)
+
+    on = landscape("beale")
+    moved = []
+    for scale in SCALES:
+        other = on.transformed(scale=scale)
+        tiny = use("RMSprop:slides", eps=1e-30)
+        tried = trials(
+            tiny, other, grid(1e-6, 1e2, 33), 2000, 1e-3, start=np.array(other.starts[0]), stay=True
+        )
+        moved.append(found.number(f"best rate, Beale with its coordinates times {scale:g}", tried.lr))
+    ratios = np.array(moved) / moved[1] / np.array(SCALES)
+    found.check(
+        "the best rate goes with the size of the weights", bool(np.all(np.abs(np.log10(ratios)) < 0.5))
+    )
+
+    zipf = problem("zipf")
+    assert isinstance(zipf, CompiledProblem)
+    at = np.concatenate([list(values.values()), RATES])
+    runs = [trials(rule, zipf, at, ROWS, -1.0, batch=1, seed=k, every=ROWS).loss for k in range(3)]
+    loss = np.median(runs, axis=0)
+    for k, (name, lr) in enumerate(values.items()):
+        found.number(f"zipf: loss after {ROWS} rows at lr = {lr:g} ({name}), median of 3 seeds", loss[k])
+    found.number("zipf: the same at the best rate", loss.min())
+
+    alike = [k for k, t in enumerate(TASKS) if t.problem == "neuron"]
+    common = float(price[alike].max(axis=0).min())
+    found.number(f"one rate for the neuron's {len(alike)} starts: price on the worst of them", common)
+    found.limit(
+        "only between tasks that differ: from all of the neuron's starts one rate will do", common < 2
+    )
+
+    marks = [(lr, f"{lr:g}, {name}") for name, lr in values.items()]
+    found.picture = Picture(
+        [
+            Chart(
+                "Price of a learning rate",
+                "learning rate",
+                "steps over the fewest",
+                [
+                    Curve(RATES, np.where(np.isinf(price[k]), np.nan, price[k]), TASKS[k].problem)
+                    for k in SHOWN
+                ],
+                log="xy",
+                marks=marks,
+                x_range=(RATES[0], 1.0),
+            ),
+            Bars(
+                "RMSprop's best rate",
+                "learning rate",
+                [t.words for t in TASKS],
+                best.tolist(),
+                ["RMSprop"] * len(TASKS),
+                log=True,
+                levels=marks,
+            ),
+        ],
+        "RMSprop's steps against its learning rate on five tasks, whose good ranges hardly overlap, and its best rate on "
+        "sixteen tasks beside three suggested values.",
+        ("RMSprop",),
+    )
+    found.reading = (
+        "Left: each task has its own range of good rates, cut off on the right where the swing of RMSProp exceeds the "
+        "target. Right: no suggested value lies near all best rates. The rate is a length in the space of weights."
+    )
+    return found

@@ -1,0 +1,39 @@
+"""The inclusion hierarchy, and what breaking the methods does to it."""
+
+import pytest
+
+from thalweg.core.schedule import from_plain, to_plain
+from thalweg.lab.claims import measure
+from thalweg.lab.claims.inclusion import Compensated
+
+from .conftest import Break
+
+
+@pytest.mark.parametrize(
+    ("rule", "old", "new"),
+    [
+        ("Adam", "m = beta1 * m + take1 * g", "m = take1 * g"),
+        ("Adam", '"size": lr / (1 - beta1**n)', '"size": lr + 0 * n'),
+        ("Adamax", "w - rate(u, size, eps) * m", "w - rate(u, size, eps) * g"),
+        ("Adagrad", "sqrt(s + eps_root) + eps", "sqrt(s + eps_root + eps)"),
+        ("RMSprop", "sqrt(v + eps_root) + eps", "sqrt(v + eps_root + eps)"),
+        ("MaxProp", "ratio(lr, v + eps)", "ratio(lr, v + 2 * eps)"),
+        ("Adadelta", "sqrt(u + eps_u)", "sqrt(u)"),
+        ("Momentum", "m = beta * m + take * g", "m = beta * m + take * g * 2"),
+        ("SGD", "w - rate(lr) * g", "w - 2 * rate(lr) * g"),
+    ],
+)
+def test_a_broken_method_refutes(breaking: Break, rule: str, old: str, new: str) -> None:
+    """The verdict is good with the methods as they are, and no longer with one line of one changed."""
+    assert measure("inclusion").verdict != "does not hold"
+    breaking(rule, old, new)
+    broken = measure("inclusion")
+    assert broken.error is None
+    assert broken.verdict == "does not hold"
+
+
+def test_the_rate_that_undoes_the_correction_is_a_schedule() -> None:
+    """A value: equal settings are equal, and it survives being written down."""
+    schedule = Compensated(1.0, 0.5)
+    assert [schedule(t) for t in range(3)] == [1.0, 1.5, 1.75]
+    assert from_plain(to_plain(schedule)) == schedule

@@ -1,0 +1,575 @@
+"""Pictures: whatever the numbers, every word is legible, every file is what its name says."""
+
+import copy
+import json
+import re
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import thalweg as tw
+from thalweg.errors import FileError, HyperparameterError, ProblemError
+from thalweg.lab import claims_report, plots, report
+from thalweg.lab.claims import CHAPTERS, Claim, Result
+from thalweg.lab.evidence import Evidence
+from thalweg.lab.panels import Bars, Chart, Curve, Heat, Map, Picture
+from thalweg.lab.panels import Path as Run
+from thalweg.lab.plots import draw, film, sheet
+from thalweg.lab.plots.plan import looks_of
+from thalweg.lab.plots.style import SENTINELS, palette
+from thalweg.lab.plots.svg import drawing
+from thalweg.lab.words import plain, tick, ticks
+
+Agg = pytest.importorskip("matplotlib.backends.backend_agg").FigureCanvasAgg
+METHODS = ["SGD", "Momentum", "Nesterov", "Adagrad", "RMSprop", "Adadelta", "Adam", "Adamax", "MaxProp"]
+HOSTILE = '<script>alert("&")</script>'
+
+
+# What is drawn in these tests
+
+
+def valley(m: int = 60, n: int = 50) -> tuple[Any, Any, Any]:
+    x, y = np.linspace(-2, 2, m), np.linspace(-1, 3, n)
+    across, up = np.meshgrid(x, y)
+    return x, y, (1 - across) ** 2 + 100 * (up - across**2) ** 2
+
+
+def steady() -> dict[str, Picture]:
+    """One picture of each kind, as a report has them."""
+    n = np.arange(1200)
+    fall = {m: np.exp(-0.001 * (i + 1) * n) * (1 + 0.2 * np.sin(n * (i + 1))) for i, m in enumerate(METHODS)}
+    turn = np.linspace(0, 2 * np.pi, 200)
+    away = np.array([[-1.2, 1.0], [-0.5, 1.5], [0.5, 2.5], [1e6, 2e6], [np.nan, np.nan]])
+    ends = [(-1.5, 2.5), (1.5, -0.5), (0.0, 0.5)]
+    lines = [np.linspace((-1.2, 1.0), end, 40) for end in ends]
+    rates, eps = np.logspace(-5, 1, 13), np.logspace(-8, 0, 9)
+    values = np.abs(np.log10(rates)[None] + 2 + 0.1 * np.log10(eps)[:, None]) + 0.01
+    values[:, 10:] = np.nan
+    nine = Chart("Nine at one end", "step", "loss", [Curve(n, f, m, m) for m, f in fall.items()], "y")
+    variants = Chart(
+        "Two coordinates",
+        "step",
+        "effective rate, w/g",
+        [
+            Curve(n + 1, 1 / np.sqrt(n + 1), "Adagrad, the frequent feature", "Adagrad"),
+            Curve(n + 1, 0.5 / np.sqrt(n + 1), "Adagrad, the rare feature", "Adagrad", variant=1),
+            Curve(n + 1, 0.3 / np.sqrt(n + 1), "theory", look="theory"),
+            Curve(n[:40] + 1, 10.0 ** (n[:40] / 9), "Momentum", "Momentum", died=True),
+        ],
+        "xy",
+        levels=[(0.1, "what the source says"), (1e-30, "far below")],
+        marks=[(100, "epoch 1")],
+    )
+    circles = [Curve(np.cos(turn) * r, np.sin(turn) * r, f"radius {r}") for r in (0.5, 1.0, 2.0)]
+    runs = [Run(line, m, m) for line, m in zip(lines, METHODS[:2], strict=False)]
+    runs.append(Run(away, "Adam", "Adam", died=True))
+    close = [Run(np.linspace((-1.2, 1), (1, 1 + 0.001 * i), 30), m, m) for i, m in enumerate(METHODS)]
+    marked = [(-1.2, 1.0, "start"), (1.0, 1.0, "minimum")]
+    bars = Bars("Steps", "steps", METHODS, [900, 400, 300, 20, 50, np.inf, 7, 1, 3000.0], METHODS)
+    return {
+        "chart": Picture([nine], "Nine curves"),
+        "charts": Picture([variants, Chart("Circles", "x", "y", circles, equal=True)], "Two charts"),
+        "map": Picture([Map("Ends apart", "x", "y", valley(), runs, marked)], "A map"),
+        "maps": Picture([Map("One end", "x", "y", valley(), close, marked)] * 2, "Two maps"),
+        "heat": Picture([Heat("Loss", "rate", "ε", rates, eps, values, "loss", "xy", points=[(0.01, 1e-4, "default")])], "A heat map"),
+        "bars": Picture([bars, Bars("Change", "%", ["a", "b"], [-3, 5], levels=[(2, "bound")])], "Bars"),
+        "three": Picture([nine, variants, bars], "Three panels"),
+    }  # fmt: skip
+
+
+WORDS = [
+    "β₁",
+    "learning",
+    "rate",
+    "sparse",
+    "coordinate",
+    "measured",
+    "Adagrad",
+    "theory",
+    "of",
+    "the",
+    "slowest",
+    "eigenvalue,",
+    "with",
+    "ε",
+    "=",
+    "10⁻⁸",
+    "RMSpropCentredMomentumSutskever",
+    "w",
+    "b",
+]
+
+
+def wild(seed: int) -> Picture:
+    """Panels of any kind with NaN, infinities, gaps, single points, nothing at all, and long words."""
+    rng = np.random.default_rng(seed)
+
+    def words() -> str:
+        return " ".join(rng.choice(WORDS, rng.integers(0, 6)))
+
+    def whose() -> str:
+        return str(rng.choice([*METHODS, "LpProp", ""]))
+
+    def values(n: int) -> Any:
+        y: Any = [
+            rng.normal(size=n),
+            np.exp(rng.normal(size=n) * rng.integers(1, 40)),
+            np.full(n, rng.normal()),
+            np.cumsum(rng.normal(size=n)),
+            10.0 ** np.linspace(-300, 300, n),
+        ][rng.integers(5)]
+        y[rng.random(n) < 0.1] = rng.choice([np.nan, np.inf, -np.inf])
+        return y
+
+    def chart() -> Chart:
+        curves = []
+        for _ in range(rng.integers(0, 9)):
+            x = np.arange(rng.choice([0, 1, 2, 5, 60, 900])) * rng.choice([1, 0.001, 1e5])
+            y = values(len(x))
+            look = str(rng.choice(["line", "line", "theory", "points", "steps"]))
+            band = (y - 1, y + 1) if rng.random() < 0.2 else None
+            curves.append(Curve(x, y, words(), whose(), int(rng.integers(3)), look, band, rng.random() < 0.2))  # type: ignore[arg-type]
+        lines = [(float(v), words()) for v in rng.normal(size=rng.integers(0, 3))]
+        limits = None if rng.random() < 0.7 else (-1.0, 1.0)
+        log: Any = rng.choice(["", "x", "y", "xy"])
+        return Chart(words(), words(), words(), curves, log, lines, lines, None, limits, rng.random() < 0.2)
+
+    def land() -> Map:
+        x, y, f = valley(*rng.integers(2, 40, 2))
+        f[rng.random(f.shape) < rng.choice([0, 0, 0.3, 1])] = np.nan
+        runs = [
+            Run(np.cumsum(rng.normal(size=(n, 2)), 0) * size, words(), whose(), died=rng.random() < 0.3)
+            for n, size in zip(
+                rng.choice([0, 1, 2, 50, 900], 5), rng.choice([0.01, 0.3, 1e5], 5), strict=True
+            )
+        ]
+        return Map(
+            words(), "x", "y", (x, y, f), runs[: rng.integers(6)], [(0, 0, "start"), (np.nan, 9, "gone")]
+        )
+
+    def heat() -> Heat:
+        m, n = rng.integers(0, 20, 2)
+        columns = np.logspace(-4, 1, m) if rng.random() < 0.8 else np.zeros(m)
+        return Heat(words(), words(), words(), columns, np.arange(n), values(m * n).reshape(n, m), words())
+
+    def bars() -> Bars:
+        n = int(rng.integers(0, 9))
+        levels = [(float(rng.normal()), words())]
+        return Bars(words(), words(), [words() for _ in range(n)], values(n), (), rng.random() < 0.4, levels)
+
+    kinds = [chart, chart, land, heat, bars]
+    return Picture([kinds[rng.integers(5)]() for _ in range(rng.integers(1, 4))], "Anything")
+
+
+def labels(figure: Any) -> list[tuple[str, Any]]:
+    """Every word that is seen, with its box in px."""
+    from matplotlib.text import Text
+
+    renderer = Agg(figure).get_renderer()
+    figure.draw(renderer)
+    seen = [t for t in figure.findobj(Text) if t.get_visible() and t.get_text().strip()]
+    for text in seen:
+        text.set_bbox(None)
+    return [(t.get_text(), t.get_window_extent(renderer)) for t in seen]
+
+
+def assert_legible(figure: Any) -> None:
+    """No label is cut at the figure's edge, and none lies on another."""
+    found = labels(figure)
+    assert found
+    for i, (words, box) in enumerate(found):
+        assert box.x0 > -0.6 and box.y0 > -0.6, words
+        assert box.x1 < figure.bbox.width + 0.6 and box.y1 < figure.bbox.height + 0.6, words
+        for others, other in found[:i]:
+            across = min(box.x1, other.x1) - max(box.x0, other.x0)
+            up = min(box.y1, other.y1) - max(box.y0, other.y0)
+            assert across < 0.6 or up < 0.6, f"{words!r} lies on {others!r}"
+
+
+def drawn(picture: Picture, theme: str = "light", narrow: bool = False) -> Any:
+    with drawing():
+        return draw.figure(picture, palette(theme), narrow)
+
+
+@pytest.mark.parametrize("narrow", [False, True])
+@pytest.mark.parametrize("name", steady())
+def test_labels_of_every_kind_are_apart_and_inside(name: str, narrow: bool) -> None:
+    figure = drawn(steady()[name], "dark" if narrow else "light", narrow)
+    assert_legible(figure)
+    assert figure.bbox.width <= (400 if narrow else 1080) + 1
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_any_numbers_are_drawn_without_a_warning(seed: int) -> None:
+    for narrow in (False, True):
+        with drawing():
+            assert_legible(drawn(wild(seed), narrow=narrow))
+    assert "nan" not in plots.svg(wild(seed), "p")
+
+
+def test_every_curve_is_named_and_every_name_has_its_colour() -> None:
+    figure = drawn(steady()["chart"])
+    said = {words for words, _ in labels(figure)}
+    assert set(METHODS) <= said
+    from matplotlib.text import Text
+
+    colours = {t.get_text(): t.get_color() for t in figure.findobj(Text)}
+    assert colours["Adam"] == palette("light")["t-adam"]
+
+
+def test_what_cannot_be_drawn_is_said_in_words() -> None:
+    nothing = [
+        Chart("No curve", "x", "y", []),
+        Chart("Not a number", "x", "y", [Curve(np.arange(3), np.full(3, np.nan), "a")]),
+        Chart("Below a log axis", "x", "y", [Curve(np.arange(3), np.zeros(3), "a")], "y"),
+        Map("No land", "x", "y", (*valley(5, 4)[:2], np.full((4, 5), np.inf)), []),
+        Heat("No cell", "x", "y", np.empty(0), np.empty(0), np.empty((0, 0)), "v"),
+        Bars("No bar", "x", [], []),
+    ]
+    for panel in nothing:
+        assert "nothing to draw" in plots.svg(Picture([panel], ""), "p")
+    assert "nothing to draw" in plots.svg(Picture([], ""), "p")
+
+
+def test_curves_that_died_end_in_a_cross_and_do_not_flatten_the_others() -> None:
+    x = np.arange(50.0)
+    calm, wild_one = Curve(x, np.exp(-x / 20), "Adam", "Adam"), Curve(x, 10**x, "SGD", "SGD", died=True)
+    figure = drawn(Picture([Chart("", "x", "y", [calm, wild_one], "y")], ""))
+    ax = figure.axes[0]
+    assert ax.get_ylim()[1] < 1e4
+    crosses = [line for line in ax.lines if line.get_marker() == "x"]
+    assert len(crosses) == 1
+    at = crosses[0].get_xydata() * (figure.bbox.width, figure.bbox.height)
+    assert at[0][1] == pytest.approx(ax.bbox.y1, abs=1)  # where it leaves the panel
+
+
+def test_a_path_that_leaves_the_window_ends_at_its_rim_on_its_own_line() -> None:
+    away = np.array([[-1.0, 0.0], [0.0, 1.0], [1e9, 3e9]])
+    panel = Map("", "x", "y", valley(), [Run(away, "Adam", "Adam", died=True)])
+    figure = drawn(Picture([panel], ""))
+    ax = figure.axes[0]
+    (cross,) = (line for line in ax.lines if line.get_marker() == "x")
+    (path,) = (line for line in ax.lines if line.get_marker() in ("None", None, ""))
+    place = ax.transData.inverted().transform(cross.get_xydata() * (figure.bbox.width, figure.bbox.height))[0]
+    assert place == pytest.approx((2 / 3, 3.0), abs=1e-6)
+    last = path.get_xydata()[-2 if np.isnan(path.get_xydata()[-1]).any() else -1]
+    assert np.abs(last).max() < 100  # files hold no places far away
+    assert (last[1] - 1) / last[0] == pytest.approx(3, rel=1e-6)  # and the line keeps its direction
+
+
+def test_thinned_curves_keep_gaps_and_every_oscillation() -> None:
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=50_000)
+    y[20_000:20_100] = np.nan
+    y[40_003] = np.nan
+    y[31_234], y[31_235] = 99.0, -99.0
+    kept = sheet.thin([y], np.arange(len(y)) * 200 // len(y))
+    assert len(kept) < 900
+    assert {0, 31_234, 31_235, len(y) - 1} <= set(kept.tolist())
+    assert {20_000, 40_003} <= set(kept.tolist())
+    bins = np.arange(len(y)) * 200 // len(y)
+    for b in (0, 50, 199):
+        mine = y[bins == b]
+        assert np.nanmin(y[kept][bins[kept] == b]) == np.nanmin(mine)
+        assert np.nanmax(y[kept][bins[kept] == b]) == np.nanmax(mine)
+
+
+def test_long_curves_and_fine_maps_stay_small() -> None:
+    n = np.arange(100_000)
+    curves = [Curve(n, np.sin(n * (0.7 + i)) + 2, m, m) for i, m in enumerate(METHODS[:4])]
+    picture = Picture([Chart("", "step", "y", curves), Map("", "x", "y", valley(300, 300), [])], "")
+    text = plots.svg(picture, "p")
+    assert len(text) < 120_000
+    assert text.count("<path") > 20
+
+
+@pytest.mark.parametrize("name", steady())
+@pytest.mark.parametrize("narrow", [False, True])
+def test_svg_for_a_page_is_xml_in_the_pages_colours(name: str, narrow: bool) -> None:
+    picture = steady()[name]
+    text = plots.svg(picture, "my2-p", narrow)
+    root = ET.fromstring(text.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1))
+    assert root.get("role") == "img"
+    assert root.get("aria-label") == picture.alt
+    assert "nan" not in text
+    tags = "".join(re.findall(r"<[^>]*>", text))
+    assert not re.search(r"#[0-9a-fA-F]{3,8}\b(?!-)", re.sub(r'(url\(#|href="#)[^)"]*', "", tags))
+    assert not re.search(r"\brgb|\bblack\b|\bwhite\b", tags)
+    assert set(re.findall(r"var\(--([\w-]+)\)", text)) <= set(SENTINELS)
+    ids = re.findall(r'\bid="([^"]*)"', text)
+    assert len(ids) == len(set(ids))
+    assert all(i.startswith("my2-p-") for i in ids)
+    used = re.findall(r'(?:url\(#|href="#)([^)"]*)', text)
+    assert set(used) <= set(ids)
+    assert set(re.findall(r'data-method="([^"]*)"', text)) == set(plots.methods_of(picture))
+
+
+def test_hostile_words_stay_words() -> None:
+    bars = Bars(HOSTILE, HOSTILE, [HOSTILE], [1.0], [HOSTILE], levels=[(0.5, HOSTILE)])
+    land = Map(
+        HOSTILE, HOSTILE, HOSTILE, valley(), [Run([[0, 0], [1, 1]], HOSTILE, HOSTILE)], [(0, 1, HOSTILE)]
+    )  # type: ignore[arg-type]
+    chart = Chart(HOSTILE, HOSTILE, HOSTILE, [Curve([0, 1], [1, 2], HOSTILE, HOSTILE)])  # type: ignore[arg-type]
+    for narrow in (False, True):
+        text = plots.svg(Picture([bars, land, chart], HOSTILE), "p", narrow)
+        root = ET.fromstring(text.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1))
+        assert not [e for e in root.iter() if e.tag.endswith("script")]
+        assert root.get("aria-label") == HOSTILE
+        assert any(e.get("data-method") == HOSTILE for e in root.iter())
+
+
+def test_dollars_and_unknown_signs_are_written_as_they_are() -> None:
+    text = plots.svg(Picture([Chart("$x^2$ 中文", "x", "y", [Curve([0, 1], [1, 2], "a$b")])], ""), "p")  # type: ignore[arg-type]
+    assert "$x^2$ 中文" in text
+
+
+@pytest.mark.parametrize(("suffix", "begins"), [(".svg", b"<?xml"), (".pdf", b"%PDF"), (".png", b"\x89PNG")])
+def test_files_are_what_their_names_say(tmp_path: Path, suffix: str, begins: bytes) -> None:
+    path = tmp_path / f"picture{suffix}"
+    assert plots.write(steady()["charts"], path) == path
+    data = path.read_bytes()
+    assert data.startswith(begins)
+    plots.write(steady()["charts"], path)
+    assert path.read_bytes() == data  # the same picture is the same file
+
+
+def test_a_theme_has_its_own_colours(tmp_path: Path) -> None:
+    texts = {}
+    for theme in ("light", "dark"):
+        path = tmp_path / f"{theme}.svg"
+        plots.write(steady()["bars"], path, theme)
+        texts[theme] = path.read_text()
+        assert palette(theme)["panel"] in texts[theme]
+        assert not set(SENTINELS.values()) & set(re.findall(r"#[0-9a-f]{6}", texts[theme]))
+    assert texts["light"] != texts["dark"]
+
+
+@pytest.mark.parametrize(
+    ("name", "theme", "error", "told"),
+    [
+        ("a.jpg", "light", FileError, ".svg, .pdf or .png"),
+        ("a", "light", FileError, "no suffix"),
+        ("missing/a.svg", "light", FileError, "folder does not exist"),
+        ("a.svg", "drak", HyperparameterError, "did you mean 'dark'"),
+    ],
+)
+def test_bad_files_and_themes(
+    tmp_path: Path, name: str, theme: str, error: type[Exception], told: str
+) -> None:
+    with pytest.raises(error, match=re.escape(told)) as raised:
+        plots.write(steady()["bars"], tmp_path / name, theme)
+    assert "\n" not in str(raised.value)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "panel",
+    [
+        Chart("", "x", "y", [Curve(np.arange(3), np.arange(4), "a")]),
+        Map("", "x", "y", (np.arange(3), np.arange(4), np.zeros((3, 4))), []),
+        Map("", "x", "y", valley(), [Run(np.zeros((4, 3)), "a")]),
+        Heat("", "x", "y", np.arange(3), np.arange(4), np.zeros((3, 4)), "v"),
+        Bars("", "x", ["a"], [1.0, 2.0]),
+    ],
+)
+def test_arrays_that_do_not_fit_are_an_error_in_words(panel: Any) -> None:
+    with pytest.raises(ProblemError, match=r"must (match|have shape)"):
+        plots.svg(Picture([panel], ""), "p")
+
+
+# The parts
+
+
+def test_spread_keeps_labels_apart_and_near() -> None:
+    placed = sheet.spread([5, 5, 5, 50], 10, 0, 100)
+    assert np.diff(np.sort(placed)).min() >= 10 - 1e-9
+    assert placed[3] == 50
+    sizes = [10.0, 30.0, 10.0]
+    placed = sheet.spread([0, 1, 2], sizes, 0, 60)
+    assert placed[0] >= 5 and np.all(np.diff(placed) >= 20 - 1e-9)
+    assert len(sheet.spread([], 10, 0, 100)) == 0
+    crowded = sheet.spread(np.zeros(50), 10, 0, 100)
+    assert crowded.min() >= 0 and crowded.max() <= 100 + 1e-9
+
+
+def test_words_are_wrapped_to_their_room() -> None:
+    text = sheet.wrap("RMSpropCentredMomentumSutskever with a long name", 90, 12, True)
+    assert all(sheet.extent(line, 12, True)[0] <= 90 for line in text.split("\n"))
+    assert text.replace("\n", "").replace(" ", "") == "RMSpropCentredMomentumSutskeverwithalongname"
+    assert sheet.fit("short", 90, 12) == "short"
+    assert sheet.fit("a name that is too long for its room", 90, 12).endswith("…")
+
+
+def test_ticks_are_plain_words() -> None:
+    assert ticks([0, 2500, 5000, 10_000, 12_500]) == ["0", "2500", "5000", "10,000", "12,500"]
+    assert ticks([-0.2, -0.1, 0, 0.1]) == ["−0.2", "−0.1", "0", "0.1"]
+    assert ticks([0, 1_250_000, 2_500_000]) == ["0", "1.25×10⁶", "2.5×10⁶"]
+    assert ticks([0, 2e-6]) == ["0", "2×10⁻⁶"]
+    assert len(set(ticks([1e6, 1e6 + 500, 1e6 + 1000]))) == 3
+    assert tick(1e-5) == "10⁻⁵"
+    assert [plain(v) for v in (0.5, 33_900, 1e-9, -3, np.inf, None)] == [
+        "0.5",
+        "33,900",
+        "10⁻⁹",
+        "−3",
+        "∞",
+        "–",
+    ]
+
+
+def test_a_method_looks_the_same_everywhere() -> None:
+    alone, among = plots.styles(["Mine"]), plots.styles(["Mine", *METHODS])
+    assert alone["Mine"] == among["Mine"]
+    looks = {(s.stroke, s.dash, s.marker) for s in among.values()}
+    assert len(looks) == len(METHODS) + 1
+    for style in among.values():
+        dashes = {str(style.varied(v).dash) for v in (0, 1, 2)}
+        assert len(dashes) == 3
+        assert style.varied(1).stroke == style.stroke
+    neutral = looks_of(Picture([Chart("", "", "", [Curve([0], [0], "a"), Curve([0], [0], "b", "SGD")])], ""))  # type: ignore[arg-type]
+    assert neutral["a\t"].stroke != "ink"  # which is SGD's
+
+
+# Films
+
+
+def land() -> Map:
+    return steady()["map"].panels[0]  # type: ignore[return-value]
+
+
+def test_a_gif_has_as_many_frames_as_asked(tmp_path: Path) -> None:
+    from PIL import Image
+
+    path = tmp_path / "film.gif"
+    assert plots.animate(land(), path, "dark", seconds=1.0, fps=15) == path
+    with Image.open(path) as image:
+        assert image.n_frames == 15
+        times = []
+        for k in range(image.n_frames):
+            image.seek(k)
+            times.append(image.info["duration"])
+    assert sum(times) == pytest.approx(2000, abs=20)  # a second of film and one of rest
+    assert times[-1] > 1000
+
+
+def test_a_film_draws_the_paths_step_by_step() -> None:
+    with drawing():
+        first, *_, last = film.frames(land(), palette("light"), 6, 1.0)
+    changed = np.any(first != last, axis=-1)
+    assert 0.002 < changed.mean() < 0.2  # the paths and the clock, not the landscape
+
+
+def test_an_mp4_begins_as_one(tmp_path: Path) -> None:
+    pytest.importorskip("imageio_ffmpeg")
+    path = tmp_path / "film.mp4"
+    plots.animate(land(), path, seconds=0.5, fps=10)
+    assert path.read_bytes()[4:8] == b"ftyp"
+
+
+def test_without_ffmpeg_the_remedy_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> Any:
+        raise ImportError(name)
+
+    monkeypatch.setattr(film, "import_module", missing)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(FileError, match="pip install imageio-ffmpeg"):
+        plots.animate(land(), tmp_path / "film.mp4")
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [({"seconds": 0}, "seconds must be"), ({"fps": 0}, "fps of a .gif"), ({"theme": "blue"}, "theme 'blue'")],
+)
+def test_bad_films(tmp_path: Path, given: dict[str, Any], told: str) -> None:
+    with pytest.raises(HyperparameterError, match=told):
+        plots.animate(land(), tmp_path / "film.gif", **given)
+    with pytest.raises(FileError, match=r"\.gif or \.mp4"):
+        plots.animate(land(), tmp_path / "film.webm")
+
+
+# Reports
+
+
+@pytest.fixture(scope="module")
+def race() -> dict[str, Any]:
+    made = tw.race("beale", ["SGD", "Adam", "Adamax", "Momentum"], trials=4, seeds=3, steps=120)
+    return dict(made.data)
+
+
+def page_is_sound(text: str) -> None:
+    assert text.startswith("<!doctype html>")
+    assert "nan" not in re.sub(r"<(style|script)>.*?</\1>", "", text, flags=re.DOTALL).lower().split()
+    assert not re.search(r"(src|href)=.?(https?:)?//", text)
+    assert "$" not in re.sub(r"<script>.*?</script>", "", text, flags=re.DOTALL)
+    ids = re.findall(r'\bid="([^"]*)"', text)
+    assert len(ids) == len(set(ids))
+    for opened in re.findall(r"<svg viewBox.*?</svg>|<svg role.*?</svg>", text, flags=re.DOTALL):
+        ET.fromstring(opened.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1))
+
+
+@pytest.mark.parametrize("narrow", [False, True])
+def test_figures_of_a_race_are_legible(race: dict[str, Any], narrow: bool) -> None:
+    for plot in (plots.loss_curves, plots.sensitivity, plots.effective_rate, plots.contour):
+        with drawing():
+            assert_legible(plot.draw(race, palette("light"), narrow))
+
+
+def test_a_race_report_stands_alone(race: dict[str, Any], tmp_path: Path) -> None:
+    text = report.render(race)
+    page_is_sound(text)
+    assert text.count('role="img"') == 8  # four figures, wide and narrow
+    assert plots.save(plots.contour, race, tmp_path / "map.png", "dark").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_race_without_results_is_drawn_too(race: dict[str, Any]) -> None:
+    empty = copy.deepcopy(json.loads(json.dumps(race)))
+    for row in empty["methods"]:
+        row["loss"] = {"median": None, "p10": None, "p90": None}
+    empty["curves"]["median"] = [None] * len(empty["curves"]["median"])
+    page_is_sound(report.render(empty))
+    one = copy.deepcopy(json.loads(json.dumps(race)))
+    one["methods"] = one["methods"][:1]
+    page_is_sound(report.render(one))
+
+
+def results() -> list[Result]:
+    """Five claims: two that hold, one under conditions, one that does not, one that could not be run."""
+    found = []
+    for i, picture in enumerate(list(steady().values())[:5]):
+        claim = Claim(
+            f"claim-{i}",
+            f"Claim number {i} <b>",
+            "notes & slides",
+            "What is measured.",
+            "What would refute it.",
+            CHAPTERS[i % 2],
+            Evidence,
+        )
+        seen = Evidence(picture=picture, reading="The curve falls.")
+        seen.number("gain", 33_900.0, 33_900.0, within=0.01)
+        seen.number("rate", np.inf)
+        seen.check("it falls", i != 3)
+        seen.limit("only while ε is small", i == 2)
+        found.append(Result(claim, seen, 0.5, "ProblemError: no data" if i == 4 else None))
+    return found
+
+
+def test_the_claims_report_says_what_came_out() -> None:
+    found = results()
+    text = claims_report.html(found, {"seed": 0, "command": "thalweg claims", "versions": {"numpy": "2"}})
+    page_is_sound(text)
+    assert "5 claims: 2 hold, 1 under conditions, 1 does not, 1 could not be run." in text
+    for result in found:
+        assert f'href="#{result.id}"' in text
+        assert f"thalweg claims {result.id}<" in text
+    assert "Claim number 0 &lt;b&gt;" in text
+    assert text.count('role="img"') == 2 * 4  # one did not run
+    assert "ProblemError: no data" in text
+    assert re.search(r"<td>33,900</td><td>33,900.*?agrees", text)
+    assert "<td>∞</td><td></td>" in text
+    assert text.count("only while ε is small") == 1
+    assert claims_report.tally(found[:1]) == "1 claim: 1 holds."
+    page_is_sound(claims_report.html([], {}))

@@ -1,0 +1,191 @@
+"""``thalweg show``: paths on any landscape, still or moving, and what is said when something is wrong."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pyarrow import parquet
+
+import thalweg as tw
+from thalweg.errors import FileError, HyperparameterError, ProblemError, UnknownProblemError
+from thalweg.lab.panels import Chart, Map
+from thalweg.lab.show import show
+from thalweg.problems import landscape_catalogue
+
+
+def run(*arguments: str, cwd: Path) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-m", "thalweg.cli", "show", *arguments],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_paths_are_the_optimizers() -> None:
+    """What is drawn is what ``Optimizer.step`` does at the rate that is printed."""
+    made = show("rosenbrock", ["Adam", "SGD"], steps=100)
+    for walk in made.walks:
+        w = np.array(made.problem.starts[0])
+        opt = walk.rule.on(w)
+        for t in range(1, 101):
+            opt.step(made.problem.gradient(w, None))
+            np.testing.assert_array_equal(walk.path[t], w)
+
+
+def test_the_chosen_rate_is_the_best_of_those_tried() -> None:
+    """No rate of a coarse grid comes to the target earlier and stays."""
+    made = show("booth", ["SGD"], steps=300)
+    (walk,) = made.walks
+    assert walk.reached is not None
+    for lr in np.geomspace(1e-4, 1.0, 13):
+        other = show("booth", ["SGD"], steps=300, lr=float(lr)).walks[0].reached
+        assert other is None or other >= walk.reached
+
+
+@pytest.mark.parametrize("name", landscape_catalogue())
+def test_every_landscape_can_be_shown(name: str) -> None:
+    made = show(name, ["Adam"], steps=40)
+    land, chart = made.picture.panels
+    assert isinstance(land, Map)
+    assert isinstance(chart, Chart)
+    assert np.all(np.isfinite(land.paths[0].points))
+
+
+def test_a_run_that_diverges_says_why_and_stays_off_the_plot() -> None:
+    made = show("rosenbrock", ["SGD", "Adam"], lr=0.01, steps=200)
+    bad, good = made.walks
+    assert bad.died
+    assert not good.died
+    assert "above the limit 2; the largest learning rate that is stable here" in bad.sentence
+    assert np.all(np.isfinite(bad.path))
+    assert np.all(np.isfinite(bad.loss))
+
+
+def test_turning_the_landscape_and_the_start_turns_gradient_descents_path() -> None:
+    """Gradient descent does not notice a rotation; Adagrad does."""
+    turn = np.array([[0.0, -1.0], [1.0, 0.0]]) @ np.array([[np.sqrt(0.5)] * 2, [-np.sqrt(0.5), np.sqrt(0.5)]])
+    plain = show("booth", ["SGD", "Adagrad"], lr=0.05, steps=50)
+    turned = show("booth", ["SGD", "Adagrad"], lr=0.05, steps=50, rotate=45)
+    away = [
+        float(np.abs(b.path - a.path @ turn.T).max()) for a, b in zip(plain.walks, turned.walks, strict=True)
+    ]
+    assert away[0] < 1e-9 < 1e-3 < away[1]
+
+
+def test_noise_is_fixed_by_the_seed() -> None:
+    one, two, other = (
+        show("booth", ["SGD"], lr=0.01, steps=50, noise=1.0, seed=s).walks[0].path for s in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(one, two)
+    assert not np.array_equal(one, other)
+
+
+@pytest.mark.parametrize("suffix", [".svg", ".pdf", ".png", ".gif"])
+def test_files(tmp_path: Path, suffix: str) -> None:
+    file = tmp_path / f"paths{suffix}"
+    show("beale", ["Adam", "SGD"], steps=60, out=file, theme="dark")
+    head = {".svg": b"<?xml", ".pdf": b"%PDF", ".png": b"\x89PNG", ".gif": b"GIF8"}[suffix]
+    assert file.read_bytes().startswith(head)
+
+
+def test_everything_that_happened_as_a_table(tmp_path: Path) -> None:
+    made = show("beale", ["Adam", "Adagrad"], steps=20, table=tmp_path / "runs.parquet")
+    table = parquet.read_table(tmp_path / "runs.parquet").to_pydict()
+    assert set(table["method"]) == {"Adam", "Adagrad"}
+    first = np.array([m == "Adam" for m in table["method"]])
+    weights = np.array(table["weight"])[first].reshape(-1, 2)
+    np.testing.assert_array_equal(weights, made.walks[0].path)
+    assert np.all(np.isnan(np.array(table["state_s"], float)[first]))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error", "told"),
+    [
+        ({"problem": "rosenbruck"}, UnknownProblemError, "did you mean 'rosenbrock'"),
+        ({"problem": "digits"}, UnknownProblemError, "thalweg race digits"),
+        ({"methods": ["Adm"]}, HyperparameterError, "did you mean 'Adam'"),
+        ({"start": (1, 2, 3)}, ProblemError, "has 2 coordinates, got 3"),
+        ({"start": (99, 0)}, ProblemError, "outside the window"),
+        ({"start": (float("nan"), 0)}, ProblemError, "start"),
+        ({"window": ((1, 1), (0, 1))}, ProblemError, "width above 0"),
+        ({"window": ((0, float("inf")), (0, 1))}, ProblemError, "width above 0"),
+        ({"steps": 0}, ProblemError, "steps=0"),
+        ({"lr": -1.0}, HyperparameterError, "lr"),
+        ({"scale": 0.0}, ProblemError, "scale"),
+        ({"noise": -1.0}, ProblemError, "noise"),
+        ({"theme": "blue"}, ProblemError, "light"),
+        ({"out": "x.bmp"}, FileError, ".svg .pdf .png .gif .mp4"),
+        ({"out": "no/such/x.svg"}, FileError, "folder does not exist"),
+        ({"table": "x.json"}, FileError, ".parquet .csv"),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_bad_input(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: dict[str, Any], error: type[Exception], told: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(error) as caught:
+        show(**{"problem": "rosenbrock", "methods": ["SGD"], "steps": 10, **wrong})
+    assert told in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_command(tmp_path: Path) -> None:
+    made = run(
+        "beale", "--methods", "Adam,SGD", "--steps", "50", "--start=-1,1.5", "--out", "b.svg", cwd=tmp_path
+    )
+    assert made.returncode == 0, made.stderr
+    assert [line.split("\t")[0] for line in made.stdout.splitlines()] == ["method", "Adam", "SGD"]
+    assert "Target: f <=" in made.stderr
+    assert (tmp_path / "b.svg").exists()
+    assert run(cwd=tmp_path).stdout.splitlines()[0] == "landscape\ttitle"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "told"),
+    [
+        (["rosenbruck"], 2, "did you mean"),
+        (["beale", "--start", "1;2"], 2, "--start 1;2: numbers separated by commas"),
+        (["beale", "--window", "0,1,2"], 2, "4 numbers"),
+        (["beale", "--window", "0,0,1,2"], 1, "width above 0"),
+    ],
+)
+def test_bad_commands(tmp_path: Path, arguments: list[str], status: int, told: str) -> None:
+    made = run(*arguments, cwd=tmp_path)
+    assert made.returncode == status
+    assert told in made.stderr
+    assert made.stderr.count("\n") == 1
+    assert "Traceback" not in made.stderr
+
+
+def test_a_users_own_landscape_in_a_file_of_their_own(tmp_path: Path) -> None:
+    """A FormulaProblem is all that show needs."""
+    (tmp_path / "bowl.py").write_text(
+        "def value(x, y, /):\n    return x * x + 3 * y * y\n\n\n"
+        "def gradient(x, y, /):\n    return 2 * x, 6 * y\n"
+    )
+    sys.path.insert(0, str(tmp_path))
+    try:
+        import bowl  # type: ignore[import-not-found]
+    finally:
+        sys.path.remove(str(tmp_path))
+    from thalweg.core.objective import Objective
+    from thalweg.problems.formula import FormulaProblem
+
+    mine = FormulaProblem(
+        "bowl",
+        "Bowl",
+        "",
+        Objective(bowl.value, bowl.gradient),
+        starts=[(1, 1)],
+        spread=0,
+        minima=[(0, 0)],
+        minimum=0.0,
+    )
+    made = show(mine, [tw.SGD(lr=0.1)], steps=50, lr=0.1)
+    assert made.walks[0].reached is not None
