@@ -228,11 +228,12 @@ def test_any_layout_goes_the_same_way(kind: type[tw.Rule], layout: str) -> None:
 def test_any_dtype_in_any_layout(kind: type[tw.Rule], dtype: Any) -> None:
     """All float widths, mixed in one structure and laid out differently, go as they go alone."""
     start, gs = noise(0, (3, 4), dtype), [noise(t, (3, 4), dtype) for t in range(1, 4)]
-    path, _ = lone(kind(), start, gs)
+    rule = kind(lr=0.1)  # a step that float16 sees
+    path, _ = lone(rule, start, gs)
     assert path.dtype == dtype and (path != start).any()
     for lay in (_transposed, _strided, _block):
         w, other = lay(start), noise(5, (2,))
-        opt = kind().on([w, other])
+        opt = rule.on([w, other])
         for g in gs:
             opt.step([lay(g), noise(6, (2,))])
         same(w, path)
@@ -558,8 +559,10 @@ def test_pieces_stand_around_every_rule(kind: type[tw.Rule], setting: str) -> No
     """For any rule, a piece does what preparing g (or w) outside and stepping plainly does."""
     w = noise(0, (4,))
     outside = w.copy()
-    opt = kind().on(w, engine="plain", **SETTINGS[setting])
-    bare = kind().on(outside, engine="plain")
+    asked = SETTINGS[setting] | ({"decay": setting} if "weight_decay" in SETTINGS[setting] else {})
+    opt = kind().on(w, engine="plain", **asked)
+    own = {"weight_decay": 0.0} if "weight_decay" in asked else {}  # what is given replaces the rule's own
+    bare = kind().on(outside, engine="plain", **own)
     lr = kind().values["lr"]
     for t in range(1, 5):
         g = noise(t, (4,))
@@ -574,6 +577,49 @@ def test_pieces_stand_around_every_rule(kind: type[tw.Rule], setting: str) -> No
             g = -g
         bare.step(g)
         close(w, outside)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("ours", "settings", "adam"),
+    [
+        ({}, {}, {"weight_decay": 1e-2, "decay": "decoupled"}),
+        ({"weight_decay": 0.3}, {}, {"weight_decay": 0.3, "decay": "decoupled"}),
+        ({}, {"weight_decay": 0.3}, {"weight_decay": 0.3, "decay": "decoupled"}),
+        ({}, {"weight_decay": 0.3, "decay": "decoupled"}, {"weight_decay": 0.3, "decay": "decoupled"}),
+        ({"weight_decay": 0.3}, {"decay": "coupled"}, {"weight_decay": 0.3, "decay": "coupled"}),
+        ({}, {"weight_decay": 0.3, "decay": "coupled"}, {"weight_decay": 0.3, "decay": "coupled"}),
+        ({}, {"weight_decay": 0}, {}),
+        ({}, {"groups": {"": {"weight_decay": 0}}}, {}),
+        ({}, {"groups": {"": {"decay": "coupled"}}}, {"weight_decay": 1e-2}),
+        ({}, {"weight_decay": 0.1, "groups": {"": {"weight_decay": 0.3}}}, {"weight_decay": 0.3, "decay": "decoupled"}),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_adamw_is_adam_with_decoupled_decay(
+    ours: dict[str, Any], settings: dict[str, Any], adam: dict[str, Any], dtype: str
+) -> None:
+    """Bit for bit, with a schedule too; what `on` is given goes before the rule's own."""
+    lr = tw.cosine(0.1, steps=8)
+    w, v = noise(0, (5,), dtype), noise(0, (5,), dtype)
+    opt, other = tw.AdamW(lr=lr, **ours).on(w, **settings), tw.Adam(lr=lr).on(v, **adam)
+    for t in range(1, 6):
+        g = noise(t, (5,), dtype)
+        opt.step(g)
+        other.step(g.copy())
+        same(w, v)
+    assert w.any()
+
+
+def test_a_decay_of_its_own_is_each_groups_own() -> None:
+    """Other groups' rules keep theirs; one given to `on` is everybody's."""
+    start = noise(0, (3,))
+    for settings_, head, rest in (({}, 1e-2, 0.0), ({"weight_decay": 0.5}, 0.5, 0.5)):
+        w = {"head": start.copy(), "rest": start.copy()}
+        opt = tw.SGD(lr=0.1).on(w, groups={"head": tw.AdamW(lr=0.1)}, **settings_)
+        opt.step({"head": np.zeros(3), "rest": np.zeros(3)})
+        close(w["head"], start * (1 - 0.1 * head))
+        close(w["rest"], start * (1 - 0.1 * rest))
 
 
 def test_norm_clipping_is_over_all_parameters_and_groups() -> None:

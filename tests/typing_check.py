@@ -22,6 +22,9 @@ class Mine(Rule):
 
 adam = tw.Adam(lr=tw.cosine(1e-3, steps=100), beta1=0.8)
 assert_type(adam, tw.Adam)
+assert_type(
+    tw.AdamW(lr=tw.cosine(1e-3, steps=9), weight_decay=0.1).on(np.zeros(2), weight_decay=0.2), Optimizer
+)
 assert_type(adam.replace(lr=0.1), tw.Adam)
 assert_type(adam.lr, Scalar)
 opt = adam.on({"w": np.zeros(3)}, weight_decay=0.1, decay="decoupled")

@@ -85,16 +85,22 @@ if TYPE_CHECKING:
     from .lab.show import show as show
     from .optimizer import Optimizer as Optimizer
     from .optimizer import load as load
+    from .rules.adabelief import AdaBelief as AdaBelief
     from .rules.adadelta import Adadelta as Adadelta
     from .rules.adagrad import Adagrad as Adagrad
     from .rules.adam import Adam as Adam
     from .rules.adamax import Adamax as Adamax
+    from .rules.adamw import AdamW as AdamW
+    from .rules.amsgrad import AMSGrad as AMSGrad
+    from .rules.lion import Lion as Lion
     from .rules.lpprop import LpProp as LpProp
     from .rules.maxprop import MaxProp as MaxProp
     from .rules.momentum import Momentum as Momentum
     from .rules.momentum_sutskever import MomentumSutskever as MomentumSutskever
+    from .rules.nadam import NAdam as NAdam
     from .rules.nesterov import Nesterov as Nesterov
     from .rules.nesterov_sutskever import NesterovSutskever as NesterovSutskever
+    from .rules.radam import RAdam as RAdam
     from .rules.rmsprop import RMSprop as RMSprop
     from .rules.rmsprop_centred import RMSpropCentred as RMSpropCentred
     from .rules.rmsprop_centred_momentum import RMSpropCentredMomentum as RMSpropCentredMomentum
@@ -104,6 +110,7 @@ if TYPE_CHECKING:
     from .rules.rmsprop_momentum import RMSpropMomentum as RMSpropMomentum
     from .rules.rmsprop_momentum_sutskever import RMSpropMomentumSutskever as RMSpropMomentumSutskever
     from .rules.sgd import SGD as SGD
+    from .rules.yogi import Yogi as Yogi
     from .scipy import minimize as minimize
 
 __version__ = "0.1.0"

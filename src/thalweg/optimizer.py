@@ -49,8 +49,8 @@ def on(
     rule: Rule,
     params: Params,
     *,
-    weight_decay: float = 0.0,
-    decay: Literal["coupled", "decoupled"] = "coupled",
+    weight_decay: float | Literal["own"] = "own",
+    decay: Literal["own", "coupled", "decoupled"] = "own",
     clip_value: float | None = None,
     clip_norm: float | None = None,
     average: float | Literal["polyak"] | None = None,
@@ -66,6 +66,8 @@ def on(
     params: a float16, float32 or float64 array of any shape (views and transposes too), or nested
     lists, tuples and dicts of such arrays; they must be writeable and must not overlap.
     weight_decay: coupled (added to g; unit g/w) or decoupled (w shrinks by lr · weight_decay first).
+    "own" is what the rule says: none, coupled, for most; what stands in its line ``weight_decay``,
+    decoupled, for AdamW and Lion, where a number given here replaces the line's.
     clip_value: bound on each |g| after coupled decay; clip_norm: bound on the norm of all gradients.
     average: also keep an average of the weights, moving (its decay, 0.999 say) or "polyak" (the mean).
     accumulate: step once every so many calls, with the mean gradient. maximize: ascend.
@@ -78,10 +80,16 @@ def on(
 
     Raises ParameterError for the arrays, HyperparameterError for the settings.
     """
-    settings = checked(
-        Settings(
-            weight_decay, decay, clip_value, clip_norm, average, accumulate, maximize, on_nonfinite, rates
-        )
+    settings = Settings(
+        weight_decay,  # type: ignore[arg-type]  # settled group by group
+        decay,
+        clip_value,
+        clip_norm,
+        average,
+        accumulate,
+        maximize,
+        on_nonfinite,
+        rates,
     )
     paths = [path for path, _ in tree.leaves(params)]
     made, membership = grouped(rule, settings, groups or {}, paths)

@@ -11,7 +11,11 @@ from .errors import HyperparameterError, nearest
 
 # Plain numbers: a schedule belongs to a hyperparameter.
 _POSITIVE = Line(1.0, 0.0, math.inf, True, True, "g", "", is_state=True)
+_KINDS = ("coupled", "decoupled")
 _NONNEGATIVE = Line(0.0, 0.0, math.inf, False, True, "g/w", "", is_state=True)
+
+
+OWN = "own"  # weight_decay and decay that are left to the rule
 
 
 class Settings(NamedTuple):
@@ -41,7 +45,7 @@ def checked(settings: Settings) -> Settings:
         )
     return Settings(
         weight_decay=_NONNEGATIVE.number("on", "weight_decay", s.weight_decay),
-        decay=_choice("decay", s.decay, ("coupled", "decoupled")),
+        decay=_choice("decay", s.decay, _KINDS),
         clip_value=None if s.clip_value is None else _POSITIVE.number("on", "clip_value", s.clip_value),
         clip_norm=None if s.clip_norm is None else _POSITIVE.number("on", "clip_norm", s.clip_norm),
         average=_average(s.average),
@@ -81,6 +85,29 @@ def _choice(name: str, got: Any, allowed: Sequence[str]) -> str:
     return got
 
 
+def _own(value: Any) -> bool:
+    return isinstance(value, str) and value == OWN
+
+
+def started(rule: Rule, settings: Settings) -> "Group":
+    """A rule with its settings, weight decay settled between them; HyperparameterError.
+
+    A rule with a line ``weight_decay`` (AdamW, Lion) decays inside its step: what is given replaces that
+    line's value. Only where coupled decay is asked for does the setting carry it, and the line is 0.
+    """
+    amount, kind = settings.weight_decay, settings.decay
+    if "weight_decay" not in rule.anatomy.hyperparameters:
+        amount = 0.0 if _own(amount) else amount
+        kind = "coupled" if _own(kind) else kind
+    else:
+        rule = rule if _own(amount) else rule.replace(weight_decay=amount)
+        kind = "decoupled" if _own(kind) else _choice("decay", kind, _KINDS)
+        amount = 0.0
+        if kind == "coupled":
+            amount, rule = rule.values["weight_decay"], rule.replace(weight_decay=0.0)  # type: ignore[assignment]
+    return Group(rule, checked(settings._replace(weight_decay=amount, decay=kind)))
+
+
 OF_A_GROUP = ("weight_decay", "decay", "clip_value", "maximize")
 
 
@@ -101,11 +128,13 @@ def grouped(
         raise HyperparameterError(
             f"on: groups must be a dict of settings or rules by parameter, got {type(groups).__name__}"
         )
-    made = [Group(rule, settings)]
+    made = [started(rule, settings)]
     membership = [0] * len(paths)
     for n, (key, changes) in enumerate(groups.items(), start=1):
         made.append(
-            Group(changes, settings) if isinstance(changes, Rule) else _changed(rule, settings, key, changes)
+            started(changes, settings)
+            if isinstance(changes, Rule)
+            else _changed(rule, settings, key, changes)
         )
         members = [
             i for i, p in enumerate(paths) if key == p or key in p.split(".") or p.startswith(f"{key}.")
@@ -131,13 +160,14 @@ def _changed(rule: Rule, settings: Settings, key: str, changes: Any) -> Group:
     other = changes.pop("rule", rule)
     if not isinstance(other, Rule):
         raise HyperparameterError(f"on: group {key!r}: rule must be a rule, got {short(other)}")
-    lines = {n: v for n, v in changes.items() if n in other.anatomy.lines or n in other.anatomy.together}
+    known = {*other.anatomy.lines, *other.anatomy.together} - set(OF_A_GROUP)
+    lines = {n: v for n, v in changes.items() if n in known}
     rest = {n: v for n, v in changes.items() if n not in lines}
     for n in rest:
         if n not in OF_A_GROUP:
             allowed = [*other.anatomy.lines, *other.anatomy.together, *OF_A_GROUP, "rule"]
             raise HyperparameterError(f"on: group {key!r}: unknown setting {n!r}: {nearest(n, allowed)}")
     try:
-        return Group(other.replace(**lines) if lines else other, checked(settings._replace(**rest)))
+        return started(other.replace(**lines) if lines else other, settings._replace(**rest))
     except HyperparameterError as error:
         raise HyperparameterError(f"on: group {key!r}: {str(error).removeprefix('on: ')}") from None

@@ -7,6 +7,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from thalweg.core.formula import signature
 from thalweg.core.units import G, W, parse
 
 from ..strategies import every_form, every_rule, form, gradients
@@ -41,8 +42,10 @@ def test_units(name: str, dialect: str, stream: list[float], a: int, b: int) -> 
     np.testing.assert_array_equal(np.ldexp(w, a), v)
     for n, values in here.state.items():
         np.testing.assert_array_equal(np.ldexp(values, lines[n].dimension.exponent(a, b)), there.state[n])
-    # A rate is w/g, except where it multiplies a sum without unit.
-    np.testing.assert_array_equal(np.ldexp(here.rates(), W.over(G).exponent(a, b)), there.rates())
+    # A rate is w/g; where it is lr itself it has lr's unit (Lion's multiplies a sign).
+    assert rule.anatomy.rate is not None
+    unit = lines["lr"].dimension if signature(rule.anatomy.rate) == ((), ("lr",)) else W.over(G)
+    np.testing.assert_array_equal(np.ldexp(here.rates(), unit.exponent(a, b)), there.rates())
 
 
 @every_rule

@@ -21,6 +21,10 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "RMSpropCentredMomentum": torch.optim.RMSprop,
     "Adadelta": torch.optim.Adadelta,
     "Adam": torch.optim.Adam,
+    "AdamW": torch.optim.AdamW,
+    "AMSGrad": torch.optim.Adam,
+    "NAdam": torch.optim.NAdam,
+    "RAdam": torch.optim.RAdam,
     "Adamax": torch.optim.Adamax,
     "MaxProp": torch.optim.Adamax,
 }
@@ -49,10 +53,15 @@ def run_torch(rule: str, w: float, stream: list[float], arguments: dict[str, Any
     parameter = torch.tensor([w], dtype=torch.float64, requires_grad=True)
     optimizer = OPTIMIZERS[rule]([parameter], foreach=False, **arguments)
     path = []
-    for g in stream:
-        parameter.grad = torch.tensor([g], dtype=torch.float64)
-        optimizer.step()
-        path.append(parameter.item())
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)  # that of NAdam's product of momenta
+    try:
+        for g in stream:
+            parameter.grad = torch.tensor([g], dtype=torch.float64)
+            optimizer.step()
+            path.append(parameter.item())
+    finally:
+        torch.set_default_dtype(before)
     return path
 
 

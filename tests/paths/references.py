@@ -1969,3 +1969,639 @@ def lpprop_notes(
         w = w - lr * g / (v ** (1.0 / p) + eps)
         path.append(w)
     return path
+
+
+# --------------------------------------------------------------------------------------------------
+# AdamW
+# --------------------------------------------------------------------------------------------------
+
+
+# torch/optim/adamw.py is adam.py with decoupled decay 1e-2: p.mul_(1 - lr * weight_decay) first; D 1.5
+@reference("AdamW", "torch", {"lr": 0.1}, {"lr": 0.1, "betas": (0.5, 0.9), "eps": 1e-3, "weight_decay": 0.5})
+def adamw_torch(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    lr: float = 1e-3,
+    betas: tuple[float, float] = (0.9, 0.999),
+    eps: float = 1e-8,
+    weight_decay: float = 1e-2,
+) -> Path:
+    beta1, beta2 = betas
+    path = []
+    m = v = 0.0
+    for t, g in enumerate(gradients, start=1):
+        w = w * (1.0 - lr * weight_decay)
+        m = m + (1.0 - beta1) * (g - m)
+        v = beta2 * v + (1.0 - beta2) * g * g
+        step_size = lr / (1.0 - beta1**t)
+        denom = sqrt(v) / sqrt(1.0 - beta2**t) + eps
+        w = w - step_size * m / denom
+        path.append(w)
+    return path
+
+
+# keras/src/optimizers/adamw.py (weight_decay 0.004), base_optimizer.py: p -= p * wd * lr first; D 1.5, 1.6
+@reference(
+    "AdamW",
+    "keras",
+    {"learning_rate": 0.1},
+    {"learning_rate": 0.1, "beta_1": 0.5, "beta_2": 0.9, "epsilon": 1e-3, "weight_decay": 0.5},
+)
+def adamw_keras(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    learning_rate: float = 1e-3,
+    weight_decay: float = 4e-3,
+    beta_1: float = 0.9,
+    beta_2: float = 0.999,
+    epsilon: float = 1e-7,
+) -> Path:
+    path = []
+    m = v = 0.0
+    for t, g in enumerate(gradients, start=1):
+        w = w - w * weight_decay * learning_rate
+        alpha = learning_rate * sqrt(1.0 - beta_2**t) / (1.0 - beta_1**t)
+        m = m + (g - m) * (1.0 - beta_1)
+        v = v + (g * g - v) * (1.0 - beta_2)
+        w = w - m * alpha / (sqrt(v) + epsilon)
+        path.append(w)
+    return path
+
+
+# optax alias.py adamw (weight_decay 1e-4): scale_by_adam, add_decayed_weights, then -lr; D 1.5
+@reference(
+    "AdamW",
+    "optax",
+    {"learning_rate": 0.1},
+    {"learning_rate": 0.1, "b1": 0.5, "b2": 0.9, "eps": 1e-3, "eps_root": 1e-4, "weight_decay": 0.5},
+)
+def adamw_optax(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    learning_rate: float,
+    b1: float = 0.9,
+    b2: float = 0.999,
+    eps: float = 1e-8,
+    eps_root: float = 0.0,
+    weight_decay: float = 1e-4,
+) -> Path:
+    path = []
+    mu = nu = 0.0
+    for t, g in enumerate(gradients, start=1):
+        mu = (1.0 - b1) * g + b1 * mu
+        nu = (1.0 - b2) * g * g + b2 * nu
+        update = (mu / (1.0 - b1**t)) / (sqrt(nu / (1.0 - b2**t) + eps_root) + eps)
+        w = w + -learning_rate * (update + weight_decay * w)
+        path.append(w)
+    return path
+
+
+# --------------------------------------------------------------------------------------------------
+# AMSGrad
+# --------------------------------------------------------------------------------------------------
+
+
+# Reddi, Kale & Kumar, arXiv 1904.09237, algorithm 2: no correction, no epsilon (0/0 taken as 0)
+@reference("AMSGrad", "paper", {"alpha": 0.1}, {"alpha": 0.1, "beta1": 0.5, "beta2": 0.9})
+def amsgrad_paper(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    alpha: float = 1e-3,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+) -> Path:
+    path = []
+    m = v = largest = 0.0
+    for g in gradients:
+        m = beta1 * m + (1.0 - beta1) * g
+        v = beta2 * v + (1.0 - beta2) * g**2
+        largest = max(largest, v)
+        w = w - (alpha * m / sqrt(largest) if largest > 0.0 else 0.0)
+        path.append(w)
+    return path
+
+
+# torch/optim/adam.py, amsgrad=True: the largest raw v, corrected afterwards; D 1.5
+@reference(
+    "AMSGrad",
+    "torch",
+    {"lr": 0.1},
+    {"lr": 0.1, "betas": (0.5, 0.9), "eps": 1e-3},
+    selects={"amsgrad": True},
+)
+def amsgrad_torch(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    lr: float = 1e-3,
+    betas: tuple[float, float] = (0.9, 0.999),
+    eps: float = 1e-8,
+) -> Path:
+    beta1, beta2 = betas
+    path = []
+    m = v = largest = 0.0
+    for t, g in enumerate(gradients, start=1):
+        m = m + (1.0 - beta1) * (g - m)
+        v = beta2 * v + (1.0 - beta2) * g * g
+        largest = max(largest, v)
+        denom = sqrt(largest) / sqrt(1.0 - beta2**t) + eps
+        w = w - lr / (1.0 - beta1**t) * m / denom
+        path.append(w)
+    return path
+
+
+# keras/src/optimizers/adam.py, amsgrad=True: epsilon-hat over the largest raw v; D 1.5
+@reference(
+    "AMSGrad",
+    "keras",
+    {"learning_rate": 0.1},
+    {"learning_rate": 0.1, "beta_1": 0.5, "beta_2": 0.9, "epsilon": 1e-3},
+    selects={"amsgrad": True},
+)
+def amsgrad_keras(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    learning_rate: float = 1e-3,
+    beta_1: float = 0.9,
+    beta_2: float = 0.999,
+    epsilon: float = 1e-7,
+) -> Path:
+    path = []
+    m = v = largest = 0.0
+    for t, g in enumerate(gradients, start=1):
+        alpha = learning_rate * sqrt(1.0 - beta_2**t) / (1.0 - beta_1**t)
+        m = m + (g - m) * (1.0 - beta_1)
+        v = v + (g * g - v) * (1.0 - beta_2)
+        largest = max(largest, v)
+        w = w - m * alpha / (sqrt(largest) + epsilon)
+        path.append(w)
+    return path
+
+
+# optax transform.py scale_by_amsgrad: the largest *corrected* v; D 1.5
+@reference(
+    "AMSGrad",
+    "optax",
+    {"learning_rate": 0.1},
+    {"learning_rate": 0.1, "b1": 0.5, "b2": 0.9, "eps": 1e-3, "eps_root": 1e-4},
+)
+def amsgrad_optax(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    learning_rate: float,
+    b1: float = 0.9,
+    b2: float = 0.999,
+    eps: float = 1e-8,
+    eps_root: float = 0.0,
+) -> Path:
+    path = []
+    mu = nu = nu_max = 0.0
+    for t, g in enumerate(gradients, start=1):
+        mu = (1.0 - b1) * g + b1 * mu
+        nu = (1.0 - b2) * g * g + b2 * nu
+        nu_max = max(nu_max, nu / (1.0 - b2**t))
+        w = w + -learning_rate * ((mu / (1.0 - b1**t)) / (sqrt(nu_max + eps_root) + eps))
+        path.append(w)
+    return path
+
+
+# ensmallen adam/amsgrad_update.hpp: epsilon-hat over the largest raw v
+@reference("AMSGrad", "ensmallen", {"stepSize": 0.1}, {"stepSize": 0.1, "epsilon": 1e-3})
+def amsgrad_ensmallen(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    stepSize: float = 0.001,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    epsilon: float = 1e-8,
+) -> Path:
+    path = []
+    m = v = improved = 0.0
+    for t, g in enumerate(gradients, start=1):
+        m = m * beta1 + (1.0 - beta1) * g
+        v = v * beta2 + (1.0 - beta2) * (g * g)
+        improved = max(improved, v)
+        w = w - stepSize * sqrt(1.0 - beta2**t) / (1.0 - beta1**t) * m / (sqrt(improved) + epsilon)
+        path.append(w)
+    return path
+
+
+# --------------------------------------------------------------------------------------------------
+# NAdam
+# --------------------------------------------------------------------------------------------------
+
+
+# torch/optim/nadam.py: two quotients over one denominator, v corrected before the root; D 1.5
+@reference(
+    "NAdam",
+    "torch",
+    {"lr": 0.1},
+    {"lr": 0.1, "betas": (0.5, 0.9), "eps": 1e-3, "momentum_decay": 0.3},
+)
+def nadam_torch(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    lr: float = 2e-3,
+    betas: tuple[float, float] = (0.9, 0.999),
+    eps: float = 1e-8,
+    momentum_decay: float = 4e-3,
+) -> Path:
+    beta1, beta2 = betas
+    path = []
+    m = v = 0.0
+    mu_product = 1.0
+    for t, g in enumerate(gradients, start=1):
+        mu = beta1 * (1.0 - 0.5 * 0.96 ** (t * momentum_decay))
+        mu_next = beta1 * (1.0 - 0.5 * 0.96 ** ((t + 1) * momentum_decay))
+        mu_product = mu_product * mu
+        m = m + (1.0 - beta1) * (g - m)
+        v = beta2 * v + (1.0 - beta2) * g * g
+        denom = sqrt(v / (1.0 - beta2**t)) + eps
+        w = w + (-lr * (1.0 - mu) / (1.0 - mu_product)) * g / denom
+        w = w + (-lr * mu_next) / (1.0 - mu_product * mu_next) * m / denom
+        path.append(w)
+    return path
+
+
+# keras/src/optimizers/nadam.py: the schedule without psi; D 1.5
+@reference(
+    "NAdam",
+    "keras",
+    {"learning_rate": 0.1},
+    {"learning_rate": 0.1, "beta_1": 0.5, "beta_2": 0.9, "epsilon": 1e-3},
+)
+def nadam_keras(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    learning_rate: float = 1e-3,
+    beta_1: float = 0.9,
+    beta_2: float = 0.999,
+    epsilon: float = 1e-7,
+) -> Path:
+    path = []
+    m = v = 0.0
+    u_product = 1.0
+    for t, g in enumerate(gradients, start=1):
+        u_t = beta_1 * (1.0 - 0.5 * 0.96**t)
+        u_t_1 = beta_1 * (1.0 - 0.5 * 0.96 ** (t + 1))
+        u_product = u_product * u_t
+        m = m + (g - m) * (1.0 - beta_1)
+        v = v + (g * g - v) * (1.0 - beta_2)
+        m_hat = u_t_1 * m / (1.0 - u_product * u_t_1) + (1.0 - u_t) * g / (1.0 - u_product)
+        v_hat = v / (1.0 - beta_2**t)
+        w = w - m_hat * learning_rate / (sqrt(v_hat) + epsilon)
+        path.append(w)
+    return path
+
+
+# optax transform.py scale_by_adam(nesterov=True): a constant momentum; D 1.5
+@reference(
+    "NAdam",
+    "optax",
+    {"learning_rate": 0.1},
+    {"learning_rate": 0.1, "b1": 0.5, "b2": 0.9, "eps": 1e-3, "eps_root": 1e-4},
+)
+def nadam_optax(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    learning_rate: float,
+    b1: float = 0.9,
+    b2: float = 0.999,
+    eps: float = 1e-8,
+    eps_root: float = 0.0,
+) -> Path:
+    path = []
+    mu = nu = 0.0
+    for t, g in enumerate(gradients, start=1):
+        mu = (1.0 - b1) * g + b1 * mu
+        nu = (1.0 - b2) * g * g + b2 * nu
+        mu_hat = b1 * (mu / (1.0 - b1 ** (t + 1))) + (1.0 - b1) * (g / (1.0 - b1**t))
+        w = w + -learning_rate * (mu_hat / (sqrt(nu / (1.0 - b2**t) + eps_root) + eps))
+        path.append(w)
+    return path
+
+
+# ensmallen adam/nadam_update.hpp: torch's schedule, epsilon-hat
+@reference("NAdam", "ensmallen", {"stepSize": 0.1}, {"stepSize": 0.1, "epsilon": 1e-3, "scheduleDecay": 0.3})
+def nadam_ensmallen(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    stepSize: float = 0.001,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    epsilon: float = 1e-8,
+    scheduleDecay: float = 4e-3,
+) -> Path:
+    path = []
+    m = v = 0.0
+    cumulative = 1.0
+    for t, g in enumerate(gradients, start=1):
+        m = m * beta1 + (1.0 - beta1) * g
+        v = v * beta2 + (1.0 - beta2) * g * g
+        now = beta1 * (1.0 - 0.5 * 0.96 ** (t * scheduleDecay))
+        after = beta1 * (1.0 - 0.5 * 0.96 ** ((t + 1) * scheduleDecay))
+        cumulative = cumulative * now
+        mixed = (1.0 - now) / (1.0 - cumulative) * g + after / (1.0 - cumulative * after) * m
+        w = w - stepSize * mixed * sqrt(1.0 - beta2**t) / (sqrt(v) + epsilon)
+        path.append(w)
+    return path
+
+
+# --------------------------------------------------------------------------------------------------
+# RAdam
+# --------------------------------------------------------------------------------------------------
+
+
+def rectification(t: int, beta2: float) -> tuple[float, float]:
+    """rho and r of arXiv 1908.03265, algorithm 2; r is nonsense where rho is at most 4."""
+    longest = 2.0 / (1.0 - beta2) - 1.0
+    rho = longest - 2.0 * t * beta2**t / (1.0 - beta2**t)
+    square = (rho - 4.0) * (rho - 2.0) * longest / ((longest - 4.0) * (longest - 2.0) * rho)
+    return rho, sqrt(max(square, 0.0))
+
+
+# Liu et al., arXiv 1908.03265, algorithm 2: a threshold of 4, no epsilon (0/0 taken as 0)
+@reference("RAdam", "paper", {"alpha": 0.1}, {"alpha": 0.1, "beta1": 0.5, "beta2": 0.9})
+def radam_paper(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    alpha: float = 1e-3,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+) -> Path:
+    path = []
+    m = v = 0.0
+    for t, g in enumerate(gradients, start=1):
+        v = beta2 * v + (1.0 - beta2) * g**2
+        m = beta1 * m + (1.0 - beta1) * g
+        m_hat = m / (1.0 - beta1**t)
+        rho, r = rectification(t, beta2)
+        if rho <= 4.0:
+            w = w - alpha * m_hat
+        elif v > 0.0:
+            w = w - alpha * r * m_hat / sqrt(v / (1.0 - beta2**t))
+        path.append(w)
+    return path
+
+
+# torch/optim/radam.py: a threshold of 5, eps before the correction of v
+@reference("RAdam", "torch", {"lr": 0.1}, {"lr": 0.1, "betas": (0.5, 0.9), "eps": 1e-3})
+def radam_torch(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    lr: float = 1e-3,
+    betas: tuple[float, float] = (0.9, 0.999),
+    eps: float = 1e-8,
+) -> Path:
+    beta1, beta2 = betas
+    path = []
+    m = v = 0.0
+    for t, g in enumerate(gradients, start=1):
+        m = m + (1.0 - beta1) * (g - m)
+        v = beta2 * v + (1.0 - beta2) * g * g
+        corrected = m / (1.0 - beta1**t)
+        rho, r = rectification(t, beta2)
+        w = w - corrected * lr * (r * sqrt(1.0 - beta2**t) / (sqrt(v) + eps) if rho > 5.0 else 1.0)
+        path.append(w)
+    return path
+
+
+# optax transform.py scale_by_radam: eps after the correction of v
+@reference(
+    "RAdam",
+    "optax",
+    {"learning_rate": 0.1},
+    {"learning_rate": 0.1, "b1": 0.5, "b2": 0.9, "eps": 1e-3, "eps_root": 1e-4, "threshold": 6.0},
+)
+def radam_optax(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    learning_rate: float,
+    b1: float = 0.9,
+    b2: float = 0.999,
+    eps: float = 1e-8,
+    eps_root: float = 0.0,
+    threshold: float = 5.0,
+) -> Path:
+    path = []
+    mu = nu = 0.0
+    for t, g in enumerate(gradients, start=1):
+        mu = (1.0 - b1) * g + b1 * mu
+        nu = (1.0 - b2) * g * g + b2 * nu
+        update = mu / (1.0 - b1**t)
+        ro, r = rectification(t, b2)
+        if ro >= threshold:
+            update = r * update / (sqrt(nu / (1.0 - b2**t) + eps_root) + eps)
+        w = w + -learning_rate * update
+        path.append(w)
+    return path
+
+
+# --------------------------------------------------------------------------------------------------
+# AdaBelief
+# --------------------------------------------------------------------------------------------------
+
+
+# Zhuang et al., arXiv 2010.07468, algorithm 2: one epsilon inside s and outside the root
+@reference("AdaBelief", "paper", {"alpha": 0.1}, {"alpha": 0.1, "beta1": 0.5, "beta2": 0.9, "epsilon": 1e-3})
+def adabelief_paper(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    alpha: float = 1e-3,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    epsilon: float = 1e-8,
+) -> Path:
+    path = []
+    m = s = 0.0
+    for t, g in enumerate(gradients, start=1):
+        m = beta1 * m + (1.0 - beta1) * g
+        s = beta2 * s + (1.0 - beta2) * (g - m) ** 2 + epsilon
+        w = w - alpha * (m / (1.0 - beta1**t)) / (sqrt(s / (1.0 - beta2**t)) + epsilon)
+        path.append(w)
+    return path
+
+
+# optax transform.py scale_by_belief: eps_root joins s at every step
+@reference(
+    "AdaBelief",
+    "optax",
+    {"learning_rate": 0.1},
+    {"learning_rate": 0.1, "b1": 0.5, "b2": 0.9, "eps": 1e-3, "eps_root": 1e-4},
+)
+def adabelief_optax(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    learning_rate: float,
+    b1: float = 0.9,
+    b2: float = 0.999,
+    eps: float = 1e-16,
+    eps_root: float = 1e-16,
+) -> Path:
+    path = []
+    mu = nu = 0.0
+    for t, g in enumerate(gradients, start=1):
+        mu = (1.0 - b1) * g + b1 * mu
+        nu = (1.0 - b2) * (g - mu) ** 2 + b2 * nu + eps_root
+        w = w + -learning_rate * ((mu / (1.0 - b1**t)) / (sqrt(nu / (1.0 - b2**t)) + eps))
+        path.append(w)
+    return path
+
+
+# --------------------------------------------------------------------------------------------------
+# Yogi
+# --------------------------------------------------------------------------------------------------
+
+
+def yogi_square(v: float, g: float, beta2: float) -> float:
+    """Zaheer et al. 2018, algorithm 2: v moves towards g^2 by (1 - beta2) g^2."""
+    toward = 0.0 if v == g * g else 1.0 if v > g * g else -1.0
+    return v - (1.0 - beta2) * toward * (g * g)
+
+
+# Zaheer et al., NeurIPS 2018, algorithm 2: nothing corrected, both averages start at 0, eps 1e-3
+@reference("Yogi", "paper", {"eta": 0.1}, {"eta": 0.1, "beta1": 0.5, "beta2": 0.9, "epsilon": 1e-2})
+def yogi_paper(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    eta: float = 1e-2,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    epsilon: float = 1e-3,
+) -> Path:
+    path = []
+    m = v = 0.0
+    for g in gradients:
+        m = beta1 * m + (1.0 - beta1) * g
+        v = yogi_square(v, g, beta2)
+        w = w - eta * m / (sqrt(v) + epsilon)
+        path.append(w)
+    return path
+
+
+# optax transform.py scale_by_yogi: both averages start at 1e-6 and are corrected as Adam's
+@reference(
+    "Yogi",
+    "optax",
+    {"learning_rate": 0.1},
+    {"learning_rate": 0.1, "b1": 0.5, "b2": 0.9, "eps": 1e-2},
+)
+def yogi_optax(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    learning_rate: float,
+    b1: float = 0.9,
+    b2: float = 0.999,
+    eps: float = 1e-3,
+) -> Path:
+    path = []
+    mu = nu = 1e-6
+    for t, g in enumerate(gradients, start=1):
+        mu = (1.0 - b1) * g + b1 * mu
+        nu = yogi_square(nu, g, b2)
+        w = w + -learning_rate * ((mu / (1.0 - b1**t)) / (sqrt(nu / (1.0 - b2**t)) + eps))
+        path.append(w)
+    return path
+
+
+# --------------------------------------------------------------------------------------------------
+# Lion
+# --------------------------------------------------------------------------------------------------
+
+
+def signum(x: float) -> float:
+    """-1, 0 or 1."""
+    return float((x > 0.0) - (x < 0.0))
+
+
+# Chen et al., arXiv 2302.06675, program 1: the update is sign(c) + lambda w
+@reference(
+    "Lion", "paper", {"eta": 0.1}, {"eta": 0.1, "beta1": 0.5, "beta2": 0.8, "lambda": 0.5}, note="lambda"
+)
+def lion_paper(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    eta: float = 1e-4,
+    beta1: float = 0.9,
+    beta2: float = 0.99,
+    **decay: float,
+) -> Path:
+    path = []
+    m = 0.0
+    for g in gradients:
+        c = beta1 * m + (1.0 - beta1) * g
+        w = w - eta * (signum(c) + decay.get("lambda", 0.0) * w)
+        m = beta2 * m + (1.0 - beta2) * g
+        path.append(w)
+    return path
+
+
+# keras/src/optimizers/lion.py; decay first, as in every Keras optimizer
+@reference(
+    "Lion",
+    "keras",
+    {"learning_rate": 0.1},
+    {"learning_rate": 0.1, "beta_1": 0.5, "beta_2": 0.8, "weight_decay": 0.5},
+)
+def lion_keras(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    learning_rate: float = 1e-3,
+    beta_1: float = 0.9,
+    beta_2: float = 0.99,
+    weight_decay: float = 0.0,
+) -> Path:
+    path = []
+    m = 0.0
+    for g in gradients:
+        w = w - w * weight_decay * learning_rate
+        w = w - learning_rate * signum(m * beta_1 + g * (1.0 - beta_1))
+        m = m * beta_2 + g * (1.0 - beta_2)
+        path.append(w)
+    return path
+
+
+# optax alias.py lion (weight_decay 1e-3): scale_by_lion, add_decayed_weights, then -lr
+@reference(
+    "Lion",
+    "optax",
+    {"learning_rate": 0.1},
+    {"learning_rate": 0.1, "b1": 0.5, "b2": 0.8, "weight_decay": 0.5},
+)
+def lion_optax(
+    w: float,
+    gradients: Sequence[float],
+    *,
+    learning_rate: float,
+    b1: float = 0.9,
+    b2: float = 0.99,
+    weight_decay: float = 1e-3,
+) -> Path:
+    path = []
+    mu = 0.0
+    for g in gradients:
+        update = signum((1.0 - b1) * g + b1 * mu)
+        mu = (1.0 - b2) * g + b2 * mu
+        w = w + -learning_rate * (update + weight_decay * w)
+        path.append(w)
+    return path

@@ -21,7 +21,7 @@ OURS = {"use_nesterov"}
 
 def made(name: str, dialect: str, selects: dict[str, Any], arguments: dict[str, Any]) -> Any:
     """The rule as its world's own arguments select it, asked of the family's first member."""
-    family = {"RMS": "RMSprop", "Mom": "SGD", "Nes": "SGD"}.get(name[:3], name)
+    family = {"RMS": "RMSprop", "Mom": "SGD", "Nes": "SGD", "AMS": "Adam"}.get(name[:3], name)
     head = getattr(tw, family)
     if dialect not in head.anatomy.dialects or not head.anatomy.dialects[dialect].members:
         head, selects = getattr(tw, name), {}

@@ -24,6 +24,9 @@ _GREEK = {
     "eps_v": r"\varepsilon_v",
     "eps_u": r"\varepsilon_u",
     "dampening": r"\tau",
+    "weight_decay": r"\lambda",
+    "momentum_decay": r"\psi",
+    "rho": r"\rho",
 }
 _PLAIN = {
     "beta1": "β₁",
@@ -37,6 +40,9 @@ _PLAIN = {
     "eps_v": "ε_v",
     "eps_u": "ε_u",
     "dampening": "τ",
+    "weight_decay": "λ",
+    "momentum_decay": "ψ",
+    "rho": "ρ",
 }
 _WHOLE = ("maximum", "minimum", "ratio", "sign")
 _SUM, _PRODUCT, _POWER, _ATOM = range(1, 5)
@@ -245,18 +251,20 @@ def _lines(rule: Rule, style: Style, whole_class: bool) -> list[tuple[str, str]]
         neutral = value == 1.0 == line.low or (value == 0.0 and not whole_class)
         if neutral and n != "lr" and not isinstance(value, Schedule):
             values[n] = ast.Constant(value)
+    writer = _Writer(style)
+    made: list[tuple[str, str]] = []
     if rule.clock is not None:
-        values |= _unfolded_clock(rule.clock, values)
+        own, kept = _unfolded_clock(rule.clock, values, style)
+        made = [(symbol, writer.write(tree)) for symbol, tree in own]
+        values |= kept
     builder = _Named(_WHOLE)
     before, after = signature(anatomy.step)
     arguments = [name(n) for n in (*before, *after)]
     results = builder.unfold(anatomy.step, arguments)
     order = ("w", *anatomy.states)
-    writer = _Writer(style)
     simplify = _Simplify({})
     # A name of the straight line stands for its state (then it is a new value) or is written out.
     held: dict[str, ast.expr] = {}
-    made: list[tuple[str, str]] = []
     finals = {e.id: n for n, e in zip(order, results, strict=True) if isinstance(e, ast.Name) and n != "w"}
     old = {n: name(style.before.format(style.symbol(n))) for n in order}
     old["g"] = name(style.after.format("g"))
@@ -277,42 +285,68 @@ def _lines(rule: Rule, style: Style, whole_class: bool) -> list[tuple[str, str]]
         else:
             held[target] = shown(tree)
     for n, tree in zip(order, results, strict=True):
-        if not (isinstance(tree, ast.Name) and tree.id in finals):
+        shows = isinstance(tree, ast.Name) and (tree.id in finals or builder.plain.get(tree.id) == n)
+        if not shows:
             made.append((style.after.format(style.symbol(n)), writer.write(shown(tree))))
     return made
 
 
 class _Named(Builder):
-    """A builder that remembers which names the formula's author gave to intermediate values."""
+    """A builder that remembers the names that the formula's author gave to intermediate values.
+
+    ``answers`` are those that a function of the file returned, under the name that they were given.
+    """
 
     def __init__(self, whole: tuple[str, ...]) -> None:
         super().__init__(whole)
         self.plain: dict[str, str] = {}
-        self.depth = 0
+        self.answers: set[str] = set()
+        self._unnamed: set[str] = set()
+        self._asked = ""
+        self._depth = 0
 
     def unfold(self, function: Function, arguments):  # type: ignore[no-untyped-def]
-        self.depth += 1
+        self._depth += 1
         try:
             return super().unfold(function, arguments)
         finally:
-            self.depth -= 1
+            self._depth -= 1
+            self._asked = function.__name__
 
     def bind(self, stem: str, value: ast.expr) -> ast.expr:
         bound = super().bind(stem, value)
-        if self.depth == 1 and stem != "x" and isinstance(bound, ast.Name) and bound is not value:
-            self.plain[bound.id] = stem
+        if self._depth == 1 and stem != "x" and isinstance(bound, ast.Name):
+            if bound is not value:
+                self.plain[bound.id] = stem
+                if stem == self._asked:
+                    self.answers.add(bound.id)
+                    self._unnamed.add(bound.id)
+            elif bound.id in self._unnamed:  # the author's name goes before the function's
+                self.plain[bound.id] = stem
+                self._unnamed.discard(bound.id)
         return bound
 
 
-def _unfolded_clock(clock: Function, values: Mapping[str, ast.expr]) -> dict[str, ast.expr]:
-    """What the clock's names stand for, written out in t and the hyperparameters."""
-    builder = Builder(_WHOLE)
+def _unfolded_clock(
+    clock: Function, values: Mapping[str, ast.expr], style: Style
+) -> tuple[list[tuple[str, ast.expr]], dict[str, ast.expr]]:
+    """What the clock's names stand for, written out in t and the hyperparameters.
+
+    What a function of the file returned is a line of its own; those lines come first.
+    """
+    builder = _Named(_WHOLE)
     arguments = [n for group in signature(clock) for n in group]
     results = builder.unfold(clock, [name(n) for n in arguments])
     simplify = _Simplify(dict(values))
+    own: list[tuple[str, ast.expr]] = []
     for target, tree in builder.body:
-        simplify.values = {**simplify.values, target: simplify.visit(tree)}
-    return dict(zip(keys(clock), map(simplify.visit, results), strict=True))
+        written = simplify.visit(tree)
+        if target in builder.answers:
+            symbol = style.after.format(style.symbol(builder.plain[target]))
+            own.append((symbol, written))
+            written = name(symbol)
+        simplify.values = {**simplify.values, target: written}
+    return own, dict(zip(keys(clock), map(simplify.visit, results), strict=True))
 
 
 def _instance(rule: "Rule | type[Rule]") -> tuple[Rule, bool]:

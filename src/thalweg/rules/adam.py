@@ -56,6 +56,7 @@ OUTSIDE, HAT = {"eps_root": 0.0}, {"eps_root": 0.0, "epoch": 1.0}
 KERAS = {"learning_rate": "lr", "beta_1": "beta1", "beta_2": "beta2", "epsilon": "eps"}
 TF1 = {"learning_rate": "lr", "epsilon": "eps"}
 OPTAX = {"learning_rate": "lr", "b1": "beta1", "b2": "beta2", "eps": "eps", "eps_root": "eps_root"}
+AMSGRAD: dict[tuple[str, ...], str] = {("amsgrad",): "AMSGrad"}
 TORCH = {"lr": "lr", "betas": ("beta1", "beta2"), "eps": "eps"}
 
 DIALECTS = {
@@ -66,8 +67,8 @@ DIALECTS = {
     "notes-uncorrected": row(names={"eta": "lr"}, held=HAT, clock=uncorrected, lr=0.1),
     "slides": row(names={"eta": "lr"}, held=OUTSIDE),
     "paper": row("arXiv 1412.6980v9", names={"alpha": "lr", "epsilon": "eps"}, held=OUTSIDE),
-    "torch": row("2.13.0", names=TORCH, held=OUTSIDE),
-    "keras": row("3.15.1", names=KERAS, held=HAT, clock=epsilon_hat, eps=1e-7),
+    "torch": row("2.13.0", names=TORCH, held=OUTSIDE, members=AMSGRAD),
+    "keras": row("3.15.1", names=KERAS, held=HAT, members=AMSGRAD, clock=epsilon_hat, eps=1e-7),
     "tf.keras-legacy": row(
         "2.21.0", names=KERAS, held=HAT, ramps={"decay": inverse_time}, clock=epsilon_hat, eps=1e-7
     ),

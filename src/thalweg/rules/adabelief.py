@@ -1,0 +1,52 @@
+r"""AdaBelief: Adam over the gradients' squared surprise, their distance from the average gradient.
+
+    m_t = beta1 * m_{t-1} + (1 - beta1) * g_t
+    s_t = beta2 * s_{t-1} + (1 - beta2) * (g_t - m_t)^2 + eps_in
+    w_t = w_{t-1} - lr / (1 - beta1^t) / (sqrt(s_t / (1 - beta2^t)) + eps) * m_t
+
+Units: m is g, s and eps_in are g^2, lr is w, eps is g. The paper writes one epsilon for both, which
+mixes two units; ``epsilon=`` sets both.
+Source: Zhuang et al., arXiv 2010.07468 (NeurIPS 2020), algorithm 2.
+Errors: HyperparameterError when a value leaves the range on its line below.
+"""
+
+from ..core import Rule, Scalar, fraction, nonnegative, ratio, row, rule, sqrt, state
+
+
+def clock(t, lr, beta1, beta2):
+    size = lr / (1 - beta1**t)
+    return {"take1": 1 - beta1, "take2": 1 - beta2, "size": size, "fix": 1 / (1 - beta2**t)}
+
+
+def rate(s, /, size, fix, eps):
+    """Effective learning rate, w/g: the factor on m."""
+    return ratio(size, sqrt(s * fix) + eps)
+
+
+def step(w, g, m, s, /, beta1, take1, beta2, take2, size, fix, eps, eps_in):
+    m = beta1 * m + take1 * g
+    surprise = g - m
+    s = beta2 * s + take2 * surprise * surprise + eps_in
+    return w - rate(s, size, fix, eps) * m, m, s
+
+
+BOTH = {"epsilon": ("eps", "eps_in")}
+OPTAX = {"learning_rate": "lr", "b1": "beta1", "b2": "beta2", "eps": "eps", "eps_root": "eps_in"}
+
+DIALECTS = {
+    "paper": row("arXiv 2010.07468v5", names={"alpha": "lr", **BOTH}),
+    "optax": row("0.2.8", names=OPTAX, eps=1e-16, eps_in=1e-16),
+}
+
+
+@rule(step, rate=rate, clock=clock, dialects=DIALECTS, together=BOTH)
+class AdaBelief(Rule):
+    """Adam that trusts gradients which come as expected."""
+
+    lr: Scalar = nonnegative(default=1e-3, unit="w", text="learning rate")
+    beta1: Scalar = fraction(default=0.9, text="what is kept of the average gradient")
+    beta2: Scalar = fraction(default=0.999, text="what is kept of the average surprise")
+    eps: Scalar = nonnegative(default=1e-8, unit="g", text="added outside the root")
+    eps_in: Scalar = nonnegative(default=1e-8, unit="g^2", text="added to s at every step")
+    m: float = state(default=0.0, unit="g", signed=True, text="average gradient")
+    s: float = state(default=0.0, unit="g^2", text="average squared surprise")

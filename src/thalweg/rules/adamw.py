@@ -1,0 +1,60 @@
+r"""AdamW: Adam with decoupled weight decay, under the name by which it is known; no recurrence of its own.
+
+    w   <- (1 - lr * weight_decay) * w_{t-1}
+    m_t = beta1 * m_{t-1} + (1 - beta1) * g_t
+    v_t = beta2 * v_{t-1} + (1 - beta2) * g_t^2
+    w_t = w - lr / (1 - beta1^t) / (sqrt(v_t / (1 - beta2^t) + eps_root) + eps) * m_t
+
+Units: as Adam's; weight_decay is 1/w, since lr is w. The paper's lambda is lr * weight_decay.
+Source: Loshchilov & Hutter, arXiv 1711.05101 (2019), algorithm 2, as torch, Keras and Optax write it.
+Errors: HyperparameterError when a value leaves the range on its line below.
+"""
+
+from ..core import Rule, Scalar, fraction, nonnegative, row, rule, sqrt, state
+from ..core.around import shrunk
+from .adam import KERAS, OPTAX, TORCH, rate
+from .adam import step as adam
+
+
+def clock(t, lr, beta1, beta2, weight_decay):
+    size = lr / (1 - beta1**t)
+    fix = 1 / (1 - beta2**t)
+    return {"keep": 1 - lr * weight_decay, "take1": 1 - beta1, "take2": 1 - beta2, "size": size, "fix": fix}
+
+
+def epsilon_hat(t, lr, beta1, beta2, weight_decay):
+    """Both corrections in the step size: eps is added before v is corrected."""
+    size = lr * sqrt(1 - beta2**t) / (1 - beta1**t)
+    return {"keep": 1 - lr * weight_decay, "take1": 1 - beta1, "take2": 1 - beta2, "size": size, "fix": 1}
+
+
+def step(w, g, m, v, /, keep, beta1, take1, beta2, take2, size, fix, eps, eps_root):
+    rest = shrunk(w, keep)
+    w, m, v = adam(rest, g, m, v, beta1, take1, beta2, take2, size, fix, eps, eps_root)
+    return w, m, v
+
+
+OUTSIDE = {"eps_root": 0.0}
+DECAY = {"weight_decay": "weight_decay"}
+
+DIALECTS = {
+    "torch": row("2.13.0", names={**TORCH, **DECAY}, held=OUTSIDE),
+    "keras": row(
+        "3.15.1", names={**KERAS, **DECAY}, held=OUTSIDE, clock=epsilon_hat, eps=1e-7, weight_decay=4e-3
+    ),
+    "optax": row("0.2.8", names={**OPTAX, **DECAY}, weight_decay=1e-4),
+}
+
+
+@rule(step, rate=rate, clock=clock, dialects=DIALECTS)
+class AdamW(Rule):
+    """Adam with decoupled weight decay."""
+
+    lr: Scalar = nonnegative(default=1e-3, unit="w", text="learning rate")
+    beta1: Scalar = fraction(default=0.9, text="what is kept of the average gradient")
+    beta2: Scalar = fraction(default=0.999, text="what is kept of the average square")
+    eps: Scalar = nonnegative(default=1e-8, unit="g", text="added outside the root")
+    eps_root: Scalar = nonnegative(default=0.0, unit="g^2", text="added inside the root")
+    weight_decay: Scalar = nonnegative(default=1e-2, unit="1/w", text="w shrinks by lr times this first")
+    m: float = state(default=0.0, unit="g", signed=True, text="average gradient")
+    v: float = state(default=0.0, unit="g^2", text="average squared gradient")

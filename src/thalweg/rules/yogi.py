@@ -1,0 +1,60 @@
+r"""Yogi: Adam whose average square moves by a bounded amount, however large the gap to it.
+
+    m_t = beta1 * m_{t-1} + (1 - beta1) * g_t
+    v_t = v_{t-1} - (1 - beta2) * sign(v_{t-1} - g_t^2) * g_t^2
+    w_t = w_{t-1} - lr / (1 - beta1^t) / (sqrt(v_t / (1 - beta2^t) + eps_root) + eps) * m_t
+
+Units: m is g, v is g^2, lr is w, eps is g, eps_root is g^2. What v starts with matters here: it fades
+only by small steps.
+Source: Zaheer, Reddi, Sachan, Kale & Kumar, NeurIPS 2018, algorithm 2, which corrects nothing; Optax's form.
+Errors: HyperparameterError when a value leaves the range on its line below.
+"""
+
+from ..core import Rule, Scalar, fraction, nonnegative, ratio, row, rule, sign, sqrt, state
+
+
+def clock(t, lr, beta1, beta2):
+    size = lr / (1 - beta1**t)
+    return {"take1": 1 - beta1, "take2": 1 - beta2, "size": size, "fix": 1 / (1 - beta2**t)}
+
+
+def uncorrected(t, lr, beta1, beta2):
+    return {"take1": 1 - beta1, "take2": 1 - beta2, "size": lr, "fix": 1}
+
+
+def rate(v, /, size, fix, eps, eps_root):
+    """Effective learning rate, w/g: the factor on m."""
+    return ratio(size, sqrt(v * fix + eps_root) + eps)
+
+
+def step(w, g, m, v, /, beta1, take1, take2, size, fix, eps, eps_root):
+    m = beta1 * m + take1 * g
+    v = v - take2 * sign(v - g * g) * (g * g)
+    return w - rate(v, size, fix, eps, eps_root) * m, m, v
+
+
+OPTAX = {"learning_rate": "lr", "b1": "beta1", "b2": "beta2", "eps": "eps"}
+
+DIALECTS = {
+    "paper": row(
+        "NeurIPS 2018",
+        names={"eta": "lr", "epsilon": "eps"},
+        held={"eps_root": 0.0},
+        clock=uncorrected,
+        v=0.0,
+    ),
+    "optax": row("0.2.8", names=OPTAX, held={"eps_root": 0.0}, m=1e-6, note="both averages start at 1e-6"),
+}
+
+
+@rule(step, rate=rate, clock=clock, dialects=DIALECTS)
+class Yogi(Rule):
+    """Adam with a controlled growth of its rate."""
+
+    lr: Scalar = nonnegative(default=1e-2, unit="w", text="learning rate")
+    beta1: Scalar = fraction(default=0.9, text="what is kept of the average gradient")
+    beta2: Scalar = fraction(default=0.999, text="1 less the share of a square by which v moves")
+    eps: Scalar = nonnegative(default=1e-3, unit="g", text="added outside the root")
+    eps_root: Scalar = nonnegative(default=0.0, unit="g^2", text="added inside the root")
+    m: float = state(default=0.0, unit="g", signed=True, text="average gradient")
+    v: float = state(default=1e-6, unit="g^2", text="average squared gradient")
