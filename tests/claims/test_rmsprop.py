@@ -40,7 +40,7 @@ def test_half_right_claims_name_their_conditions(claim: str) -> None:
     assert len(result.evidence.conditions) == len(result.evidence.limits)
 
 
-STEEP = ("Adagrad", "s = s + g * g", "s = 1.1 * s + g * g")
+STEEP = ("Adagrad", "s = s + g * g", "s = 4 * s + g * g")
 OWN, COUNTED = 3, 2  # checks: of the notes' codes and their rates; of all equal rates and of best rates
 
 

@@ -6,7 +6,7 @@ or the method's average of it. ``eps_share`` is the part of a's denominator that
 
     1 - a / a(eps = 0)        (eps / (sqrt(v) + eps) where eps stands outside the root)
 
-near 1 a coordinate moves as under plain gradient descent. Source: the design's definition for all methods.
+near 1 a coordinate moves as under plain gradient descent.
 """
 
 from collections.abc import Callable, Iterable, Mapping
