@@ -110,9 +110,14 @@ REASONS: dict[str, Reason] = {
     "decayed": Reason(
         "coupled decay: g + λw cancels, and one rounding (fma) or two make another small gradient, which the"
         " root of its own square blows up to a whole step",
-        w=40,
+        w=16,
         states=16,
         loose=True,
+    ),
+    "velocity": Reason(
+        "the new velocity is what is left of two that nearly cancel, at a step where w itself is near 0:"
+        " beside w their last places are large, beside the old velocity they are not",
+        w=64,
     ),
     "sum": Reason(
         "three hundred sums rounded once (fma) or twice, to the same side in a regular run", path=2e-5
@@ -133,6 +138,7 @@ def reasons(case: Case, dtype: str) -> list[str]:
         "rectification": narrow and elsewhere and case.rule == "RAdam",
         "variance": elsewhere and centred,
         "decayed": coupled,
+        "velocity": case.around and elsewhere and "MomentumSutskever" in case.rule and "RMS" in case.rule,
         "sum": narrow and (case.rule, case.dialect) in {("MomentumSutskever", "keras"), ("Lion", "optax")},
         "take": narrow and case.rule == "Lion" and case.dialect == "keras" and compiled(case),
     }
