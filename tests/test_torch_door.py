@@ -624,3 +624,209 @@ def test_a_compiled_model_trains_the_same_way() -> None:
     net(x).square().mean().backward()
     opts[0].step()
     assert same(net.parameters(), twin.parameters())
+
+
+# Moving over.
+
+LEAVING: dict[str, tuple[Any, dict[str, Any]]] = {
+    "SGD": (torch.optim.SGD, {"lr": 0.1}),
+    "momentum": (
+        torch.optim.SGD,
+        {"lr": 0.05, "momentum": 0.9, "dampening": 0.1, "weight_decay": 1e-3},
+    ),
+    "Nesterov": (torch.optim.SGD, {"lr": 0.05, "momentum": 0.9, "nesterov": True}),
+    "Adagrad": (torch.optim.Adagrad, {"lr": 0.05, "lr_decay": 0.01, "initial_accumulator_value": 0.1}),
+    "RMSprop": (torch.optim.RMSprop, {"lr": 0.003}),
+    "RMSprop, centred": (torch.optim.RMSprop, {"lr": 0.003, "centered": True}),
+    "RMSprop, momentum": (torch.optim.RMSprop, {"lr": 0.003, "momentum": 0.5}),
+    "RMSprop, both": (torch.optim.RMSprop, {"lr": 0.003, "momentum": 0.5, "centered": True}),
+    "Adadelta": (torch.optim.Adadelta, {"lr": 1.0, "rho": 0.95}),
+    "Adam": (torch.optim.Adam, {"lr": 0.01, "betas": (0.8, 0.99), "weight_decay": 1e-3}),
+    "AdamW": (torch.optim.AdamW, {"lr": 0.01}),
+    "Adamax": (torch.optim.Adamax, {"lr": 0.01, "eps": 1e-6}),
+    "maximised": (torch.optim.Adam, {"lr": 0.0, "maximize": True}),
+}
+if "NAdam" in RULES:
+    LEAVING["NAdam"] = (torch.optim.NAdam, {"lr": 0.01})
+    LEAVING["NAdam, decoupled"] = (
+        torch.optim.NAdam,
+        {"lr": 0.01, "weight_decay": 0.01, "decoupled_weight_decay": True},
+    )
+if "AMSGrad" in RULES:
+    LEAVING["AMSGrad"] = (torch.optim.Adam, {"lr": 0.01, "amsgrad": True})
+
+
+@pytest.mark.parametrize("name", LEAVING)
+def test_a_run_that_moves_over_and_back_goes_on(name: str) -> None:
+    """Switched at steps 50 and 100 of a real training, its losses are those of an unswitched run."""
+    kind, arguments = LEAVING[name]
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.Tanh(), torch.nn.Linear(16, 1)).double()
+    x = torch.randn(64, 8, dtype=torch.float64)
+    y = torch.sin(x.sum(1, keepdim=True)) + 0.1 * torch.randn(64, 1, dtype=torch.float64)
+    losses = []
+    for switched in (False, True):
+        model = copy.deepcopy(net)
+        opt = kind([{"params": [p], "note": n} for n, p in model.named_parameters()], **arguments)
+        told = []
+        for k in range(150):
+            if switched and k == 50:
+                opt = Optimizer.from_torch(opt)
+            if switched and k == 100:
+                opt = opt.to_torch()
+                assert type(opt) is kind and opt.param_groups[1]["note"] == "0.bias"
+                assert all(opt.param_groups[0][n] == v for n, v in arguments.items())
+            opt.zero_grad()
+            loss = torch.nn.functional.mse_loss(model(x), y)
+            loss.backward()
+            opt.step()
+            told.append(loss.item())
+        losses.append(told)
+    assert losses[0][-1] < losses[0][0] or arguments["lr"] == 0
+    assert losses[1] == pytest.approx(losses[0], rel=1e-5)
+
+
+def test_states_are_copied_when_moving() -> None:
+    params = parameters()
+    theirs = torch.optim.Adam(params)
+    train(theirs, params, 2)
+    ours = Optimizer.from_torch(theirs)
+    back = ours.to_torch()
+    kept = theirs.state[params[0]]["exp_avg"].clone()
+    train(ours, params, 1)
+    assert torch.equal(theirs.state[params[0]]["exp_avg"], kept)
+    assert torch.equal(back.state[params[0]]["exp_avg"], kept) and back.state[params[0]]["step"] == 2
+
+
+def test_where_two_worlds_cannot_agree_it_says_so() -> None:
+    params = parameters()
+    cases: list[tuple[Any, type[Exception], str]] = [
+        (lambda: Optimizer.from_torch(torch.optim.Rprop(params)), TypeError, "one of torch.optim's SGD"),
+        (lambda: Optimizer(params, tw.Adam.like("keras")).to_torch(), ValueError, "eps of 1e-07 .* 3.16e-06"),
+        (lambda: Optimizer(params, tw.RMSprop.like("keras")).to_torch(), ValueError, "near 0.000316"),
+        (lambda: Optimizer(params, tw.LpProp()).to_torch(), ValueError, "torch.optim has no LpProp"),
+        (
+            lambda: Optimizer(params, tw.Adagrad(), weight_decay=0.1, decay="decoupled").to_torch(),
+            ValueError,
+            "no decoupled weight decay",
+        ),
+        (lambda: Optimizer(params, tw.Adam(lr=tw.cosine(0.1, steps=3))).to_torch(), ValueError, "schedules"),
+        (
+            lambda: Optimizer([{"params": params[:1]}, {"params": params[1:], "rule": tw.SGD()}], tw.Adam()).to_torch(),
+            ValueError,
+            "one optimizer has one method",
+        ),
+    ]  # fmt: skip
+    for call, kind, words in cases:
+        with pytest.raises(kind, match=words) as caught:
+            call()
+        assert "\n" not in str(caught.value)
+
+
+# Several processes.
+
+WORKER = """
+import os, sys, torch
+import torch.distributed as dist
+import thalweg as tw, thalweg.torch
+from torch.nn.parallel import DistributedDataParallel
+
+rank, mode, folder = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+torch.set_num_threads(1)
+torch.manual_seed(0)
+net = torch.nn.Sequential(torch.nn.Linear(6, 8), torch.nn.Tanh(), torch.nn.Linear(8, 2))
+x, y = torch.randn(8, 6), torch.randn(8, 2)
+dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
+model = net
+if mode == "ddp":
+    model = DistributedDataParallel(net)
+else:
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard
+    fully_shard(net, mesh=init_device_mesh("cpu", (2,)))
+opt = thalweg.torch.Optimizer(model.parameters(), tw.Adam(lr=0.05))
+mine = slice(4 * rank, 4 * rank + 4)
+def step():
+    opt.zero_grad()
+    torch.nn.functional.mse_loss(model(x[mine]), y[mine]).backward()
+    opt.step()
+for _ in range(5):
+    step()
+full = lambda t: t.full_tensor() if hasattr(t, "full_tensor") else t
+if mode == "fsdp":
+    import torch.distributed.checkpoint as dcp
+    from torch.distributed.checkpoint.state_dict import get_state_dict
+    weights, states = get_state_dict(net, opt)
+    dcp.save({"net": weights, "opt": states}, checkpoint_id=f"{folder}/saved")
+made = [full(p.detach()).clone() for p in net.parameters()]
+if rank == 0:
+    torch.save(made, f"{folder}/{mode}.pt")
+dist.destroy_process_group()
+"""
+
+
+def alone() -> tuple[torch.nn.Sequential, torch.Tensor, torch.Tensor]:
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(torch.nn.Linear(6, 8), torch.nn.Tanh(), torch.nn.Linear(8, 2))
+    return net, torch.randn(8, 6), torch.randn(8, 2)
+
+
+@pytest.mark.skipif(not torch.distributed.is_available(), reason="torch without distributed")
+@pytest.mark.parametrize("mode", ["ddp", "fsdp"])
+@pytest.mark.slow
+def test_two_processes_train_as_one(mode: str, tmp_path: Path) -> None:
+    """DDP and FSDP2 over gloo; a checkpoint that two saved is loaded by one, which goes on."""
+    workers = [
+        subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-c", WORKER, str(rank), mode, str(tmp_path)],
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    for worker in workers:
+        _, told = worker.communicate(timeout=180)
+        assert worker.returncode == 0, told
+    net, x, y = alone()
+    opt = Optimizer(net.parameters(), tw.Adam(lr=0.05))
+
+    def step(model: torch.nn.Module, by: torch.optim.Optimizer) -> None:
+        by.zero_grad()
+        torch.nn.functional.mse_loss(model(x), y).backward()
+        by.step()
+
+    for _ in range(5):
+        step(net, opt)
+    for p, q in zip(net.parameters(), torch.load(tmp_path / f"{mode}.pt", weights_only=True), strict=True):
+        assert torch.allclose(p, q, rtol=1e-5, atol=1e-6)
+    if mode == "fsdp":
+        code = """
+import sys, torch, torch.distributed.checkpoint as dcp
+import thalweg as tw, thalweg.torch
+from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_dict
+folder = sys.argv[1]
+net = torch.nn.Sequential(torch.nn.Linear(6, 8), torch.nn.Tanh(), torch.nn.Linear(8, 2))
+opt = thalweg.torch.Optimizer(net.parameters(), tw.Adam(lr=0.05))
+weights, states = get_state_dict(net, opt)
+held = {"net": weights, "opt": states}
+dcp.load(held, checkpoint_id=f"{folder}/saved")
+set_state_dict(net, opt, model_state_dict=held["net"], optim_state_dict=held["opt"])
+torch.save((net.state_dict(), opt.state_dict()), f"{folder}/one.pt")
+"""
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", code, str(tmp_path)], capture_output=True, text=True, timeout=180
+        )
+        assert done.returncode == 0, done.stderr
+        weights, states = torch.load(tmp_path / "one.pt", weights_only=True)
+        fresh, _, _ = alone()
+        fresh.load_state_dict(weights)
+        by = Optimizer(fresh.parameters(), tw.Adam(lr=0.05))
+        by.load_state_dict(states)
+        assert all(by.state[p]["step"] == 5 for p in fresh.parameters())
+        step(net, opt)
+        step(fresh, by)
+        assert all(
+            torch.allclose(p, q, rtol=1e-5, atol=1e-6)
+            for p, q in zip(net.parameters(), fresh.parameters(), strict=True)
+        )

@@ -195,7 +195,7 @@ def planned(kinds: Mapping[str, type[Rule]], group: Mapping[str, Any]) -> Plan:
         raise StateError(f"group: rule {group.get('rule')!r} is not one that this optimizer was started with")
     names = _entries_of(kind, tuple(group))
     try:
-        return plan(kind, names, tuple([_plain(group[n]) for n in names]))
+        return plan(kind, names, tuple([plain(group[n]) for n in names]))
     except KeyError as error:
         raise HyperparameterError(f"{kind.__name__}: the group has no {error.args[0]!r}") from None
 
@@ -206,10 +206,10 @@ def _entries_of(kind: type[Rule], present: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(n for n in present if n in ours)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """A group's entry as a value that can be compared: torch allows lr to be a tensor."""
     if isinstance(value, float | int | str | Schedule):
         return value
     if isinstance(value, tuple | list):
-        return tuple(map(_plain, value))
+        return tuple(map(plain, value))
     return value.item() if hasattr(value, "item") else value

@@ -147,7 +147,7 @@ class Optimizer(torch.optim.Optimizer):
                     continue
                 state = self.state[p]
                 if "step" not in state:
-                    _start(p, plan.rule, state)
+                    start(p, plan.rule, state)
                 w, g = _local(p), _local_gradient(p)
                 kept = [_local(state[n]) for n in states]
                 kind = _KINDS[w.dtype][0]
@@ -197,7 +197,7 @@ class Optimizer(torch.optim.Optimizer):
     def __setstate__(self, state: dict[str, Any]) -> None:
         for p, held in state.get("state", {}).items():
             if isinstance(held, dict):
-                held |= {n: v.placed(p, n) for n, v in held.items() if isinstance(v, _Kept)}
+                held |= {n: v.placed(p, n) for n, v in held.items() if isinstance(v, Kept)}
         super().__setstate__(state)
 
     # Moving over.
@@ -250,12 +250,13 @@ class _Part(NamedTuple):
             ]
             sweep = cpu.Sweep(plan.update, self.kind, table, rows, which, _share())
             return sweep.finite, sweep.run
-        evaluate, written = _operations(plan.update)
+        first = _real(self.tensors[0][0])
+        wide = _KINDS[first.dtype][1]
+        evaluate, written = _operations(plan.update, wide, first.device)
 
         def run() -> None:
             for tensors, row in zip(self.tensors, which, strict=True):
                 given = {n: _real(x) for n, x in zip(names, tensors, strict=True)}
-                wide = _KINDS[given["w"].dtype][1]
                 read = [given[n].to(wide) for n in plan.update.arrays]
                 for n, value in zip(written, evaluate(*read, *rows[row]), strict=True):
                     given[n].copy_(value)
@@ -278,7 +279,7 @@ def _require(k: int, p: Any, params: Sequence[Any]) -> None:
         raise ValueError(f"params: tensor {k}: its entries share memory (an expanded tensor); pass a copy")
 
 
-def _start(p: Tensor, rule: Rule, state: dict[str, Any]) -> None:
+def start(p: Tensor, rule: Rule, state: dict[str, Any]) -> None:
     """The states of a parameter before its first step, laid out as it is."""
     state["step"] = torch.zeros((), dtype=torch.float32, device="cpu")
     for n in type(rule).anatomy.states:
@@ -355,22 +356,26 @@ def _real(x: Tensor) -> Tensor:
     return torch.view_as_real(x) if x.is_complex() else x
 
 
-def _scalar_or(name: str, x: Any, *rest: Any) -> Any:
-    """A torch function of a tensor or of a number, which is a scalar of the step."""
-    if not isinstance(x, torch.Tensor):  # of no dimension, so that float64 does not spread
-        x = torch.tensor(x, dtype=None if isinstance(x, bool) else torch.float64)
-    return getattr(torch, name)(x, *rest)
-
-
 @cache
-def _operations(update: Update) -> tuple[Callable[..., tuple[Any, ...]], tuple[str, ...]]:
+def _operations(
+    update: Update, dtype: torch.dtype, device: torch.device
+) -> tuple[Callable[..., tuple[Any, ...]], tuple[str, ...]]:
     """An update as a function of tensors and numbers on torch operations, and what it writes."""
+
+    def called(name: str, *given: Any) -> Tensor:
+        made = [
+            x if isinstance(x, torch.Tensor | bool) else torch.tensor(x, dtype=dtype, device=device) for x in given
+        ]
+        if isinstance(made[0], bool):  # a comparison of two scalars
+            made[0] = torch.tensor(made[0], device=device)
+        return getattr(torch, name)(*made)  # type: ignore[no-any-return]
+
     formula = Formula("update", update.arrays, update.scalars, update.body, tuple(update.written.items()), {})
-    functions = {n: partial(_scalar_or, n) for n in ops.FUNCTIONS}
+    functions = {n: partial(called, n) for n in ops.FUNCTIONS}
     return ops.function(formula, functions), tuple(update.written)
 
 
-class _Kept:
+class Kept:
     """A tensor of a checkpoint on its way past torch, which would cast it to the parameter's dtype."""
 
     def __init__(self, value: Tensor) -> None:
@@ -403,7 +408,7 @@ def _opened(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> dict[str
         )
     made += saved["param_groups"][len(made) :]  # torch says that their number differs
     state = {
-        i: {n: _Kept(v) if isinstance(v, torch.Tensor) else v for n, v in held.items()}
+        i: {n: Kept(v) if isinstance(v, torch.Tensor) else v for n, v in held.items()}
         for i, held in saved["state"].items()
     }
     return {**saved, "param_groups": made, "state": state}
