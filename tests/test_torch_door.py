@@ -410,7 +410,9 @@ def test_resumes_bit_for_bit_through_weights_only(name: str, dialect: str) -> No
         other.load_state_dict(saved["opt"])
         for p, q in zip(params, others, strict=True):
             for n, x in opt.state[p].items():
-                assert x.dtype == other.state[q][n].dtype and torch.equal(x.nan_to_num(), other.state[q][n].nan_to_num())
+                assert x.dtype == other.state[q][n].dtype and torch.equal(
+                    x.nan_to_num(), other.state[q][n].nan_to_num()
+                )
         train(opt, params, 3, seed=2)
         train(other, others, 3, seed=2)
         assert all(torch.equal(p.nan_to_num(), q.nan_to_num()) for p, q in zip(params, others, strict=True))
@@ -532,7 +534,9 @@ def test_non_finite_gradients() -> None:
         next(gradients(params, 1))
         params[2].grad = torch.tensor(math.nan)
         if choice == "raise":
-            with pytest.raises(NonFiniteError, match="1 of 1 entries of the gradient of parameter 2 of group 0"):
+            with pytest.raises(
+                NonFiniteError, match="1 of 1 entries of the gradient of parameter 2 of group 0"
+            ):
                 opt.step()
         else:
             opt.step()
@@ -815,7 +819,10 @@ set_state_dict(net, opt, model_state_dict=held["net"], optim_state_dict=held["op
 torch.save((net.state_dict(), opt.state_dict()), f"{folder}/one.pt")
 """
         done = subprocess.run(
-            [sys.executable, "-W", "ignore", "-c", code, str(tmp_path)], capture_output=True, text=True, timeout=180
+            [sys.executable, "-W", "ignore", "-c", code, str(tmp_path)],
+            capture_output=True,
+            text=True,
+            timeout=180,
         )
         assert done.returncode == 0, done.stderr
         weights, states = torch.load(tmp_path / "one.pt", weights_only=True)

@@ -170,13 +170,6 @@ def compile_source(text: str, functions: Sequence[str]) -> tuple[str, bytes]:
         return types.float32(types.uint16), generate
 
     @intrinsic
-    def to_half(typing_context, value):  # type: ignore[no-untyped-def]
-        def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
-            return builder.bitcast(builder.fptrunc(arguments[0], ir.HalfType()), ir.IntType(16))
-
-        return types.uint16(types.float32), generate
-
-    @intrinsic
     def from_bfloat(typing_context, bits):  # type: ignore[no-untyped-def]
         def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
             word = ir.IntType(32)
@@ -199,6 +192,13 @@ def compile_source(text: str, functions: Sequence[str]) -> tuple[str, bytes]:
             nan = builder.fcmp_unordered("uno", arguments[0], arguments[0])
             quiet = builder.or_(high, ir.Constant(word, 0x40))
             return builder.trunc(builder.select(nan, quiet, rounded), ir.IntType(16))
+
+        return types.uint16(types.float32), generate
+
+    @intrinsic
+    def to_half(typing_context, value):  # type: ignore[no-untyped-def]
+        def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+            return builder.bitcast(builder.fptrunc(arguments[0], ir.HalfType()), ir.IntType(16))
 
         return types.uint16(types.float32), generate
 

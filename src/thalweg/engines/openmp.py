@@ -96,9 +96,7 @@ def team(folder: str, threads: int) -> Callable[[Callable[..., int], Sequence[in
     return None if parallel is None else partial(_run, parallel, threads)
 
 
-def _run(
-    parallel: Parallel, threads: int, call: Callable[..., int], job: Sequence[int], total: int
-) -> int:
+def _run(parallel: Parallel, threads: int, call: Callable[..., int], job: Sequence[int], total: int) -> int:
     parts = max(1, min(threads, total // GRAIN))
     width = -(-total // parts)
     width += -width % 64  # whole cache lines

@@ -17,12 +17,13 @@ from ..core.schedule import Schedule
 from ..errors import HyperparameterError, StateError
 from ..settings import Settings, checked
 
+Kind = Any  # a rule class: mypy does not see that classes can be hashed
 Targets = tuple[str, ...]
 SETTINGS = ("weight_decay", "decay", "maximize")
 
 
 @lru_cache(maxsize=64)
-def _names(kind: type[Rule]) -> dict[str, Targets]:
+def _names(kind: Kind) -> dict[str, Targets]:
     """torch's names and the lines that they set."""
     lines, rows = kind.anatomy.lines, kind.anatomy.dialects
     names = dict(rows["torch"].names) if "torch" in rows else {}
@@ -35,25 +36,26 @@ def _names(kind: type[Rule]) -> dict[str, Targets]:
     return {n: t for n, t in made.items() if "weight_decay" not in t}
 
 
-def _held(kind: type[Rule]) -> Mapping[str, float]:
+def _held(kind: Kind) -> Mapping[str, float]:
     """Lines that torch does not have, at the values that take them out."""
     row = kind.anatomy.dialects.get("torch")
     return {} if row is None else row.held
 
 
-def _ramps(kind: type[Rule]) -> Mapping[str, Any]:
+def _ramps(kind: Kind) -> Mapping[str, Any]:
     row = kind.anatomy.dialects.get("torch")
     return {} if row is None else row.ramps
 
 
-def _hidden(kind: type[Rule], name: str, values: Mapping[str, Any]) -> bool:
+def _hidden(kind: Kind, name: str, values: Mapping[str, Any]) -> bool:
     """Whether torch's name means another line than the one of that name, which is out of the formula."""
     return name in kind.anatomy.lines and values[name] == _held(kind).get(name)
 
 
 def _spoken(rule: Rule) -> dict[str, Targets]:
     """The entries of a rule's group, and the lines that they set."""
-    kind, values = type(rule), rule.values
+    kind: Kind = type(rule)
+    values = rule.values
     made: dict[str, Targets] = {}
     hidden: set[str] = set()
     for n, targets in _names(kind).items():
@@ -68,7 +70,7 @@ def _spoken(rule: Rule) -> dict[str, Targets]:
     return made | {n: (n,) for n in kind.anatomy.lines if n not in used and n != "weight_decay"}
 
 
-def _read(kind: type[Rule], present: Container[str]) -> dict[str, Targets]:
+def _read(kind: Kind, present: Container[str]) -> dict[str, Targets]:
     """``_spoken`` from the entries that a group has."""
     lines = kind.anatomy.lines
     names = {
@@ -85,14 +87,15 @@ def label(rule: Rule) -> str:
     return type(rule).__name__ + (f":{rule.dialect}" if rule.dialect else "")
 
 
-def own_decay(kind: type[Rule]) -> bool:
+def own_decay(kind: Kind) -> bool:
     """Whether the rule decays the weights in its own step, as AdamW does."""
     return "weight_decay" in kind.anatomy.hyperparameters
 
 
 def entries(rule: Rule) -> dict[str, Any]:
     """A rule's lines as a torch group has them."""
-    kind, values = type(rule), rule.values
+    kind: Kind = type(rule)
+    values = rule.values
     made: dict[str, Any] = {}
     for n, targets in _spoken(rule).items():
         whole = len(targets) == 1 or n in kind.anatomy.together
@@ -107,7 +110,7 @@ def entries(rule: Rule) -> dict[str, Any]:
 
 def changed(rule: Rule, given: Mapping[str, Any]) -> Rule:
     """The rule with the entries of a user's group, under torch's names or the lines' own."""
-    kind = type(rule)
+    kind: Kind = type(rule)
     spoken = _spoken(rule)
     wanted = {n: spoken.get(n, (n,)) for n in given if n in spoken or n in kind.anatomy.lines}
     changes = _values(kind, wanted, given)
@@ -118,13 +121,13 @@ def changed(rule: Rule, given: Mapping[str, Any]) -> Rule:
     return rule.replace(**changes) if changes else rule
 
 
-def _ramped(kind: type[Rule], lr: Any, decays: Mapping[str, float]) -> Any:
+def _ramped(kind: Kind, lr: Any, decays: Mapping[str, float]) -> Any:
     for n, decay in decays.items():
         lr = _ramps(kind)[n](lr, decay=decay) if decay else lr
     return lr
 
 
-def _values(kind: type[Rule], names: Mapping[str, Targets], group: Mapping[str, Any]) -> dict[str, Any]:
+def _values(kind: Kind, names: Mapping[str, Targets], group: Mapping[str, Any]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for n, targets in names.items():
         given = group[n]
@@ -159,7 +162,7 @@ class Plan(NamedTuple):
 
 
 @lru_cache(maxsize=256)
-def plan(kind: type[Rule], names: tuple[str, ...], values: tuple[Any, ...]) -> Plan:
+def plan(kind: Kind, names: tuple[str, ...], values: tuple[Any, ...]) -> Plan:
     """The plan of a group with these entries; HyperparameterError for a value out of its range."""
     group = dict(zip(names, values, strict=True))
     dialect = group["rule"].partition(":")[2]
@@ -190,7 +193,7 @@ def plan(kind: type[Rule], names: tuple[str, ...], values: tuple[Any, ...]) -> P
 
 def planned(kinds: Mapping[str, type[Rule]], group: Mapping[str, Any]) -> Plan:
     """The plan of a torch group as it stands now."""
-    kind = kinds.get(str(group.get("rule")).partition(":")[0])
+    kind: Kind = kinds.get(str(group.get("rule")).partition(":")[0])
     if kind is None:
         raise StateError(f"group: rule {group.get('rule')!r} is not one that this optimizer was started with")
     names = _entries_of(kind, tuple(group))
@@ -201,7 +204,7 @@ def planned(kinds: Mapping[str, type[Rule]], group: Mapping[str, Any]) -> Plan:
 
 
 @lru_cache(maxsize=256)
-def _entries_of(kind: type[Rule], present: tuple[str, ...]) -> tuple[str, ...]:
+def _entries_of(kind: Kind, present: tuple[str, ...]) -> tuple[str, ...]:
     ours = {"rule", *SETTINGS, *_names(kind), *kind.anatomy.lines, *_ramps(kind)}
     return tuple(n for n in present if n in ours)
 

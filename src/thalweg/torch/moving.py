@@ -6,8 +6,8 @@ correctly rounded.
 """
 
 import math
-from inspect import signature
 from collections.abc import Mapping
+from inspect import signature
 from typing import Any, NamedTuple
 
 import torch
@@ -69,7 +69,9 @@ def _row_from(kind: type[torch.optim.Optimizer], group: Mapping[str, Any]) -> Ro
     rows = [r for r in ROWS if getattr(torch.optim, r.torch) is kind]
     if not rows:
         known = ", ".join(dict.fromkeys(r.torch for r in ROWS))
-        raise TypeError(f"from_torch: must be one of torch.optim's {known}; got {kind.__module__}.{kind.__name__}")
+        raise TypeError(
+            f"from_torch: must be one of torch.optim's {known}; got {kind.__module__}.{kind.__name__}"
+        )
     for row in rows:
         if all(group[n] == v for n, v in row.options.items()) and _rule(row.rule) is not None:
             return row
@@ -134,7 +136,11 @@ def _row_to(rule: Rule, decoupled: bool) -> Row:
     name = type(rule).__name__
     rows = [r for r in ROWS if r.rule == name]
     wanted = "AdamW" if decoupled else "Adam"
-    rows = [r for r in rows if r.torch == wanted] or [r for r in rows if r.torch not in ("Adam", "AdamW")] or rows
+    rows = (
+        [r for r in rows if r.torch == wanted]
+        or [r for r in rows if r.torch not in ("Adam", "AdamW")]
+        or rows
+    )
     if not rows:
         raise ValueError(f"to_torch: torch.optim has no {name}")
     return rows[0]
@@ -197,7 +203,9 @@ def to_torch(optimizer: Optimizer, flags: Mapping[str, Any]) -> torch.optim.Opti
         rows.append(row)
     kinds = {r.torch for r in rows}
     if len(kinds) > 1:
-        raise ValueError(f"to_torch: its groups are {', '.join(sorted(kinds))} in torch: one optimizer has one method")
+        raise ValueError(
+            f"to_torch: its groups are {', '.join(sorted(kinds))} in torch: one optimizer has one method"
+        )
     back: torch.optim.Optimizer = getattr(torch.optim, rows[0].torch)(made, **flags)
     for group, row in zip(back.param_groups, rows, strict=True):
         for p in group["params"]:

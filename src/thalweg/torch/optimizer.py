@@ -81,9 +81,7 @@ class Optimizer(torch.optim.Optimizer):
         own = groups.own_decay(type(rule))
         line = rule.values["weight_decay"] if own else 0.0
         made = groups.entries(rule)
-        for n, default in zip(
-            groups.SETTINGS, (line, "decoupled" if own else "coupled", False), strict=True
-        ):
+        for n, default in zip(groups.SETTINGS, (line, "decoupled" if own else "coupled", False), strict=True):
             value = given.get(n, self._given[n])
             made[n] = default if value is None else value
         kinds = {**self._kinds, type(rule).__name__: type(rule)}
@@ -99,9 +97,7 @@ class Optimizer(torch.optim.Optimizer):
         given = dict(param_group)
         rule = given.pop("rule", self._rule)
         if not isinstance(rule, Rule):
-            raise TypeError(
-                f"param_group: rule must be a rule such as Adam(lr=1e-3), got {short(rule)}"
-            )
+            raise TypeError(f"param_group: rule must be a rule such as Adam(lr=1e-3), got {short(rule)}")
         known = self._kinds.get(type(rule).__name__, type(rule))
         if known is not type(rule):
             raise ValueError(f"param_group: another rule of the name {known.__name__} is in use: rename one")
@@ -136,7 +132,7 @@ class Optimizer(torch.optim.Optimizer):
         self._advance()
         return loss
 
-    @torch._disable_dynamo
+    @torch._disable_dynamo  # type: ignore[attr-defined]
     def _advance(self) -> None:
         parts: dict[tuple[int, str, torch.device], _Part] = {}
         for k, group in enumerate(self.param_groups):
@@ -246,7 +242,8 @@ class _Part(NamedTuple):
         if self.compiled:
             order = [names.index(n) for n in plan.update.arrays]
             table = [
-                [x[0].numel() * (1 + x[0].is_complex()), *(x[k].data_ptr() for k in order)] for x in self.tensors
+                [x[0].numel() * (1 + x[0].is_complex()), *(x[k].data_ptr() for k in order)]
+                for x in self.tensors
             ]
             sweep = cpu.Sweep(plan.update, self.kind, table, rows, which, _share())
             return sweep.finite, sweep.run
@@ -270,7 +267,9 @@ def _require(k: int, p: Any, params: Sequence[Any]) -> None:
         return  # torch says so itself
     if p.dtype not in _KINDS:
         allowed = ", ".join(str(d).removeprefix("torch.") for d in _KINDS)
-        raise TypeError(f"params: tensor {k}: dtype must be {allowed}; got {str(p.dtype).removeprefix('torch.')}")
+        raise TypeError(
+            f"params: tensor {k}: dtype must be {allowed}; got {str(p.dtype).removeprefix('torch.')}"
+        )
     if p.layout is not torch.strided:
         raise ValueError(f"params: tensor {k}: layout must be torch.strided, got {p.layout}")
     if any(p is (q[1] if isinstance(q, tuple) else q) for q in params[:k]):
@@ -298,20 +297,19 @@ def _local(x: Tensor) -> Tensor:
     return x.to_local() if hasattr(x, "to_local") else x  # type: ignore[no-any-return, operator]
 
 
-def _local_gradient(p: Tensor) -> Tensor:
+def _local_gradient(p: Any) -> Tensor:
     g = p.grad
-    assert g is not None
     if g.layout is not torch.strided:
         raise RuntimeError(
             f"step: the gradient of a parameter of shape {tuple(p.shape)} is sparse ({g.layout}):"
             " use .to_dense(), or Embedding(..., sparse=False)"
         )
     if hasattr(g, "to_local") and hasattr(p, "placements") and g.placements != p.placements:
-        g = g.redistribute(placements=p.placements)  # type: ignore[operator]
+        g = g.redistribute(placements=p.placements)
     g = _local(g)
     if g.is_conj() or g.is_neg():
         g = g.resolve_conj().resolve_neg()
-    return g if g.dtype == p.dtype else g.to(p.dtype)
+    return g if g.dtype == p.dtype else g.to(p.dtype)  # type: ignore[no-any-return]
 
 
 def _laid_out(
@@ -364,7 +362,8 @@ def _operations(
 
     def called(name: str, *given: Any) -> Tensor:
         made = [
-            x if isinstance(x, torch.Tensor | bool) else torch.tensor(x, dtype=dtype, device=device) for x in given
+            x if isinstance(x, torch.Tensor | bool) else torch.tensor(x, dtype=dtype, device=device)
+            for x in given
         ]
         if isinstance(made[0], bool):  # a comparison of two scalars
             made[0] = torch.tensor(made[0], device=device)
@@ -399,10 +398,14 @@ def _opened(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> dict[str
     for k, (group, mine) in enumerate(zip(saved["param_groups"], optimizer.param_groups, strict=False)):
         if group.get("rule") != mine["rule"]:
             kind = f"rule {group['rule']}" if "rule" in group else "an optimizer of torch (see from_torch)"
-            raise ValueError(f"load_state_dict: group {k} was saved by {kind}, here it has rule {mine['rule']}")
+            raise ValueError(
+                f"load_state_dict: group {k} was saved by {kind}, here it has rule {mine['rule']}"
+            )
         absent = [n for n in mine if n not in group and n in optimizer.defaults]
         if absent:
-            raise ValueError(f"load_state_dict: group {k} lacks {', '.join(absent)}: start with the rule that was saved")
+            raise ValueError(
+                f"load_state_dict: group {k} lacks {', '.join(absent)}: start with the rule that was saved"
+            )
         made.append(
             {n: from_plain(v) if isinstance(v, dict) and "schedule" in v else v for n, v in group.items()}
         )
