@@ -32,7 +32,7 @@ python_maximum_signature_line_length = 80
 add_module_names = False
 # What signatures name that has no page here (no intersphinx: the build needs no network).
 nitpick_ignore_regex = [
-    ("py:class", r"(collections\.abc|numpy|os|pathlib)\..*"),
+    ("py:class", r"(collections\.abc|numpy|os|pathlib|scipy)\..*"),
     ("py:class", r"Array|Params|thalweg\.core\.formula\.Formula"),
 ]
 

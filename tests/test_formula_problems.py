@@ -59,6 +59,26 @@ def test_starts_and_batches_are_fixed_by_the_seed(name: str) -> None:
         assert order is None
 
 
+@pytest.mark.parametrize("name", ["neuron", "wilson", "digits", "booth"])
+@pytest.mark.parametrize(
+    "wrong", [{"batch": -1}, {"batch": 1.5}, {"batch": "a"}, {"steps": -1}, {"steps": None}, {"seed": -1}]
+)
+def test_batches_out_of_range_are_refused_by_every_problem(name: str, wrong: dict[str, Any]) -> None:
+    p: Any = problem(name)
+    given = {"seed": 0, "batch": 1, "steps": 2, **wrong}
+    for asked in (p.batches, *((p.order,) if name != "digits" else ())):
+        with pytest.raises(ProblemError, match=f"{next(iter(wrong))}: got .* an integer >= 0 is needed"):
+            asked(**given)
+
+
+@pytest.mark.parametrize("name", ["neuron", "wilson", "digits", "booth"])
+def test_no_steps_have_no_batches(name: str) -> None:
+    p: Any = problem(name)
+    assert list(p.batches(0, 1, 0)) == []
+    if p.rows and name != "digits":
+        assert p.order(0, 1, 0).shape == (0, 1)
+
+
 @every_problem
 def test_a_map_is_the_loss(name: str) -> None:
     p: Any = FORMULAS[name]
@@ -81,7 +101,7 @@ def test_darves_quadratic_is_badly_scaled() -> None:
 
 
 @pytest.mark.parametrize(
-    ("n", "beta", "told"), [(0, 0.1, "n must"), (99, 0.1, "got 99"), (4, 0.0, "beta must lie")]
+    ("n", "beta", "told"), [(0, 0.1, "n: got 0"), (99, 0.1, "got 99"), (4, 0.0, "beta must lie")]
 )
 def test_a_quadratic_out_of_range_is_refused(n: int, beta: float, told: str) -> None:
     with pytest.raises(ProblemError, match=told):

@@ -1,6 +1,7 @@
 """The catalogue of landscapes: derivatives, minima, transformations, compiled runs, bad input."""
 
 import ast
+import math
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
@@ -25,7 +26,11 @@ from thalweg.problems.landscapes.neuron_feature import (
 )
 from thalweg.problems.landscapes.rosenbrock_nd import rosenbrock_nd
 from thalweg.problems.landscapes.saddle import saddle
-from thalweg.problems.quadratic import quadratic, spectrum
+from thalweg.problems.least_squares import scaled
+from thalweg.problems.logistic import Zipf
+from thalweg.problems.quadratic import matrix, objective, of, quadratic, spectrum
+from thalweg.problems.regression_network import RegressionNetwork, chebyshev
+from thalweg.problems.wilson import Wilson
 
 FORMULAS: dict[str, FormulaProblem] = {
     n: p for n, make in catalogue().items() if isinstance(p := make(), FormulaProblem)
@@ -213,11 +218,55 @@ def test_gradient_noise(name: str) -> None:
     np.testing.assert_allclose(noisy.gradient(x, None), base, rtol=1e-12, atol=1e-14)
     assert noisy.loss(x) == pytest.approx(p.loss(x), rel=1e-12, abs=1e-13)
     each = max(1, p.rows)
-    rows = np.arange(0, noisy.rows, each)  # the first row of data under every draw
-    first = base if p.data is None else p.gradient(x, np.array([0]))
-    draws = np.array([noisy.gradient(x, np.array([r])) for r in rows]) - first
+    assert noisy.noisy and 512 <= noisy.rows < 512 + 2 * each
+    assert noisy.data is not None
+    draws = noisy.data[:, -x.size :]
+    assert [math.fsum(column) for column in draws.T] == [0.0] * x.size
     spread = np.sqrt((draws**2).mean())
     assert abs(spread / 0.3 - 1) < 5 / np.sqrt(2 * (draws.size / 2))  # five standard errors
+    for r in range(0, noisy.rows, 37):  # the row's own gradient and its draw
+        own = p.gradient(x, np.array([r % each]))
+        np.testing.assert_allclose(noisy.gradient(x, np.array([r])) - own, draws[r], rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize(("name", "rows"), [("neuron-sparse", 600), ("neuron", 512), ("booth", 512)])
+def test_noise_repeats_rows_no_more_than_it_needs(name: str, rows: int) -> None:
+    p = FORMULAS[name]
+    noisy = p.transformed(noise=0.3)
+    again = p.transformed(noise=0.3)
+    assert noisy.data is not None and again.data is not None
+    assert noisy.rows == rows
+    np.testing.assert_array_equal(noisy.data, again.data)
+    if p.data is not None:
+        np.testing.assert_array_equal(noisy.data[:, : p.data.shape[1]], np.tile(p.data, (rows // p.rows, 1)))
+
+
+def test_noise_on_an_odd_number_of_rows_still_pairs() -> None:
+    """3 rows 171 times would be 513: one more time, so that every draw has its opposite."""
+    p = FORMULAS["neuron"]
+    data = np.array([[0.5, 0.2], [2.5, 0.9], [1.0, 0.4]])
+    odd = FormulaProblem("odd", "", "", p.objective, starts=p.starts, spread=0.1, data=data)
+    noisy = odd.transformed(noise=2.0)
+    assert noisy.rows == 516
+    x = np.array([0.3, -0.7])
+    np.testing.assert_allclose(noisy.gradient(x, None), odd.gradient(x, None), rtol=1e-12, atol=1e-14)
+
+
+def test_changes_compose_and_noise_comes_last() -> None:
+    """Two changes in two calls are those in one; a problem without mini-batches stays without."""
+    p = FORMULAS["booth"]
+    once = p.transformed(rotate=30, scale=2, shift=[1, -1])
+    twice = p.transformed(scale=2).transformed(rotate=10).transformed(rotate=20).transformed(shift=[1, -1])
+    for x in points(p)[:, :20].T:
+        assert twice.loss(x) == pytest.approx(once.loss(x), rel=1e-10)
+        np.testing.assert_allclose(twice.gradient(x, None), once.gradient(x, None), rtol=1e-9, atol=1e-9)
+    noisy = p.transformed(rotate=30).transformed(noise=1.0)
+    for change in ({"rotate": 10}, {"scale": 2}, {"shift": 1}, {"noise": 1}):
+        with pytest.raises(ProblemError, match="booth: noise comes last"):
+            noisy.transformed(**change)
+    assert noisy.transformed() is noisy
+    assert not of(np.eye(2), (1.0, 1.0)).transformed(rotate=30).noisy
+    assert of(np.eye(2), (1.0, 1.0)).transformed(noise=1).noisy
 
 
 @every_landscape
@@ -395,7 +444,16 @@ BAD: list[tuple[Callable[[], Any], str]] = [
     (lambda: FORMULAS["booth"].transformed(shift=float("inf")), "shift=inf"),
     (lambda: FORMULAS["booth"].transformed(noise=-1), "noise=-1"),
     (lambda: FORMULAS["booth"].transformed(noise=float("nan")), "noise=nan"),
-    (lambda: FORMULAS["booth"].transformed(noise=1).transformed(noise=1), "transformed once"),
+    (lambda: FORMULAS["booth"].transformed(noise=1).transformed(noise=1), "noise comes last"),
+    (lambda: FORMULAS["booth"].transformed(rotate="x"), "rotate='x': an angle"),
+    (lambda: FORMULAS["booth"].transformed(rotate=[1, 2]), "rotate=[1, 2]: an angle"),
+    (lambda: FORMULAS["booth"].transformed(rotate=None), "rotate=None"),
+    (lambda: FORMULAS["booth"].transformed(scale="a"), "scale='a': a positive number"),
+    (lambda: FORMULAS["booth"].transformed(scale=[[1, 2]]), "scale=[[1, 2]]"),
+    (lambda: FORMULAS["booth"].transformed(scale=[1, [2, 3]]), "scale=[1, [2, 3]]"),
+    (lambda: FORMULAS["booth"].transformed(shift=np.ones((2, 2))), "shift="),
+    (lambda: FORMULAS["booth"].transformed(noise="1"), "noise='1'"),
+    (lambda: FORMULAS["booth"].transformed(noise=10**400), "noise="),
     (lambda: ill_conditioned(0.5), "got 0.5"),
     (lambda: ill_conditioned(float("inf")), "got inf"),
     (lambda: saddle(-1.0), "got -1.0"),
@@ -412,7 +470,44 @@ BAD: list[tuple[Callable[[], Any], str]] = [
     (lambda: spectrum([1.0, -1.0]), "> 0"),
     (lambda: spectrum([1.0, float("nan")]), "finite"),
     (lambda: spectrum([1.0, 2.0], rotation_seed=-1), "rotation_seed"),
+    (lambda: spectrum("abc"), "eigenvalues: got 'abc'"),  # type: ignore[arg-type]
+    (lambda: spectrum([[1.0], [2.0, 3.0]]), "finite numbers"),  # type: ignore[list-item]
+    (lambda: spectrum([1.0], rotation_seed="a"), "got 'a'"),  # type: ignore[arg-type]
     (lambda: quadratic(0), "got 0"),
+    (lambda: quadratic(2.5), "n: got 2.5"),  # type: ignore[arg-type]
+    (lambda: quadratic("a"), "n: got 'a'"),  # type: ignore[arg-type]
+    (lambda: quadratic(17), "got 17"),
+    (lambda: quadratic(4, "a"), "beta must lie in (0, 1], got 'a'"),  # type: ignore[arg-type]
+    (lambda: quadratic(4, float("nan")), "got nan"),
+    (lambda: matrix(4, 0.5, condition=-1), "condition must lie in [1, 1e+12], got -1"),
+    (lambda: matrix(4, 0.5, condition=0), "got 0"),
+    (lambda: matrix(4, 0.5, condition=float("nan")), "got nan"),
+    (lambda: matrix(4, 0.5, condition=float("inf")), "got inf"),
+    (lambda: matrix(4, 0.5, condition="a"), "got 'a'"),  # type: ignore[arg-type]
+    (lambda: matrix(4, 0.5, seed=-1), "seed: got -1"),
+    (lambda: of(np.eye(2), (1, 2, 3)), "start of 2 numbers is needed, got shape (3,)"),
+    (lambda: of(np.eye(2), (1, float("nan"))), "start: got (1, nan)"),
+    (lambda: of(np.zeros((0, 0)), ()), "1 .. 16 rows is needed, got shape (0, 0)"),
+    (lambda: of(np.array(1.0), (1,)), "got shape ()"),
+    (lambda: of(np.array([[1.0, 2.0], [0.0, 1.0]]), (1, 1)), "symmetric"),
+    (lambda: of(np.diag([1.0, np.inf]), (1, 1)), "finite"),
+    (lambda: of("abc", (1,)), "matrix: got 'abc'"),  # type: ignore[arg-type]
+    (lambda: objective(np.zeros((0, 0))), "got 0"),
+    (lambda: scaled("a"), "n: got 'a'"),  # type: ignore[arg-type]
+    (lambda: scaled(4.5), "n: got 4.5"),  # type: ignore[arg-type]
+    (lambda: scaled(4, beta=-1), "beta must lie in (0, 1], got -1"),
+    (lambda: scaled(4, condition=1e300), "condition"),
+    (lambda: Wilson(50.5), "wilson: n: got 50.5"),  # type: ignore[arg-type]
+    (lambda: Wilson("a"), "wilson: n: got 'a'"),  # type: ignore[arg-type]
+    (lambda: Wilson(100, "a"), "p='a'"),  # type: ignore[arg-type]
+    (lambda: Wilson(100, float("nan")), "p=nan"),
+    (lambda: Zipf(2.5, 10), "zipf: rows: got 2.5"),  # type: ignore[arg-type]
+    (lambda: Zipf(20, "a"), "zipf: features: got 'a'"),  # type: ignore[arg-type]
+    (lambda: chebyshev(points=0), "points: got 0"),
+    (lambda: chebyshev(degree=-1), "degree: got -1"),
+    (lambda: chebyshev(hidden=(0,)), "hidden layer 1: got 0"),
+    (lambda: chebyshev(hidden=(3, 2.5)), "hidden layer 2: got 2.5"),  # type: ignore[arg-type]
+    (lambda: RegressionNetwork("n", "", "", np.ones((3, 1)), np.ones((2, 1)), (2,)), "(3, 1) and (2, 1)"),
 ]
 
 
@@ -433,3 +528,25 @@ def test_a_quadratic_has_the_spectrum_asked_for(n: int) -> None:
         values, vectors = np.linalg.eigh(p.hessian(np.zeros(n)))
         np.testing.assert_allclose(values, wanted, rtol=1e-12)
         np.testing.assert_allclose(np.abs(vectors.T @ p.starts[0]), 1, rtol=1e-9)
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 16])
+def test_a_given_quadratic_is_the_one_with_its_numbers_written_out(n: int) -> None:
+    """The same bits from columns as from constants, and H itself as the Hessian."""
+    h = matrix(n, 0.7)
+    p, written = of(h, (1.0,) * n), objective(h)
+    check_derivatives(p)
+    x = points(p)
+    np.testing.assert_array_equal(p.hessian(x[:, 0]), h)
+    np.testing.assert_array_equal(p.values(*x), evaluated(written.value_formula, x, [])[0])
+    made = np.array([p.gradient(q, None) for q in x[:, :20].T]).T
+    np.testing.assert_array_equal(made, evaluated(written.gradient_formula, x[:, :20], []))
+
+
+def test_a_quadratic_has_a_minimum_where_nothing_curves_down() -> None:
+    for h in (np.eye(2), np.diag([1.0, 0.0]), np.zeros((2, 2)), np.ones((2, 2))):
+        p = of(h, (1, 1))
+        assert p.minimum == 0 and p.minima == [(0.0, 0.0)]
+    for h in (np.diag([1.0, -1.0]), -np.eye(2), np.diag([1.0, -1e-6])):
+        p = of(h, (1, 1))
+        assert p.minimum is None and not p.minima and "without a minimum" in p.text

@@ -15,9 +15,9 @@ from thalweg.errors import FileError, HyperparameterError, ProblemError
 from thalweg.lab import claims_report, plots, report
 from thalweg.lab.claims import CHAPTERS, Claim, Result
 from thalweg.lab.evidence import Evidence
+from thalweg.lab.panels import Bars, Chart, Curve, Heat, Map, Picture
+from thalweg.lab.panels import Path as Run
 from thalweg.lab.plots import draw, film, sheet
-from thalweg.lab.plots.panels import Bars, Chart, Curve, Heat, Map, Picture
-from thalweg.lab.plots.panels import Path as Run
 from thalweg.lab.plots.plan import looks_of
 from thalweg.lab.plots.style import SENTINELS, palette
 from thalweg.lab.plots.svg import drawing

@@ -255,3 +255,11 @@ def test_ctrl_c_writes_what_is_done(tmp_path: Path) -> None:
     data = json.loads((tmp_path / "race.json").read_text())
     assert data["finished"] is False
     assert len(data["methods"]) == 9
+
+
+def test_a_run_that_climbs_onto_a_plateau_has_not_diverged() -> None:
+    """Easom's start lies a hair below 0; a thousand times that hair is no divergence, above all not upwards."""
+    made = tw.race("easom", ["Adam"], trials=4, seeds=6, steps=200)
+    (row,) = made.data["methods"]
+    assert row["loss"]["p90"] is not None
+    assert row["diverged"] == 0

@@ -11,7 +11,7 @@ from pyarrow import parquet
 
 import thalweg as tw
 from thalweg.errors import FileError, HyperparameterError, ProblemError, UnknownProblemError
-from thalweg.lab.plots.panels import Chart, Map
+from thalweg.lab.panels import Chart, Map
 from thalweg.lab.show import show
 from thalweg.problems import landscape_catalogue
 
@@ -108,16 +108,20 @@ def test_everything_that_happened_as_a_table(tmp_path: Path) -> None:
         ({"problem": "rosenbruck"}, UnknownProblemError, "did you mean 'rosenbrock'"),
         ({"problem": "digits"}, UnknownProblemError, "thalweg race digits"),
         ({"methods": ["Adm"]}, HyperparameterError, "did you mean 'Adam'"),
-        ({"start": (1, 2, 3)}, ProblemError, "has 2 coordinates, got 3"),
-        ({"start": (99, 0)}, ProblemError, "outside the window"),
-        ({"start": (float("nan"), 0)}, ProblemError, "start"),
-        ({"window": ((1, 1), (0, 1))}, ProblemError, "width above 0"),
-        ({"window": ((0, float("inf")), (0, 1))}, ProblemError, "width above 0"),
-        ({"steps": 0}, ProblemError, "steps=0"),
+        ({"start": (1, 2, 3)}, HyperparameterError, "has 2 coordinates, got 3"),
+        ({"start": (99, 0)}, HyperparameterError, "outside the window"),
+        ({"start": (float("nan"), 0)}, HyperparameterError, "start"),
+        ({"window": ((1, 1), (0, 1))}, HyperparameterError, "width above 0"),
+        ({"window": ((0, float("inf")), (0, 1))}, HyperparameterError, "width above 0"),
+        ({"steps": 0}, HyperparameterError, "steps=0"),
+        ({"steps": 10.5}, HyperparameterError, "a whole number"),
+        ({"start": "abc"}, HyperparameterError, "numbers are needed"),
+        ({"window": (0, 1)}, HyperparameterError, "((x low, x high)"),
+        ({"seed": -1}, ProblemError, "seed"),
         ({"lr": -1.0}, HyperparameterError, "lr"),
         ({"scale": 0.0}, ProblemError, "scale"),
         ({"noise": -1.0}, ProblemError, "noise"),
-        ({"theme": "blue"}, ProblemError, "light"),
+        ({"theme": "blue"}, HyperparameterError, "light"),
         ({"out": "x.bmp"}, FileError, ".svg .pdf .png .gif .mp4"),
         ({"out": "no/such/x.svg"}, FileError, "folder does not exist"),
         ({"table": "x.json"}, FileError, ".parquet .csv"),
@@ -152,7 +156,10 @@ def test_the_command(tmp_path: Path) -> None:
         (["rosenbruck"], 2, "did you mean"),
         (["beale", "--start", "1;2"], 2, "--start 1;2: numbers separated by commas"),
         (["beale", "--window", "0,1,2"], 2, "4 numbers"),
-        (["beale", "--window", "0,0,1,2"], 1, "width above 0"),
+        (["beale", "--window", "0,0,1,2"], 2, "width above 0"),
+        (["beale", "--theme", "blue"], 2, "light"),
+        (["beale", "--start", "nan,0"], 2, "choose a point of its domain"),
+        (["beale", "--out", "no/such/x.svg"], 1, "folder does not exist"),
     ],
 )
 def test_bad_commands(tmp_path: Path, arguments: list[str], status: int, told: str) -> None:
@@ -189,3 +196,15 @@ def test_a_users_own_landscape_in_a_file_of_their_own(tmp_path: Path) -> None:
     )
     made = show(mine, [tw.SGD(lr=0.1)], steps=50, lr=0.1)
     assert made.walks[0].reached is not None
+
+
+def test_a_start_near_the_minimum_has_not_diverged_by_swinging() -> None:
+    """Divergence is measured by the landscape's usual height, not by that of a start beside the minimum."""
+    made = show("booth", ["RMSprop", "Adam"], start=(1, 3.0001), lr=0.01, steps=100)
+    assert not any(w.died for w in made.walks)
+    assert all(len(w.path) == 101 for w in made.walks)
+
+
+def test_a_table_in_capital_letters(tmp_path: Path) -> None:
+    show("booth", ["SGD"], steps=5, lr=0.01, table=tmp_path / "RUN.CSV")
+    assert (tmp_path / "RUN.CSV").read_text().startswith('"method"')

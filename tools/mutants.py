@@ -23,6 +23,7 @@ PATHS, UNITS, IDLE, ENGINE = (
     "tests/laws/test_engine.py",
 )
 OPTIMIZER = "tests/test_optimizer.py"
+SCIPY = "tests/test_scipy.py"
 
 
 @dataclass(frozen=True)
@@ -128,6 +129,21 @@ MUTANTS = [
     Mutant("optimizer.py", "leaf.gathered = 0", "leaf.gathered = leaf.gathered", OPTIMIZER),
     Mutant("optimizer.py", "bound / norm", "norm / bound", OPTIMIZER),
     Mutant("optimizer.py", "1.0 / t if average == ", "1.0 / (t + 1) if average == ", OPTIMIZER),
+    Mutant("scipy.py", "point.f <= self.lowest.f", "True", SCIPY, "lowest"),
+    Mutant("scipy.py", "x=point.x.copy(), g=point.g.copy()", "x=point.x, g=point.g", SCIPY, "kept"),
+    Mutant("scipy.py", "(p.x <= low) & (p.g > 0)", "(p.x <= low) & (p.g < 0)", SCIPY, "bounds"),
+    Mutant("scipy.py", "(above if sign > 0 else below) < reach", "False", SCIPY, "differences_stay"),
+    Mutant("scipy.py", "self.draw.state = before", "pass", SCIPY, "one_draw"),
+    Mutant("scipy.py", "fun, jac = memo.fun, True", "pass", SCIPY, "fresh_draw"),
+    Mutant("scipy.py", "self.calm_f += 1", "self.calm_f += 2", SCIPY, "changes"),
+    Mutant("scipy.py", "np.multiply(g, scale, out=gradient)", "gradient[:] = g", SCIPY, "scales"),
+    Mutant("scipy.py", "objective.nfev + objective.cost + final", "objective.nfev + final", SCIPY, "target"),
+    Mutant("scipy.py", "s / self.count", "s / self.every", SCIPY, "means"),
+    Mutant("scipy.py", "self.optimizer.count(done)", "pass", SCIPY, "same_run"),
+    Mutant("engines/driven.py", "f <= numbers[5]", "f < -1", SCIPY, "same_run"),
+    Mutant("engines/driven.py", "calm_x = 0", "calm_x = 1", SCIPY, "same_run"),
+    Mutant("engines/driven.py", "(x[i] >= high[i]) and (g[i] < 0)", "False", SCIPY, "same_run"),
+    Mutant("engines/driven.py", "at.calm_f, at.calm_x, at.best_step", "0, 0, 0", SCIPY, "same_run"),
 ]
 
 

@@ -22,6 +22,7 @@ def wanted() -> Iterator[str]:
             yield f"thalweg.errors.{name}"
     yield from (f"thalweg.problems.{name}" for name in problems.__all__)
     yield "thalweg.problems.formula.FormulaProblem"
+    yield "thalweg.scipy.method"
     shown = {
         "thalweg.Rule": thalweg.Rule,
         "thalweg.Optimizer": thalweg.Optimizer,

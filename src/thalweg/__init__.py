@@ -104,12 +104,14 @@ if TYPE_CHECKING:
     from .rules.rmsprop_momentum import RMSpropMomentum as RMSpropMomentum
     from .rules.rmsprop_momentum_sutskever import RMSpropMomentumSutskever as RMSpropMomentumSutskever
     from .rules.sgd import SGD as SGD
+    from .scipy import minimize as minimize
 
 __version__ = "0.1.0"
 
 _LATER = {  # where a public name stands that needs NumPy or more
     "Optimizer": "optimizer",
     "load": "optimizer",
+    "minimize": "scipy",
     "set_threads": "engines.pool",
     "threads": "engines.pool",
     "race": "lab.race",

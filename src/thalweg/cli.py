@@ -5,7 +5,7 @@ Progress goes to stderr. Exit status: 0 the job was done, 1 it failed, 2 it was 
 """
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -192,24 +192,20 @@ def claims(
         from .lab.experiments import claims as run
 
         if listing:
-            _table(
-                ["claim", "what it says", "source"], [[c.id, c.title, c.source] for c in catalogue().values()]
-            )
+            _table(["claim", "what it says"], [[c.id, c.title] for c in catalogue().values()])
             return
         with _progress() as report:
             found = run(ids or None, out=out, json=json, progress=report)
         _table(
-            ["claim", "verdict", "conditions", "ours / the source's", "seconds"],
+            ["claim", "verdict", "figures", "checks", "seconds", "conditions"],
             [
                 [
                     r.id,
                     r.verdict if r.error is None else f"failed: {r.error}",
-                    "; ".join(r.evidence.conditions),
-                    "; ".join(
-                        f"{_number(r.evidence.numbers[n])} / {_number(v)}"
-                        for n, v in r.evidence.source_numbers.items()
-                    ),
+                    _share(r.evidence.agreed.values()),
+                    _share(good for _, good in r.evidence.checks),
                     f"{r.seconds:.1f}",
+                    _conditions(r.evidence.conditions),
                 ]
                 for r in found.results
             ],
@@ -294,6 +290,19 @@ def show(
             right=range(1, 4),
         )
         print(f"Target: f <= {made.target:.4g}. Picture: {out or f'{problem}.svg'}", file=sys.stderr)
+
+
+def _share(good: Iterable[bool]) -> str:
+    """How many of them: 3/3."""
+    values = list(good)
+    return f"{sum(values)}/{len(values)}" if values else ""
+
+
+def _conditions(lines: Sequence[str]) -> str:
+    """All of them off a terminal; on one, how many there are: the report has room for them."""
+    if not sys.stdout.isatty():
+        return "; ".join(lines)
+    return f"{len(lines)}, see --out" if lines else ""
 
 
 def _numbers(what: str, text: str, count: int | None = None) -> list[float]:

@@ -249,6 +249,15 @@ class Optimizer:
                 batch.run((row,), which)
         self._t = t
 
+    def count(self, steps: int) -> None:
+        """Count steps that a compiled loop has taken on the arrays and states of this optimizer.
+
+        For doors; StateError where parameters do not all take part in every step.
+        """
+        if not self._together:
+            raise StateError("count: the parameters do not share their steps")
+        self._t += steps
+
     def _bind(self, given: Sequence[Any]) -> None:
         """Check gradients that are new objects and hand them to the engine; nothing moves before all fit."""
         last, hold = self._last, self._hold

@@ -1,7 +1,9 @@
 """The catalogue of claims, the page, the numbers on disk, and what is said when something is wrong."""
 
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -9,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from thalweg.errors import FileError, UnknownClaimError
+from thalweg.errors import EngineError, FileError, UnknownClaimError
 from thalweg.lab import experiments
 from thalweg.lab.claims import CHAPTERS, catalogue, measure
 from thalweg.lab.evidence import Evidence
@@ -133,7 +135,10 @@ def test_an_experiment_that_fails_is_told_and_the_others_are_kept(
     finally:
         catalogue.cache_clear()
     assert [r.id for r in found.failed] == ["stability-limits"]
-    assert len(json.loads((tmp_path / "c.json").read_text())) == 2
+    good, bad = json.loads((tmp_path / "c.json").read_text())
+    assert "error" not in good
+    assert bad["verdict"] is None
+    assert bad["error"].startswith("ZeroDivisionError: division by zero (test_all.py:")
     page = (tmp_path / "r" / "index.html").read_text()
     assert "ZeroDivisionError" in page
     assert "could not be run" in page
@@ -149,6 +154,42 @@ def test_what_is_done_is_kept_when_interrupted(monkeypatch: pytest.MonkeyPatch, 
     assert not found.finished
     assert [r["id"] for r in json.loads((tmp_path / "c.json").read_text())] == [QUICK]
     assert "interrupted" in (tmp_path / "r" / "index.html").read_text()
+
+
+def test_a_picture_that_cannot_be_drawn_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from thalweg.lab import plots
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("no ink")
+
+    monkeypatch.setattr(plots, "write", broken)
+    found = claims([QUICK], out=tmp_path / "r", json=tmp_path / "c.json", jobs=1)
+    assert found.finished
+    assert "no ink" in str(found.failed[0].error)
+    assert "no ink" in (tmp_path / "r" / "index.html").read_text()
+
+
+def test_whatever_ends_the_run_what_is_done_is_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def killed(call, tasks, count, jobs):  # type: ignore[no-untyped-def]
+        yield call(*tasks[0])
+        raise EngineError("a worker process was killed")
+
+    monkeypatch.setattr(experiments, "side_by_side", killed)
+    with pytest.raises(EngineError):
+        claims([QUICK, "stability-limits"], out=tmp_path / "r", json=tmp_path / "c.json")
+    assert [r["id"] for r in json.loads((tmp_path / "c.json").read_text())] == [QUICK]
+    assert (tmp_path / "r" / "index.html").exists()
+
+
+def test_a_killed_worker_is_one_line(tmp_path: Path) -> None:
+    from thalweg.lab.parallel import side_by_side
+
+    with pytest.raises(EngineError, match="worker process was killed"):
+        list(side_by_side(_die, [(k,) for k in range(2)], 2, 2))
+
+
+def _die(k: int) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_bad_input(tmp_path: Path) -> None:

@@ -12,9 +12,10 @@ e) float16 and bfloat16 are stored as such and computed in float32; a result is 
 
 import ctypes
 import struct
+import sys
 from collections.abc import Callable, Sequence
-from functools import cache, partial
-from typing import Any
+from functools import cache, lru_cache, partial
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -125,6 +126,21 @@ def source(update: Update, stored: str) -> str:
     )
 
 
+def pointer(to: Any) -> Any:
+    """The cast from an address to a pointer to numbers of a Numba type, for printed code."""
+    from numba import types
+    from numba.extending import intrinsic
+
+    @intrinsic
+    def cast(typing_context, address):  # type: ignore[no-untyped-def]
+        def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+            return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
+
+        return types.CPointer(to)(types.int64), generate  # type: ignore[no-untyped-call]
+
+    return cast
+
+
 def compile_source(text: str, functions: Sequence[str]) -> tuple[str, bytes]:
     """Compile printed source whose last function takes a job; its symbol and object code.
 
@@ -139,16 +155,6 @@ def compile_source(text: str, functions: Sequence[str]) -> tuple[str, bytes]:
     stored = text.partition("\n")[0].removeprefix("# ")
     real = {"float32": types.float32, "float64": types.float64}[_real(stored).name]
     kept = types.uint16 if stored in _NARROW else real
-
-    def pointer(to: Any) -> Any:
-        @intrinsic
-        def cast(typing_context, address):  # type: ignore[no-untyped-def]
-            def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
-                return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
-
-            return types.CPointer(to)(types.int64), generate  # type: ignore[no-untyped-call]
-
-        return cast
 
     @intrinsic
     def distinct(typing_context):  # type: ignore[no-untyped-def]
@@ -202,9 +208,20 @@ def compile_source(text: str, functions: Sequence[str]) -> tuple[str, bytes]:
 
         return types.uint16(types.float32), generate
 
+    @intrinsic
+    def call(typing_context, address, x, g, f, n, words):  # type: ignore[no-untyped-def]
+        """Call a function of ``foreign``'s convention by its address."""
+
+        def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+            kind = ir.FunctionType(ir.IntType(64), [a.type for a in arguments[1:]])
+            return builder.call(builder.inttoptr(arguments[0], kind.as_pointer()), arguments[1:])
+
+        return types.int64(types.int64, x, g, f, types.int64, words), generate
+
     space: dict[str, Any] = {
         "math": math,
         "np": np,
+        "call": call,
         "F": real,
         "D": types.float64,
         "distinct": distinct,
@@ -468,6 +485,100 @@ def sum_of_squares(gradients: Sequence[tuple[Array, Array | None]]) -> float:
         run(_squares(g.dtype.name, a is not None), job, blocks, max(1, GRAIN // BLOCK))
         sums += made.tolist()
     return total(sums)
+
+
+class Foreign(NamedTuple):
+    """A user's compiled function: its address, the words with its arguments, and what keeps both alive."""
+
+    address: int
+    words: Array
+    keep: tuple[Any, ...]
+
+
+_FOREIGN = """
+def objective(at, gradient, value, n, words):
+    x = carray(at, (n,))
+    status = 0
+    try:
+{call}
+        if made.size != n:
+            status = 2
+        else:
+            value[0] = f
+            for i in range(n):
+                gradient[i] = made[i]
+    except Exception:
+        status = 1
+    return status
+"""
+
+
+def foreign(fun: Any, jac: Any, args: tuple[Any, ...]) -> Foreign | None:
+    """A function compiled by Numba, ``fun(x, *args)`` → (f, g), or f with its gradient ``jac``, by address.
+
+    jac: True or another compiled function. args: floats, whole numbers, and writeable contiguous arrays
+    of numbers, all seen as they are at each call. None where something is of another kind, or does not
+    compile so; it may then still be called from Python.
+    """
+    functions = [fun] if jac is True else [fun, jac]
+    if "numba" not in sys.modules:
+        return None
+    from numba.core.errors import NumbaError, NumbaWarning
+    from numba.extending import is_jitted
+
+    if not all(map(is_jitted, functions)):
+        return None
+    kinds: list[str] = []
+    numbers: list[float] = []
+    words = [0]
+    for a in args:
+        if isinstance(a, np.ndarray) and type(a) is np.ndarray:
+            flags = a.flags
+            if a.dtype.kind not in "fiub" or not (flags.c_contiguous and flags.writeable and flags.aligned):
+                return None
+            if not a.dtype.isnative or not a.ndim:
+                return None
+            kinds.append(f"{a.dtype.name} {a.ndim} {len(words)}")
+            words += [address(a), *a.shape]
+        elif type(a) in (float, np.float64):
+            kinds.append(f"real {len(numbers)}")
+            numbers.append(float(a))
+        elif type(a) in (int, bool, np.int64) and abs(a) < 1 << 62:
+            kinds.append(f"{'truth' if type(a) is bool else 'whole'} {len(words)}")
+            words.append(int(a))
+        else:
+            return None
+    kept = np.array([*numbers, 0.0])
+    words[0] = address(kept)
+    try:
+        compiled = _foreign(fun, jac, tuple(kinds))
+    except (NumbaError, NumbaWarning):
+        return None
+    return Foreign(compiled.address, np.array(words, dtype=np.int64), (compiled, kept, args))
+
+
+@lru_cache(maxsize=64)
+def _foreign(fun: Any, jac: Any, kinds: tuple[str, ...]) -> Any:
+    from numba import carray, cfunc, from_dtype, types  # type: ignore[attr-defined]
+
+    given = ["x"]
+    space: dict[str, Any] = {"carray": carray, "fun": fun, "jac": jac, "reals": pointer(types.float64)}
+    for kind in kinds:
+        name, *at = kind.split()
+        if name == "real":
+            given.append(f"reals(words[0])[{at[0]}]")
+        elif name in ("whole", "truth"):
+            given.append(f"words[{at[0]}]" + " != 0" * (name == "truth"))
+        else:
+            ndim, k = map(int, at)
+            space[f"to_{name}"] = pointer(from_dtype(np.dtype(name)))
+            shape = "".join(f"words[{k + 1 + j}], " for j in range(ndim))
+            given.append(f"carray(to_{name}(words[{k}]), ({shape}))")
+    call = f"({', '.join(given)})"
+    lines = [f"f, made = fun{call}"] if jac is True else [f"f = fun{call}", f"made = jac{call}"]
+    exec(compile(_FOREIGN.format(call=indented(lines, 2)), "<thalweg objective>", "exec"), space)
+    real, word = types.CPointer(types.float64), types.CPointer(types.int64)  # type: ignore[no-untyped-call]
+    return cfunc(types.int64(real, real, real, types.int64, word))(space["objective"])
 
 
 batch = Batch

@@ -18,7 +18,7 @@ from ..core.objective import Objective, Scored
 from ..core.python import indented
 from ..core.rule import Rule
 from ..core.schedule import Schedule
-from ..errors import HyperparameterError
+from ..errors import HyperparameterError, nearest
 from . import scored, unrolled
 from .cpu import kernel
 from .cpu import run as run_kernel
@@ -43,12 +43,16 @@ def loop(job):
     d = job[16]
     work = job[17]
     stop = reals(job[18])[0]
+    target = reals(job[18])[1]
     reached = words(job[19])
+    ends = reals(job[21])
     records = steps // every + 1
     for c in range(job[0], job[1]):
 {start}
         left = 1  # a countdown, since a division would cost as much as the step
         k = c * records
+        worst = D(-math.inf)
+        settled = -1
         for t in range(steps + 1):
             if t > 0:
                 now = D(t)
@@ -64,10 +68,19 @@ def loop(job):
 {loss}
                     if job[8]:
                         losses[k] = loss
+                    if not loss <= worst:  # NaN is as bad as infinity
+                        worst = loss if loss == loss else D(math.inf)
+                    if not loss <= target:
+                        settled = -1
+                    elif settled < 0:
+                        settled = t
+                    ends[2 * c] = loss
+                    ends[2 * c + 1] = worst
                     if loss <= stop:
-                        reached[c] = t
+                        reached[2 * c] = t
                         break
                 k += 1
+        reached[2 * c + 1] = settled
     return 0
 """
 
@@ -78,7 +91,9 @@ class Trace(NamedTuple):
     ``steps`` (R,) int64; ``loss`` (C, R), ``path`` (C, R, d), ``rates`` (C, R, d) float64, or None
     where they were not asked for. Record 0 is the start; its rates are NaN. ``reached`` (C,) int64: the
     first recorded step with a loss of at most ``stop``, -1 where there is none; a run ends there and
-    its later records are NaN.
+    its later records are NaN. ``settled`` (C,) int64: the recorded step from which on the loss is at most
+    ``target`` to the end, -1 where there is none. ``ends`` (C, 2): the last recorded loss and the highest, inf for NaN; NaN
+    where neither "loss" nor "ends" is recorded nor a ``stop`` or ``target`` given.
     """
 
     steps: Array
@@ -86,6 +101,8 @@ class Trace(NamedTuple):
     path: Array | None
     rates: Array | None
     reached: Array
+    settled: Array
+    ends: Array
 
 
 @lru_cache(maxsize=256)
@@ -133,6 +150,7 @@ def run(
     every: int = 1,
     record: Sequence[str] = ("loss",),
     stop: float = -np.inf,
+    target: float = -np.inf,
     data: Array | None = None,
     order: Array | None = None,
     stream: Array | None = None,
@@ -141,21 +159,18 @@ def run(
     """Run a rule from many starts, and with many settings, through one compiled loop.
 
     starts: (C, d) float64. vary: line name → (C,) values in place of the rule's. every: steps between
-    records. record: any of "loss", "path", "rates". stop: a run ends at the first record whose loss is
-    at most this. data: (rows, columns) float64 where the objective has columns; (rows, d + 1), inputs
-    and target, for a scored one. order: (streams, steps, batch) int64 row indices, and stream: (C,)
-    which stream each configuration takes; without order every step uses all rows. dtype: of the
-    arithmetic; a scored objective takes float64 alone. Raises HyperparameterError.
+    records. record: any of "loss", "path", "rates", and "ends", which keeps no curve. stop: a run ends at
+    the first record whose loss is at most this. target: the level of ``settled``. data: (rows, columns)
+    float64 where the objective has columns; (rows, d + 1), inputs and target, for a scored one. order:
+    (streams, steps, batch) int64 row indices, and stream: (C,) which stream each configuration takes;
+    without order every step uses all rows. dtype: of the arithmetic; a scored objective takes float64
+    alone. Raises HyperparameterError.
     """
     starts = np.ascontiguousarray(starts, dtype=np.float64)
+    vary = vary or {}
+    _check(rule, objective, starts, steps, vary, every, record, data, order, stream, dtype)
     count, d = starts.shape
     wide = isinstance(objective, Scored)
-    if not wide and d > unrolled.LARGEST:
-        raise HyperparameterError(f"loops: at most {unrolled.LARGEST} parameters can be unrolled, got {d}")
-    if wide and (dtype != "float64" or data is None or data.shape[1] != d + 1):
-        got = "none" if data is None else f"{data.shape} {dtype}"
-        raise HyperparameterError(f"loops: a scored objective needs float64 data (rows, {d + 1}), got {got}")
-    vary = vary or {}
     lines = rule.anatomy.lines
     states = rule.anatomy.states
     planned = tuple(n for n, v in rule.hyperparameters.items() if isinstance(v, Schedule) and n not in vary)
@@ -173,7 +188,8 @@ def run(
     loss = np.full((count, records), np.nan) if "loss" in record else None
     path = np.full((count, records, d), np.nan) if "path" in record else None
     rates = np.full((count, records, d), np.nan) if "rates" in record else None
-    reached = np.full(count, -1)
+    reached = np.full((count, 2), -1)
+    ends = np.full((count, 2), np.nan)
     rows = 0 if data is None else len(data)
     work = np.empty((count, len(states) + 3, d) if wide else 0)  # g, w, states, rates
     kept = {
@@ -181,7 +197,7 @@ def run(
         "stream": np.ascontiguousarray(np.zeros(count) if stream is None else stream, dtype=np.int64),
         "data": np.ascontiguousarray([0.0] if data is None else data, dtype=np.float64),
         "plan": np.ascontiguousarray(plan, dtype=np.float64),
-        "stop": np.array([stop], dtype=np.float64),
+        "levels": np.array([stop, target], dtype=np.float64),
     }
     job = [
         steps,
@@ -197,9 +213,67 @@ def run(
         address(kept["plan"]),
         d,
         address(work),
-        address(kept["stop"]),
+        address(kept["levels"]),
         address(reached),
-        int(loss is not None or stop > -np.inf),
+        int(loss is not None or "ends" in record or max(stop, target) > -np.inf),
+        address(ends),
     ]
     run_kernel(call, job, count, 1)
-    return Trace(np.arange(records, dtype=np.int64) * every, loss, path, rates, reached)
+    first, settled = reached.T
+    return Trace(np.arange(records, dtype=np.int64) * every, loss, path, rates, first, settled, ends)
+
+
+def _check(
+    rule: Rule,
+    objective: Objective | Scored,
+    starts: Array,
+    steps: int,
+    vary: Mapping[str, Array],
+    every: int,
+    record: Sequence[str],
+    data: Array | None,
+    order: Array | None,
+    stream: Array | None,
+    dtype: str,
+) -> None:
+    """All that a kernel takes on trust; HyperparameterError. Addresses know no bounds."""
+
+    def need(good: bool, what: str) -> None:
+        if not good:
+            raise HyperparameterError(f"loops: {what}")
+
+    need(starts.ndim == 2, f"starts must be (C, d), got shape {starts.shape}")
+    count, d = starts.shape
+    if isinstance(objective, Scored):
+        need(
+            dtype == "float64" and data is not None and data.shape[1:] == (d + 1,),
+            f"a scored objective needs float64 data (rows, {d + 1}),"
+            f" got {'none' if data is None else data.shape} {dtype}",
+        )
+    else:
+        names, columns = objective.parameters, objective.columns
+        need(d <= unrolled.LARGEST, f"at most {unrolled.LARGEST} parameters can be unrolled, got {d}")
+        need(d == len(names), f"starts must have {len(names)} columns ({', '.join(names)}), got {d}")
+        got = () if data is None else data.shape[1:]
+        need(
+            got == ((len(columns),) if columns else ()) or (data is None and not columns),
+            f"data must have {len(columns)} columns ({', '.join(columns) or 'none'}), got {got}",
+        )
+    need(steps >= 0 and every >= 1, f"steps >= 0 and every >= 1 are needed, got {steps} and {every}")
+    known = ("loss", "path", "rates", "ends")
+    for name in record:
+        need(name in known, f"record: unknown {name!r}: {nearest(name, known)}")
+    lines = rule.anatomy.lines
+    for name, values in vary.items():
+        need(name in lines, f"vary: {type(rule).__name__} has no {name!r}: {nearest(name, lines)}")
+        need(np.shape(values) == (count,), f"vary: {name} needs {count} values, got shape {np.shape(values)}")
+    rows = 0 if data is None else len(data)
+    streams = 0 if order is None else len(order)
+    if order is not None:
+        good = order.ndim == 3 and order.shape[1] == steps
+        need(good, f"order must be (streams, {steps}, batch), got shape {order.shape}")
+        inside = order.size == 0 or (int(order.min()) >= 0 and int(order.max()) < rows)
+        need(inside, f"order: row indices must lie in 0 .. {rows - 1}")
+    if stream is not None:
+        good = np.shape(stream) == (count,) and (streams == 0 or np.all((stream >= 0) & (stream < streams)))
+        need(bool(good), f"stream must be {count} numbers below {streams}, got shape {np.shape(stream)}")

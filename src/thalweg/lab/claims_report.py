@@ -7,6 +7,7 @@ from html import escape
 from typing import Any
 
 from .claims import Result
+from .experiments import Findings
 from .page import block, chips, facts, figure, page
 from .words import plain
 
@@ -24,10 +25,20 @@ _VERDICTS = {
     "does not hold": ("refuted", _CROSS, "does not", "do not"),
     "could not be run": ("failed", _GAP, "could not be run", "could not be run"),
 }
+_SOURCES = """<section><h2>The sources</h2><dl class="sources">
+<div><dt>The notes</dt><dd>Lecture notes on gradient descent with adaptive learning rates: a sigmoid neuron with a
+sparse feature; AdaGrad, RMSProp, AdaDelta, Adam, L<sup>p</sup> norms, AdaMax, MaxProp.</dd></div>
+<div><dt>Darve</dt><dd>Eric Darve, CME 216 / ME 343 (Stanford, spring 2020): AdaGrad on badly scaled quadratics.</dd></div>
+<div><dt>The slides</dt><dd>Maria Gabriela Cota Moreira, Optimization Algorithms 2: RMSprop, Adadelta &amp; Adam
+(ASTR 502).</dd></div>
+<div><dt>The readme</dt><dd>README of a NumPy implementation of AdaDelta (Zeiler, arXiv 1212.5701).</dd></div>
+</dl></section>"""
 _NOTICE = (
     '<aside class="notice" role="note"><b>The run was interrupted.</b> The claims below are those that '
     "were done by then.</aside>"
 )
+MOST = 12  # numbers that stand open; more are folded away
+DUST = 1e-12  # what rounding leaves
 _APART = {"command", "versions"}
 
 
@@ -49,12 +60,13 @@ def tally(results: Sequence[Result]) -> str:
     return f"{total}: {', '.join(parts)}." if parts else f"{total}."
 
 
-def html(results: Sequence[Result], settings: Mapping[str, Any], finished: bool = True) -> str:
+def html(found: Findings, settings: Mapping[str, Any]) -> str:
     """The whole page, self-contained.
 
-    settings: facts about the run; "command" makes it again, "versions" are its tools'. finished: False where
-    it was interrupted, which the page then says.
+    settings: facts about the run; "command" makes it again, "versions" are its tools'. A run that was
+    interrupted says so.
     """
+    results = found.results
     used = [v for v in _VERDICTS if any(r.verdict == v for r in results)]
     legend = "".join(f"<span>{_mark(v)}</span>" for v in used)
     chapters = dict.fromkeys(r.claim.chapter for r in results)
@@ -64,17 +76,17 @@ def html(results: Sequence[Result], settings: Mapping[str, Any], finished: bool 
         + "</ol></section>"
         for chapter in chapters
     )
-    seconds = sum(r.seconds for r in results)
-    notice = "" if finished else _NOTICE
+    notice = "" if found.finished else _NOTICE
     body = f"""{notice}<p class="answer">{tally(results)}</p>
 <p class="about">Each claim was put to an experiment that says beforehand what would refute it. The
-figures beside ours are the source’s own, where it gives any, or the formula’s. All experiments together took {plain(seconds)} s.</p>
+figures beside ours are those that the source prints, where it prints any. The run took {plain(found.seconds)} s.</p>
 <nav aria-labelledby="contents">
 <h2 id="contents">The claims</h2>
 <p class="legend">{legend}</p>
 <div class="contents">{contents}</div>
 </nav>
 {"".join(map(_claim, results))}
+{_SOURCES}
 {_run(settings)}"""
     return page("What the sources claim, and what was measured", "claims", body)
 
@@ -128,19 +140,36 @@ def _numbers(result: Result) -> str:
     theirs = any(value is not None for _, _, value in result.rows)
     head = '<th scope="col"><span class="hidden">quantity</span></th><th scope="col">measured</th>'
     head += '<th scope="col">source</th>' if theirs else ""
-    lines = []
-    for text, ours, value in result.rows:
-        cells = f"<td>{plain(ours, 4)}</td>"
-        if theirs:
-            agreed = result.evidence.agreed.get(text)
-            cells += "<td></td>" if value is None else f"<td>{plain(value, 6)}{_sign(agreed)}</td>"
-        lines.append(f'<tr><th scope="row">{escape(text)}</th>{cells}</tr>')
-    return f'<table class="numbers"><thead><tr>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table>'
+    lines = [_row(result, text, ours, value, theirs) for text, ours, value in result.rows]
+    table = f'<table class="numbers"><thead><tr>{head}</tr></thead><tbody>{{}}</tbody></table>'
+    if len(lines) <= MOST + 4:
+        return table.format("".join(lines))
+    given = [i for i, (_, _, value) in enumerate(result.rows) if value is not None]
+    first = set(given) | set(list(range(len(lines)))[: max(0, MOST - len(given))])
+    shown, rest = ([line for i, line in enumerate(lines) if (i in first) == k] for k in (True, False))
+    more = f"<details><summary>{len(rest)} more numbers</summary>{table.format(''.join(rest))}</details>"
+    return f"<div>{table.format(''.join(shown))}{more}</div>"
+
+
+def _row(result: Result, text: str, ours: float, value: float | None, theirs: bool) -> str:
+    dust = 0 < abs(ours) < DUST and value is None
+    cells = f"<td>{'&lt; ' + plain(DUST) if dust else plain(ours, 4)}</td>"
+    if theirs:
+        agreed = result.evidence.agreed.get(text)
+        cells += "<td></td>" if value is None else f"<td>{plain(value, 6)}{_sign(agreed)}</td>"
+    return f'<tr><th scope="row">{escape(text)}</th>{cells}</tr>'
 
 
 def _conditions(result: Result) -> str:
-    items = "".join(f"<li>{escape(c)}</li>" for c in result.evidence.conditions)
-    return f'<h3>It holds</h3><ul class="when">{items}</ul>' if items else ""
+    """When it holds; and the circumstances that were tried without narrowing it."""
+    parts = []
+    for head, lines in (
+        ("Conditions", result.evidence.conditions),
+        ("Looked for, not found", [text for text, confirmed in result.evidence.limits if not confirmed]),
+    ):
+        items = "".join(f"<li>{escape(c)}</li>" for c in lines)
+        parts.append(f'<h3>{head}</h3><ul class="when">{items}</ul>' if items else "")
+    return "".join(parts)
 
 
 def _sign(agreed: bool | None) -> str:

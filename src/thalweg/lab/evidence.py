@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ..core.rule import Rule, find
-from .plots.panels import Picture
+from .panels import Picture
 
 Verdict = Literal["holds", "holds under conditions", "does not hold"]
 
@@ -60,7 +60,11 @@ class Evidence:
 
     @property
     def conditions(self) -> list[str]:
-        """The limits that were confirmed."""
+        """Where it holds under conditions: the limits that were confirmed."""
+        return self._confirmed if self.verdict == "holds under conditions" else []
+
+    @property
+    def _confirmed(self) -> list[str]:
         return [text for text, confirmed in self.limits if confirmed]
 
     @property
@@ -69,4 +73,4 @@ class Evidence:
         needed = [*self.agreed.values(), *(holds for _, holds in self.checks)]
         if not needed or not all(needed):
             return "does not hold"
-        return "holds under conditions" if self.conditions else "holds"
+        return "holds under conditions" if self._confirmed else "holds"

@@ -3,8 +3,9 @@
 import json as json_format
 import os
 import shlex
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..errors import FileError
@@ -22,6 +23,10 @@ class Findings:
 
     results: list[Result]
     finished: bool
+    seconds: float = 0.0  # from begin to end
+
+    def __repr__(self) -> str:
+        return "\n".join(f"{r.id:<28} {r.verdict}" for r in self.results)
 
     @property
     def failed(self) -> list[Result]:
@@ -43,7 +48,7 @@ def folder(path: str | os.PathLike[str]) -> Path:
 
 
 def claims(
-    ids: Sequence[str] | None = None,
+    ids: Sequence[str] | str | None = None,
     *,
     out: str | os.PathLike[str] | None = None,
     json: str | os.PathLike[str] | None = None,
@@ -61,38 +66,49 @@ def claims(
     if json is not None:
         require_writable(json)
     done: dict[str, Result] = {}
-    finished = False
+    finished, begin = False, time.perf_counter()
     report = progress or (lambda what, count, total: None)
     report("claims", 0, len(wanted))
     try:
         for result in side_by_side(measure, [(c.id,) for c in wanted], len(wanted), jobs):
-            done[result.id] = result
-            if place is not None and result.picture is not None:
-                from .plots import write as draw
-
-                draw(result.picture, place / f"{result.id}.svg")
+            done[result.id] = result if place is None else _drawn(result, place)
             report("claims", len(done), len(wanted))
         finished = True
     except KeyboardInterrupt:
         pass
-    found = Findings([done[c.id] for c in wanted if c.id in done], finished)
-    _keep(found, place, json, ids)
+    finally:  # whatever ends the run, what is done is written down
+        results = [done[c.id] for c in wanted if c.id in done]
+        found = Findings(results, finished, time.perf_counter() - begin)
+        _keep(found, place, json, [] if ids is None else [c.id for c in wanted])
     return found
+
+
+def _drawn(result: Result, place: Path) -> Result:
+    """The result with its picture on disk; a picture that cannot be drawn is the experiment's failure."""
+    if result.picture is None:
+        return result
+    from .plots import write as draw
+
+    try:
+        draw(result.picture, place / f"{result.id}.svg")
+    except Exception as failure:
+        return replace(result, error=f"its picture: {type(failure).__name__}: {failure}")
+    return result
 
 
 def _keep(
     found: Findings,
     place: Path | None,
     json: str | os.PathLike[str] | None,
-    ids: Sequence[str] | None,
+    ids: Sequence[str],
 ) -> None:
+    if json is not None:
+        records = [r.json(None if r.picture is None else f"{r.id}.svg") for r in found.results]
+        numbers = json_format.dumps(records, indent=1, ensure_ascii=False, allow_nan=False)
+        write(json, lambda file: file.write(numbers.encode()))
     if place is not None:
         from .claims_report import html
 
-        facts = {"command": shlex.join(["thalweg", "claims", *(ids or ()), "--out", str(place)])}
-        text = html(found.results, {**facts, "versions": versions()}, finished=found.finished)
+        facts = {"command": shlex.join(["thalweg", "claims", *ids, "--out", str(place)])}
+        text = html(found, {**facts, "versions": versions()})
         write(place / "index.html", lambda file: file.write(text.encode()))
-    if json is not None:
-        records = [r.json(None if r.picture is None else f"{r.id}.svg") for r in found.results]
-        text = json_format.dumps(records, indent=1, ensure_ascii=False, allow_nan=False)
-        write(json, lambda file: file.write(text.encode()))

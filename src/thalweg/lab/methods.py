@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .. import rules
-from ..core.rule import RULES, Rule
+from ..core.rule import Rule
 from ..core.schedule import Schedule
 from ..errors import FileError, HyperparameterError, nearest
 
@@ -100,12 +100,8 @@ def method(name: str | Rule) -> Method:
     head, _, tail = name.partition(":")
     if head.endswith(".py"):
         return Method(tail, load_rule(head, tail)())
-    shipped = rules.shipped()
-    folded = {n.lower(): n for n in shipped}
-    if head.lower() not in folded:
-        raise HyperparameterError(f"unknown method {head!r}: {nearest(head, shipped)}, or FILE.py:NAME")
-    rule = RULES[folded[head.lower()]]
-    return Method(f"{rule.__name__}:{tail}", rule.like(tail)) if tail else Method(rule.__name__, rule())
+    rule = rules.named(name, more=", or FILE.py:NAME")
+    return Method(f"{type(rule).__name__}:{tail}" if tail else type(rule).__name__, rule)
 
 
 def methods(names: Sequence[str | Rule] | None) -> list[Method]:

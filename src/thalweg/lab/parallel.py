@@ -8,7 +8,10 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 from joblib import Parallel, delayed
+from joblib.externals.loky.process_executor import TerminatedWorkerError
 from threadpoolctl import threadpool_limits
+
+from ..errors import EngineError
 
 T = TypeVar("T")
 
@@ -32,7 +35,10 @@ def side_by_side(
                 yield call(*task)
         return
     parallel = Parallel(n_jobs=workers, return_as="generator_unordered", pre_dispatch="2*n_jobs")
-    yield from parallel(delayed(_quietly)(call, task) for task in tasks)
+    try:
+        yield from parallel(delayed(_quietly)(call, task) for task in tasks)
+    except TerminatedWorkerError:
+        raise EngineError("a worker process was killed, perhaps for memory; what was done is kept") from None
 
 
 def _quietly(call: Callable[..., T], task: tuple[Any, ...]) -> T:

@@ -12,6 +12,7 @@ near 1 a coordinate moves as under plain gradient descent. Source: the design's 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +107,7 @@ class Record:
 def write(columns: Mapping[str, Array], path: str | Path) -> Path:
     """Columns of equal length into a .parquet or .csv file, whole or not at all; FileError."""
     path = Path(path)
-    if path.suffix not in (".parquet", ".csv"):
+    if path.suffix.lower() not in (".parquet", ".csv"):
         raise FileError(f"{path}: records are written as .parquet or .csv")
     import pyarrow
     from pyarrow import csv, parquet
@@ -114,7 +115,7 @@ def write(columns: Mapping[str, Array], path: str | Path) -> Path:
     table = pyarrow.table(dict(columns))
 
     def fill(target: Any) -> None:
-        if path.suffix == ".csv":
+        if path.suffix.lower() == ".csv":
             csv.write_csv(table, target)
         else:
             parquet.write_table(table, target)
@@ -141,11 +142,9 @@ def record(
     Raises ProblemError where more than ``maximum`` numbers would be kept, or for a start of another shape.
     """
     like = problem.start(seed)
-    w = pack(like if start is None else start).astype(float)
-    if w.shape != pack(like).shape:
-        raise ProblemError(f"{problem.name}: start has {w.size} numbers, {pack(like).size} are needed")
-    if steps < 0 or every < 1:
-        raise ProblemError(f"record: steps >= 0 and every >= 1 are needed, got {steps} and {every}")
+    w = _start(problem.name, like if start is None else start, pack(like).size)
+    if not all(isinstance(n, Integral) for n in (steps, every)) or steps < 0 or every < 1:
+        raise ProblemError(f"record: whole steps >= 0 and every >= 1 are needed, got {steps!r} and {every!r}")
     if (steps // every + 1) * w.size * (5 + len(rule.anatomy.states)) > maximum:
         raise ProblemError(
             f"record: {steps // every + 1} records of {w.size} coordinates are too many; raise every={every}"
@@ -161,10 +160,26 @@ def record(
     )
 
 
+def _start(name: str, given: Any, size: int) -> Array:
+    """Packed weights of the size that is needed; ProblemError."""
+    try:
+        w = pack(given) if isinstance(given, dict) else np.asarray(given, dtype=float).flatten()
+    except (TypeError, ValueError, AttributeError):
+        raise ProblemError(f"{name}: start must be numbers in the problem's structure") from None
+    if w.size != size:
+        raise ProblemError(f"{name}: start has {w.size} numbers, {size} are needed")
+    return w.astype(float)
+
+
 def fed(rule: Rule, gradients: Array, start: Array | None = None) -> Record:
-    """The record of a rule that is given its gradients, (T, d), whatever the weights; the loss is 0."""
+    """The record of a rule that is given its gradients, (T, d), whatever the weights; the loss is 0.
+
+    start: (d,), else 0. Raises ProblemError for gradients that are no such table, or a start of another size.
+    """
     gradients = np.asarray(gradients, dtype=float)
-    w = np.zeros(gradients.shape[1]) if start is None else np.asarray(start, dtype=float)
+    if gradients.ndim != 2:
+        raise ProblemError(f"fed: gradients must be (T, d), got shape {gradients.shape}")
+    w = _start("fed", np.zeros(gradients.shape[1]) if start is None else start, gradients.shape[1])
     return _walk(rule, w, (partial(_given, g) for g in gradients), lambda at: 0.0, len(gradients), 1)
 
 

@@ -14,7 +14,7 @@ from ..problems import Problem, Source
 from ..problems.compiled import CompiledProblem
 
 Array = np.ndarray[Any, Any]
-BLOWN = 1e3  # a loss this many times its start counts as diverged
+BLOWN = 1e3  # a height this many times that of the start counts as diverged
 QUANTILES = (0.1, 0.5, 0.9)
 
 
@@ -50,9 +50,20 @@ def find(source: Source | Problem) -> Problem:
     return _made(source) if isinstance(source, Source) else source
 
 
-def blown(loss: Array) -> Array:
-    """Losses with inf from the first that is non-finite or BLOWN times the start."""
-    bad = ~np.isfinite(loss) | (loss > BLOWN * np.abs(loss[..., :1]))
+def ceiling(p: Problem, start: Array) -> Array:
+    """The loss above which a run counts as diverged: BLOWN times the start's height over the minimum.
+
+    A start that lies near the minimum counts as high as the problem's usual one. Where no minimum is
+    known the height is that over 0, which is that of most losses.
+    """
+    floor = p.minimum or 0.0
+    height: Array = floor + BLOWN * np.maximum(np.abs(start - floor), p.height)
+    return height
+
+
+def blown(loss: Array, p: Problem) -> Array:
+    """Losses (..., R) with inf from the first that is non-finite or above the problem's ceiling."""
+    bad = ~np.isfinite(loss) | (loss > ceiling(p, loss[..., :1]))
     return np.where(np.maximum.accumulate(bad, axis=-1), np.inf, loss)
 
 
@@ -83,7 +94,7 @@ def train(
                 seconds += time.perf_counter() - tick
                 k = done // every
                 loss[k] = p.loss(params)
-                if not loss[k] <= BLOWN * loss[0]:
+                if not loss[k] <= ceiling(p, loss[:1]):
                     break
                 if rates:
                     flat = np.concatenate([np.ravel(a) for _, a in tree.leaves(opt.rates())])
@@ -91,7 +102,12 @@ def train(
                 tick = time.perf_counter()
         metric = p.metric(params) if np.isfinite(loss[-1]) else None
     return Run(
-        np.arange(records) * every, blown(loss), seen if rates else None, None, metric, seconds / max(done, 1)
+        np.arange(records) * every,
+        blown(loss, p),
+        seen if rates else None,
+        None,
+        metric,
+        seconds / max(done, 1),
     )
 
 
@@ -129,7 +145,7 @@ def compiled(
     )
     seconds = (time.perf_counter() - tick) / (steps * len(every_start))
     assert trace.loss is not None
-    losses = blown(trace.loss)
+    losses = blown(trace.loss, p)
     runs = []
     for i in range(len(every_start)):
         rates = path = metric = None

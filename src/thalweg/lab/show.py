@@ -2,11 +2,12 @@
 
 Where no rate is given every method is tried at the same number of rates on the logarithmic range of its unit,
 and the one that comes to the target first and stays is shown; the target is a thousandth of the way from the
-minimum (or the lowest value that any trial reached) to the start.
+minimum (where none is known, the lowest value in the window) to the start.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,15 @@ import numpy as np
 
 from ..core.rule import Rule
 from ..engines import loops
-from ..errors import FileError, ProblemError
+from ..errors import FileError, HyperparameterError
 from ..files import require_writable
 from ..problems import landscape
+from ..problems.base import stream
 from ..problems.formula import FormulaProblem
 from . import methods as naming
 from .methods import Method
-from .plots.panels import Chart, Curve, Map, Panel, Picture
-from .plots.panels import Path as Way
+from .panels import Chart, Curve, Map, Panel, Picture
+from .panels import Path as Way
 from .record import record, write
 from .run import blown
 from .theory import diagnose
@@ -102,8 +104,9 @@ def show(
     p = p.transformed(rotate=rotate, scale=scale, shift=shift, noise=noise)
     entrants = naming.methods(methods)
     steps = p.steps if steps is None else steps
-    if not 1 <= steps <= MOST:
-        raise ProblemError(f"steps={steps}: 1 .. {MOST} can be shown")
+    if not isinstance(steps, Integral) or not 1 <= steps <= MOST:
+        raise HyperparameterError(f"steps={steps!r}: a whole number in 1 .. {MOST} is needed")
+    stream(seed, 0)  # a bad seed is told before anything runs
     view = _window(p, window)
     at = _start(p, start, view)
     for path, allowed in ((out, PICTURES), (table, (".parquet", ".csv"))):
@@ -112,7 +115,7 @@ def show(
                 raise FileError(f"{path}: the end of its name must be one of {' '.join(allowed)}")
             require_writable(path)
     if theme not in ("light", "dark"):
-        raise ProblemError(f"theme={theme!r}: 'light' or 'dark'")
+        raise HyperparameterError(f"theme={theme!r}: 'light' or 'dark'")
     first, floor = p.loss(at), _floor(p, view)
     target = floor + SHARE * (first - floor)
     report = progress or (lambda what, done, total: None)
@@ -122,36 +125,45 @@ def show(
         walks.append(_walk(p, m, _rate(p, m, at, steps, seed, lr, target), at, steps, seed, target))
         report("methods", len(walks), len(entrants))
     made = Shown(p, at, steps, target, walks, _picture(p, walks, view, floor))
-    if table is not None:
-        _keep(p, walks, at, steps, seed, table)
     if out is not None:
         _draw(made.picture, Path(out), theme)
+    if table is not None:
+        _keep(p, walks, at, steps, seed, table)
     return made
 
 
 def _window(p: FormulaProblem, window: tuple[Span, Span] | None) -> tuple[Span, Span] | None:
-    """The window to show; ProblemError where it is empty or the landscape has no map."""
+    """The window to show; HyperparameterError where it is empty or the landscape has no map."""
     if window is None:
         return p.window
     if len(p.starts[0]) != 2:
-        raise ProblemError(f"{p.name}: has {len(p.starts[0])} coordinates; a window needs two")
+        raise HyperparameterError(f"{p.name}: has {len(p.starts[0])} coordinates; a window needs two")
+    if np.shape(window) != (2, 2):
+        raise HyperparameterError(f"window={window!r}: ((x low, x high), (y low, y high)) is needed")
     for name, (low, high) in zip("xy", window, strict=True):
         if not (np.isfinite(low) and np.isfinite(high) and low < high):
-            raise ProblemError(f"window: {name} runs from {low:g} to {high:g}; it needs a width above 0")
+            raise HyperparameterError(
+                f"window: {name} runs from {low:g} to {high:g}; it needs a width above 0"
+            )
     return window
 
 
 def _start(p: FormulaProblem, start: Sequence[float] | None, view: tuple[Span, Span] | None) -> Array:
-    at = np.array(p.starts[0] if start is None else start, dtype=float)
+    try:
+        at = np.array(p.starts[0] if start is None else start, dtype=float)
+    except (TypeError, ValueError):
+        raise HyperparameterError(f"start={start!r}: numbers are needed") from None
     d = len(p.starts[0])
     if at.shape != (d,):
-        raise ProblemError(f"start: {p.name} has {d} coordinates, got {at.size}")
+        raise HyperparameterError(f"start: {p.name} has {d} coordinates, got {at.size}")
     shown = f"({', '.join(f'{x:g}' for x in at)})"
     if not np.isfinite(p.loss(at)):
-        raise ProblemError(f"start {shown}: {p.name} is {p.loss(at)} there; choose a point of its domain")
+        raise HyperparameterError(
+            f"start {shown}: {p.name} is {p.loss(at)} there; choose a point of its domain"
+        )
     for name, x, (low, high) in zip("xy", at, view or (), strict=False):
         if not low <= x <= high:
-            raise ProblemError(
+            raise HyperparameterError(
                 f"start {shown}: lies outside the window, {name} from {low:g} to {high:g};"
                 " choose another start or window"
             )
@@ -192,22 +204,22 @@ def _walk(p: FormulaProblem, m: Method, rule: Rule, at: Array, steps: int, seed:
         at[None],
         steps,
         record=("loss", "path"),
+        target=target,
         data=p.data,
         order=None if order is None else order[None],
     )
     assert trace.loss is not None and trace.path is not None
-    loss = blown(trace.loss[0])
+    loss = blown(trace.loss[0], p)
     died = not np.isfinite(loss[-1])
     end = int(np.argmax(~np.isfinite(loss))) if died else steps + 1
-    away = np.flatnonzero(~(loss <= target))
-    met = int(away[-1]) + 1 if away.size else 0
+    met = -1 if died else int(trace.settled[0])
     return Walk(
         m,
         rule,
         float(rule.at(0)["lr"]) if "lr" in rule.anatomy.hyperparameters else None,
         trace.path[0, :end],
         loss[:end],
-        met if met <= steps else None,
+        met if met >= 0 else None,
         died,
         diagnose(rule, p, at).sentence if died else "",
     )

@@ -10,7 +10,7 @@ from ..core.rule import Rule
 from ..engines import loops
 from ..problems import landscape
 from ..problems.compiled import CompiledProblem
-from .run import blown
+from .run import ceiling
 
 Array = np.ndarray[Any, Any]
 
@@ -48,12 +48,6 @@ class Trials:
         return float(self.reached[self.best])
 
 
-def arrival(loss: Array, target: float, every: int = 1) -> Array:
-    """Steps after which a loss (C, R), recorded every so many, stays at most ``target`` to its end; inf: never."""
-    kept = np.logical_and.accumulate(blown(loss)[:, ::-1] <= target, axis=1).sum(axis=1)
-    return np.where(kept > 0, (loss.shape[1] - kept) * float(every), np.inf)
-
-
 def trials(
     rule: Rule,
     problem: CompiledProblem,
@@ -72,7 +66,7 @@ def trials(
 
     start: (d,), else the problem's for ``seed``. vary: other lines, (n,) values each. batch: rows a step,
     0 for all. every: how often the loss is looked at. stay: all steps are run, and the target counts as
-    met from where the loss no longer leaves it.
+    met from where the loss no longer leaves it. A run that diverges on its way has not met it.
     """
     lrs = np.asarray(lrs, dtype=float)
     at = problem.start(seed) if start is None else np.asarray(start, dtype=float)
@@ -84,18 +78,16 @@ def trials(
         steps,
         vary={"lr": lrs, **(vary or {})},
         every=every,
+        record=("ends",),
         stop=-np.inf if stay else target,
+        target=target,
         data=problem.data,
         order=None if order is None else order[None],
     )
-    assert trace.loss is not None
-    count = trace.loss.shape[1]
-    if stay:
-        return Trials(lrs, arrival(trace.loss, target, every), blown(trace.loss)[:, -1])
-    reached = np.where(trace.reached >= 0, trace.reached, np.inf)
-    ends = np.where(trace.reached >= 0, trace.reached // every, count - 1)
-    known = np.where(np.arange(count) <= ends[:, None], trace.loss, trace.loss[:, :1])
-    return Trials(lrs, reached, blown(known)[np.arange(len(lrs)), ends])
+    last, worst = trace.ends.T
+    good = worst <= ceiling(problem, np.array(problem.loss(at)))
+    met = trace.settled if stay else trace.reached
+    return Trials(lrs, np.where(good & (met >= 0), met, np.inf), np.where(good, last, np.inf))
 
 
 def soonest(
@@ -124,24 +116,15 @@ def soonest(
 def settled(
     rule: Rule, problem: CompiledProblem, lrs: Array, starts: Array, steps: int, target: float
 ) -> Array:
-    """Steps after which the loss stays at most ``target`` until the end: (n, S), inf where it does not.
+    """``trials`` that stay, from several starts: steps (n, S), inf where the target is not kept.
 
-    lrs: (n,). starts: (S, d). Unlike ``trials`` this does not count a lucky hit on the way. All rows a step.
+    lrs: (n,). starts: (S, d). All rows a step.
     """
-    count = len(starts)
-    trace = loops.run(
-        rule,
-        problem.objective,
-        np.tile(starts, (len(lrs), 1)),
-        steps,
-        vary={"lr": np.repeat(lrs, count)},
-        data=problem.data,
-    )
-    assert trace.loss is not None
-    return arrival(trace.loss, target).reshape(len(lrs), count)
+    runs = (trials(rule, problem, lrs, steps, target, start=at, stay=True).reached for at in starts)
+    return np.column_stack(list(runs))
 
 
-"""The usual grid: four learning rates a decade over six decades."""
+# The usual grid: four learning rates a decade over six decades.
 RATES = grid(1e-4, 1e2, 25)
 
 
@@ -183,7 +166,7 @@ def _tried(task: Task, rule: Rule, lrs: tuple[float, ...]) -> Trials:
     return Trials(at, reached, loss)
 
 
-"""What tuned rates are compared on: the usual starts of nine problems, none left out."""
+# What tuned rates are compared on: the usual starts of nine problems, none left out.
 TASKS = (
     Task("neuron", 1e-4, 4000, (-2, -2)),
     Task("neuron", 1e-4, 20_000, (-4, 4)),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from itertools import islice, repeat
 from numbers import Integral
+from reprlib import repr as short
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -50,6 +51,7 @@ class Problem:
     rows: int = 0  # training rows; 0 when there is no data
     steps: int = 600  # how many steps a race takes unless told otherwise
     batch: int = 32  # rows a step, likewise; 0 means all
+    height: float = 0.0  # of the usual start over the minimum, where both are known
 
     def start(self, seed: int) -> Params:
         """Fresh float64 parameters, fixed by ``seed`` (an integer >= 0)."""
@@ -97,16 +99,17 @@ class Problem:
         rows at once if ``batch`` is 0 or at least the number of rows, or if there is no data.
         Raises ProblemError for a negative number.
         """
-        rng = stream(seed, BATCHES)
-        for name, value in (("batch", batch), ("steps", steps)):
-            if not isinstance(value, Integral) or value < 0:
-                raise ProblemError(
-                    f"{name}: got {value!r}, an integer >= 0 is needed"
-                    + ("; 0 means all rows" if name == "batch" else "")
-                )
+        rng = batch_stream(seed, batch, steps)
         if batch == 0 or batch >= self.rows:
             return repeat(None, steps)
         return islice(_epochs(rng, self.rows, batch), steps)
+
+
+def batch_stream(seed: int, batch: int, steps: int) -> np.random.Generator:
+    """The random numbers that shuffle rows; ProblemError unless all three are integers >= 0."""
+    need_integer("batch", batch, note="; 0 means all rows")
+    need_integer("steps", steps)
+    return stream(seed, BATCHES)
 
 
 def _epochs(rng: np.random.Generator, rows: int, batch: int) -> Iterator[Rows]:
@@ -118,9 +121,38 @@ def _epochs(rng: np.random.Generator, rows: int, batch: int) -> Iterator[Rows]:
 
 def stream(seed: int, use: int) -> np.random.Generator:
     """The random numbers of ``seed`` for one use; different uses are independent."""
-    if not isinstance(seed, Integral) or seed < 0:
-        raise ProblemError(f"seed: got {seed!r}, an integer >= 0 is needed")
+    need_integer("seed", seed)
     return np.random.default_rng([int(seed), use])
+
+
+def need_integer(what: str, value: object, least: int = 0, note: str = "") -> None:
+    """ProblemError unless ``value`` is an integer of at least ``least``; ``note`` ends its line."""
+    if not isinstance(value, Integral) or value < least:
+        raise ProblemError(f"{what}: got {shown(value)}, an integer >= {least} is needed{note}")
+
+
+def numeric(values: object) -> Array:
+    """``values`` as float64; a single NaN where they are no array of real numbers."""
+    try:
+        made = np.asarray(values)
+        if made.dtype.kind in "iufO":
+            return made.astype(float)
+    except (TypeError, ValueError, OverflowError):
+        pass
+    return np.array(np.nan)
+
+
+def finite(what: str, values: object) -> Array:
+    """``values`` as float64; ProblemError unless all of them are finite numbers."""
+    made = numeric(values)
+    if not np.all(np.isfinite(made)):
+        raise ProblemError(f"{what}: got {shown(values)}, finite numbers are needed")
+    return made
+
+
+def shown(value: object) -> str:
+    """What was given, for a message: short and on one line."""
+    return " ".join(short(value).split())
 
 
 def pack(params: Params) -> Array:

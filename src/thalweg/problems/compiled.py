@@ -1,12 +1,13 @@
 """Problems whose whole runs are compiled, thousands of settings at once."""
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from itertools import repeat
 
 import numpy as np
 
 from ..core.objective import Objective, Scored
-from .base import BATCHES, START, Array, Problem, Rows, stream
+from .base import START, Array, Problem, Rows, batch_stream, stream
 
 
 class CompiledProblem(Problem):
@@ -23,6 +24,11 @@ class CompiledProblem(Problem):
     steps = 1000
     batch = 1
 
+    @cached_property
+    def height(self) -> float:  # type: ignore[override]
+        """How high the first usual start lies over the minimum (over 0 where there is none)."""
+        return abs(self.loss(np.array(self.starts[0])) - (self.minimum or 0.0))
+
     def start(self, seed: int) -> Array:
         """The first usual start, moved by the seed: (d,) float64."""
         first = np.array(self.starts[0])
@@ -32,12 +38,13 @@ class CompiledProblem(Problem):
     def order(self, seed: int, batch: int, steps: int) -> Rows | None:
         """The rows of each step, (steps, batch) int64; None where every step takes all of them.
 
-        Shuffled epochs one after another; a batch may reach from one epoch into the next.
+        Shuffled epochs one after another; a batch may reach from one epoch into the next. Raises
+        ProblemError for a negative number.
         """
+        rng = batch_stream(seed, batch, steps)
         if batch == 0 or batch >= self.rows:
             return None
-        epochs = -(-steps * batch // self.rows)
-        rng = stream(seed, BATCHES)
+        epochs = max(1, -(-steps * batch // self.rows))
         rows = np.concatenate([rng.permutation(self.rows) for _ in range(epochs)])
         return rows[: steps * batch].reshape(steps, batch)
 

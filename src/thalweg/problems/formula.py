@@ -1,7 +1,7 @@
 """Problems written as formulas: of few parameters, so that whole runs are compiled."""
 
 from collections.abc import Sequence
-from math import cos, isfinite, sin
+from math import cos, sin
 
 import numpy as np
 
@@ -9,11 +9,11 @@ from ..core.formula import from_text
 from ..core.objective import Objective
 from ..engines.ops import vectorised
 from ..errors import ProblemError
-from .base import NOISE, Array, Outsider, Rows, stream
+from .base import NOISE, Array, Outsider, Rows, numeric, shown, stream
 from .compiled import CompiledProblem
 
 CHUNK = 1 << 16  # points times rows that are evaluated at once
-NOISE_ROWS = 256  # pairs of opposite draws, so that their mean is exactly zero
+NOISE_ROWS = 512  # at least so many draws, in opposite pairs: their mean is exactly zero
 
 
 class FormulaProblem(CompiledProblem):
@@ -119,24 +119,24 @@ class FormulaProblem(CompiledProblem):
         rotate: degrees, counter-clockwise, in the planes of coordinates 1-2, 3-4, ... scale: positive,
         one number or one for each coordinate. shift: likewise, finite. noise: standard deviation of a
         normal noise added to each coordinate of the gradient (mini-batches average it); the noise is
-        that of 512 fixed rows which sum to zero, so that the objective itself stays what it was.
-        Raises ProblemError.
+        that of fixed rows which sum to zero, so that the objective itself stays what it was: 512 rows, or
+        the landscape's own rows, each as often as makes 512 or more.
+        Changes may follow one another; noise comes last, nothing is changed after it. Raises ProblemError.
         """
         d = len(self.starts[0])
-        size, move = (
-            np.broadcast_to(np.asarray(v, dtype=float), d) if np.size(v) in (1, d) else np.full(d, np.nan)
-            for v in (scale, shift)
-        )
+        size, move = (_fitted(v, (), (1,), (d,)) for v in (scale, shift))
+        angle, deviation = (float(_fitted(v, ())) for v in (rotate, noise))
         for name, value, good in (
-            ("rotate", rotate, isfinite(rotate)),
-            ("scale", scale, bool(np.all(np.isfinite(size) & (size > 0)))),
-            ("shift", shift, bool(np.all(np.isfinite(move)))),
-            ("noise", noise, isfinite(noise) and noise >= 0),
+            ("rotate", rotate, np.isfinite(angle)),
+            ("scale", scale, np.all(np.isfinite(size) & (size > 0))),
+            ("shift", shift, np.all(np.isfinite(move))),
+            ("noise", noise, np.isfinite(deviation) and deviation >= 0),
         ):
             if not good:
-                raise ProblemError(f"{self.name}: {name}={value!r}: {_ALLOWED[name].format(d=d)}")
+                raise ProblemError(f"{self.name}: {name}={shown(value)}: {_ALLOWED[name].format(d=d)}")
+        size, move = np.broadcast_to(size, d), np.broadcast_to(move, d)
         turn = np.eye(d)
-        c, s = cos(np.radians(rotate)), sin(np.radians(rotate))
+        c, s = cos(np.radians(angle)), sin(np.radians(angle))
         for k in range(0, d - 1, 2):
             turn[k : k + 2, k : k + 2] = [[c, -s], [s, c]]
         back = np.diag(1 / size) @ turn.T  # old = back @ (new - shift)
@@ -151,26 +151,23 @@ class FormulaProblem(CompiledProblem):
             corners = moved([(x, y) for x in window[0] for y in window[1]])
             low, high = corners.min(axis=0), corners.max(axis=0)
             window = ((float(low[0]), float(high[0])), (float(low[1]), float(high[1])))
-        data = self.data
-        if noise:
-            half = noise * stream(0, NOISE).standard_normal((NOISE_ROWS, d))
-            draws = np.concatenate([half, -half])
-            rows = np.zeros((1, 0)) if data is None else data
-            data = np.hstack([np.tile(rows, (len(draws), 1)), np.repeat(draws, len(rows), axis=0)])
         what = [
-            f"rotated by {rotate:g}°" * bool(rotate),
+            f"rotated by {angle:g}°" * bool(angle),
             f"scaled by {_shown(size)}" * bool(np.any(size != 1)),
             f"shifted by {_shown(move)}" * bool(np.any(move)),
-            f"gradient noise {noise:g}" * bool(noise),
+            f"gradient noise {deviation:g}" * bool(deviation),
         ]
         changed = ", ".join(w for w in what if w)
         if not changed:
             return self
+        if "n0" in self.objective.columns:
+            raise ProblemError(f"{self.name}: noise comes last: give other changes before it or with it")
+        data = _with_noise(self.data, deviation, d) if deviation else self.data
         made = FormulaProblem(
             self.name,
             f"{self.title}, {changed}",
             self.text,
-            _transformed(self.objective, back, move, bool(noise)),
+            _transformed(self.objective, back, move, bool(deviation)),
             starts=[tuple(p) for p in moved(self.starts)],
             spread=self.spread * float(size.mean()),
             minima=[tuple(p) for p in moved(self.minima)] if self.minima else (),
@@ -179,6 +176,7 @@ class FormulaProblem(CompiledProblem):
             data=data,
         )
         made.steps, made.batch = self.steps, self.batch
+        made.noisy = self.noisy or bool(deviation)
         return made
 
     def outsider(self) -> Outsider:
@@ -214,6 +212,25 @@ _ALLOWED = {
 }
 
 
+def _fitted(value: object, *shapes: tuple[int, ...]) -> Array:
+    """The number or numbers given; NaN where they have none of these shapes."""
+    made = numeric(value)
+    return made if made.shape in shapes else np.array(np.nan)
+
+
+def _with_noise(data: Array | None, deviation: float, d: int) -> Array:
+    """Every row equally often, and behind each a draw of the noise (d); the draws sum to zero."""
+    rows = np.zeros((1, 0)) if data is None else data
+    times = -(-NOISE_ROWS // len(rows))
+    times += times * len(rows) % 2  # draws come in pairs
+    rng = stream(0, NOISE)
+    half = deviation * rng.standard_normal((times * len(rows) // 2, d))
+    draws = np.concatenate([half, -half])
+    if data is not None:  # which row gets which draw, and which the opposite one, is left to chance
+        rng.shuffle(draws)
+    return np.hstack([np.tile(rows, (times, 1)), draws])
+
+
 def _shown(values: Array) -> str:
     """One number, or all of them where they differ."""
     few = values[:1] if np.all(values == values[0]) else values
@@ -227,8 +244,6 @@ def _sum(terms: Sequence[tuple[float, str]]) -> str:
 
 def _transformed(objective: Objective, back: Array, move: Array, noisy: bool) -> Objective:
     """The objective at ``back @ (p - move)``; where ``noisy``, its rows also hold a slope to add."""
-    if "n0" in objective.columns:
-        raise ProblemError("a landscape is transformed once: give all changes in one call")
     d, columns = len(move), objective.columns
     p = objective.parameters
     n = [f"n{j}" for j in range(d)] if noisy else []

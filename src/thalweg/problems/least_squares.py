@@ -10,7 +10,7 @@ import numpy as np
 
 from ..core.objective import Scored
 from .base import Array
-from .quadratic import matrix
+from .quadratic import checked, matrix
 from .scored import ScoredProblem
 
 
@@ -49,7 +49,8 @@ def factored(name: str, title: str, text: str, factor: Array) -> ScoredProblem:
 
 
 def scaled(n: int = 100, beta: float = 0.9, condition: float = 2.0, seed: int = 0) -> ScoredProblem:
-    """Darve's H_beta = D H D of any size: H balanced, D_ii = beta^(i-1)."""
+    """Darve's H_beta = D H D of any size: H balanced, D_ii = beta^(i-1). Raises ProblemError."""
+    checked(n, beta, condition, seed)
     factor = np.linalg.cholesky(matrix(n, 1.0, condition, seed)).T * beta ** np.arange(n)
     return factored(
         f"quadratic-{n}",

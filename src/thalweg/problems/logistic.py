@@ -11,8 +11,7 @@ from scipy.special import expit
 
 from ..core import exp, log1p, maximum
 from ..core.objective import Scored
-from ..errors import ProblemError
-from .base import Array, stream
+from .base import Array, need_integer, stream
 from .scored import ScoredProblem
 
 START_DATA = 17  # the seed of the data, which are the same in every race
@@ -34,13 +33,16 @@ OBJECTIVE = Scored(value, slope, curvature)
 
 
 class Zipf(ScoredProblem):
-    """``rows`` training rows of ``features`` binary features, labels drawn from a known truth."""
+    """``rows`` training rows of ``features`` binary features, labels drawn from a known truth; 2 or more of each.
+
+    Raises ProblemError.
+    """
 
     metric_name = "test accuracy"
 
     def __init__(self, rows: int = 2000, features: int = 200) -> None:
-        if rows < 2 or features < 2:
-            raise ProblemError(f"zipf: rows and features must be at least 2, got {rows} and {features}")
+        need_integer("zipf: rows", rows, 2)
+        need_integer("zipf: features", features, 2)
         rng = stream(START_DATA, 0)
         often = np.minimum(1.0, 2.0 / np.arange(1, features + 1))
         self.truth = rng.normal(scale=2.0, size=features)

@@ -10,17 +10,18 @@ Source: Darve, CME 216 (2020), Adagrad, for the first.
 
 from collections.abc import Sequence
 from functools import cache, partial
-from numbers import Integral
+from numbers import Real
 
 import numpy as np
 
 from ..core.formula import from_text
 from ..core.objective import Objective
 from ..errors import ProblemError
-from .base import Array
+from .base import Array, finite, need_integer, shown
 from .formula import FormulaProblem
 
 LARGEST = 16  # above that the printed formula would be unwieldy
+CONDITION = 1e12
 SPECTRUM = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
 
 
@@ -30,12 +31,24 @@ def rotation(n: int, seed: int) -> Array:
     return q
 
 
+def checked(n: int, beta: float, condition: float, seed: int) -> None:
+    """ProblemError unless they are a size, a scale, a condition and a seed of ``matrix``."""
+    need_integer("quadratic: n", n, 1)
+    need_integer("quadratic: seed", seed)
+    for name, value, low, high, said in (
+        ("beta", beta, 0.0, 1.0, "(0, 1]"),
+        ("condition", condition, 1.0, CONDITION, f"[1, {CONDITION:g}]"),
+    ):
+        if not isinstance(value, Real) or not low <= value <= high or value == 0:
+            raise ProblemError(f"quadratic: {name} must lie in {said}, got {shown(value)}")
+
+
 def matrix(n: int, beta: float, condition: float = 2.0, seed: int = 0) -> Array:
-    """H_beta, (n, n) float64: a random rotation of eigenvalues from 1 to ``condition``, scaled."""
-    if n < 1:
-        raise ProblemError(f"quadratic: n must be at least 1, got {n}")
-    if not 0 < beta <= 1:
-        raise ProblemError(f"quadratic: beta must lie in (0, 1], got {beta}")
+    """H_beta, (n, n) float64: a random rotation of eigenvalues from 1 to ``condition``, scaled.
+
+    condition: 1 to 1e12, above which rounding would take away that it is definite. Raises ProblemError.
+    """
+    checked(n, beta, condition, seed)
     q = rotation(n, seed)
     h = q @ np.diag(np.linspace(1.0, condition, n)) @ q.T
     scale = beta ** np.arange(n)
@@ -43,81 +56,95 @@ def matrix(n: int, beta: float, condition: float = 2.0, seed: int = 0) -> Array:
     return scaled
 
 
-def objective(h: Array) -> Objective:
-    """1/2 x^T H x, printed with the entries of H as numbers: up to 16 coordinates."""
-    if len(h) > LARGEST:
-        raise ProblemError(f"quadratic: n must lie in 1 .. {LARGEST}, got {len(h)}")
-    names = [f"x{i + 1}" for i in range(len(h))]
-    rows = [" + ".join(f"{float(c)!r} * {x}" for c, x in zip(row, names, strict=True)) for row in h]
-    lines = [f"    g{i + 1} = {row}" for i, row in enumerate(rows)]
-    grads = [f"g{i + 1}" for i in range(len(h))]
+def _written(entries: Sequence[Sequence[str]], columns: Sequence[str] = ()) -> Objective:
+    """1/2 x^T H x with these entries of H in its source: numbers, or the names of columns."""
+    n = len(entries)
+    if not 1 <= n <= LARGEST:
+        raise ProblemError(f"quadratic: n must lie in 1 .. {LARGEST}, got {n}")
+    names = [f"x{i + 1}" for i in range(n)]
+    grads = [f"g{i + 1}" for i in range(n)]
+    rows = [" + ".join(f"{c} * {x}" for c, x in zip(row, names, strict=True)) for row in entries]
+    lines = "".join(f"    {g} = {row}\n" for g, row in zip(grads, rows, strict=True))
     total = " + ".join(f"{x} * {g}" for x, g in zip(names, grads, strict=True))
-    head = f"({', '.join(names)}, /):\n" + "\n".join(lines)
-    upper = ", ".join(repr(float(c)) for c in h[np.triu_indices(len(h))])
+    upper = ", ".join(entries[i][j] for i in range(n) for j in range(i, n))
+    head = f"({', '.join([*names, '/', *columns])}):\n"
     made = from_text(
-        f"def value{head}\n    return 0.5 * ({total})\n\n\n"
-        f"def gradient{head}\n    return {', '.join(grads)}\n\n\n"
-        f"def hessian({', '.join(names)}, /):\n    return {upper}\n",
+        f"def value{head}{lines}    return 0.5 * ({total})\n\n\n"
+        f"def gradient{head}{lines}    return {', '.join(grads)}\n\n\n"
+        f"def hessian{head}    return {upper}\n",
         "quadratic",
     )
     return Objective(made["value"], made["gradient"], made["hessian"])
 
 
+def objective(h: Array) -> Objective:
+    """1/2 x^T H x, printed with the entries of H as numbers: up to 16 coordinates."""
+    return _written([[repr(float(c)) for c in row] for row in h])
+
+
 @cache
 def _entries(n: int) -> Objective:
     """1/2 x^T H x with the upper triangle of H as columns: one kernel for all matrices of a size."""
-    names = [f"x{i}" for i in range(n)]
-    upper = [(i, j) for i in range(n) for j in range(i, n)]
-    head = f"({', '.join(names)}, /, {', '.join(f'h{i}_{j}' for i, j in upper)}):\n"
-    rows = [" + ".join(f"h{min(i, j)}_{max(i, j)} * x{j}" for j in range(n)) for i in range(n)]
-    lines = "".join(f"    g{i} = {row}\n" for i, row in enumerate(rows))
-    grads = ", ".join(f"g{i}" for i in range(n))
-    total = " + ".join(f"x{i} * g{i}" for i in range(n))
-    made = from_text(
-        f"def value{head}{lines}    return 0.5 * ({total})\n\n\n"
-        f"def gradient{head}{lines}    return {grads}{',' if n == 1 else ''}\n",
-        "quadratic",
-    )
-    return Objective(made["value"], made["gradient"])
+    entries = [[f"h{min(i, j)}_{max(i, j)}" for j in range(n)] for i in range(n)]
+    return _written(entries, [entries[i][j] for i in range(n) for j in range(i, n)])
 
 
 def of(h: Array, start: Sequence[float]) -> FormulaProblem:
     """1/2 x^T H x for any symmetric H (n, n), n up to 16, from ``start`` (n,). Raises ProblemError.
 
-    Problems of one size share their compiled runs, so that sweeps over matrices compile once.
+    Problems of one size share their compiled runs, so that sweeps over matrices compile once. The
+    minimum is 0 at 0 where H has no negative eigenvalue beyond rounding, and unknown elsewhere.
     """
-    n = len(h)
-    if n > LARGEST or np.shape(h) != (n, n) or not np.array_equal(h, np.transpose(h)):
+    matrix, first = finite("quadratic: the matrix", h), finite("quadratic: start", start)
+    n = matrix.shape[0] if matrix.ndim else 0
+    if not 1 <= n <= LARGEST or matrix.shape != (n, n) or not np.array_equal(matrix, matrix.T):
         raise ProblemError(
-            f"quadratic: a symmetric matrix of at most {LARGEST} rows is needed, got {np.shape(h)}"
+            f"quadratic: a symmetric matrix of 1 .. {LARGEST} rows is needed, got shape {matrix.shape}"
         )
+    if first.shape != (n,):
+        raise ProblemError(f"quadratic: a start of {n} numbers is needed, got shape {first.shape}")
+    values = np.linalg.eigvalsh(matrix)
+    bounded = bool(values[0] >= -n * np.finfo(float).eps * np.abs(values).max())
     made = FormulaProblem(
         "quadratic-of",
         f"Quadratic of {n} coordinates",
-        "1/2 x^T H x for a given matrix; minimum 0 at 0.",
+        f"1/2 x^T H x for a given matrix; {'minimum 0 at 0' if bounded else 'without a minimum'}.",
         _entries(n),
-        starts=[tuple(start)],
+        starts=[tuple(first)],
         spread=0.1,
-        minima=[(0.0,) * n],
-        minimum=0.0,
-        data=np.asarray(h, dtype=float)[np.triu_indices(n)][None],
+        minima=[(0.0,) * n] if bounded else (),
+        minimum=0.0 if bounded else None,
+        data=matrix[np.triu_indices(n)][None],
     )
     made.noisy = False
     return made
 
 
-def quadratic(n: int = 4, beta: float = 0.1) -> FormulaProblem:
-    """H_beta with n coordinates, each beta times the scale of the one before."""
+def _bowl(name: str, title: str, text: str, h: Array, start: Sequence[float]) -> FormulaProblem:
+    """1/2 x^T H x of a positive definite H, with its numbers in the formula."""
+    n = len(h)
     return FormulaProblem(
-        "quadratic",
-        f"Badly scaled quadratic, n = {n}, β = {beta:g}",
-        f"Darve's H_β: {n} coordinates, each scaled by {beta:g} against the one before; minimum 0 at 0.",
-        objective(matrix(n, beta)),
-        starts=[(1.0,) * n],
+        name,
+        title,
+        f"{text}; minimum 0 at 0.",
+        objective(h),
+        starts=[tuple(start)],
         spread=0.1,
         minima=[(0.0,) * n],
         minimum=0.0,
         window=((-1.5, 1.5), (-1.5, 1.5)) if n == 2 else None,
+    )
+
+
+def quadratic(n: int = 4, beta: float = 0.1) -> FormulaProblem:
+    """H_beta with n coordinates, each beta times the scale of the one before. Raises ProblemError."""
+    h = matrix(n, beta)
+    return _bowl(
+        "quadratic",
+        f"Badly scaled quadratic, n = {n}, β = {beta:g}",
+        f"Darve's H_β: {n} coordinates, each scaled by {beta:g} against the one before",
+        h,
+        (1.0,) * n,
     )
 
 
@@ -126,30 +153,23 @@ def spectrum(eigenvalues: Sequence[float] = SPECTRUM, rotation_seed: int | None 
 
     rotation_seed: draws the eigenvectors; None leaves them along the axes. Raises ProblemError.
     """
-    values = np.asarray(eigenvalues, dtype=float)
+    values = finite("quadratic-spectrum: eigenvalues", eigenvalues)
     n = values.size
     if values.ndim != 1 or not 1 <= n <= LARGEST:
         raise ProblemError(f"quadratic-spectrum: 1 .. {LARGEST} eigenvalues are needed, got {values.shape}")
-    if not np.all(np.isfinite(values) & (values > 0)):
-        raise ProblemError(f"quadratic-spectrum: eigenvalues must be finite and > 0, got {values.tolist()}")
-    if rotation_seed is not None and (not isinstance(rotation_seed, Integral) or rotation_seed < 0):
-        raise ProblemError(
-            f"quadratic-spectrum: rotation_seed must be an integer >= 0 or None, got {rotation_seed!r}"
-        )
+    if not np.all(values > 0):
+        raise ProblemError(f"quadratic-spectrum: eigenvalues must be > 0, got {values.tolist()}")
+    if rotation_seed is not None:
+        need_integer("quadratic-spectrum: rotation_seed", rotation_seed, note=", or None")
     q = np.eye(n) if rotation_seed is None else rotation(n, rotation_seed)
     h = q @ np.diag(values) @ q.T
-    return FormulaProblem(
+    return _bowl(
         "quadratic-spectrum",
         f"Quadratic of {n} eigenvalues from {values.min():g} to {values.max():g}",
         f"Condition {values.max() / values.min():g}; the eigenvectors lie "
-        + ("along the axes" if rotation_seed is None else "across the axes")
-        + "; minimum 0 at 0.",
-        objective(0.5 * (h + h.T)),
-        starts=[tuple(q.sum(axis=1))],
-        spread=0.1,
-        minima=[(0.0,) * n],
-        minimum=0.0,
-        window=((-1.5, 1.5), (-1.5, 1.5)) if n == 2 else None,
+        + ("along the axes" if rotation_seed is None else "across the axes"),
+        0.5 * (h + h.T),
+        q.sum(axis=1),
     )
 
 

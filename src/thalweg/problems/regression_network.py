@@ -10,13 +10,15 @@ from typing import cast
 
 import numpy as np
 
-from .base import START, Array, Grads, Params, Problem, Rows, stream
+from ..errors import ProblemError
+from .base import START, Array, Grads, Params, Problem, Rows, need_integer, stream
 
 
 class RegressionNetwork(Problem):
     """Mean squared error of a tanh network with any hidden layers on (n, d) inputs, (n, k) targets.
 
     Parameters: ``{"layer1": {"weight": (d, h1), "bias": (h1,)}, "layer2": ...}``; the last is linear.
+    Raises ProblemError for layers without units, and for inputs and targets that do not fit together.
     """
 
     loss_name = "training loss"
@@ -26,6 +28,12 @@ class RegressionNetwork(Problem):
     def __init__(
         self, name: str, title: str, text: str, inputs: Array, targets: Array, hidden: tuple[int, ...]
     ) -> None:
+        if inputs.ndim != 2 or targets.ndim != 2 or len(inputs) != len(targets) or not len(inputs):
+            raise ProblemError(
+                f"{name}: inputs (n, d) and targets (n, k) are needed, got {inputs.shape} and {targets.shape}"
+            )
+        for i, width in enumerate(hidden, 1):
+            need_integer(f"{name}: hidden layer {i}", width, 1)
         self.name, self.title, self.text = name, title, text
         self.inputs, self.targets = inputs, targets
         self.widths = (inputs.shape[1], *hidden, targets.shape[1])
@@ -70,7 +78,9 @@ class RegressionNetwork(Problem):
 
 
 def chebyshev(degree: int = 3, points: int = 20, hidden: tuple[int, ...] = (24, 24)) -> RegressionNetwork:
-    """``points`` equally spaced points of the Chebyshev polynomial T_degree on [-1, 1]."""
+    """``points`` equally spaced points of the Chebyshev polynomial T_degree on [-1, 1]. Raises ProblemError."""
+    need_integer("tanh-regression: degree", degree)
+    need_integer("tanh-regression: points", points, 1)
     x = np.linspace(-1.0, 1.0, points)
     layers = "-".join(map(str, (1, *hidden, 1)))
     return RegressionNetwork(

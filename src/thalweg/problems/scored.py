@@ -19,7 +19,8 @@ from .compiled import CompiledProblem
 class ScoredProblem(CompiledProblem):
     """A scored objective on inputs (rows, d) and targets (rows,), with its starts.
 
-    Parameters are (d,) float64. ``minimum`` is the smallest value where it is known.
+    Parameters are (d,) float64. ``minimum`` is the smallest value where it is known. Raises ProblemError
+    where inputs and targets do not fit together.
     """
 
     loss_name = "f"

@@ -16,10 +16,12 @@ Source: Wilson et al., arXiv 1705.08292 (2017), section 3.3 and lemma 3.1; α so
 the five private features that they state.
 """
 
+from numbers import Real
+
 import numpy as np
 
 from ..errors import ProblemError
-from .base import Array
+from .base import Array, need_integer, shown
 from .least_squares import OBJECTIVE
 from .scored import ScoredProblem
 
@@ -35,17 +37,19 @@ def minimum_norm(positives: int, negatives: int) -> tuple[float, float]:
 class Wilson(ScoredProblem):
     """n examples of which a share p, rounded, is positive; features that no example has are left out.
 
-    The metric is the population's error on new examples, in closed form: 0, p, 1 - p or 1.
+    The metric is the population's error on new examples, in closed form: 0, p, 1 - p or 1. Raises
+    ProblemError unless both classes occur and there are more positives.
     """
 
     metric_name = "error on new examples"
 
     def __init__(self, n: int = 100, p: float = 0.6) -> None:
-        positives = round(n * p)
-        if not 0.5 < p < 1 or not n / 2 < positives < n:
+        need_integer("wilson: n", n, 1)
+        if not isinstance(p, Real) or not 0.5 < p < 1 or not n / 2 < round(n * p) < n:
             raise ProblemError(
-                f"wilson: needs both classes and more positives than negatives, got n={n}, p={p:g}"
+                f"wilson: needs both classes and more positives than negatives, got n={n}, p={shown(p)}"
             )
+        positives = round(n * p)
         self.p, self.positives, self.negatives = p, positives, n - positives
         # Both classes spread evenly over the rows, so that every stretch of them is alike.
         rank = np.floor(np.arange(1, n + 1) * positives / n) > np.floor(np.arange(n) * positives / n)

@@ -9,6 +9,7 @@ from functools import lru_cache
 from importlib import import_module
 
 from ..core.rule import LOADERS, RULES, Rule
+from ..errors import HyperparameterError, nearest
 
 
 @lru_cache(maxsize=1)
@@ -32,6 +33,20 @@ def shipped() -> dict[str, type[Rule]]:
         import_module(f"{__name__}.{stem}")
     ours = [r for r in RULES.values() if r.__module__.startswith(f"{__name__}.")]
     return {r.__name__: r for r in sorted(ours, key=lambda r: r.__module__)}
+
+
+def named(text: str, *, more: str = "") -> Rule:
+    """A rule of the library with its defaults, by name: ``Adam``, ``RMSprop:keras``; case is of no account.
+
+    ``more`` ends the sentence of the HyperparameterError for a name that is unknown.
+    """
+    head, _, dialect = text.partition(":")
+    known = shipped()
+    folded = {n.lower(): n for n in known}
+    if head.lower() not in folded:
+        raise HyperparameterError(f"unknown method {head!r}: {nearest(head, known)}{more}")
+    kind = known[folded[head.lower()]]
+    return kind.like(dialect) if dialect else kind()
 
 
 LOADERS.append(load)

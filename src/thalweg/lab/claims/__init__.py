@@ -7,16 +7,18 @@ experiment takes its methods by name when it runs, so a method that is broken br
 
 import re
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
+from pathlib import Path
 from pkgutil import iter_modules
 from typing import Any
 
 from ...errors import UnknownClaimError, nearest
 from ..evidence import Evidence
-from ..plots.panels import Picture
+from ..panels import Picture
 
 CHAPTERS = (
     "Why adapt",
@@ -75,12 +77,19 @@ class Result:
         given = self.evidence.source_numbers
         return [(n, v, given.get(n)) for n, v in self.evidence.numbers.items()]
 
+    def __repr__(self) -> str:
+        return f"<{self.id}: {self.verdict}>"
+
     def json(self, picture: str | None) -> dict[str, Any]:
-        """The record of the JSON file; a number that is not finite is null."""
+        """The record of the JSON file; a number that is not finite is null.
+
+        An experiment that failed has a null verdict and one more entry, "error".
+        """
         found = self.evidence
-        return {
+        failed = {} if self.error is None else {"error": self.error}
+        return failed | {
             "id": self.id,
-            "verdict": found.verdict,
+            "verdict": None if failed else found.verdict,
             "conditions": found.conditions,
             "numbers": {n: _finite(v) for n, v in found.numbers.items()},
             "source_numbers": {n: _finite(v) for n, v in found.source_numbers.items()},
@@ -100,7 +109,7 @@ def catalogue() -> dict[str, Claim]:
         module = import_module(f"{__name__}.{file.name}")
         text = " ".join((module.__doc__ or "").split())
         title, *parts = re.split(rf"\s*\b({'|'.join(_PARTS)}): ", text)
-        told = {n: p[:1].upper() + p[1:] for n, p in zip(parts[::2], parts[1::2], strict=True)}
+        told = {n: _sentence(p) for n, p in zip(parts[::2], parts[1::2], strict=True)}
         name = file.name.replace("_", "-")
         source, measured, refuted = (told[p] for p in _PARTS)
         found.append(Claim(name, title, source, measured, refuted, module.CHAPTER, module.experiment))
@@ -108,8 +117,15 @@ def catalogue() -> dict[str, Claim]:
     return {claim.id: claim for claim in found}
 
 
-def chosen(ids: Sequence[str] | None) -> list[Claim]:
+def _sentence(text: str) -> str:
+    """With a capital letter, unless it begins with a symbol such as m."""
+    first = text.partition(" ")[0]
+    return text[:1].upper() + text[1:] if first.isalpha() and first not in ("m", "s", "u", "v", "w") else text
+
+
+def chosen(ids: Sequence[str] | str | None) -> list[Claim]:
     """Claims by name, all of them by default; UnknownClaimError with the nearest names."""
+    ids = [ids] if isinstance(ids, str) else ids
     known = catalogue()
     for name in ids or ():
         if name not in known:
@@ -124,7 +140,10 @@ def measure(name: str) -> Result:
     try:
         evidence, error = claim.experiment(), None
     except Exception as failure:
-        evidence, error = Evidence(), f"{type(failure).__name__}: {failure}"
+        where = traceback.extract_tb(failure.__traceback__)[-1]
+        said = " ".join(str(failure).split())
+        evidence = Evidence()
+        error = f"{type(failure).__name__}: {said} ({Path(where.filename).name}:{where.lineno})"
     return Result(claim, evidence, time.perf_counter() - tick, error)
 
 

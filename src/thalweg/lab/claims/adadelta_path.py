@@ -15,7 +15,7 @@ from ...engines import loops
 from ...problems import problem
 from ...problems.formula import FormulaProblem
 from ..evidence import Evidence, use
-from ..plots.panels import Chart, Curve, Map, Panel, Path, Picture
+from ..panels import Chart, Curve, Map, Panel, Path, Picture
 from ..record import record
 from ..tuning import Array
 
@@ -65,13 +65,16 @@ def experiment() -> Evidence:
         "(-2, -2), and no rate is there to be raised",
         bool(slow > 100),
     )
-    for p in (neuron, beale):
-        steep = _curvature(p, np.array(p.minima[0]))
-        found.number(f"largest curvature at the minimum, {p.name}", steep)
+    steep = {
+        p.name: found.number(
+            f"largest curvature at the minimum, {p.name}", _curvature(p, np.array(p.minima[0]))
+        )
+        for p in (neuron, beale)
+    }
     found.limit(
         "to rest only where the minimum is not steep: on Beale's function it comes near and is driven off again, "
         "for its curvature is above 2 (see adadelta-settles)",
-        bool(steep > 2 and last["beale"][0] > 10 * closest["beale"][0]),
+        bool(steep["beale"] > 2 and last["beale"][0] > 10 * closest["beale"][0]),
     )
     found.limit(
         "only into the valley where it starts: from (3, 4) on Beale's function it never sees the minimum",

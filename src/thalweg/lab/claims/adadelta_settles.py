@@ -19,7 +19,7 @@ from ...problems import problem
 from ...problems.formula import FormulaProblem
 from ...problems.quadratic import objective
 from ..evidence import Evidence, use
-from ..plots.panels import Chart, Curve, Picture
+from ..panels import Chart, Curve, Picture
 from ..tuning import Array
 
 CHAPTER = "AdaDelta"

@@ -14,7 +14,7 @@ from ...core.rule import Rule
 from ...problems import problem
 from ...problems.formula import FormulaProblem
 from ..evidence import Evidence, use
-from ..plots.panels import Chart, Curve, Map, Panel, Path, Picture
+from ..panels import Chart, Curve, Map, Panel, Path, Picture
 from ..tuning import Array
 
 CHAPTER = "AdaDelta"

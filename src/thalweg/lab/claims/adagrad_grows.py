@@ -15,7 +15,7 @@ import numpy as np
 from ...engines import loops
 from ...problems import landscape
 from ..evidence import Evidence, use
-from ..plots.panels import Chart, Curve, Picture
+from ..panels import Chart, Curve, Picture
 from ..tuning import grid, trials
 
 CHAPTER = "AdaGrad"

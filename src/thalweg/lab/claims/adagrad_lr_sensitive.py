@@ -3,16 +3,18 @@
 Source: the slides.
 Measured: sixteen tasks without noise, three runs around each start, four methods on one grid of four rates a decade from 1e-4
 to 1e2; a run has arrived when f stays below the task's target. For each task the steps at the best rate, at a tenth
-and at ten times of it, and the basin: how many decades of rates arrive within three times the fewest steps.
+and at ten times of it where that lies on the grid, and the basin: how many decades of rates arrive within three times
+the fewest steps. Tasks that no rate of a method solves are left out of its medians and counted.
 Refuted by: a rate ten times too small costing AdaGrad no more than ten times the steps, which is what it costs a
-method whose steps are proportional to its rate, or no more than it costs the other methods; or AdaGrad arriving first
-at the rates that suit RMSProp.
+method whose steps are proportional to its rate, or no more than it costs the other methods; a basin no narrower than
+Adam's; or AdaGrad needing, at the rates that suit RMSProp, more than twice RMSProp's steps on no more than half of the
+tasks.
 """
 
 import numpy as np
 
 from ..evidence import Evidence, use
-from ..plots.panels import Bars, Chart, Curve, Picture
+from ..panels import Bars, Chart, Curve, Picture
 from ..tuning import RATES, TASKS
 
 CHAPTER = "AdaGrad"
@@ -30,16 +32,22 @@ def experiment() -> Evidence:
     best = {n: np.argmin(s, axis=1) for n, s in steps.items()}
     fewest = {n: s.min(axis=1) for n, s in steps.items()}
     record = np.min(list(fewest.values()), axis=0)
-    cost, basin, still, first = {}, {}, {}, {}
+    cost, basin, still, tried, first = {}, {}, {}, {}, {}
     for n, s in steps.items():
-        wide = np.pad(s, ((0, 0), (DECADE, DECADE)), constant_values=np.inf)  # off the grid: not met
-        with np.errstate(invalid="ignore"):
-            cost[n] = float(np.nanmedian(wide[rows, best[n]] / fewest[n]))
-        still[n] = int(np.sum(np.isfinite(wide[rows, best[n] + 2 * DECADE])))
-        basin[n] = float(np.median(np.sum(s <= NEAR * fewest[n][:, None], axis=1) / DECADE))
-        first[n] = int(np.sum(np.isfinite(fewest[n]) & (fewest[n] == record)))
-        found.number(f"a tenth of the best rate: times the steps, median of tasks solved, {n}", cost[n])
-        found.number(f"ten times the best rate: tasks of {len(TASKS)} that still arrive, {n}", still[n])
+        solved = np.isfinite(fewest[n])
+        # A tenth or ten times of a best rate near the grid's end was not tried: such a task does not count there.
+        under, over = (
+            rows[solved & (best[n] + k >= 0) & (best[n] + k < len(RATES))] for k in (-DECADE, DECADE)
+        )
+        cost[n] = float(np.median(s[under, best[n][under] - DECADE] / fewest[n][under]))
+        still[n], tried[n] = int(np.isfinite(s[over, best[n][over] + DECADE]).sum()), len(over)
+        basin[n] = float(np.median(np.sum(s <= NEAR * fewest[n][:, None], axis=1)[solved] / DECADE))
+        first[n] = int(np.sum(solved & (fewest[n] == record)))
+        found.number(f"tasks of {len(TASKS)} solved by some rate, {n}", solved.sum())
+        found.number(f"a tenth of the best rate: times the steps, median of tasks, {n}", cost[n])
+        found.number(f"tasks in that median, of which a tenth lies on the grid, {n}", len(under))
+        found.number(f"ten times the best rate: tasks that still arrive, {n}", still[n])
+        found.number(f"tasks of which ten times the best rate lies on the grid, {n}", tried[n])
         found.number(f"decades of rates within {NEAR:g} times the fewest steps, median, {n}", basin[n])
         found.number(f"tasks of {len(TASKS)} on which its best rate takes the fewest steps, {n}", first[n])
     others = [n for n in METHODS if n != "Adagrad"]
@@ -49,9 +57,9 @@ def experiment() -> Evidence:
     suits = best["RMSprop"]
     slower = int(np.sum(steps["Adagrad"][rows, suits] > 2 * fewest["RMSprop"]))
     found.number("tasks on which Adagrad at RMSProp's best rate takes more than twice its steps", slower)
-    found.number(
-        "Adagrad's best rate over RMSProp's, median", np.median(RATES[best["Adagrad"]] / RATES[suits])
-    )
+    both = np.isfinite(fewest["Adagrad"]) & np.isfinite(fewest["RMSprop"])
+    apart = np.median((RATES[best["Adagrad"]] / RATES[suits])[both])
+    found.number("Adagrad's best rate over RMSProp's, median of the tasks that both solve", apart)
     found.check("slow: so on most tasks", slower > len(TASKS) / 2)
     found.limit(
         f"slow only where the rate is too small: with best rates it takes the fewest steps on {first['Adagrad']} of "
@@ -59,9 +67,13 @@ def experiment() -> Evidence:
         first["Adagrad"] > len(TASKS) / 2,
     )
     found.limit(
-        f"sensitive only to rates that are too small: at ten times the best it still arrives on {still['Adagrad']} "
-        f"tasks, gradient descent on {still['SGD']}, RMSProp on {still['RMSprop']}",
-        still["Adagrad"] > max(still["SGD"], still["RMSprop"]),
+        f"sensitive only to rates that are too small: at ten times the best it still arrives on {still['Adagrad']} of "
+        f"{tried['Adagrad']} tasks, gradient descent on {still['SGD']} of {tried['SGD']}, RMSProp on {still['RMSprop']} of "
+        f"{tried['RMSprop']}",
+        all(
+            still["Adagrad"] / max(1, tried["Adagrad"]) > still[n] / max(1, tried[n])
+            for n in ("SGD", "RMSprop")
+        ),
     )
     found.limit(
         "against Adam: RMSProp's basin is no wider than Adagrad's", basin["RMSprop"] <= basin["Adagrad"]
@@ -85,7 +97,7 @@ def experiment() -> Evidence:
             ),
             Bars(
                 "Price of a tenth of the best rate",
-                f"times the steps, median of {len(TASKS)} tasks",
+                "times the steps, median of tasks",
                 METHODS,
                 [cost[n] for n in METHODS],
                 METHODS,

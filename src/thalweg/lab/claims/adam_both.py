@@ -17,7 +17,7 @@ from ...problems.compiled import CompiledProblem
 from ...problems.formula import FormulaProblem
 from ...problems.quadratic import of
 from ..evidence import Evidence, use
-from ..plots.panels import Array, Bars, Map, Path, Picture
+from ..panels import Array, Bars, Map, Path, Picture
 from ..record import fed, record
 from ..tuning import grid, settled
 

@@ -18,7 +18,7 @@ from ...core.schedule import cosine
 from ...engines import loops
 from ...problems.wilson import Wilson, minimum_norm
 from ..evidence import Evidence, use
-from ..plots.panels import Array, Chart, Curve, Picture
+from ..panels import Array, Chart, Curve, Picture
 from ..tuning import grid
 
 CHAPTER = "Limits"
@@ -45,8 +45,9 @@ def experiment() -> Evidence:
             w, loss = _ends(
                 use(name, **settings), p_here, {"lr": np.array([low]), "eps": np.array([1e-3 / n])}
             )
-            error = found.number(
-                f"error on new examples, {label}, {where}", p_here.metric(w[0]), 1 - p, within=1e-9
+            error = found.number(f"error on new examples, {label}, {where}", p_here.metric(w[0]))
+            found.check(
+                f"{label}'s error is the share 1 - p of negatives, {where}", abs(error - (1 - p)) < 1e-9
             )
             found.check(
                 f"{label} fits the training data and calls all positive, {where}",

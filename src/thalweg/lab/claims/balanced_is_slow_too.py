@@ -14,7 +14,7 @@ from scipy.linalg import hadamard
 
 from ...problems.quadratic import of
 from ..evidence import Evidence, use
-from ..plots.panels import Array, Bars, Chart, Curve, Picture
+from ..panels import Array, Bars, Chart, Curve, Picture
 from ..tuning import grid, soonest
 
 CHAPTER = "Limits"

@@ -18,7 +18,7 @@ from ...problems.landscapes.rosenbrock import rosenbrock
 from ...problems.neuron import neuron
 from ...problems.quadratic import quadratic
 from ..evidence import Evidence, use
-from ..plots.panels import Array, Chart, Curve, Heat, Picture
+from ..panels import Array, Chart, Curve, Heat, Picture
 from ..run import train
 from ..tuning import Trials, grid, settled, trials
 

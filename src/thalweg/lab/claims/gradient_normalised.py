@@ -14,7 +14,7 @@ from ...core.schedule import exponential, inverse_sqrt
 from ...engines import loops
 from ...problems.quadratic import matrix, quadratic
 from ..evidence import Evidence, use
-from ..plots.panels import Array, Chart, Curve, Picture
+from ..panels import Array, Chart, Curve, Picture
 from ..record import fed
 from ..tuning import grid
 
@@ -31,7 +31,8 @@ def experiment() -> Evidence:
         update = fed(use(name, lr=0.1, **BARE), gradients).update[1:]
         signs = np.allclose(update, -0.1 * np.sign(gradients), rtol=1e-9)
         found.check(f"{name} with β = 0 and no ε moves by lr · sign(g), however small g is", signs)
-    size = {r: _ends(use("MaxProp", lr=r, **BARE)) for r in RATES}
+    fixed = _paths(use("MaxProp", lr=1.0, **BARE), lr=RATES)
+    size = dict(zip(RATES, _ends(fixed), strict=True))
     share = np.array([np.median(s) / r for r, s in size.items()])
     found.number("largest |x_i| in the last 1,000 steps over lr, smallest of nine rates", share.min())
     found.number("largest |x_i| in the last 1,000 steps over lr, largest of nine rates", share.max())
@@ -39,7 +40,7 @@ def experiment() -> Evidence:
         "at no rate and from no start does it come nearer than half a step",
         all(s.min() >= r / 2 for r, s in size.items()),
     )
-    first = np.array([np.median(_ends(use("MaxProp", lr=r, **BARE), 1)) / r for r in RATES])
+    first = np.median(_ends(fixed, 1), axis=1) / RATES
     found.number("the same for x₁ alone, largest of nine rates", first.max())
     found.check("along x₁ the cycle is one step wide", bool(first.max() <= 1 and first.min() >= 0.5))
     found.check(
@@ -47,8 +48,11 @@ def experiment() -> Evidence:
         bool(share.max() > 2 * first.max()),
     )
     steep = float(np.linalg.eigvalsh(matrix(N, BETA))[-1])
-    others = {"SGD": use("SGD", lr=1 / steep), "Adagrad": use("Adagrad:darve", lr=1.0)}
-    near = {n: float(np.median(_ends(r, 1))) for n, r in others.items()}
+    others = {
+        "SGD": _paths(use("SGD", lr=1 / steep))[0],
+        "Adagrad": _paths(use("Adagrad:darve", lr=1.0))[0],
+    }
+    near = {n: float(np.median(_ends(p, 1))) for n, p in others.items()}
     for n, x in near.items():
         found.number(f"largest |x₁| in the last 1,000 steps, {n}", x)
     found.check(
@@ -56,20 +60,20 @@ def experiment() -> Evidence:
         near["Adagrad"] < 1e-3 * float(np.median(size[RATES[0]])),
     )
 
-    slow = float(np.median(_ends(use("MaxProp", lr=inverse_sqrt(0.1), **BARE))))
+    falling = _paths(use("MaxProp", lr=inverse_sqrt(0.1), **BARE))[0]
+    slow = float(np.median(_ends(falling)))
     final = 0.1 / STEPS**0.5
     found.number("largest |x_i| in the last 1,000 steps over the last rate, lr = 0.1/√t", slow / final)
     found.limit(
         "only while the rate is fixed: with 0.1/√t it ends ten times closer than with 0.1 throughout",
         slow < 0.1 * float(np.median(size[RATES[-1]])),
     )
-    short = float(np.median(_ends(use("MaxProp", lr=exponential(0.1, factor=0.8), **BARE))))
+    short = float(np.median(_ends(_paths(use("MaxProp", lr=exponential(0.1, factor=0.8), **BARE)))))
     found.number("largest |x_i| in the end, lr = 0.1 · 0.8^t, whose sum is 0.5", short)
     found.check("a rate whose sum is too small stops short", short > 0.1)
     epsilons = 0.01 * steep / 2 * grid(0.1, 10, 41)
-    settled = np.array(
-        [np.median(_ends(use("MaxProp", lr=0.01, beta=0.0, eps=e), 1)) < 0.01 / 20 for e in epsilons]
-    )
+    softened = _paths(use("MaxProp", lr=0.01, beta=0.0), eps=epsilons)
+    settled = np.median(_ends(softened, 1), axis=1) < 0.01 / 20
     edge = float(epsilons[np.argmax(settled)]) if settled.any() else np.inf
     found.number(
         "smallest ε with which x₁ comes within lr/20, over lr λ₁ / 2 (theory: 1)", edge / (0.01 * steep / 2)
@@ -78,7 +82,8 @@ def experiment() -> Evidence:
         "only while ε < lr λ₁ / 2: above, the method is gradient descent near the minimum and settles",
         abs(edge / (0.01 * steep / 2) - 1) < 0.15,
     )
-    found.picture = _picture(others, share, first)
+    shown = {f"MaxProp β = 0, lr {RATES[k]:g}": fixed[k] for k in (-1, len(RATES) // 2, 0)}
+    found.picture = _picture({**shown, "MaxProp β = 0, 0.1/√t": falling, **others}, share, first)
     found.reading = (
         "Left: with a fixed rate the distance falls until it is of the size of a step and then goes round and round; a rate "
         "that falls, gradient descent and AdaGrad go on. Right: along x₁ the cycle is about one step wide at every rate; "
@@ -87,27 +92,28 @@ def experiment() -> Evidence:
     return found
 
 
-def _paths(rule: Rule, steps: int = STEPS) -> Array:
-    """Runs from the same random starts: (S, steps + 1, n)."""
+def _paths(rule: Rule, **vary: Array) -> Array:
+    """Runs from the same random starts, for each value (C,) of one line if given: (C, S, STEPS + 1, n)."""
     starts = np.random.default_rng(0).uniform(0.5, 1.5, (STARTS, N))
-    path = loops.run(rule, quadratic(N, BETA).objective, starts, steps, record=("path",)).path
+    values = {n: np.repeat(v, STARTS) for n, v in vary.items()}
+    count = max((len(v) for v in vary.values()), default=1)
+    at = np.tile(starts, (count, 1))
+    path = loops.run(rule, quadratic(N, BETA).objective, at, STEPS, vary=values, record=("path",)).path
     assert path is not None
-    return path
+    return path.reshape(count, STARTS, STEPS + 1, N)
 
 
-def _ends(rule: Rule, coordinates: int = N) -> Array:
-    """The largest |x_i| of the last steps, for each start, over the first coordinates: (S,)."""
-    made: Array = np.abs(_paths(rule)[:, -LAST:, :coordinates]).max(axis=(1, 2))
+def _ends(paths: Array, coordinates: int = N) -> Array:
+    """The largest |x_i| of the last steps, over the first coordinates: (..., S)."""
+    made: Array = np.abs(paths[..., -LAST:, :coordinates]).max(axis=(-2, -1))
     return made
 
 
-def _picture(others: dict[str, Rule], share: Array, first: Array) -> Picture:
+def _picture(paths: dict[str, Array], share: Array, first: Array) -> Picture:
     shown = np.unique(np.geomspace(1, 0.9 * STEPS, 240).astype(int))
-    rules = {f"MaxProp β = 0, lr {r:g}": use("MaxProp", lr=r, **BARE) for r in (0.1, 0.01, 0.001)}
-    rules |= {"MaxProp β = 0, 0.1/√t": use("MaxProp", lr=inverse_sqrt(0.1), **BARE), **others}
     curves = []
-    for k, (label, rule) in enumerate(rules.items()):
-        away = np.median(np.abs(_paths(rule)[:, :, 0]), axis=0)
+    for k, (label, path) in enumerate(paths.items()):
+        away = np.median(np.abs(path[:, :, 0]), axis=0)
         # The largest distance of a window, since a cycle passes close to zero.
         widest = [float(away[t : t + max(2, t // 10)].max()) for t in shown]
         kind = label.partition(" ")[0]

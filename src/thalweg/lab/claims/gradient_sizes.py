@@ -13,7 +13,7 @@ from ...engines import loops
 from ...problems.least_squares import scaled
 from ...problems.quadratic import matrix, of
 from ..evidence import Evidence, use
-from ..plots.panels import Array, Chart, Curve, Picture
+from ..panels import Array, Chart, Curve, Picture
 from ..record import record
 
 CHAPTER = "Theory"

@@ -15,7 +15,7 @@ from ...engines import loops
 from ...problems import problem
 from ...problems.compiled import CompiledProblem
 from ..evidence import Evidence, use
-from ..plots.panels import Chart, Curve, Picture
+from ..panels import Chart, Curve, Picture
 from ..tuning import Array
 
 CHAPTER = "Norms"

@@ -13,7 +13,7 @@ import numpy as np
 from ...problems import landscape
 from ...problems.quadratic import of
 from ..evidence import Evidence, use
-from ..plots.panels import Array, Chart, Curve, Map, Path, Picture
+from ..panels import Array, Chart, Curve, Map, Path, Picture
 from ..record import record
 from ..tuning import Trials, grid, soonest
 

@@ -1,11 +1,13 @@
 """RMSProp converges faster than AdaGrad, being less aggressive in the decay of its rate.
 
-Source: the notes.
+Source: the notes ("RMSProp will converge faster than AdaGrad by being less aggressive on the decay"), which name
+no condition and write it below their code.
 Measured: the notes' two codes as they stand, lr = 0.1, sample by sample on the sigmoid neuron from their three
 starts; both methods at equal rates and at the best rate of one grid on sixteen tasks without noise, where arriving
 means that f stays below the target; and the last loss at best rates on four problems with noise, one row at a time.
-Refuted by: AdaGrad arriving first at the notes' rate, a rate that falls as far under RMSProp, or AdaGrad arriving
-first at most equal rates.
+Refuted by: RMSProp's code of the notes not arriving, or in more than half of AdaGrad's steps; a smallest rate no more
+than twice AdaGrad's; or RMSProp arriving first no more often than AdaGrad, counted over all tasks and equal rates of
+the grid, or over the tasks at best rates.
 """
 
 import numpy as np
@@ -15,12 +17,12 @@ from ...problems import landscape, problem
 from ...problems.compiled import CompiledProblem
 from ..evidence import Evidence, use
 from ..methods import NINE
-from ..plots.panels import Chart, Curve, Map, Path, Picture
+from ..panels import Chart, Curve, Map, Path, Picture
 from ..tuning import RATES, TASKS, trials
 
 CHAPTER = "RMSProp"
 LR, TARGET, STEPS, SHOWN, WALK = 0.1, 1e-3, 12_000, 2, 400
-EQUAL, SEEDS = 0.01, 3
+SEEDS = 3
 PAIR = ("Adagrad", "RMSprop")
 
 
@@ -65,30 +67,27 @@ def experiment() -> Evidence:
         "RMSprop": np.sum(steps["RMSprop"] < steps["Adagrad"], axis=0),
         "Adagrad": np.sum(steps["Adagrad"] < steps["RMSprop"], axis=0),
     }
-    low, high = RATES <= EQUAL * 1.001, RATES > 10 * EQUAL * 1.001
+    total = {n: int(w.sum()) for n, w in won.items()}
     for n, other in (PAIR, PAIR[::-1]):
-        found.number(
-            f"equal rates up to {EQUAL:g}: {n} arrives before {other}, pairs of task and rate",
-            won[n][low].sum(),
-        )
-        found.number(
-            f"equal rates above {10 * EQUAL:g}: {n} arrives before {other}, pairs", won[n][high].sum()
-        )
-    share = won["RMSprop"][low].sum() / max(1, won["RMSprop"][low].sum() + won["Adagrad"][low].sum())
-    found.check(f"at equal rates up to {EQUAL:g} RMSProp is first nine times in ten or more", share >= 0.9)
-    found.limit(
-        f"only at small rates: at equal rates above {10 * EQUAL:g} Adagrad is first far more often",
-        won["Adagrad"][high].sum() > 9 * won["RMSprop"][high].sum(),
+        found.number(f"equal rates, all {len(RATES)}: {n} before {other}, pairs of task and rate", total[n])
+    found.check(
+        f"at equal rates from {RATES[0]:g} to {RATES[-1]:g} RMSProp is first more often than Adagrad",
+        total["RMSprop"] > total["Adagrad"],
     )
+    more = (won["RMSprop"] <= won["Adagrad"]) & (won["Adagrad"] > 0)
+    turn = int(np.argmax(more)) if more.any() else len(RATES)  # from this rate on RMSProp is not ahead
+    for n in PAIR:
+        found.number(f"equal rates, the {turn} smallest: {n} first, pairs", won[n][:turn].sum())
+        found.number(f"equal rates, the other {len(RATES) - turn}: {n} first, pairs", won[n][turn:].sum())
+    found.number(f"largest of the {turn} smallest rates", RATES[turn - 1] if turn else 0.0)
     best = {n: s.min(axis=1) for n, s in steps.items()}
-    tuned = int(np.sum(best["Adagrad"] < best["RMSprop"])), int(np.sum(best["RMSprop"] < best["Adagrad"]))
-    for n, count in zip(PAIR, tuned, strict=True):
-        found.number(f"best rates: tasks of {len(TASKS)} on which {n} arrives first", count)
-    late = [t.words for k, t in enumerate(TASKS) if best["RMSprop"][k] < best["Adagrad"][k]]
-    found.limit(
-        f"only at the same rate: with both rates tuned Adagrad is first on {tuned[0]} of {len(TASKS)} tasks"
-        + (f" and RMSProp on {', '.join(late)}" if late else ""),
-        tuned[0] > len(TASKS) / 2,
+    tuned = {"Adagrad": int(np.sum(best["Adagrad"] < best["RMSprop"]))}
+    tuned["RMSprop"] = int(np.sum(best["RMSprop"] < best["Adagrad"]))
+    for n in PAIR:
+        found.number(f"best rates: tasks of {len(TASKS)} on which {n} arrives first", tuned[n])
+    found.check(
+        "with both rates tuned RMSProp is first on more tasks than Adagrad",
+        tuned["RMSprop"] > tuned["Adagrad"],
     )
 
     noisy: dict[str, tuple[CompiledProblem, int]] = {
@@ -111,10 +110,7 @@ def experiment() -> Evidence:
                 f"{words}: f after {count} steps at the best rate, median of {SEEDS} seeds, {n}", left[n]
             )
         lower += left["Adagrad"] < left["RMSprop"]
-    found.limit(
-        f"only without noise: at best constant rates Adagrad ends lower on {lower} of {len(noisy)} noisy problems",
-        lower > len(noisy) / 2,
-    )
+    found.number(f"noise: problems of {len(noisy)} on which Adagrad ends lower at its best rate", lower)
 
     grid = neuron.grid()
     assert grid is not None
@@ -150,8 +146,9 @@ def experiment() -> Evidence:
         NINE,
     )
     found.reading = (
-        "Left: at the notes' rate the methods with a fading memory reach the valley and Adagrad lags. Middle: its rate "
-        "only falls. Right: the verdict turns with the rate, since one lr does not mean the same pace to both: RMSProp "
-        "is first where lr is small, Adagrad where it is large."
+        f"Left: in the notes' own runs RMSProp arrives and Adagrad lags. Middle: Adagrad's rate only falls. Right: that "
+        f"does not make RMSProp the faster method. One lr is not the same pace to both: RMSProp is first at small rates "
+        f"({total['RMSprop']} pairs in all), Adagrad at large ones ({total['Adagrad']}), and with both rates tuned Adagrad is "
+        f"first on {tuned['Adagrad']} of {len(TASKS)} tasks."
     )
     return found

@@ -13,7 +13,7 @@ import numpy as np
 from ...problems import Problem, landscape
 from ...problems.logistic import Zipf
 from ..evidence import Evidence, use
-from ..plots.panels import Chart, Curve, Picture
+from ..panels import Chart, Curve, Picture
 from ..record import fed, record
 
 CHAPTER = "RMSProp"

@@ -16,7 +16,7 @@ from ...engines import loops
 from ...problems import landscape
 from ...problems.quadratic import objective
 from ..evidence import Evidence, use
-from ..plots.panels import Chart, Curve, Picture
+from ..panels import Chart, Curve, Picture
 
 CHAPTER = "RMSProp"
 LAMBDA = np.array([0.01, 1.0, 100.0])

@@ -5,8 +5,10 @@ Measured: RMSProp at each rate of one grid on sixteen tasks without noise, where
 the target: the best rates, and the price of each value, in multiples of the fewest steps; the values that Keras,
 torch and the notes suggest; logistic regression one row at a time, its loss at those values and at the best; and
 Beale's function with its coordinates a hundred times smaller and larger.
-Refuted by: a value on the grid that arrives on every task in at most four times the fewest steps; every task is
-given more than that.
+Refuted by: a value on the grid that arrives on every task in at most four times the fewest steps, of which every
+task is given more; eight tenths of the best rates within a decade; a suggested value that misses fewer than a
+quarter of the tasks; a best rate on Beale's function that does not go with the size of its coordinates to half a
+decade.
 """
 
 import numpy as np
@@ -14,7 +16,7 @@ import numpy as np
 from ...problems import landscape, problem
 from ...problems.compiled import CompiledProblem
 from ..evidence import Evidence, use
-from ..plots.panels import Bars, Chart, Curve, Picture
+from ..panels import Bars, Chart, Curve, Picture
 from ..tuning import RATES, TASKS, grid, trials
 
 CHAPTER = "RMSProp"
@@ -26,14 +28,17 @@ def experiment() -> Evidence:
     found = Evidence()
     rule = use("RMSprop:slides")
     steps = np.array([task.trials(rule, RATES).reached for task in TASKS])
+    solved = np.isfinite(steps.min(axis=1))
+    found.number(f"tasks of {len(TASKS)} that some rate solves", solved.sum())
+    found.check("every task is solved by some rate", bool(solved.all()))
     with np.errstate(invalid="ignore"):  # a task that no rate solves has no price
         price = steps / steps.min(axis=1, keepdims=True)
-    best = RATES[steps.argmin(axis=1)]
-    low, high = np.quantile(best, (0.1, 0.9))
+    best = np.where(solved, RATES[steps.argmin(axis=1)], np.nan)
+    low, high = np.quantile(best[solved], (0.1, 0.9)) if solved.any() else (np.nan, np.nan)
     found.number("best rates of the tasks, 10 % quantile", low)
     found.number("best rates of the tasks, 90 % quantile", high)
     found.check("eight tenths of the best rates spread over a decade or more", high / low >= 10)
-    fails = np.sum(~(price <= PRICE), axis=0)
+    fails = np.sum(~(price[solved] <= PRICE), axis=0)
     found.number(
         f"the value that fails least: tasks of {len(TASKS)} that it misses by more than {PRICE:g} times",
         fails.min(),

@@ -17,7 +17,7 @@ from ...core.rule import Rule
 from ...engines import loops
 from ...problems import landscape
 from ..evidence import Evidence, use
-from ..plots.panels import Chart, Curve, Picture
+from ..panels import Chart, Curve, Picture
 from ..record import fed
 from ..tuning import grid, trials
 

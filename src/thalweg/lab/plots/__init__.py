@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..panels import Picture
 from . import draw
 from .film import animate
-from .panels import Picture
 from .plan import methods_of
 from .race import Plot, contour, effective_rate, loss_curves, ranked, save, sensitivity
 from .sheet import spread

@@ -13,9 +13,9 @@ from matplotlib.path import Path as Outline
 from matplotlib.transforms import Affine2D
 
 from ...errors import ProblemError
+from ..panels import Bars
 from ..words import plain
 from . import sheet as s
-from .panels import Bars
 from .plan import (
     MUTED,
     Cell,
@@ -124,7 +124,20 @@ def _fill_bars(
         end = zero
         if not np.isnan(value):
             end = float(np.clip(xs.unit(value), 0, 1))
-            outline = np.array([(zero, -1), (end, -1), (end, 1), (zero, 1), (zero, -1)]) * (width, thick / 2)
+            if panel.log:  # a log axis has no zero for a bar to begin at: a dot, on a hair line
+                ax.plot(
+                    [0, end],
+                    [y / height] * 2,
+                    linewidth=1,
+                    color=sheet.colour["rule"],
+                    transform=ax.transAxes,
+                )
+                half, begin = 6.0 / width, end - 6.0 / width
+                end = end + half
+            else:
+                begin = zero
+            outline = np.array([(begin, -1), (end, -1), (end, 1), (begin, 1), (begin, -1)])
+            outline *= (width, 6.0 if panel.log else thick / 2)
             patch = PathPatch(
                 Outline(outline + np.array((0.0, y)), closed=True),
                 transform=Affine2D().scale(1 / width, 1 / height) + ax.transAxes,

@@ -11,8 +11,8 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from ...errors import ProblemError
+from ..panels import Chart, Curve
 from . import sheet as s
-from .panels import Chart, Curve
 from .plan import (
     INK,
     WINDOW,

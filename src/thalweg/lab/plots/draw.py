@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ..panels import Bars, Chart, Heat, Map, Panel, Picture
 from . import bars, charts, heats, maps
-from .panels import Bars, Chart, Heat, Map, Panel, Picture
 from .plan import (
     GAP,
     NARROW,

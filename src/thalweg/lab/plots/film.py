@@ -17,10 +17,10 @@ from PIL import Image
 
 from ... import files
 from ...errors import FileError, HyperparameterError
+from ..panels import Map, Picture
 from . import draw, maps
 from . import sheet as s
 from .maps import Trace
-from .panels import Map, Picture
 from .plan import Cell, looks_of
 from .style import Colours, palette
 from .svg import checked, drawing

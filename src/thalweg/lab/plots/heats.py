@@ -11,9 +11,9 @@ from matplotlib.patches import PathPatch
 from matplotlib.path import Path as Outline
 
 from ...errors import ProblemError
+from ..panels import Heat
 from ..words import plain
 from . import sheet as s
-from .panels import Heat
 from .plan import (
     Cell,
     Looks,

@@ -15,9 +15,9 @@ from matplotlib.path import Path as Outline
 from scipy.interpolate import RectBivariateSpline
 
 from ...errors import ProblemError
+from ..panels import Map, Path
 from . import sheet as s
 from .charts import BINS
-from .panels import Map, Path
 from .plan import (
     WINDOW,
     Cell,

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
+from ..panels import Bars, Chart, Curve, Map, Path, Picture
 from . import sheet as s
-from .panels import Bars, Chart, Curve, Map, Path, Picture
 from .sheet import LABEL, TICK, WORDS, Sheet, Tag, extent, wrap
 from .style import THEORY, Style, neutral, styles
 

@@ -11,11 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from ..panels import Chart, Curve, Map, Picture
+from ..panels import Path as Run
 from ..words import column, number
 from . import charts, draw
 from . import sheet as s
-from .panels import Chart, Curve, Map, Picture
-from .panels import Path as Run
 from .plan import NARROW, WIDE, Cell
 from .sheet import TICK, WORDS, Sheet
 from .style import SENTINELS, Colours, Style, gid, palette, styles
