@@ -6,7 +6,8 @@ b) A kernel takes a table of addresses: many small tensors cost one call.
 c) Pointers are declared distinct (the optimizer has checked it), so that the loop vectorises.
 d) Strict IEEE arithmetic: no fast-math, numbers printed in the dtype of the arithmetic, libm's
    functions called in float64 and rounded once.
-e) float16 is stored as such and computed in float32.
+e) float16 and bfloat16 are stored as such and computed in float32; a result is rounded to the nearest
+   stored number, ties to even.
 """
 
 import ctypes
@@ -29,6 +30,10 @@ GRAIN = 1 << 18  # coordinates below which a second thread costs more than it sa
 HEAD = 3  # columns of the table before the addresses: start, size, offset of the scalars
 
 Kernel = Callable[[int, int, int], int]
+Share = Callable[[Kernel, Sequence[int], int], int]  # runs a kernel over [0, total): the largest result
+
+# What is stored in 16 bits: how it is read into float32, and back.
+_NARROW = {"float16": ("from_half", "to_half"), "bfloat16": ("from_bfloat", "to_bfloat")}
 
 PRINTER = Printer(
     number="F({0})",
@@ -83,29 +88,35 @@ _SLICE = (  # the part of tensor r that lies in [lo, hi)
 )
 
 
-def source(update: Update, stored: np.dtype[Any]) -> str:
-    """The printed kernel of an update for parameters of a dtype."""
-    half = stored == np.float16
+def _real(stored: str) -> np.dtype[Any]:
+    """The dtype of the arithmetic for parameters stored as that; NumPy knows no bfloat16."""
+    return np.dtype(np.float32 if stored in _NARROW else stored)
+
+
+def source(update: Update, stored: str) -> str:
+    """The printed kernel of an update for parameters of a dtype: one of NumPy's names, or bfloat16."""
+    real = _real(stored)
+    widen, narrow = _NARROW.get(stored, ("", ""))
+    itemsize = 2 if narrow else real.itemsize
+    top = limit(real if stored == "bfloat16" else np.dtype(stored), update.power)
     position = {n: k for k, n in enumerate(update.arrays)}
 
     def read(n: str) -> str:
-        return f"from_half(p{position[n]}[i])" if half and n in update.stored else f"p{position[n]}[i]"
+        return f"{widen}(p{position[n]}[i])" if n in update.stored else f"p{position[n]}[i]"
 
     def at(n: str) -> str:
-        kind, size = (
-            ("store", stored.itemsize) if n in update.stored else ("state", arithmetic(stored).itemsize)
-        )
+        kind, size = ("store", itemsize) if n in update.stored else ("state", real.itemsize)
         return f"{kind}(table[o + {HEAD + position[n]}] + {size} * a)"
 
     body = [f"{n} = {read(n)}" for n in update.arrays]
     body += PRINTER.lines(update.body)
     body += [f"new{k} = {PRINTER.expression(e)}" for k, e in enumerate(update.written.values())]
     for k, n in enumerate(update.written):
-        value = f"to_half(new{k})" if half and n in update.stored else f"new{k}"
+        value = f"{narrow}(new{k})" if n in update.stored else f"new{k}"
         body.append(f"p{position[n]}[i] = {value}")
-    return f"# {stored.name}\n" + _KERNEL.format(
-        load_g="from_half(g[i])" if half else "g[i]",
-        limit=limit(stored, update.power),
+    return f"# {stored}\n" + _KERNEL.format(
+        load_g=f"{widen}(g[i])",
+        limit=top,
         pointers=", ".join(f"p{k}" for k in range(len(update.arrays))),
         scalars=indented([f"{n} = F(scalars[{k}])" for k, n in enumerate(update.scalars)], 1),
         body=indented(body, 2),
@@ -141,9 +152,9 @@ def compile_source(text: str, functions: Sequence[str]) -> tuple[str, bytes]:
     from numba import njit, types
     from numba.extending import intrinsic
 
-    stored = np.dtype(text.partition("\n")[0].removeprefix("# "))
-    real = {np.dtype(np.float32): types.float32, np.dtype(np.float64): types.float64}[arithmetic(stored)]
-    kept = types.uint16 if stored == np.float16 else real
+    stored = text.partition("\n")[0].removeprefix("# ")
+    real = {"float32": types.float32, "float64": types.float64}[_real(stored).name]
+    kept = types.uint16 if stored in _NARROW else real
 
     @intrinsic
     def distinct(typing_context):  # type: ignore[no-untyped-def]
@@ -163,6 +174,32 @@ def compile_source(text: str, functions: Sequence[str]) -> tuple[str, bytes]:
             return builder.fpext(builder.bitcast(arguments[0], ir.HalfType()), ir.FloatType())
 
         return types.float32(types.uint16), generate
+
+    @intrinsic
+    def from_bfloat(typing_context, bits):  # type: ignore[no-untyped-def]
+        def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+            word = ir.IntType(32)
+            high = builder.shl(builder.zext(arguments[0], word), ir.Constant(word, 16))
+            return builder.bitcast(high, ir.FloatType())
+
+        return types.float32(types.uint16), generate
+
+    @intrinsic
+    def to_bfloat(typing_context, value):  # type: ignore[no-untyped-def]
+        """The upper half of the word, rounded by carrying; a NaN stays one."""
+
+        def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+            word = ir.IntType(32)
+            bits = builder.bitcast(arguments[0], word)
+            high = builder.lshr(bits, ir.Constant(word, 16))
+            odd = builder.and_(high, ir.Constant(word, 1))
+            carried = builder.add(bits, builder.add(odd, ir.Constant(word, 0x7FFF)))
+            rounded = builder.lshr(carried, ir.Constant(word, 16))
+            nan = builder.fcmp_unordered("uno", arguments[0], arguments[0])
+            quiet = builder.or_(high, ir.Constant(word, 0x40))
+            return builder.trunc(builder.select(nan, quiet, rounded), ir.IntType(16))
+
+        return types.uint16(types.float32), generate
 
     @intrinsic
     def to_half(typing_context, value):  # type: ignore[no-untyped-def]
@@ -190,6 +227,8 @@ def compile_source(text: str, functions: Sequence[str]) -> tuple[str, bytes]:
         "distinct": distinct,
         "from_half": from_half,
         "to_half": to_half,
+        "from_bfloat": from_bfloat,
+        "to_bfloat": to_bfloat,
         "words": pointer(types.int64),
         "reals": pointer(types.float64),
         "store": pointer(kept),
@@ -227,7 +266,7 @@ def kernel(text: str, functions: tuple[str, ...]) -> tuple[Kernel, Kernel]:
 
 @cache
 def _kernel(update: Update, stored: str) -> tuple[Kernel, Kernel]:
-    return kernel(source(update, np.dtype(stored)), ("check", "update", "kernel"))
+    return kernel(source(update, stored), ("check", "update", "kernel"))
 
 
 def run(call: Kernel, job: Sequence[int], total: int, grain: int) -> int:
@@ -324,6 +363,57 @@ class Batch:
         if self._serial:
             return self._pass(3)
         return self._pass(1) and self._pass(2)
+
+
+def by_pool(call: Kernel, job: Sequence[int], total: int) -> int:
+    """Run a kernel over [0, total) on our own threads."""
+    return run(call, job, total, GRAIN)
+
+
+class Sweep:
+    """One pass over tensors at addresses that may be others at the next step.
+
+    ``table`` has a row for each tensor: its size, then the addresses of ``update.arrays``; all are
+    contiguous and of the dtype ``stored`` says (states: of its arithmetic). Tensor i uses the scalars
+    ``rows[which[i]]``. The caller keeps the memory alive and has checked that nothing overlaps.
+    ``share`` runs a kernel on threads, the pool's or others.
+    """
+
+    def __init__(
+        self,
+        update: Update,
+        stored: str,
+        table: Sequence[Sequence[int]],
+        rows: Sequence[tuple[float, ...]],
+        which: Sequence[int],
+        share: Share = by_pool,
+    ) -> None:
+        self._call, self._quick = _kernel(update, stored)
+        self._share = share
+        made = np.empty((len(table), HEAD + len(update.arrays)), dtype=np.int64)
+        made[:, 1], made[:, HEAD:] = (given := np.array(table, dtype=np.int64))[:, 0], given[:, 1:]
+        ends = np.cumsum(made[:, 1])
+        made[:, 0] = ends - made[:, 1]
+        made[:, 2] = np.multiply(which, len(update.scalars))
+        self._total = int(ends[-1])
+        self._keep = made, np.array(rows, dtype=np.float64)
+        self._job = (address(made), len(table), self._keep[1].ctypes.data)
+
+    def _pass(self, phase: int) -> bool:
+        job = (*self._job, phase)
+        if self._total < SMALL:
+            own = np.array((0, self._total, 0, *job), dtype=np.int64)
+            self._quick(*objects.CONVENTION, address(own))
+            return bool(own[2] == 0)
+        return self._share(self._call, job, self._total) == 0
+
+    def finite(self) -> bool:
+        """Whether every gradient is finite and small enough for the states."""
+        return self._pass(1)
+
+    def run(self) -> None:
+        """Update all tensors."""
+        self._pass(2)
 
 
 _SQUARES = """

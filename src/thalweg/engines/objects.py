@@ -189,6 +189,15 @@ def load(source: str, compile: Compile) -> int:
         return _loaded[name][1]
 
 
+def emit(module: str, symbol: str) -> tuple[str, bytes]:
+    """A module in LLVM's language as object code for this CPU: what ``load``'s ``compile`` returns."""
+    llvm = _target()[0]
+    machine = llvm.Target.from_default_triple().create_target_machine(
+        reloc="default", codemodel="jitdefault", jit=True
+    )
+    return symbol, machine.emit_object(llvm.parse_assembly(module))
+
+
 # What Numba's calling convention puts before a kernel's own argument: where its result and its
 # exception would go. Our kernels return 0, raise nothing and report in the job, so all share these.
 _result, _exception = ctypes.c_int64(), ctypes.c_void_p()

@@ -1,4 +1,4 @@
-"""Formulas on whole NumPy arrays: for maps, checks and records, where speed does not count."""
+"""Formulas on whole arrays, NumPy's or another module's: for maps, checks and records, where speed does not count."""
 
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -13,21 +13,26 @@ from ..core.python import Printer, indented
 _PRINTER = Printer(functions={"where": "where({0}, {1}, {2})"})
 
 
+FUNCTIONS = ("sqrt", "abs", "exp", "log", "expm1", "log1p", "cos", "sin", "tanh", "floor", "where")
+
+
+def function(formula: Formula, functions: Mapping[str, Any]) -> Callable[..., tuple[Any, ...]]:
+    """A formula as a function of arrays (inputs, then scalars), with an array module's ``FUNCTIONS``."""
+    values = "".join(f"{_PRINTER.expression(e)}, " for _, e in formula.outputs)
+    lines = [*_PRINTER.lines(formula.body), f"return ({values})"]
+    space = dict(functions)
+    exec(f"def evaluate({', '.join((*formula.inputs, *formula.scalars))}):\n{indented(lines, 1)}\n", space)
+    return space["evaluate"]  # type: ignore[no-any-return]
+
+
 @cache
 def vectorised(formula: Formula) -> Callable[..., tuple[Any, ...]]:
     """A formula as a function of arrays (inputs, then scalars) that broadcasts; IEEE, no warnings."""
-    values = "".join(f"{_PRINTER.expression(e)}, " for _, e in formula.outputs)
-    lines = [*_PRINTER.lines(formula.body), f"return ({values})"]
-    arguments = ", ".join((*formula.inputs, *formula.scalars))
-    space: dict[str, Any] = {
-        n: getattr(np, n)
-        for n in ("sqrt", "abs", "exp", "log", "expm1", "log1p", "cos", "sin", "tanh", "floor", "where")
-    }
-    exec(f"def evaluate({arguments}):\n{indented(lines, 1)}\n", space)
+    evaluate = function(formula, {n: getattr(np, n) for n in FUNCTIONS})
 
     def quiet(*values: Any) -> tuple[Any, ...]:
         with np.errstate(all="ignore"):
-            return space["evaluate"](*values)  # type: ignore[no-any-return]
+            return evaluate(*values)
 
     return quiet
 

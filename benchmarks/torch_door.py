@@ -1,0 +1,190 @@
+"""The torch door against torch.optim: one step of every method, and what the first step takes.
+
+    python -m benchmarks.torch_door [--rounds 15] [--out torch_door.json]
+
+Two models on the CPU, float32: a ResNet-like list of about 25 M weights in 160 tensors, and a small
+transformer, where the gradients come from a real backward pass. Contestants: our door, torch's loop,
+foreach and fused forms. Rounds are interleaved; ratios travel between machines, times do not.
+``after a rest`` waits until torch's OpenMP workers sleep; ``after torch`` calls a torch operation just
+before, as a training loop does.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+import thalweg as tw
+import thalweg.torch
+
+from .timing import interleaved
+
+ROWS: dict[str, tuple[Any, Any, dict[str, Any]]] = {
+    "SGD": ("SGD", torch.optim.SGD, {}),
+    "Adagrad": ("Adagrad", torch.optim.Adagrad, {}),
+    "RMSprop": ("RMSprop", torch.optim.RMSprop, {}),
+    "Adadelta": ("Adadelta", torch.optim.Adadelta, {}),
+    "Adam": ("Adam", torch.optim.Adam, {}),
+    "AdamW": ("Adam", torch.optim.AdamW, {"weight_decay": 1e-2}),
+    "Adamax": ("Adamax", torch.optim.Adamax, {}),
+}
+FUSED = {"SGD", "Adagrad", "Adam", "AdamW"}
+BARS = {"Adagrad": 1.1, "Adam": 1.1, "AdamW": 1.1, "RMSprop": 1 / 3, "Adadelta": 1 / 3, "Adamax": 1 / 3}
+
+STARTUP = """
+import time, torch
+import thalweg as tw, thalweg.torch
+from benchmarks.torch_door import shapes
+p = [torch.nn.Parameter(torch.zeros(s)) for s in shapes()]
+for x in p:
+    x.grad = torch.ones_like(x)
+opt = thalweg.torch.Optimizer(p, tw.Adam())
+start = time.perf_counter()
+opt.step()
+print(time.perf_counter() - start)
+"""
+
+
+def shapes() -> list[tuple[int, ...]]:
+    """The parameters of a ResNet-50: 161 tensors, 25.6 M weights."""
+    made: list[tuple[int, ...]] = [(64, 3, 7, 7), (64,), (64,)]
+    inside = 64
+    for width, blocks in ((64, 3), (128, 4), (256, 6), (512, 3)):
+        for block in range(blocks):
+            for out, into, size in ((width, inside, 1), (width, width, 3), (4 * width, width, 1)):
+                made += [(out, into, size, size), (out,), (out,)]
+            if block == 0:
+                made += [(4 * width, inside, 1, 1), (4 * width,), (4 * width,)]
+            inside = 4 * width
+    return [*made, (1000, 2048), (1000,)]
+
+
+def resnet() -> list[torch.nn.Parameter]:
+    """Parameters with random gradients."""
+    torch.manual_seed(0)
+    params = [torch.nn.Parameter(torch.randn(s)) for s in shapes()]
+    for p in params:
+        p.grad = torch.randn_like(p)
+    return params
+
+
+def transformer() -> list[torch.nn.Parameter]:
+    """A small encoder's parameters, with the gradients of one real batch."""
+    torch.manual_seed(0)
+    layer = torch.nn.TransformerEncoderLayer(256, 4, 1024, dropout=0.0, batch_first=True)
+    model = torch.nn.Sequential(
+        torch.nn.Embedding(2000, 256), torch.nn.TransformerEncoder(layer, 4), torch.nn.Linear(256, 2000)
+    )
+    tokens = torch.randint(0, 2000, (4, 32))
+    loss = torch.nn.functional.cross_entropy(model(tokens).flatten(0, 1), tokens.roll(-1, 1).flatten())
+    loss.backward()
+    return list(model.parameters())
+
+
+def twins(params: list[torch.nn.Parameter]) -> list[torch.nn.Parameter]:
+    """Other parameters on the same memory: pages differ in speed."""
+    made = [torch.nn.Parameter(p.detach()) for p in params]
+    for p, q in zip(made, params, strict=True):
+        p.grad = q.grad
+    return made
+
+
+def calls(name: str, params: list[torch.nn.Parameter]) -> dict[str, Callable[[], object]]:
+    """A step of each contestant."""
+    rule, kind, arguments = ROWS[name]
+    decay = {"decay": "decoupled", **arguments} if arguments else {}
+    ours = thalweg.torch.Optimizer(twins(params), getattr(tw, rule)(lr=1e-6), **decay)
+    made: dict[str, Callable[[], object]] = {"ours": ours.step}
+    for variant in ("loop", "foreach", "fused"):
+        if variant != "fused" or name in FUSED:
+            flags = {"fused": True} if variant == "fused" else {"foreach": variant == "foreach"}
+            made[f"torch {variant}"] = kind(twins(params), lr=1e-6, **arguments, **flags).step
+    return made
+
+
+def warmed(call: Callable[[], object]) -> Callable[[], float]:
+    """A step right after a torch operation; only the step is timed."""
+    x = torch.randn(512, 512)
+
+    def timed() -> float:
+        torch.mm(x, x)
+        start = time.perf_counter()
+        call()
+        return time.perf_counter() - start
+
+    return timed
+
+
+def busy(contestants: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+    """Median seconds of a step while torch's workers still spin."""
+    timed = {n: warmed(c) for n, c in contestants.items()}
+    taken: dict[str, list[float]] = {n: [] for n in timed}
+    for k in range(rounds + 1):
+        for n, call in timed.items():
+            seconds = call()
+            if k:
+                taken[n].append(seconds)
+    return {n: sorted(v)[len(v) // 2] for n, v in taken.items()}
+
+
+def startup() -> dict[str, float]:
+    """Seconds of the first step of the ResNet-like list in a fresh process: nothing cached, then warm."""
+    with tempfile.TemporaryDirectory() as folder:
+        environment = os.environ | {"THALWEG_CACHE": folder}
+
+        def first() -> float:
+            done = subprocess.run(
+                [sys.executable, "-c", STARTUP], env=environment, capture_output=True, text=True, check=True
+            )
+            return float(done.stdout)
+
+        cold = first()
+        return {"cold": cold, "warm": sorted(first() for _ in range(3))[1]}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--rules", help="comma-separated; default: all")
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--out", default="torch_door.json")
+    given = parser.parse_args()
+    chosen = given.rules.split(",") if given.rules else list(ROWS)
+    result: dict[str, Any] = {"torch": torch.__version__, "threads": torch.get_num_threads(), "models": {}}
+    for model, make in {"ResNet-like": resnet, "transformer": transformer}.items():
+        params = make()
+        print(f"\n{model}: {sum(p.numel() for p in params):,} weights in {len(params)} tensors")
+        head = f"{'rule':<10}{'when':<14}{'ours':>10}{'torch best':>20}{'ours/torch':>12}{'bar':>7}"
+        print(head)
+        rows = result["models"].setdefault(model, [])
+        for name in chosen:
+            contestants = calls(name, params)
+            for when, seconds in {
+                "after a rest": interleaved(contestants, given.rounds),
+                "after torch": busy(contestants, given.rounds),
+            }.items():
+                best = min((n for n in seconds if n != "ours"), key=lambda n: seconds[n])
+                ratio = seconds["ours"] / seconds[best]
+                rows.append({"rule": name, "when": when, "seconds": seconds, "best": best, "ratio": ratio})
+                shown = f"{best.removeprefix('torch ')} {seconds[best] * 1e3:.1f} ms"
+                bar = f"{BARS[name]:.2f}" if name in BARS and model == "ResNet-like" else "-"
+                print(
+                    f"{name:<10}{when:<14}{seconds['ours'] * 1e3:>7.1f} ms{shown:>20}{ratio:>12.2f}{bar:>7}",
+                    flush=True,
+                )
+    result["startup"] = startup()
+    print(f"\nfirst step, ResNet-like: {result['startup']['cold']:.2f} s with nothing cached, "
+          f"{result['startup']['warm']:.3f} s warm")  # fmt: skip
+    with open(given.out, "w") as file:
+        json.dump(result, file, indent=1)
+    print(f"written: {given.out}")
+
+
+if __name__ == "__main__":
+    main()

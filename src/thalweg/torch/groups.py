@@ -1,0 +1,218 @@
+"""A rule as the entries of a torch parameter group, and back.
+
+A group speaks torch's names: those of the rule's torch row, else ``betas`` and ``momentum`` where the
+rule has such lines, else the lines' own. A torch name that is also a line's own name (``eps`` of
+Adamax, which torch adds inside the maximum) means torch's while that other line is out of the formula;
+of a rule in another world's form, every line has its own name.
+"""
+
+from collections.abc import Container, Mapping
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from ..core import scalars
+from ..core.compose import Around, Update, update
+from ..core.rule import Rule, restore
+from ..core.schedule import Schedule
+from ..errors import HyperparameterError, StateError
+from ..settings import Settings, checked
+
+Kind = Any  # a rule class: mypy does not see that classes can be hashed
+Targets = tuple[str, ...]
+SETTINGS = ("weight_decay", "decay", "maximize")
+
+
+@lru_cache(maxsize=64)
+def _names(kind: Kind) -> dict[str, Targets]:
+    """torch's names and the lines that they set."""
+    lines, rows = kind.anatomy.lines, kind.anatomy.dialects
+    names = dict(rows["torch"].names) if "torch" in rows else {}
+    if "beta1" in lines and "beta2" in lines:
+        names["betas"] = ("beta1", "beta2")
+    for row in rows.values():
+        if "momentum" in row.names:
+            names.setdefault("momentum", row.names["momentum"])
+    made = {n: (t,) if isinstance(t, str) else tuple(t) for n, t in names.items()}
+    return {n: t for n, t in made.items() if "weight_decay" not in t}
+
+
+def _held(kind: Kind) -> Mapping[str, float]:
+    """Lines that torch does not have, at the values that take them out."""
+    row = kind.anatomy.dialects.get("torch")
+    return {} if row is None else row.held
+
+
+def _ramps(kind: Kind) -> Mapping[str, Any]:
+    row = kind.anatomy.dialects.get("torch")
+    return {} if row is None else row.ramps
+
+
+def _hidden(kind: Kind, name: str, values: Mapping[str, Any]) -> bool:
+    """Whether torch's name means another line than the one of that name, which is out of the formula."""
+    return name in kind.anatomy.lines and values[name] == _held(kind).get(name)
+
+
+def _spoken(rule: Rule) -> dict[str, Targets]:
+    """The entries of a rule's group, and the lines that they set."""
+    kind: Kind = type(rule)
+    values = rule.values
+    made: dict[str, Targets] = {}
+    hidden: set[str] = set()
+    for n, targets in _names(kind).items():
+        if n in kind.anatomy.lines and n not in targets:
+            if not _hidden(kind, n, values):
+                continue
+            hidden.add(n)
+        if n in kind.anatomy.together and len({values[t] for t in targets}) > 1:
+            continue
+        made[n] = targets
+    used = hidden.union(*made.values())
+    return made | {n: (n,) for n in kind.anatomy.lines if n not in used and n != "weight_decay"}
+
+
+def _read(kind: Kind, present: Container[str]) -> dict[str, Targets]:
+    """``_spoken`` from the entries that a group has."""
+    lines = kind.anatomy.lines
+    names = {
+        n: targets
+        for n, targets in _names(kind).items()
+        if n in present and not any(t in present for t in targets if t != n)
+    }
+    used = {n for targets in names.values() for n in targets} | names.keys()
+    return names | {n: (n,) for n in lines if n in present and n not in used and n != "weight_decay"}
+
+
+def label(rule: Rule) -> str:
+    """What a group and a checkpoint call a rule: its class, and the dialect whose clock it keeps."""
+    return type(rule).__name__ + (f":{rule.dialect}" if rule.dialect else "")
+
+
+def own_decay(kind: Kind) -> bool:
+    """Whether the rule decays the weights in its own step, as AdamW does."""
+    return "weight_decay" in kind.anatomy.hyperparameters
+
+
+def entries(rule: Rule) -> dict[str, Any]:
+    """A rule's lines as a torch group has them."""
+    kind: Kind = type(rule)
+    values = rule.values
+    made: dict[str, Any] = {}
+    for n, targets in _spoken(rule).items():
+        whole = len(targets) == 1 or n in kind.anatomy.together
+        made[n] = values[targets[0]] if whole else tuple(values[t] for t in targets)
+    for n, ramp in _ramps(kind).items():
+        shape, lr = type(ramp(1.0, decay=1.0)), values["lr"]
+        made[n] = lr.decay if isinstance(lr, shape) else 0.0  # type: ignore[attr-defined]
+        if isinstance(lr, shape):
+            made["lr"] = lr.value  # type: ignore[attr-defined]
+    return {"rule": label(rule), **made}
+
+
+def changed(rule: Rule, given: Mapping[str, Any]) -> Rule:
+    """The rule with the entries of a user's group, under torch's names or the lines' own."""
+    kind: Kind = type(rule)
+    spoken = _spoken(rule)
+    wanted = {n: spoken.get(n, (n,)) for n in given if n in spoken or n in kind.anatomy.lines}
+    changes = _values(kind, wanted, given)
+    changes.pop("weight_decay", None)
+    ramps = {n: given[n] for n in _ramps(kind) if n in given}
+    if ramps:
+        changes["lr"] = _ramped(kind, changes.get("lr", rule.values["lr"]), ramps)
+    return rule.replace(**changes) if changes else rule
+
+
+def _ramped(kind: Kind, lr: Any, decays: Mapping[str, float]) -> Any:
+    for n, decay in decays.items():
+        lr = _ramps(kind)[n](lr, decay=decay) if decay else lr
+    return lr
+
+
+def _values(kind: Kind, names: Mapping[str, Targets], group: Mapping[str, Any]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for n, targets in names.items():
+        given = group[n]
+        if len(targets) == 1 or n in kind.anatomy.together:
+            values |= dict.fromkeys(targets, given)
+            continue
+        if not isinstance(given, tuple | list) or len(given) != len(targets):
+            raise HyperparameterError(
+                f"{kind.__name__}: {n} must be {len(targets)} values ({', '.join(targets)}), got {given!r}"
+            )
+        values |= zip(targets, given, strict=True)
+    return values
+
+
+class Plan(NamedTuple):
+    """What a group's entries come to: a rule, its update with what stands around it, its clock."""
+
+    rule: Rule
+    update: Update
+    clock: Any
+    weight_decay: float
+    parts: Around
+
+    def scalars(self, t: int) -> tuple[float, ...]:
+        """The scalars of the update at step t, in its order."""
+        values: tuple[float, ...] = self.clock(t)
+        if self.parts.coupled:
+            values += (self.weight_decay,)
+        if self.parts.decoupled:
+            values += (1.0 - self.rule.at(t - 1)["lr"] * self.weight_decay,)
+        return values
+
+
+@lru_cache(maxsize=256)
+def plan(kind: Kind, names: tuple[str, ...], values: tuple[Any, ...]) -> Plan:
+    """The plan of a group with these entries; HyperparameterError for a value out of its range."""
+    group = dict(zip(names, values, strict=True))
+    dialect = group["rule"].partition(":")[2]
+    lines = {**_held(kind), **_values(kind, _read(kind, group), group)}
+    decays = {n: group[n] for n in _ramps(kind) if n in group}
+    if decays:
+        lines["lr"] = _ramped(kind, lines["lr"], decays)
+    settings = checked(
+        Settings(weight_decay=group["weight_decay"], decay=group["decay"], maximize=group["maximize"])
+    )
+    amount, decoupled = settings.weight_decay, settings.decay == "decoupled"
+    if own_decay(kind):
+        lines["weight_decay"] = amount if decoupled else 0.0
+        amount = 0.0 if decoupled else amount
+    rule = restore(kind, dialect, lines)
+    parts = Around(
+        maximize=settings.maximize,
+        coupled=amount > 0 and not decoupled,
+        decoupled=amount > 0 and decoupled,
+    )
+    if parts.decoupled and "lr" not in kind.anatomy.hyperparameters:
+        raise HyperparameterError(
+            f"decoupled decay shrinks w by lr * weight_decay; {kind.__name__} has no lr: use decay='coupled'"
+        )
+    made = update(rule, parts, scalars.known(rule))
+    return Plan(rule, made, scalars.clock(rule), amount, parts)
+
+
+def planned(kinds: Mapping[str, type[Rule]], group: Mapping[str, Any]) -> Plan:
+    """The plan of a torch group as it stands now."""
+    kind: Kind = kinds.get(str(group.get("rule")).partition(":")[0])
+    if kind is None:
+        raise StateError(f"group: rule {group.get('rule')!r} is not one that this optimizer was started with")
+    names = _entries_of(kind, tuple(group))
+    try:
+        return plan(kind, names, tuple([plain(group[n]) for n in names]))
+    except KeyError as error:
+        raise HyperparameterError(f"{kind.__name__}: the group has no {error.args[0]!r}") from None
+
+
+@lru_cache(maxsize=256)
+def _entries_of(kind: Kind, present: tuple[str, ...]) -> tuple[str, ...]:
+    ours = {"rule", *SETTINGS, *_names(kind), *kind.anatomy.lines, *_ramps(kind)}
+    return tuple(n for n in present if n in ours)
+
+
+def plain(value: Any) -> Any:
+    """A group's entry as a value that can be compared: torch allows lr to be a tensor."""
+    if isinstance(value, float | int | str | Schedule):
+        return value
+    if isinstance(value, tuple | list):
+        return tuple(map(plain, value))
+    return value.item() if hasattr(value, "item") else value

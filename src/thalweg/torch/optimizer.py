@@ -1,0 +1,432 @@
+"""Optimizer: a rule at work on torch tensors.
+
+a) Everything that a step needs is looked up and checked before anything moves.
+b) CPU tensors go to one compiled pass for all tensors of a group and dtype, by address.
+c) Other tensors run the same formula on torch operations.
+"""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
+from typing import Any, Literal, NamedTuple
+
+import torch
+
+from ..core.compose import Update
+from ..core.formula import Formula
+from ..core.line import short
+from ..core.rule import Rule
+from ..core.schedule import Schedule, from_plain, to_plain
+from ..engines import cpu, openmp, ops
+from ..errors import HyperparameterError, NonFiniteError
+from . import groups
+from .groups import Plan
+
+Tensor = torch.Tensor
+
+# What a dtype is to the engine, and in what its states are kept.
+_KINDS = {
+    torch.float16: ("float16", torch.float32),
+    torch.bfloat16: ("bfloat16", torch.float32),
+    torch.float32: ("float32", torch.float32),
+    torch.float64: ("float64", torch.float64),
+    torch.complex64: ("float32", torch.complex64),
+    torch.complex128: ("float64", torch.complex128),
+}
+_LIBRARIES = os.path.join(os.path.dirname(torch.__file__), "lib")
+
+
+class Optimizer(torch.optim.Optimizer):
+    """A rule as a ``torch.optim.Optimizer``.
+
+    params: tensors, named tensors or groups, as every torch optimizer takes them; float16, bfloat16,
+    float32, float64, complex64 or complex128. States of 16-bit parameters are float32.
+    rule: such as ``tw.Adam(lr=1e-3)``; a group may have its own, ``{"params": ..., "rule": tw.SGD(lr=0.1)}``,
+    or other values under torch's names or the rule's: ``{"params": ..., "lr": 0.1, "betas": (0.8, 0.99)}``.
+    weight_decay, decay: "coupled" (added to the gradient) or "decoupled" (w shrinks by lr · weight_decay
+    first); None is what the rule says. maximize: ascend.
+    on_nonfinite: "propagate" NaN and infinite gradients as torch does, "raise" NonFiniteError, or "skip" such
+    steps (counted in ``skipped``).
+
+    Groups are read at every step, so that torch's schedulers work. Raises TypeError and ValueError
+    (HyperparameterError) as torch's optimizers do; then nothing has moved.
+    """
+
+    def __init__(
+        self,
+        params: Any,
+        rule: Rule,
+        *,
+        weight_decay: float | None = None,
+        decay: Literal["coupled", "decoupled"] | None = None,
+        maximize: bool = False,
+        on_nonfinite: Literal["propagate", "raise", "skip"] = "propagate",
+    ) -> None:
+        if not isinstance(rule, Rule):
+            raise TypeError(
+                f"thalweg.torch.Optimizer: rule must be a rule such as Adam(lr=1e-3), got {short(rule)}"
+            )
+        if on_nonfinite not in ("propagate", "raise", "skip"):
+            raise HyperparameterError(
+                "thalweg.torch.Optimizer: on_nonfinite must be one of 'propagate', 'raise', 'skip';"
+                f" got {short(on_nonfinite)}"
+            )
+        self.on_nonfinite, self.skipped = on_nonfinite, 0
+        self._rule, self._kinds = rule, {}  # type: Rule, dict[str, type[Rule]]
+        self._given = {"weight_decay": weight_decay, "decay": decay, "maximize": maximize}
+        super().__init__(params, self._entries(rule, {}))
+
+    def _entries(self, rule: Rule, given: Mapping[str, Any]) -> dict[str, Any]:
+        """A group's entries: those of the rule, and what stands around it."""
+        own = groups.own_decay(type(rule))
+        line = rule.values["weight_decay"] if own else 0.0
+        made = groups.entries(rule)
+        for n, default in zip(groups.SETTINGS, (line, "decoupled" if own else "coupled", False), strict=True):
+            value = given.get(n, self._given[n])
+            made[n] = default if value is None else value
+        kinds = {**self._kinds, type(rule).__name__: type(rule)}
+        groups.planned(kinds, made)  # refuses what is out of range
+        return made
+
+    # Groups.
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add parameters, with a rule or values of their own; as every torch optimizer has it."""
+        if not isinstance(param_group, dict):
+            raise TypeError(f"param_group must be a dict, got {type(param_group).__name__}")
+        given = dict(param_group)
+        rule = given.pop("rule", self._rule)
+        if not isinstance(rule, Rule):
+            raise TypeError(f"param_group: rule must be a rule such as Adam(lr=1e-3), got {short(rule)}")
+        known = self._kinds.get(type(rule).__name__, type(rule))
+        if known is not type(rule):
+            raise ValueError(f"param_group: another rule of the name {known.__name__} is in use: rename one")
+        lines = type(rule).anatomy.lines  # one may be given by its own name and is kept under torch's
+        made = {n: v for n, v in given.items() if n not in lines}
+        made |= self._entries(groups.changed(rule, given), given)
+        if not isinstance(made.get("params"), torch.Tensor | set):
+            made["params"] = list(made["params"])
+            for k, p in enumerate(made["params"]):
+                _require(k, p[1] if isinstance(p, tuple) else p, made["params"])
+        mine = set(made)
+        super().add_param_group(made)
+        self._kinds[type(rule).__name__] = type(rule)
+        group = self.param_groups[-1]
+        for n in self.defaults:
+            if n not in mine:  # a line of the other rule
+                del group[n]
+
+    # Stepping.
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+        """One step from the gradients in ``.grad``; None leaves a parameter and its states alone.
+
+        closure: computes the loss and the gradients first; its value is returned. Raises RuntimeError
+        for sparse gradients, ValueError for a group's values, NonFiniteError as ``on_nonfinite`` says.
+        """
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        self._advance()
+        return loss
+
+    @torch._disable_dynamo  # type: ignore[attr-defined]
+    def _advance(self) -> None:
+        parts: dict[tuple[int, str, torch.device], _Part] = {}
+        for k, group in enumerate(self.param_groups):
+            plan = groups.planned(self._kinds, group)
+            states = type(plan.rule).anatomy.states
+            for p in group["params"]:
+                if p.grad is None:
+                    continue
+                state = self.state[p]
+                if "step" not in state:
+                    start(p, plan.rule, state)
+                w, g = _local(p), _local_gradient(p)
+                kept = [_local(state[n]) for n in states]
+                kind = _KINDS[w.dtype][0]
+                key = (k, kind, w.device)
+                if key not in parts:
+                    parts[key] = _Part(plan, kind, _compiles(w), [], [], [], [])
+                part = parts[key]
+                part.params.append(p)
+                part.steps.append(state["step"])
+                if part.compiled:
+                    w, g, kept = _laid_out(part, p, w, g, kept, states, state)
+                part.tensors.append((w, g, *kept))
+        runs = [part.prepared() for part in parts.values()]
+        if self.on_nonfinite != "propagate" and not all(finite() for finite, _ in runs):
+            if self.on_nonfinite == "raise":
+                raise NonFiniteError(_where(self.param_groups))
+            self.skipped += 1
+            return
+        for part, (_, run) in zip(parts.values(), runs, strict=True):
+            run()
+            for w, held in part.copies:
+                w.copy_(held)
+            torch._foreach_add_(part.steps, 1.0)
+            torch.autograd.graph.increment_version(part.params)
+
+    # Saving.
+
+    def state_dict(self) -> dict[str, Any]:
+        """torch's form: states under the rule's names, ``step``, and the groups; plain values only."""
+        made = super().state_dict()
+        for group in made["param_groups"]:
+            group |= {n: to_plain(v) for n, v in group.items() if isinstance(v, Schedule)}
+        return made
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:  # type: ignore[override]
+        """Take over a state: copied, states of 16-bit parameters in float32. ValueError if it does not fit."""
+        last = self.register_load_state_dict_pre_hook(_opened)  # after the user's
+        try:
+            super().load_state_dict(dict(state_dict))
+        finally:
+            last.remove()
+
+    def __getstate__(self) -> dict[str, Any]:
+        own = ("on_nonfinite", "skipped", "_rule", "_kinds", "_given")
+        return super().__getstate__() | {n: self.__dict__[n] for n in own}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for p, held in state.get("state", {}).items():
+            if isinstance(held, dict):
+                held |= {n: v.placed(p, n) for n, v in held.items() if isinstance(v, Kept)}
+        super().__setstate__(state)
+
+    # Moving over.
+
+    @classmethod
+    def from_torch(cls, optimizer: torch.optim.Optimizer) -> "Optimizer":
+        """Go on where an optimizer of ``torch.optim`` stands, on the same path and parameters.
+
+        SGD, Adagrad, RMSprop, Adadelta, Adam, AdamW, Adamax, NAdam; states are copied. Raises TypeError for
+        others, ValueError for an option that no rule has.
+        """
+        from . import moving
+
+        return moving.from_torch(cls, optimizer)
+
+    def to_torch(self, **flags: Any) -> torch.optim.Optimizer:
+        """The optimizer of ``torch.optim`` that goes on from here; ``flags`` are its own (``fused=True``).
+
+        Raises ValueError where torch has no such update, and says how far it would be off.
+        """
+        from . import moving
+
+        return moving.to_torch(self, flags)
+
+
+class _Part(NamedTuple):
+    """Tensors of one group, dtype and device."""
+
+    plan: Plan
+    kind: str
+    compiled: bool
+    params: list[Tensor]
+    steps: list[Tensor]
+    tensors: list[tuple[Tensor, ...]]  # w, g and the states
+    copies: list[tuple[Tensor, Tensor]]  # a tensor with gaps, and its weights without
+
+    def prepared(self) -> tuple[Callable[[], bool], Callable[[], object]]:
+        """A check of the gradients and the update, ready to run."""
+        plan = self.plan
+        counts = [int(s.item()) + 1 for s in self.steps]
+        times = sorted(set(counts))
+        rows = [plan.scalars(t) for t in times]
+        place = {t: k for k, t in enumerate(times)}
+        which = [place[t] for t in counts]
+        names = ("w", "g", *type(plan.rule).anatomy.states)
+        if self.compiled:
+            order = [names.index(n) for n in plan.update.arrays]
+            table = [
+                [x[0].numel() * (1 + x[0].is_complex()), *(x[k].data_ptr() for k in order)]
+                for x in self.tensors
+            ]
+            sweep = cpu.Sweep(plan.update, self.kind, table, rows, which, _share())
+            return sweep.finite, sweep.run
+        first = _real(self.tensors[0][0])
+        wide = _KINDS[first.dtype][1]
+        evaluate, written = _operations(plan.update, wide, first.device)
+
+        def run() -> None:
+            for tensors, row in zip(self.tensors, which, strict=True):
+                given = {n: _real(x) for n, x in zip(names, tensors, strict=True)}
+                read = [given[n].to(wide) for n in plan.update.arrays]
+                for n, value in zip(written, evaluate(*read, *rows[row]), strict=True):
+                    given[n].copy_(value)
+
+        return lambda: all(bool(torch.isfinite(x[1]).all()) for x in self.tensors), run
+
+
+def _require(k: int, p: Any, params: Sequence[Any]) -> None:
+    """TypeError or ValueError for a tensor that no step could change."""
+    if not isinstance(p, torch.Tensor):
+        return  # torch says so itself
+    if p.dtype not in _KINDS:
+        allowed = ", ".join(str(d).removeprefix("torch.") for d in _KINDS)
+        raise TypeError(
+            f"params: tensor {k}: dtype must be {allowed}; got {str(p.dtype).removeprefix('torch.')}"
+        )
+    if p.layout is not torch.strided:
+        raise ValueError(f"params: tensor {k}: layout must be torch.strided, got {p.layout}")
+    if any(p is (q[1] if isinstance(q, tuple) else q) for q in params[:k]):
+        raise ValueError(f"params: tensor {k} is given twice")
+    if p.device.type == "cpu" and torch._debug_has_internal_overlap(_local(p)) == 1:
+        raise ValueError(f"params: tensor {k}: its entries share memory (an expanded tensor); pass a copy")
+
+
+def start(p: Tensor, rule: Rule, state: dict[str, Any]) -> None:
+    """The states of a parameter before its first step, laid out as it is."""
+    state["step"] = torch.zeros((), dtype=torch.float32, device="cpu")
+    for n in type(rule).anatomy.states:
+        start = getattr(rule, n)
+        value = complex(start, start) if p.is_complex() else start
+        state[n] = torch.full_like(p, value, dtype=_KINDS[p.dtype][1], requires_grad=False)
+
+
+def _compiles(w: Tensor) -> bool:
+    """Whether a tensor lies where the compiled kernels can reach it."""
+    return w.device.type == "cpu"
+
+
+def _local(x: Tensor) -> Tensor:
+    """The part of a DTensor that this process has; any other tensor as it is."""
+    return x.to_local() if hasattr(x, "to_local") else x  # type: ignore[no-any-return, operator]
+
+
+def _local_gradient(p: Any) -> Tensor:
+    g = p.grad
+    if g.layout is not torch.strided:
+        raise RuntimeError(
+            f"step: the gradient of a parameter of shape {tuple(p.shape)} is sparse ({g.layout}):"
+            " use .to_dense(), or Embedding(..., sparse=False)"
+        )
+    if hasattr(g, "to_local") and hasattr(p, "placements") and g.placements != p.placements:
+        g = g.redistribute(placements=p.placements)
+    g = _local(g)
+    if g.is_conj() or g.is_neg():
+        g = g.resolve_conj().resolve_neg()
+    return g if g.dtype == p.dtype else g.to(p.dtype)  # type: ignore[no-any-return]
+
+
+def _laid_out(
+    part: _Part,
+    p: Tensor,
+    w: Tensor,
+    g: Tensor,
+    kept: list[Tensor],
+    states: Sequence[str],
+    state: dict[str, Any],
+) -> tuple[Tensor, Tensor, list[Tensor]]:
+    """Weights, gradient and states in one order of memory without gaps; copies where they are not."""
+    dense = w.is_contiguous() or torch.empty_like(w, device="meta").stride() == w.stride()
+    if not dense:
+        held = w.contiguous()
+        part.copies.append((w, held))
+        w = held
+    layout, plain = w.stride(), w.is_contiguous()
+    if g.stride() != layout and not (plain and g.is_contiguous()):
+        g = torch.empty_like(w).copy_(g)
+    wanted = _KINDS[w.dtype][1]
+    for k, x in enumerate(kept):
+        if x.dtype != wanted or (x.stride() != layout and not (plain and x.is_contiguous())):
+            fresh = torch.empty_like(w, dtype=wanted).copy_(x)
+            if x is state[states[k]]:
+                state[states[k]] = fresh
+            else:  # a local part: its memory stays where it is
+                part.copies.append((x, fresh))
+            kept[k] = fresh
+    return w, g, kept
+
+
+def _share() -> Callable[..., int]:
+    """Who runs the kernels: the OpenMP team that torch has, else the pool, else this thread alone."""
+    threads = torch.get_num_threads()
+    if threads == 1:
+        return lambda call, job, total: cpu.run(call, job, total, total)
+    return openmp.team(_LIBRARIES, threads) or cpu.by_pool
+
+
+def _real(x: Tensor) -> Tensor:
+    return torch.view_as_real(x) if x.is_complex() else x
+
+
+@cache
+def _operations(
+    update: Update, dtype: torch.dtype, device: torch.device
+) -> tuple[Callable[..., tuple[Any, ...]], tuple[str, ...]]:
+    """An update as a function of tensors and numbers on torch operations, and what it writes."""
+
+    def called(name: str, *given: Any) -> Tensor:
+        made = [
+            x if isinstance(x, torch.Tensor | bool) else torch.tensor(x, dtype=dtype, device=device)
+            for x in given
+        ]
+        if isinstance(made[0], bool):  # a comparison of two scalars
+            made[0] = torch.tensor(made[0], device=device)
+        return getattr(torch, name)(*made)  # type: ignore[no-any-return]
+
+    formula = Formula("update", update.arrays, update.scalars, update.body, tuple(update.written.items()), {})
+    functions = {n: partial(called, n) for n in ops.FUNCTIONS}
+    return ops.function(formula, functions), tuple(update.written)
+
+
+class Kept:
+    """A tensor of a checkpoint on its way past torch, which would cast it to the parameter's dtype."""
+
+    def __init__(self, value: Tensor) -> None:
+        self.value = value
+
+    def placed(self, p: Tensor, name: str) -> Tensor:
+        """A copy for a parameter: ``step`` on the CPU, a state laid out, typed and placed as its own."""
+        if name == "step":
+            return self.value.detach().reshape(()).to(device="cpu", dtype=torch.float32, copy=True)
+        if self.value.shape != p.shape:
+            raise ValueError(
+                f"load_state_dict: state {name!r} has shape {tuple(self.value.shape)}, its parameter {tuple(p.shape)}"
+            )
+        fresh = torch.empty_like(p, dtype=_KINDS[p.dtype][1], requires_grad=False)
+        return fresh.copy_(self.value.detach())
+
+
+def _opened(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> dict[str, Any]:
+    """A state with its schedules rebuilt and its tensors held; ValueError where it is another rule's."""
+    made = []
+    for k, (group, mine) in enumerate(zip(saved["param_groups"], optimizer.param_groups, strict=False)):
+        if group.get("rule") != mine["rule"]:
+            kind = f"rule {group['rule']}" if "rule" in group else "an optimizer of torch (see from_torch)"
+            raise ValueError(
+                f"load_state_dict: group {k} was saved by {kind}, here it has rule {mine['rule']}"
+            )
+        absent = [n for n in mine if n not in group and n in optimizer.defaults]
+        if absent:
+            raise ValueError(
+                f"load_state_dict: group {k} lacks {', '.join(absent)}: start with the rule that was saved"
+            )
+        made.append(
+            {n: from_plain(v) if isinstance(v, dict) and "schedule" in v else v for n, v in group.items()}
+        )
+    made += saved["param_groups"][len(made) :]  # torch says that their number differs
+    state = {
+        i: {n: Kept(v) if isinstance(v, torch.Tensor) else v for n, v in held.items()}
+        for i, held in saved["state"].items()
+    }
+    return {**saved, "param_groups": made, "state": state}
+
+
+def _where(param_groups: Sequence[Mapping[str, Any]]) -> str:
+    """Which gradient is not finite, in a sentence."""
+    for k, group in enumerate(param_groups):
+        names = group.get("param_names", range(len(group["params"])))
+        for n, p in zip(names, group["params"], strict=True):
+            if p.grad is not None:
+                bad = int((~torch.isfinite(_local(p.grad))).sum())
+                if bad:
+                    return (
+                        f"step: {bad} of {p.grad.numel()} entries of the gradient of parameter {n} of group {k}"
+                        " are not finite; nothing has moved (on_nonfinite='skip' leaves such steps out)"
+                    )
+    return "step: a gradient is too large for the states; nothing has moved"

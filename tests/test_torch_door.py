@@ -1,0 +1,839 @@
+"""thalweg.torch.Optimizer: the same path as rule.on, and everything that torch asks of an optimizer."""
+
+import copy
+import io
+import math
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.optim import lr_scheduler
+
+import thalweg as tw
+import thalweg.torch
+from thalweg.core.rule import Rule
+from thalweg.engines import cpu, openmp
+from thalweg.errors import HyperparameterError, NonFiniteError
+
+from .strategies import FORMS, RULES, every_form, every_rule, form
+
+Optimizer = thalweg.torch.Optimizer
+SOME = ["Adam", "RMSpropCentredMomentum", "Adadelta", "MaxProp"]  # of each kind of formula one
+SHAPES = [(5, 7), (3,), (), (2, 3, 4)]
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def parameters(dtype: torch.dtype = torch.float32, seed: int = 0) -> list[torch.nn.Parameter]:
+    made = torch.Generator().manual_seed(seed)
+    return [torch.nn.Parameter(torch.randn(s, generator=made, dtype=torch.float64).to(dtype)) for s in SHAPES]
+
+
+def gradients(params: list[torch.nn.Parameter], steps: int, seed: int = 1) -> Iterator[list[torch.Tensor]]:
+    """Sets the gradients, with zeros and many sizes among them."""
+    made = torch.Generator().manual_seed(seed)
+    for _ in range(steps):
+        for p in params:
+            g = torch.randn(p.shape, generator=made, dtype=torch.float64)
+            g *= 2.0 ** torch.randint(-6, 6, p.shape, generator=made)
+            g[torch.rand(p.shape, generator=made) < 0.2] = 0.0
+            p.grad = g.to(p.dtype)
+        yield [p.grad for p in params]  # type: ignore[misc]
+
+
+def same(a: Any, b: Any) -> bool:
+    """Bit for bit, NaN included."""
+    return all(torch.equal(x.detach().view(torch.uint8 if x.dim() else x.dtype), y.detach().view(torch.uint8 if y.dim() else y.dtype))
+               for x, y in zip(a, b, strict=True))  # fmt: skip
+
+
+def train(opt: torch.optim.Optimizer, params: list[torch.nn.Parameter], steps: int, seed: int = 1) -> None:
+    for _ in gradients(params, steps, seed):
+        opt.step()
+
+
+# The path.
+
+
+DTYPES = [(n, d, x) for n, d in FORMS for x in (torch.float32, torch.float64)]
+
+
+@pytest.mark.parametrize(("name", "dialect", "dtype"), [*DTYPES, *((n, "", torch.float16) for n in SOME)])
+def test_the_path_is_that_of_rule_on(name: str, dialect: str, dtype: torch.dtype) -> None:
+    """Bit for bit on NumPy arrays, for every rule in every dialect."""
+    rule = form(name, dialect)
+    params = parameters(dtype)
+    arrays = [p.detach().numpy().copy() for p in params]
+    ours, theirs = Optimizer(params, rule), rule.on(arrays, on_nonfinite="propagate", rates=False)
+    for given in gradients(params, 6):
+        ours.step()
+        theirs.step([g.numpy() for g in given])
+    for k, (p, w) in enumerate(zip(params, arrays, strict=True)):
+        assert np.array_equal(p.detach().numpy(), w, equal_nan=True)
+        for n in type(rule).anatomy.states:
+            assert np.array_equal(ours.state[p][n].numpy(), theirs.state[n][k], equal_nan=True)
+        assert ours.state[p]["step"].shape == () and ours.state[p]["step"] == 6
+
+
+@pytest.mark.parametrize("name", ["SGD", *SOME])
+def test_what_stands_around_the_rule_is_that_of_rule_on(name: str) -> None:
+    rule = RULES[name]()
+    kinds = ["coupled", *(["decoupled"] if "lr" in rule.hyperparameters else [])]
+    for decay in kinds:
+        params = parameters()
+        arrays = [p.detach().numpy().copy() for p in params]
+        settings: Any = {"weight_decay": 0.1, "decay": decay, "maximize": True}
+        ours, theirs = Optimizer(params, rule, **settings), rule.on(arrays, **settings, rates=False)
+        for given in gradients(params, 4):
+            ours.step()
+            theirs.step([g.numpy() for g in given])
+        assert all(np.array_equal(p.detach().numpy(), w) for p, w in zip(params, arrays, strict=True))
+
+
+@every_rule
+def test_torch_operations_take_the_same_path(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What other devices run, within some ulps of the compiled kernels."""
+    rule = RULES[name]()
+    for dtype, bound in ((torch.float64, 1e-12), (torch.float32, 1e-4)):
+        params, others = parameters(dtype), parameters(dtype)
+        compiled, operations = Optimizer(params, rule), Optimizer(others, rule)
+        train(compiled, params, 6)
+        with monkeypatch.context() as patch:
+            patch.setattr(thalweg.torch.optimizer, "_compiles", lambda w: False)
+            train(operations, others, 6)
+        for p, q in zip(params, others, strict=True):
+            assert torch.allclose(p, q, rtol=bound, atol=bound)
+            assert not any(s.requires_grad for s in operations.state[q].values())
+
+
+def test_other_devices_run_torch_operations() -> None:
+    """The meta device computes nothing: the formula's operations run through it."""
+    p = torch.nn.Parameter(torch.empty(3, 4, device="meta"))
+    p.grad = torch.empty(3, 4, device="meta")
+    opt = Optimizer([p], tw.Adam())
+    opt.step()
+    assert opt.state[p]["m"].device.type == "meta" and opt.state[p]["step"].device.type == "cpu"
+
+
+def rounded(values: torch.Tensor) -> torch.Tensor:
+    return values.to(torch.bfloat16)
+
+
+@pytest.mark.parametrize("name", SOME)
+def test_bfloat16_is_float32_rounded_at_the_end(name: str) -> None:
+    rule = RULES[name]()
+    params = parameters(torch.bfloat16)
+    opt = Optimizer(params, rule)
+    wide = [torch.nn.Parameter(p.detach().float()) for p in params]
+    other = Optimizer(wide, rule)
+    for given in gradients(params, 4):
+        for q, p, g in zip(wide, params, given, strict=True):
+            q.data.copy_(p.detach())
+            q.grad = g.float()
+        opt.step()
+        other.step()
+        for p, q in zip(params, wide, strict=True):
+            assert torch.equal(p, rounded(q))
+            states = [n for n in opt.state[p] if n != "step"]
+            assert all(opt.state[p][n].dtype == torch.float32 for n in states)
+            assert all(torch.equal(opt.state[p][n], other.state[q][n]) for n in states)
+
+
+def test_bfloat16_rounds_to_even_and_keeps_nan_and_infinity() -> None:
+    bits = torch.arange(0, 1 << 16, dtype=torch.int32).to(torch.int16)
+    every = bits.view(torch.bfloat16)
+    p = torch.nn.Parameter(every.clone())
+    p.grad = torch.zeros_like(p)
+    Optimizer([p], tw.SGD(lr=1.0)).step()
+    finite = torch.isfinite(every)
+    assert torch.equal(p[finite], every[finite])
+    assert torch.equal(torch.isnan(p), torch.isnan(every))
+    assert torch.equal(torch.isinf(p), torch.isinf(every))
+    w = torch.tensor([1.0, 1.0, 1.0078125, 3.38e38]).bfloat16()  # a step of 2^-7 at 1; ties; overflow
+    g = torch.tensor([-(2.0**-8), -(2.0**-8) - 2.0**-15, -(2.0**-8), -3.3e38]).bfloat16()
+    q = torch.nn.Parameter(w.clone())
+    q.grad = g
+    Optimizer([q], tw.SGD(lr=1.0)).step()
+    assert torch.equal(q, (w.float() - g.float()).bfloat16()) and q[3] == math.inf
+
+
+def test_float16_starts_with_zero_gradients() -> None:
+    """torch's own Adam gives NaN here: its eps is 0 in float16."""
+    p = torch.nn.Parameter(torch.ones(4, dtype=torch.float16))
+    p.grad = torch.zeros_like(p)
+    Optimizer([p], tw.Adam()).step()
+    assert torch.equal(p, torch.ones_like(p))
+
+
+@every_rule
+def test_complex_parameters_are_two_coordinates(name: str) -> None:
+    rule = RULES[name]()
+    if name == "RMSprop":
+        rule = rule.replace(v=1.0)
+    z = torch.nn.Parameter(torch.randn(4, 3, dtype=torch.complex128))
+    pair = torch.nn.Parameter(torch.view_as_real(z.detach()).clone())
+    ours, theirs = Optimizer([z], rule), Optimizer([pair], rule)
+    for k in range(4):
+        g = torch.randn(4, 3, dtype=torch.complex128)
+        z.grad = g.conj() if k % 2 else g
+        pair.grad = torch.view_as_real(z.grad.resolve_conj()).clone()
+        ours.step()
+        theirs.step()
+    assert torch.equal(torch.view_as_real(z.detach()), pair)
+
+
+def strided() -> dict[str, Callable[[torch.Tensor], torch.Tensor]]:
+    return {
+        "transposed": lambda x: x.t().contiguous().t(),
+        "every second": lambda x: torch.stack([x, -x], -1)[..., 0],
+        "channels last": lambda x: x.reshape(4, 3, 2, 2).to(memory_format=torch.channels_last),
+        "a window": lambda x: torch.nn.functional.pad(x, (2, 1))[:, 2:-1],
+    }
+
+
+@pytest.mark.parametrize("kind", strided())
+def test_layouts_that_are_not_contiguous(kind: str) -> None:
+    lay = strided()[kind]
+    base = torch.randn(8, 6, generator=torch.Generator().manual_seed(0))
+    p = torch.nn.Parameter(lay(base))
+    assert not p.is_contiguous()
+    plain = torch.nn.Parameter(p.detach().contiguous())
+    ours, theirs = Optimizer([p], tw.Adam(lr=0.1)), Optimizer([plain], tw.Adam(lr=0.1))
+    pointer, stride = p.data_ptr(), p.stride()
+    for k in range(4):
+        g = torch.randn(p.shape)
+        p.grad = g if k % 2 else torch.empty_like(p).copy_(g)
+        plain.grad = g.clone()
+        ours.step()
+        theirs.step()
+    assert torch.equal(p, plain) and (p.data_ptr(), p.stride()) == (pointer, stride)
+    restored = Optimizer([p], tw.Adam(lr=0.1))
+    restored.load_state_dict(theirs.state_dict())
+    p.grad, plain.grad = torch.ones_like(p), torch.ones_like(plain)
+    restored.step()
+    theirs.step()
+    assert torch.equal(p, plain)
+
+
+def test_a_model_laid_out_anew_between_steps() -> None:
+    conv = torch.nn.Conv2d(3, 4, 3)
+    twin = copy.deepcopy(conv)
+    ours, theirs = Optimizer(conv.parameters(), tw.Adam()), Optimizer(twin.parameters(), tw.Adam())
+    for k in range(3):
+        x = torch.randn(2, 3, 8, 8)
+        for net, opt in ((conv, ours), (twin, theirs)):
+            opt.zero_grad()
+            net(x).square().sum().backward()
+        for p, q in zip(conv.parameters(), twin.parameters(), strict=True):
+            p.grad.copy_(q.grad)  # type: ignore[union-attr, arg-type]
+        ours.step()
+        theirs.step()
+        if k == 0:
+            conv.to(memory_format=torch.channels_last)
+    assert all(torch.equal(p, q) for p, q in zip(conv.parameters(), twin.parameters(), strict=True))
+
+
+def test_threads_do_not_change_the_bits() -> None:
+    """One thread, torch's OpenMP team and the pool."""
+    size = 3 * cpu.GRAIN + 17
+    start, g = torch.randn(size), torch.randn(size)
+    results = []
+    for threads in (1, 2, 3):
+        torch.set_num_threads(threads)
+        p = torch.nn.Parameter(start.clone())
+        p.grad = g
+        opt = Optimizer([p], tw.Adam())
+        for _ in range(3):
+            opt.step()
+        results.append(p.detach().clone())
+    assert torch.equal(results[0], results[1]) and torch.equal(results[0], results[2])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="GNU's OpenMP on Linux")
+def test_the_team_is_torchs_and_does_every_slice() -> None:
+    torch.set_num_threads(2)
+    torch.randn(1 << 18).sum()
+    assert openmp.team(thalweg.torch.optimizer._LIBRARIES, 2) is not None
+
+
+# Groups.
+
+
+def test_groups_speak_torchs_names() -> None:
+    names = {
+        tw.Adam(): {"lr", "betas", "eps"},
+        tw.RMSpropMomentum(): {"lr", "alpha", "eps", "momentum"},
+        tw.Adadelta(): {"lr", "rho", "eps"},
+        tw.Adamax(): {"lr", "betas", "eps"},
+        tw.Momentum(): {"lr", "momentum", "dampening"},
+        tw.Adagrad(): {"lr", "eps", "lr_decay", "initial_accumulator_value"},
+        tw.MomentumSutskever(): {"lr", "momentum"},
+    }
+    for rule, wanted in names.items():
+        (group,) = Optimizer(parameters(), rule).param_groups
+        assert wanted | {"weight_decay", "maximize"} <= set(group)
+    assert Optimizer(parameters(), tw.Adamax()).param_groups[0]["eps"] == tw.Adamax().eps_in
+
+
+@pytest.mark.parametrize(("name", "dialect"), FORMS)
+def test_a_groups_entries_give_the_rule_back(name: str, dialect: str) -> None:
+    rule = form(name, dialect)
+    opt = Optimizer(parameters(), rule)
+    found = thalweg.torch.groups.planned(opt._kinds, opt.param_groups[0]).rule
+    assert found == rule and found.dialect == rule.dialect
+
+
+def test_groups_have_their_own_rule_and_values() -> None:
+    a, b, c, d = parameters()
+    opt = Optimizer(
+        [
+            {"params": [a], "lr": 0.5, "betas": (0.5, 0.6)},
+            {"params": [b], "rule": tw.Adagrad(lr=0.1), "weight_decay": 0.01},
+            {"params": [c], "beta1": 0.25, "note": "kept"},
+            {"params": d},
+        ],
+        tw.Adam(lr=0.2),
+    )
+    assert [g["lr"] for g in opt.param_groups] == [0.5, 0.1, 0.2, 0.2]
+    assert "betas" not in opt.param_groups[1] and opt.param_groups[2]["betas"] == (0.25, 0.999)
+    assert "beta1" not in opt.param_groups[2] and opt.param_groups[2]["note"] == "kept"
+    arrays = [p.detach().numpy().copy() for p in (a, b, c, d)]
+    rules: list[tuple[Rule, dict[str, Any]]] = [
+        (tw.Adam(lr=0.5, beta1=0.5, beta2=0.6), {}),
+        (tw.Adagrad(lr=0.1), {"weight_decay": 0.01}),
+        (tw.Adam(lr=0.2, beta1=0.25), {}),
+        (tw.Adam(lr=0.2), {}),
+    ]
+    plain = [r.on(w, **s, rates=False) for (r, s), w in zip(rules, arrays, strict=True)]
+    for given in gradients([a, b, c, d], 4):
+        opt.step()
+        for o, g in zip(plain, given, strict=True):
+            o.step(g.numpy())
+    assert all(np.array_equal(p.detach().numpy(), w) for p, w in zip((a, b, c, d), arrays, strict=True))
+
+
+def test_add_param_group_and_named_parameters() -> None:
+    net = torch.nn.Linear(3, 2)
+    opt = Optimizer([("weight", net.weight)], tw.Adam())
+    train(opt, [net.weight], 3)
+    opt.add_param_group({"params": [("bias", net.bias)], "lr": 0.5})
+    assert opt.param_groups[1]["param_names"] == ["bias"]
+    train(opt, [net.weight, net.bias], 2)
+    assert (opt.state[net.weight]["step"], opt.state[net.bias]["step"]) == (5, 2)
+
+
+def test_a_parameter_without_gradient_rests() -> None:
+    params = parameters()
+    opt = Optimizer(params, tw.Adam())
+    train(opt, params, 2)
+    before = [p.detach().clone() for p in params]
+    next(gradients(params, 1))
+    params[1].grad = None
+    opt.step()
+    assert torch.equal(params[1], before[1]) and opt.state[params[1]]["step"] == 2
+    arrays = [w.numpy() for w in before]
+    assert not np.array_equal(params[0].detach().numpy(), arrays[0]) and opt.state[params[0]]["step"] == 3
+
+
+SCHEDULERS: dict[str, Callable[[Any], Any]] = {
+    "StepLR": lambda o: lr_scheduler.StepLR(o, 2, 0.5),
+    "LambdaLR": lambda o: lr_scheduler.LambdaLR(o, lambda k: 1 / (k + 1)),
+    "CosineAnnealingLR": lambda o: lr_scheduler.CosineAnnealingLR(o, 8),
+    "OneCycleLR": lambda o: lr_scheduler.OneCycleLR(o, 0.1, total_steps=10),
+    "CyclicLR": lambda o: lr_scheduler.CyclicLR(o, 0.01, 0.1, step_size_up=2, cycle_momentum=True),
+}
+
+
+@pytest.mark.parametrize("scheduler", SCHEDULERS)
+@pytest.mark.parametrize("name", ["Adam", "Momentum"])
+def test_torchs_schedulers(scheduler: str, name: str) -> None:
+    """Learning rate and momentum of each step are those that the schedule wrote."""
+    mine, theirs = parameters(torch.float64), parameters(torch.float64)
+    kinds: dict[str, tuple[Rule, torch.optim.Optimizer]] = {
+        "Adam": (tw.Adam(lr=0.05), torch.optim.Adam(theirs, lr=0.05)),
+        "Momentum": (tw.Momentum(lr=0.05), torch.optim.SGD(theirs, lr=0.05, momentum=0.9)),
+    }
+    rule, other = kinds[name]
+    opt = Optimizer(mine, rule)
+    plans = [SCHEDULERS[scheduler](o) for o in (opt, other)]
+    for _ in zip(gradients(mine, 8), gradients(theirs, 8), strict=True):
+        for o, plan in zip((opt, other), plans, strict=True):
+            o.step()
+            plan.step()
+        assert opt.param_groups[0]["lr"] == other.param_groups[0]["lr"]
+    assert all(torch.allclose(p, q, rtol=1e-10, atol=1e-12) for p, q in zip(mine, theirs, strict=True))
+
+
+def test_a_rules_own_schedule_and_a_tensor_as_lr() -> None:
+    params, others = parameters(), parameters()
+    opt = Optimizer(params, tw.Adam(lr=tw.cosine(0.1, steps=5)))
+    plain = Optimizer(others, tw.Adam())
+    for k, _ in enumerate(zip(gradients(params, 5), gradients(others, 5), strict=True)):
+        plain.param_groups[0]["lr"] = torch.tensor(tw.cosine(0.1, steps=5)(k), dtype=torch.float64)
+        opt.step()
+        plain.step()
+    assert same(params, others)
+    fresh = Optimizer(parameters(), tw.Adam(lr=tw.cosine(0.1, steps=5)))
+    fresh.load_state_dict(opt.state_dict())
+    assert fresh.param_groups[0]["lr"] == tw.cosine(0.1, steps=5)
+
+
+# State.
+
+
+@every_form
+def test_resumes_bit_for_bit_through_weights_only(name: str, dialect: str) -> None:
+    rule = form(name, dialect)
+    for dtype in (torch.float32, torch.bfloat16) if name in SOME else (torch.float32,):
+        params = parameters(dtype)
+        opt = Optimizer(params, rule)
+        train(opt, params, 3)
+        file = io.BytesIO()
+        torch.save({"opt": opt.state_dict(), "params": [p.detach() for p in params]}, file)
+        file.seek(0)
+        saved = torch.load(file, weights_only=True)
+        assert set(saved["opt"]["state"][0]) == {"step", *type(rule).anatomy.states}
+        others = [torch.nn.Parameter(p) for p in saved["params"]]
+        other = Optimizer(others, rule)
+        other.load_state_dict(saved["opt"])
+        for p, q in zip(params, others, strict=True):
+            for n, x in opt.state[p].items():
+                assert x.dtype == other.state[q][n].dtype and torch.equal(
+                    x.nan_to_num(), other.state[q][n].nan_to_num()
+                )
+        train(opt, params, 3, seed=2)
+        train(other, others, 3, seed=2)
+        assert all(torch.equal(p.nan_to_num(), q.nan_to_num()) for p, q in zip(params, others, strict=True))
+
+
+def test_loaded_states_are_copies_and_may_be_laid_out_otherwise() -> None:
+    params = parameters()
+    opt = Optimizer(params, tw.Adam())
+    train(opt, params, 2)
+    state = opt.state_dict()
+    other = Optimizer(parameters(), tw.Adam())
+    other.load_state_dict(state)
+    before = state["state"][0]["m"].clone()
+    train(other, other.param_groups[0]["params"], 2)
+    assert torch.equal(before, state["state"][0]["m"])
+
+
+def test_load_refuses_what_does_not_fit() -> None:
+    params = parameters()
+    opt = Optimizer(params, tw.Adam())
+    train(opt, params, 1)
+    saved = opt.state_dict()
+    with pytest.raises(ValueError, match="saved by rule Adam, here it has rule Adamax"):
+        Optimizer(params, tw.Adamax()).load_state_dict(saved)
+    with pytest.raises(ValueError, match="Adam, here it has rule Adam:keras"):
+        Optimizer(params, tw.Adam.like("keras")).load_state_dict(saved)
+    theirs = torch.optim.Adam(parameters())
+    with pytest.raises(ValueError, match="from_torch"):
+        opt.load_state_dict(theirs.state_dict())
+    with pytest.raises(ValueError, match="different number of parameter groups"):
+        opt.load_state_dict({**saved, "param_groups": saved["param_groups"] * 2})
+    wrong = copy.deepcopy(saved)
+    wrong["state"][0]["m"] = torch.zeros(2)
+    with pytest.raises(ValueError, match="state 'm' has shape"):
+        opt.load_state_dict(wrong)
+
+
+def test_copies_and_pickles() -> None:
+    net = torch.nn.Linear(3, 2)
+    opt = Optimizer(net.parameters(), tw.Adam(lr=0.1))
+    train(opt, list(net.parameters()), 2)
+    twin_net, twin = copy.deepcopy((net, opt))
+    train(opt, list(net.parameters()), 2)
+    train(twin, list(twin_net.parameters()), 2)
+    assert same(net.parameters(), twin_net.parameters())
+
+
+def test_a_step_with_lr_0_and_zero_gradients_creates_the_states_and_moves_nothing() -> None:
+    """Distributed checkpoints make room for the states so."""
+    for name, kind in RULES.items():
+        params = parameters()
+        before = [p.detach().clone() for p in params]
+        opt = Optimizer(params, kind())
+        for group in opt.param_groups:
+            group["lr"] = 0.0
+        for p in params:
+            p.grad = torch.zeros_like(p)
+        opt.step()
+        assert same(params, before), name
+        assert all(set(opt.state[p]) == {"step", *kind.anatomy.states} for p in params)
+
+
+# What torch asks of an optimizer.
+
+
+def test_autograd_knows_that_parameters_moved() -> None:
+    p = torch.nn.Parameter(torch.ones(3))
+    loss = (p * p).sum()
+    p.grad = torch.ones(3)
+    Optimizer([p], tw.SGD(lr=0.1)).step()
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()
+
+
+def test_closures_hooks_zero_grad_and_the_loss() -> None:
+    p = torch.nn.Parameter(torch.ones(3))
+    opt = Optimizer([p], tw.SGD(lr=0.1))
+    seen: list[str] = []
+    opt.register_step_pre_hook(lambda *_: seen.append("before"))
+    opt.register_step_post_hook(lambda *_: seen.append("after"))
+
+    def closure() -> torch.Tensor:
+        opt.zero_grad(set_to_none=True)
+        assert p.grad is None
+        loss = (p * p).sum()
+        loss.backward()
+        return loss
+
+    assert opt.step(closure) == 3.0 and seen == ["before", "after"]
+    assert torch.allclose(p, torch.full((3,), 0.8))
+    opt.zero_grad(set_to_none=False)
+    assert torch.equal(p.grad, torch.zeros(3))  # type: ignore[arg-type]
+
+
+def test_grad_scaler_leaves_out_steps_that_overflowed() -> None:
+    net = torch.nn.Linear(4, 1)
+    opt = Optimizer(net.parameters(), tw.Adam(lr=0.1))
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**20)
+    before = net.weight.detach().clone()
+    scaler.scale(net(torch.full((1, 4), 1e35)).sum()).backward()
+    scaler.step(opt)
+    scaler.update()
+    assert torch.equal(net.weight, before) and scaler.get_scale() == 2.0**19
+    opt.zero_grad()
+    scaler.scale(net(torch.ones(1, 4)).sum()).backward()
+    scaler.unscale_(opt)
+    assert torch.equal(net.weight.grad, torch.ones(1, 4))  # type: ignore[arg-type]
+    torch.nn.utils.clip_grad_norm_(net.parameters(), 0.5)
+    scaler.step(opt)
+    assert torch.allclose(net.weight, before - 0.1, atol=1e-6)
+
+
+def test_non_finite_gradients() -> None:
+    for choice in ("propagate", "raise", "skip"):
+        params = parameters()
+        opt = Optimizer(params, tw.Adam(), on_nonfinite=choice)  # type: ignore[arg-type]
+        train(opt, params, 1)
+        before = [p.detach().clone() for p in params]
+        next(gradients(params, 1))
+        params[2].grad = torch.tensor(math.nan)
+        if choice == "raise":
+            with pytest.raises(
+                NonFiniteError, match="1 of 1 entries of the gradient of parameter 2 of group 0"
+            ):
+                opt.step()
+        else:
+            opt.step()
+        assert same(params, before) == (choice != "propagate")
+        assert opt.skipped == (choice == "skip") and params[2].isnan() == (choice == "propagate")
+
+
+def test_bad_input_in_torchs_own_exception_types() -> None:
+    p = torch.nn.Parameter(torch.ones(3))
+    adam: Any = tw.Adam
+    cases: list[tuple[Callable[[], Any], type[Exception], str]] = [
+        (lambda: Optimizer(p, tw.Adam()), TypeError, "iterable of Tensors or dicts"),
+        (lambda: Optimizer([], tw.Adam()), ValueError, "empty parameter list"),
+        (lambda: Optimizer([p], adam), TypeError, "must be a rule such as"),
+        (lambda: Optimizer([p * 2], tw.Adam()), ValueError, "non-leaf"),
+        (lambda: Optimizer([p, p], tw.Adam()), ValueError, "tensor 1 is given twice"),
+        (lambda: Optimizer([{"params": [p]}, {"params": [p]}], tw.Adam()), ValueError, "more than one"),
+        (lambda: Optimizer([torch.ones(2, dtype=torch.int32)], tw.Adam()), TypeError, "got int32"),
+        (lambda: Optimizer([torch.ones(1).expand(3)], tw.Adam()), ValueError, "share memory"),
+        (lambda: Optimizer([{"params": [p], "lr": -1}], tw.Adam()), ValueError, "lr must be"),
+        (lambda: Optimizer([{"params": [p], "betas": 0.9}], tw.Adam()), ValueError, "betas must be 2 values"),
+        (lambda: Optimizer([p], tw.Adam(), weight_decay=-1), ValueError, "weight_decay must be"),
+        (lambda: Optimizer([p], tw.Adam(), decay="none"), ValueError, "decay must be"),  # type: ignore[arg-type]
+        (lambda: Optimizer([p], tw.Adam(), on_nonfinite="no"), ValueError, "on_nonfinite"),  # type: ignore[arg-type]
+        (lambda: Optimizer([{"params": [p], "rule": "Adam"}], tw.Adam()), TypeError, "must be a rule"),
+    ]
+    for call, kind, words in cases:
+        with pytest.raises(kind, match=words) as caught:
+            call()
+        assert "\n" not in str(caught.value)
+    opt = Optimizer([p], tw.Adam())
+    p.grad = torch.ones(3)
+    opt.param_groups[0]["lr"] = math.nan
+    with pytest.raises(HyperparameterError, match="lr must be"):
+        opt.step()
+    assert torch.equal(p, torch.ones(3))
+    table = torch.nn.Embedding(5, 2, sparse=True)
+    table(torch.tensor([1])).sum().backward()
+    with pytest.raises(RuntimeError, match="is sparse"):
+        Optimizer(table.parameters(), tw.Adam()).step()
+
+
+def test_without_torch_one_line_says_what_to_install() -> None:
+    code = "import sys; sys.modules['torch'] = None\nimport thalweg as tw; tw.Adam()\nimport thalweg.torch"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 1 and "pip install torch" in done.stderr.splitlines()[-1]
+
+
+def test_a_forked_child_steps_too() -> None:
+    """It has none of its parent's OpenMP team."""
+    code = """
+import os, sys, torch, thalweg as tw, thalweg.torch
+torch.set_num_threads(2)
+p = torch.nn.Parameter(torch.zeros(1 << 20)); p.grad = torch.ones_like(p)
+opt = thalweg.torch.Optimizer([p], tw.SGD(lr=0.25))
+opt.step()
+child = os.fork()
+if child == 0:
+    opt.step()
+    os._exit(0 if bool((p.detach().numpy() == -0.5).all()) else 1)
+_, status = os.waitpid(child, 0)
+opt.step()
+sys.exit(os.waitstatus_to_exitcode(status) or int(not bool((p == -0.5).all())))
+"""
+    assert subprocess.run([sys.executable, "-W", "ignore", "-c", code], timeout=60).returncode == 0
+
+
+def test_a_compiled_model_trains_the_same_way() -> None:
+    """``torch.compile`` of the model and of the whole step; the eager backend needs no compiler."""
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.Tanh(), torch.nn.Linear(8, 1))
+    twin = copy.deepcopy(net)
+    x = torch.randn(16, 4)
+    opts = [Optimizer(m.parameters(), tw.Adam(lr=0.01)) for m in (net, twin)]
+    compiled = torch.compile(twin, backend="eager")
+    for _ in range(3):
+        for model, opt in ((net, opts[0]), (compiled, opts[1])):
+            opt.zero_grad()
+            model(x).square().mean().backward()
+            opt.step()
+
+    def whole() -> None:
+        opts[1].zero_grad()
+        twin(x).square().mean().backward()
+        opts[1].step()
+
+    torch.compile(whole, backend="eager")()
+    opts[0].zero_grad()
+    net(x).square().mean().backward()
+    opts[0].step()
+    assert same(net.parameters(), twin.parameters())
+
+
+# Moving over.
+
+LEAVING: dict[str, tuple[Any, dict[str, Any]]] = {
+    "SGD": (torch.optim.SGD, {"lr": 0.1}),
+    "momentum": (
+        torch.optim.SGD,
+        {"lr": 0.05, "momentum": 0.9, "dampening": 0.1, "weight_decay": 1e-3},
+    ),
+    "Nesterov": (torch.optim.SGD, {"lr": 0.05, "momentum": 0.9, "nesterov": True}),
+    "Adagrad": (torch.optim.Adagrad, {"lr": 0.05, "lr_decay": 0.01, "initial_accumulator_value": 0.1}),
+    "RMSprop": (torch.optim.RMSprop, {"lr": 0.003}),
+    "RMSprop, centred": (torch.optim.RMSprop, {"lr": 0.003, "centered": True}),
+    "RMSprop, momentum": (torch.optim.RMSprop, {"lr": 0.003, "momentum": 0.5}),
+    "RMSprop, both": (torch.optim.RMSprop, {"lr": 0.003, "momentum": 0.5, "centered": True}),
+    "Adadelta": (torch.optim.Adadelta, {"lr": 1.0, "rho": 0.95}),
+    "Adam": (torch.optim.Adam, {"lr": 0.01, "betas": (0.8, 0.99), "weight_decay": 1e-3}),
+    "AdamW": (torch.optim.AdamW, {"lr": 0.01}),
+    "Adamax": (torch.optim.Adamax, {"lr": 0.01, "eps": 1e-6}),
+    "maximised": (torch.optim.Adam, {"lr": 0.0, "maximize": True}),
+}
+if "NAdam" in RULES:
+    LEAVING["NAdam"] = (torch.optim.NAdam, {"lr": 0.01})
+    LEAVING["NAdam, decoupled"] = (
+        torch.optim.NAdam,
+        {"lr": 0.01, "weight_decay": 0.01, "decoupled_weight_decay": True},
+    )
+if "AMSGrad" in RULES:
+    LEAVING["AMSGrad"] = (torch.optim.Adam, {"lr": 0.01, "amsgrad": True})
+
+
+@pytest.mark.parametrize("name", LEAVING)
+def test_a_run_that_moves_over_and_back_goes_on(name: str) -> None:
+    """Switched at steps 50 and 100 of a real training, its losses are those of an unswitched run."""
+    kind, arguments = LEAVING[name]
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.Tanh(), torch.nn.Linear(16, 1)).double()
+    x = torch.randn(64, 8, dtype=torch.float64)
+    y = torch.sin(x.sum(1, keepdim=True)) + 0.1 * torch.randn(64, 1, dtype=torch.float64)
+    losses = []
+    for switched in (False, True):
+        model = copy.deepcopy(net)
+        opt = kind([{"params": [p], "note": n} for n, p in model.named_parameters()], **arguments)
+        told = []
+        for k in range(150):
+            if switched and k == 50:
+                opt = Optimizer.from_torch(opt)
+            if switched and k == 100:
+                opt = opt.to_torch()
+                assert type(opt) is kind and opt.param_groups[1]["note"] == "0.bias"
+                assert all(opt.param_groups[0][n] == v for n, v in arguments.items())
+            opt.zero_grad()
+            loss = torch.nn.functional.mse_loss(model(x), y)
+            loss.backward()
+            opt.step()
+            told.append(loss.item())
+        losses.append(told)
+    assert losses[0][-1] < losses[0][0] or arguments["lr"] == 0
+    assert losses[1] == pytest.approx(losses[0], rel=1e-5)
+
+
+def test_states_are_copied_when_moving() -> None:
+    params = parameters()
+    theirs = torch.optim.Adam(params)
+    train(theirs, params, 2)
+    ours = Optimizer.from_torch(theirs)
+    back = ours.to_torch()
+    kept = theirs.state[params[0]]["exp_avg"].clone()
+    train(ours, params, 1)
+    assert torch.equal(theirs.state[params[0]]["exp_avg"], kept)
+    assert torch.equal(back.state[params[0]]["exp_avg"], kept) and back.state[params[0]]["step"] == 2
+
+
+def test_where_two_worlds_cannot_agree_it_says_so() -> None:
+    params = parameters()
+    cases: list[tuple[Any, type[Exception], str]] = [
+        (lambda: Optimizer.from_torch(torch.optim.Rprop(params)), TypeError, "one of torch.optim's SGD"),
+        (lambda: Optimizer(params, tw.Adam.like("keras")).to_torch(), ValueError, "eps of 1e-07 .* 3.16e-06"),
+        (lambda: Optimizer(params, tw.RMSprop.like("keras")).to_torch(), ValueError, "near 0.000316"),
+        (lambda: Optimizer(params, tw.LpProp()).to_torch(), ValueError, "torch.optim has no LpProp"),
+        (
+            lambda: Optimizer(params, tw.Adagrad(), weight_decay=0.1, decay="decoupled").to_torch(),
+            ValueError,
+            "no decoupled weight decay",
+        ),
+        (lambda: Optimizer(params, tw.Adam(lr=tw.cosine(0.1, steps=3))).to_torch(), ValueError, "schedules"),
+        (
+            lambda: Optimizer([{"params": params[:1]}, {"params": params[1:], "rule": tw.SGD()}], tw.Adam()).to_torch(),
+            ValueError,
+            "one optimizer has one method",
+        ),
+    ]  # fmt: skip
+    for call, kind, words in cases:
+        with pytest.raises(kind, match=words) as caught:
+            call()
+        assert "\n" not in str(caught.value)
+
+
+# Several processes.
+
+WORKER = """
+import os, sys, torch
+import torch.distributed as dist
+import thalweg as tw, thalweg.torch
+from torch.nn.parallel import DistributedDataParallel
+
+rank, mode, folder = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+torch.set_num_threads(1)
+torch.manual_seed(0)
+net = torch.nn.Sequential(torch.nn.Linear(6, 8), torch.nn.Tanh(), torch.nn.Linear(8, 2))
+x, y = torch.randn(8, 6), torch.randn(8, 2)
+dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
+model = net
+if mode == "ddp":
+    model = DistributedDataParallel(net)
+else:
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard
+    fully_shard(net, mesh=init_device_mesh("cpu", (2,)))
+opt = thalweg.torch.Optimizer(model.parameters(), tw.Adam(lr=0.05))
+mine = slice(4 * rank, 4 * rank + 4)
+def step():
+    opt.zero_grad()
+    torch.nn.functional.mse_loss(model(x[mine]), y[mine]).backward()
+    opt.step()
+for _ in range(5):
+    step()
+full = lambda t: t.full_tensor() if hasattr(t, "full_tensor") else t
+if mode == "fsdp":
+    import torch.distributed.checkpoint as dcp
+    from torch.distributed.checkpoint.state_dict import get_state_dict
+    weights, states = get_state_dict(net, opt)
+    dcp.save({"net": weights, "opt": states}, checkpoint_id=f"{folder}/saved")
+made = [full(p.detach()).clone() for p in net.parameters()]
+if rank == 0:
+    torch.save(made, f"{folder}/{mode}.pt")
+dist.destroy_process_group()
+"""
+
+
+def alone() -> tuple[torch.nn.Sequential, torch.Tensor, torch.Tensor]:
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(torch.nn.Linear(6, 8), torch.nn.Tanh(), torch.nn.Linear(8, 2))
+    return net, torch.randn(8, 6), torch.randn(8, 2)
+
+
+@pytest.mark.skipif(not torch.distributed.is_available(), reason="torch without distributed")
+@pytest.mark.parametrize("mode", ["ddp", "fsdp"])
+@pytest.mark.slow
+def test_two_processes_train_as_one(mode: str, tmp_path: Path) -> None:
+    """DDP and FSDP2 over gloo; a checkpoint that two saved is loaded by one, which goes on."""
+    workers = [
+        subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-c", WORKER, str(rank), mode, str(tmp_path)],
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    for worker in workers:
+        _, told = worker.communicate(timeout=180)
+        assert worker.returncode == 0, told
+    net, x, y = alone()
+    opt = Optimizer(net.parameters(), tw.Adam(lr=0.05))
+
+    def step(model: torch.nn.Module, by: torch.optim.Optimizer) -> None:
+        by.zero_grad()
+        torch.nn.functional.mse_loss(model(x), y).backward()
+        by.step()
+
+    for _ in range(5):
+        step(net, opt)
+    for p, q in zip(net.parameters(), torch.load(tmp_path / f"{mode}.pt", weights_only=True), strict=True):
+        assert torch.allclose(p, q, rtol=1e-5, atol=1e-6)
+    if mode == "fsdp":
+        code = """
+import sys, torch, torch.distributed.checkpoint as dcp
+import thalweg as tw, thalweg.torch
+from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_dict
+folder = sys.argv[1]
+net = torch.nn.Sequential(torch.nn.Linear(6, 8), torch.nn.Tanh(), torch.nn.Linear(8, 2))
+opt = thalweg.torch.Optimizer(net.parameters(), tw.Adam(lr=0.05))
+weights, states = get_state_dict(net, opt)
+held = {"net": weights, "opt": states}
+dcp.load(held, checkpoint_id=f"{folder}/saved")
+set_state_dict(net, opt, model_state_dict=held["net"], optim_state_dict=held["opt"])
+torch.save((net.state_dict(), opt.state_dict()), f"{folder}/one.pt")
+"""
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", code, str(tmp_path)],
+            capture_output=True,
+            text=True,
+            timeout=180,
+        )
+        assert done.returncode == 0, done.stderr
+        weights, states = torch.load(tmp_path / "one.pt", weights_only=True)
+        fresh, _, _ = alone()
+        fresh.load_state_dict(weights)
+        by = Optimizer(fresh.parameters(), tw.Adam(lr=0.05))
+        by.load_state_dict(states)
+        assert all(by.state[p]["step"] == 5 for p in fresh.parameters())
+        step(net, opt)
+        step(fresh, by)
+        assert all(
+            torch.allclose(p, q, rtol=1e-5, atol=1e-6)
+            for p, q in zip(net.parameters(), fresh.parameters(), strict=True)
+        )
