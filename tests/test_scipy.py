@@ -700,7 +700,7 @@ BAD: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "fun None": ({"fun": None}, ("fun must be callable",)),
     "a rule's class": ({"method": tw.Adam}, ("the class Adam", "Adam()")),
     "an unknown method": ({"method": "Adm"}, ("'Adm'", "did you mean 'Adam'")),
-    "SciPy's method": ({"method": "BFGS"}, ("'BFGS'", "known: Adadelta")),
+    "SciPy's method": ({"method": "BFGS"}, ("'BFGS'", "known: AdaBelief")),
     "an unknown dialect": ({"method": "Adam:kears"}, ("kears", "did you mean 'keras'")),
     "a number for a method": ({"method": 3}, ("method must be a rule", "3")),
     "jac": ({"jac": 3}, ("jac must be", "2-point", "3")),
