@@ -22,7 +22,10 @@ from thalweg.problems.quadratic import matrix, objective, of, quadratic
 from thalweg.problems.regression_network import RegressionNetwork, chebyshev
 
 SHIPPED = rules.shipped()
-every_rule = pytest.mark.parametrize("name", SHIPPED)
+# Lion takes a sign, NAdam divides by a state: no linear map with the rate held.
+CURVED = ("Lion", "NAdam")
+LINEAR = [n for n in SHIPPED if n not in CURVED]
+every_rule = pytest.mark.parametrize("name", LINEAR)
 BETAS = (0.0, 0.5, 0.9, 0.99)
 FIXED = ("SGD", "Momentum", "MomentumSutskever", "Nesterov", "NesterovSutskever")
 
@@ -56,17 +59,30 @@ def test_limits_of_dampened_and_averaged_momentum(beta: float, dampening: float)
         assert theory.limit(r) == pytest.approx(known.value, rel=1e-9)
 
 
+@pytest.mark.parametrize("name", CURVED)
+def test_a_rule_without_a_linear_map_is_told_so(name: str) -> None:
+    with pytest.raises(RuleError, match="not linear in w, g and its states"):
+        theory.limit(SHIPPED[name]())
+    assert theory.limit_formula(SHIPPED[name]()) is None
+
+
 # Corrected for its start, Adam first steps up to 1 / (1 - beta1) times too far: with 0.99 and a rate
 # near the limit that throws it out by 100 powers of ten, and what is measured is not its limit.
-THROWN = {("Adam", 0.99), ("Adamax", 0.99)}
+THROWN = {(n, 0.99) for n in ("Adam", "AdamW", "Adamax", "AdaBelief")}
+# Those that remember the throw for good, or whose rate still rises after thousands of steps, rest later.
+LASTING = ("AMSGrad", "Yogi", "RAdam")
 
 
-@pytest.mark.parametrize(("name", "beta"), [(n, b) for n in SHIPPED for b in BETAS if (n, b) not in THROWN])
+@pytest.mark.parametrize(
+    ("name", "beta"),
+    [(n, b) for n in LINEAR if n not in LASTING for b in BETAS if (n, b) not in THROWN],
+)
 def test_real_runs_lose_stability_at_the_limit(name: str, beta: float) -> None:
     """Adaptive rules too: an epsilon far above every gradient holds their rate at lr / eps."""
     huge = 1e100
     lines = SHIPPED[name].anatomy.lines
-    held = {n: v for n, v in (("eps", huge), ("eps_v", huge**2), ("eps_u", huge**2)) if n in lines}
+    values = {"eps": huge, "eps_v": huge**2, "eps_u": huge**2, "weight_decay": 0.0}
+    held = {n: v for n, v in values.items() if n in lines}
     made = with_momentum(name, beta).replace(**held)
     made = made.replace(lr=huge) if "eps" in held else made
     assert theory.measured_limit(made) == pytest.approx(theory.limit(made), rel=1e-3)

@@ -305,8 +305,11 @@ def limit_formula(rule: Rule) -> ClosedForm | None:
             return ClosedForm("2 + 2β", 2 + 2 * h["beta"])
         case "Nesterov" | "NesterovSutskever":
             return ClosedForm("(2 + 2β) / (1 + 2β)", (2 + 2 * h["beta"]) / (1 + 2 * h["beta"]))
-        case "Adam" | "Adamax":
+        case "Adam" | "Adamax" | "AMSGrad" | "RAdam" | "AdaBelief" | "Yogi":
             return ClosedForm("(2 + 2β₁) / (1 − β₁)", (2 + 2 * h["beta1"]) / (1 - h["beta1"]))
+        case "AdamW":  # w shrinks by 1 − ηλ before the step
+            shrunk = 2 - h["lr"] * h["weight_decay"]
+            return ClosedForm("(2 − ηλ) (1 + β₁) / (1 − β₁)", shrunk * (1 + h["beta1"]) / (1 - h["beta1"]))
         case (
             "RMSpropMomentum"
             | "RMSpropCentredMomentum"
