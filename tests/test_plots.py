@@ -15,6 +15,7 @@ from thalweg.errors import FileError, HyperparameterError, ProblemError
 from thalweg.lab import claims_report, plots, report
 from thalweg.lab.claims import CHAPTERS, Claim, Result
 from thalweg.lab.evidence import Evidence
+from thalweg.lab.experiments import Findings
 from thalweg.lab.panels import Bars, Chart, Curve, Heat, Map, Picture
 from thalweg.lab.panels import Path as Run
 from thalweg.lab.plots import draw, film, sheet
@@ -559,7 +560,9 @@ def results() -> list[Result]:
 
 def test_the_claims_report_says_what_came_out() -> None:
     found = results()
-    text = claims_report.html(found, {"seed": 0, "command": "thalweg claims", "versions": {"numpy": "2"}})
+    text = claims_report.html(
+        Findings(found, True, 2.5), {"seed": 0, "command": "thalweg claims", "versions": {"numpy": "2"}}
+    )
     page_is_sound(text)
     assert "5 claims: 2 hold, 1 under conditions, 1 does not, 1 could not be run." in text
     for result in found:
@@ -570,6 +573,8 @@ def test_the_claims_report_says_what_came_out() -> None:
     assert "ProblemError: no data" in text
     assert re.search(r"<td>33,900</td><td>33,900.*?agrees", text)
     assert "<td>∞</td><td></td>" in text
-    assert text.count("only while ε is small") == 1
+    assert text.count("<h3>Conditions</h3>") == 1
+    assert "Looked for, not found" in text
     assert claims_report.tally(found[:1]) == "1 claim: 1 holds."
-    page_is_sound(claims_report.html([], {}))
+    page_is_sound(claims_report.html(Findings([], False), {}))
+    assert "interrupted" in claims_report.html(Findings(found, False), {})
