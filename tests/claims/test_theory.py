@@ -1,4 +1,4 @@
-"""The inclusion hierarchy, and what breaking the methods does to it."""
+"""The inclusion hierarchy and the claims on stability, and what breaking the methods does to them."""
 
 import pytest
 
@@ -28,6 +28,33 @@ def test_a_broken_method_refutes(breaking: Break, rule: str, old: str, new: str)
     assert sound("inclusion").verdict != "does not hold"
     breaking(rule, old, new)
     broken = measure("inclusion")
+    assert broken.error is None
+    assert broken.verdict == "does not hold"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("claim", "rule", "old", "new"),
+    [
+        ("stability-limits", "Momentum", "m = beta * m + take * g", "m = 0.9 * beta * m + take * g"),
+        ("stability-limits", "SGD", "w - rate(lr) * g", "w - 0.9 * rate(lr) * g"),
+        (
+            "optimal-momentum-overshoots",
+            "Momentum",
+            "m = beta * m + take * g",
+            "m = 1.05 * beta * m + take * g",
+        ),
+        ("edge-of-stability", "Adam", "m = beta1 * m + take1 * g", "m = 0 * m + g"),
+        ("edge-of-stability", "RMSprop", "v = beta * v + take * g * g", "v = v + g * g"),
+    ],
+)
+def test_a_broken_method_leaves_the_theory(
+    breaking: Break, claim: str, rule: str, old: str, new: str
+) -> None:
+    """Limits, humps and the edge are those of the method as it is."""
+    assert sound(claim).verdict == "holds"
+    breaking(rule, old, new)
+    broken = measure(claim)
     assert broken.error is None
     assert broken.verdict == "does not hold"
 
