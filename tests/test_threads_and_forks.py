@@ -450,3 +450,11 @@ def test_the_number_of_threads_from_outside(warm: Path) -> None:
         )
         last = made.stderr.strip().splitlines()[-1]
         assert made.returncode == 1 and "THALWEG_THREADS" in last and repr(bad) in last
+
+
+def test_another_compiler_is_another_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kernel's name covers the intrinsics around the printed source: none that is stale is ever loaded."""
+    before = objects.key("source")
+    assert objects.key("source") == before
+    monkeypatch.setattr(objects, "_compiler", lambda: "an intrinsic was edited")
+    assert objects.key("source") != before

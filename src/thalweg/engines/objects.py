@@ -95,9 +95,15 @@ def _numba() -> str:
     return version("numba")
 
 
+@lru_cache(maxsize=1)
+def _compiler() -> str:
+    """The file whose intrinsics and options stand around every printed source, as a hash."""
+    return hashlib.sha256(Path(__file__).with_name("cpu.py").read_bytes()).hexdigest()
+
+
 def key(source: str) -> str:
     """The name of a kernel: a hash of all that its object code depends on."""
-    parts = (source, _numba(), _target()[1])
+    parts = (source, _compiler(), _numba(), _target()[1])
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 
