@@ -137,12 +137,23 @@ def test_start_and_batches_are_fixed_by_the_seed(problem):
     np.testing.assert_array_equal(next(problem.batches(4, 9, 1000)), a)
 
 
+class WithoutData(Problem):
+    """A problem that answers nothing of its own: what is left is the base's."""
+
+    start = gradient = loss = None
+
+
+def test_a_problem_that_lacks_an_answer_cannot_be_made():
+    with pytest.raises(TypeError, match="abstract"):
+        Problem()
+
+
 def test_batches_of_all_rows(problem):
     assert list(problem.batches(0, 0, 3)) == [None] * 3
     assert list(problem.batches(0, problem.rows, 2)) == [None] * 2
     assert list(problem.batches(0, 8, 0)) == []
     assert len(list(problem.batches(0, problem.rows - 1, 3))[1]) == 1
-    assert list(Problem().batches(0, 32, 2)) == [None] * 2
+    assert list(WithoutData().batches(0, 32, 2)) == [None] * 2
 
 
 @pytest.mark.parametrize("bad", [dict(seed=-1), dict(batch=-1), dict(steps=-2), dict(batch=1.5)])

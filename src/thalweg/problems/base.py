@@ -4,6 +4,7 @@ A seed fixes the start and the batch order, and nothing else does, so that two m
 the same seed are paired: same start, same rows at every step.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
@@ -38,7 +39,7 @@ class Outsider:
     metric: float | None
 
 
-class Problem:
+class Problem(ABC):
     """A function to minimise, with its gradient and a seeded start."""
 
     name: str
@@ -53,20 +54,20 @@ class Problem:
     batch: int = 32  # rows a step, likewise; 0 means all
     height: float = 0.0  # of the usual start over the minimum, where both are known
 
+    @abstractmethod
     def start(self, seed: int) -> Params:
         """Fresh float64 parameters, fixed by ``seed`` (an integer >= 0)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def gradient(self, params: Params, rows: Rows | None) -> Grads:
         """Gradient of the mean loss over ``rows`` (None: all), in the structure of ``params``.
 
         The arrays may be overwritten by the next call from the same thread.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def loss(self, params: Params) -> float:
         """The loss that is minimised, over all training rows; nan or inf after divergence."""
-        raise NotImplementedError
 
     def hessian_product(self, params: Params, direction: Array, rows: Rows | None = None) -> Array:
         """The Hessian at ``params`` times a packed direction (d,), by central differences of gradients.

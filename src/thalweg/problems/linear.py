@@ -8,6 +8,7 @@ with the softmax, the sigmoid or the identity as link; only link and loss differ
 """
 
 import warnings
+from abc import abstractmethod
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -161,17 +162,17 @@ class LinearModel(DataProblem):
         }
         return Outsider(name, self.loss(params), self.metric(params))
 
+    @abstractmethod
     def _link(self, space: Space) -> None:
         """Turn ``space.scores`` (n, k) into predicted targets, in place."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _mean_loss(self, scores: Array) -> float:
         """Mean loss of the training scores (k, rows), which may be overwritten."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _fit(self, linear_model: Any, X: Any, targets: Array) -> Any:
         """scikit-learn's usual estimator for this model, fitted."""
-        raise NotImplementedError
 
 
 class _Fixed:
