@@ -12,6 +12,7 @@ from thalweg.core.rule import RULES, find
 from thalweg.lab.claims import Result, measure
 
 Break = Callable[[str, str, str], None]
+Refutes = Callable[[str, str, str, str], None]
 
 
 @lru_cache
@@ -45,3 +46,18 @@ def breaking(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Break]
     yield change
     for title in made:
         del sys.modules[title]
+
+
+@pytest.fixture
+def refutes(breaking: Break) -> Refutes:
+    """The verdict is good with the method as it is, and no longer with one line of it changed."""
+
+    def check(claim: str, rule: str, old: str, new: str) -> None:
+        assert sound(claim).error is None
+        assert sound(claim).verdict in ("holds", "holds under conditions")
+        breaking(rule, old, new)
+        broken = measure(claim)
+        assert broken.error is None
+        assert broken.verdict == "does not hold"
+
+    return check

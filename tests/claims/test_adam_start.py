@@ -2,9 +2,7 @@
 
 import pytest
 
-from thalweg.lab.claims import measure
-
-from .conftest import Break, sound
+from .conftest import Refutes, sound
 
 
 @pytest.mark.parametrize(
@@ -16,13 +14,9 @@ from .conftest import Break, sound
         ("uncorrected-start", '"fix": 1 / (1 - beta2**n)}', '"fix": 1}'),
     ],
 )
-def test_a_broken_method_refutes(breaking: Break, claim: str, old: str, new: str) -> None:
+def test_a_broken_method_refutes(refutes: Refutes, claim: str, old: str, new: str) -> None:
     """The verdict is good with Adam as it is, and no longer with one line of it changed."""
-    assert sound(claim).verdict != "does not hold"
-    breaking("Adam", old, new)
-    broken = measure(claim)
-    assert broken.error is None
-    assert broken.verdict == "does not hold"
+    refutes(claim, "Adam", old, new)
 
 
 def test_the_sources_figures_are_among_the_numbers() -> None:

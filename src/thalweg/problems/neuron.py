@@ -73,19 +73,29 @@ def sparse_data() -> Array:
     return np.column_stack([x, y])
 
 
-def neuron() -> FormulaProblem:
-    """Two parameters on two points, the usual error surface."""
+def _on_points(name: str, title: str, text: str, objective: Objective) -> FormulaProblem:
+    """A loss of the notes' two points, from the starts of their code."""
     return FormulaProblem(
-        "neuron",
-        "Sigmoid neuron on two points",
-        "The notes' neuron: weight and bias on the points (0.5, 0.2) and (2.5, 0.9), squared loss.",
-        Objective(value, gradient, hessian),
+        name,
+        title,
+        text,
+        objective,
         starts=[(-2, -2), (-4, 4), (-4, -4)],
         spread=0.1,
         minima=[_fit()],
         minimum=0.0,
         window=((-6, 6), (-6, 6)),
         data=np.column_stack([X, Y]),
+    )
+
+
+def neuron() -> FormulaProblem:
+    """Two parameters on two points, the usual error surface."""
+    return _on_points(
+        "neuron",
+        "Sigmoid neuron on two points",
+        "The notes' neuron: weight and bias on the points (0.5, 0.2) and (2.5, 0.9), squared loss.",
+        Objective(value, gradient, hessian),
     )
 
 
@@ -107,17 +117,11 @@ def neuron_sparse() -> FormulaProblem:
 
 def neuron_convex() -> FormulaProblem:
     """The two points of ``neuron`` with cross-entropy: the same minimum on a convex surface."""
-    return FormulaProblem(
+    return _on_points(
         "neuron-points-cross-entropy",
         "Sigmoid neuron on two points, cross-entropy",
         "The points of `neuron` with cross-entropy above that of the targets: convex, same minimum.",
         Objective(entropy, entropy_gradient, entropy_hessian),
-        starts=[(-2, -2), (-4, 4), (-4, -4)],
-        spread=0.1,
-        minima=[_fit()],
-        minimum=0.0,
-        window=((-6, 6), (-6, 6)),
-        data=np.column_stack([X, Y]),
     )
 
 
