@@ -61,7 +61,7 @@ def main(names: list[str]) -> int:
             try:
                 count = run(page)
                 print(f"{page.name}: {count} blocks run")
-            except Exception:
+            except Exception:  # whatever a page raises is its failure; the other pages still run
                 failed += 1
                 print(f"{page.name}: FAILED\n{traceback.format_exc()}", file=sys.stderr)
             finally:

@@ -62,7 +62,7 @@ def test_float32_corrections_are_what_parts_adam(world: str) -> None:
 def test_keras_on_jax() -> None:
     """The base class's own algebra, in a process of its own: Keras chooses its backend once."""
     if os.environ.get("KERAS_BACKEND") == "jax":
-        pytest.skip("this is that process")
+        pytest.skip("this is that process")  # it runs the other tests, and would start itself again
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "-k", "keras", __file__],
         cwd=ROOT, env={**os.environ, "KERAS_BACKEND": "jax"}, capture_output=True, text=True,

@@ -507,7 +507,7 @@ def objective(at, gradient, value, n, words):
             value[0] = f
             for i in range(n):
                 gradient[i] = made[i]
-    except Exception:
+    except Exception:  # compiled code cannot pass it on: the caller asks again from Python, and sees it
         status = 1
     return status
 """
