@@ -87,8 +87,7 @@ def plan(rule: "Rule", parts: "Around", exact: Exact, bits: int) -> Plan:
             return _replay("its closed form needs constant hyperparameters")
         if decay and not rests(idle, anatomy.states):
             return _replay("its closed form does not go with decoupled decay")
-        products = (("w", decay),) if decay else ()
-        return Plan("closed", 0, needed, products, "closed form")
+        return Plan("closed", 0, needed, (("w", decay),) if decay else (), "closed form")
     pole = coast.pole if not any(values[n] for n in coast.zero) else None
     needed = tuple(dict.fromkeys(signature(coast.fade)[1] + (signature(pole)[1] if pole else ())))
     bound = {n: values[n] for n in signature(coast.shrink)[1]}
@@ -99,13 +98,13 @@ def plan(rule: "Rule", parts: "Around", exact: Exact, bits: int) -> Plan:
         return _replay(f"moves without gradient do not shrink (by {ratio:.4g} a step)")
     below = bits + _SLACK + math.log2(GROWTH)
     window = 1 if ratio == 0 else math.ceil(below / -math.log2(ratio))
-    multiplied = {n: (s,) for n, s in coast.products.items()}
+    multiplied: dict[str, tuple[str, ...]] = {n: (s,) for n, s in coast.products.items()}
     if decay:
         multiplied["w"] = multiplied.get("w", ()) + decay
-    products = tuple(multiplied.items())
+    kept = tuple(multiplied.items())
     if pole is None or window > _LONGEST or parts.rates:
-        return Plan("bounded", window, needed, products, f"replay of at most {window} steps")
-    return Plan("series", window, needed, products, f"series, or replay of at most {window} steps")
+        return Plan("bounded", window, needed, kept, f"replay of at most {window} steps")
+    return Plan("series", window, needed, kept, f"series, or replay of at most {window} steps")
 
 
 def _replay(why: str) -> Plan:
