@@ -85,6 +85,7 @@ if TYPE_CHECKING:
     from .lab.show import show as show
     from .optimizer import Optimizer as Optimizer
     from .optimizer import load as load
+    from .rows import Rows as Rows
     from .rules.adabelief import AdaBelief as AdaBelief
     from .rules.adadelta import Adadelta as Adadelta
     from .rules.adagrad import Adagrad as Adagrad
@@ -119,6 +120,7 @@ _LATER = {  # where a public name stands that needs NumPy or more
     "Optimizer": "optimizer",
     "load": "optimizer",
     "minimize": "scipy",
+    "Rows": "rows",
     "set_threads": "engines.pool",
     "threads": "engines.pool",
     "race": "lab.race",

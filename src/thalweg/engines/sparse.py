@@ -203,14 +203,17 @@ class _Text:
         lines = PRINTER.lines(update.body)
         written = {n: PRINTER.expression(e) for n, e in update.written.items()}
         pointers = ", ".join(self.place.values())
-        others = [n for n in update.arrays if n != "g"]
         self.define(
             "step",
             f"n, {pointers}, scalars",
             ["distinct()", *scalars, *self.loop(update.arrays, lines, written)],
         )
-        without = [*scalars, "g = F(0.0)", *self.loop(others, lines, written)]
-        self.define("rest", f"n, {self.own}, scalars", ["distinct()", *without])
+        # What accumulates is for the step that ends it; one without gradient neither reads nor clears it.
+        others = [n for n in update.arrays if n not in ("g", "_a")]
+        kept = {n: e for n, e in written.items() if n != "_a"}
+        zeros = [f"{n} = F(0.0)" for n in ("g", "_a") if n in update.arrays]
+        without = ["distinct()", *scalars, *zeros, *self.loop(others, lines, kept)]
+        self.define("rest", f"n, {self.own}, scalars", without)
 
     def settle(self) -> None:
         """Steps without a gradient in closed form: of w too, or of the states alone."""
@@ -453,6 +456,11 @@ class Table:
             self._quick(*objects.CONVENTION, address(own))
             return int(own[2])
         return cpu.run(self._call, job, total, self._grain)
+
+    def refine(self) -> None:
+        """From rows to single coordinates."""
+        self._seen = np.repeat(self._seen, self.width)
+        self.rows, self.width, self._grain = self.rows * self.width, 1, GRAIN
 
     def finite(self, values: Array) -> bool:
         """Whether every entry of a gradient's rows is finite and small enough for the states."""
