@@ -80,7 +80,8 @@ def on(
     "skip" the step (counted in ``skipped``), or "propagate" (no check, one pass less).
     rates: keep the effective learning rates of each step; by default up to 65,536 weights.
     exact: how rows that a sparse gradient does not touch keep up with those it does. "value": no farther
-    from the path in float64 than a dense run is; "bits": the very bits of a dense run, by replay;
+    from the path in float64 than a dense run is; "bits": the very bits of a dense run, by replay (with
+    clip_norm but for the order in which the norm is summed);
     "lazy": not at all, as other libraries do (another algorithm; for comparison).
     engine: "cpu" (compiled) or "plain" (the slow oracle, which makes sparse gradients dense).
 
@@ -525,7 +526,7 @@ class Optimizer:
         """
         paths = [leaf.path for leaf in self._leaves]
         if name not in paths:
-            raise ParameterError(f"read: no parameter {name!r}: {nearest(name, map(named, paths))}")
+            raise ParameterError(f"read: no parameter {name!r}: {nearest(name, paths)}")
         i = paths.index(name)
         leaf = self._leaves[i]
         indices = indices_of(leaf, rows, f"read({name!r})")

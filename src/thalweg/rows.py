@@ -102,12 +102,12 @@ def _of_rows(leaf: Leaf, gradient: Rows, where: str) -> Touched:
 def _of_matrix(leaf: Leaf, gradient: Any, where: str) -> Touched:
     if tuple(gradient.shape) != leaf.shape:
         raise GradientError(f"{where}: shape must be {leaf.shape} as its parameter's, got {gradient.shape}")
-    if hasattr(gradient, "check_format"):
-        try:
+    try:
+        if hasattr(gradient, "check_format"):
             gradient.check_format(full_check=False)
-        except ValueError as error:
-            raise GradientError(f"{where}: is a damaged sparse matrix ({error})") from None
-    pairs = gradient.tocoo()
+        pairs = gradient.tocoo()
+    except ValueError as error:
+        raise GradientError(f"{where}: is a damaged sparse matrix ({error})") from None
     coords = pairs.coords if hasattr(pairs, "coords") else (pairs.row, pairs.col)
     for axis, (index, count) in enumerate(zip(coords, leaf.shape, strict=True)):
         _inside(index, count, f"index on axis {axis}", where)

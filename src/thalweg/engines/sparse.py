@@ -30,10 +30,11 @@ from .cpu import NARROW, PRINTER, real_of
 from .memory import Array, address, limit
 
 LOG = 1 << 16  # steps that are logged before everything is flushed
+SHORT = 16  # steps up to which replay costs no more than a short cut, and has a dense run's very bits
 TERMS = 8  # of a series; one more bounds its error
 GRAIN = 1 << 15  # coordinates below which a second thread costs more than it saves
 
-ROW = Printer(  # what belongs to a row is computed in float64
+WIDE = Printer(  # a short cut is computed in float64 and rounded once
     power="math.pow({0}, {1})",
     functions={n: f"{'np' if n == 'floor' else 'math'}.{n}({{0}})" for n in LIBM}
     | {"sqrt": "math.sqrt({0})", "abs": "abs({0})"},
@@ -161,11 +162,14 @@ class _Text:
         made = f"{self.narrow}({value})" if name in self.update.stored else value
         return f"{self.place[name]}[i] = {made}"
 
-    def loop(self, read: Iterable[str], lines: Iterable[str], written: Mapping[str, str]) -> list[str]:
-        """Over the coordinates of a row: read, compute, write."""
-        body = [f"{n} = {self.load(n)}" for n in read]
+    def loop(
+        self, read: Iterable[str], lines: Iterable[str], written: Mapping[str, str], wide: bool = False
+    ) -> list[str]:
+        """Over the coordinates of a row: read, compute (in float64 if ``wide``), write."""
+        kind, back = ("D({0})", "F({0})") if wide else ("{0}", "{0}")
+        body = [f"{n} = {kind.format(self.load(n))}" for n in read]
         body += lines
-        body += [f"new{k} = {e}" for k, e in enumerate(written.values())]
+        body += [f"new{k} = {back.format(e)}" for k, e in enumerate(written.values())]
         body += [self.write(n, f"new{k}") for k, n in enumerate(written)]
         return ["for i in range(n):", *(f"    {line}" for line in body)]
 
@@ -175,12 +179,10 @@ class _Text:
     def hoisted(
         self, function: Function, outputs: Sequence[str], stem: str = "row"
     ) -> tuple[list[str], list[str], dict[str, str]]:
-        """A formula's lines for a row, in float64, those for a coordinate, and its outputs."""
+        """A formula's lines for a row, those for a coordinate, and its outputs, all in float64."""
         formula = lift(function, outputs=outputs)
         made = split(formula._replace(inputs=tuple(n for n in formula.inputs if n != "k")), stem)
-        row = ROW.lines(made.row)
-        row += [f"{n} = F({n})" for n, _ in made.row if n.startswith(stem)]
-        return row, PRINTER.lines(made.body), {n: PRINTER.expression(e) for n, e in made.outputs}
+        return WIDE.lines(made.row), WIDE.lines(made.body), {n: WIDE.expression(e) for n, e in made.outputs}
 
     def constants(self) -> list[str]:
         return [f"{n} = constants_[{k}]" for k, n in enumerate(self.form.constants)]
@@ -194,7 +196,7 @@ class _Text:
         ]
 
     def multiplied(self, name: str, value: str) -> str:
-        return f"(F(whole_{name}) * {value})" if name in dict(self.form.products) else value
+        return f"(whole_{name} * {value})" if name in dict(self.form.products) else value
 
     def steps(self) -> None:
         """One step with a gradient, one without."""
@@ -233,7 +235,7 @@ class _Text:
         self.define(
             "settle",
             f"n, {self.own}, first_, last_, constants_, sums_",
-            [*head, *self.loop(read, body, written)],
+            [*head, *self.loop(read, body, written, wide=True)],
         )
 
     def glide(self) -> None:
@@ -258,30 +260,30 @@ class _Text:
             *self.factors("first_", "last_", "whole"),
             *self.factors("end_", "last_", "tail"),
             f"entry_ = first_ * {TERMS + 1}",
-            *(f"sum{i} = F({'tail_w * ' * shrinks}table_[entry_ + {i}])" for i in range(TERMS)),
-            "bound_ = F(math.inf)",
+            *(f"sum{i} = {'tail_w * ' * shrinks}table_[entry_ + {i}]" for i in range(TERMS)),
+            "bound_ = math.inf",
             f"over_ = abs(table_[entry_ + {TERMS}])",
             "if over_ > 0.0:",
-            f"    bound_ = F(math.pow({tolerance!r} * abs(table_[entry_]) / over_, {1 / TERMS!r}))",
+            f"    bound_ = math.pow({tolerance!r} * abs(table_[entry_]) / over_, {1 / TERMS!r})",
             "good_ = True",
         ]
         values = [f"{n} = {e}" for n, e in pole.items()]
         reads = [n for n in self.update.arrays if n in form.states]
-        test = "good_ &= (pole_p == F(0.0)) | ((pole_y > F(0.0)) & (pole_e <= bound_ * pole_y))"
-        head += self.loop(reads, [*pole_body, *values, test], {})
+        test = "good_ &= (pole_p == 0.0) | ((pole_y > 0.0) & (pole_e <= bound_ * pole_y))"
+        head += self.loop(reads, [*pole_body, *values, test], {}, wide=True)
         head += ["if not good_:", "    return 0"]
         horner = f"sum{TERMS - 1}"
         for i in range(TERMS - 2, -1, -1):
             horner = f"(sum{i} - over_x * {horner})"
         lines = [*pole_body, *values]
-        lines += ["still_ = pole_p == F(0.0)", "base_ = F(1.0) if still_ else pole_y"]
+        lines += ["still_ = pole_p == 0.0", "base_ = 1.0 if still_ else pole_y"]
         lines += ["over_x = pole_e / base_", f"move_ = (pole_p / base_) * {horner}"]
-        moved = "(F(whole_w) * w - move_)" if shrinks else "(w - move_)"
-        moved = f"({'F(whole_w) * w' if shrinks else 'w'} if still_ else {moved})"
+        rest = "whole_w * w" if shrinks else "w"
+        moved = f"({rest} if still_ else {rest} - move_)"
         written = {"w": moved, **made}
         written |= {n: self.multiplied(n, n) for n in multiplied if n != "w"}
         written = {n: e for n, e in written.items() if e != n}
-        head += [*self.loop(["w", *reads], [*lines, *body], written), "return 1"]
+        head += [*self.loop(["w", *reads], [*lines, *body], written, wide=True), "return 1"]
         self.define("glide", f"n, {self.own}, first_, last_, window_, constants_, table_, sums_", head)
 
     def catch(self) -> None:
@@ -292,16 +294,13 @@ class _Text:
         settle = f"settle(n, {self.own}, {{0}}, e - {int(tail)}, constants, sums)"
         lines = ["m = e - s"]
         if kind == "closed":
-            lines += ["if good:", f"    if m > {int(tail)}:", f"        {settle.format('s')}"]
+            lines += [f"if good and m > {SHORT}:", f"    {settle.format('s')}"]
             lines += [*(f"    {x}" for x in last), "    return"]
+        if kind == "series":
+            lines += [f"if good and m > {SHORT}:"]
+            lines += [f"    if glide(n, {self.own}, s, e, window, constants, table, sums):", "        return"]
         if kind in ("series", "bounded"):
-            lines.append("if good:")
-            if kind == "series":
-                lines += [
-                    f"    if glide(n, {self.own}, s, e, window, constants, table, sums):",
-                    "        return",
-                ]
-            lines += ["    if m > window:", "        m = window"]
+            lines += ["if good and m > window:", "    m = window"]
         lines += ["for j in range(s + 1, s + m + 1):", f"    rest(n, {self.own}, reals(log + {pace} * j))"]
         if kind in ("series", "bounded"):
             lines += [
@@ -326,10 +325,10 @@ class _Text:
         if form.pace is not None:
             formula = lift(form.pace, outputs=("pace_a", "pace_b"))
             read = [f"{n} = scalars[{scalars.index(n)}]" for n in formula.scalars]
-            made = [f"{n} = {ROW.expression(e)}" for n, e in formula.outputs]
+            made = [f"{n} = {WIDE.expression(e)}" for n, e in formula.outputs]
             inner = [
                 "k = D(now - entry_)",
-                *ROW.lines(formula.body),
+                *WIDE.lines(formula.body),
                 *made,
                 "over_ = 1.0 / pace_b",
                 "term_ = pace_a * over_",
