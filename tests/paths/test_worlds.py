@@ -14,12 +14,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ..strategies import FORMS, RULES
+from ..strategies import FORMS, KINDS, RULES
 from . import distances, worlds
 from .distances import DTYPES, Case, cases, measure, needed, theirs
 
 ROOT = Path(__file__).resolve().parents[2]
-CASES = [pytest.param(c, d, id=f"{c.title}-{d}") for c in cases() for d in DTYPES]
+# What stands around a rule is ours, not the rule's: in float64 one rule of each kind shows it.
+CASES = [
+    pytest.param(c, d, id=f"{c.title}-{d}")
+    for c in cases()
+    for d in DTYPES
+    if d == "float32" or not c.around or c.rule in KINDS
+]
 STATES = {
     "torch": worlds.TORCH_STATES,
     "keras": {n: names for n, (_, names) in worlds.KERAS.items()},
