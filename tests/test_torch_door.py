@@ -178,16 +178,18 @@ def test_float16_starts_with_zero_gradients() -> None:
     assert torch.equal(p, torch.ones_like(p))
 
 
-@every_rule
-def test_complex_parameters_are_two_coordinates(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "dtype"), [*((n, torch.complex64) for n in RULES), *((n, torch.complex128) for n in KINDS)]
+)
+def test_complex_parameters_are_two_coordinates(name: str, dtype: torch.dtype) -> None:
     rule = RULES[name]()
     if name == "RMSprop":
         rule = rule.replace(v=1.0)
-    z = torch.nn.Parameter(torch.randn(4, 3, dtype=torch.complex64))
+    z = torch.nn.Parameter(torch.randn(4, 3, dtype=dtype))
     pair = torch.nn.Parameter(torch.view_as_real(z.detach()).clone())
     ours, theirs = Optimizer([z], rule), Optimizer([pair], rule)
     for k in range(4):
-        g = torch.randn(4, 3, dtype=torch.complex64)
+        g = torch.randn(4, 3, dtype=dtype)
         z.grad = g.conj() if k % 2 else g
         pair.grad = torch.view_as_real(z.grad.resolve_conj()).clone()
         ours.step()
