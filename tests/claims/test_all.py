@@ -76,8 +76,7 @@ def test_every_claim_has_verdict_numbers_and_a_picture_that_can_be_drawn(name: s
     assert result.picture is not None
     assert result.picture.alt
     assert json.dumps(result.json("x.svg"), allow_nan=False)
-    for theme in ("light", "dark"):
-        plots.write(result.picture, tmp_path / f"{theme}.svg", theme=theme)
+    plots.write(result.picture, tmp_path / "dark.svg", theme="dark")
     text = plots.svg(result.picture, "x", narrow=True)
     assert not re.search(r"\b(nan|inf)\b", re.sub(r">[^<]*<", "><", text))
 
