@@ -325,7 +325,15 @@ def _one_or_more(what: str, text: str) -> "float | list[float]":
 
 
 def _names(text: str) -> list[str]:
-    return [n.strip() for n in text.split(",") if n.strip()]
+    """Names between commas; a comma within brackets belongs to its name."""
+    names, depth = [""], 0
+    for c in text:
+        depth += (c == "(") - (c == ")")
+        if c == "," and depth <= 0:
+            names.append("")
+        else:
+            names[-1] += c
+    return [n.strip() for n in names if n.strip()]
 
 
 def _doc(kind: type[Any]) -> str:
