@@ -48,8 +48,9 @@ def spelled(text: str) -> tuple[str, str, dict[str, Any]]:
         return head, tail, {}
     try:
         call = ast.parse(f"f({given}", mode="eval").body
-        whole = isinstance(call, ast.Call) and isinstance(call.func, ast.Name)
-        if not whole or call.args or any(k.arg is None for k in call.keywords):
+        if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name)):
+            raise ValueError
+        if call.args or any(k.arg is None for k in call.keywords):
             raise ValueError
         return head, tail, {str(k.arg): ast.literal_eval(k.value) for k in call.keywords}
     except (SyntaxError, ValueError, TypeError):
