@@ -1,8 +1,9 @@
 """Where two rules part: the same gradients through both, step by step.
 
 Both run in float64, so that what is seen is the formulas' difference and not rounding. A distance is a
-share of the largest |w| on either path (of the same kind of gradients), or is counted in float32 ulps: of
-the largest of |w|, |w'| and their last moves, since near zero a plain ulp means nothing. Why they part is
+share of the largest |w| on either path (coordinate by coordinate where each has gradients of its own kind),
+or is counted in float32 ulps: of the largest of |w|, |w'| and their last moves, since near zero a plain ulp
+means nothing. Why they part is
 found by making one differing setting at a time equal and running again; what makes them agree is run too.
 """
 
@@ -39,6 +40,7 @@ Array = np.ndarray[Any, Any]
 Shares = Mapping[str, float]  # of each kind of gradients: the largest distance in the run
 
 ROUNDING = 1e-11  # below this share of the path's largest |w| two float64 paths are one
+VISIBLE = 0.01  # of the largest |w|: what the eye sees in a picture of both paths
 ULP = 2.0**-23  # of float32, as a share
 SUFFIXES = (".html", ".json", ".svg", ".pdf", ".png")
 MOST = 100_000  # steps
@@ -95,12 +97,16 @@ class Cause:
 
 @dataclass(frozen=True)
 class Agreement:
-    """What to set in B's world to follow A, and how far apart that leaves them; ``barred``: what cannot be set."""
+    """What to set in B's world to follow A, and how far apart that leaves them.
+
+    ``barred``: what cannot be set. ``others``: what else was tried, with what that leaves.
+    """
 
     settings: Mapping[str, Any]
     rule: Rule
     left: Shares
     barred: tuple[str, ...] = ()
+    others: tuple[Agreement, ...] = ()
 
     @property
     def exact(self) -> bool:
@@ -130,8 +136,8 @@ class Comparison:
     """Two rules on the same gradients, or on the same problem.
 
     ``path_a``, ``path_b`` (T + 1, d) float64, row 0 the start; ``gradients`` (T, d) are those of A.
-    ``kinds``: names of the coordinates that belong together, with their slices. ``loss``: of a problem, at
-    both ends. ``note``: why a run ended early.
+    ``sizes`` (d,): the largest |w| that distances are shares of. ``kinds``: names of the coordinates that
+    belong together, with their slices. ``loss``: of a problem, at both ends. ``note``: why a run ended early.
     """
 
     a: Side
@@ -141,6 +147,7 @@ class Comparison:
     gradients: Array
     path_a: Array
     path_b: Array
+    sizes: Array
     settings: Sequence[Setting]
     causes: Sequence[Cause]
     agreement: Agreement | None
@@ -155,8 +162,8 @@ class Comparison:
 
     @cached_property
     def share(self) -> Array:
-        """Distances as a share of the largest |w| of their kind: (T + 1, d)."""
-        return _shares(self.path_a, self.path_b, self.kinds)
+        """Distances as a share of the largest |w|: (T + 1, d)."""
+        return _shares(self.path_a, self.path_b, self.sizes)
 
     @cached_property
     def ulps(self) -> Array:
@@ -167,6 +174,17 @@ class Comparison:
     def growth(self) -> dict[str, Array]:
         """Of each kind, the largest share after each step: (T + 1,)."""
         return {n: self.share[:, k].max(axis=1) for n, k in self.kinds.items()}
+
+    @property
+    def milestones(self) -> list[int]:
+        """Steps worth a column: 1, 10, 100, ... and the last."""
+        powers = [10**k for k in range(6) if 10**k < self.steps]
+        return [*powers, self.steps]
+
+    def ulps_of(self, kind: str) -> Array:
+        """Of a kind, the most float32 ulps after each step: (T + 1,)."""
+        worst: Array = self.ulps[:, self.kinds[kind]].max(axis=1)
+        return worst
 
     @property
     def parts(self) -> dict[str, float]:
@@ -218,7 +236,7 @@ class Comparison:
 
     def __repr__(self) -> str:
         rows = [["", f"{self.a.name}", f"{self.b.name}"]]
-        rows += [[s.line, *_both(s)] for s in self.settings if s.a != s.b]
+        rows += [[s.line, *in_words(s)] for s in self.settings if s.a != s.b]
         width = [max(len(r[k]) for r in rows) for k in range(3)]
         table = ["  ".join(f"{x:<{w}}" for x, w in zip(r, width, strict=True)).rstrip() for r in rows]
         return "\n".join([*(table if len(table) > 1 else []), *self.sentences.values()])
@@ -313,6 +331,35 @@ def compare(
     return made
 
 
+# What the command line gives.
+
+
+def from_file(path: str | os.PathLike[str]) -> Array:
+    """Gradients from a .npy file; FileError."""
+    try:
+        made = np.load(path, allow_pickle=False)
+    except OSError as error:
+        raise FileError(f"{path}: cannot be read ({files.reason(error)})") from None
+    except ValueError:
+        raise FileError(f"{path}: is no .npy file of numbers; write one with numpy.save") from None
+    if not isinstance(made, np.ndarray):
+        raise FileError(f"{path}: holds several arrays; a .npy file holds one")
+    return made
+
+
+def settings_of(text: str) -> dict[str, Any]:
+    """What ``lr=0.1,beta=0.9`` says; HyperparameterError."""
+    try:
+        return rules.spelled(f"same({text})")[2]
+    except HyperparameterError:
+        raise HyperparameterError(f"same: got {text!r}; names with numbers are needed, as in lr=0.1,beta=0.9") from None
+
+
+def within(x: float) -> str:
+    """A distance in a table: 0 below what rounding makes, else two digits."""
+    return "-" if not math.isfinite(x) else "0" if x <= ROUNDING else f"{x:.2g}"
+
+
 # What is compared.
 
 
@@ -320,13 +367,17 @@ def _side(given: Rule | str) -> Side:
     if isinstance(given, str):
         head, tail, _ = rules.spelled(given)
         m = method(given)
-        return Side(m.name, m.rule, "" if head.endswith(".py") else tail)
+        return Side(m.name, m.rule, _world(m.rule) if head.endswith(".py") else tail or _world(m.rule))
     if not isinstance(given, Rule):
         raise HyperparameterError(f"compare: a rule or its name is needed, got {given!r}")
-    kind, worlds = type(given), given.anatomy.dialects
-    exact = [n for n in worlds if kind.like(n) == given]
-    world = given.dialect or ("torch" if "torch" in exact else next(iter(exact), ""))
-    return Side(f"{kind.__name__}:{world}" if world else kind.__name__, given, world)
+    kind, world = type(given).__name__, _world(given)
+    return Side(f"{kind}:{world}" if world else kind, given, world)
+
+
+def _world(rule: Rule) -> str:
+    """The dialect that this rule is, with that world's own values; "" where it is none's."""
+    exact = [n for n in rule.anatomy.dialects if type(rule).like(n) == rule]
+    return rule.dialect or ("torch" if "torch" in exact else next(iter(exact), ""))
 
 
 def _taken(side: Side, same: Mapping[str, Any]) -> Side:
@@ -384,14 +435,18 @@ def _compared(
         gone = [s.name for s, r in ((a, of_a), (b, of_b)) if r.died or not np.isfinite(r.weights[:count]).all()]
         note = f"{listing(gone)} {'diverges' if len(gone) == 1 else 'diverge'} at step {end if end < count else count - 1}"
         end = max(end, 1)
-    kinds = kinds or {"w": slice(0, of_a.weights.shape[1])}
     paths = of_a.weights[:end], of_b.weights[:end]
+    sizes = np.abs(np.concatenate(paths)).max(axis=0)
+    if not kinds:
+        kinds = {"w": slice(0, len(sizes))}
+        sizes[:] = sizes.max()
 
     def far(x: Rule, y: Rule | None = None) -> Shares:
         """How far x's path is from A's, or from y's."""
         ours, theirs = run(x).weights, paths[0] if y is None else run(y).weights
         shortest = min(len(ours), len(theirs), end)
-        return _worst(ours[:shortest], theirs[:shortest], kinds, paths)
+        share = _shares(ours[:shortest], theirs[:shortest], sizes)
+        return {n: float(share[:, k].max()) for n, k in kinds.items()}
 
     causes, agreement = [], None
     if not np.array_equal(*paths):
@@ -404,6 +459,7 @@ def _compared(
         kinds,
         of_a.gradient[1:end],
         *paths,
+        sizes,
         settings=_settings(a, b),
         causes=causes,
         agreement=agreement,
@@ -415,24 +471,10 @@ def _compared(
 # Distances.
 
 
-def _sizes(a: Array, b: Array, kinds: Mapping[str, slice]) -> Array:
-    """The largest |w| of each coordinate's kind on either path: (d,)."""
-    largest = np.maximum(np.abs(a).max(axis=0), np.abs(b).max(axis=0))
-    for k in kinds.values():
-        largest[k] = largest[k].max(initial=0.0)
-    return largest
-
-
-def _shares(a: Array, b: Array, kinds: Mapping[str, slice], of: tuple[Array, Array] | None = None) -> Array:
-    sizes = _sizes(*(of or (a, b)), kinds)
+def _shares(a: Array, b: Array, sizes: Array) -> Array:
     with np.errstate(all="ignore"):
         share = np.abs(a - b) / np.where(sizes > 0, sizes, 1.0)
     return np.where(np.isnan(share), np.inf, share)
-
-
-def _worst(a: Array, b: Array, kinds: Mapping[str, slice], of: tuple[Array, Array]) -> Shares:
-    share = _shares(a, b, kinds, of)
-    return {n: float(share[:, k].max(initial=0.0)) for n, k in kinds.items()}
 
 
 def _ulps(a: Array, b: Array) -> Array:
@@ -469,7 +511,7 @@ def _settings(a: Side, b: Side) -> list[Setting]:
     ]
 
 
-def _both(s: Setting) -> tuple[str, str]:
+def in_words(s: Setting) -> tuple[str, str]:
     """A setting's two sides in words, with its world's name for it where that is another."""
     sides = ((s.a, s.a_name), (s.b, s.b_name))
     return tuple(  # type: ignore[return-value]
@@ -574,23 +616,29 @@ def _nearest(a: Side, b: Side, far: Callable[..., Shares]) -> Agreement:
         elif getattr(a.rule, n) != getattr(base.rule, n):
             barred.append(_barred(a, base, n))
     if type(a.rule) is not type(base.rule):
-        barred.append(f"{type(base.rule).__name__} is another recurrence than {type(a.rule).__name__}")
+        if max(far(_mixed(a.rule, base.rule, recurrence=True)).values()) > ROUNDING:
+            barred.append(f"{type(base.rule).__name__} is another recurrence than {type(a.rule).__name__}")
     elif a.rule.clock is not base.rule.clock:
         barred.append(f"its correction is another ({_clock(base.rule)}; there {_clock(a.rule)})")
-    tried = []
-    for more in _epsilons(a.rule, base.rule, free) if barred else [{}]:
-        rule: Rule = restore(type(base.rule), base.rule.dialect, {**values, **more})
-        tried.append((rule, far(rule)))
-    rule, left = min(tried, key=lambda found: sum(min(x, 1.0) for x in found[1].values()))
-    return Agreement(_spelled(base, b, rule, switches), rule, left, tuple(barred))
+    elsewhere = type(a.rule) is type(base.rule) and a.rule.clock is not base.rule.clock
+    elsewhere = elsewhere or any(
+        _stem(n) == "eps" and n not in free and getattr(a.rule, n) != getattr(base.rule, n) for n in shared
+    )
+    more = _epsilons(a.rule, base.rule, free) if elsewhere else [{}]
+    choices: list[Rule] = [restore(type(base.rule), base.rule.dialect, {**values, **m}) for m in more]
+    tried = [Agreement(_spelled(base, b, r, switches), r, far(r)) for r in dict.fromkeys(choices)]
+    # The smallest geometric mean first: no kind of gradients is given up for a small gain on another.
+    best, *others = sorted(tried, key=lambda found: sum(math.log(max(x, ROUNDING)) for x in found.left.values()))
+    return replace(best, barred=tuple(barred), others=tuple(others))
 
 
 def _barred(a: Side, b: Side, line: str) -> str:
     where = b.world or type(b.rule).__name__
     text = b.rule.anatomy.lines[line].text
+    ours, theirs = _value(getattr(a.rule, line)), _value(getattr(b.rule, line))
     if b.rule.anatomy.lines[line].is_state:
-        return f"{where} starts {line} ({text}) at {getattr(b.rule, line):g}, not at {getattr(a.rule, line):g}"
-    return f"{where} has no {line} ({text})"
+        return f"{where} starts {line} ({text}) at {theirs}, not at {ours}"
+    return f"{where} has no argument for {line} ({text}): it is {theirs}, not {ours}"
 
 
 def _epsilons(a: Rule, b: Rule, free: Mapping[str, str]) -> list[dict[str, float]]:
@@ -603,7 +651,7 @@ def _epsilons(a: Rule, b: Rule, free: Mapping[str, str]) -> list[dict[str, float
     held = [n for n in a.anatomy.lines if _stem(n) == "eps" and not isinstance(getattr(a, n), Schedule)]
     held = [n for n in held if getattr(a, n) > 0]
     first = 1.0
-    if "beta2" in a.anatomy.hyperparameters and a.clock is not b.clock:
+    if type(a) is type(b) and a.clock is not b.clock and "beta2" in a.anatomy.hyperparameters:
         first = math.sqrt(1 - a.at(0)["beta2"])
     for target in (n for n in b.anatomy.hyperparameters if _stem(n) == "eps" and n in free):
         unit = b.anatomy.lines[target].dimension
@@ -611,7 +659,9 @@ def _epsilons(a: Rule, b: Rule, free: Mapping[str, str]) -> list[dict[str, float
         for source in held:
             of = a.anatomy.lines[source].dimension
             if unit.w == of.w == 0 and of.g:
-                tried += [{target: (getattr(a, source) * f) ** float(unit.g / of.g)} for f in {1.0, first, 1 / first}]
+                power = float(unit.g / of.g)
+                values = [(getattr(a, source) * f) ** power for f in dict.fromkeys((1.0, first, 1 / first))]
+                tried += [{target: float(f"{v:.4g}")} for v in values]  # as it is printed
     return tried
 
 
@@ -637,6 +687,8 @@ def far_in_words(share: float) -> str:
     """A share in words: 12 %, 3×10⁻⁸ of it, 0."""
     if not math.isfinite(share):
         return "without bound"
+    if share > 10:
+        return f"{plain(share, 2)} times"
     return f"{plain(100 * share, 3)} %" if share >= 1e-3 else plain(share, 2)
 
 
@@ -658,7 +710,7 @@ def _verdict(made: Comparison) -> str:
     else:
         parts = made.parts
         kind = _ordinary(made)
-        text = f"{names} differ: {where} by up to {far_in_words(parts[kind])} of the largest |w|"
+        text = f"{names} differ: {where} they come up to {far_in_words(parts[kind])} of the largest |w| apart"
         text += f" {_on([kind], made)}" if len(parts) > 1 else ""
         worst = max(parts, key=lambda n: parts[n])
         if parts[worst] > 1.5 * parts[kind]:
@@ -680,10 +732,10 @@ def _first(made: Comparison) -> str:
     if at is None:
         return ""
     same, a = f"{at.a:.6g}" == f"{at.b:.6g}", made.a.name
-    digits = ".17g" if same else ".6g"
+    to_a, to_b = (f"{x:.17g}" if same else plain(x, 6) for x in (at.a, at.b))
     text = (
-        f"They part at step {at.step}, most at {at.coordinate}: with g = {at.gradient:.6g} w goes from"
-        f" {at.before:.6g} to {at.a:{digits}} in {a} and to {at.b:{digits}} in {made.b.name}."
+        f"They part at step {at.step}, most at {at.coordinate}: with g = {plain(at.gradient, 6)} w goes from"
+        f" {plain(at.before, 6)} to {to_a} in {a} and to {to_b} in {made.b.name}."
     )
     if seen is None:
         return f"{text} In float32 that is never a whole ulp."
@@ -702,23 +754,26 @@ def _why(made: Comparison) -> str:
         best = min(made.causes, key=lambda c: c.left[n])
         by.setdefault(best.title if best.left[n] < 0.5 * x else "", []).append(n)
     for title, kinds in by.items():
-        where = _on(kinds, made)
+        where = _on(kinds, made) if len(kinds) < len(parts) else ""
         if not title:
             sentences.append(f"{where} no single setting explains half of it".strip())
             continue
         c = next(c for c in made.causes if c.title == title)
         rest = max(c.left[n] / parts[n] for n in kinds)
         left = "nothing" if rest <= ROUNDING else f"at most {far_in_words(rest)}"
-        sentences.append(f"{where} {_about(c)} decides: with it made equal {left} of the difference is left".strip())
-    idle = [c.title for c in made.causes if max(c.alone.values()) <= ROUNDING]
+        sentences.append(f"{where} what decides is {_about(c)}: with it made equal {left} of the difference is left".strip())
+    idle = [_article(c) for c in made.causes if max(c.alone.values()) <= ROUNDING]
     if idle:
-        sentences.append(f"{listing(idle)} {'make' if len(idle) > 1 else 'makes'} no difference here")
+        sentences.append(f"no difference here comes from {listing(idle)}")
     return ". ".join(s[:1].upper() + s[1:] for s in sentences) + "."
 
 
+def _article(c: Cause) -> str:
+    return f"the {c.title}" if c.title in ("recurrence", "correction", "place of eps") else c.title
+
+
 def _about(c: Cause) -> str:
-    head = "the " + c.title if c.title in ("recurrence", "correction", "place of eps") else c.title
-    return f"{head} ({c.a} against {c.b})"
+    return f"{_article(c)} ({c.a}{',' if ' ' in c.a else ''} against {c.b})"
 
 
 def _agree(made: Comparison) -> str:
@@ -729,16 +784,16 @@ def _agree(made: Comparison) -> str:
     if found.exact:
         bits = "bit for bit" if max(found.left.values()) == 0 else "up to rounding"
         return f"To make {b} follow {a}, set {found.text}: run so, the paths are the same {bits}."
-    text = f"No setting of {b} gives the path of {a}: {'; '.join(found.barred)}."
+    why = f": {'; '.join(found.barred)}" if found.barred else ""
+    text = f"No setting of {b} that was tried gives the path of {a}{why}."
     left = {n: x for n, x in found.left.items() if x > ROUNDING}
     kind, worst = next(iter(left)), max(left, key=lambda n: left[n])
-    rest = far_in_words(left[worst]) + (f" {_on([worst], made)}" if len(left) > 1 else "")
-    if len(made.kinds) > 1 and kind != worst:
-        rest = f"{far_in_words(left[kind])} {_on([kind], made)}, at most {rest}"
+    rest = f"{far_in_words(left[kind])} of the largest |w|" + (f" {_on([kind], made)}" if len(left) > 1 else "")
+    if left[worst] > 1.5 * left[kind]:
+        rest += f", {far_in_words(left[worst])} {_on([worst], made)}"
     same = [n for n, x in found.left.items() if x <= ROUNDING]
     rest += f", nothing {_on(same, made)}" if same else ""
-    nearest_ = f"The nearest that was tried, {found.text}, is left" if found.text else "As they stand they are"
-    return f"{text} {nearest_} {rest} apart."
+    return f"{text} The nearest, {found.text or 'as it stands'}, leaves {rest}."
 
 
 # As a picture, as numbers.
@@ -751,22 +806,23 @@ def _picture(made: Comparison) -> Picture:
         return Picture(panels, alt=made.sentences["verdict"])
     several = len(made.kinds) > 1
     curves = [
-        Curve(t, np.where(g > 0, g, np.nan), label=n if several else "largest of all coordinates")
-        for n, g in made.growth.items()
-        if g.max() > 0
+        Curve(t[1:], np.where(g > 0, g, np.nan), label=n if several else "worst coordinate")
+        for n, g in ((n, np.maximum.accumulate(g[1:])) for n, g in made.growth.items())
+        if g[-1] > (ROUNDING if made.verdict == "different" else 0.0)
     ]
-    top = max(float(np.nanmax(c.y)) for c in curves)
-    levels = [(x, words) for x, words in ((ULP, "a float32 ulp"),) if x < 10 * top]
+    smallest = min(float(np.nanmin(c.y)) for c in curves)
+    levels = [(ULP, "a float32 ulp")] if ULP > 0.1 * smallest else []
     kind = _ordinary(made)
-    k = made.kinds[kind]
+    worst = max(made.parts, key=lambda n: made.parts[n])
+    k = made.kinds[kind if made.parts[kind] > VISIBLE else worst]
     i = k.start + int(np.argmax(made.share[:, k].max(axis=0)))
     panels = [
         Chart(
-            "How far they are apart",
+            "How far they come apart",
             "step",
-            "share of the largest |w|, worst coordinate",
+            "share of the largest |w|, so far",
             curves,
-            log="y",
+            log="xy",
             levels=levels,
         ),
         _paths(made, t, i),
@@ -809,7 +865,6 @@ def _data(made: Comparison) -> dict[str, Any]:
         return x if x is None or isinstance(x, float | bool) else repr(x) if not isinstance(x, tuple) else list(x)
 
     found = made.agreement
-    ulps = {n: made.ulps[:, k].max(axis=1) for n, k in made.kinds.items()}
     return {
         "a": {"name": made.a.name, "rule": repr(made.a.rule)},
         "b": {"name": made.b.name, "rule": repr(made.b.rule)},
@@ -825,7 +880,7 @@ def _data(made: Comparison) -> dict[str, Any]:
         ],
         "first": None if made.first is None else vars(made.first),
         "seen": None if made.seen is None else vars(made.seen),
-        "growth": {n: {"share": list(map(real, g)), "ulps": list(map(real, ulps[n]))} for n, g in made.growth.items()},
+        "growth": {n: {"share": list(map(real, g)), "ulps": list(map(real, made.ulps_of(n)))} for n, g in made.growth.items()},
         "causes": [
             {"title": c.title, "a": c.a, "b": c.b, "alone": shares(c.alone), "left": shares(c.left)}
             for c in made.causes
@@ -837,6 +892,9 @@ def _data(made: Comparison) -> dict[str, Any]:
             "exact": found.exact,
             "left": shares(found.left),
             "barred": list(found.barred),
+            "others": [
+                {"settings": {n: worth(v) for n, v in o.settings.items()}, "left": shares(o.left)} for o in found.others
+            ],
         },
     }
 
