@@ -295,7 +295,10 @@ def show(
 @app.command()
 def diff(
     rule_a: Annotated[
-        str, typer.Argument(help="The one that you come from: RMSprop:torch, Adam(lr=0.1), FILE.py:NAME.", metavar="A")
+        str,
+        typer.Argument(
+            help="The one that you come from: RMSprop:torch, Adam(lr=0.1), FILE.py:NAME.", metavar="A"
+        ),
     ],
     rule_b: Annotated[
         str, typer.Argument(help="The one that you go to: RMSprop:keras(rho=0.95).", metavar="B")
@@ -309,7 +312,9 @@ def diff(
     gradients: Annotated[
         str | None, typer.Option(help="Your own gradients: a .npy file, (steps, ...).", metavar="FILE")
     ] = None,
-    steps: Annotated[int | None, typer.Option(help="Steps. Default: 300, or as many as the file has.")] = None,
+    steps: Annotated[
+        int | None, typer.Option(help="Steps. Default: 300, or as many as the file has.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Fixes a problem's start and batches.")] = 0,
     out: Annotated[
         str | None, typer.Option(help="The report, .html; or its picture, .svg, .pdf, .png.")
@@ -318,7 +323,8 @@ def diff(
 ) -> None:
     """Show where two rules or dialects part: settings, first step, growth, why, and what makes them agree."""
     with _told():
-        from .lab.compare import compare, from_file, in_words, settings_of, within
+        from .lab.compare import compare, from_file, settings_of
+        from .lab.compare_words import within
 
         made = compare(
             rule_a,
@@ -331,7 +337,7 @@ def diff(
             out=out,
             json=json,
         )
-        rows = [[s.line, *in_words(s), s.unit] for s in made.settings]
+        rows = [[s.line, *s.text, s.unit] for s in made.settings]
         _table(["line", made.a.name, made.b.name, "unit"], rows)
         print()
         if made.verdict != "identical":
@@ -355,7 +361,10 @@ def diff(
         if made.agreement is not None:
             _table(
                 ["of B set, left", *made.kinds],
-                [[f.text or "nothing", *map(within, f.left.values())] for f in (made.agreement, *made.agreement.others)],
+                [
+                    [f.text or "nothing", *map(within, f.left.values())]
+                    for f in (made.agreement, *made.agreement.others)
+                ],
                 right=range(1, 9),
             )
             print()

@@ -7,7 +7,8 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from ..core.latex import TEXT, text
-from .compare import ROUNDING, far_in_words, in_words
+from .compare_words import far_in_words
+from .differences import ROUNDING
 from .page import block, figure
 from .page import page as whole
 from .versions import versions
@@ -62,7 +63,11 @@ def _caption(made: Comparison) -> str:
     if made.verdict == "identical":
         return "The two paths lie on each other."
     several = len(made.kinds) > 1
-    of = "of each kind of gradients, the coordinate that is farthest" if several else "of the coordinate that is farthest"
+    of = (
+        "of each kind of gradients, the coordinate that is farthest"
+        if several
+        else "of the coordinate that is farthest"
+    )
     return (
         f"Left: the largest distance up to each step, {of}. Both rules run in float64, so this is the formulas'"
         " difference and not rounding."
@@ -72,7 +77,11 @@ def _caption(made: Comparison) -> str:
 def _growth(made: Comparison) -> str:
     if made.verdict == "identical":
         return ""
-    head = ["gradients" if len(made.kinds) > 1 else "", *(f"step {t:,}" for t in made.milestones), "in float32 ulps"]
+    head = [
+        "gradients" if len(made.kinds) > 1 else "",
+        *(f"step {t:,}" for t in made.milestones),
+        "in float32 ulps",
+    ]
     rows = [
         [escape(n), *(_far(float(g[t])) for t in made.milestones), plain(float(made.ulps_of(n)[-1]), 2)]
         for n, g in made.growth.items()
@@ -91,7 +100,11 @@ def _why(made: Comparison) -> str:
     head = ["made equal", f"{escape(made.a.name)} → {escape(made.b.name)}", *map(escape, made.kinds)]
     rows = [["nothing", "", *map(_far, made.parts.values())]]
     rows += [
-        [escape(c.title), f'<div class="said">{escape(c.a)} → {escape(c.b)}</div>', *map(_far, c.left.values())]
+        [
+            escape(c.title),
+            f'<div class="said">{escape(c.a)} → {escape(c.b)}</div>',
+            *map(_far, c.left.values()),
+        ]
         for c in made.causes
     ]
     note = "What is left of the difference when the first takes this one setting from the second."
@@ -120,7 +133,7 @@ def _settings(made: Comparison, only: bool = False) -> str:
     for s in made.settings:
         if only and s.a == s.b:
             continue
-        a, b = map(escape, in_words(s))
+        a, b = map(escape, s.text)
         if s.a != s.b:
             a, b = f"<b>{a}</b>", f"<b>{b}</b>"
         symbol = TEXT.symbol(s.line)
@@ -138,10 +151,9 @@ def _formulas(made: Comparison) -> str:
 
 
 def _run(made: Comparison) -> str:
-    code = (
-        "import thalweg as tw\n\n"
-        f"a = tw.{made.a.rule!r}\nb = tw.{made.b.rule!r}\nmade = tw.compare(a, b)\nprint(made)"
-    )
-    again = block(made.command, "the command") if made.command else block(code, "the code")
+    if made.command:
+        title, again = "To run it again", block(made.command, "the command")
+    else:
+        title, again = "The rules", block(f"a = {made.a.rule!r}\nb = {made.b.rule!r}", "the rules")
     used = ", ".join(f"{escape(n)} {escape(str(v))}" for n, v in versions().items())
-    return f'<section><h2>To run it again</h2>{again}<p class="footnote">{used}</p></section>'
+    return f'<section><h2>{title}</h2>{again}<p class="footnote">{used}</p></section>'

@@ -1,12 +1,12 @@
 """Gradients that bring out where two updates differ: seven kinds, fixed, the same in every run.
 
-    smooth    two waves of size 1
-    zeros     smooth with zeros: the first three, every fourth, and thirty in a row
-    flips     the sign changes at every step, the size grows slowly
-    fading    smooth, shrinking from 1 to 1e-12 in 300 steps: past every epsilon
-    tiny      smooth times 1e-20
-    huge      smooth times 1e15
-    mixed     sizes from 1e-20 to 1e15, and zeros, in turn
+smooth    two waves of size 1
+zeros     smooth with zeros: the first three, every fourth, and thirty in a row
+flips     the sign changes at every step, the size grows slowly
+fading    smooth, shrinking from 1 to 1e-12 in 300 steps: past every epsilon
+tiny      smooth times 1e-20
+huge      smooth times 1e15
+mixed     sizes from 1e-20 to 1e15, and zeros, in turn
 """
 
 from typing import Any
@@ -15,7 +15,7 @@ import numpy as np
 
 Array = np.ndarray[Any, Any]
 STEPS = 300
-COPIES = 16  # coordinates of a kind, no two alike
+COPIES = 16  # coordinates of a kind, no two alike: libraries have other code for short arrays
 
 
 def kinds(steps: int = STEPS) -> dict[str, Array]:
