@@ -152,6 +152,10 @@ def test_the_textbook_answers() -> None:
     assert average is not None and average.exact
     assert average.settings == {"eta": 1.0}
 
+    betas = compare("Adamax:optax(b1=0.8)", "Adamax:torch", gradients=FEW).agreement
+    assert betas is not None and betas.exact
+    assert betas.settings == {"betas": (0.8, 0.999)} and betas.text == "betas=(0.8, 0.999)"
+
     moved = compare("RMSprop:torch(momentum=0.5)", "RMSprop:torch", gradients=FEW).agreement
     assert moved is not None and moved.exact
     assert moved.settings == {"momentum": 0.5}
