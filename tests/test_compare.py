@@ -18,6 +18,7 @@ from thalweg.lab.methods import method
 from thalweg.problems import problem
 from thalweg.problems.base import pack
 
+from .paths.worlds import WORLDS, Common
 from .strategies import FORMS, RULES
 
 FEW = np.concatenate([g[:, :3] for g in streams.kinds(20).values()], axis=1)  # all kinds, cheap
@@ -162,6 +163,31 @@ def test_the_textbook_answers() -> None:
 
     forms = compare("Momentum(lr=0.1)", "MomentumSutskever(lr=0.1)", gradients=FEW)
     assert forms.verdict == "equal up to rounding"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("rule", "first", "second"), [p for p in PAIRS if {p[1], p[2]} <= {"torch", "keras"}]
+)
+def test_the_libraries_themselves_part_so(rule: str, first: str, second: str) -> None:
+    """Real PyTorch and Keras, float64: as they are, and with the settings that are said to come nearest."""
+    made = compare(f"{rule}:{first}", f"{rule}:{second}")
+    assert made.agreement is not None
+
+    def library(world: str, given: dict[str, Any], lr: float) -> Any:
+        rest = {n: v for n, v in given.items() if RULES[rule].anatomy.dialects[world].names[n] != "lr"}
+        rest |= {"AMSGrad": {"amsgrad": True}, "RMSpropCentred": {"centered": True}}.get(rule, {})
+        common = Common([lr] * made.steps)
+        return WORLDS[world](rule, made.path_a[0], made.gradients, rest, common).w
+
+    def apart(found: Any) -> dict[str, float]:
+        share = np.abs(library(first, {}, made.a.rule.at(0)["lr"]) - found) / made.sizes
+        return {n: float(share[:, k].max()) for n, k in made.kinds.items()}
+
+    as_they_are = library(second, {}, made.b.rule.at(0)["lr"])
+    assert apart(as_they_are) == pytest.approx(made.parts, rel=1e-3, abs=ROUNDING)
+    follow = library(second, dict(made.agreement.settings), made.agreement.rule.at(0)["lr"])
+    assert apart(follow) == pytest.approx(made.agreement.left, rel=1e-3, abs=ROUNDING)
 
 
 def test_the_words_fit_the_numbers() -> None:

@@ -355,13 +355,15 @@ def _epsilons(a: Rule, b: Rule, free: Mapping[str, str]) -> list[dict[str, float
     Outside the root and inside it they agree for large and for small gradients where the one inside is the
     other's square; a correction multiplies by sqrt(1 - beta2^t), which is sqrt(1 - beta2) at step 1 and 1 in the end.
     """
-    tried: list[dict[str, float]] = [{}]
+    targets = [n for n in b.anatomy.hyperparameters if _stem(n) == "eps" and n in free]
+    # What A has at 0 because its epsilon stands elsewhere would leave B with none, and 0/0 there.
+    tried: list[dict[str, float]] = [] if any(getattr(a, n, 1.0) == 0 for n in targets) else [{}]
     held = [n for n in a.anatomy.lines if _stem(n) == "eps" and not isinstance(getattr(a, n), Schedule)]
     held = [n for n in held if getattr(a, n) > 0]
     first = 1.0
     if type(a) is type(b) and a.clock is not b.clock and "beta2" in a.anatomy.hyperparameters:
         first = math.sqrt(1 - a.at(0)["beta2"])
-    for target in (n for n in b.anatomy.hyperparameters if _stem(n) == "eps" and n in free):
+    for target in targets:
         unit = b.anatomy.lines[target].dimension
         tried.append({target: getattr(b, target)})
         for source in held:
@@ -370,7 +372,7 @@ def _epsilons(a: Rule, b: Rule, free: Mapping[str, str]) -> list[dict[str, float
                 power = float(unit.g / of.g)
                 values = [(getattr(a, source) * f) ** power for f in dict.fromkeys((1.0, first, 1 / first))]
                 tried += [{target: float(f"{v:.4g}")} for v in values]  # as it is printed
-    return tried
+    return tried or [{}]
 
 
 def _spelled(base: Side, b: Side, rule: Rule, switches: Mapping[str, bool]) -> dict[str, Any]:
