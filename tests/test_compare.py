@@ -81,7 +81,7 @@ def test_distances_first_step_and_ulps_by_hand() -> None:
     # The second step lands on 0.5 with a move of just over 0.5: an ulp there is 2^-24.
     assert made.ulps[2, 0] == 0.5 * 2.0**-10 / 2.0**-24
     assert [c.title for c in made.causes] == ["lr"]
-    assert made.causes[0].left == {"w": 0.0} and made.causes[0].alone == made.parts
+    assert made.causes[0].share == {"w": 1.0}
     assert made.agreement is not None and made.agreement.settings == {"lr": 1.0}
     assert made.a.name == "SGD(lr=1)" and made.b.name == "SGD(lr=1.000976562)"
 
@@ -115,8 +115,30 @@ def test_making_all_causes_equal_leaves_nothing(rule: str, first: str, second: s
         n for n in lines if n.startswith("eps") and "place of eps" in told
     }
     assert lines == named or not made.causes
+    if made.parts["w"] > ROUNDING:
+        assert sum(c.share["w"] for c in made.causes) == pytest.approx(1.0)
     clocks = made.a.rule.clock is not made.b.rule.clock
     assert ("correction" in told) == (clocks and made.verdict != "identical")
+
+
+def test_parts_are_the_same_from_either_side() -> None:
+    """And those of two settings are worked out by hand: the average of both orders."""
+    back, forth = (
+        compare(*names, gradients=FEW)
+        for names in (("RMSprop:tf1", "RMSprop:torch"), ("RMSprop:torch", "RMSprop:tf1"))
+    )
+    parts = {c.title: c.share["w"] for c in back.causes}
+    assert parts == pytest.approx({c.title: c.share["w"] for c in forth.causes})
+
+    # From 0, four steps of g = 1: the distance of SGD-like Momentum is exact in small numbers.
+    a, b = tw.Momentum(lr=1.0, beta=0.0), tw.Momentum(lr=0.5, beta=0.5)
+    made = compare(a, b, gradients=np.ones((2, 1)), start=[0.0])
+    # Ends: a -2, b -1.25, lr alone -1, beta alone -2.5; the distances are the largest of both steps.
+    assert made.path_a[:, 0].tolist() == [0, -1, -2] and made.path_b[:, 0].tolist() == [0, -0.5, -1.25]
+    d, lr_alone, beta_alone = 0.75, (1.0 + 0.75 - 0.25) / 2, (0.5 + 0.75 - 1.25) / 2
+    assert {c.title: c.share["w"] for c in made.causes} == pytest.approx(
+        {"lr": (lr_alone + d - beta_alone) / 2 / d, "beta": (beta_alone + d - lr_alone) / 2 / d}
+    )
 
 
 def test_the_textbook_answers() -> None:
@@ -128,8 +150,8 @@ def test_the_textbook_answers() -> None:
         "1e-08 outside the root",
         "1e-07 inside the root",
     )
-    assert min(causes, key=lambda n: causes[n].left["smooth"]) == "lr"
-    assert min(causes, key=lambda n: causes[n].left["tiny"]) == "place of eps"
+    assert causes["lr"].share["smooth"] > 0.5
+    assert max(causes, key=lambda n: causes[n].share["tiny"]) == "place of eps"
     assert made.agreement is not None and not made.agreement.exact
     assert made.agreement.settings == {"learning_rate": 0.01, "rho": 0.99, "epsilon": 1e-16}
 

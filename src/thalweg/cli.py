@@ -324,7 +324,7 @@ def diff(
     """Show where two rules or dialects part: settings, first step, growth, why, and what makes them agree."""
     with _told():
         from .lab.compare import compare, from_file, settings_of
-        from .lab.compare_words import within
+        from .lab.compare_words import part, within
 
         made = compare(
             rule_a,
@@ -352,9 +352,8 @@ def diff(
             print()
         if made.causes:
             _table(
-                ["with this made equal, left", *made.kinds],
-                [["nothing", *map(within, made.parts.values())]]
-                + [[c.title, *map(within, c.left.values())] for c in made.causes],
+                ["its part of the difference", *made.kinds],
+                [[c.title, *map(part, c.share.values())] for c in made.causes],
                 right=range(1, 9),
             )
             print()

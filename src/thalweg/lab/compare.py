@@ -14,7 +14,7 @@ import shlex
 import webbrowser
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache, partial
 from numbers import Integral
 from pathlib import Path
 from tempfile import mkdtemp
@@ -343,18 +343,20 @@ def _compared(
         kinds = {"w": slice(0, len(sizes))}
         sizes[:] = sizes.max()
 
-    def far(x: Rule, y: Rule | None = None) -> Shares:
-        """How far x's path is from A's, or from y's."""
-        ours, theirs = run(x).weights, paths[0] if y is None else run(y).weights
-        shortest = min(len(ours), len(theirs), end)
-        share = _shares(ours[:shortest], theirs[:shortest], sizes)
+    walked = lru_cache(maxsize=2)(lambda rule: run(rule).weights[:end])
+
+    def far(of: Array, rule: Rule) -> Shares:
+        """How far a rule's path is from one of these."""
+        path = walked(rule)
+        share = _shares(path, of[: len(path)], sizes)
         return {n: float(share[:, k].max()) for n, k in kinds.items()}
 
     causes: list[Cause] = []
     agreement = None
     if not np.array_equal(*paths):
-        causes = differences.causes(a, b, far)
-        agreement = differences.follow(a, b, far, lambda rule: np.diff(run(rule).weights[:2], axis=0)[0])
+        from_a, from_b = (partial(far, path) for path in paths)
+        causes = differences.causes(a.rule, b.rule, from_a(b.rule), from_a, from_b)
+        agreement = differences.follow(a, b, from_a, lambda rule: np.diff(walked(rule)[:2], axis=0)[0])
     return Comparison(
         a,
         b,

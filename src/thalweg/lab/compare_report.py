@@ -7,7 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from ..core.latex import TEXT, text
-from .compare_words import far_in_words
+from .compare_words import far_in_words, part
 from .differences import ROUNDING
 from .page import block, figure
 from .page import page as whole
@@ -97,17 +97,19 @@ def _why(made: Comparison) -> str:
     if not made.causes:
         return ""
     told = made.sentences.get("why", "")
-    head = ["made equal", f"{escape(made.a.name)} → {escape(made.b.name)}", *map(escape, made.kinds)]
-    rows = [["nothing", "", *map(_far, made.parts.values())]]
-    rows += [
+    head = ["", f"{escape(made.a.name)} → {escape(made.b.name)}", *map(escape, made.kinds)]
+    rows = [
         [
             escape(c.title),
             f'<div class="said">{escape(c.a)} → {escape(c.b)}</div>',
-            *map(_far, c.left.values()),
+            *map(part, c.share.values()),
         ]
         for c in made.causes
     ]
-    note = "What is left of the difference when the first takes this one setting from the second."
+    note = (
+        "Each setting's part of the largest distance: what it adds when the first takes the settings of the second"
+        " one after the other, averaged over all orders."
+    )
     return (
         f"<section><h2>Why</h2><p>{escape(told)}</p>{_table(head, rows)}"
         f'<p class="footnote">{note}</p></section>'

@@ -26,6 +26,11 @@ def within(x: float) -> str:
     return "-" if not math.isfinite(x) else "0" if x <= ROUNDING else f"{x:.2g}"
 
 
+def part(share: float) -> str:
+    """A cause's part of the difference: 70 %; 0 below a ten-thousandth."""
+    return f"{plain(100 * share, 2)} %" if abs(share) > 1e-4 else "0"
+
+
 def far_in_words(share: float) -> str:
     """A share in words: 12 %, 3×10⁻⁸ of it, 0."""
     if not math.isfinite(share):
@@ -94,21 +99,20 @@ def why(made: Comparison) -> str:
         return f"What differs is {_about(c)}."
     sentences: list[str] = []
     by: dict[str, list[str]] = {}
-    for n, x in parts.items():
-        best = min(made.causes, key=lambda c: c.left[n])
-        by.setdefault(best.title if best.left[n] < 0.5 * x else "", []).append(n)
+    for n in parts:
+        most = max(made.causes, key=lambda c: c.share[n])
+        by.setdefault(most.title if most.share[n] > 0.5 else "", []).append(n)
     for title, kinds in by.items():
         where = _on(kinds, made) if len(kinds) < len(parts) else ""
         if not title:
-            sentences.append(f"{where} no single setting explains half of it".strip())
+            sentences.append(f"{where} no single setting makes half of the difference".strip())
             continue
         c = next(c for c in made.causes if c.title == title)
-        rest = max(c.left[n] / parts[n] for n in kinds)
-        left = "nothing" if rest <= ROUNDING else f"at most {far_in_words(rest)}"
+        low, high = (plain(100 * pick(c.share[n] for n in kinds), 2) for pick in (min, max))
         sentences.append(
-            f"{where} what decides is {_about(c)}: with it made equal {left} of the difference is left".strip()
+            f"{where} most of the difference comes from {_about(c)}: {low if low == high else f'{low} to {high}'} %".strip()
         )
-    idle = [_article(c) for c in made.causes if max(c.alone.values()) <= ROUNDING]
+    idle = [_article(c) for c in made.causes if max(abs(c.share[n]) for n in parts) < 1e-6]
     if idle:
         sentences.append(f"no difference here comes from {listing(idle)}")
     return ". ".join(s[:1].upper() + s[1:] for s in sentences) + "."
@@ -173,18 +177,12 @@ def picture(made: Comparison) -> Picture:
         _paths(made, t, i),
     ]
     if len(made.causes) > 1:
-        shown = [
-            ("as they are", made.parts[kind]),
-            *((f"{c.title} equal", c.left[kind]) for c in made.causes),
-        ]
         panels.append(
             Bars(
-                "What is left with one setting made equal",
-                "share of the largest |w|" + (f", {kind} gradients" if several else ""),
-                [n for n, _ in shown],
-                [x for _, x in shown],
-                levels=[(made.parts[kind], "")],
-                missing="unbounded",
+                "What makes the difference",
+                "% of it" + (f", {kind} gradients" if several else ""),
+                [c.title.replace("_", " ") for c in made.causes],
+                [max(round(100 * c.share[kind], 1), 0.0) for c in made.causes],
             )
         )
     return Picture(panels, alt=made.sentences["verdict"])
@@ -243,10 +241,7 @@ def data(made: Comparison) -> dict[str, Any]:
             n: {"share": list(map(real, g)), "ulps": list(map(real, made.ulps_of(n)))}
             for n, g in made.growth.items()
         },
-        "causes": [
-            {"title": c.title, "a": c.a, "b": c.b, "alone": shares(c.alone), "left": shares(c.left)}
-            for c in made.causes
-        ],
+        "causes": [{"title": c.title, "a": c.a, "b": c.b, "share": shares(c.share)} for c in made.causes],
         "agreement": None
         if found is None
         else {

@@ -1,7 +1,8 @@
 """Two rules side by side: which settings differ, what each of them does, and what makes the second follow the first.
 
-A cause is tried by giving the first rule the second's side of one setting and running it; an epsilon that
-changes its place, outside the root or inside it, is one setting although it is two lines. A setting that
+A cause's part is found by running the rules in between, which have the first's side of some settings and the
+second's of the others; an epsilon that changes its place, outside the root or inside it, is one setting
+although it is two lines. A setting that
 would make the second follow the first is taken from the first where the second's world has an argument for
 it, and run as well.
 """
@@ -11,7 +12,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import cache
+from itertools import combinations
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,7 +27,7 @@ from .methods import method
 
 Array = np.ndarray[Any, Any]
 Shares = Mapping[str, float]  # of each kind of gradients: the largest distance in a run
-Far = Callable[..., Shares]  # how far a rule's path is from A's, or from that of a second rule
+Far = Callable[[Rule], Shares]  # how far a rule's path is from a given one
 
 ROUNDING = 1e-11  # below this share of the path's largest |w| two float64 paths are one
 
@@ -74,16 +77,12 @@ class Setting:
 
 @dataclass(frozen=True)
 class Cause:
-    """Something that differs. ``a``, ``b``: both sides of it in words.
-
-    ``alone``: how far A moves when it alone takes B's side; ``left``: how far A then still is from B.
-    """
+    """Something that differs. ``a``, ``b``: both sides of it in words; ``share``: its part of the difference."""
 
     title: str
     a: str
     b: str
-    alone: Shares
-    left: Shares
+    share: Shares
 
 
 @dataclass(frozen=True)
@@ -221,24 +220,71 @@ def _mixed(
     return with_b
 
 
-def causes(a: Side, b: Side, far: Far) -> list[Cause]:
-    """What differs, each with what it does."""
+class _Part(NamedTuple):
+    """Something that differs, and how ``_mixed`` gives it to a rule."""
+
+    title: str
+    a: str
+    b: str
+    lines: tuple[str, ...] = ()
+    clock: bool = False
+    recurrence: bool = False
+
+
+def _parts(a: Rule, b: Rule) -> list[_Part]:
     found = []
-    for lines in _groups(a.rule, b.rule):
-        mixed = _mixed(a.rule, b.rule, lines)
+    for lines in _groups(a, b):
         if len(lines) > 1:
-            title, ours, theirs = "place of eps", _placed(a.rule, lines), _placed(b.rule, lines)
+            found.append(_Part("place of eps", _placed(a, lines), _placed(b, lines), lines))
         else:
-            title, ours, theirs = lines[0], *(value_text(getattr(s.rule, lines[0])) for s in (a, b))
-        found.append(Cause(title, ours, theirs, far(mixed), far(mixed, b.rule)))
-    if type(a.rule) is not type(b.rule):
-        mixed = _mixed(a.rule, b.rule, recurrence=True)
-        ours, theirs = type(a.rule).__name__, type(b.rule).__name__
-        found.append(Cause("recurrence", ours, theirs, far(mixed), far(mixed, b.rule)))
-    elif a.rule.clock is not b.rule.clock:
-        mixed = _mixed(a.rule, b.rule, clock=True)
-        found.append(Cause("correction", _clock(a.rule), _clock(b.rule), far(mixed), far(mixed, b.rule)))
+            ours, theirs = (value_text(getattr(rule, lines[0])) for rule in (a, b))
+            found.append(_Part(lines[0], ours, theirs, lines))
+    if type(a) is not type(b):
+        found.append(_Part("recurrence", type(a).__name__, type(b).__name__, recurrence=True))
+    elif a.clock is not b.clock:
+        found.append(_Part("correction", _clock(a), _clock(b), clock=True))
     return found
+
+
+def causes(a: Rule, b: Rule, apart: Shares, far: Far, far_b: Far) -> list[Cause]:
+    """What differs, each with its part of the distance ``apart``; ``far``, ``far_b``: from A and from B.
+
+    A rule with B's side of some settings has gone v = (d(A, rule) + d(A, B) - d(rule, B)) / 2 of the way, which
+    lies in [0, d(A, B)]. A setting's part is what it adds to v, averaged over all orders in which the settings
+    can be given (its Shapley value): the parts add up to 1, and exchanging A and B changes none. Of more than
+    six settings only the first and the last place are looked at.
+    """
+    parts = _parts(a, b)
+    count = len(parts)
+
+    @cache
+    def gone(given: frozenset[int]) -> Shares:
+        if len(given) in (0, count):
+            return {n: float(bool(given)) for n in apart}
+        chosen = [parts[i] for i in sorted(given)]
+        lines = [n for p in chosen for n in p.lines]
+        mixed = _mixed(a, b, lines, any(p.clock for p in chosen), any(p.recurrence for p in chosen))
+        from_a, from_b = far(mixed), far_b(mixed)
+        return {n: _way(from_a[n], x, from_b[n]) for n, x in apart.items()}
+
+    sizes = range(count) if count <= 6 else (0, count - 1)
+    found = []
+    for i, p in enumerate(parts):
+        others = [k for k in range(count) if k != i]
+        sets = [frozenset(c) for size in sizes for c in combinations(others, size)]
+        weights = [1 / (len(sizes) * math.comb(count - 1, len(c))) for c in sets]
+        share = dict.fromkeys(apart, 0.0)
+        for n in (n for n, x in apart.items() if x > ROUNDING):
+            share[n] = sum(w * (gone(c | {i})[n] - gone(c)[n]) for w, c in zip(weights, sets, strict=True))
+        found.append(Cause(p.title, p.a, p.b, share))
+    return found
+
+
+def _way(from_a: float, apart: float, from_b: float) -> float:
+    """How far on the way from A to B, in [0, 1]; a run that diverges is half-way."""
+    if apart == 0 or not math.isfinite(apart + from_a + from_b):
+        return 0.5
+    return min(max((from_a + apart - from_b) / (2 * apart), 0.0), 1.0)
 
 
 def _placed(rule: Rule, lines: Sequence[str]) -> str:
