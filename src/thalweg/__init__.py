@@ -79,6 +79,8 @@ from .core import (
 if TYPE_CHECKING:
     from .engines.pool import set_threads as set_threads
     from .engines.pool import threads as threads
+    from .lab.compare import Comparison as Comparison
+    from .lab.compare import compare as compare
     from .lab.experiments import claims as claims
     from .lab.race import Race as Race
     from .lab.race import race as race
@@ -127,6 +129,8 @@ _LATER = {  # where a public name stands that needs NumPy or more
     "Race": "lab.race",
     "claims": "lab.experiments",
     "show": "lab.show",
+    "compare": "lab.compare",
+    "Comparison": "lab.compare",
 }
 
 
