@@ -231,6 +231,8 @@ def compile_source(text: str, functions: Sequence[str]) -> tuple[str, bytes]:
         "to_bfloat": to_bfloat,
         "words": pointer(types.int64),
         "reals": pointer(types.float64),
+        "octets": pointer(types.uint8),
+        "integers": pointer(types.int32),
         "store": pointer(kept),
         "state": pointer(real),
     }

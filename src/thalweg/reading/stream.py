@@ -1,0 +1,172 @@
+"""``open_stream``: labelled examples from one or many files, in blocks, as often as wanted."""
+
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from ..errors import FileError, HyperparameterError
+from .ahead import ahead
+from .block import Block, Pass, Position
+from .sources import Paths, expand, format_of
+from .text import Text
+
+
+class Format(Protocol):
+    """A reader of files of one format."""
+
+    features: int | None
+    names: list[str] | None
+
+    def blocks(self, path: Path, at: Position, run: Pass) -> Generator[Block, None, None]:
+        """The blocks of one file from a position on."""
+
+
+class Stream:
+    """Blocks of labelled examples; made by ``open_stream``.
+
+    Iterating is one pass from the beginning; every pass yields the same blocks. format: what the files
+    hold. paths: the files, in order. features: how many there are, or None where only reading tells
+    (SVMlight). names: the names of the first features (CSV, Parquet). skipped, reasons: of the latest
+    pass, how many bad lines were skipped, and why the first ten were.
+    """
+
+    def __init__(self, format: str, paths: tuple[Path, ...], reader: Format, stop: bool, depth: int, settings: dict[str, Any]) -> None:
+        self.format = format
+        self.paths = paths
+        self.settings = settings
+        self._reader = reader
+        self._stop = stop
+        self._depth = depth
+        self._run = Pass(stop)
+
+    @property
+    def features(self) -> int | None:
+        """How many features there are, or None where only reading tells."""
+        return self._reader.features
+
+    @property
+    def names(self) -> list[str] | None:
+        """CSV, Parquet: the numeric columns; feature i is ``names[i]``, hashed columns come after."""
+        return self._reader.names
+
+    @property
+    def skipped(self) -> int:
+        """How many bad lines the latest pass has skipped."""
+        return self._run.skipped
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why it skipped the first of them."""
+        return self._run.reasons
+
+    def __iter__(self) -> Iterator[Block]:
+        return self.blocks()
+
+    def blocks(self, position: dict[str, int] | None = None) -> Generator[Block, None, None]:
+        """A pass from a block's ``position`` on (None: from the beginning).
+
+        ``close()`` ends it early. Raises FileError for what cannot be read, HyperparameterError for
+        what is no position.
+        """
+        at = Position() if position is None else Position.of(position, len(self.paths))
+        return ahead(lambda: self._pass(at), self._depth)
+
+    def _pass(self, at: Position) -> Generator[Block, None, None]:
+        features = at.features if self.features is None else self.features
+        run = self._run = Pass(self._stop, at.row, at.skipped, features)
+        for k in range(at.file, len(self.paths)):
+            yield from self._reader.blocks(self.paths[k], at if k == at.file else Position(file=k), run)
+
+
+def _whole(name: str, value: object, lowest: int, highest: int) -> int:
+    if type(value) is not int or not lowest <= value <= highest:
+        raise HyperparameterError(f"open_stream: {name} must be a whole number in [{lowest}, {highest}], got {value!r}")
+    return value
+
+
+def _one_of(name: str, value: object, allowed: tuple[object, ...]) -> None:
+    if not any(value is a or (isinstance(a, str) and value == a) for a in allowed):
+        raise HyperparameterError(f"open_stream: {name} must be one of {', '.join(map(repr, allowed))}, got {value!r}")
+
+
+def _columns(name: str, value: str | Iterable[str]) -> tuple[str, ...]:
+    columns = (value,) if isinstance(value, str) else tuple(value)
+    if not all(isinstance(c, str) for c in columns):
+        raise HyperparameterError(f"open_stream: {name} must be names of columns, got {value!r}")
+    return columns
+
+
+def open_stream(
+    paths: Paths,
+    format: str = "auto",
+    *,
+    block_bytes: int = 4 << 20,
+    block_rows: int = 1 << 16,
+    on_bad_line: str = "stop",
+    unlabelled: bool = False,
+    zero_based: bool | str = "auto",
+    features: int | None = None,
+    bits: int = 18,
+    target: str | None = None,
+    weight: str | None = None,
+    tag: str | None = None,
+    ignore: str | Iterable[str] = (),
+    categorical: str | Iterable[str] = (),
+    missing: str = "bad",
+    delimiter: str | None = None,
+    ahead: int = 2,
+) -> Stream:
+    """Labelled examples from files larger than memory.
+
+    paths: a file, a pattern (``"day*.svm.gz"``), or several of both. format: "svmlight", "vw", "csv",
+    "parquet", or "auto": by name, else by the first line. gzip and zstd are recognised by content.
+    block_bytes, block_rows: a block ends at whichever comes first; memory is a small multiple of it.
+    on_bad_line: "stop" (FileError naming file, line and reason) or "skip" (counted).
+    unlabelled: a row may lack its label, which is NaN then; CSV and Parquet need no target.
+    ahead: how many blocks a background thread reads ahead; 0: none, without a thread.
+
+    SVMlight: zero_based: False, True, or "auto": True if index 0 occurs in the first MiB of the first
+    file. features: indices must be smaller.
+    Vowpal Wabbit: bits: 2^bits features, as ``vw -b``.
+    CSV and Parquet: target, weight, tag: their columns. ignore: columns left out. categorical: numeric
+    columns that are hashed as text columns are, into 2^bits features after the numeric ones.
+    missing: "bad" (a bad line) or "zero". delimiter: CSV (default: comma; tab in a .tsv).
+
+    Raises HyperparameterError for settings, FileError for files; bad lines are found while iterating.
+    """
+    _one_of("on_bad_line", on_bad_line, ("stop", "skip"))
+    _one_of("zero_based", zero_based, ("auto", True, False))
+    _one_of("unlabelled", unlabelled, (True, False))
+    _one_of("missing", missing, ("bad", "zero"))
+    _whole("block_bytes", block_bytes, 1 << 10, 1 << 30)
+    _whole("block_rows", block_rows, 1, 1 << 26)
+    _whole("bits", bits, 1, 31)
+    _whole("ahead", ahead, 0, 1 << 10)
+    if features is not None:
+        _whole("features", features, 1, 2**31 - 1)
+    files = expand(paths)
+    kinds = {format_of(f, format): f for f in files}
+    if len(kinds) > 1:
+        (a, b), (c, d) = list(kinds.items())[:2]
+        raise FileError(f"open_stream: {b} is {a} and {d} is {c}; read them one format at a time")
+    kind = next(iter(kinds))
+    stop = on_bad_line == "stop"
+    settings: dict[str, Any] = {"format": kind, "block_bytes": block_bytes, "block_rows": block_rows, "unlabelled": unlabelled}
+    settings |= {"on_bad_line": on_bad_line}
+    reader: Format
+    if kind in ("csv", "parquet"):
+        from . import tables
+
+        columns = tables.Columns(
+            target, weight, tag, _columns("ignore", ignore), _columns("categorical", categorical), missing == "zero", bits, unlabelled
+        )
+        reader = tables.reader(kind, files, columns, block_bytes, block_rows, delimiter)
+        settings |= {"columns": list(columns), "delimiter": delimiter}
+    else:
+        settings |= {"zero_based": zero_based, "features": features} if kind == "svmlight" else {"bits": bits}
+        reader = Text(
+            kind, files, block_bytes, block_rows,
+            stop=stop, unlabelled=unlabelled, zero_based=zero_based, features=features if kind == "svmlight" else 1 << bits,
+        )  # fmt: skip
+    return Stream(kind, files, reader, stop, ahead, settings)
