@@ -9,6 +9,7 @@ import numpy as np
 from ..errors import FileError, HyperparameterError
 
 Array = np.ndarray[Any, Any]
+Csr = tuple[Array, Array, Array]  # indptr, indices, values
 
 
 class Block(NamedTuple):
@@ -61,7 +62,9 @@ class Position:
         """A position as a block gives it; HyperparameterError for anything else."""
         names = [f.name for f in fields(cls)]
         if not isinstance(given, dict) or sorted(given) != sorted(names):
-            raise HyperparameterError(f"blocks: position must be a block's position ({', '.join(names)}), got {given!r}")
+            raise HyperparameterError(
+                f"blocks: position must be a block's position ({', '.join(names)}), got {given!r}"
+            )
         if any(type(x) is not int or x < 0 for x in given.values()) or given["file"] > files:
             raise HyperparameterError(f"blocks: position {given!r} lies in none of the {files} files")
         return cls(**given)
@@ -93,9 +96,11 @@ class Pass:
         if len(self.reasons) < REASONS:
             self.reasons.append(told)
 
-    def block(self, position: Position, labels: Array, weights: Array | None, *csr_and_tags: Any) -> Block:
+    def block(
+        self, position: Position, labels: Array, weights: Array | None, csr: Csr, tags: list[str] | None
+    ) -> Block:
         """The next block, of these rows; ``position`` says file, offset and line after it."""
         first = self.row
         self.row += len(labels)
         after = replace(position, row=self.row, skipped=self.skipped, features=self.features)
-        return Block(labels, weights, *csr_and_tags, self.features, first, after.plain())
+        return Block(labels, weights, *csr, tags, self.features, first, after.plain())

@@ -377,7 +377,7 @@ def line(job, p, i, row, n, powers):
     return end, n, 0
 """
 
-_HASH = """
+HASH = """
 def turn(x, r):
     return ((x << r) | (x >> (32 - r))) & 0xFFFFFFFF
 
@@ -594,7 +594,7 @@ def nearest(digits: str) -> tuple[float, float]:
 def _kernel(format: str) -> cpu.Kernel:
     constants = [f"{n} = {k}" for k, n in enumerate(_JOB)]
     constants += [f"{n} = {k}" for k, n in enumerate(_CODES) if n] + [f"MAX_BAD = {BAD}"]
-    lines, functions = (_SVMLIGHT, ()) if format == "svmlight" else (_HASH + _VW, ("turn", "murmur", "named"))
+    lines, functions = (_SVMLIGHT, ()) if format == "svmlight" else (HASH + _VW, ("turn", "murmur", "named"))
     text = "# float32\n" + "\n".join(constants) + "\n" + _COMMON + lines + _LINES
     common = ("number", "narrow", "late", "real", "label", "order", "settle")
     return cpu.kernel(text, (*common, *functions, "line", "kernel"))[0]
@@ -615,7 +615,7 @@ class Scanner:
         self._limit = f"{limit + base - 1} is the largest" if format == "svmlight" else ""
         hashed = format == "vw"
         entries = size // (2 if hashed else 4) + 1  # no shorter feature than " a", " 1:1"
-        self._held = {
+        self._held: dict[str, Array] = {
             "LABELS": np.empty(rows),
             "WEIGHTS": np.empty(rows if hashed else 0, np.float32),
             "INDPTR": np.empty(rows + 1, np.int64),
@@ -643,7 +643,9 @@ class Scanner:
             new = late[len(numbers) : job["LISTED"]].tolist()
             exact = [nearest(bytes(text[a:b]).decode("ascii"))[row >= 0] for a, b, row in new]
             stuck = job["FULL"] and not job["LINES"]  # the first line alone fills the list
-            if not stuck and all(row >= 0 and math.isfinite(x) for x, (_, _, row) in zip(exact, new, strict=True)):
+            if not stuck and all(
+                row >= 0 and math.isfinite(x) for x, (_, _, row) in zip(exact, new, strict=True)
+            ):
                 break
             numbers += exact
             if stuck:
@@ -655,7 +657,13 @@ class Scanner:
 
     def _pass(self, text: Array, begin: int, end: int, late: Array, numbers: list[float]) -> dict[str, int]:
         exact = np.array(numbers)
-        given = {"TEXT": address(text), "BEGIN": begin, "END": end, "LATE": address(late), "EXACT": exact.ctypes.data}
+        given = {
+            "TEXT": address(text),
+            "BEGIN": begin,
+            "END": end,
+            "LATE": address(late),
+            "EXACT": exact.ctypes.data,
+        }
         given |= {"MAX_LATE": len(late), "KNOWN": len(numbers), "LISTED": len(numbers)}
         job = np.array(list((self._job | given).values()), dtype=np.int64)
         self._run(*objects.CONVENTION, address(job))
@@ -677,7 +685,10 @@ class Scanner:
             job["AT"],
             job["LINES"],
             job["FAULTY"],
-            [(k, self._fault(text, *where)) for k, *where in held["BADS"][: min(job["FAULTY"], BAD)].tolist()],
+            [
+                (k, self._fault(text, *where))
+                for k, *where in held["BADS"][: min(job["FAULTY"], BAD)].tolist()
+            ],
             job["LOWEST"],
             job["TOP"],
         )
@@ -690,4 +701,6 @@ class Scanner:
             token = token[:40] + "…"
         if token.lstrip("+-").lower() in ("nan", "inf", "infinity"):
             return f"column {at - line + 1}: {token} is not finite"
-        return f"column {at - line + 1}: " + FAULTS[code].format(repr(token), form=self._form, limit=self._limit)
+        return f"column {at - line + 1}: " + FAULTS[code].format(
+            repr(token), form=self._form, limit=self._limit
+        )

@@ -1,7 +1,6 @@
 """``open_stream``: labelled examples from one or many files, in blocks, as often as wanted."""
 
 from collections.abc import Generator, Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -31,7 +30,15 @@ class Stream:
     pass, how many bad lines were skipped, and why the first ten were.
     """
 
-    def __init__(self, format: str, paths: tuple[Path, ...], reader: Format, stop: bool, depth: int, settings: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        format: str,
+        paths: tuple[Path, ...],
+        reader: Format,
+        stop: bool,
+        depth: int,
+        settings: dict[str, Any],
+    ) -> None:
         self.format = format
         self.paths = paths
         self.settings = settings
@@ -81,13 +88,17 @@ class Stream:
 
 def _whole(name: str, value: object, lowest: int, highest: int) -> int:
     if type(value) is not int or not lowest <= value <= highest:
-        raise HyperparameterError(f"open_stream: {name} must be a whole number in [{lowest}, {highest}], got {value!r}")
+        raise HyperparameterError(
+            f"open_stream: {name} must be a whole number in [{lowest}, {highest}], got {value!r}"
+        )
     return value
 
 
 def _one_of(name: str, value: object, allowed: tuple[object, ...]) -> None:
     if not any(value is a or (isinstance(a, str) and value == a) for a in allowed):
-        raise HyperparameterError(f"open_stream: {name} must be one of {', '.join(map(repr, allowed))}, got {value!r}")
+        raise HyperparameterError(
+            f"open_stream: {name} must be one of {', '.join(map(repr, allowed))}, got {value!r}"
+        )
 
 
 def _columns(name: str, value: str | Iterable[str]) -> tuple[str, ...]:
@@ -113,6 +124,7 @@ def open_stream(
     tag: str | None = None,
     ignore: str | Iterable[str] = (),
     categorical: str | Iterable[str] = (),
+    numeric: str | Iterable[str] = (),
     missing: str = "bad",
     delimiter: str | None = None,
     ahead: int = 2,
@@ -129,8 +141,9 @@ def open_stream(
     SVMlight: zero_based: False, True, or "auto": True if index 0 occurs in the first MiB of the first
     file. features: indices must be smaller.
     Vowpal Wabbit: bits: 2^bits features, as ``vw -b``.
-    CSV and Parquet: target, weight, tag: their columns. ignore: columns left out. categorical: numeric
-    columns that are hashed as text columns are, into 2^bits features after the numeric ones.
+    CSV and Parquet: target, weight, tag: their columns. ignore: columns left out. Text columns are
+    hashed into 2^bits features after the numeric ones; so are the numeric ones named in categorical.
+    A CSV column is text if a cell in the first MiB of the first file is no number, unless named in numeric.
     missing: "bad" (a bad line) or "zero". delimiter: CSV (default: comma; tab in a .tsv).
 
     Raises HyperparameterError for settings, FileError for files; bad lines are found while iterating.
@@ -152,16 +165,34 @@ def open_stream(
         raise FileError(f"open_stream: {b} is {a} and {d} is {c}; read them one format at a time")
     kind = next(iter(kinds))
     stop = on_bad_line == "stop"
-    settings: dict[str, Any] = {"format": kind, "block_bytes": block_bytes, "block_rows": block_rows, "unlabelled": unlabelled}
+    settings: dict[str, Any] = {
+        "format": kind,
+        "block_bytes": block_bytes,
+        "block_rows": block_rows,
+        "unlabelled": unlabelled,
+    }
     settings |= {"on_bad_line": on_bad_line}
     reader: Format
     if kind in ("csv", "parquet"):
-        from . import tables
+        from .csv import Csv
+        from .parquet import Parquet
+        from .tables import Columns
 
-        columns = tables.Columns(
-            target, weight, tag, _columns("ignore", ignore), _columns("categorical", categorical), missing == "zero", bits, unlabelled
+        columns = Columns(
+            target,
+            weight,
+            tag,
+            _columns("ignore", ignore),
+            _columns("categorical", categorical),
+            _columns("numeric", numeric),
+            missing == "zero",
+            bits,
+            unlabelled,
         )
-        reader = tables.reader(kind, files, columns, block_bytes, block_rows, delimiter)
+        if kind == "csv":
+            reader = Csv(files, columns, block_bytes, block_rows, delimiter)
+        else:
+            reader = Parquet(files, columns, block_bytes, block_rows)
         settings |= {"columns": list(columns), "delimiter": delimiter}
     else:
         settings |= {"zero_based": zero_based, "features": features} if kind == "svmlight" else {"bits": bits}

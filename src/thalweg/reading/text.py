@@ -12,10 +12,9 @@ import numpy as np
 
 from .block import Block, Pass, Position
 from .scanner import LARGEST, Scanner
-from .sources import Bytes, sample
+from .sources import MARK, Buffer, Bytes, sample
 
 _SAMPLE = 1 << 20  # bytes of the first file that tell whether its indices start at 0
-_MARK = b"\xef\xbb\xbf"
 
 
 class Text:
@@ -25,7 +24,7 @@ class Text:
     be smaller (None: any); vw: 2^bits.
     """
 
-    names = None
+    names: list[str] | None = None
 
     def __init__(
         self, format: str, paths: tuple[Path, ...], size: int, rows: int,
@@ -46,74 +45,35 @@ class Text:
         """What is subtracted from an index."""
         if self._format != "svmlight" or self._zero_based != "auto":
             return int(self._zero_based is False)
-        head = sample(self._paths[0], _SAMPLE).removeprefix(_MARK)
+        head = sample(self._paths[0], _SAMPLE).removeprefix(MARK)
         text = np.frombuffer(head[: head.rfind(b"\n") + 1] or head + b"\n", np.uint8)
         lowest = self._scanner(len(text), text.size, 0, True).scan(text, 0, text.size).lowest
         return int(lowest > 0)
 
     def blocks(self, path: Path, at: Position, run: Pass) -> Generator[Block, None, None]:
         """The blocks of one file from a position on."""
-        size, line, offset = self._size, at.line, at.offset
-        scanner = self._scanner(size + 1, self._rows, self._base, self._skip)
-        text = np.empty(size + 64, np.uint8)
-        room = memoryview(text)  # type: ignore[arg-type]
-        have = 0
+        line, offset = at.line, at.offset
+        scanner = self._scanner(self._size + 1, self._rows, self._base, self._skip)
         with Bytes(path, offset) as source:
-            while True:
-                have += source.fill(room[have:size])
-                ended = have < size
-                begin = 3 if not offset and bytes(room[:3]) == _MARK and have >= 3 else 0
-                end = have
-                if ended and have and text[have - 1] != 10:
-                    text[have] = 10
-                    end += 1
-                elif not ended:
-                    end = _last_newline(text, have)
+            buffer = Buffer(source, self._size)
+            while have := buffer.fill():
+                end = buffer.lines(have)
                 if not end:
-                    if ended:
-                        return
-                    run.bad(path, line + 1, f"it is longer than a block ({size} bytes); raise block_bytes")
-                    skipped, have = self._skip_line(source, text, room, size)
-                    offset, line = offset + skipped, line + 1
+                    run.bad(
+                        path, line + 1, f"it is longer than a block of {self._size} bytes; raise block_bytes"
+                    )
+                    offset, line = offset + buffer.drop_line(), line + 1
                     continue
-                found = scanner.scan(text, begin, end)
+                marked = not offset and bytes(buffer.text[:3]) == MARK
+                found = scanner.scan(buffer.text, len(MARK) if marked else 0, end)
                 for before, reason in found.bad:
                     run.bad(path, line + before + 1, reason)
                 run.skipped += found.faulty - len(found.bad)
                 line += found.lines
-                offset += min(found.at, have)
+                offset += buffer.drop(found.at)
                 if self.features is None:
                     run.features = max(run.features, found.top + 1)
                 if len(found.labels):
+                    csr = found.indptr, found.indices, found.values
                     position = Position(at.file, offset, line)
-                    arrays = found.indptr, found.indices, found.values, found.tags
-                    yield run.block(position, found.labels, found.weights, *arrays)
-                rest = max(0, have - found.at)
-                text[:rest] = text[found.at : found.at + rest].copy()
-                have = rest
-
-    @staticmethod
-    def _skip_line(source: Bytes, text: np.ndarray, room: memoryview, size: int) -> tuple[int, int]:  # type: ignore[type-arg]
-        """Read on to the end of a line that fills the buffer: its bytes, and how many after it are there."""
-        skipped = 0
-        have = size
-        while have:
-            found = np.flatnonzero(text[:have] == 10)
-            if found.size:
-                after = int(found[0]) + 1
-                text[: have - after] = text[after:have].copy()
-                return skipped + after, have - after
-            skipped += have
-            have = source.fill(room[:size])
-        return skipped, 0
-
-
-def _last_newline(text: np.ndarray, have: int) -> int:  # type: ignore[type-arg]
-    """Where the last whole line of the first bytes ends; 0: there is none."""
-    width = 1 << 12
-    for hi in range(have, 0, -width):
-        lo = max(0, hi - width)
-        found = np.flatnonzero(text[lo:hi] == 10)
-        if found.size:
-            return lo + int(found[-1]) + 1
-    return 0
+                    yield run.block(position, found.labels, found.weights, csr, found.tags)
