@@ -1,12 +1,15 @@
 """``open_stream``: labelled examples from one or many files, in blocks, as often as wanted."""
 
+import os
 from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
 from ..errors import FileError, HyperparameterError
+from ..files import require_writable
 from .ahead import ahead
 from .block import Block, Pass, Position
+from .cache import Cache
 from .sources import Paths, expand, format_of
 from .text import Text
 
@@ -37,11 +40,11 @@ class Stream:
         reader: Format,
         stop: bool,
         depth: int,
-        settings: dict[str, Any],
+        cache: Cache | None,
     ) -> None:
         self.format = format
         self.paths = paths
-        self.settings = settings
+        self._cache = cache
         self._reader = reader
         self._stop = stop
         self._depth = depth
@@ -80,6 +83,27 @@ class Stream:
         return ahead(lambda: self._pass(at), self._depth)
 
     def _pass(self, at: Position) -> Generator[Block, None, None]:
+        cache = self._cache
+        if cache is None:
+            yield from self._read(at)
+            return
+        if cache.holds(at):
+            run = self._run = Pass(self._stop, reasons=cache.reasons)
+            for block in cache.blocks(at):
+                at = Position(**block.position)
+                run.skipped = at.skipped
+                yield block
+            if cache.whole:
+                run.skipped = cache.skipped
+                return
+            # It turned out to be damaged: the files themselves go on from here.
+            yield from self._read(at)
+        elif at == Position():
+            yield from cache.write(self._read(at), lambda: self._run)
+        else:
+            yield from self._read(at)
+
+    def _read(self, at: Position) -> Generator[Block, None, None]:
         features = at.features if self.features is None else self.features
         run = self._run = Pass(self._stop, at.row, at.skipped, features)
         for k in range(at.file, len(self.paths)):
@@ -127,6 +151,7 @@ def open_stream(
     numeric: str | Iterable[str] = (),
     missing: str = "bad",
     delimiter: str | None = None,
+    cache: str | os.PathLike[str] | None = None,
     ahead: int = 2,
 ) -> Stream:
     """Labelled examples from files larger than memory.
@@ -136,6 +161,8 @@ def open_stream(
     block_bytes, block_rows: a block ends at whichever comes first; memory is a small multiple of it.
     on_bad_line: "stop" (FileError naming file, line and reason) or "skip" (counted).
     unlabelled: a row may lack its label, which is NaN then; CSV and Parquet need no target.
+    cache: a file for several passes: the first whole pass writes it, later ones read it instead of the
+    files; it is rebuilt when these or the settings change, and when it is damaged.
     ahead: how many blocks a background thread reads ahead; 0: none, without a thread.
 
     SVMlight: zero_based: False, True, or "auto": True if index 0 occurs in the first MiB of the first
@@ -200,4 +227,5 @@ def open_stream(
             kind, files, block_bytes, block_rows,
             stop=stop, unlabelled=unlabelled, zero_based=zero_based, features=features if kind == "svmlight" else 1 << bits,
         )  # fmt: skip
-    return Stream(kind, files, reader, stop, ahead, settings)
+    held = None if cache is None else Cache(require_writable(cache), files, settings)
+    return Stream(kind, files, reader, stop, ahead, held)

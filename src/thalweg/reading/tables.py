@@ -126,10 +126,10 @@ class Layout:
             raise FileError(
                 f"{path}: column {odd[0]!r} is of type {kinds[odd[0]]}, which is no feature; add it to ignore="
             )
-        for n in (columns.target, columns.weight, *columns.numeric):
-            if n is not None and kinds[n] != "number":
+        for name in (columns.target, columns.weight, *columns.numeric):
+            if name is not None and kinds[name] != "number":
                 raise FileError(
-                    f"{path}: column {n!r} holds text; a target, a weight, a numeric= must be numbers"
+                    f"{path}: column {name!r} holds text; a target, a weight, a numeric= must be numbers"
                 )
         self.numbers = [n for n in features if kinds[n] == "number" and n not in columns.categorical]
         self.texts = [n for n in features if n not in self.numbers]
