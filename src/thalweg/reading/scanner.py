@@ -11,6 +11,7 @@ d) Names are hashed as by ``vw --hash strings``: murmur3 (32 bits) with the name
 """
 
 import math
+import re
 from decimal import Decimal
 from functools import cache
 from typing import Any, NamedTuple
@@ -695,8 +696,7 @@ class Scanner:
 
     def _fault(self, text: Array, line: int, at: int, code: int) -> str:
         """What is wrong at a byte of a line, with the column and what stands there."""
-        after = bytes(text[at : at + 41]).split(b"\n", 1)[0].split()
-        token = after[0].decode("utf-8", "replace") if after else ""
+        token = re.split(rb"[ \t\r\n]", bytes(text[at : at + 41]), maxsplit=1)[0].decode("utf-8", "replace")
         if len(token) > 40:
             token = token[:40] + "…"
         if token.lstrip("+-").lower() in ("nan", "inf", "infinity"):
