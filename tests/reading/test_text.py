@@ -99,7 +99,7 @@ def decimals(draw):
             + part
             + power
         )
-    near = np.float32(draw(st.floats(0, 3e38, width=32)))
+    near = np.float32(draw(st.floats(0, 2.0**127, width=32)))
     middle = (float(near) + float(np.nextafter(near, np.float32(np.inf)))) / 2
     text = f"{middle:.160f}"
     return draw(st.sampled_from([text, text + "1", text.rstrip("0")[:-1], repr(middle)]))
