@@ -13,6 +13,9 @@ from .sources import MARK, Buffer, Bytes, require_pyarrow, sample
 from .tables import Array, Columns, Layout, Reasons, call, kernel, kind_of, one_line, unique
 
 _SAMPLE = 1 << 20  # bytes of the first file that tell the types of its columns
+_HEAD = 1 << 16  # bytes that hold a file's first line
+_NUMBER = r"(?i)^[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf|infinity)$"
+_TRUTH = r"(?i)^(0|1|true|false)$"
 _MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "?")
 
 # How many rows a stretch of CSV holds, and where the last of them ends: a newline inside quotes does
@@ -93,8 +96,8 @@ class Csv:
         fields = next(csv.reader([names], delimiter=self._delimiter), [])
         if not any(fields):
             raise FileError(f"{path}: its first line names no columns")
-        if not newline and len(head) >= _SAMPLE:
-            raise FileError(f"{path}: its first line is longer than {_SAMPLE} bytes; is it CSV?")
+        if len(line) >= _HEAD:
+            raise FileError(f"{path}: its first line is longer than {_HEAD} bytes; is it CSV?")
         return unique(path, fields), len(line) + len(newline)
 
     def _records(self, text: Array, have: int, rows: int) -> tuple[int, int]:
@@ -140,12 +143,9 @@ class Csv:
         for name, kind in self._types.items():
             column = raw[name]
             if not pa.types.is_binary(kind):
-                cells = [_cell(x.strip(), kind) for x in column.to_pylist()]
-                for k, x in enumerate(cells):
-                    if isinstance(x, str):
-                        bad.setdefault(k, f"column {name!r}: {x!r} is not a number")
-                        cells[k] = None
-                column = pa.array(cells, kind)
+                column, odd = _cells(column, kind)
+                for k, cell in odd:
+                    bad.setdefault(k, f"column {name!r}: {cell!r} is not a number")
             made.append(column)
         return pa.table(made, names=list(self._types)), short, bad
 
@@ -153,7 +153,7 @@ class Csv:
         """The blocks of one file from a position on."""
         from pyarrow import ArrowException
 
-        names, begin = self._header(path, sample(path, _SAMPLE))
+        names, begin = self._header(path, sample(path, _HEAD))
         self._layout.check(path, names)
         offset, line = at.offset or begin, at.line
         with Bytes(path, offset) as source:
@@ -205,14 +205,19 @@ class Csv:
         return self._layout.block(path, at, run, table, bad, first)
 
 
-def _cell(text: bytes, kind: Any) -> Any:
-    """A number as pyarrow reads it, None where it is missing, or the text where it is none."""
+def _cells(column: Any, kind: Any) -> tuple[Any, list[tuple[int, str]]]:
+    """Cells of text as numbers, missing where they are none; which those are, and their text."""
     import pyarrow as pa
+    import pyarrow.compute as pc
 
-    given = text.decode("utf-8", "replace")
-    if given in _MISSING:
-        return None
-    try:
-        return pa.scalar(given).cast(kind).as_py()
-    except pa.ArrowException:
-        return given[:40]
+    text = pc.cast(column.combine_chunks(), options=pc.CastOptions(pa.string(), allow_invalid_utf8=True))
+    text = pc.ascii_trim_whitespace(text)
+    missing = pc.is_in(text, pa.array(_MISSING))
+    pattern = _TRUTH if pa.types.is_boolean(kind) else _NUMBER
+    good = pc.or_(missing, pc.match_substring_regex(text, pattern))
+    odd = [
+        (k, text[k].as_buffer().to_pybytes().decode("utf-8", "replace")[:40])
+        for k in np.flatnonzero(~np.asarray(good)).tolist()
+    ]
+    kept = pc.if_else(pc.and_(good, pc.invert(missing)), text, pa.scalar(None, pa.string()))
+    return kept.cast(kind), odd

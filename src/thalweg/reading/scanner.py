@@ -615,6 +615,7 @@ class Scanner:
         self._form = {"svmlight": "index:value", "vw": "a feature"}[format]
         self._limit = f"{limit + base - 1} is the largest" if format == "svmlight" else ""
         hashed = format == "vw"
+        rows = min(rows, size // 2 + 1)
         entries = size // (2 if hashed else 4) + 1  # no shorter feature than " a", " 1:1"
         self._held: dict[str, Array] = {
             "LABELS": np.empty(rows),
