@@ -1,5 +1,6 @@
 """CSV and Parquet: columns, hashing, missing values, what is wrong with a cell."""
 
+import json
 import re
 
 import numpy as np
@@ -11,7 +12,7 @@ from sklearn.utils import murmurhash3_32
 from thalweg.errors import FileError, HyperparameterError
 from thalweg.reading import open_stream
 
-from .reference import rows_of, vw
+from .reference import rows_of, same, vw
 
 CSV = """y,age,city,w,id
 1,2.5,"Par
@@ -118,6 +119,26 @@ def test_several_bad_rows_of_all_sorts(tmp_path):
     assert [int(re.search(r"row (\d+)", r)[1]) - 1 for r in stream.reasons] == [3, 7, 8, 20, 39]
 
 
+def test_bad_rows_over_many_blocks(tmp_path):
+    """Rows are counted by what the file holds, whatever is left out of the blocks before."""
+    rows = [f"{k % 2},{k + 1}" for k in range(2000)]
+    bad = [5, 130, 131, 700, 701, 702, 1500, 1999]
+    for k in bad:
+        rows[k] = "1" if k % 2 else "1,x"
+    stream = open_stream(
+        written(tmp_path, "y,a\n" + "\n".join(rows)),
+        target="y",
+        numeric="a",
+        on_bad_line="skip",
+        block_bytes=1024,
+    )
+    blocks = list(stream)
+    assert [row[0] - 1 for _, row in rows_of(blocks)] == [k for k in range(2000) if k not in bad]
+    assert [int(re.search(r"row (\d+)", r)[1]) - 1 for r in stream.reasons] == bad
+    for k, block in enumerate(blocks):
+        same(blocks[k + 1 :], stream.blocks(block.position))
+
+
 def test_missing_values_as_zero(tmp_path):
     path = written(tmp_path, "y,a,b\n1,,x\n0,2,\n")
     assert rows_of(open_stream(path, target="y", missing="zero")) == [
@@ -212,9 +233,7 @@ def test_parquet_faults(tmp_path):
     assert [r.split(": ", 1)[1] for r in stream.reasons] == [
         "row 2: column 'a': the value is missing", "row 3: column 'a': inf is not finite", "row 4: column 'b': the value is missing",
     ]  # fmt: skip
-    with pytest.raises(
-        FileError, match="column 'b' holds text; a target, a weight, a numeric= must be numbers"
-    ):
+    with pytest.raises(FileError, match="column 'b' holds text where numbers are needed"):
         open_stream(path, target="b")
     pa.parquet.write_table(pa.table({"y": [1], "a": [[1, 2]]}), tmp_path / "b.parquet")
     with pytest.raises(
@@ -228,3 +247,33 @@ def test_parquet_faults(tmp_path):
     path.write_bytes(whole[:4] + bytes(80) + whole[84:])
     with pytest.raises(FileError, match=r"a\.parquet: row group 0 \(from row 1\) is damaged"):
         list(open_stream(path, target="y"))
+
+
+def test_layouts(tmp_path):
+    """Other files are read as those that a model was fitted on, whatever their columns look like."""
+    fitted = open_stream(written(tmp_path, "y,a,b,c\n1,2,x,3\n"), target="y", bits=8, categorical="c")
+    layout = json.loads(json.dumps(fitted.layout))
+    expected = {0: 2, 1 + hashed("b=7", 8): 1, 1 + hashed("c=3", 8): 1}
+    other = written(tmp_path, "c,more,b,a\n3,1,7,2\n", "b.csv")
+    pa.parquet.write_table(pa.table({"c": [3], "b": [7], "a": [2.0], "l": [[1]]}), tmp_path / "b.parquet")
+    for path in (other, tmp_path / "b.parquet"):
+        stream = open_stream(path, layout=layout, unlabelled=True)
+        assert [row for _, row in rows_of(stream)] == [expected]
+        assert stream.features == fitted.features and {**stream.layout, "format": "csv"} == layout
+    with pytest.raises(FileError, match="lacks column 'a', which layout= names"):
+        open_stream(written(tmp_path, "c,b\n3,7\n", "b.csv"), layout=layout, unlabelled=True)
+    with pytest.raises(FileError, match="row 1: column 'a': 'x' is not a number"):
+        list(open_stream(written(tmp_path, "c,b,a\n3,7,x\n", "b.csv"), layout=layout, unlabelled=True))
+    with pytest.raises(HyperparameterError, match="drop ignore="):
+        open_stream(other, layout=layout, unlabelled=True, ignore="c")
+    (tmp_path / "a.svm").write_text("1 1:2\n")
+    for wrong in (layout, {}, 7, {"format": "svmlight"}, {"format": "svmlight", "zero_based": 1}):
+        with pytest.raises(HyperparameterError, match="layout must be the layout of a stream of svmlight"):
+            open_stream(tmp_path / "a.svm", layout=wrong)
+    layout = open_stream(tmp_path / "a.svm").layout
+    assert layout == {"format": "svmlight", "zero_based": False}
+    (tmp_path / "b.svm").write_text("1 0:2\n")
+    with pytest.raises(FileError, match="index 0 in a file whose indices start at 1"):
+        list(open_stream(tmp_path / "b.svm", layout=layout))
+    (tmp_path / "a.vw").write_text("1 | a\n")
+    assert open_stream(tmp_path / "a.vw", layout={"format": "vw", "bits": 5}).features == 32

@@ -78,16 +78,18 @@ class Csv:
             table = self._parse(bytes(body[:end]), names, {}, [])
         except pa.ArrowException as error:
             raise FileError(f"{files[0]}: is not CSV ({one_line(error)})") from None
-        forced = {columns.target, columns.weight, *columns.numeric}
-        kinds = {n: "number" if n in forced else kind_of(table.schema.field(n).type) for n in names}
+        kinds = {n: kind_of(table.schema.field(n).type) for n in names}
+        kinds |= {n: "text" for n in columns.texts() if n in kinds}
+        kinds |= {n: "number" for n in columns.numbers() if n in kinds}
         self._layout = layout = Layout(files[0], kinds, columns)
         truths = {n for n in names if pa.types.is_boolean(table.schema.field(n).type)}
         self._types = {n: pa.binary() for n in layout.needed}
         for n in layout.needed:
-            if n in forced or n in layout.numbers:
+            if n in layout.numbers or n in (columns.target, columns.weight):
                 self._types[n] = pa.bool_() if n in truths else pa.float64()
         self.features: int | None = layout.features
         self.names: list[str] | None = layout.numbers
+        self.layout = layout.plain
 
     def _header(self, path: Path, head: bytes) -> tuple[list[str], int]:
         """The names in the first line of a file that begins so, and where the rows begin."""

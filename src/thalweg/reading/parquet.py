@@ -23,6 +23,7 @@ class Parquet:
             )
         self.features: int | None = self._layout.features
         self.names: list[str] | None = self._layout.numbers
+        self.layout = self._layout.plain
 
     @staticmethod
     def _open(path: Path) -> Any:

@@ -20,6 +20,10 @@ class Format(Protocol):
     features: int | None
     names: list[str] | None
 
+    @property
+    def layout(self) -> dict[str, Any]:
+        """What another stream needs for the same features."""
+
     def blocks(self, path: Path, at: Position, run: Pass) -> Generator[Block, None, None]:
         """The blocks of one file from a position on."""
 
@@ -59,6 +63,11 @@ class Stream:
     def names(self) -> list[str] | None:
         """CSV, Parquet: the numeric columns; feature i is ``names[i]``, hashed columns come after."""
         return self._reader.names
+
+    @property
+    def layout(self) -> dict[str, Any]:
+        """What makes other files' features the same as these: for their ``open_stream(layout=)``; as JSON has it."""
+        return {"format": self.format, **self._reader.layout}
 
     @property
     def skipped(self) -> int:
@@ -132,6 +141,31 @@ def _columns(name: str, value: str | Iterable[str]) -> tuple[str, ...]:
     return columns
 
 
+# What a layout holds, by format; a table's also fits the other kind of table.
+_LAYOUTS: dict[str, dict[str, type]] = {
+    "svmlight": {"zero_based": bool},
+    "vw": {"bits": int},
+    "csv": {"numeric": list, "text": list, "bits": int},
+    "parquet": {"numeric": list, "text": list, "bits": int},
+}
+
+
+def _layout(given: dict[str, Any] | None, kind: str) -> dict[str, Any]:
+    """What a layout says, without its format; HyperparameterError if it is none of this format."""
+    if given is None:
+        return {}
+    form = _LAYOUTS[kind]
+    if (
+        not isinstance(given, dict)
+        or _LAYOUTS.get(given.get("format", "")) != form
+        or {n: type(x) for n, x in given.items() if n != "format"} != form
+    ):
+        raise HyperparameterError(
+            f"open_stream: layout must be the layout of a stream of {kind}, got {given!r}"
+        )
+    return {n: given[n] for n in form}
+
+
 def open_stream(
     paths: Paths,
     format: str = "auto",
@@ -151,6 +185,7 @@ def open_stream(
     numeric: str | Iterable[str] = (),
     missing: str = "bad",
     delimiter: str | None = None,
+    layout: dict[str, Any] | None = None,
     cache: str | os.PathLike[str] | None = None,
     ahead: int = 2,
 ) -> Stream:
@@ -165,13 +200,15 @@ def open_stream(
     files; it is rebuilt when these or the settings change, and when it is damaged.
     ahead: how many blocks a background thread reads ahead; 0: none, without a thread.
 
-    SVMlight: zero_based: False, True, or "auto": True if index 0 occurs in the first MiB of the first
-    file. features: indices must be smaller.
+    SVMlight: zero_based: False, True, or "auto": True if index 0 occurs in the first 256 KiB of the
+    first file. features: indices must be smaller.
     Vowpal Wabbit: bits: 2^bits features, as ``vw -b``.
     CSV and Parquet: target, weight, tag: their columns. ignore: columns left out. Text columns are
     hashed into 2^bits features after the numeric ones; so are the numeric ones named in categorical.
     A CSV column is text if a cell in the first MiB of the first file is no number, unless named in numeric.
     missing: "bad" (a bad line) or "zero". delimiter: CSV (default: comma; tab in a .tsv).
+    layout: another stream's ``layout``: features have the indices that they have there, whatever these
+    files hold; it takes the place of zero_based, bits, ignore, categorical, numeric.
 
     Raises HyperparameterError for settings, FileError for files; bad lines are found while iterating.
     """
@@ -191,6 +228,12 @@ def open_stream(
         (a, b), (c, d) = list(kinds.items())[:2]
         raise FileError(f"open_stream: {b} is {a} and {d} is {c}; read them one format at a time")
     kind = next(iter(kinds))
+    given = _layout(layout, kind)
+    zero_based, bits = given.get("zero_based", zero_based), given.get("bits", bits)
+    if given and (ignore or categorical or numeric):
+        raise HyperparameterError(
+            "open_stream: layout= already says which columns are what; drop ignore=, categorical=, numeric="
+        )
     stop = on_bad_line == "stop"
     settings: dict[str, Any] = {
         "format": kind,
@@ -215,6 +258,7 @@ def open_stream(
             missing == "zero",
             bits,
             unlabelled,
+            given or None,
         )
         if kind == "csv":
             reader = Csv(files, columns, block_bytes, block_rows, delimiter)

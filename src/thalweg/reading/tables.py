@@ -86,7 +86,11 @@ def call(kernel: cpu.Kernel, *job: int) -> list[int]:
 
 
 class Columns(NamedTuple):
-    """What the user says of the columns. zero: a missing value is 0, not a fault."""
+    """What the user says of the columns.
+
+    zero: a missing value is 0, not a fault. layout: that of another stream: exactly its columns are
+    features, in its order.
+    """
 
     target: str | None
     weight: str | None
@@ -97,6 +101,16 @@ class Columns(NamedTuple):
     zero: bool
     bits: int
     unlabelled: bool
+    layout: dict[str, Any] | None = None
+
+    def numbers(self) -> list[str]:
+        """The columns that must hold numbers."""
+        names = [self.target, self.weight, *self.numeric, *(self.layout or {}).get("numeric", ())]
+        return [n for n in names if n is not None]
+
+    def texts(self) -> list[str]:
+        """The columns that are hashed whatever they hold."""
+        return [*self.categorical, *(self.layout or {}).get("text", ())]
 
 
 class Layout:
@@ -104,11 +118,8 @@ class Layout:
 
     def __init__(self, path: Path, kinds: dict[str, str], columns: Columns) -> None:
         given = {"target": columns.target, "weight": columns.weight, "tag": columns.tag}
-        named = [n for n in given.values() if n is not None] + [
-            *columns.ignore,
-            *columns.categorical,
-            *columns.numeric,
-        ]
+        named = [n for n in given.values() if n is not None]
+        named += [*columns.ignore, *columns.categorical, *columns.numeric]
         for n in named:
             if n not in kinds:
                 raise HyperparameterError(f"open_stream: {path} has no column {n!r}: {nearest(n, kinds)}")
@@ -121,17 +132,21 @@ class Layout:
         self.path, self.kinds, self.columns = path, kinds, columns
         self.roles = {n for n in given.values() if n is not None}
         features = [n for n in kinds if n not in self.roles and n not in columns.ignore]
+        if columns.layout is not None:
+            features = [*columns.layout["numeric"], *columns.layout["text"]]
+            lacking = [n for n in features if n not in kinds]
+            if lacking:
+                raise FileError(f"{path}: lacks column {lacking[0]!r}, which layout= names")
         odd = [n for n in (*features, *self.roles) if kinds[n] not in ("number", "text")]
         if odd:
             raise FileError(
                 f"{path}: column {odd[0]!r} is of type {kinds[odd[0]]}, which is no feature; add it to ignore="
             )
-        for name in (columns.target, columns.weight, *columns.numeric):
-            if name is not None and kinds[name] != "number":
-                raise FileError(
-                    f"{path}: column {name!r} holds text; a target, a weight, a numeric= must be numbers"
-                )
-        self.numbers = [n for n in features if kinds[n] == "number" and n not in columns.categorical]
+        for name in columns.numbers():
+            if kinds[name] != "number":
+                raise FileError(f"{path}: column {name!r} holds text where numbers are needed")
+        texts = columns.texts()
+        self.numbers = [n for n in features if kinds[n] == "number" and n not in texts]
         self.texts = [n for n in features if n not in self.numbers]
         self.width = len(self.numbers)
         self.features = self.width + (1 << columns.bits if self.texts else 0)
@@ -140,14 +155,13 @@ class Layout:
                 f"open_stream: {self.features} features are too many; lower bits= (at most {LARGEST})"
             )
         self.needed = [n for n in kinds if n in self.roles or n in features]
+        self.plain = {"numeric": self.numbers, "text": self.texts, "bits": columns.bits}
 
     def check(self, path: Path, names: Iterable[str]) -> None:
         """FileError unless another file has these columns too."""
-        names = list(names)
-        for what, odd in (
-            ("lacks", set(self.kinds) - set(names)),
-            ("also has", set(names) - set(self.kinds)),
-        ):
+        names = set(names)
+        more = names - set(self.kinds) if self.columns.layout is None else set()
+        for what, odd in (("lacks", set(self.needed) - names), ("also has", more)):
             if odd:
                 raise FileError(
                     f"{path}: {what} column {min(odd)!r}, unlike {self.path}; all files need the same columns"

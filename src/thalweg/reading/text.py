@@ -7,6 +7,7 @@ with the very blocks of a pass that was not interrupted.
 from collections.abc import Generator
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from .block import Block, Pass, Position
 from .scanner import LARGEST, Scanner
 from .sources import MARK, Buffer, Bytes, sample
 
-_SAMPLE = 1 << 20  # bytes of the first file that tell whether its indices start at 0
+_SAMPLE = 1 << 18  # bytes of the first file that tell whether its indices start at 0
 
 
 class Text:
@@ -49,6 +50,13 @@ class Text:
         text = np.frombuffer(head[: head.rfind(b"\n") + 1] or head + b"\n", np.uint8)
         lowest = self._scanner(len(text), text.size, 0, True).scan(text, 0, text.size).lowest
         return int(lowest > 0)
+
+    @property
+    def layout(self) -> dict[str, Any]:
+        """What another stream needs for the same features."""
+        if self._format == "vw":
+            return {"bits": (self.features or 1).bit_length() - 1}
+        return {"zero_based": self._base == 0}
 
     def blocks(self, path: Path, at: Position, run: Pass) -> Generator[Block, None, None]:
         """The blocks of one file from a position on."""
