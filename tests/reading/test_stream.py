@@ -170,16 +170,20 @@ def test_a_line_longer_than_a_block(tmp_path, kind, where):
 def test_skipped_lines_are_counted_over_files_and_resumption(tmp_path):
     draw = random.Random(0)
     bad = 0
+    told = []
     for part in "ab":
         lines = []
-        for _ in range(800):
-            good = draw.random() < 0.8
-            bad += not good
-            lines.append("1 3:4" if good else "1 3:x")
+        for k in range(800):
+            kind = draw.choice(["1 3:4", "1 3:4", "1 3:4", "", "# none"] + ["1 3:x"] * (k > 400))
+            if kind == "1 3:x":
+                told.append(f"{part}.svm: line {k + 1}: column 5: the value 'x' is not a number")
+            bad += kind == "1 3:x"
+            lines.append(kind)
         (tmp_path / f"{part}.svm").write_text("\n".join(lines))
     stream = open_stream(tmp_path / "?.svm", on_bad_line="skip", block_bytes=1024)
     blocks = list(stream)
-    assert stream.skipped == bad and len(stream.reasons) == 10 and len(rows_of(blocks)) == 1600 - bad
+    assert stream.skipped == bad > 100 and len(rows_of(blocks)) > 800
+    assert [r.rpartition("/")[2] for r in stream.reasons] == told[:10]
     list(stream.blocks(blocks[7].position))
     assert stream.skipped == bad
     # The good blocks before a bad line come first.

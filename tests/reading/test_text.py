@@ -156,6 +156,27 @@ def test_many_numbers_for_python_in_one_line_and_in_many():
     assert labels == [float("0." + "1" * 25)] * 3000 and values == [16777218.0] * 3000
 
 
+def test_more_digits_than_fit():
+    """Leading zeros do not count; digits beyond those that fit move the power of ten."""
+    line = (
+        "1"
+        + "0" * 25
+        + "e-20 "
+        + "0" * 30
+        + "7:"
+        + "0" * 30
+        + ".25 "
+        + "0" * 18
+        + "12:0."
+        + "0" * 30
+        + "123456789e31 13:"
+        + "1" * 39
+    )
+    assert found_rows(scan("svmlight", line.encode())) == [
+        (1e5, {7: 0.25, 12: np.float32(1.23456789), 13: np.float32("1" * 39)})
+    ]
+
+
 def test_svmlight_forms():
     text = b"\xef\xbb\xbf1 1:2 3:4\r\n\n  \t\n# a comment\n-1\t2:.5\t7:1. # 3:4\n+0.5e1 qid:7 2:-0 # x\n2#\n3 9:1 2:5 4:3\n4 1:+3e-2"
     assert found_rows(scan("svmlight", text[3:])) == [

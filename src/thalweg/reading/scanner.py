@@ -61,7 +61,25 @@ _JOB = (
 )  # fmt: skip
 
 _COMMON = """
+def long(p, i, end):
+    # The digits in p[i:end], of which only the first 18 fit: the number, its power of ten, whether more followed.
+    m = 0
+    e = 0
+    dropped = 0
+    after = 0
+    for k in range(i, end):
+        if p[k] == 46:
+            after = 1
+        elif m < 900000000000000000:
+            m = m * 10 + (p[k] - 48)
+            e -= after
+        else:
+            e += 1 - after
+            dropped = 1
+    return m, e, dropped
+
 def number(p, i):
+    # Where a number ends, its digits, its power of ten, its sign, and whether digits were dropped; -1: none.
     negative = p[i] == 45
     if negative or p[i] == 43:
         i += 1
@@ -71,27 +89,22 @@ def number(p, i):
     dropped = 0
     d = p[i] - 48
     while 0 <= d <= 9:
-        if m < 900000000000000000:
-            m = m * 10 + d
-        else:
-            e += 1
-            dropped = 1
+        m = m * 10 + d
         i += 1
         d = p[i] - 48
     digits = i - first
     if p[i] == 46:
         i += 1
-        first = i
+        point = i
         d = p[i] - 48
         while 0 <= d <= 9:
-            if m < 900000000000000000:
-                m = m * 10 + d
-                e -= 1
-            else:
-                dropped = 1
+            m = m * 10 + d
             i += 1
             d = p[i] - 48
-        digits += i - first
+        e = point - i
+        digits -= e
+    if digits > 18:
+        m, e, dropped = long(p, first, i)
     if digits == 0:
         return i, 0, 0, False, -1
     if p[i] == 101 or p[i] == 69:
@@ -280,6 +293,15 @@ def kernel(job):
 # Both return where the line ends, or where the trouble stands; how many entries there are now, or -1
 # where the line holds no row; and the fault.
 _SVMLIGHT = """
+def too_long(p, i, end):
+    # An index of more digits than fit: leading zeros do not count.
+    while p[i] == 48:
+        i += 1
+    index = 0
+    for k in range(i, min(end, i + 12)):
+        index = index * 10 + (p[k] - 48)
+    return index
+
 def line(job, p, i, row, n, powers):
     indices = integers(job[INDICES])
     values = state(job[VALUES])
@@ -319,10 +341,11 @@ def line(job, p, i, row, n, powers):
         index = 0
         d = p[i] - 48
         while 0 <= d <= 9:
-            if index < 10000000000000:
-                index = index * 10 + d
+            index = index * 10 + d
             i += 1
             d = p[i] - 48
+        if i - token > 18:
+            index = too_long(p, token, i)
         if i == token or p[i] != 58:
             if first and c == 113 and p[i + 1] == 105 and p[i + 2] == 100 and p[i + 3] == 58:
                 i += 4
@@ -595,9 +618,11 @@ def nearest(digits: str) -> tuple[float, float]:
 def _kernel(format: str) -> cpu.Kernel:
     constants = [f"{n} = {k}" for k, n in enumerate(_JOB)]
     constants += [f"{n} = {k}" for k, n in enumerate(_CODES) if n] + [f"MAX_BAD = {BAD}"]
-    lines, functions = (_SVMLIGHT, ()) if format == "svmlight" else (HASH + _VW, ("turn", "murmur", "named"))
+    lines, functions = (
+        (_SVMLIGHT, ("too_long",)) if format == "svmlight" else (HASH + _VW, ("turn", "murmur", "named"))
+    )
     text = "# float32\n" + "\n".join(constants) + "\n" + _COMMON + lines + _LINES
-    common = ("number", "narrow", "late", "real", "label", "order", "settle")
+    common = ("long", "number", "narrow", "late", "real", "label", "order", "settle")
     return cpu.kernel(text, (*common, *functions, "line", "kernel"))[0]
 
 
