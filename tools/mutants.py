@@ -189,7 +189,7 @@ MUTANTS = [
     ),
     Mutant("reading/sources.py", "left -= n", "left -= n + 1", READ_STREAM, "resumed"),
     Mutant("reading/ahead.py", "room.release()\n        thread.join()", "pass", READ_STREAM, "stops_early"),
-    Mutant("reading/ahead.py", "Semaphore(depth)", "Semaphore(10**6)", READ_STREAM, "memory"),
+    Mutant("reading/ahead.py", "Semaphore(depth)", "Semaphore(10**6)", READ_STREAM, "read_ahead"),
     Mutant(
         "reading/cache.py",
         "if zlib.crc32(room) !=",

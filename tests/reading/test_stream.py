@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 import tracemalloc
 
 import numpy as np
@@ -18,6 +19,7 @@ import pytest
 
 from thalweg.errors import FileError, HyperparameterError
 from thalweg.reading import open_stream
+from thalweg.reading.ahead import ahead
 
 from .reference import rows_of, same
 
@@ -205,6 +207,25 @@ def test_a_consumer_that_stops_early_ends_the_thread(made):
             break
         opened(made, "vw").blocks()  # never begun
     assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("depth", [0, 1, 3])
+def test_no_more_is_read_ahead_than_asked(depth):
+    made = []
+
+    def items():
+        for k in range(8):
+            made.append(k)
+            yield k
+        raise FileError("the last")
+
+    got = []
+    with pytest.raises(FileError, match="the last"):  # noqa: PT012
+        for k in ahead(items, depth):
+            time.sleep(0.02)  # time for the thread to do all that it may
+            assert len(made) <= k + 1 + depth
+            got.append(k)
+    assert got == list(range(8))
 
 
 def test_passes_at_once(made):
