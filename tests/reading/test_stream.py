@@ -402,7 +402,7 @@ def test_a_damaged_cache_is_detected_and_rebuilt(made, tmp_path):
     draw = random.Random(0)
     damaged = [whole[: draw.randrange(len(whole))] for _ in range(10)]
     for _ in range(40):
-        at = draw.randrange(len(whole))
+        at = draw.randrange(16, len(whole))
         damaged.append(whole[:at] + bytes([whole[at] ^ (1 << draw.randrange(8))]) + whole[at + 1 :])
     damaged += [b"", b"thalweg blocks 0\n" + whole[17:], whole + b"x"]
     for data in damaged:
@@ -411,6 +411,21 @@ def test_a_damaged_cache_is_detected_and_rebuilt(made, tmp_path):
         same(plain, stream)
         same(plain, stream)
         assert path.read_bytes() == whole
+
+
+def test_no_file_is_lost_to_a_cache(tmp_path):
+    path = tmp_path / "a.svm"
+    path.write_text("1 2:3\n")
+    for cache in (path, tmp_path / "link"):
+        (tmp_path / "link").unlink(missing_ok=True)
+        (tmp_path / "link").symlink_to(path)
+        with pytest.raises(
+            FileError, match="exists and is no cache; it would be lost: give another name to cache="
+        ):
+            open_stream(path, cache=cache)
+    with pytest.raises(FileError, match="is a folder"):
+        open_stream(path, cache=tmp_path)
+    assert path.read_text() == "1 2:3\n"
 
 
 def test_a_pass_that_is_not_finished_leaves_no_cache(made, tmp_path):

@@ -24,7 +24,8 @@ from ..errors import FileError
 from ..files import reason
 from .block import Array, Block, Pass, Position
 
-_MAGIC = b"thalweg blocks 1\n"
+_NAME = b"thalweg blocks "
+_MAGIC = _NAME + b"1\n"  # another number for every change of the file, or of what readers make of a text
 _TAIL = struct.Struct("<Q32s")
 _DTYPES = {"labels": "f8", "weights": "f4", "indptr": "i8", "indices": "i4", "values": "f4", "tags": "u1"}
 
@@ -34,9 +35,21 @@ def _start(at: Position) -> tuple[int, int, int]:
 
 
 class Cache:
-    """The cache of a stream in the file ``path``; whether it is whole and up to date shows when it is asked for."""
+    """The cache of a stream in the file ``path``; whether it is whole and up to date shows when it is asked for.
+
+    FileError if a file stands there that is no cache.
+    """
 
     def __init__(self, path: Path, files: tuple[Path, ...], settings: dict[str, Any]) -> None:
+        try:
+            with open(path, "rb") as file:
+                head = file.read(len(_NAME))
+        except FileNotFoundError:
+            head = b""
+        except OSError as error:
+            raise FileError(f"{path}: cannot be read ({reason(error)})") from None
+        if head != _NAME[: len(head)]:
+            raise FileError(f"{path}: exists and is no cache; it would be lost: give another name to cache=")
         self.path = path
         self._files, self._settings = files, settings
         self._index: dict[str, Any] | None = None
