@@ -34,7 +34,7 @@ from .sparse import ROW, Text, shape
 
 LOG = 1 << 18  # steps that are logged before everything catches up
 SMALLEST = -500.0  # of the logarithm of a product, before counting starts anew
-AHEAD = 2  # rows whose entries are asked for; their features are, one row ahead
+AHEAD = {"far": 8, "near": 4, "next": 2}  # rows ahead at which pointers, entries and records are asked for
 
 FIT, CATCH = 0, 1
 FIELDS = (
@@ -153,17 +153,20 @@ def kernel(job):
             first = np.int64(indptr[row])
             n = np.int64(indptr[row + 1]) - first
             x = {datum}(job[{data}] + {datum_size} * first)
-            if k + 4 < count:
-                prefetch(job[{indptr}] + {index_size} * order[k + 4])
-                prefetch(job[{targets}] + 8 * order[k + 4])
-            if k + 2 < count:
-                ahead = np.int64(indptr[order[k + 2]])
-                prefetch(job[{indices}] + {index_size} * ahead)
-                prefetch(job[{indices}] + {index_size} * ahead + 64)
-                prefetch(job[{data}] + {datum_size} * ahead)
-                prefetch(job[{data}] + {datum_size} * ahead + 64)
-            if k + 1 < count:
-                for e in range(np.int64(indptr[order[k + 1]]), np.int64(indptr[order[k + 1] + 1])):
+            if k + {far} < count:
+                prefetch(job[{indptr}] + {index_size} * order[k + {far}])
+                prefetch(job[{targets}] + 8 * order[k + {far}])
+            if k + {near} < count:
+                begin = np.int64(indptr[order[k + {near}]])
+                end = np.int64(indptr[order[k + {near}] + 1])
+                for line in range({index_size} * begin, {index_size} * end + 63, 64):
+                    prefetch(job[{indices}] + line)
+                for line in range({datum_size} * begin, {datum_size} * end + 63, 64):
+                    prefetch(job[{data}] + line)
+            if k + {next} < count:
+                begin = np.int64(indptr[order[k + {next}]])
+                end = np.int64(indptr[order[k + {next}] + 1])
+                for e in range(begin, end):
                     prefetch(records + stride * np.int64(indices[e]))
         now += 1
 {tick}
@@ -217,7 +220,6 @@ class Printed(NamedTuple):
     plan: Plan
     clock: Formula
     loss: Function | None
-    margin: bool
     values: tuple[float, ...]
     planned: tuple[str, ...]
     lags: bool
@@ -401,6 +403,7 @@ class _Text(Text):
         fields = {n: 3 + k for k, n in enumerate(FIELDS)}
         self.functions["kernel"] = _KERNEL.format(
             **{n: v for n, v in fields.items() if n not in ("width",)},
+            **AHEAD,
             width="1" if p.single else f"job[{fields['width']}]",
             index=KINDS[self.index],
             index_size=np.dtype(self.index).itemsize,
@@ -506,7 +509,6 @@ class Pass:
         rule: Rule,
         loss: Function | None,
         values: tuple[float, ...],
-        margin: bool,
         features: int,
         outputs: int,
         *,
@@ -531,7 +533,6 @@ class Pass:
             self.plan,
             rule.clock_formula,
             loss,
-            margin,
             values,
             self._scheduled,
             not free,
@@ -571,7 +572,8 @@ class Pass:
         lr = first.get("lr", 0.0)
         extra = {"_keep": 1.0 - lr * l2, "_pull": lr * l1, "_count": 1.0}
         named = dict(zip(scalars.names(rule), row, strict=True)) | extra
-        if self._seen is not None and _stays(update, starts, [named[n] for n in update.scalars]):
+        stays = _stays(update, starts, [named[n] for n in update.scalars])
+        if self._seen is not None and stays:
             self._seen[:features] = -1
 
     def _view(self, k: int, dtype: np.dtype[Any] | None = None) -> Array:
@@ -638,6 +640,26 @@ class Pass:
             self.t += made
             done += made
         return float(result[0]), float(result[1])
+
+    def begin(self, weights: Array, intercepts: Array) -> None:
+        """Begin at given weights (features, outputs) and intercepts (outputs,)."""
+        self.arrays["w"][:-1], self.arrays["w"][-1] = weights, intercepts
+        if self._seen is not None:
+            self._seen[:] = self._now
+
+    def resume(self, arrays: Mapping[str, Array], t: int) -> None:
+        """Take over coordinates that were up to date at step t. Raises ValueError where one does not fit."""
+        for n, target in self.arrays.items():
+            if arrays[n].shape != target.shape or arrays[n].dtype != target.dtype:
+                raise ValueError(f"{n} is {arrays[n].dtype} {arrays[n].shape}")
+        if t < 0:
+            raise ValueError(f"step {t}")
+        self.catch_up()
+        for n, target in self.arrays.items():
+            target[...] = arrays[n]
+        if self._seen is not None:
+            self._seen[:] = 0
+        self.t = t
 
     def _hyper_lr(self) -> float:
         return self.rule.at(self.t).get("lr", 0.0)
