@@ -51,6 +51,8 @@ class Parquet:
                     )
             groups = [file.metadata.row_group(g) for g in range(file.num_row_groups)]
             row = sum(g.num_rows for g in groups[: at.offset])
+            if at.offset > len(groups) or at.line > file.metadata.num_rows:
+                raise FileError(f"{path}: ends before the position; it is not the file that was read")
             for g in range(at.offset, len(groups)):
                 width = max(
                     1, groups[g].total_byte_size // max(1, groups[g].num_rows), 8 * len(layout.needed)
