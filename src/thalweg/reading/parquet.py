@@ -31,7 +31,9 @@ class Parquet:
         from pyarrow import parquet
 
         try:
-            return parquet.ParquetFile(path, pre_buffer=False, buffer_size=1 << 16)
+            return parquet.ParquetFile(
+                path, pre_buffer=False, buffer_size=1 << 16, page_checksum_verification=True
+            )
         except (OSError, pa.ArrowException) as error:
             raise FileError(f"{path}: is not a whole Parquet file ({one_line(error)})") from None
 
