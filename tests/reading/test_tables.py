@@ -287,7 +287,7 @@ def test_layouts(tmp_path):
     assert open_stream(tmp_path / "a.vw", layout={"format": "vw", "bits": 5}).features == 32
 
 
-@pytest.mark.parametrize("size", [60, pytest.param(4000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("size", [60, pytest.param(1500, marks=pytest.mark.slow)])
 def test_damaged_tables_are_one_of_our_errors_or_rows(tmp_path, size):
     draw = random.Random(size)
     path = tmp_path / "a.csv"

@@ -34,7 +34,7 @@ class Parquet:
             return parquet.ParquetFile(
                 path, pre_buffer=False, buffer_size=1 << 16, page_checksum_verification=True
             )
-        except (OSError, pa.ArrowException) as error:
+        except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
             raise FileError(f"{path}: is not a whole Parquet file ({one_line(error)})") from None
 
     def blocks(self, path: Path, at: Position, run: Pass) -> Generator[Block, None, None]:
@@ -71,9 +71,9 @@ class Parquet:
                             made = layout.block(path, position, run, batch, {}, first)
                             if made is not None:
                                 yield made
-                except (OSError, pa.ArrowException) as error:
-                    if isinstance(error, FileError):
-                        raise
+                except FileError:
+                    raise
+                except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
                     raise FileError(
                         f"{path}: row group {g} (from row {row + 1}) is damaged ({one_line(error)})"
                     ) from None
