@@ -13,12 +13,14 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, Self
 
 import numpy as np
-from scipy.special import expit, softmax
+from scipy.special import expit, logsumexp, softmax
 
+from ..core.formula import lift
 from ..core.rule import Rule
 from ..core.schedule import Schedule
 from ..engines.linear import Pass, Rows, rows_of
 from ..engines.memory import Array
+from ..engines.ops import vectorised
 from ..errors import FileError, HyperparameterError, ProblemError, nearest
 from ..optimizer import _described as described
 from ..optimizer import _rebuilt as rebuilt
@@ -187,6 +189,19 @@ class Model:
     def predict(self, x: Any) -> Array:
         """The most likely class, or the predicted number, of each row: (n,)."""
         return self.decide(self.scores(x))
+
+    def loss_of(self, x: Any, targets: Array, weights: Array | None = None) -> float:
+        """The mean of weight · loss over rows, targets as for ``learn``; float64."""
+        z = np.atleast_2d(self.scores(x).astype(np.float64).T).T
+        if self.loss.formula is None and self.outputs > 1:
+            values = logsumexp(z, axis=1) - z[np.arange(len(z)), targets.astype(int)]
+        else:
+            y = targets[:, None]
+            if self.outputs > 1:
+                y = np.where(y == np.arange(self.outputs), 1.0, -1.0)
+            formula = lift(self.loss.formula or losses.log_loss, outputs=("value", "slope"))
+            values = vectorised(formula)(z, y, *self.loss.values)[0].sum(axis=1)
+        return float(np.average(values, weights=weights))
 
     def decide(self, z: Array) -> Array:
         """Scores to classes or numbers."""
