@@ -222,7 +222,10 @@ class Model:
         total = p.sum(axis=1, keepdims=True)
         return np.where(total > 0, p / np.where(total > 0, total, 1), 1 / self.outputs)  # type: ignore[no-any-return]
 
-    # State, without pickle.
+    # State, without pickle (and what pickle and copy go by).
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Model.restore, (self.head(), self.arrays(), self.settings.rule)
 
     def head(self) -> dict[str, Any]:
         """All but the arrays, as JSON can hold it; labels are numbers or strings."""
