@@ -59,7 +59,7 @@ def captured(
     with torch.cuda.device_of(_empty(0, device)):  # type: ignore[no-untyped-call]
         given = _written(cuda.bits(values), device).view(torch.float64)
         if lr is not None:
-            given[clock.inputs.index("lr") - 1].copy_(lr)
+            given[clock.inputs.index("lr") - 1].copy_(lr.reshape(()))
         counts = _written([s.data_ptr() for s in steps], device)
         made = _empty(len(steps) * len(clock.outputs), device).view(torch.float64)
         cuda.clock(clock, counts, given, made, len(steps))
@@ -84,7 +84,7 @@ def _stream(device: torch.device) -> int:
     return torch.cuda.current_stream(device).cuda_stream if device.type == "cuda" else 0
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=128)
 def _kept(words: tuple[int, ...], device: torch.device, stream: int) -> Tensor:
     """Words on a device, by content; of one stream, since another would have to wait for the copy."""
     return torch.tensor(words, dtype=torch.int64).to(device, non_blocking=True)
