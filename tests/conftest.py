@@ -3,4 +3,6 @@
 import os
 import tempfile
 
-os.environ.setdefault("THALWEG_CACHE", os.path.join(tempfile.gettempdir(), f"thalweg-tests-{os.getuid()}"))
+HOME = os.path.join(tempfile.gettempdir(), f"thalweg-tests-{os.getuid()}")
+os.environ.setdefault("THALWEG_CACHE", HOME)
+os.environ.setdefault("TRITON_CACHE_DIR", os.path.join(HOME, "triton"))

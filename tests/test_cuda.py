@@ -286,23 +286,42 @@ def test_the_clock_on_the_device_takes_the_same_path(name: str, interpreter: Non
 
 
 def test_parameters_may_be_at_different_steps(interpreter: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A parameter that began later has its own scalars."""
-    for capturable in (False, True):
-        left = []
-        for engine in (door._CUDA, door._CPU):
-            if engine is door._CPU and capturable:
-                continue
-            monkeypatch.setattr(door, "_engine", lambda w, engine=engine: engine)
-            params = [torch.nn.Parameter(torch.ones(3)) for _ in range(35)]
-            opt = thalweg.torch.Optimizer(params, tw.Adam(lr=0.1), capturable=capturable)
-            for t in range(3):
-                for k, p in enumerate(params):
-                    p.grad = torch.full_like(p, 1.0 + t + k) if k % 3 <= t else None
-                opt.step()
-            left.append([p.detach().clone() for p in params])
-            assert [int(opt.state[p]["step"]) for p in params[:3]] == [3, 2, 1]
-        for x in left[1:]:
-            assert all(map(torch.equal, left[0], x))
+    """A parameter that began later has its own scalars, also where the device counts."""
+    left = []
+    for engine, capturable in ((door._CPU, False), (door._CUDA, False), (door._CUDA, True)):
+        monkeypatch.setattr(door, "_engine", lambda w, engine=engine: engine)
+        params = [torch.nn.Parameter(torch.ones(3)) for _ in range(35)]
+        opt = thalweg.torch.Optimizer(params, tw.Adam(lr=0.1), capturable=capturable)
+        for t in range(3):
+            for k, p in enumerate(params):
+                p.grad = torch.full_like(p, 1.0 + t + k) if k % 3 <= t else None
+            opt.step()
+        left.append(torch.stack([p.detach() for p in params]))
+        assert [int(opt.state[p]["step"]) for p in params[:3]] == [3, 2, 1]
+    assert torch.equal(left[1], left[0])
+    torch.testing.assert_close(left[2], left[0], rtol=3e-7, atol=0.0)
+
+
+@pytest.mark.parametrize("shift", [0, 4])
+def test_nothing_is_written_beside_a_tensor(
+    shift: int, interpreter: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A window of 1500 in a larger array, which begins on a 16-byte address or does not."""
+    monkeypatch.setattr(door, "_engine", lambda w: door._CUDA)
+    whole = torch.zeros(4096)
+    start = 1024 + shift // 4 + (-(whole.data_ptr() // 4) % 4)
+    p = torch.nn.Parameter(whole[start : start + 1500])
+    p.grad = torch.ones(4096)[1024:2524]
+    thalweg.torch.Optimizer([p], tw.SGD(lr=1.0)).step()
+    assert p.data_ptr() % 16 == shift
+    assert whole.sum() == -1500 and torch.equal(p.detach(), -torch.ones(1500))
+
+
+def test_only_tensors_on_16_byte_addresses_move_in_vectors() -> None:
+    made = cuda.table([(1500, 64, 160), (5, 64, 164), (0, 0, 0)], [0, 1, 0])
+    rows = np.reshape(made.words, (3, -1))
+    assert rows.tolist() == [[0, 1500, 1500, 0, 64, 160], [2, 5, 0, 1, 64, 164], [3, 0, 0, 0, 0, 0]]
+    assert (made.tensors, made.blocks) == (3, 3)
 
 
 def test_lr_may_be_a_tensor_that_changes(interpreter: None, monkeypatch: pytest.MonkeyPatch) -> None:
