@@ -3,7 +3,7 @@
 a) A table of addresses on the device holds a row for each tensor; a block finds its row by bisection.
    Nothing is read back, so a launch can be captured in a CUDA graph.
 b) Exact IEEE arithmetic: ``sqrt.rn`` and ``div.rn``, no fused multiply-add, no flushed subnormals. The
-   functions of libm are libdevice's in float64 (NVIDIA: at most 2 ulps there), rounded once.
+   functions of libm are libdevice's in float64, rounded once.
 c) float16 and bfloat16 are stored as such and computed in float32.
 d) Whole blocks of tensors on 16-byte addresses move in vectors; the rest goes through a mask.
 e) The clock is printed as a kernel too, in float64, for steps that no host sees.
@@ -29,7 +29,7 @@ from ..core.python import Printer, indented
 BLOCK = 1024  # coordinates of one block: eight for each of its threads, two vectors of float32
 WARPS = 4
 ROW = 4  # columns of the table before the addresses: first block, size, whole up to here, row of scalars
-ARGUMENTS = 64  # words that ``write`` takes at once
+ARGUMENTS = 256  # words that ``write`` takes at once; a kernel may have 4096 bytes of them
 OPTIONS = {"num_warps": WARPS, "enable_fp_fusion": False}
 
 _STORED = {"float16": "float32", "bfloat16": "float32", "float32": "float32", "float64": "float64"}
