@@ -418,9 +418,7 @@ def test_capturable_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     p = torch.nn.Parameter(torch.ones(3))
     p.grad = torch.ones(3)
     opt = thalweg.torch.Optimizer([p], tw.Adam(), capturable=True)
-    with pytest.raises(
-        ValueError, match="capturable=True needs CUDA tensors and Triton, got a tensor on cpu"
-    ):
+    with pytest.raises(ValueError, match=r"needs CUDA tensors and Triton 3\.6 or later, got a tensor on cpu"):
         opt.step()
     with pytest.raises(HyperparameterError, match="capturable=True needs on_nonfinite='propagate'"):
         thalweg.torch.Optimizer([p], tw.Adam(), capturable=True, on_nonfinite="skip")
@@ -436,6 +434,15 @@ def test_capturable_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(RuntimeError, match="make the optimizer with capturable=True"):
         opt.step()
     assert torch.equal(p, torch.ones(3))
+
+
+@pytest.mark.parametrize(("version", "good"), [("3.5.1", False), ("3.6.0", True), ("4.0.0+git1", True)])
+def test_an_older_triton_is_left_alone(version: str, good: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would flush subnormals: CUDA tensors then go to torch operations."""
+    monkeypatch.setattr(triton, "__version__", version)
+    cuda.available.cache_clear()
+    assert cuda.available() is good
+    cuda.available.cache_clear()
 
 
 # On a GPU.

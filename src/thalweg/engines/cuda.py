@@ -30,6 +30,7 @@ BLOCK = 1024  # coordinates of one block: eight for each of its threads, two vec
 WARPS = 4
 ROW = 4  # columns of the table before the addresses: first block, size, whole up to here, row of scalars
 ARGUMENTS = 256  # words that ``write`` takes at once; a kernel may have 4096 bytes of them
+OLDEST = (3, 6)
 OPTIONS = {"num_warps": WARPS, "enable_fp_fusion": False}
 
 _STORED = {"float16": "float32", "bfloat16": "float32", "float32": "float32", "float64": "float64"}
@@ -194,12 +195,12 @@ def kernel(text: str) -> Any:
 
 @cache
 def available() -> bool:
-    """Whether Triton can be imported."""
+    """Whether Triton can be imported, from 3.6 on: those before flush subnormals in float32."""
     try:
-        import triton  # noqa: F401
+        import triton
     except ImportError:
         return False
-    return True
+    return tuple(map(int, triton.__version__.split(".")[:2])) >= OLDEST
 
 
 class Table(NamedTuple):
@@ -258,7 +259,9 @@ def write(to: Any, words: Sequence[int]) -> None:
     put = kernel(write_source())
     for k in range(0, len(words), ARGUMENTS):
         part = words[k : k + ARGUMENTS]
-        put[(1,)](to[k : k + ARGUMENTS], *part, *[0] * (ARGUMENTS - len(part)), num_warps=1)
+        put[(1,)](
+            to[k : k + ARGUMENTS], *part, *[0] * (ARGUMENTS - len(part)), num_warps=1, enable_fp_fusion=False
+        )
 
 
 def bits(values: Sequence[float]) -> tuple[int, ...]:

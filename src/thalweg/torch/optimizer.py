@@ -184,7 +184,7 @@ class Optimizer(torch.optim.Optimizer):
         if self.capturable:
             if chosen is not _CUDA:
                 raise ValueError(
-                    f"step: capturable=True needs CUDA tensors and Triton, got a tensor on {w.device}"
+                    f"step: capturable=True needs CUDA tensors and Triton 3.6 or later, got a tensor on {w.device}"
                     + ("" if cuda.available() else ": pip install 'thalweg[cuda]'")
                 )
             return _CAPTURED
