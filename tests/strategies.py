@@ -10,6 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from thalweg import rules
+from thalweg.core import compose, scalars
 from thalweg.core.rule import Rule
 
 settings.register_profile("thalweg", derandomize=True, max_examples=25, deadline=None)
@@ -20,7 +21,18 @@ RULES: dict[str, type[Rule]] = rules.shipped()
 FORMS: list[tuple[str, str]] = [(n, d) for n, r in RULES.items() for d in ("", *r.anatomy.dialects)]
 """Every rule, plain and in every dialect."""
 
+
+def _kind(rule: Rule) -> tuple[int, bool, int]:
+    """How many states there are, whether the clock moves, and how the states grow with g."""
+    moves = bool(scalars.moving(rule.clock_formula))
+    return len(rule.anatomy.states), moves, compose.update(rule).power
+
+
+KINDS: list[str] = sorted({_kind(r()): n for n, r in reversed(RULES.items())}.values())
+"""The first rule of each kind: for what the engines put around any formula, where each kernel takes a second."""
+
 every_rule = pytest.mark.parametrize("name", RULES)
+every_kind = pytest.mark.parametrize("name", KINDS)
 every_form = pytest.mark.parametrize(("name", "dialect"), FORMS)
 
 

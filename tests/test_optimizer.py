@@ -484,7 +484,7 @@ def agree(opt: Any, hand: Hand, ws: list[Array], steps: Sequence[Sequence[Array 
                 close(opt.average[i], hand.averages[i])
 
 
-CASES = [("plain", n) for n in HAND] + [("cpu", "Adam"), ("cpu", "SGD")]
+CASES = [("plain", n) for n in HAND] + [("cpu", "Adam")]
 
 
 @pytest.mark.parametrize("setting", SETTINGS)

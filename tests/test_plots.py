@@ -205,10 +205,11 @@ def test_labels_of_every_kind_are_apart_and_inside(name: str, narrow: bool) -> N
 
 @pytest.mark.parametrize("seed", range(24))
 def test_any_numbers_are_drawn_without_a_warning(seed: int) -> None:
-    for narrow in (False, True):
-        with drawing():
-            assert_legible(drawn(wild(seed), narrow=narrow))
-    assert "nan" not in plots.svg(wild(seed), "p")
+    """Wide and narrow in turn."""
+    narrow = bool(seed % 2)
+    with drawing():
+        assert_legible(drawn(wild(seed), narrow=narrow))
+    assert "nan" not in plots.svg(wild(seed), "p", narrow=not narrow)
 
 
 def test_every_curve_is_named_and_every_name_has_its_colour() -> None:

@@ -231,30 +231,37 @@ def test_a_users_table_and_a_users_rule(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_ctrl_c_writes_what_is_done(tmp_path: Path) -> None:
-    page = tmp_path / "race.html"
-    command = [
-        sys.executable,
-        "-m",
-        "thalweg.cli",
-        "race",
-        "digits",
-        "--out",
-        str(page),
-        "--json",
-        str(tmp_path / "race.json"),
-    ]
-    child = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    time.sleep(12)
+@pytest.mark.parametrize(("phase", "trials"), [("tuning", "400"), ("fresh seeds", "2")])
+def test_ctrl_c_writes_what_is_done(tmp_path: Path, phase: str, trials: str) -> None:
+    """As soon as a phase is said to begin, which has minutes to go."""
+    page, numbers = tmp_path / "race.html", tmp_path / "race.json"
+    arguments = f"race digits --trials {trials} --seeds 2000 --out {page} --json {numbers}"
+    child = subprocess.Popen(
+        [sys.executable, "-m", "thalweg.cli", *arguments.split()],
+        stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert child.stderr is not None
+    assert any(line.startswith(f"{phase}: 0/") for line in child.stderr)
     child.send_signal(signal.SIGINT)
     _, err = child.communicate(timeout=60)
     assert child.returncode == 1, err
     assert "Interrupted" in err
     assert "Traceback" not in err
     assert page.read_text().count("<svg") >= 1
-    data = json.loads((tmp_path / "race.json").read_text())
+    data = json.loads(numbers.read_text())
     assert data["finished"] is False
     assert len(data["methods"]) == 9
+    assert phase == "tuning" or all(method["trials"] >= 2 for method in data["methods"])
+
+
+def test_trials_done_before_an_interrupt_are_kept() -> None:
+    def stop(what: str, done: int, total: int) -> None:
+        if done == 14:
+            raise KeyboardInterrupt
+
+    made = tw.race("rosenbrock", trials=4, seeds=2, steps=20, progress=stop)
+    assert made.data["finished"] is False
+    assert sorted(made.columns["trials"]) == [1, 1, 1, 1, 2, 2, 2, 2, 2]
 
 
 def test_a_run_that_climbs_onto_a_plateau_has_not_diverged() -> None:

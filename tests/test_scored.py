@@ -13,14 +13,15 @@ from thalweg.problems.logistic import Zipf
 from thalweg.problems.quadratic import matrix
 from thalweg.problems.scored import ScoredProblem
 from thalweg.problems.wilson import Wilson, minimum_norm
-from thalweg.rules import shipped
+
+from .strategies import every_kind
 
 NAMES = ("quadratic-100", "zipf", "wilson")
 
 
-@pytest.mark.parametrize("name", shipped())
+@every_kind
 def test_compiled_runs_walk_the_optimizers_path(name: str) -> None:
-    """Every rule, a batch of rows a step; sums of a score run in another order than NumPy's."""
+    """Every kind of rule, a batch of rows a step; sums of a score run in another order than NumPy's."""
     p = Zipf(rows=60, features=19)
     rule = getattr(tw, name)()
     order = p.order(3, 7, 40)

@@ -6,6 +6,7 @@ import math
 import os
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from thalweg.core.rule import Rule
 from thalweg.engines import cpu, openmp
 from thalweg.errors import HyperparameterError, NonFiniteError
 
-from .strategies import FORMS, RULES, every_form, every_rule, form
+from .strategies import FORMS, KINDS, RULES, every_form, every_rule, form
 
 Optimizer = thalweg.torch.Optimizer
 SOME = ["Adam", "RMSpropCentredMomentum", "Adadelta", "MaxProp"]  # of each kind of formula one
@@ -67,12 +68,12 @@ def train(opt: torch.optim.Optimizer, params: list[torch.nn.Parameter], steps: i
 # The path.
 
 
-DTYPES = [(n, d, x) for n, d in FORMS for x in (torch.float32, torch.float64)]
+DTYPES = [(n, d, torch.float32) for n, d in FORMS] + [(n, d, torch.float64) for n, d in FORMS if n in KINDS]
 
 
 @pytest.mark.parametrize(("name", "dialect", "dtype"), [*DTYPES, *((n, "", torch.float16) for n in SOME)])
 def test_the_path_is_that_of_rule_on(name: str, dialect: str, dtype: torch.dtype) -> None:
-    """Bit for bit on NumPy arrays, for every rule in every dialect."""
+    """Bit for bit on NumPy arrays, for every rule in every dialect; in float64 a rule of each kind."""
     rule = form(name, dialect)
     params = parameters(dtype)
     arrays = [p.detach().numpy().copy() for p in params]
@@ -104,18 +105,19 @@ def test_what_stands_around_the_rule_is_that_of_rule_on(name: str) -> None:
 
 @every_rule
 def test_torch_operations_take_the_same_path(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What other devices run, within some ulps of the compiled kernels."""
+    """What other devices run, within some ulps of rule.on's compiled kernels."""
     rule = RULES[name]()
+    monkeypatch.setattr(thalweg.torch.optimizer, "_engine", lambda w: thalweg.torch.optimizer._OPERATIONS)
     for dtype, bound in ((torch.float64, 1e-12), (torch.float32, 1e-4)):
-        params, others = parameters(dtype), parameters(dtype)
-        compiled, operations = Optimizer(params, rule), Optimizer(others, rule)
-        train(compiled, params, 6)
-        with monkeypatch.context() as patch:
-            patch.setattr(thalweg.torch.optimizer, "_engine", lambda w: thalweg.torch.optimizer._OPERATIONS)
-            train(operations, others, 6)
-        for p, q in zip(params, others, strict=True):
-            assert torch.allclose(p, q, rtol=bound, atol=bound)
-            assert not any(s.requires_grad for s in operations.state[q].values())
+        params = parameters(dtype)
+        arrays = [p.detach().numpy().copy() for p in params]
+        ours, theirs = Optimizer(params, rule), rule.on(arrays, on_nonfinite="propagate")
+        for given in gradients(params, 6):
+            ours.step()
+            theirs.step([g.numpy() for g in given])
+        for p, w in zip(params, arrays, strict=True):
+            assert torch.allclose(p, torch.from_numpy(w), rtol=bound, atol=bound)
+            assert not any(s.requires_grad for s in ours.state[p].values())
 
 
 def test_other_devices_run_torch_operations() -> None:
@@ -177,16 +179,18 @@ def test_float16_starts_with_zero_gradients() -> None:
     assert torch.equal(p, torch.ones_like(p))
 
 
-@every_rule
-def test_complex_parameters_are_two_coordinates(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "dtype"), [*((n, torch.complex64) for n in RULES), *((n, torch.complex128) for n in KINDS)]
+)
+def test_complex_parameters_are_two_coordinates(name: str, dtype: torch.dtype) -> None:
     rule = RULES[name]()
     if name == "RMSprop":
         rule = rule.replace(v=1.0)
-    z = torch.nn.Parameter(torch.randn(4, 3, dtype=torch.complex128))
+    z = torch.nn.Parameter(torch.randn(4, 3, dtype=dtype))
     pair = torch.nn.Parameter(torch.view_as_real(z.detach()).clone())
     ours, theirs = Optimizer([z], rule), Optimizer([pair], rule)
     for k in range(4):
-        g = torch.randn(4, 3, dtype=torch.complex128)
+        g = torch.randn(4, 3, dtype=dtype)
         z.grad = g.conj() if k % 2 else g
         pair.grad = torch.view_as_real(z.grad.resolve_conj()).clone()
         ours.step()
@@ -648,7 +652,7 @@ LEAVING: dict[str, tuple[Any, dict[str, Any]]] = {
     "Adam": (torch.optim.Adam, {"lr": 0.01, "betas": (0.8, 0.99), "weight_decay": 1e-3}),
     "AdamW": (torch.optim.AdamW, {"lr": 0.01}),
     "Adamax": (torch.optim.Adamax, {"lr": 0.01, "eps": 1e-6}),
-    "maximised": (torch.optim.Adam, {"lr": 0.0, "maximize": True}),
+    "maximised": (torch.optim.Adam, {"lr": 1e-3, "maximize": True}),
 }
 if "NAdam" in RULES:
     LEAVING["NAdam"] = (torch.optim.NAdam, {"lr": 0.01})
@@ -660,34 +664,84 @@ if "AMSGrad" in RULES:
     LEAVING["AMSGrad"] = (torch.optim.Adam, {"lr": 0.01, "amsgrad": True})
 
 
-@pytest.mark.parametrize("name", LEAVING)
-def test_a_run_that_moves_over_and_back_goes_on(name: str) -> None:
-    """Switched at steps 50 and 100 of a real training, its losses are those of an unswitched run."""
-    kind, arguments = LEAVING[name]
+def training(
+    kind: Any,
+    arguments: dict[str, Any],
+    dtype: torch.dtype,
+    at: Callable[[int, Any], Any] = lambda k, opt: opt,
+) -> list[float]:
+    """150 steps of a small network on batches of 16 rows; ``at`` is shown the optimizer before each and may replace it.
+
+    Batches keep it steady. On full batches at these rates some trainings are at the edge of stability: there an
+    ulp added to each weight at step 50 changes Adadelta's later losses by 1e-3 of themselves, in float64 too.
+    """
     torch.manual_seed(0)
     net = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.Tanh(), torch.nn.Linear(16, 1)).double()
     x = torch.randn(64, 8, dtype=torch.float64)
     y = torch.sin(x.sum(1, keepdim=True)) + 0.1 * torch.randn(64, 1, dtype=torch.float64)
-    losses = []
-    for switched in (False, True):
-        model = copy.deepcopy(net)
-        opt = kind([{"params": [p], "note": n} for n, p in model.named_parameters()], **arguments)
-        told = []
-        for k in range(150):
-            if switched and k == 50:
-                opt = Optimizer.from_torch(opt)
-            if switched and k == 100:
-                opt = opt.to_torch()
-                assert type(opt) is kind and opt.param_groups[1]["note"] == "0.bias"
-                assert all(opt.param_groups[0][n] == v for n, v in arguments.items())
-            opt.zero_grad()
-            loss = torch.nn.functional.mse_loss(model(x), y)
-            loss.backward()
-            opt.step()
-            told.append(loss.item())
-        losses.append(told)
-    assert losses[0][-1] < losses[0][0] or arguments["lr"] == 0
-    assert losses[1] == pytest.approx(losses[0], rel=1e-5)
+    net, x, y = net.to(dtype), x.to(dtype), y.to(dtype)
+    opt = kind([{"params": [p], "note": n} for n, p in net.named_parameters()], **arguments)
+    told = []
+    for k in range(150):
+        opt = at(k, opt)
+        rows = slice(16 * (k % 4), 16 * (k % 4) + 16)
+        opt.zero_grad()
+        loss = torch.nn.functional.mse_loss(net(x[rows]), y[rows])
+        loss.backward()
+        opt.step()
+        told.append(loss.item())
+    return told
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
+@pytest.mark.parametrize("name", LEAVING)
+def test_a_run_that_moves_over_and_back_goes_on(name: str, dtype: torch.dtype) -> None:
+    """Switched at steps 50 and 100 of a real training, its losses are those of an unswitched run."""
+    kind, arguments = LEAVING[name]
+
+    def switched(k: int, opt: Any) -> Any:
+        if k == 50:
+            opt = Optimizer.from_torch(opt)
+        if k == 100:
+            opt = opt.to_torch()
+            assert type(opt) is kind and opt.param_groups[1]["note"] == "0.bias"
+            assert all(opt.param_groups[0][n] == v for n, v in arguments.items())
+        return opt
+
+    losses = training(kind, arguments, dtype)
+    assert (sum(losses[-4:]) < sum(losses[:4])) != arguments.get("maximize", False)
+    assert training(kind, arguments, dtype, switched) == pytest.approx(losses, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    "name", ["SGD", "Adagrad", "RMSprop", "Adadelta", "Adam", "AdamW", "Adamax", "NAdam"]
+)
+def test_a_scheduler_goes_on_when_its_run_moves(name: str) -> None:
+    """A new scheduler on the moved optimizer takes over the old one's state, as torch's own are resumed."""
+    kind, arguments = LEAVING[name]
+
+    def run(moving: bool) -> list[float]:
+        at: dict[str, Any] = {}
+
+        def step(k: int, opt: Any) -> Any:
+            if k == 0:
+                at["scheduler"] = lr_scheduler.CosineAnnealingLR(opt, T_max=150)
+                return opt
+            at["scheduler"].step()
+            if moving and k in (50, 100):
+                opt = Optimizer.from_torch(opt) if k == 50 else opt.to_torch()
+                state, rates = at["scheduler"].state_dict(), [group["lr"] for group in opt.param_groups]
+                at["scheduler"] = lr_scheduler.CosineAnnealingLR(opt, T_max=150)
+                at["scheduler"].load_state_dict(state)
+                for group, lr in zip(opt.param_groups, rates, strict=True):
+                    group["lr"] = lr
+            return opt
+
+        return training(kind, arguments, torch.float32, step)
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Detected call of `lr_scheduler.step")
+        assert run(True) == pytest.approx(run(False), rel=1e-5)
 
 
 def test_states_are_copied_when_moving() -> None:

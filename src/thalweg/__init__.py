@@ -79,12 +79,15 @@ from .core import (
 if TYPE_CHECKING:
     from .engines.pool import set_threads as set_threads
     from .engines.pool import threads as threads
+    from .lab.compare import Comparison as Comparison
+    from .lab.compare import compare as compare
     from .lab.experiments import claims as claims
     from .lab.race import Race as Race
     from .lab.race import race as race
     from .lab.show import show as show
     from .optimizer import Optimizer as Optimizer
     from .optimizer import load as load
+    from .rows import Rows as Rows
     from .rules.adabelief import AdaBelief as AdaBelief
     from .rules.adadelta import Adadelta as Adadelta
     from .rules.adagrad import Adagrad as Adagrad
@@ -119,12 +122,15 @@ _LATER = {  # where a public name stands that needs NumPy or more
     "Optimizer": "optimizer",
     "load": "optimizer",
     "minimize": "scipy",
+    "Rows": "rows",
     "set_threads": "engines.pool",
     "threads": "engines.pool",
     "race": "lab.race",
     "Race": "lab.race",
     "claims": "lab.experiments",
     "show": "lab.show",
+    "compare": "lab.compare",
+    "Comparison": "lab.compare",
 }
 
 

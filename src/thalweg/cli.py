@@ -292,6 +292,87 @@ def show(
         print(f"Target: f <= {made.target:.4g}. Picture: {out or f'{problem}.svg'}", file=sys.stderr)
 
 
+@app.command()
+def diff(
+    rule_a: Annotated[
+        str,
+        typer.Argument(
+            help="The one that you come from: RMSprop:torch, Adam(lr=0.1), FILE.py:NAME.", metavar="A"
+        ),
+    ],
+    rule_b: Annotated[
+        str, typer.Argument(help="The one that you go to: RMSprop:keras(rho=0.95).", metavar="B")
+    ],
+    same: Annotated[
+        str, typer.Option(help="What both are to have: lr=0.1,beta=0.9. Default: each one's own.")
+    ] = "",
+    problem: Annotated[
+        str | None, typer.Option(help="Run both on a problem or a table instead of on fixed gradients.")
+    ] = None,
+    gradients: Annotated[
+        str | None, typer.Option(help="Your own gradients: a .npy file, (steps, ...).", metavar="FILE")
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(help="Steps. Default: 300, or as many as the file has.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Fixes a problem's start and batches.")] = 0,
+    out: Annotated[
+        str | None, typer.Option(help="The report, .html; or its picture, .svg, .pdf, .png.")
+    ] = None,
+    json: Annotated[str | None, typer.Option(help="Also write the numbers as JSON.")] = None,
+) -> None:
+    """Show where two rules or dialects part: settings, first step, growth, why, and what makes them agree."""
+    with _told():
+        from .lab.compare import compare, from_file, settings_of
+        from .lab.compare_words import part, within
+
+        made = compare(
+            rule_a,
+            rule_b,
+            gradients=None if gradients is None else from_file(gradients),
+            problem=problem,
+            same=settings_of(same),
+            steps=steps,
+            seed=seed,
+            out=out,
+            json=json,
+        )
+        rows = [[s.line, *s.text, s.unit] for s in made.settings]
+        _table(["line", made.a.name, made.b.name, "unit"], rows)
+        print()
+        if made.verdict != "identical":
+            _table(
+                ["share of the largest |w|", *(f"step {t}" for t in made.milestones), "float32 ulps"],
+                [
+                    [n, *(within(float(g[t])) for t in made.milestones), within(float(made.ulps_of(n)[-1]))]
+                    for n, g in made.growth.items()
+                ],
+                right=range(1, 9),
+            )
+            print()
+        if made.causes:
+            _table(
+                ["its part of the difference", *made.kinds],
+                [[c.title, *map(part, c.share.values())] for c in made.causes],
+                right=range(1, 9),
+            )
+            print()
+        if made.agreement is not None:
+            _table(
+                ["of B set, left", *made.kinds],
+                [
+                    [f.text or "nothing", *map(within, f.left.values())]
+                    for f in (made.agreement, *made.agreement.others)
+                ],
+                right=range(1, 9),
+            )
+            print()
+        for text in made.sentences.values():
+            print(text)
+        if out is not None:
+            print(f"Report: {out}", file=sys.stderr)
+
+
 def _share(good: Iterable[bool]) -> str:
     """How many of them: 3/3."""
     values = list(good)
@@ -325,7 +406,15 @@ def _one_or_more(what: str, text: str) -> "float | list[float]":
 
 
 def _names(text: str) -> list[str]:
-    return [n.strip() for n in text.split(",") if n.strip()]
+    """Names between commas; a comma within brackets belongs to its name."""
+    names, depth = [""], 0
+    for c in text:
+        depth += (c == "(") - (c == ")")
+        if c == "," and depth <= 0:
+            names.append("")
+        else:
+            names[-1] += c
+    return [n.strip() for n in names if n.strip()]
 
 
 def _doc(kind: type[Any]) -> str:

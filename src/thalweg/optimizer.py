@@ -32,9 +32,11 @@ from .errors import (
     NonFiniteError,
     ParameterError,
     StateError,
+    nearest,
 )
 from .files import reason, write
 from .parameters import Leaf, Memory, at, gradient_of, named, parameter, require_distinct
+from .rows import Follower, Touched, indices_of, sparse, touched
 from .settings import Group, Settings, checked, grouped
 
 Array = np.ndarray[Any, Any]
@@ -59,6 +61,7 @@ def on(
     groups: Mapping[str, Mapping[str, Any] | Rule] | None = None,
     on_nonfinite: Literal["raise", "skip", "propagate"] = "raise",
     rates: bool | None = None,
+    exact: Literal["value", "bits", "lazy"] = "value",
     engine: Literal["cpu", "plain"] = "cpu",
 ) -> Optimizer:
     """Start this rule on arrays, which its steps will change in place.
@@ -76,7 +79,11 @@ def on(
     on_nonfinite: what a NaN, infinite or unsquarably large gradient does: "raise" NonFiniteError,
     "skip" the step (counted in ``skipped``), or "propagate" (no check, one pass less).
     rates: keep the effective learning rates of each step; by default up to 65,536 weights.
-    engine: "cpu" (compiled) or "plain" (the slow oracle).
+    exact: how rows that a sparse gradient does not touch keep up with those it does. "value": no farther
+    from the path in float64 than a dense run is; "bits": the very bits of a dense run, by replay (with
+    clip_norm but for the order in which the norm is summed);
+    "lazy": not at all, as other libraries do (another algorithm; for comparison).
+    engine: "cpu" (compiled) or "plain" (the slow oracle, which makes sparse gradients dense).
 
     Raises ParameterError for the arrays, HyperparameterError for the settings.
     """
@@ -90,6 +97,7 @@ def on(
         maximize,
         on_nonfinite,
         rates,
+        exact,
     )
     paths = [path for path, _ in tree.leaves(params)]
     made, membership = grouped(rule, settings, groups or {}, paths)
@@ -123,7 +131,7 @@ class _Bucket:
         self.clock = scalars.clock(rule)
         # Scalars of a step in which the norm does not count: one call less where nothing stands around.
         self.plain = self.clock if parts in (Around(), Around(rates=True)) else self.scalars
-        changes = update(rule, parts, scalars.known(rule))
+        self.update = changes = update(rule, parts, scalars.known(rule))
         stored = all_leaves[leaves[0]].flat.dtype
         kept = arithmetic(stored)
         self.tensors: list[dict[str, Array]] = []
@@ -185,7 +193,8 @@ class Optimizer:
         self.rule, self.settings = groups[0].rule, groups[0].settings
         self.skipped = 0
         self._params, self._groups = params, groups
-        self._run = engine(engine_name)
+        self._run, self._run_name = engine(engine_name), engine_name
+        self._restored = False
         found = tree.leaves(params)
         if not found:
             raise ParameterError("on: params hold no array")
@@ -211,7 +220,8 @@ class Optimizer:
         self._hold: list[Any] = [None] * len(self._leaves)  # what their addresses point into
         self._layouts = [_LAYOUT(x.array) for x in self._leaves]
         self._settled = False  # all of them are, and none is a copy
-        self._whole = False  # no gradient is None
+        self._whole = False  # no gradient is None or sparse
+        self._followers: dict[int, Follower] = {}  # of leaves that have had a sparse gradient
         self._copied = [leaf for leaf in self._leaves if leaf.copied]
         settings = self.settings
         self._guarded = settings.on_nonfinite != "propagate"
@@ -226,8 +236,10 @@ class Optimizer:
         """One step: the parameters move in place.
 
         grads: arrays nested as params are, of the same shapes and dtypes; None in place of an array
-        leaves that parameter, its states and its t alone. Raises GradientError (structure, shape,
-        dtype, overlap) or NonFiniteError; then nothing has moved.
+        leaves that parameter, its states and its t alone. A matrix of scipy.sparse or ``Rows`` in place of
+        an array gives the entries or rows that are not zero; the step is that of the dense gradient, and
+        its work is that of the rows touched. Raises GradientError (structure, shape, dtype, overlap,
+        indices) or NonFiniteError; then nothing has moved.
         """
         if self._spec is None:
             if (grads is not self._last[0] or grads is None) and not self._bind_one(grads):
@@ -277,18 +289,51 @@ class Optimizer:
             hold[:] = [g.T if x.fortran else g for g, x in zip(given, self._leaves, strict=True)]
             return
         checked = [
-            (i, g, *gradient_of(leaf, g, self._memory))
+            (i, g, *self._gradient(i, leaf, g))
             for i, (g, leaf) in enumerate(zip(given, self._leaves, strict=True))
             if g is None or g is not last[i]
         ]
         for i, gradient, held, start in checked:
             bucket, k = self._place[i]
-            bucket.bind(k, held, start)
+            bucket.bind(k, None if type(held) is Touched else held, start)
             # A copy is out of date at the next step even if the object is the same.
             last[i] = gradient if start else None
             hold[i] = held
         self._settled = all(x is not None for x in last)
-        self._whole = self._settled or all(x is not None for x in hold)
+        self._whole = not self._followers and (
+            self._settled or all(x is not None and type(x) is not Touched for x in hold)
+        )
+
+    def _gradient(self, i: int, leaf: Leaf, gradient: Any) -> tuple[Any, int]:
+        """A gradient as the engine takes it, and its address; 0 where it is a copy or sparse."""
+        if not sparse(gradient):
+            return gradient_of(leaf, gradient, self._memory)
+        given = touched(leaf, gradient)
+        if self._run_name == "plain":
+            flat = np.zeros((leaf.flat.size // max(1, given.width), given.width), dtype=leaf.dtype)
+            np.add.at(flat, given.rows, given.values)
+            return flat.reshape(-1), 0
+        return self._follower(i, given.width).gathered(given), 0
+
+    def _follower(self, i: int, width: int) -> Follower:
+        """Who keeps track of a leaf's rows."""
+        if i not in self._followers:
+            bucket, k = self._place[i]
+            leaf, rule = self._leaves[i], bucket.group.rule
+            t = self._t if self._together else leaf.t
+            self._followers[i] = Follower(
+                leaf,
+                rule,
+                bucket.parts,
+                bucket.update,
+                bucket.tensors[k],
+                self.settings.exact,  # type: ignore[arg-type]
+                [bucket.scalars(s) for s in (1, 2, 10, 1000)],
+                max(1, width),
+                t,
+                fresh=t == 0 and not self._restored,
+            )
+        return self._followers[i]
 
     def _bind_one(self, gradient: Any) -> bool:
         """``_bind`` for a lone array whose gradient lies just as it does; False where it does not."""
@@ -321,9 +366,12 @@ class Optimizer:
         if not any(present):
             return
         self._part()
-        if self._guarded and not all(b.batch.finite() for b in self._buckets):
-            self._refuse()
-            return
+        rows = {i: h for i, h in enumerate(self._hold) if type(h) is Touched}
+        if self._guarded:
+            good = all(b.batch.finite() for b in self._buckets)
+            if not (good and all(self._followers[i].table.finite(g.values) for i, g in rows.items())):
+                self._refuse()
+                return
         due = present
         if settings.accumulate > 1:
             due = [
@@ -339,25 +387,46 @@ class Optimizer:
             self._gather(early)
         if not any(due):
             return
-        factor = 1.0 if settings.clip_norm is None else self._norm_factor(due)
+        rows = {i: self._with_pending(i, g) for i, g in rows.items() if due[i]}
+        factor = 1.0 if settings.clip_norm is None else self._norm_factor(due, rows)
         plans = []
         for bucket, times in zip(self._buckets, ticks, strict=True):
             if times:
                 place = {t: k for k, t in enumerate(times)}
                 which = [place.get(self._leaves[i].t + 1, 0) for i in bucket.leaves]
                 plans.append((bucket, [bucket.scalars(t, factor) for t in times], which))
+        for i, follower in self._followers.items():
+            if due[i] and i not in rows:
+                follower.table.catch_up()  # the dense gradient moves every row
+                follower.pending = []
         for leaf in self._copied:
             np.copyto(leaf.flat.reshape(leaf.array.shape), leaf.array)
-        for bucket, rows, which in plans:
+        for bucket, values, which in plans:
             self._leave_out(bucket.batch, bucket, due)
-            bucket.batch.run(rows, which)
+            bucket.batch.run(values, which)
             self._leave_out(bucket.batch, bucket, present)
+        for i, g in rows.items():
+            bucket, t = self._place[i][0], self._leaves[i].t + 1
+            self._followers[i].step(g, bucket.scalars(t, factor), bucket.group.rule.at(t - 1))
         for leaf in self._copied:
             np.copyto(leaf.array, leaf.flat.reshape(leaf.array.shape))
-        for leaf, moved in zip(self._leaves, due, strict=True):
+        for i, (leaf, moved) in enumerate(zip(self._leaves, due, strict=True)):
             if moved:
                 leaf.t += 1
                 leaf.gathered = 0
+                if i in self._followers and i not in rows:
+                    self._followers[i].table.dense(leaf.t)
+
+    def _with_pending(self, i: int, gradient: Touched) -> Touched:
+        """The gradient that ends an accumulation, with a zero for each row that only earlier ones touched."""
+        follower = self._followers[i]
+        if not follower.pending:
+            return gradient
+        zeros = np.zeros((sum(map(len, follower.pending)), gradient.width), dtype=gradient.values.dtype)
+        rows = np.concatenate([gradient.rows, *follower.pending])
+        made = follower.gathered(Touched(rows, np.concatenate([gradient.values, zeros]), gradient.width))
+        follower.pending = []
+        return made
 
     def _part(self) -> None:
         """From the count that all leaves share to a count for each."""
@@ -369,23 +438,40 @@ class Optimizer:
     def _leave_out(self, batch: Any, bucket: _Bucket, taken: Sequence[bool]) -> None:
         """Bind only the gradients of leaves that take part."""
         for k, i in enumerate(bucket.leaves):
-            batch.bind(k, self._hold[i] if taken[i] else None)
+            dense = taken[i] and type(self._hold[i]) is not Touched
+            batch.bind(k, self._hold[i] if dense else None)
 
     def _gather(self, early: Sequence[bool]) -> None:
         for bucket in self._buckets:
             if bucket.gather is not None:
                 self._leave_out(bucket.gather, bucket, early)
                 bucket.gather.run([()], [0] * len(bucket.leaves))
-                for i in bucket.leaves:
+                for k, i in enumerate(bucket.leaves):
                     self._leaves[i].gathered += early[i]
+                    if early[i] and i in self._followers:
+                        self._gather_rows(i, bucket.tensors[k]["_a"], self._hold[i])
 
-    def _norm_factor(self, due: Sequence[bool]) -> float:
+    def _gather_rows(self, i: int, sums: Array, gradient: Any) -> None:
+        """Add a sparse gradient to those gathered, and remember which rows they touch."""
+        follower = self._followers[i]
+        if type(gradient) is Touched:
+            sums.reshape(-1, gradient.width)[gradient.rows] += gradient.values
+            follower.pending.append(gradient.rows)
+        else:
+            follower.pending = [np.arange(follower.table.rows)]
+
+    def _norm_factor(self, due: Sequence[bool], rows: Mapping[int, Touched]) -> float:
         """What the gradients are multiplied by so that their norm over all parameters stays bounded."""
         gradients: list[tuple[Array, Array | None]] = []
         for bucket in self._buckets:
             for k, i in enumerate(bucket.leaves):
-                if due[i]:
-                    gradients.append((self._hold[i], bucket.tensors[k].get("_a")))
+                gathered = bucket.tensors[k].get("_a")
+                if i in rows:
+                    touched, values, width = rows[i]
+                    sums = None if gathered is None else gathered.reshape(-1, width)[touched].reshape(-1)
+                    gradients.append((values.reshape(-1), sums))
+                elif due[i]:
+                    gradients.append((self._hold[i], gathered))
         norm = _norm(self._run, gradients) / self.settings.accumulate
         bound = float(self.settings.clip_norm)  # type: ignore[arg-type]
         return 1.0 if norm <= bound else bound / norm
@@ -396,13 +482,17 @@ class Optimizer:
             return
         for bucket in self._buckets:
             for i in bucket.leaves:
-                flat, leaf = self._hold[i], self._leaves[i]
-                if flat is None:
+                held, leaf = self._hold[i], self._leaves[i]
+                if held is None:
                     continue
+                flat = held.values if type(held) is Touched else held
                 bad = np.flatnonzero(~(np.abs(flat) <= bucket.batch.limit))
                 if bad.size:
                     order: Literal["C", "F"] = "F" if leaf.fortran else "C"
-                    index = tuple(int(x) for x in np.unravel_index(bad[0], leaf.shape, order=order))
+                    place = int(bad[0])
+                    if type(held) is Touched:
+                        place = int(held.rows[place // held.width]) * held.width + place % held.width
+                    index = tuple(int(x) for x in np.unravel_index(place, leaf.shape, order=order))
                     value = flat.flat[bad[0]]
                     what = (
                         "is not finite"
@@ -422,8 +512,49 @@ class Optimizer:
 
     @property
     def params(self) -> Params:
-        """The parameters, as they were given."""
+        """The parameters, as they were given, up to date."""
+        self.flush()
         return self._params
+
+    # Rows that sparse gradients have left behind.
+
+    def read(self, name: str, rows: Any) -> Array:
+        """Rows of a parameter as they are now: they catch up first, and a copy is returned.
+
+        name: the parameter's path (``""`` for a lone array). rows: whole numbers, one or (n,). Returns
+        an array (n, ...). Raises ParameterError for the name, GradientError for the rows.
+        """
+        paths = [leaf.path for leaf in self._leaves]
+        if name not in paths:
+            raise ParameterError(f"read: no parameter {name!r}: {nearest(name, paths)}")
+        i = paths.index(name)
+        leaf = self._leaves[i]
+        indices = indices_of(leaf, rows, f"read({name!r})")
+        if i in self._followers:
+            follower = self._followers[i]
+            follower.table.catch_up(follower.of(indices))
+            self._copy_back(leaf)
+        return leaf.array[indices]  # type: ignore[no-any-return]
+
+    def flush(self) -> None:
+        """Bring every row up to date; work in proportion to all weights that sparse gradients train."""
+        for i, follower in self._followers.items():
+            follower.table.catch_up()
+            self._copy_back(self._leaves[i])
+
+    def _copy_back(self, leaf: Leaf) -> None:
+        if leaf.copied:
+            np.copyto(leaf.array, leaf.flat.reshape(leaf.array.shape))
+
+    @property
+    def stale(self) -> int:
+        """How many rows are behind: the array holds what they were when they were last needed."""
+        return sum(f.table.stale for f in self._followers.values())
+
+    @property
+    def plan(self) -> dict[str, str]:
+        """For each parameter that has had sparse gradients, how rows without one catch up, in words."""
+        return {self._leaves[i].path: f.plan.why for i, f in self._followers.items()}
 
     @property
     def t(self) -> Any:
@@ -439,6 +570,7 @@ class Optimizer:
 
         Where groups have other rules, a parameter shows the states of its own rule (None elsewhere).
         """
+        self.flush()
         names = dict.fromkeys(n for b in self._buckets for n in b.group.rule.anatomy.states)
         return {n: self._shown(n) for n in names}
 
@@ -447,6 +579,7 @@ class Optimizer:
         """The averaged weights, nested and shaped as params; StateError without ``average=``."""
         if self.settings.average is None:
             raise StateError("average: none is kept; start with rule.on(params, average=0.999) or 'polyak'")
+        self.flush()
         return self._shown("_average")
 
     def rates(self) -> Params:
@@ -463,6 +596,7 @@ class Optimizer:
             raise StateError("rates: not kept for so many weights; start with rule.on(params, rates=True)")
         if not (self._t or any(leaf.t for leaf in self._leaves)):
             raise StateError("rates: no step has been taken yet")
+        self.flush()
         return self._shown("_rate")
 
     def _shown(self, name: str) -> Params:
@@ -498,6 +632,7 @@ class Optimizer:
 
         Written beside and renamed: a kill leaves the old file or the new one. Raises FileError.
         """
+        self.flush()
         head = {
             "format": FORMAT,
             "rule": _described(self.rule),
@@ -546,6 +681,7 @@ class Optimizer:
             np.copyto(target, source)
         for leaf, (t, gathered) in zip(self._leaves, counts, strict=True):
             leaf.t, leaf.gathered = t, gathered
+        self._restored = True  # states are not those of a start
         self.skipped = head["skipped"]
         self._t = counts[0][0]
         self._together = self._together and len({t for t, _ in counts}) == 1

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from operator import index
 from typing import Any, NamedTuple
 
+from .core.coast import EXACT
 from .core.line import Line, short
 from .core.rule import Rule
 from .errors import HyperparameterError, nearest
@@ -30,6 +31,7 @@ class Settings(NamedTuple):
     maximize: bool = False
     on_nonfinite: str = "raise"
     rates: bool | None = None
+    exact: str = "value"
 
 
 def checked(settings: Settings) -> Settings:
@@ -53,6 +55,7 @@ def checked(settings: Settings) -> Settings:
         maximize=bool(_switch("maximize", s.maximize, (True, False))),
         on_nonfinite=_choice("on_nonfinite", s.on_nonfinite, ("raise", "skip", "propagate")),
         rates=_switch("rates", s.rates, (None, True, False)),
+        exact=_choice("exact", s.exact, EXACT),
     )
 
 

@@ -51,7 +51,10 @@ def test_units(name: str, dialect: str, stream: list[float], a: int, b: int) -> 
 @every_rule
 @given(stream=gradients, a=powers, b=powers)
 def test_units_of_what_stands_around(name: str, stream: list[float], a: int, b: int) -> None:
-    """Coupled decay is g/w, clipping by value and by norm is g; decoupled decay is the inverse of lr."""
+    """Coupled decay is g/w, clipping by value and by norm is g; decoupled decay is the inverse of lr.
+
+    On the formula itself, whose bits the compiled engine has (test_engine).
+    """
     rule = form(name, "")
     decoupled = parse("1").over(rule.anatomy.lines["lr"].dimension)
 
@@ -63,6 +66,7 @@ def test_units_of_what_stands_around(name: str, stream: list[float], a: int, b: 
             "clip_value": math.ldexp(4.0, b),
             "clip_norm": math.ldexp(8.0, b),
             "average": 0.75,
+            "engine": "plain",
         }
 
     for decay in ("coupled", "decoupled"):

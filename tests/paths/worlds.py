@@ -16,11 +16,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from thalweg.lab.streams import kinds
+from thalweg.lab.streams import starts as begun
+
 from .real_torch import OPTIMIZERS
 
 Array = np.ndarray[Any, Any]
 STEPS = 300
-COPIES = 16  # coordinates of a kind: vendors' roots have other code for short arrays
 
 
 class Common(NamedTuple):
@@ -40,25 +42,10 @@ class Trace(NamedTuple):
 
 @cache
 def gradients(dtype: str) -> dict[str, Array]:
-    """Six kinds of T gradients for sixteen coordinates each, no two alike.
-
-    Smooth; with zeros (the first, long ones, every fourth); sign flips; 1e-20; 1e15; all mixed.
-    """
-    t = np.arange(STEPS)[:, None]
-    phase = np.linspace(0.0, 3.0, COPIES)
-    smooth = np.sin(0.05 * t + phase) + 0.3 * np.cos(0.311 * t * (1 + phase))
-    zeros = np.where((t < 3) | (t % 4 == 0) | (t // 30 % 4 == 2), 0.0, smooth)
-    flips = np.where(t % 2, 1.0, -1.0) * (0.5 + 0.01 * t + 0.1 * phase)
-    sizes = np.array([1.0, 1e-20, 0.0, 1e15, -1.0, 1e-3, -1e15, 1e4])[(t + np.arange(COPIES)) % 8]
-    kinds = {
-        "smooth": smooth,
-        "zeros": zeros,
-        "flips": flips,
-        "tiny": 1e-20 * smooth,
-        "huge": 1e15 * smooth,
-        "mixed": sizes * (1.0 + 0.1 * smooth),
-    }
-    return {n: np.ascontiguousarray(g, dtype=dtype) for n, g in kinds.items()}
+    """Six of the lab's kinds of T gradients, for sixteen coordinates each."""
+    made = kinds(STEPS)
+    chosen = ("smooth", "zeros", "flips", "tiny", "huge", "mixed")
+    return {n: np.ascontiguousarray(made[n], dtype=dtype) for n in chosen}
 
 
 def streams(dtype: str) -> Array:
@@ -68,8 +55,7 @@ def streams(dtype: str) -> Array:
 
 def starts(dtype: str) -> Array:
     """1.5, 0, -0.3, ...: from 0 a path is nothing but updates."""
-    n = len(gradients(dtype)) * COPIES
-    return np.resize(np.array([1.5, 0.0, -0.3], dtype=dtype), n)
+    return begun(streams(dtype).shape[1]).astype(dtype)
 
 
 # torch

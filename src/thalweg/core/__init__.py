@@ -1,5 +1,6 @@
 """Core: what a rule is made of. Knows only the standard library."""
 
+from .coast import Coast
 from .line import Scalar, fraction, nonnegative, number, positive, state
 from .math import (
     abs,
@@ -32,6 +33,7 @@ from .schedule import (
 )
 
 __all__ = [
+    "Coast",
     "Row",
     "Rule",
     "Scalar",

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, dataclass_transform
 
 from ..errors import HyperparameterError, RuleError, nearest
+from .coast import Coast
 from .formula import Builder, Formula, Function, keys, lift, name, signature
 from .line import Line, Scalar, fraction, nonnegative, number, positive, short, state
 from .schedule import Schedule
@@ -79,6 +80,7 @@ class Anatomy(NamedTuple):
     rate: Function | None
     idle: Function | None
     clock: Function | None
+    coast: Coast | None
     lines: Mapping[str, Line]
     dialects: Mapping[str, Row]
     together: Mapping[str, tuple[str, ...]]  # one name that sets several lines
@@ -387,14 +389,15 @@ def rule(
     rate: Function | None = None,
     idle: Function | None = None,
     clock: Function | None = None,
+    coast: Coast | None = None,
     dialects: Mapping[str, Row] | None = None,
     together: Mapping[str, tuple[str, ...]] | None = None,
 ) -> Callable[[type[Any]], type[Any]]:
     """Make a class of lines into a rule.
 
     ``step(w, g, *states, /, *scalars)`` returns the new w and states; ``rate`` is called by it;
-    ``idle(w, *states, k, /, *scalars)`` is k steps with g = 0 in closed form; ``clock(t, ...)`` gives
-    what is computed once a step; ``together`` names lines set by one argument. Raises RuleError when names do not fit.
+    ``idle(w, *states, k, /, *scalars)`` is k steps with g = 0 in closed form, ``coast`` what is known of
+    them where there is none; ``clock(t, ...)`` gives what is computed once a step; ``together`` names lines set by one argument. Raises RuleError when names do not fit.
     """
 
     def decorate(cls: type[Any]) -> type[Any]:
@@ -406,6 +409,7 @@ def rule(
             rate,
             idle,
             clock,
+            coast,
             MappingProxyType(lines),
             MappingProxyType(dict(dialects or {})),
             MappingProxyType(dict(together or {})),
@@ -441,6 +445,20 @@ def _check(cls: type[Any], anatomy: Anatomy) -> None:
         idle_before = signature(anatomy.idle)[0]
         if idle_before != ("w", *before[2:], "k"):
             raise RuleError(f"{where}: idle takes w, the states, k, then `/`; got {idle_before}")
+    if anatomy.coast is not None:
+        coast = anatomy.coast
+        faded = tuple(n for n in before[2:] if n not in coast.products)
+        if signature(coast.fade)[0] != (*faded, "k"):
+            raise RuleError(
+                f"{where}: fade takes {', '.join(faded)}, k, then `/`; got {signature(coast.fade)[0]}"
+            )
+        if coast.pole is not None and (coast.pace is None or signature(coast.pole)[0] != before[2:]):
+            raise RuleError(f"{where}: pole takes the states {before[2:]}, then `/`, and goes with pace")
+        wrong = [n for f in (coast.fade, coast.pole) if f for n in signature(f)[1]]
+        wrong += signature(coast.shrink)[1]
+        wrong = [n for n in wrong if n not in anatomy.hyperparameters]
+        if wrong:
+            raise RuleError(f"{where}: coast takes {wrong}, which are no hyperparameters")
     for dialect, r in anatomy.dialects.items():
         wrong = [n for n in r.values if n not in anatomy.lines]
         targets = [t for v in r.names.values() for t in ((v,) if isinstance(v, str) else v)]

@@ -33,7 +33,7 @@ Kernel = Callable[[int, int, int], int]
 Share = Callable[[Kernel, Sequence[int], int], int]  # runs a kernel over [0, total): the largest result
 
 # What is stored in 16 bits: how it is read into float32, and back.
-_NARROW = {"float16": ("from_half", "to_half"), "bfloat16": ("from_bfloat", "to_bfloat")}
+NARROW = {"float16": ("from_half", "to_half"), "bfloat16": ("from_bfloat", "to_bfloat")}
 
 PRINTER = Printer(
     number="F({0})",
@@ -88,15 +88,15 @@ _SLICE = (  # the part of tensor r that lies in [lo, hi)
 )
 
 
-def _real(stored: str) -> np.dtype[Any]:
+def real_of(stored: str) -> np.dtype[Any]:
     """The dtype of the arithmetic for parameters stored as that; NumPy knows no bfloat16."""
-    return np.dtype(np.float32 if stored in _NARROW else stored)
+    return np.dtype(np.float32 if stored in NARROW else stored)
 
 
 def source(update: Update, stored: str) -> str:
     """The printed kernel of an update for parameters of a dtype: one of NumPy's names, or bfloat16."""
-    real = _real(stored)
-    widen, narrow = _NARROW.get(stored, ("", ""))
+    real = real_of(stored)
+    widen, narrow = NARROW.get(stored, ("", ""))
     itemsize = 2 if narrow else real.itemsize
     top = limit(real if stored == "bfloat16" else np.dtype(stored), update.power)
     position = {n: k for k, n in enumerate(update.arrays)}
@@ -153,8 +153,8 @@ def compile_source(text: str, functions: Sequence[str]) -> tuple[str, bytes]:
     from numba.extending import intrinsic
 
     stored = text.partition("\n")[0].removeprefix("# ")
-    real = {"float32": types.float32, "float64": types.float64}[_real(stored).name]
-    kept = types.uint16 if stored in _NARROW else real
+    real = {"float32": types.float32, "float64": types.float64}[real_of(stored).name]
+    kept = types.uint16 if stored in NARROW else real
 
     @intrinsic
     def distinct(typing_context):  # type: ignore[no-untyped-def]
@@ -230,6 +230,7 @@ def compile_source(text: str, functions: Sequence[str]) -> tuple[str, bytes]:
         "from_bfloat": from_bfloat,
         "to_bfloat": to_bfloat,
         "words": pointer(types.int64),
+        "ints": pointer(types.int32),
         "reals": pointer(types.float64),
         "store": pointer(kept),
         "state": pointer(real),

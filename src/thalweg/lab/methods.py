@@ -1,4 +1,4 @@
-"""Methods by name: ``Adam``, ``RMSprop:keras``, ``mine.py:MyRule``; and what a race tunes of them."""
+"""Methods by name: ``Adam``, ``RMSprop:keras(rho=0.95)``, ``mine.py:MyRule``; and what a race tunes of them."""
 
 import importlib.util
 import sys
@@ -97,11 +97,12 @@ def method(name: str | Rule) -> Method:
     """A method from its name or a rule; HyperparameterError with the nearest names."""
     if isinstance(name, Rule):
         return Method(f"{type(name).__name__}:{name.dialect}" if name.dialect else type(name).__name__, name)
-    head, _, tail = name.partition(":")
+    head, tail, given = rules.spelled(name)
     if head.endswith(".py"):
-        return Method(tail, load_rule(head, tail)())
+        return Method(name.removeprefix(f"{head}:"), load_rule(head, tail)(**given))
     rule = rules.named(name, more=", or FILE.py:NAME")
-    return Method(f"{type(rule).__name__}:{tail}" if tail else type(rule).__name__, rule)
+    proper = next(n for n in rules.shipped() if n.lower() == head.lower())
+    return Method(proper + name.strip()[len(head) :], rule)
 
 
 def methods(names: Sequence[str | Rule] | str | None) -> list[Method]:

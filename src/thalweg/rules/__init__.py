@@ -4,9 +4,11 @@
 with underscores where one likes. Files are imported when their rule is first asked for.
 """
 
+import ast
 import os
 from functools import lru_cache
 from importlib import import_module
+from typing import Any
 
 from ..core.rule import LOADERS, RULES, Rule
 from ..errors import HyperparameterError, nearest
@@ -35,18 +37,41 @@ def shipped() -> dict[str, type[Rule]]:
     return {r.__name__: r for r in sorted(ours, key=lambda r: r.__module__)}
 
 
-def named(text: str, *, more: str = "") -> Rule:
-    """A rule of the library with its defaults, by name: ``Adam``, ``RMSprop:keras``; case is of no account.
+def spelled(text: str) -> tuple[str, str, dict[str, Any]]:
+    """What ``RMSprop:keras(rho=0.95)`` says: head, what follows the colon, arguments; HyperparameterError.
 
-    ``more`` ends the sentence of the HyperparameterError for a name that is unknown.
+    Arguments are numbers, truth values or tuples of numbers.
     """
-    head, _, dialect = text.partition(":")
+    name, opened, given = text.partition("(")
+    head, _, tail = name.strip().partition(":")
+    if not opened:
+        return head, tail, {}
+    try:
+        call = ast.parse(f"f({given}", mode="eval").body
+        if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name)):
+            raise ValueError
+        if call.args or any(k.arg is None for k in call.keywords):
+            raise ValueError
+        return head, tail, {str(k.arg): ast.literal_eval(k.value) for k in call.keywords}
+    except (SyntaxError, ValueError, TypeError):
+        raise HyperparameterError(
+            f"{text!r}: arguments are written as in {name}(lr=0.1, betas=(0.9, 0.99)), names with numbers"
+        ) from None
+
+
+def named(text: str, *, more: str = "") -> Rule:
+    """A rule of the library by name: ``Adam``, ``RMSprop:keras``, ``RMSprop:keras(rho=0.95)``.
+
+    The case of the rule's name is of no account. ``more`` ends the sentence of the HyperparameterError for
+    a name that is unknown.
+    """
+    head, dialect, given = spelled(text)
     known = shipped()
     folded = {n.lower(): n for n in known}
     if head.lower() not in folded:
         raise HyperparameterError(f"unknown method {head!r}: {nearest(head, known)}{more}")
     kind = known[folded[head.lower()]]
-    return kind.like(dialect) if dialect else kind()
+    return kind.like(dialect, **given) if dialect else kind(**given)
 
 
 LOADERS.append(load)

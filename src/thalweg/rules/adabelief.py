@@ -10,7 +10,7 @@ Source: Zhuang et al., arXiv 2010.07468 (NeurIPS 2020), algorithm 2.
 Errors: HyperparameterError when a value leaves the range on its line below.
 """
 
-from ..core import Rule, Scalar, fraction, nonnegative, ratio, row, rule, sqrt, state
+from ..core import Coast, Rule, Scalar, fraction, nonnegative, ratio, row, rule, sqrt, state, where
 
 
 def clock(t, lr, beta1, beta2):
@@ -30,6 +30,22 @@ def step(w, g, m, s, /, beta1, take1, beta2, take2, size, fix, eps, eps_in):
     return w - rate(s, size, fix, eps) * m, m, s
 
 
+def shrink(beta1, beta2):
+    return beta1 / sqrt(beta2)
+
+
+def fade(m, s, k, /, beta1, beta2, eps_in):
+    """s takes in what is left of m, squared: two geometric sums, which meet where beta1^2 = beta2."""
+    old = beta2**k
+    new = beta1 ** (2 * k)
+    apart = where(beta2 == beta1 * beta1, 1, beta2 - beta1 * beta1)
+    sums = where(beta2 == beta1 * beta1, k * old, beta1 * beta1 * (old - new) / apart)
+    return beta1**k * m, old * s + (1 - beta2) * sums * m * m + eps_in * (1 - old) / (1 - beta2)
+
+
+COAST = Coast(shrink, fade)
+
+
 BOTH = {"epsilon": ("eps", "eps_in")}
 OPTAX = {"learning_rate": "lr", "b1": "beta1", "b2": "beta2", "eps": "eps", "eps_root": "eps_in"}
 
@@ -39,7 +55,7 @@ DIALECTS = {
 }
 
 
-@rule(step, rate=rate, clock=clock, dialects=DIALECTS, together=BOTH)
+@rule(step, rate=rate, clock=clock, coast=COAST, dialects=DIALECTS, together=BOTH)
 class AdaBelief(Rule):
     """Adam that trusts gradients which come as expected."""
 

@@ -11,6 +11,7 @@ Errors: HyperparameterError when a value leaves the range on its line below.
 """
 
 from ..core import (
+    Coast,
     Rule,
     Scalar,
     floor,
@@ -52,6 +53,26 @@ def step(w, g, m, v, /, beta1, take1, beta2, take2, size, fix, eps, eps_root):
     return w - rate(v, size, fix, eps, eps_root) * m, m, v
 
 
+def shrink(beta1, beta2):
+    return beta1 / sqrt(beta2)
+
+
+def fade(m, v, k, /, beta1, beta2):
+    return beta1**k * m, beta2**k * v
+
+
+def pole(m, v, /, eps):
+    """An idle step moves w by size m / (sqrt(fix v) + eps)."""
+    return m, sqrt(v), eps
+
+
+def pace(k, /, beta1, beta2, size, fix):
+    return size * beta1**k, sqrt(beta2**k * fix)
+
+
+COAST = Coast(shrink, fade, pole=pole, pace=pace, zero=("eps_root",))
+
+
 OUTSIDE, HAT = {"eps_root": 0.0}, {"eps_root": 0.0, "epoch": 1.0}
 KERAS = {"learning_rate": "lr", "beta_1": "beta1", "beta_2": "beta2", "epsilon": "eps"}
 TF1 = {"learning_rate": "lr", "epsilon": "eps"}
@@ -78,7 +99,7 @@ DIALECTS = {
 }
 
 
-@rule(step, rate=rate, clock=clock, dialects=DIALECTS)
+@rule(step, rate=rate, clock=clock, coast=COAST, dialects=DIALECTS)
 class Adam(Rule):
     """Adaptive moment estimation."""
 

@@ -9,7 +9,21 @@ Source: Kingma & Ba, arXiv 1412.6980 (2015), section 7.1 and algorithm 2.
 Errors: HyperparameterError when a value leaves the range on its line below.
 """
 
-from ..core import Rule, Scalar, abs, fraction, inverse_time, maximum, nonnegative, ratio, row, rule, state
+from ..core import (
+    Coast,
+    Rule,
+    Scalar,
+    abs,
+    fraction,
+    inverse_time,
+    maximum,
+    nonnegative,
+    ratio,
+    row,
+    rule,
+    state,
+    where,
+)
 
 
 def clock(t, lr, beta1):
@@ -25,6 +39,17 @@ def step(w, g, m, u, /, beta1, take1, beta2, size, eps, eps_in):
     m = beta1 * m + take1 * g
     u = maximum(beta2 * u, abs(g) + eps_in)
     return w - rate(u, size, eps) * m, m, u
+
+
+def shrink(beta1, beta2):
+    return beta1 / beta2
+
+
+def fade(m, u, k, /, beta1, beta2, eps_in):
+    return beta1**k * m, where(k > 0, maximum(beta2**k * u, eps_in), u)
+
+
+COAST = Coast(shrink, fade)
 
 
 OUTSIDE, WITHIN = {"eps_in": 0.0}, {"eps": 0.0}
@@ -51,7 +76,7 @@ DIALECTS = {
 }
 
 
-@rule(step, rate=rate, clock=clock, dialects=DIALECTS)
+@rule(step, rate=rate, clock=clock, coast=COAST, dialects=DIALECTS)
 class Adamax(Rule):
     """Adam in the infinity norm."""
 

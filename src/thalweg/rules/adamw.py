@@ -10,9 +10,9 @@ Source: Loshchilov & Hutter, arXiv 1711.05101 (2019), algorithm 2, as torch, Ker
 Errors: HyperparameterError when a value leaves the range on its line below.
 """
 
-from ..core import Rule, Scalar, fraction, nonnegative, row, rule, sqrt, state
+from ..core import Coast, Rule, Scalar, fraction, nonnegative, row, rule, sqrt, state
 from ..core.around import shrunk
-from .adam import KERAS, OPTAX, TORCH, rate
+from .adam import KERAS, OPTAX, TORCH, fade, pace, pole, rate, shrink
 from .adam import step as adam
 
 
@@ -34,6 +34,9 @@ def step(w, g, m, v, /, keep, beta1, take1, beta2, take2, size, fix, eps, eps_ro
     return w, m, v
 
 
+COAST = Coast(shrink, fade, products={"w": "keep"}, pole=pole, pace=pace, zero=("eps_root",))
+
+
 OUTSIDE = {"eps_root": 0.0}
 DECAY = {"weight_decay": "weight_decay"}
 
@@ -46,7 +49,7 @@ DIALECTS = {
 }
 
 
-@rule(step, rate=rate, clock=clock, dialects=DIALECTS)
+@rule(step, rate=rate, clock=clock, coast=COAST, dialects=DIALECTS)
 class AdamW(Rule):
     """Adam with decoupled weight decay."""
 

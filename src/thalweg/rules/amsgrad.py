@@ -12,7 +12,7 @@ Source: Reddi, Kale & Kumar, arXiv 1904.09237 (ICLR 2018), algorithm 2, which co
 Errors: HyperparameterError when a value leaves the range on its line below.
 """
 
-from ..core import Rule, Scalar, fraction, maximum, nonnegative, ratio, row, rule, sqrt, state
+from ..core import Coast, Rule, Scalar, fraction, maximum, nonnegative, ratio, row, rule, sqrt, state
 
 
 def clock(t, lr, beta1, beta2):
@@ -50,6 +50,26 @@ def step(w, g, m, v, u, /, beta1, take1, beta2, take2, size, before, after, eps,
     return w - rate(u, size, after, eps, eps_root) * m, m, v, u
 
 
+def shrink(beta1):
+    return beta1
+
+
+def fade(m, v, u, k, /, beta1, beta2):
+    return beta1**k * m, beta2**k * v, u
+
+
+def pole(m, v, u, /, eps):
+    """An idle step moves w by size m / (sqrt(after u) + eps): u holds still."""
+    return m, sqrt(u), eps
+
+
+def pace(k, /, beta1, size, after):
+    return size * beta1**k, sqrt(after)
+
+
+COAST = Coast(shrink, fade, pole=pole, pace=pace, zero=("eps_root",))
+
+
 OUTSIDE, NONE = {"eps_root": 0.0}, {"eps": 0.0, "eps_root": 0.0}
 KERAS = {"learning_rate": "lr", "beta_1": "beta1", "beta_2": "beta2", "epsilon": "eps"}
 OPTAX = {"learning_rate": "lr", "b1": "beta1", "b2": "beta2", "eps": "eps", "eps_root": "eps_root"}
@@ -64,7 +84,7 @@ DIALECTS = {
 }
 
 
-@rule(step, rate=rate, clock=clock, dialects=DIALECTS)
+@rule(step, rate=rate, clock=clock, coast=COAST, dialects=DIALECTS)
 class AMSGrad(Rule):
     """Adam whose denominator never falls."""
 

@@ -8,7 +8,7 @@ Source: Polyak, USSR Comput. Math. Math. Phys. 4 (1964) 1-17; torch's form of it
 Errors: HyperparameterError when a value leaves the range on its line below.
 """
 
-from ..core import Rule, Scalar, fraction, nonnegative, row, rule, state, where
+from ..core import Coast, Rule, Scalar, fraction, nonnegative, row, rule, state, where
 
 
 def clock(t, beta, dampening):
@@ -36,6 +36,25 @@ def idle(w, m, k, /, lr, beta):
     return w - lr * m * beta * (1 - rest) / (1 - beta), rest * m
 
 
+def shrink(beta):
+    return beta
+
+
+def fade(m, k, /, beta):
+    return beta**k * m
+
+
+def pole(m, /):
+    return m, 1, 0
+
+
+def pace(k, /, lr, beta):
+    return lr * beta**k, 1
+
+
+COAST = Coast(shrink, fade, pole=pole, pace=pace)
+
+
 DIALECTS = {
     "slides": row(
         names={"eta": "lr"},
@@ -52,7 +71,7 @@ DIALECTS = {
 }
 
 
-@rule(step, rate=rate, idle=idle, clock=clock, dialects=DIALECTS)
+@rule(step, rate=rate, idle=idle, clock=clock, coast=COAST, dialects=DIALECTS)
 class Momentum(Rule):
     """Heavy-ball momentum."""
 

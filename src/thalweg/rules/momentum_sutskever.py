@@ -9,7 +9,7 @@ Source: Sutskever, Martens, Dahl & Hinton, ICML 2013, equations 1-2.
 Errors: HyperparameterError when a value leaves the range on its line below.
 """
 
-from ..core import Rule, Scalar, fraction, inverse_time, nonnegative, row, rule, state
+from ..core import Coast, Rule, Scalar, fraction, inverse_time, nonnegative, row, rule, state
 
 
 def rate(lr):
@@ -28,6 +28,25 @@ def idle(w, v, k, /, beta):
     return w + v * beta * (1 - rest) / (1 - beta), rest * v
 
 
+def shrink(beta):
+    return beta
+
+
+def fade(v, k, /, beta):
+    return beta**k * v
+
+
+def pole(v, /):
+    return v, 1, 0
+
+
+def pace(k, /, beta):
+    return -(beta**k), 1
+
+
+COAST = Coast(shrink, fade, pole=pole, pace=pace)
+
+
 KERAS = {"learning_rate": "lr", "momentum": "beta"}
 
 DIALECTS = {
@@ -37,7 +56,7 @@ DIALECTS = {
 }
 
 
-@rule(step, rate=rate, idle=idle, dialects=DIALECTS)
+@rule(step, rate=rate, idle=idle, coast=COAST, dialects=DIALECTS)
 class MomentumSutskever(Rule):
     """Momentum whose velocity has the parameter's unit."""
 

@@ -14,7 +14,7 @@ ICLR workshop paper (2016) also multiplies v's correction by beta2; no library h
 Errors: HyperparameterError when a value leaves the range on its line below.
 """
 
-from ..core import Rule, Scalar, fraction, nonnegative, ratio, row, rule, sqrt, state
+from ..core import Coast, Rule, Scalar, fraction, nonnegative, ratio, row, rule, sqrt, state
 
 
 def momentum(t, beta1, momentum_decay):
@@ -72,6 +72,17 @@ def step(w, g, m, v, p, /, beta1, take1, beta2, take2, mu, ahead, rest, size, fi
     return w - rate(v, size, fix, eps, eps_root) * d, m, v, p
 
 
+def shrink(beta1, beta2):
+    return beta1 / sqrt(beta2)
+
+
+def fade(m, v, k, /, beta1, beta2):
+    return beta1**k * m, beta2**k * v
+
+
+COAST = Coast(shrink, fade, products={"p": "mu"})
+
+
 OUTSIDE = {"eps_root": 0.0}
 KERAS = {"learning_rate": "lr", "beta_1": "beta1", "beta_2": "beta2", "epsilon": "eps"}
 OPTAX = {"learning_rate": "lr", "b1": "beta1", "b2": "beta2", "eps": "eps", "eps_root": "eps_root"}
@@ -91,7 +102,7 @@ DIALECTS = {
 }
 
 
-@rule(step, rate=rate, clock=clock, dialects=DIALECTS)
+@rule(step, rate=rate, clock=clock, coast=COAST, dialects=DIALECTS)
 class NAdam(Rule):
     """Adam with Nesterov momentum."""
 

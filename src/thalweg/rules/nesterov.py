@@ -9,7 +9,7 @@ rewritten so that the gradient is taken at the stored w.
 Errors: HyperparameterError when a value leaves the range on its line below.
 """
 
-from ..core import Rule, Scalar, fraction, nonnegative, row, rule, state
+from ..core import Coast, Rule, Scalar, fraction, nonnegative, row, rule, state
 
 
 def rate(lr):
@@ -28,6 +28,25 @@ def idle(w, m, k, /, lr, beta):
     return w - lr * m * beta * beta * (1 - rest) / (1 - beta), rest * m
 
 
+def shrink(beta):
+    return beta
+
+
+def fade(m, k, /, beta):
+    return beta**k * m
+
+
+def pole(m, /):
+    return m, 1, 0
+
+
+def pace(k, /, lr, beta):
+    return lr * beta ** (k + 1), 1
+
+
+COAST = Coast(shrink, fade, pole=pole, pace=pace)
+
+
 DIALECTS = {
     "torch": row("2.13.0", names={"lr": "lr", "momentum": "beta"}, lr=1e-3),
     "optax": row("0.2.8", names={"learning_rate": "lr", "momentum": "beta"}),
@@ -35,7 +54,7 @@ DIALECTS = {
 }
 
 
-@rule(step, rate=rate, idle=idle, dialects=DIALECTS)
+@rule(step, rate=rate, idle=idle, coast=COAST, dialects=DIALECTS)
 class Nesterov(Rule):
     """Nesterov's accelerated gradient with a constant momentum."""
 

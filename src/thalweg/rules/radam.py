@@ -14,6 +14,7 @@ Errors: HyperparameterError when a value leaves the range on its line below.
 """
 
 from ..core import (
+    Coast,
     Rule,
     Scalar,
     fraction,
@@ -70,6 +71,17 @@ def step(w, g, m, v, /, beta1, take1, beta2, take2, size, fix, plain, eps, eps_r
     return w - rate(v, size, fix, plain, eps, eps_root) * m, m, v
 
 
+def shrink(beta1, beta2):
+    return beta1 / sqrt(beta2)
+
+
+def fade(m, v, k, /, beta1, beta2):
+    return beta1**k * m, beta2**k * v
+
+
+COAST = Coast(shrink, fade)
+
+
 HELD = {"scale": 1.0, "eps_root": 0.0, "threshold": 5.0}
 TORCH = {"lr": "lr", "betas": ("beta1", "beta2"), "eps": "eps"}
 OPTAX = {"learning_rate": "lr", "b1": "beta1", "b2": "beta2", "eps": "eps", "eps_root": "eps_root"}
@@ -82,7 +94,7 @@ DIALECTS = {
 }
 
 
-@rule(step, rate=rate, clock=clock, dialects=DIALECTS)
+@rule(step, rate=rate, clock=clock, coast=COAST, dialects=DIALECTS)
 class RAdam(Rule):
     """Rectified Adam."""
 

@@ -10,7 +10,20 @@ Source: TensorFlow's ApplyCenteredRMSProp; Keras 3 optimizers/rmsprop.py.
 Errors: HyperparameterError when a value leaves the range on its line below.
 """
 
-from ..core import Rule, Scalar, fraction, inverse_time, maximum, nonnegative, ratio, row, rule, sqrt, state
+from ..core import (
+    Coast,
+    Rule,
+    Scalar,
+    fraction,
+    inverse_time,
+    maximum,
+    nonnegative,
+    ratio,
+    row,
+    rule,
+    sqrt,
+    state,
+)
 
 
 def clock(t, beta):
@@ -35,6 +48,25 @@ def idle(w, v, a, b, k, /, mu, beta):
     return w - b * mu * (1 - rest) / (1 - mu), beta**k * v, beta**k * a, rest * b
 
 
+def shrink(mu):
+    return mu
+
+
+def fade(v, a, b, k, /, mu, beta):
+    return beta**k * v, beta**k * a, mu**k * b
+
+
+def pole(v, a, b, /):
+    return b, 1, 0
+
+
+def pace(k, /, mu):
+    return mu**k, 1
+
+
+COAST = Coast(shrink, fade, pole=pole, pace=pace)
+
+
 INSIDE = {"eps": 0.0}
 KERAS = {"learning_rate": "lr", "rho": "beta", "momentum": "mu", "epsilon": "eps_root"}
 OPTAX = {"learning_rate": "lr", "decay": "beta", "momentum": "mu", "eps": "eps_root", "initial_scale": "v"}
@@ -50,7 +82,7 @@ DIALECTS = {
 }
 
 
-@rule(step, rate=rate, idle=idle, clock=clock, dialects=DIALECTS)
+@rule(step, rate=rate, idle=idle, clock=clock, coast=COAST, dialects=DIALECTS)
 class RMSpropCentredMomentumSutskever(Rule):
     """Centred RMSprop whose momentum has the parameter's unit."""
 

@@ -9,7 +9,7 @@ Source: Graves, arXiv 1308.0850 (2013), equations 38-41, in torch.optim.RMSprop'
 Errors: HyperparameterError when a value leaves the range on its line below.
 """
 
-from ..core import Rule, Scalar, fraction, nonnegative, ratio, row, rule, sqrt, state
+from ..core import Coast, Rule, Scalar, fraction, nonnegative, ratio, row, rule, sqrt, state
 
 
 def clock(t, lr, mu, beta):
@@ -37,6 +37,25 @@ def idle(w, v, b, k, /, lr, mu, beta):
     return w - lr * b * mu * (1 - rest) / (1 - mu), beta**k * v, rest * b
 
 
+def shrink(mu):
+    return mu
+
+
+def fade(v, b, k, /, mu, beta):
+    return beta**k * v, mu**k * b
+
+
+def pole(v, b, /):
+    return b, 1, 0
+
+
+def pace(k, /, lr, mu):
+    return lr * mu**k, 1
+
+
+COAST = Coast(shrink, fade, pole=pole, pace=pace)
+
+
 DIALECTS = {
     "torch": row(
         "2.13.0", names={"lr": "lr", "alpha": "beta", "eps": "eps", "momentum": "mu"}, held={"eps_root": 0.0}
@@ -44,7 +63,7 @@ DIALECTS = {
 }
 
 
-@rule(step, rate=rate, idle=idle, clock=clock, dialects=DIALECTS)
+@rule(step, rate=rate, idle=idle, clock=clock, coast=COAST, dialects=DIALECTS)
 class RMSpropMomentum(Rule):
     """RMSprop whose normalised gradients are summed with momentum."""
 

@@ -9,7 +9,7 @@ Source: TensorFlow's ApplyRMSProp; Keras 3 optimizers/rmsprop.py.
 Errors: HyperparameterError when a value leaves the range on its line below.
 """
 
-from ..core import Rule, Scalar, fraction, inverse_time, nonnegative, ratio, row, rule, sqrt, state
+from ..core import Coast, Rule, Scalar, fraction, inverse_time, nonnegative, ratio, row, rule, sqrt, state
 
 
 def clock(t, beta):
@@ -31,6 +31,25 @@ def idle(w, v, b, k, /, mu, beta):
     """k steps with g = 0: v decays, b runs out as a geometric sum; lr plays no part."""
     rest = mu**k
     return w - b * mu * (1 - rest) / (1 - mu), beta**k * v, rest * b
+
+
+def shrink(mu):
+    return mu
+
+
+def fade(v, b, k, /, mu, beta):
+    return beta**k * v, mu**k * b
+
+
+def pole(v, b, /):
+    return b, 1, 0
+
+
+def pace(k, /, mu):
+    return mu**k, 1
+
+
+COAST = Coast(shrink, fade, pole=pole, pace=pace)
 
 
 INSIDE = {"eps": 0.0}
@@ -55,7 +74,7 @@ DIALECTS = {
 }
 
 
-@rule(step, rate=rate, idle=idle, clock=clock, dialects=DIALECTS)
+@rule(step, rate=rate, idle=idle, clock=clock, coast=COAST, dialects=DIALECTS)
 class RMSpropMomentumSutskever(Rule):
     """RMSprop whose momentum has the parameter's unit."""
 

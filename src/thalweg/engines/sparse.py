@@ -1,0 +1,620 @@
+"""Sparse gradients: a step touches the rows that the gradient touches, and equals the dense step.
+
+A parameter is a table of rows. A step at t works on the rows given; each is first brought from the last
+step that it has seen to t - 1, as the rule's ``Plan`` says (``core/coast.py``), and then steps. Rows
+that nobody touches cost nothing until they are read, flushed or touched.
+
+a) ``seen`` holds the last step of each row, counted from ``base``, where all rows were current; -1 is
+   a row that no gradient has touched since the start, and that therefore does not move.
+b) The scalars of every step since ``base`` are logged, for replay; so are the logarithms of what
+   multiplies w or a state at every step, summed.
+c) For a series, entry s of a table holds the sums A_i over the idle steps after s. Each step adds a term
+   to the entries of the last ``window`` steps; older ones are complete. A row reads one entry.
+d) The log is bounded: after ``LOG`` steps everything is flushed, and ``base`` moves.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..core.coast import GROWTH, Plan, split
+from ..core.compose import Update
+from ..core.formula import Function, lift
+from ..core.math import LIBM
+from ..core.python import Printer, indented
+from ..core.rule import Anatomy
+from . import cpu, objects, plain
+from .cpu import NARROW, PRINTER, real_of
+from .memory import Array, address, limit
+
+LOG = 1 << 16  # steps that are logged before everything is flushed
+SHORT = 16  # steps up to which replay costs no more than a short cut, and has a dense run's very bits
+TERMS = 8  # of a series; one more bounds its error
+GRAIN = 1 << 15  # coordinates below which a second thread costs more than it saves
+
+WIDE = Printer(  # a short cut is computed in float64 and rounded once
+    power="math.pow({0}, {1})",
+    functions={n: f"{'np' if n == 'floor' else 'math'}.{n}({{0}})" for n in LIBM}
+    | {"sqrt": "math.sqrt({0})", "abs": "abs({0})"},
+)
+
+# The words of a job after its slice [0, 1) of rows and its result.
+FIELDS = [
+    "phase",
+    "rows",
+    "values",
+    "seen",
+    "width",
+    "to",
+    "mark",
+    "scalars",
+    "log",
+    "constants",
+    "window",
+    "table",
+    "sums",
+    "skip",
+    "good",
+    "arrays",
+]
+CHECK, STEP, CATCH, ADVANCE = 1, 2, 4, 8  # phases
+
+_CHECK = """
+def check(n, g):
+    distinct()
+    good = True
+    for i in range(n):
+        good &= abs({load_g}) <= F({limit!r})
+    return good
+"""
+
+_KERNEL = """
+def kernel(job):
+    lo = job[0]
+    hi = job[1]
+    job[2] = 0
+    phase = job[{phase}]
+    n = job[{width}]
+    scalars = reals(job[{scalars}])
+    constants = reals(job[{constants}])
+    table = reals(job[{table}])
+    sums = reals(job[{sums}])
+    window = job[{window}]
+    if phase & 1:
+        if not check((hi - lo) * n, store(job[{values}] + {itemsize} * n * lo)):
+            job[2] = 1
+            return 0
+    if phase & 6:
+        to = job[{to}]
+        skip = job[{skip}]
+        seen = ints(job[{seen}])
+        arrays = words(job[{arrays}])
+        for r in range(lo, hi):
+            row = r
+            if job[{rows}] != 0:
+                row = words(job[{rows}])[r]
+            last = np.int64(seen[row])
+            still = last < 0 and skip != 0
+            if last < 0:
+                last = np.int64(0)
+            if last < to and not still:
+                catch(n, {own}, last, to, window, job[{good}], job[{log}], constants, table, sums)
+            if phase & 2:
+                step(n, {all}, scalars)
+                seen[row] = np.int32(to + 1)
+            elif not still:
+                seen[row] = np.int32(job[{mark}])
+    if phase & 8:
+        advance(job[{to}], window, scalars, constants, table, sums)
+    return 0
+"""
+
+
+class Shape(NamedTuple):
+    """What a sparse kernel is printed from, besides the update itself."""
+
+    kind: str
+    idle: Function | None
+    fade: Function | None
+    pole: Function | None
+    pace: Function | None
+    states: tuple[str, ...]
+    constants: tuple[str, ...]
+    products: tuple[tuple[str, tuple[str, ...]], ...]
+
+
+def shape(anatomy: Anatomy, plan: Plan) -> Shape:
+    """The printed kernel's parts for a plan."""
+    coast = anatomy.coast
+    series = plan.kind == "series" and coast is not None
+    fades = plan.kind in ("series", "bounded") and coast is not None
+    return Shape(
+        plan.kind,
+        anatomy.idle if plan.kind == "closed" else None,
+        coast.fade if fades and coast else None,
+        coast.pole if series and coast else None,
+        coast.pace if series and coast else None,
+        anatomy.states,
+        plan.constants,
+        plan.products,
+    )
+
+
+class _Text:
+    """The printed source of a sparse kernel, function by function."""
+
+    def __init__(self, update: Update, form: Shape, stored: str) -> None:
+        self.update, self.form, self.stored = update, form, stored
+        self.real = real_of(stored)
+        self.widen, self.narrow = NARROW.get(stored, ("", ""))
+        self.itemsize = 2 if self.narrow else self.real.itemsize
+        self.place = {n: f"p{k}" for k, n in enumerate(update.arrays)}
+        self.own = ", ".join(self.place[n] for n in update.arrays if n != "g")
+        self.functions: dict[str, str] = {}
+
+    def load(self, name: str) -> str:
+        at = f"{self.place[name]}[i]"
+        return f"{self.widen}({at})" if name in self.update.stored else at
+
+    def write(self, name: str, value: str) -> str:
+        made = f"{self.narrow}({value})" if name in self.update.stored else value
+        return f"{self.place[name]}[i] = {made}"
+
+    def loop(
+        self, read: Iterable[str], lines: Iterable[str], written: Mapping[str, str], wide: bool = False
+    ) -> list[str]:
+        """Over the coordinates of a row: read, compute (in float64 if ``wide``), write."""
+        kind, back = ("D({0})", "F({0})") if wide else ("{0}", "{0}")
+        body = [f"{n} = {kind.format(self.load(n))}" for n in read]
+        body += lines
+        body += [f"new{k} = {back.format(e)}" for k, e in enumerate(written.values())]
+        body += [self.write(n, f"new{k}") for k, n in enumerate(written)]
+        return ["for i in range(n):", *(f"    {line}" for line in body)]
+
+    def define(self, name: str, arguments: str, lines: Iterable[str]) -> None:
+        self.functions[name] = f"def {name}({arguments}):\n{indented(lines, 1)}\n"
+
+    def hoisted(
+        self, function: Function, outputs: Sequence[str], stem: str = "row"
+    ) -> tuple[list[str], list[str], dict[str, str]]:
+        """A formula's lines for a row, those for a coordinate, and its outputs, all in float64."""
+        formula = lift(function, outputs=outputs)
+        made = split(formula._replace(inputs=tuple(n for n in formula.inputs if n != "k")), stem)
+        return WIDE.lines(made.row), WIDE.lines(made.body), {n: WIDE.expression(e) for n, e in made.outputs}
+
+    def constants(self) -> list[str]:
+        return [f"{n} = constants_[{k}]" for k, n in enumerate(self.form.constants)]
+
+    def factors(self, first: str, last: str, name: str) -> list[str]:
+        """What multiplies coordinates from one step to another."""
+        wide = len(self.form.products)
+        return [
+            f"{name}_{n} = math.exp(sums_[{last} * {wide} + {q}] - sums_[{first} * {wide} + {q}])"
+            for q, (n, _) in enumerate(self.form.products)
+        ]
+
+    def multiplied(self, name: str, value: str) -> str:
+        return f"(whole_{name} * {value})" if name in dict(self.form.products) else value
+
+    def steps(self) -> None:
+        """One step with a gradient, one without."""
+        update = self.update
+        scalars = [f"{n} = F(scalars[{k}])" for k, n in enumerate(update.scalars)]
+        lines = PRINTER.lines(update.body)
+        written = {n: PRINTER.expression(e) for n, e in update.written.items()}
+        pointers = ", ".join(self.place.values())
+        self.define(
+            "step",
+            f"n, {pointers}, scalars",
+            ["distinct()", *scalars, *self.loop(update.arrays, lines, written)],
+        )
+        # What accumulates is for the step that ends it; one without gradient neither reads nor clears it.
+        others = [n for n in update.arrays if n not in ("g", "_a")]
+        kept = {n: e for n, e in written.items() if n != "_a"}
+        zeros = [f"{n} = F(0.0)" for n in ("g", "_a") if n in update.arrays]
+        without = ["distinct()", *scalars, *zeros, *self.loop(others, lines, kept)]
+        self.define("rest", f"n, {self.own}, scalars", without)
+
+    def settle(self) -> None:
+        """Steps without a gradient in closed form: of w too, or of the states alone."""
+        form = self.form
+        multiplied = [n for n, _ in form.products]
+        if form.idle is not None:
+            function, outputs = form.idle, ("w", *form.states)
+        else:
+            assert form.fade is not None
+            function, outputs = form.fade, tuple(n for n in form.states if n not in multiplied)
+        row, body, made = self.hoisted(function, outputs)
+        made |= {n: n for n in multiplied if n not in made}
+        written = {n: self.multiplied(n, e) for n, e in made.items() if n in multiplied or e != n}
+        read = [n for n in self.update.arrays if n in made]
+        head = ["distinct()", "k = D(last_ - first_)", *self.constants(), *row]
+        head += self.factors("first_", "last_", "whole")
+        self.define(
+            "settle",
+            f"n, {self.own}, first_, last_, constants_, sums_",
+            [*head, *self.loop(read, body, written, wide=True)],
+        )
+
+    def glide(self) -> None:
+        """The series; 0 where it does not hold for some coordinate, and then nothing is changed."""
+        form = self.form
+        assert form.fade is not None and form.pole is not None
+        multiplied = [n for n, _ in form.products]
+        faded = tuple(n for n in form.states if n not in multiplied)
+        row, body, made = self.hoisted(form.fade, faded)
+        pole_row, pole_body, pole = self.hoisted(form.pole, ("pole_p", "pole_y", "pole_e"), "pole")
+        tolerance = 2.0 ** -(27 if self.real == np.float32 else 56)
+        shrinks = "w" in multiplied
+        head = [
+            "distinct()",
+            "k = D(last_ - first_)",
+            *self.constants(),
+            *row,
+            *pole_row,
+            "end_ = first_ + window_",
+            "if end_ > last_:",
+            "    end_ = last_",
+            *self.factors("first_", "last_", "whole"),
+            *self.factors("end_", "last_", "tail"),
+            f"entry_ = first_ * {TERMS + 1}",
+            *(f"sum{i} = {'tail_w * ' * shrinks}table_[entry_ + {i}]" for i in range(TERMS)),
+            "bound_ = math.inf",
+            f"over_ = abs(table_[entry_ + {TERMS}])",
+            "if over_ > 0.0:",
+            f"    bound_ = math.pow({tolerance!r} * abs(table_[entry_]) / over_, {1 / TERMS!r})",
+            "good_ = True",
+        ]
+        values = [f"{n} = {e}" for n, e in pole.items()]
+        reads = [n for n in self.update.arrays if n in form.states]
+        test = "good_ &= (pole_p == 0.0) | ((pole_y > 0.0) & (pole_e <= bound_ * pole_y))"
+        head += self.loop(reads, [*pole_body, *values, test], {}, wide=True)
+        head += ["if not good_:", "    return 0"]
+        horner = f"sum{TERMS - 1}"
+        for i in range(TERMS - 2, -1, -1):
+            horner = f"(sum{i} - over_x * {horner})"
+        lines = [*pole_body, *values]
+        lines += ["still_ = pole_p == 0.0", "base_ = 1.0 if still_ else pole_y"]
+        lines += ["over_x = pole_e / base_", f"move_ = (pole_p / base_) * {horner}"]
+        rest = "whole_w * w" if shrinks else "w"
+        moved = f"({rest} if still_ else {rest} - move_)"
+        written = {"w": moved, **made}
+        written |= {n: self.multiplied(n, n) for n in multiplied if n != "w"}
+        written = {n: e for n, e in written.items() if e != n}
+        head += [*self.loop(["w", *reads], [*lines, *body], written, wide=True), "return 1"]
+        self.define("glide", f"n, {self.own}, first_, last_, window_, constants_, table_, sums_", head)
+
+    def catch(self) -> None:
+        """A row from the last step that it has seen to another."""
+        kind, tail = self.form.kind, "_rate" in self.update.written
+        pace = 8 * len(self.update.scalars)
+        last = [f"rest(n, {self.own}, reals(log + {pace} * e))"] * tail
+        settle = f"settle(n, {self.own}, {{0}}, e - {int(tail)}, constants, sums)"
+        lines = ["m = e - s"]
+        if kind == "closed":
+            lines += [f"if good and m > {SHORT}:", f"    {settle.format('s')}"]
+            lines += [*(f"    {x}" for x in last), "    return"]
+        if kind == "series":
+            lines += [f"if good and m > {SHORT}:"]
+            lines += [f"    if glide(n, {self.own}, s, e, window, constants, table, sums):", "        return"]
+        if kind in ("series", "bounded"):
+            lines += ["if good and m > window:", "    m = window"]
+        lines += ["for j in range(s + 1, s + m + 1):", f"    rest(n, {self.own}, reals(log + {pace} * j))"]
+        if kind in ("series", "bounded"):
+            lines += [
+                "if e > s + m:",
+                f"    if e - {int(tail)} > s + m:",
+                f"        {settle.format('s + m')}",
+            ]
+            lines += [f"    {x}" for x in last]
+        if kind == "lazy":
+            lines = ["pass"]
+        self.define("catch", f"n, {self.own}, s, e, window, good, log, constants, table, sums", lines)
+
+    def advance(self) -> None:
+        """After a step: what later steps will need of it."""
+        form, scalars = self.form, self.update.scalars
+        wide = len(form.products)
+        factor = {n: " * ".join(f"scalars[{scalars.index(x)}]" for x in names) for n, names in form.products}
+        lines = [
+            f"sums[now * {wide} + {q}] = sums[(now - 1) * {wide} + {q}] + math.log({factor[n]})"
+            for q, n in enumerate(factor)
+        ]
+        if form.pace is not None:
+            formula = lift(form.pace, outputs=("pace_a", "pace_b"))
+            read = [f"{n} = scalars[{scalars.index(n)}]" for n in formula.scalars]
+            made = [f"{n} = {WIDE.expression(e)}" for n, e in formula.outputs]
+            inner = [
+                "k = D(now - entry_)",
+                *WIDE.lines(formula.body),
+                *made,
+                "over_ = 1.0 / pace_b",
+                "term_ = pace_a * over_",
+                f"for i in range({TERMS + 1}):",
+                f"    table[entry_ * {TERMS + 1} + i] = kept_ * table[entry_ * {TERMS + 1} + i] + term_",
+                "    term_ *= over_",
+            ]
+            lines += [
+                *read,
+                f"kept_ = {factor.get('w', '1.0')}",
+                "for entry_ in range(max(0, now - window), now):",
+                *(f"    {x}" for x in inner),
+                f"for i in range({TERMS + 1}):",
+                f"    table[now * {TERMS + 1} + i] = 0.0",
+            ]
+        self.define("advance", "now, window, scalars, constants, table, sums", [*lines, "pass"])
+
+    def whole(self) -> tuple[str, tuple[str, ...]]:
+        """The source and its functions' names, in order."""
+        top = limit(self.real if self.stored == "bfloat16" else np.dtype(self.stored), self.update.power)
+        self.functions["check"] = _CHECK.format(load_g=f"{self.widen}(g[i])", limit=top)
+        self.steps()
+        if self.form.kind in ("closed", "series", "bounded"):
+            self.settle()
+        if self.form.kind == "series":
+            self.glide()
+        self.catch()
+        self.advance()
+        fields = {n: 3 + k for k, n in enumerate(FIELDS)}
+        others = [n for n in self.update.arrays if n != "g"]
+
+        def at(n: str) -> str:
+            if n == "g":
+                return f"store(job[{fields['values']}] + {self.itemsize} * n * r)"
+            kind, size = (
+                ("store", self.itemsize) if n in self.update.stored else ("state", self.real.itemsize)
+            )
+            return f"{kind}(arrays[{others.index(n)}] + {size} * n * row)"
+
+        self.functions["kernel"] = _KERNEL.format(
+            **fields,
+            itemsize=self.itemsize,
+            own=", ".join(map(at, others)),
+            all=", ".join(map(at, self.update.arrays)),
+        )
+        return f"# {self.stored}\n" + "\n".join(self.functions.values()), tuple(self.functions)
+
+
+@cache
+def kernel(update: Update, form: Shape, stored: str) -> tuple[cpu.Kernel, cpu.Kernel]:
+    """The compiled kernel of a sparse update: releasing the interpreter's lock, and not."""
+    return cpu.kernel(*_Text(update, form, stored).whole())
+
+
+def stands(update: Update, start: Mapping[str, float], scalars: Iterable[Sequence[float]]) -> bool:
+    """Whether a step without gradient leaves any w and the states that a run starts with as they are."""
+    element = plain.element(update, np.dtype(np.float64))
+    others = [n for n in update.written if n not in ("w", "_rate")]
+    for row in scalars:
+        for w in (0.7, -1.3e3, 0.0):
+            before = {"g": 0.0, "w": w, "_a": 0.0, "_rate": 0.0, **start}
+            made = element(*(np.float64(before[n]) for n in update.arrays), *row)
+            after = dict(zip(update.written, made, strict=True))
+            if after["w"] != w or any(after[n] != before[n] for n in others):
+                return False
+    return True
+
+
+class Table:
+    """A parameter as rows: how far each is, and what is needed to bring it up to date.
+
+    addresses: of ``update.arrays`` but g, each holding ``rows`` times ``width`` numbers; ``keep`` holds
+    them alive. t: steps done so far. fresh: no row has been touched yet. The caller has checked
+    indices (``Gatherer``) and knows the scalars of each step.
+    """
+
+    def __init__(
+        self,
+        anatomy: Anatomy,
+        update: Update,
+        plan: Plan,
+        stored: str,
+        addresses: Sequence[int],
+        rows: int,
+        width: int,
+        *,
+        t: int,
+        fresh: bool,
+        keep: Any = None,
+    ) -> None:
+        form = shape(anatomy, plan)
+        self.plan, self.rows, self.width, self.t = plan, rows, width, t
+        self._call, self._quick = kernel(update, form, stored)
+        self._products = [[update.scalars.index(x) for x in names] for _, names in plan.products]
+        self._keep = np.array(addresses, dtype=np.int64), keep
+        self._seen = np.full(rows, -1 if fresh else 0, dtype=np.int32)
+        self._fresh = fresh
+        self._log = np.zeros((LOG + 2, max(1, len(update.scalars))))  # mapped, not touched, until used
+        self._sums = np.zeros((LOG + 2, max(1, len(plan.products))))
+        self._table = np.zeros((LOG + 2 if plan.kind == "series" else 1, TERMS + 1))
+        self._constants = np.zeros(max(1, len(plan.constants)))
+        self._known: tuple[float, ...] | None = None
+        self._base, self._changed, self._low, self._good = t, -LOG, np.inf, True
+        self._grain = max(1, GRAIN // max(1, width))
+
+    def _run(self, phase: int, total: int, **fields: int) -> int:
+        words = dict.fromkeys(FIELDS, 0) | {
+            "phase": phase,
+            "seen": address(self._seen),
+            "width": self.width,
+            "log": address(self._log),
+            "constants": address(self._constants),
+            "window": self.plan.window,
+            "table": address(self._table),
+            "sums": address(self._sums),
+            "skip": int(self._fresh),
+            "good": int(self._good),
+            "arrays": address(self._keep[0]),
+            **fields,
+        }
+        job = [*words.values()]
+        if total * self.width < GRAIN:
+            own = np.array((0, total, 0, *job), dtype=np.int64)
+            self._quick(*objects.CONVENTION, address(own))
+            return int(own[2])
+        return cpu.run(self._call, job, total, self._grain)
+
+    def refine(self) -> None:
+        """From rows to single coordinates."""
+        self._seen = np.repeat(self._seen, self.width)
+        self.rows, self.width, self._grain = self.rows * self.width, 1, GRAIN
+
+    def finite(self, values: Array) -> bool:
+        """Whether every entry of a gradient's rows is finite and small enough for the states."""
+        return self._run(CHECK, len(values), values=address(values)) == 0
+
+    def step(
+        self, rows: Array, values: Array, scalars: Sequence[float], constants: tuple[float, ...], lr: float
+    ) -> None:
+        """Step t + 1: rows (int64, distinct) with the gradients ``values``, all others with none.
+
+        scalars: of the update; constants: the plan's hyperparameters at this step.
+        """
+        if self.t - self._base >= LOG:
+            self.catch_up()
+        self._agree(scalars, constants, lr)
+        now = self.t - self._base + 1
+        self._log[now, : len(scalars)] = scalars
+        row = address(self._log) + self._log.strides[0] * now
+        self._run(STEP, len(rows), rows=address(rows), values=address(values), to=now - 1, scalars=row)
+        if self._table.shape[0] > 1 or self._products:
+            self._run(ADVANCE, 0, to=now, scalars=row)
+        self.t += 1
+
+    def _agree(self, scalars: Sequence[float], constants: tuple[float, ...], lr: float) -> None:
+        """Settle accounts where what must be constant changes, or where lr has grown by much."""
+        same = constants == self._known
+        shrinks = any(not scalars[k] > 0 for names in self._products for k in names)
+        grown = self.plan.kind in ("series", "bounded") and lr > GROWTH * self._low
+        if not same or shrinks or grown:
+            if self._known is not None:
+                if self._good and not shrinks and self.t - self._changed > GROWTH:
+                    self.catch_up()  # by the old constants
+                else:
+                    self._good = self.plan.kind == "lazy"  # too often: replay until all is flushed
+                self._changed = self.t
+            if shrinks:
+                self._good = False
+            self._known, self._low = constants, lr
+            self._constants[: len(constants)] = constants
+        self._low = min(self._low, lr)
+
+    def catch_up(self, rows: Array | None = None) -> None:
+        """Bring rows (int64; None: all) to the last step."""
+        now = self.t - self._base
+        if rows is not None:
+            if now and len(rows):
+                self._run(CATCH, len(rows), rows=address(rows), to=now, mark=now)
+            return
+        if now:
+            self._run(CATCH, self.rows, to=now)
+        self._rebase()
+
+    def _rebase(self) -> None:
+        self._base, self._good, self._low = self.t, True, np.inf
+        self._table[0] = self._sums[0] = 0.0
+
+    def dense(self, t: int) -> None:
+        """A step to t has moved every row: none is behind."""
+        self.t = t
+        self._seen[:] = 0
+        self._fresh = False
+        self._rebase()
+
+    @property
+    def stale(self) -> int:
+        """How many rows are behind."""
+        behind = self._seen < self.t - self._base
+        return int(np.count_nonzero(behind & (self._seen >= 0) if self._fresh else behind))
+
+
+_GATHER = """
+def kernel(job):
+    indices = words(job[3])
+    n = job[4]
+    width = job[5]
+    rows = job[6]
+    slots = ints(job[8])
+    touched = words(job[9])
+    sums = state(job[10])
+    values = store(job[11])
+    count = 0
+    if job[7] == 0:
+        last = -1
+        ascending = True
+        for k in range(n):
+            row = indices[k]
+            if row < 0 or row >= rows:
+                job[2] = k
+                job[7] = -1
+                return 0
+            ascending &= row > last
+            last = row
+        job[2] = ascending
+    if job[7] == 1:
+        for k in range(n):
+            row = indices[k]
+            if slots[row] < 0:
+                slots[row] = np.int32(count)
+                touched[count] = row
+                count += 1
+        job[2] = count
+        if count == n:
+            for k in range(n):
+                slots[indices[k]] = np.int32(-1)
+    if job[7] == 2:
+        for k in range(n):
+            slot = np.int64(slots[indices[k]])
+            for i in range(width):
+                sums[slot * width + i] += {value}
+        for k in range(n):
+            slots[indices[k]] = np.int32(-1)
+    return 0
+"""
+
+
+class Gatherer:
+    """Brings the rows of a gradient together: each once, duplicates summed in the order they come."""
+
+    def __init__(self, stored: str, rows: int, width: int) -> None:
+        value = "values[k * width + i]"
+        widen = NARROW.get(stored, ("", ""))[0]
+        text = f"# {stored}\n" + _GATHER.format(value=f"{widen}({value})" if widen else value)
+        self._call = cpu.kernel(text, ("kernel",))[1]
+        self.rows, self.width = rows, width
+        self._real = real_of(stored)
+        self._slots: Array | None = None
+
+    def outside(self, indices: Array) -> int | None:
+        """The place of the first index (int64) that is no row; None if all are."""
+        place, bad = self._run(indices, 0)
+        return place if bad < 0 else None
+
+    def ascending(self, indices: Array) -> bool:
+        """Whether indices (int64, all rows) ascend, and so are distinct."""
+        return bool(self._run(indices, 0)[0])
+
+    def gather(self, indices: Array, values: Array) -> tuple[Array, Array]:
+        """Distinct rows and the sums of their values, in the dtype of ``values``."""
+        if self.ascending(indices):
+            return indices, values
+        if self._slots is None:
+            self._slots = np.full(self.rows, -1, dtype=np.int32)
+        touched = np.empty(len(indices), dtype=np.int64)
+        count = self._run(indices, 1, touched)[0]
+        if count == len(indices):
+            return indices, values
+        sums = np.zeros((count, self.width), dtype=self._real)
+        self._run(indices, 2, touched, sums, values)
+        with np.errstate(over="ignore"):
+            return touched[:count], sums.astype(values.dtype, copy=False)
+
+    def _run(self, indices: Array, phase: int, *arrays: Array) -> tuple[int, int]:
+        slots = 0 if self._slots is None else address(self._slots)
+        places = [address(a) for a in arrays] + [0] * (3 - len(arrays))
+        head = (0, 0, 0, address(indices), len(indices), self.width, self.rows, phase)
+        job = np.array((*head, slots, *places), dtype=np.int64)
+        self._call(*objects.CONVENTION, address(job))
+        return int(job[2]), int(job[7])

@@ -1,0 +1,221 @@
+"""Gradients of which only some rows are given, and the parameters that such gradients train."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .core.coast import Exact, plan
+from .core.compose import Around, Update
+from .core.line import short
+from .core.rule import Rule
+from .engines.memory import Array, address, arithmetic
+from .engines.sparse import Gatherer, Table, stands
+from .errors import GradientError
+from .parameters import Leaf, at
+
+
+class Rows:
+    """Rows of a table's gradient; before you read rows yourself, call ``opt.read(name, rows)`` or ``opt.flush()``.
+
+    indices: (n,) whole numbers in [0, number of rows); an index that comes again adds to its row.
+    values: (n, ...) of the parameter's dtype, one entry for each index, shaped as a row is. A step with
+    these equals the step with the dense gradient that holds zeros in all other rows. Such rows move
+    without a gradient too (momentum, decay), but only when they are next needed: until then the array
+    holds what they were. Raises GradientError.
+    """
+
+    __slots__ = ("indices", "values")
+
+    def __init__(self, indices: Any, values: Any) -> None:
+        self.indices = np.asarray(indices)
+        self.values = np.asarray(values)
+        if self.indices.ndim != 1 or (self.indices.size and self.indices.dtype.kind not in "iu"):
+            raise GradientError(
+                f"Rows: indices must be whole numbers of shape (n,),"
+                f" got {self.indices.dtype} {self.indices.shape}"
+            )
+        if self.values.ndim == 0 or len(self.values) != len(self.indices):
+            raise GradientError(
+                f"Rows: values must have one entry for each of the {len(self.indices)} indices,"
+                f" got shape {self.values.shape}"
+            )
+
+    def __repr__(self) -> str:
+        return f"Rows({len(self.indices)} indices, values {self.values.dtype} {self.values.shape})"
+
+
+class Touched(NamedTuple):
+    """A sparse gradient as the engine takes it.
+
+    ``rows``: int64, of ``width`` coordinates each in memory order; distinct once gathered. ``values``:
+    contiguous, (len(rows), width).
+    """
+
+    rows: Array
+    values: Array
+    width: int
+
+
+def sparse(gradient: Any) -> bool:
+    """Whether a gradient is one of ours or one of scipy.sparse."""
+    if isinstance(gradient, Rows):
+        return True
+    return type(gradient).__module__.startswith("scipy.sparse") and hasattr(gradient, "tocoo")
+
+
+def touched(leaf: Leaf, gradient: Any) -> Touched:
+    """A sparse gradient in the memory order of its parameter; GradientError where it does not fit."""
+    where = f"gradient{at(leaf.path)}"
+    dtype = gradient.values.dtype if isinstance(gradient, Rows) else gradient.dtype
+    if dtype != leaf.dtype and not (isinstance(gradient, Rows) and not gradient.values.size):
+        raise GradientError(
+            f"{where}: dtype must be {leaf.dtype} as its parameter's, got {dtype};"
+            f" convert with .astype({leaf.dtype.name!r})"
+        )
+    if not leaf.shape:
+        raise GradientError(f"{where}: a parameter without axes has no rows; pass an array")
+    return (
+        _of_rows(leaf, gradient, where) if isinstance(gradient, Rows) else _of_matrix(leaf, gradient, where)
+    )
+
+
+def _of_rows(leaf: Leaf, gradient: Rows, where: str) -> Touched:
+    count, *rest = leaf.shape
+    width = math.prod(rest)
+    if gradient.values.shape[1:] != tuple(rest) and len(gradient.values):
+        raise GradientError(
+            f"{where}: each row must have shape {tuple(rest)} as its parameter's, got {gradient.values.shape[1:]}"
+        )
+    _inside(gradient.indices, count, "row", where)
+    indices = np.ascontiguousarray(gradient.indices, dtype=np.int64)
+    values = np.ascontiguousarray(gradient.values, dtype=leaf.dtype).reshape(len(indices), width)
+    if leaf.fortran and width > 1:  # a row's coordinates lie apart
+        offsets = count * np.arange(width).reshape(rest, order="F").ravel()
+        return Touched((indices[:, None] + offsets).ravel(), values.reshape(-1, 1), 1)
+    return Touched(indices, values, width)
+
+
+def _of_matrix(leaf: Leaf, gradient: Any, where: str) -> Touched:
+    if tuple(gradient.shape) != leaf.shape:
+        raise GradientError(f"{where}: shape must be {leaf.shape} as its parameter's, got {gradient.shape}")
+    try:
+        if hasattr(gradient, "check_format"):
+            gradient.check_format(full_check=False)
+        pairs = gradient.tocoo()
+    except ValueError as error:
+        raise GradientError(f"{where}: is a damaged sparse matrix ({error})") from None
+    coords = pairs.coords if hasattr(pairs, "coords") else (pairs.row, pairs.col)
+    for axis, (index, count) in enumerate(zip(coords, leaf.shape, strict=True)):
+        _inside(index, count, f"index on axis {axis}", where)
+    order = coords[::-1] if leaf.fortran else coords
+    counts = leaf.shape[::-1] if leaf.fortran else leaf.shape
+    flat = np.zeros(len(pairs.data), dtype=np.int64)
+    for index, count in zip(order, counts, strict=True):
+        flat *= count
+        flat += index
+    values = np.ascontiguousarray(pairs.data, dtype=leaf.dtype).reshape(-1, 1)
+    return Touched(flat, values, 1)
+
+
+def _inside(indices: Array, count: int, what: str, where: str) -> None:
+    if indices.size and not 0 <= indices.min() <= indices.max() < count:
+        k = int(np.flatnonzero((indices < 0) | (indices >= count))[0])
+        raise GradientError(
+            f"{where}: {what} {indices[k]} (entry {k}) lies outside [0, {count}); negative ones do not wrap"
+        )
+
+
+class Follower:
+    """One parameter that sparse gradients train: what is behind, and how it catches up."""
+
+    def __init__(
+        self,
+        leaf: Leaf,
+        rule: Rule,
+        parts: Around,
+        update: Update,
+        tensor: Mapping[str, Array],
+        exact: Exact,
+        scalars: Sequence[Sequence[float]],
+        width: int,
+        t: int,
+        fresh: bool,
+    ) -> None:
+        self.leaf, self.rule = leaf, rule
+        stored = leaf.flat.dtype
+        self.plan = plan(rule, parts, exact, np.finfo(arithmetic(stored)).nmant + 1)
+        start = {n: getattr(rule, n) for n in rule.anatomy.states}
+        arrays = [tensor[n] for n in update.arrays if n != "g"]
+        self.table = Table(
+            rule.anatomy,
+            update,
+            self.plan,
+            stored.name,
+            [address(a) for a in arrays],
+            leaf.flat.size // width,
+            width,
+            t=t,
+            # A row whose rates are kept changes them at every step.
+            fresh=fresh and not parts.rates and stands(update, start, scalars),
+            keep=arrays,
+        )
+        self._gatherer = Gatherer(stored.name, self.table.rows, width)
+        self.pending: list[Array] = []  # rows whose gradients are gathered for a later step
+        self.gathered_all = False  # so are those of all rows
+
+    def gathered(self, gradient: Touched) -> Touched:
+        """A gradient with each row once, by rows or coordinates as they are kept track of here."""
+        table = self.table
+        if gradient.width != table.width:
+            if gradient.width == 1:
+                table.refine()
+                self._gatherer = Gatherer(self.leaf.dtype.name, table.rows, 1)
+                wide = self.leaf.flat.size // max(1, self.leaf.shape[0])
+                self.pending = [_spread(rows, wide) for rows in self.pending]
+            else:
+                rows = _spread(gradient.rows, gradient.width)
+                gradient = Touched(rows, gradient.values.reshape(-1, 1), 1)
+        rows, values = self._gatherer.gather(gradient.rows, gradient.values)
+        return Touched(rows, values, table.width)
+
+    def of(self, indices: Array) -> Array:
+        """The rows kept track of here that make up rows of the parameter."""
+        wide = self.leaf.flat.size // max(1, self.leaf.shape[0])
+        if self.table.width == wide:
+            return indices
+        if self.leaf.fortran:
+            made: Array = (indices[:, None] + self.leaf.shape[0] * np.arange(wide)).ravel()
+            return made
+        return _spread(indices, wide)
+
+    def step(self, gradient: Touched, scalars: Sequence[float], hyper: Mapping[str, float]) -> None:
+        """One step with the gradient's rows touched."""
+        constants = tuple(hyper[n] for n in self.plan.constants)
+        self.table.step(gradient.rows, gradient.values, scalars, constants, hyper.get("lr", 1.0))
+
+    def dense(self, gradient: Touched) -> Array:
+        """The gradient with its zeros."""
+        flat = np.zeros((self.table.rows, self.table.width), dtype=self.leaf.dtype)
+        flat[gradient.rows] = gradient.values
+        return flat.reshape(-1)
+
+
+def _spread(rows: Array, width: int) -> Array:
+    """Rows as their coordinates."""
+    made: Array = (rows[:, None] * width + np.arange(width)).ravel()
+    return made
+
+
+def indices_of(leaf: Leaf, rows: Any, where: str) -> Array:
+    """Rows that somebody names, as int64; GradientError where they are none."""
+    made = np.atleast_1d(np.asarray(rows))
+    if made.ndim != 1 or (made.size and made.dtype.kind not in "iu"):
+        raise GradientError(f"{where}: rows must be whole numbers, got {short(rows)}")
+    if not leaf.shape:
+        raise GradientError(f"{where}: a parameter without axes has no rows")
+    _inside(made, leaf.shape[0], "row", where)
+    return np.ascontiguousarray(made, dtype=np.int64)

@@ -1,0 +1,299 @@
+"""Promise 4: a sparse gradient's step equals the dense one, whatever rows were touched, and when."""
+
+from typing import Any, Literal
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+import thalweg as tw
+from thalweg.core.rule import Rule
+
+from ..strategies import RULES, every_form, form
+
+ROWS, WIDTH = 24, 5
+Array = np.ndarray[Any, Any]
+
+
+class Pattern:
+    """Rows touched at random, each with its own frequency: some at every other step, some never."""
+
+    def __init__(self, steps: int, seed: int = 0) -> None:
+        rng = np.random.default_rng(seed)
+        often = 10.0 ** rng.uniform(-3.5, -0.3, ROWS)
+        often[0] = 0.0
+        self.start = rng.standard_normal((ROWS, WIDTH))
+        self.touched = [np.flatnonzero(rng.random(ROWS) < often) for _ in range(steps)]
+        self.values = [0.3 * rng.standard_normal((len(rows), WIDTH)) for rows in self.touched]
+        self.read = [rng.integers(0, ROWS, 2) for _ in range(steps)]
+
+
+def run(
+    rule: Rule,
+    pattern: Pattern,
+    dtype: Any,
+    exact: Literal["value", "bits", "lazy", "dense"],
+    **settings: Any,
+) -> tuple[Array, list[Array]]:
+    """The weights at the end, and what was read on the way."""
+    w = pattern.start.astype(dtype)
+    kept = {} if exact == "dense" else {"exact": exact}
+    opt = rule.on(w, **settings, **kept)
+    seen = []
+    for rows, values, read in zip(pattern.touched, pattern.values, pattern.read, strict=True):
+        if exact == "dense":
+            g = np.zeros_like(w)
+            g[rows] = values
+            opt.step(g)
+            seen.append(w[read])
+        else:
+            opt.step(tw.Rows(rows, values.astype(dtype)))
+            seen.append(opt.read("", read))
+    opt.flush()
+    assert opt.stale == 0
+    return w, seen
+
+
+def scheduled(name: str, dialect: str, steps: int) -> Rule:
+    rule = form(name, dialect)
+    lr = rule.values["lr"]
+    return rule.replace(lr=tw.cosine(lr, steps=steps))
+
+
+def decay_of(rule: Rule) -> dict[str, Any]:
+    if "weight_decay" in rule.hyperparameters:
+        return {"weight_decay": 0.01}
+    return {"weight_decay": 0.01, "decay": "decoupled"}
+
+
+def check_value(rule: Rule, pattern: Pattern, **settings: Any) -> None:
+    """As near to the path in float64 as the dense run in float32 is, at the end and at every read.
+
+    Where all rows are touched often, both only differ by how steps happened to be rounded: hence a quarter.
+    """
+    single, single_seen = run(rule, pattern, np.float32, "dense", **settings)
+    double, double_seen = run(rule, pattern, np.float64, "dense", **settings)
+    ours, ours_seen = run(rule, pattern, np.float32, "value", **settings)
+    ulp = float(np.spacing(np.abs(single).max()))
+    assert error(ours, double) <= 1.25 * error(single, double) + ulp
+    dense_worst = max(map(error, single_seen, double_seen))
+    assert max(map(error, ours_seen, double_seen)) <= 1.25 * dense_worst + ulp
+
+
+def error(a: Array, b: Array) -> float:
+    return float(np.abs(a - b).max())
+
+
+@every_form
+def test_value_is_no_farther_from_float64_than_the_dense_run(name: str, dialect: str) -> None:
+    rule = scheduled(name, dialect, 300)
+    check_value(rule, Pattern(300), rates=False, **decay_of(rule))
+
+
+@pytest.mark.parametrize("name", [n for n, r in RULES.items() if r.anatomy.coast and r.anatomy.coast.pole])
+def test_value_by_series(name: str) -> None:
+    """Without schedule and decay, where the sums of a series are nothing but powers."""
+    rule = form(name, "")
+    settings = {"weight_decay": 0.0} if "weight_decay" in rule.hyperparameters else {}
+    check_value(rule, Pattern(300, seed=1), rates=False, **settings)
+
+
+@every_form
+def test_bits_are_those_of_the_dense_run(name: str, dialect: str) -> None:
+    rule = scheduled(name, dialect, 300)
+    dense, dense_seen = run(rule, Pattern(300), np.float32, "dense", rates=False, **decay_of(rule))
+    ours, ours_seen = run(rule, Pattern(300), np.float32, "bits", rates=False, **decay_of(rule))
+    np.testing.assert_array_equal(ours, dense)
+    for a, b in zip(ours_seen, dense_seen, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+GRADIENTS = {
+    "rows": lambda g: tw.Rows(np.flatnonzero(g.any(axis=1)), g[g.any(axis=1)]),
+    "doubled": lambda g: tw.Rows(np.repeat(np.arange(ROWS), 2), np.repeat(g / 2, 2, axis=0)),
+    "csr": sp.csr_array,
+    "csc": sp.csc_matrix,
+    "coo": sp.coo_array,
+    "dense": lambda g: g,
+}
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"accumulate": 3},
+        {"clip_norm": 0.5},
+        {"weight_decay": 0.01},
+        {"average": 0.99},
+        {"maximize": True, "clip_value": 0.2},
+    ],
+    ids=str,
+)
+def test_every_kind_of_gradient_and_setting(order: Literal["C", "F"], settings: dict[str, Any]) -> None:
+    """Kinds of gradients mixed from step to step, beside a dense parameter, with gaps: the dense bits."""
+    rng = np.random.default_rng(3)
+    table, bias = rng.standard_normal((ROWS, WIDTH)), rng.standard_normal(3)
+    rule = tw.Adam(lr=tw.warmup(0.01, steps=20))
+    ours, dense = ({"table": np.array(table, order=order), "bias": bias.copy()} for _ in range(2))
+    opt, other = rule.on(ours, exact="bits", **settings), rule.on(dense, **settings)
+    kinds = [*GRADIENTS.values()]
+    rtol = 1e-11 if "clip_norm" in settings else 0.0  # a norm is summed in another order
+    for t in range(60):
+        g = rng.standard_normal((ROWS, WIDTH)) * (rng.random((ROWS, 1)) < 0.1)
+        b = None if t % 7 == 3 else rng.standard_normal(3)
+        given = None if t % 11 == 5 else g
+        other.step({"table": given, "bias": b})
+        made = None if given is None else kinds[rng.integers(len(kinds))](g)
+        opt.step({"table": made, "bias": b})
+        rows = rng.integers(0, ROWS, 3)
+        np.testing.assert_allclose(opt.read("table", rows), dense["table"][rows], rtol=rtol, atol=0)
+    for name, states in other.state.items():
+        np.testing.assert_allclose(opt.state[name]["table"], states["table"], rtol=rtol, atol=0)
+    np.testing.assert_allclose(opt.params["table"], dense["table"], rtol=rtol, atol=0)
+    assert opt.stale == 0
+
+
+def test_one_dimension_half_precision_and_views() -> None:
+    rng = np.random.default_rng(0)
+    for start in (np.zeros(40, np.float16), np.zeros(80)[::2], np.zeros((5, 4, 2), np.float32)):
+        ours, dense = start, start.copy()
+        opt, other = tw.RMSprop(lr=0.01).on(ours, exact="bits"), tw.RMSprop(lr=0.01).on(dense)
+        for _ in range(30):
+            g = np.where(rng.random(start.shape) < 0.1, rng.standard_normal(start.shape), 0).astype(
+                start.dtype
+            )
+            rows = np.flatnonzero(g.reshape(len(g), -1).any(axis=1))
+            opt.step(tw.Rows(rows, g[rows]))
+            other.step(g)
+        opt.flush()
+        np.testing.assert_array_equal(ours, dense)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"beta1": 0.95, "beta2": 0.85}, {"lr": 0.0}, {"eps": 0.0}, {"eps": 10.0}]
+)
+def test_where_a_series_does_not_hold(changes: dict[str, float]) -> None:
+    """Moves that do not shrink, no moves, no epsilon, an epsilon above every gradient: replay."""
+    check_value(tw.Adam(lr=0.01).replace(**changes), Pattern(400, seed=2), rates=False)
+
+
+@pytest.mark.parametrize("lr", [tw.warmup(0.1, steps=200), tw.join(0.0, 0.1, at=150)], ids=str)
+def test_schedules_that_grow(lr: tw.Schedule) -> None:
+    check_value(tw.Adam(lr=lr), Pattern(400, seed=4), rates=False)
+
+
+def test_betas_on_a_schedule_replay() -> None:
+    rule = tw.Adam(lr=0.01, beta1=tw.cosine(0.95, steps=300, end=0.85))
+    opt = rule.on(np.zeros((4, 2)), rates=False)
+    opt.step(tw.Rows([1], np.ones((1, 2))))
+    assert "replay of every step" in opt.plan[""]
+    check_value(rule, Pattern(300), rates=False)
+
+
+def test_the_log_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything is flushed when it is full, and nobody notices."""
+    monkeypatch.setattr("thalweg.engines.sparse.LOG", 50)
+    check_value(tw.Adam(lr=tw.cosine(0.01, steps=300)), Pattern(300), rates=False, **decay_of(tw.Adam()))
+
+
+def test_lazy_is_another_algorithm() -> None:
+    pattern = Pattern(300)
+    rule = tw.Adam(lr=0.01)
+    dense, _ = run(rule, pattern, np.float64, "dense")
+    lazy, _ = run(rule, pattern, np.float64, "lazy")
+    value, _ = run(rule, pattern, np.float64, "value")
+    assert error(lazy, dense) > 0.01
+    assert error(value, dense) < 1e-12
+
+
+def test_rates_and_states_are_those_of_the_dense_run() -> None:
+    pattern = Pattern(120)
+    made = {}
+    for exact in ("dense", "bits"):
+        w = pattern.start.copy()
+        opt = tw.Adam(lr=0.01).on(w, **({} if exact == "dense" else {"exact": exact}))
+        for rows, values in zip(pattern.touched, pattern.values, strict=True):
+            g = np.zeros_like(w)
+            g[rows] = values
+            opt.step(g if exact == "dense" else tw.Rows(rows, values))
+        made[exact] = opt.rates(), opt.state["v"]
+    for a, b in zip(made["dense"], made["bits"], strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_resume_with_rows_behind(tmp_path: Any) -> None:
+    pattern = Pattern(200)
+    straight, broken = pattern.start.copy(), pattern.start.copy()
+    one, two = tw.AdamW().on(straight), tw.AdamW().on(broken)
+    for t, (rows, values) in enumerate(zip(pattern.touched, pattern.values, strict=True)):
+        one.step(tw.Rows(rows, values))
+        two.step(tw.Rows(rows, values))
+        if t == 97:
+            assert two.stale > 0
+            one.flush()
+            two.save(tmp_path / "run.tw")
+            broken = np.zeros_like(broken)
+            two = tw.load(tmp_path / "run.tw", broken)
+    one.flush()
+    two.flush()
+    np.testing.assert_array_equal(broken, straight)
+
+
+def test_untouched_rows_cost_nothing() -> None:
+    """A table that is too large to be walked through at every step; its rows rest in zero."""
+    w = np.zeros((2_000_000, 8), np.float32)
+    opt = tw.Adam().on(w)
+    for t in range(500):
+        opt.step(tw.Rows([t % 7], np.ones((1, 8), np.float32)))
+    assert opt.stale <= 7
+    assert np.flatnonzero(w.any(axis=1)).tolist() == list(range(7))
+
+
+@pytest.mark.parametrize(
+    ("gradient", "told"),
+    [
+        (lambda: tw.Rows([1, 24], np.zeros((2, 5))), r"row 24 \(entry 1\) lies outside \[0, 24\)"),
+        (lambda: tw.Rows([-1], np.zeros((1, 5))), r"row -1 .* do not wrap"),
+        (lambda: tw.Rows([1], np.zeros((1, 4))), r"each row must have shape \(5,\)"),
+        (lambda: tw.Rows([1], np.zeros((1, 5), np.float32)), r"dtype must be float64"),
+        (lambda: tw.Rows([0.5], np.zeros((1, 5))), r"whole numbers"),
+        (lambda: tw.Rows([1, 2], np.zeros((1, 5))), r"one entry for each of the 2 indices"),
+        (lambda: tw.Rows([3], np.full((1, 5), np.nan)), r"nan at \(3, 0\) is not finite"),
+        (lambda: tw.Rows([3], np.full((1, 5), 1e200)), r"1e\+200 at \(3, 0\) is too large"),
+        (lambda: sp.csr_array((ROWS, 4)), r"shape must be \(24, 5\)"),
+        (lambda: sp.csr_array((ROWS, WIDTH), dtype=np.float32), r"dtype must be float64"),
+        (lambda: damaged(), r"damaged sparse matrix \(axis 1 index 7"),
+    ],
+)
+def test_bad_input_moves_nothing(gradient: Any, told: str) -> None:
+    rng = np.random.default_rng(0)
+    w = rng.standard_normal((ROWS, WIDTH))
+    opt = tw.Adam().on(w)
+    opt.step(tw.Rows([2], np.ones((1, 5))))
+    before, t = opt.params.copy(), opt.t
+    with pytest.raises(tw.errors.GradientError, match=told) as caught:
+        opt.step(gradient())
+    assert "\n" not in str(caught.value)
+    np.testing.assert_array_equal(opt.params, before)
+    assert opt.t == t
+
+
+def damaged() -> Any:
+    matrix = sp.csr_array(np.eye(ROWS, WIDTH))
+    matrix.indices[2] = 7
+    return matrix
+
+
+def test_read_says_what_is_wrong() -> None:
+    opt = tw.Adam().on({"table": np.zeros((4, 2)), "bias": np.zeros(())})
+    assert opt.read("table", 3).shape == (1, 2)
+    with pytest.raises(tw.errors.ParameterError, match="did you mean 'table'"):
+        opt.read("tabel", [0])
+    with pytest.raises(tw.errors.GradientError, match="row 4"):
+        opt.read("table", [4])
+    with pytest.raises(tw.errors.GradientError, match="has no rows"):
+        opt.read("bias", [0])
+    with pytest.raises(tw.errors.HyperparameterError, match="exact must be one of 'value', 'bits', 'lazy'"):
+        tw.Adam().on(np.zeros(2), exact="exactly")

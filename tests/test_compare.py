@@ -1,0 +1,331 @@
+"""``thalweg diff``: what it says of two rules is what running them shows."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import thalweg as tw
+from thalweg.errors import FileError, GradientError, HyperparameterError, NonFiniteError, UnknownProblemError
+from thalweg.lab import streams
+from thalweg.lab.compare import Comparison, compare
+from thalweg.lab.differences import ROUNDING
+from thalweg.lab.methods import method
+from thalweg.problems import problem
+from thalweg.problems.base import pack
+
+from .paths.worlds import WORLDS, Common
+from .strategies import FORMS, RULES
+
+FEW = np.concatenate([g[:, :3] for g in streams.kinds(20).values()], axis=1)  # all kinds, cheap
+# Each form with the next one of its rule, and the last with the first.
+PAIRS = [
+    (rule, forms[i], forms[(i + 1) % len(forms)])
+    for rule in RULES
+    for forms in [[d for r, d in FORMS if r == rule and d]]
+    for i in range(len(forms))
+    if len(forms) > 1
+]
+
+
+def stepped(rule: tw.Rule, gradients: Any, start: Any) -> Any:
+    """The path by ``rule.on``: (T + 1, d)."""
+    w = np.array(start, dtype=float)
+    opt = rule.on(w, on_nonfinite="propagate", rates=False)
+    path = [w.copy()]
+    for g in gradients:
+        opt.step(np.ascontiguousarray(g))
+        path.append(w.copy())
+    return np.stack(path)
+
+
+def rows(path: Any) -> int:
+    return int(np.argmin(np.append(np.isfinite(path).all(axis=1), False)))
+
+
+def test_both_paths_are_the_optimizers() -> None:
+    made = compare("RMSprop:torch", "RMSprop:keras(rho=0.95)", steps=100)
+    gradients = np.concatenate(list(streams.kinds(100).values()), axis=1)
+    start = streams.starts(gradients.shape[1])
+    assert np.array_equal(made.gradients, gradients)
+    assert np.array_equal(made.path_a, stepped(tw.RMSprop.like("torch"), gradients, start))
+    assert np.array_equal(made.path_b, stepped(tw.RMSprop.like("keras", rho=0.95), gradients, start))
+
+
+def test_a_problem_gives_each_its_own_gradients_on_the_same_batches() -> None:
+    p = problem("zipf")
+    made = compare("SGD(lr=0.1)", "Momentum(lr=0.1, beta=0.5)", problem=p, steps=5, seed=3)
+    for rule, path in ((tw.SGD(lr=0.1), made.path_a), (tw.Momentum(lr=0.1, beta=0.5), made.path_b)):
+        w = p.start(3)
+        opt = rule.on(w)
+        for t, batch in enumerate(p.batches(3, p.batch, 5), start=1):
+            opt.step(p.gradient(w, batch))
+            np.testing.assert_allclose(path[t], pack(w), rtol=1e-12, atol=1e-15)
+        assert p.loss(w) in (pytest.approx(x, rel=1e-12) for x in made.loss or ())
+
+
+def test_distances_first_step_and_ulps_by_hand() -> None:
+    """Two steps of gradient descent at rates 1 and 1 + 2^-10, from 1."""
+    rate = 1 + 2.0**-10
+    made = compare(tw.SGD(lr=1.0), tw.SGD(lr=rate), gradients=[[0.0], [0.5], [0.25]], start=[1.0])
+    assert made.path_a[:, 0].tolist() == [1.0, 1.0, 0.5, 0.25]
+    assert made.path_b[:, 0].tolist() == [1.0, 1.0, 1 - 0.5 * rate, 1 - 0.75 * rate]
+    assert made.share[:, 0].tolist() == [0.0, 0.0, 0.5 * 2.0**-10, 0.75 * 2.0**-10]
+    assert made.first is not None and made.first == made.seen
+    assert (made.first.step, made.first.coordinate, made.first.gradient) == (2, "w[0]", 0.5)
+    assert (made.first.before, made.first.a, made.first.b) == (1.0, 0.5, 1 - 0.5 * rate)
+    # The second step lands on 0.5 with a move of just over 0.5: an ulp there is 2^-24.
+    assert made.ulps[2, 0] == 0.5 * 2.0**-10 / 2.0**-24
+    assert [c.title for c in made.causes] == ["lr"]
+    assert made.causes[0].share == {"w": 1.0}
+    assert made.agreement is not None and made.agreement.settings == {"lr": 1.0}
+    assert made.a.name == "SGD(lr=1)" and made.b.name == "SGD(lr=1.000976562)"
+
+
+@pytest.mark.parametrize(("rule", "first", "second"), PAIRS)
+def test_what_is_said_of_two_dialects_is_so(rule: str, first: str, second: str) -> None:
+    """The causes are complete; the settings that are printed, given to ``like``, leave the distance that is printed."""
+    kind = RULES[rule]
+    made = compare(f"{rule}:{first}", f"{rule}:{second}", gradients=FEW)
+    assert made.verdict == ("identical" if kind.like(first) == kind.like(second) else made.verdict)
+    if made.agreement is None:
+        assert np.array_equal(made.path_a, made.path_b) and not made.causes
+        return
+    # The causes are complete: every line and clock that differs is told, and the parts add up.
+    told = {c.title for c in made.causes}
+    lines = {s.line for s in made.settings if s.a != s.b}
+    assert lines == {n for n in lines if n in told or (n.startswith("eps") and "place of eps" in told)}
+    assert ("correction" in told) == (made.a.rule.clock is not made.b.rule.clock)
+    if made.parts["w"] > ROUNDING:
+        assert sum(c.share["w"] for c in made.causes) == pytest.approx(1.0)
+    # What is said to come near does.
+    for found in (made.agreement, *made.agreement.others):
+        w = stepped(kind.like(second, **found.settings), FEW, np.zeros(FEW.shape[1]))
+        keep = rows(w)
+        left = np.abs(made.path_a[:keep] - w[:keep]).max() / made.sizes[0]
+        assert left == pytest.approx(found.left["w"], rel=1e-6, abs=ROUNDING)
+    assert made.agreement.exact == (
+        not made.agreement.barred or max(made.agreement.left.values()) <= ROUNDING
+    )
+
+
+def test_parts_are_the_same_from_either_side() -> None:
+    """And those of two settings are worked out by hand: the average of both orders."""
+    back, forth = (
+        compare(*names, gradients=FEW)
+        for names in (("RMSprop:tf1", "RMSprop:torch"), ("RMSprop:torch", "RMSprop:tf1"))
+    )
+    parts = {c.title: c.share["w"] for c in back.causes}
+    assert parts == pytest.approx({c.title: c.share["w"] for c in forth.causes})
+
+    # From 0, four steps of g = 1: the distance of SGD-like Momentum is exact in small numbers.
+    a, b = tw.Momentum(lr=1.0, beta=0.0), tw.Momentum(lr=0.5, beta=0.5)
+    made = compare(a, b, gradients=np.ones((2, 1)), start=[0.0])
+    # Ends: a -2, b -1.25, lr alone -1, beta alone -2.5; the distances are the largest of both steps.
+    assert made.path_a[:, 0].tolist() == [0, -1, -2] and made.path_b[:, 0].tolist() == [0, -0.5, -1.25]
+    d, lr_alone, beta_alone = 0.75, (1.0 + 0.75 - 0.25) / 2, (0.5 + 0.75 - 1.25) / 2
+    assert {c.title: c.share["w"] for c in made.causes} == pytest.approx(
+        {"lr": (lr_alone + d - beta_alone) / 2 / d, "beta": (beta_alone + d - lr_alone) / 2 / d}
+    )
+
+
+def test_the_textbook_answers() -> None:
+    """What is known of these dialects from their libraries."""
+    made = compare("RMSprop:torch", "RMSprop:keras", steps=100)
+    causes = {c.title: c for c in made.causes}
+    assert set(causes) == {"lr", "beta", "place of eps"}
+    assert (causes["place of eps"].a, causes["place of eps"].b) == (
+        "1e-08 outside the root",
+        "1e-07 inside the root",
+    )
+    assert causes["lr"].share["smooth"] > 0.5
+    assert max(causes, key=lambda n: causes[n].share["tiny"]) == "place of eps"
+    assert made.agreement is not None and not made.agreement.exact
+    assert made.agreement.settings == {"learning_rate": 0.01, "rho": 0.99, "epsilon": 1e-16}
+
+    assert compare("Adam:torch", "Adam:optax", gradients=FEW).verdict == "identical"
+    adam = compare("Adam:torch", "Adam:keras", gradients=FEW)
+    assert {c.title for c in adam.causes} == {"eps", "correction"}
+    assert adam.agreement is not None and "correction" in adam.agreement.barred[0]
+
+    exact = compare("Adadelta:torch", "Adadelta:keras", gradients=FEW).agreement
+    assert exact is not None and exact.exact
+    assert exact.settings == {"learning_rate": 1.0, "rho": 0.9, "epsilon": 1e-6}
+
+    ams = compare("AMSGrad:keras", "Adam:keras", gradients=FEW)
+    assert [c.title for c in ams.causes] == ["recurrence"]
+    assert ams.agreement is not None and ams.agreement.exact
+    assert ams.agreement.settings == {"amsgrad": True}
+
+    average = compare(
+        "Momentum:torch(momentum=0.9, lr=0.1)", "Momentum:slides(lr=0.1)", gradients=FEW
+    ).agreement
+    assert average is not None and average.exact
+    assert average.settings == {"eta": 1.0}
+
+    betas = compare("Adamax:optax(b1=0.8)", "Adamax:torch", gradients=FEW).agreement
+    assert betas is not None and betas.exact
+    assert betas.settings == {"betas": (0.8, 0.999)} and betas.text == "betas=(0.8, 0.999)"
+
+    moved = compare("RMSprop:torch(momentum=0.5)", "RMSprop:torch", gradients=FEW).agreement
+    assert moved is not None and moved.exact
+    assert moved.settings == {"momentum": 0.5}
+
+    forms = compare("Momentum(lr=0.1)", "MomentumSutskever(lr=0.1)", gradients=FEW)
+    assert forms.verdict == "equal up to rounding"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("rule", "first", "second"), [p for p in PAIRS if {p[1], p[2]} <= {"torch", "keras"}]
+)
+def test_the_libraries_themselves_part_so(rule: str, first: str, second: str) -> None:
+    """Real PyTorch and Keras, float64: as they are, and with the settings that are said to come nearest."""
+    made = compare(f"{rule}:{first}", f"{rule}:{second}")
+    assert made.agreement is not None
+
+    def library(world: str, given: dict[str, Any], lr: float) -> Any:
+        rest = {n: v for n, v in given.items() if RULES[rule].anatomy.dialects[world].names[n] != "lr"}
+        rest |= {"AMSGrad": {"amsgrad": True}, "RMSpropCentred": {"centered": True}}.get(rule, {})
+        common = Common([lr] * made.steps)
+        return WORLDS[world](rule, made.path_a[0], made.gradients, rest, common).w
+
+    def apart(found: Any) -> dict[str, float]:
+        share = np.abs(library(first, {}, made.a.rule.at(0)["lr"]) - found) / made.sizes
+        return {n: float(share[:, k].max()) for n, k in made.kinds.items()}
+
+    as_they_are = library(second, {}, made.b.rule.at(0)["lr"])
+    assert apart(as_they_are) == pytest.approx(made.parts, rel=1e-3, abs=ROUNDING)
+    follow = library(second, dict(made.agreement.settings), made.agreement.rule.at(0)["lr"])
+    assert apart(follow) == pytest.approx(made.agreement.left, rel=1e-3, abs=ROUNDING)
+
+
+def test_the_words_fit_the_numbers() -> None:
+    same = compare("Adam:torch", "Adam:torch")
+    assert same.verdict == "identical" and "identical" in repr(same) and list(same.sentences) == ["verdict"]
+    made = compare("RMSprop:torch", "RMSprop:keras", steps=50)
+    assert set(made.sentences) == {"verdict", "first", "why", "agree"}
+    assert "step 1," in made.sentences["first"]
+    assert "lr (0.01 against 0.001)" in made.sentences["why"]
+    assert "epsilon=1e-16" in made.sentences["agree"]
+    assert "alpha" in repr(made) and "rho" in repr(made)
+    assert "<table" in made._repr_html_()
+
+
+def test_the_same_lines_for_both() -> None:
+    made = compare("RMSprop:torch", "RMSprop:keras", same={"lr": 0.02, "beta": 0.8}, steps=9)
+    assert {s.line for s in made.settings if s.a != s.b} == {"eps", "eps_root"}
+    assert made.a.rule.lr == made.b.rule.lr == 0.02
+    assert made.command == "thalweg diff RMSprop:torch RMSprop:keras --same lr=0.02,beta=0.8 --steps 9"
+    both = compare("Adam:torch", "AdamW:torch", same={"betas": (0.8, 0.9)}, gradients=FEW)
+    assert both.b.rule.beta1 == 0.8
+    for bad in ({"eps": 1e-3}, {"momentum": 0.9}, {"lr": -1.0}):
+        with pytest.raises(HyperparameterError):
+            compare("RMSprop:torch", "RMSprop:keras", same=bad)
+
+
+def test_a_run_that_diverges_is_a_result() -> None:
+    made = compare("SGD(lr=0.1)", "Adam", problem="rosenbrock")
+    assert "SGD(lr=0.1) diverges at step" in made.note and made.note in made.sentences["verdict"]
+    assert np.isfinite(made.path_a).all()
+    json.loads(made.json())
+
+
+def test_rules_as_values_and_schedules() -> None:
+    made = compare(tw.Adam(lr=tw.cosine(1e-3, steps=40)), tw.Adam.like("optax"), gradients=FEW)
+    assert made.agreement is not None and made.agreement.exact
+    assert (made.a.world, made.b.world) == ("", "torch")  # the rows agree: torch's words
+
+
+def test_every_kind_of_file(tmp_path: Path) -> None:
+    made = compare(
+        "Adam:torch", "Adam:keras", steps=30, out=tmp_path / "diff.html", json=tmp_path / "diff.json"
+    )
+    page = (tmp_path / "diff.html").read_text()
+    assert page.startswith("<!doctype html>") and "thalweg diff Adam:torch Adam:keras --steps 30" in page
+    assert "http" not in page.replace("http://www.w3.org", "")
+    told = json.loads((tmp_path / "diff.json").read_text())
+    assert told["verdict"] == "different" and len(told["growth"]["smooth"]["share"]) == 31
+    assert told["agreement"]["others"]
+    for name in ("diff.svg", "diff.png"):
+        made.save(tmp_path / name)
+        assert (tmp_path / name).stat().st_size > 5000
+    compare("Adam:torch", "Adam:optax", steps=1, out=tmp_path / "same.html")
+    assert "identical" in (tmp_path / "same.html").read_text()
+
+
+def test_bad_input_is_told_before_anything_runs(tmp_path: Path) -> None:
+    cases: list[tuple[type[Exception], dict[str, Any]]] = [
+        (NonFiniteError, {"gradients": [[1.0, np.nan]]}),
+        (GradientError, {"gradients": 3.0}),
+        (GradientError, {"gradients": [[1], [2, 3]]}),
+        (HyperparameterError, {"gradients": [[1.0]], "problem": "beale"}),
+        (HyperparameterError, {"gradients": [[1.0]], "steps": 2}),
+        (HyperparameterError, {"steps": 0}),
+        (HyperparameterError, {"seed": -1, "problem": "zipf"}),
+        (HyperparameterError, {"problem": "beale", "start": [np.nan, 1.0]}),
+        (UnknownProblemError, {"problem": "nosuch"}),
+        (FileError, {"out": tmp_path / "diff.doc"}),
+        (FileError, {"json": tmp_path / "no" / "diff.json"}),
+    ]
+    for kind, given in cases:
+        with pytest.raises(kind) as caught:
+            compare("SGD", "Adam", **given)
+        assert "\n" not in str(caught.value)
+    with pytest.raises(HyperparameterError, match="Adma"):
+        compare("Adma", "Adam")
+    with pytest.raises(HyperparameterError, match="rule or its name"):
+        compare("Adam", 3)  # type: ignore[arg-type]
+
+
+def test_names_with_arguments() -> None:
+    assert method("rmsprop:keras(rho=0.95)").name == "RMSprop:keras(rho=0.95)"
+    assert method("RMSprop:torch(momentum=0.9, centered=True)").rule == tw.RMSprop.like(
+        "torch", momentum=0.9, centered=True
+    )
+    assert method("Adam(lr=0.1)").rule == tw.Adam(lr=0.1)
+    assert method("Adam:torch(betas=(0.8, 0.9))").rule == tw.Adam(beta1=0.8, beta2=0.9)
+    for bad in (
+        "Adam(lr=0.1",
+        "Adam(0.1)",
+        "Adam(lr=x)",
+        "Adam(**{})",
+        "Adam(lr=1).lr",
+        "Adam(lr=1) + 1",
+        "Adam(li=1)",
+    ):
+        with pytest.raises(HyperparameterError):
+            method(bad)
+
+
+def test_the_command_line(tmp_path: Path) -> None:
+    np.save(tmp_path / "g.npy", FEW)
+    (tmp_path / "not.npy").write_text("no")
+
+    def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [sys.executable, "-W", "error", "-m", "thalweg.cli", "diff", *arguments],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+        )
+
+    done = run("RMSprop:torch", "RMSprop:keras", "--gradients", "g.npy", "--same", "lr=0.1", "--out", "d.svg")
+    assert done.returncode == 0, done.stderr
+    assert "eps_root\t0\t1e-07 (epsilon)\tg^2" in done.stdout
+    assert "place of eps" in done.stdout and "your gradients" in done.stdout
+    assert (tmp_path / "d.svg").exists()
+    for arguments, status in (
+        (("RMSprop", "Adam", "--same", "lr"), 2),
+        (("RMSprop", "Adam", "--gradients", "not.npy"), 1),
+    ):
+        done = run(*arguments)
+        assert done.returncode == status and done.stderr.count("\n") == 1, done.stderr
+
+
+def test_compare_is_the_public_name() -> None:
+    assert tw.compare is compare and tw.Comparison is Comparison
