@@ -1,7 +1,8 @@
 """Optimizer: a rule at work on torch tensors.
 
 a) Everything that a step needs is looked up and checked before anything moves.
-b) CPU tensors go to one compiled pass for all tensors of a group and dtype, by address.
+b) CPU tensors go to one compiled pass for all tensors of a group and dtype, by address; CUDA tensors,
+   where Triton is installed, to one launch of a kernel for all of them (see ``device``).
 c) Other tensors run the same formula on torch operations.
 """
 
@@ -17,9 +18,9 @@ from ..core.formula import Formula
 from ..core.line import short
 from ..core.rule import Rule
 from ..core.schedule import Schedule, from_plain, to_plain
-from ..engines import cpu, openmp, ops
+from ..engines import cpu, cuda, openmp, ops
 from ..errors import HyperparameterError, NonFiniteError
-from . import groups
+from . import device, groups
 from .groups import Plan
 
 Tensor = torch.Tensor
@@ -33,6 +34,7 @@ _KINDS = {
     torch.complex64: ("float32", torch.complex64),
     torch.complex128: ("float64", torch.complex128),
 }
+_HOST = torch.device("cpu")
 _LIBRARIES = os.path.join(os.path.dirname(torch.__file__), "lib")
 
 
@@ -47,6 +49,7 @@ class Optimizer(torch.optim.Optimizer):
     first); None is what the rule says. maximize: ascend.
     on_nonfinite: "propagate" NaN and infinite gradients as torch does, "raise" NonFiniteError, or "skip" such
     steps (counted in ``skipped``).
+    capturable: steps can be captured in a CUDA graph: ``step`` counts on the device, and the clock with it.
 
     Groups are read at every step, so that torch's schedulers work. Raises TypeError and ValueError
     (HyperparameterError) as torch's optimizers do; then nothing has moved.
@@ -61,6 +64,7 @@ class Optimizer(torch.optim.Optimizer):
         decay: Literal["coupled", "decoupled"] | None = None,
         maximize: bool = False,
         on_nonfinite: Literal["propagate", "raise", "skip"] = "propagate",
+        capturable: bool = False,
     ) -> None:
         if not isinstance(rule, Rule):
             raise TypeError(
@@ -71,7 +75,12 @@ class Optimizer(torch.optim.Optimizer):
                 "thalweg.torch.Optimizer: on_nonfinite must be one of 'propagate', 'raise', 'skip';"
                 f" got {short(on_nonfinite)}"
             )
-        self.on_nonfinite, self.skipped = on_nonfinite, 0
+        if capturable and on_nonfinite != "propagate":
+            raise HyperparameterError(
+                "thalweg.torch.Optimizer: capturable=True needs on_nonfinite='propagate': a captured graph"
+                f" cannot look at its gradients and decide; got {on_nonfinite!r}"
+            )
+        self.on_nonfinite, self.skipped, self.capturable = on_nonfinite, 0, bool(capturable)
         self._rule, self._kinds = rule, {}  # type: Rule, dict[str, type[Rule]]
         self._given = {"weight_decay": weight_decay, "decay": decay, "maximize": maximize}
         super().__init__(params, self._entries(rule, {}))
@@ -136,24 +145,25 @@ class Optimizer(torch.optim.Optimizer):
     def _advance(self) -> None:
         parts: dict[tuple[int, str, torch.device], _Part] = {}
         for k, group in enumerate(self.param_groups):
-            plan = groups.planned(self._kinds, group)
+            lr = group["lr"] if self.capturable and _on_cuda(group.get("lr")) else None
+            plan = groups.planned(self._kinds, group, left=() if lr is None else ("lr",))
             states = type(plan.rule).anatomy.states
             for p in group["params"]:
                 if p.grad is None:
                     continue
                 state = self.state[p]
                 if "step" not in state:
-                    start(p, plan.rule, state)
+                    start(p, plan.rule, state, self._counted(p))
                 w, g = _local(p), _local_gradient(p)
                 kept = [_local(state[n]) for n in states]
                 kind = _KINDS[w.dtype][0]
                 key = (k, kind, w.device)
                 if key not in parts:
-                    parts[key] = _Part(plan, kind, _compiles(w), [], [], [], [])
+                    parts[key] = _Part(plan, kind, self._engine(w), [], [], [], [], lr)
                 part = parts[key]
                 part.params.append(p)
                 part.steps.append(state["step"])
-                if part.compiled:
+                if part.engine.flat:
                     w, g, kept = _laid_out(part, p, w, g, kept, states, state)
                 part.tensors.append((w, g, *kept))
         runs = [part.prepared() for part in parts.values()]
@@ -168,6 +178,27 @@ class Optimizer(torch.optim.Optimizer):
                 w.copy_(held)
             torch._foreach_add_(part.steps, 1.0)
             torch.autograd.graph.increment_version(part.params)
+
+    def _engine(self, w: Tensor) -> "_Engine":
+        chosen = _engine(w)
+        if self.capturable:
+            if chosen is not _CUDA:
+                raise ValueError(
+                    f"step: capturable=True needs CUDA tensors and Triton 3.6 or later, got a tensor on {w.device}"
+                    + ("" if cuda.available() else ": pip install 'thalweg[cuda]'")
+                )
+            return _CAPTURED
+        if device.capturing(w.device):
+            raise RuntimeError(
+                "step: a CUDA graph is being captured: make the optimizer with capturable=True"
+            )
+        return chosen
+
+    def _counted(self, p: Tensor) -> torch.device:
+        """Where the steps of a parameter are counted."""
+        if device.capturing(p.device):
+            raise RuntimeError("step: states cannot begin in a CUDA graph: take a step before capturing")
+        return p.device if self.capturable else _HOST
 
     # Saving.
 
@@ -187,13 +218,14 @@ class Optimizer(torch.optim.Optimizer):
             last.remove()
 
     def __getstate__(self) -> dict[str, Any]:
-        own = ("on_nonfinite", "skipped", "_rule", "_kinds", "_given")
+        own = ("on_nonfinite", "skipped", "capturable", "_rule", "_kinds", "_given")
         return super().__getstate__() | {n: self.__dict__[n] for n in own}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         for p, held in state.get("state", {}).items():
             if isinstance(held, dict):
-                held |= {n: v.placed(p, n) for n, v in held.items() if isinstance(v, Kept)}
+                kept = {n: v for n, v in held.items() if isinstance(v, Kept)}
+                held |= {n: v.placed(p, n, self._counted(p)) for n, v in kept.items()}
         super().__setstate__(state)
 
     # Moving over.
@@ -224,41 +256,87 @@ class _Part(NamedTuple):
 
     plan: Plan
     kind: str
-    compiled: bool
+    engine: "_Engine"
     params: list[Tensor]
     steps: list[Tensor]
     tensors: list[tuple[Tensor, ...]]  # w, g and the states
     copies: list[tuple[Tensor, Tensor]]  # a tensor with gaps, and its weights without
+    lr: Tensor | None  # where it stays on the device
 
-    def prepared(self) -> tuple[Callable[[], bool], Callable[[], object]]:
+    def prepared(self) -> "_Prepared":
         """A check of the gradients and the update, ready to run."""
-        plan = self.plan
+        return self.engine.prepared(self)
+
+    def names(self) -> tuple[str, ...]:
+        """What the update calls each of ``tensors``."""
+        return ("w", "g", *type(self.plan.rule).anatomy.states)
+
+    def scalars(self) -> tuple[list[tuple[float, ...]], list[int]]:
+        """The rows of scalars, and which of them each tensor uses."""
         counts = [int(s.item()) + 1 for s in self.steps]
         times = sorted(set(counts))
-        rows = [plan.scalars(t) for t in times]
         place = {t: k for k, t in enumerate(times)}
-        which = [place[t] for t in counts]
-        names = ("w", "g", *type(plan.rule).anatomy.states)
-        if self.compiled:
-            order = [names.index(n) for n in plan.update.arrays]
-            table = [
-                [x[0].numel() * (1 + x[0].is_complex()), *(x[k].data_ptr() for k in order)]
-                for x in self.tensors
-            ]
-            sweep = cpu.Sweep(plan.update, self.kind, table, rows, which, _share())
-            return sweep.finite, sweep.run
-        first = _real(self.tensors[0][0])
-        wide = _KINDS[first.dtype][1]
-        evaluate, written = _operations(plan.update, wide, first.device)
+        return [self.plan.scalars(t) for t in times], [place[t] for t in counts]
 
-        def run() -> None:
-            for tensors, row in zip(self.tensors, which, strict=True):
-                given = {n: _real(x) for n, x in zip(names, tensors, strict=True)}
-                read = [given[n].to(wide) for n in plan.update.arrays]
-                for n, value in zip(written, evaluate(*read, *rows[row]), strict=True):
-                    given[n].copy_(value)
+    def addresses(self) -> list[list[int]]:
+        """For each tensor its size, then where the update's arrays lie."""
+        order = [self.names().index(n) for n in self.plan.update.arrays]
+        return [
+            [x[0].numel() * (1 + x[0].is_complex()), *(x[k].data_ptr() for k in order)] for x in self.tensors
+        ]
 
-        return lambda: all(bool(torch.isfinite(x[1]).all()) for x in self.tensors), run
+    def finite(self) -> bool:
+        """Whether all gradients are."""
+        return all(bool(torch.isfinite(x[1]).all()) for x in self.tensors)
+
+
+_Prepared = tuple[Callable[[], bool], Callable[[], object]]
+
+
+class _Engine(NamedTuple):
+    """Who updates tensors: ``flat`` wants them without gaps, all in one order of memory."""
+
+    flat: bool
+    prepared: Callable[[_Part], _Prepared]
+
+
+def _by_cpu(part: _Part) -> _Prepared:
+    sweep = cpu.Sweep(part.plan.update, part.kind, part.addresses(), *part.scalars(), _share())
+    return sweep.finite, sweep.run
+
+
+def _by_cuda(part: _Part) -> _Prepared:
+    where = part.tensors[0][0].device
+    run = partial(device.step, part.plan, part.kind, part.addresses(), *part.scalars(), where)
+    return part.finite, run
+
+
+def _by_graph(part: _Part) -> _Prepared:
+    device.refuse_schedules(part.plan)
+    where = part.tensors[0][0].device
+    run = partial(device.captured, part.plan, part.kind, part.addresses(), part.steps, part.lr, where)
+    return part.finite, run
+
+
+def _by_operations(part: _Part) -> _Prepared:
+    names, plan = part.names(), part.plan
+    rows, which = part.scalars()
+    first = _real(part.tensors[0][0])
+    wide = _KINDS[first.dtype][1]
+    evaluate, written = _operations(plan.update, wide, first.device)
+
+    def run() -> None:
+        for tensors, row in zip(part.tensors, which, strict=True):
+            given = {n: _real(x) for n, x in zip(names, tensors, strict=True)}
+            read = [given[n].to(wide) for n in plan.update.arrays]
+            for n, value in zip(written, evaluate(*read, *rows[row]), strict=True):
+                given[n].copy_(value)
+
+    return part.finite, run
+
+
+_CPU, _CUDA, _CAPTURED = _Engine(True, _by_cpu), _Engine(True, _by_cuda), _Engine(True, _by_graph)
+_OPERATIONS = _Engine(False, _by_operations)
 
 
 def _require(k: int, p: Any, params: Sequence[Any]) -> None:
@@ -278,18 +356,24 @@ def _require(k: int, p: Any, params: Sequence[Any]) -> None:
         raise ValueError(f"params: tensor {k}: its entries share memory (an expanded tensor); pass a copy")
 
 
-def start(p: Tensor, rule: Rule, state: dict[str, Any]) -> None:
-    """The states of a parameter before its first step, laid out as it is."""
-    state["step"] = torch.zeros((), dtype=torch.float32, device="cpu")
+def start(p: Tensor, rule: Rule, state: dict[str, Any], counted: torch.device = _HOST) -> None:
+    """The states of a parameter before its first step, laid out as it is; ``step`` lies on ``counted``."""
+    state["step"] = torch.zeros((), dtype=torch.float32, device=counted)
     for n in type(rule).anatomy.states:
         start = getattr(rule, n)
         value = complex(start, start) if p.is_complex() else start
         state[n] = torch.full_like(p, value, dtype=_KINDS[p.dtype][1], requires_grad=False)
 
 
-def _compiles(w: Tensor) -> bool:
-    """Whether a tensor lies where the compiled kernels can reach it."""
-    return w.device.type == "cpu"
+def _engine(w: Tensor) -> _Engine:
+    """Who updates a tensor where it lies."""
+    if w.device.type == "cpu":
+        return _CPU
+    return _CUDA if device.reached(w.device) else _OPERATIONS
+
+
+def _on_cuda(value: object) -> bool:
+    return isinstance(value, torch.Tensor) and value.device.type == "cuda"
 
 
 def _local(x: Tensor) -> Tensor:
@@ -380,10 +464,10 @@ class Kept:
     def __init__(self, value: Tensor) -> None:
         self.value = value
 
-    def placed(self, p: Tensor, name: str) -> Tensor:
-        """A copy for a parameter: ``step`` on the CPU, a state laid out, typed and placed as its own."""
+    def placed(self, p: Tensor, name: str, counted: torch.device = _HOST) -> Tensor:
+        """A copy for a parameter: ``step`` on ``counted``, a state laid out, typed and placed as its own."""
         if name == "step":
-            return self.value.detach().reshape(()).to(device="cpu", dtype=torch.float32, copy=True)
+            return self.value.detach().reshape(()).to(device=counted, dtype=torch.float32, copy=True)
         if self.value.shape != p.shape:
             raise ValueError(
                 f"load_state_dict: state {name!r} has shape {tuple(self.value.shape)}, its parameter {tuple(p.shape)}"
