@@ -392,12 +392,7 @@ def _spoken(value: Any) -> Any:
     if not isinstance(value, Schedule):
         return value
     schedule = value
-
-    def called(count: Any) -> jax.Array:
-        made = jnp.asarray(xla.value(schedule, jnp.asarray(count)))
-        return made.astype(jnp.result_type(float))
-
-    return called
+    return lambda count: xla.scheduled(schedule, count, jnp.result_type(float))
 
 
 __all__ = ["from_optax", "to_optax", "transformation"]

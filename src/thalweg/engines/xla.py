@@ -71,6 +71,13 @@ def value(given: Value, count: Any) -> Any:
     return _wide(given(count) if callable(given) else given)
 
 
+def scheduled(schedule: Schedule, count: Any, dtype: Any) -> Array:
+    """A schedule's value after ``count`` steps, rounded to ``dtype``."""
+    made = value(schedule, jnp.asarray(count))
+    with jax.enable_x64(True):
+        return jnp.asarray(made).astype(dtype)
+
+
 def _wide(number: Any) -> Any:
     if not isinstance(number, Array):
         return number
