@@ -32,14 +32,14 @@ class Layer(NamedTuple):
 
 
 def parameters(dtype: Any = jnp.float32) -> Tree:
-    """A pytree of every kind of nesting, with a None, a scalar and an empty array in it."""
-    keys = jax.random.split(jax.random.key(0), 3)
+    """A pytree of every kind of nesting, with a None and a scalar in it; few shapes, which XLA compiles one by one."""
+    values = jnp.linspace(-1.0, 1.0, 9, dtype=dtype).reshape(3, 3)
     return {
-        "layers": [Layer(jax.random.normal(keys[0], (5, 7), dtype), None), (jax.random.normal(keys[1], (3,), dtype),)],
-        "scale": jax.random.normal(keys[2], (), dtype),
-        "nothing": jnp.zeros((0, 2), dtype),
+        "layers": [Layer(values[0], None), (values[1],)],
+        "gain": values[2],
+        "scale": values[2, 0],
         "empty": {},
-    }  # fmt: skip
+    }
 
 
 def gradients(params: Tree, seed: int) -> Tree:
@@ -149,11 +149,9 @@ def test_promise_5_through_the_door(case: Case, dtype: str) -> None:
 
 def test_the_path_is_that_of_rule_on() -> None:
     """Bit for bit, operation by operation."""
-    params = {"a": jnp.linspace(-1, 1, 20), "b": jnp.ones((2, 3))}
+    params = {"a": jnp.linspace(-1, 1, 3), "b": jnp.ones(3)}
     arrays = {n: np.array(p) for n, p in params.items()}
-    for name in RULES:
-        if "weight_decay" in RULES[name].anatomy.lines:
-            continue  # w is rounded once more (tests/laws/test_xla.py)
+    for name in SOME:
         rule = RULES[name](lr=tw.cosine(0.1, steps=10))
         w = {n: a.copy() for n, a in arrays.items()}
         opt = rule.on(w)
@@ -172,34 +170,34 @@ def test_compiled_is_not_compiled(name: str) -> None:
     params = parameters()
     tx = transformation(RULES[name](lr=tw.cosine(0.1, steps=20)))
     wanted = train(tx, params)
-    near(train(tx._replace(update=jax.jit(tx.update)), params), wanted)
+    near(train(tx._replace(update=jax.jit(tx.update)), params), wanted, 1e-5, 1e-6)
 
 
 def test_three_seeds_at_once_are_three_runs() -> None:
-    for name in SOME:
+    for name in SOME[:2]:
         tx = transformation(RULES[name]())
         seeds = [jax.tree.map(lambda p, k=k: p + k, parameters()) for k in range(3)]
         together = jax.tree.map(lambda *x: jnp.stack(x), *seeds)
 
         def run(params: Tree, tx: Any = tx) -> Tree:
-            return train(tx, params, 3)
+            return train(tx, params, 2)
 
-        made = jax.vmap(run)(together)
+        made = jax.jit(jax.vmap(run))(together)
         for k, params in enumerate(seeds):
-            near(jax.tree.map(lambda x, k=k: x[k], made), run(params))
+            near(jax.tree.map(lambda x, k=k: x[k], made), run(params), 1e-5, 1e-6)
 
 
 def test_learning_rates_side_by_side_and_their_derivatives() -> None:
-    params = {"w": jnp.array([1.0, -2.0])}
+    params = {"w": jnp.array([1.0, -2.0, 0.5])}
 
     def after(lr: Any) -> Any:
         return train(transformation(tw.Adam(), lr=lr), params, 3)[0]["w"]
 
     rates = jnp.array([0.1, 0.2, 0.3])
-    made = jax.vmap(after)(rates)
+    made = jax.jit(jax.vmap(after))(rates)
     for k, lr in enumerate(rates):
         near(made[k], after(float(lr)))
-    slope = jax.grad(lambda lr: after(lr).sum())(0.1)
+    slope = jax.jit(jax.grad(lambda lr: after(lr).sum()))(0.1)
     numeric = (after(0.1 + 1e-3).sum() - after(0.1 - 1e-3).sum()) / 2e-3
     assert abs(slope / numeric - 1) < 1e-2
 
@@ -244,26 +242,30 @@ def test_nothing_is_compiled_anew_between_steps() -> None:
 # Optax around it.
 
 
-def test_chains_with_optaxs_own() -> None:
-    params = parameters()
+AROUND: dict[str, Callable[[Any], Any]] = {
+    "clipped by norm": lambda tx: optax.chain(optax.clip_by_global_norm(1.0), tx),
+    "masked": lambda tx: optax.masked(tx, {"layers": True, "gain": True, "scale": False, "empty": {}}),
+    "with another": lambda tx: optax.multi_transform(
+        {"a": tx, "b": optax.sgd(0.1)}, {"layers": "a", "gain": "a", "scale": "b", "empty": {}}
+    ),
+    "decayed and scaled": lambda tx: optax.chain(optax.add_decayed_weights(0.1), tx, optax.scale(0.5)),
+    "every second": lambda tx: optax.MultiSteps(tx, every_k_schedule=2).gradient_transformation(),
+    "where finite": lambda tx: optax.apply_if_finite(tx, 3),
+    "flattened": optax.flatten,
+}
+FEW = ("clipped by norm", "masked", "with another")
+
+
+@pytest.mark.parametrize(
+    "around", [pytest.param(n, marks=() if n in FEW else pytest.mark.slow) for n in AROUND]
+)
+def test_chains_with_optaxs_own(around: str) -> None:
     rule = tw.Adam.like("optax", learning_rate=0.01)
-    for around in (
-        lambda tx: optax.chain(optax.clip_by_global_norm(1.0), tx),
-        lambda tx: optax.chain(optax.add_decayed_weights(0.1), tx, optax.scale(0.5)),
-        lambda tx: optax.MultiSteps(tx, every_k_schedule=2).gradient_transformation(),
-        lambda tx: optax.apply_if_finite(tx, 3),
-        lambda tx: optax.masked(tx, {"layers": True, "scale": False, "nothing": True, "empty": {}}),
-        lambda tx: optax.multi_transform(
-            {"a": tx, "b": optax.sgd(0.1)}, {"layers": "a", "scale": "b", "nothing": "a", "empty": {}}
-        ),
-        lambda tx: optax.flatten(tx),
-    ):
-        near(
-            train(around(transformation(rule)), params, 4)[0],
-            train(around(theirs(rule)), params, 4)[0],
-            2e-5,
-            2e-6,
-        )
+
+    def run(tx: Any) -> Tree:
+        return jax.jit(lambda p: train(AROUND[around](tx), p, 4)[0])(parameters())
+
+    near(run(transformation(rule)), run(theirs(rule)), 2e-5, 2e-6)
 
 
 def test_injected_hyperparameters() -> None:
@@ -328,7 +330,7 @@ def test_only_decay_needs_params_and_says_so_in_optaxs_words() -> None:
 
 
 def test_decay_and_sign_are_those_of_rule_on() -> None:
-    w = np.linspace(-1, 1, 9, dtype="float32")
+    w = np.linspace(-1, 1, 3, dtype="float32")
     for decay in ("coupled", "decoupled"):
         settings: Any = {"weight_decay": 0.1, "decay": decay, "maximize": True}
         other = w.copy()
@@ -375,10 +377,10 @@ def test_the_state_is_a_named_tuple_of_trees(tmp_path: Any) -> None:
 
 def test_a_missing_gradient_leaves_its_parameter_alone() -> None:
     tx = transformation(tw.Momentum())
-    params = {"a": jnp.ones(2), "b": jnp.ones(2)}
+    params = {"a": jnp.ones(3), "b": jnp.ones(3)}
     _, state = train(tx, params, 1)
-    updates, after = tx.update({"a": jnp.ones(2), "b": None}, state)
-    assert updates["b"] is None and updates["a"].shape == (2,)
+    updates, after = tx.update({"a": jnp.ones(3), "b": None}, state)
+    assert updates["b"] is None and updates["a"].shape == (3,)
     same(after.m["b"], state.m["b"])
 
 
@@ -475,19 +477,18 @@ LEAVING = [pytest.param(n, marks=() if n in FAST else pytest.mark.slow) for n in
 
 @pytest.fixture(scope="module")
 def problem() -> Any:
-    """A network and its data: parameters, and a compiled loss with its gradient."""
+    """A network and its data, float64: parameters, and a compiled loss with its gradient."""
     rng = np.random.default_rng(0)
-    x = jnp.asarray(rng.standard_normal((64, 8)), jnp.float32)
-    y = jnp.sin(x.sum(1)) + 0.1 * jnp.asarray(rng.standard_normal(64), jnp.float32)
+    with jax.enable_x64(True):
+        x = jnp.asarray(rng.standard_normal((64, 8)))
+        y = jnp.sin(x.sum(1)) + 0.1 * jnp.asarray(rng.standard_normal(64))
 
-    def loss(params: Any) -> Any:
-        return jnp.mean((jnp.tanh(x @ params["in"][:-1] + params["in"][-1]) @ params["out"] - y) ** 2)
+        def loss(params: Any) -> Any:
+            into, out = params["w"][:144].reshape(9, 16), params["w"][144:]
+            return jnp.mean((jnp.tanh(x @ into[:-1] + into[-1]) @ out - y) ** 2)
 
-    start = {
-        "in": jnp.asarray(0.3 * rng.standard_normal((9, 16)), jnp.float32),
-        "out": jnp.asarray(0.3 * rng.standard_normal(16), jnp.float32),
-    }
-    return start, jax.jit(jax.value_and_grad(loss))
+        start = {"w": jnp.asarray(0.3 * rng.standard_normal(160))}
+        return start, jax.jit(jax.value_and_grad(loss))
 
 
 @pytest.mark.parametrize("name", LEAVING)
@@ -497,22 +498,22 @@ def test_a_run_that_moves_over_and_back_goes_on(name: str, problem: Any) -> None
     lr = {"Adadelta": 0.5, "Lion": 1e-3, "SGD": 0.1, "Adagrad": 0.1}.get(name, 0.003)
     rule = RULES[name].like("optax", learning_rate=lr, **MORE.get(name, {}))
     losses = []
-    for switched in (False, True):
-        tx, params = theirs(rule), start
-        state = tx.init(params)
-        told = []
-        for k in range(150):
-            if switched and k == 50:
-                state, tx = from_optax(state, rule), transformation(rule)
-            if switched and k == 100:
-                tx, state = to_optax(state, rule, params)
-            loss, g = gradient(params)
-            updates, state = tx.update(g, state, params)
-            params = optax.apply_updates(params, updates)
-            told.append(float(loss))
-        losses.append(told)
+    with jax.enable_x64(True):
+        for switched in (False, True):
+            tx, params = theirs(rule), start
+            state = tx.init(params)
+            told = []
+            for k in range(150):
+                if switched and k == 50:
+                    state, tx = from_optax(state, rule), transformation(rule)
+                if switched and k == 100:
+                    tx, state = to_optax(state, rule, params)
+                loss, g = gradient(params)
+                updates, state = tx.update(g, state, params)
+                params = optax.apply_updates(params, updates)
+                told.append(float(loss))
+            losses.append(told)
     assert losses[0][-1] < losses[0][0]
-    # RAdam's rectification is half a per cent off in Optax's float32 (docs/dialects.md), for a few steps.
     assert losses[1] == pytest.approx(losses[0], rel=1e-5)
 
 
