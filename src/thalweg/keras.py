@@ -56,7 +56,9 @@ ROWS = {
     "NAdam": Row("Nadam", {**_ADAM, "p": "_u_product"}),
     "Lion": Row("Lion", {"m": "_momentums"}),
 }
-_HEADS = {r.optimizer: n for n, r in reversed(ROWS.items())}  # the family's head: the first of its optimizer
+_HEADS: dict[str, str] = {}  # the head of each family: the first rule of its optimizer
+for _name, _row in ROWS.items():
+    _HEADS.setdefault(_row.optimizer, _name)
 _UNKNOWN = ("clipnorm", "use_ema", "loss_scale_factor", "gradient_accumulation_steps")
 
 
