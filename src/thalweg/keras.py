@@ -114,19 +114,19 @@ def from_keras(optimizer: Any, **changes: Any) -> Optimizer:
 
 def _rule(optimizer: Any, title: str, changes: Mapping[str, Any]) -> Rule:
     head = find(_HEADS[title])
-    config = optimizer.get_config()
     row = head.anatomy.dialects["keras"]
     switches = {n for combination in row.members for n in combination}
-    given = {n: config[n] for n in row.names if n in config} | {n: config[n] for n in switches if config[n]}
-    if config.get("amsgrad") and "amsgrad" not in switches:
+    if getattr(optimizer, "amsgrad", False) and "amsgrad" not in switches:
         raise ValueError(f"from_keras: no rule for {title} with amsgrad=True")
-    if not isinstance(given["learning_rate"], float):
-        if "lr" not in changes:
-            raise ValueError(
-                f"from_keras: learning_rate follows {short(optimizer._learning_rate)}:"
-                " give it as one of ours, from_keras(optimizer, lr=tw.cosine(...))"
-            )
-        del given["learning_rate"]
+    given = {n: getattr(optimizer, n) for n in row.names if n != "learning_rate"}
+    given |= {n: getattr(optimizer, n) for n in switches if getattr(optimizer, n)}
+    if isinstance(optimizer._learning_rate, keras.Variable):
+        given["learning_rate"] = float(_read(optimizer._learning_rate))
+    elif "lr" not in changes:
+        raise ValueError(
+            f"from_keras: learning_rate follows {short(optimizer._learning_rate)}:"
+            " give it as one of ours, from_keras(optimizer, lr=tw.cosine(...))"
+        )
     if "weight_decay" in given:
         given["weight_decay"] = given["weight_decay"] or 0.0
     made = head.like("keras", **given)
