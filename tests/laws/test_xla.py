@@ -223,6 +223,10 @@ def growth(w, g, /, lr):  # type: ignore[no-untyped-def]
     return w * exp(-lr * g)  # not w plus something
 
 
+def shrunk_last(w, g, /, lr, keep):  # type: ignore[no-untyped-def]
+    return keep * (w - lr * g) + 0.25
+
+
 @rule(growth)
 class Exponentiated(Rule):
     """Exponentiated gradient."""
@@ -230,11 +234,28 @@ class Exponentiated(Rule):
     lr: float = nonnegative(default=0.1, unit="1/g")
 
 
-def test_a_formula_that_is_not_w_plus_something_is_a_difference() -> None:
-    tx = thalweg.optax.transformation(Exponentiated())
+@rule(shrunk_last)
+class ShrunkLast(Rule):
+    """Decay after the step, and a drift."""
+
+    lr: float = nonnegative(default=0.1, unit="w/g")
+    keep: float = nonnegative(default=0.999, unit="1")
+
+
+def test_formulas_that_are_not_w_plus_something() -> None:
+    """A difference where nothing better is known; a shrunk sum is taken apart, and keeps its digits."""
     w, g = jnp.array([1.0, 2.0]), jnp.array([1.0, -1.0])
-    update, _ = tx.update(g, tx.init(w), w)
-    np.testing.assert_allclose(w + update, w * jnp.exp(-0.1 * g), rtol=1e-6)
+    for made, wanted in (
+        (Exponentiated(), w * jnp.exp(-0.1 * g)),
+        (ShrunkLast(), 0.999 * (w - 0.1 * g) + 0.25),
+    ):
+        tx = thalweg.optax.transformation(made)
+        update, _ = tx.update(g, tx.init(w), w)
+        np.testing.assert_allclose(w + update, wanted, rtol=1e-6)
+    with pytest.raises(ValueError, match="not passing `params`"):
+        tx.update(g, tx.init(w))
+    still = thalweg.optax.transformation(ShrunkLast(lr=0.0)).update(jnp.zeros(2), tx.init(w), w)[0]
+    np.testing.assert_allclose(still - 0.25, -0.001 * w, rtol=3e-5)
 
 
 def test_only_decay_reads_w() -> None:
