@@ -69,6 +69,7 @@ class Contestant:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rules", help="comma-separated; default: all that Optax has")
+    parser.add_argument("--models", help="comma-separated; default: ResNet-like,one array")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--out", default="optax_door.json")
     given = parser.parse_args()
@@ -77,7 +78,9 @@ def main() -> None:
     result: dict[str, Any] = {
         "jax": jax.__version__, "optax": optax.__version__, "device": device.device_kind, "models": {},
     }  # fmt: skip
-    for model, params in trees().items():
+    models = trees()
+    for model in given.models.split(",") if given.models else models:
+        params = models[model]
         leaves = jax.tree.leaves(params)
         print(
             f"\n{model}: {sum(p.size for p in leaves):,} weights in {len(leaves)} arrays, {device.device_kind}"

@@ -170,7 +170,7 @@ def _planned(
             )
     free = {n: v for n, v in wanted.items() if _free(v) and not lines[n].is_state}
     rule = rule.replace(**{n: v for n, v in wanted.items() if n not in free})
-    drawn = _free(weight_decay)
+    drawn = _free(weight_decay) or isinstance(weight_decay, Schedule)
     settings = Settings(
         weight_decay=OWN if weight_decay is None else 1.0 if drawn else weight_decay,  # type: ignore[arg-type]
         decay=OWN if decay is None else decay,
