@@ -24,7 +24,7 @@ from thalweg.errors import HyperparameterError
 
 from ..paths.distances import ulps
 from ..paths.worlds import gradients, starts
-from ..strategies import FORMS, RULES, every_form, every_rule, form
+from ..strategies import FORMS, RULES, every_rule, form
 
 STEPS = 100
 COMPILED = {"RMSpropCentred": 32.0}
@@ -75,11 +75,16 @@ def distance(made: Rule, dtype: str, compiled: bool, **settings: Any) -> float:
     return float(max(far))
 
 
-NARROW = [(n, d, "float32") for n, d in FORMS]
-WIDE = [(n, d, "float64") for n, d in CLOCKS]
+def marked(forms: list[tuple[str, str]]) -> list[Any]:
+    """All forms, those slow that have another's rule and clock."""
+    return [pytest.param(n, d, marks=() if (n, d) in CLOCKS else pytest.mark.slow) for n, d in forms]
 
 
-@pytest.mark.parametrize(("name", "dialect", "dtype"), [*NARROW, *WIDE])
+every_marked_form = pytest.mark.parametrize(("name", "dialect"), marked(FORMS))
+
+
+@every_marked_form
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.slow)])
 def test_each_operation_is_the_oracles(name: str, dialect: str, dtype: str) -> None:
     """w is shrunk in the oracle where it is added to here: AdamW and Lion round it twice."""
     exact = dtype == "float32" and "weight_decay" not in RULES[name].anatomy.lines
@@ -111,7 +116,7 @@ def test_what_stands_around_is_the_oracles(name: str, decay: str) -> None:
 TIMES = [0, 1, 2, 9, 99, 999, 99_999, 2_000_000]
 
 
-@every_form
+@every_marked_form
 def test_the_clock_is_the_hosts(name: str, dialect: str) -> None:
     """In float32 to the last bit but one, in float64 to 1e-15, at any t."""
     rule = form(name, dialect)
