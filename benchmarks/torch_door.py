@@ -26,6 +26,7 @@ import torch
 import thalweg as tw
 import thalweg.torch
 
+from .models import resnet_shapes
 from .timing import REST, interleaved
 
 ROWS: dict[str, tuple[Any, Any, dict[str, Any]]] = {
@@ -43,8 +44,8 @@ BARS = {"Adagrad": 1.1, "Adam": 1.1, "AdamW": 1.1, "RMSprop": 1 / 3, "Adadelta":
 STARTUP = """
 import sys, time, torch
 import thalweg as tw, thalweg.torch
-from benchmarks.torch_door import shapes
-sizes = shapes() if sys.argv[1] == "ResNet-like" else [(1000,)] * 160
+from benchmarks.models import resnet_shapes
+sizes = resnet_shapes() if sys.argv[1] == "ResNet-like" else [(1000,)] * 160
 p = [torch.nn.Parameter(torch.zeros(s)) for s in sizes]
 for x in p:
     x.grad = torch.ones_like(x)
@@ -55,24 +56,10 @@ print(time.perf_counter() - start)
 """
 
 
-def shapes() -> list[tuple[int, ...]]:
-    """The parameters of a ResNet-50: 161 tensors, 25.6 M weights."""
-    made: list[tuple[int, ...]] = [(64, 3, 7, 7), (64,), (64,)]
-    inside = 64
-    for width, blocks in ((64, 3), (128, 4), (256, 6), (512, 3)):
-        for block in range(blocks):
-            for out, into, size in ((width, inside, 1), (width, width, 3), (4 * width, width, 1)):
-                made += [(out, into, size, size), (out,), (out,)]
-            if block == 0:
-                made += [(4 * width, inside, 1, 1), (4 * width,), (4 * width,)]
-            inside = 4 * width
-    return [*made, (1000, 2048), (1000,)]
-
-
 def resnet(device: str) -> list[torch.nn.Parameter]:
     """Parameters with random gradients."""
     torch.manual_seed(0)
-    params = [torch.nn.Parameter(torch.randn(s, device=device)) for s in shapes()]
+    params = [torch.nn.Parameter(torch.randn(s, device=device)) for s in resnet_shapes()]
     for p in params:
         p.grad = torch.randn_like(p)
     return params

@@ -270,13 +270,12 @@ class Optimizer:
         self._t = t
 
     def count(self, steps: int) -> None:
-        """Count steps that a compiled loop has taken on the arrays and states of this optimizer.
-
-        For doors; StateError where parameters do not all take part in every step.
-        """
-        if not self._together:
-            raise StateError("count: the parameters do not share their steps")
-        self._t += steps
+        """Count steps that a compiled loop, or another library, has taken with all arrays and states. For doors."""
+        if self._together:
+            self._t += steps
+        else:
+            for leaf in self._leaves:
+                leaf.t += steps
 
     def _bind(self, given: Sequence[Any]) -> None:
         """Check gradients that are new objects and hand them to the engine; nothing moves before all fit."""
