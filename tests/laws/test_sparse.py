@@ -297,3 +297,18 @@ def test_read_says_what_is_wrong() -> None:
         opt.read("bias", [0])
     with pytest.raises(tw.errors.HyperparameterError, match="exact must be one of 'value', 'bits', 'lazy'"):
         tw.Adam().on(np.zeros(2), exact="exactly")
+
+
+def test_a_learning_rate_that_jumps_finds_moves_that_had_vanished() -> None:
+    """What is left of a first move of 1e-8 after 250 steps still counts when lr is a hundred million times larger."""
+    rule = tw.Adam(lr=tw.join(1e-8, 1.0, at=250))
+    made = []
+    for sparse in (False, True):
+        w = np.zeros((3, 2), np.float32)
+        opt = rule.on(w, rates=False)
+        for t in range(400):
+            g = np.full((3, 2), 0.5 * (t == 0), np.float32)
+            opt.step(tw.Rows([0, 1, 2], g) if sparse and t == 0 else tw.Rows([], g[:0]) if sparse else g)
+        opt.flush()
+        made.append(w)
+    np.testing.assert_allclose(made[1], made[0], rtol=1e-5)
