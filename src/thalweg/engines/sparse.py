@@ -152,6 +152,8 @@ class _Text:
         self.itemsize = 2 if self.narrow else self.real.itemsize
         self.place = {n: f"p{k}" for k, n in enumerate(update.arrays)}
         self.own = ", ".join(self.place[n] for n in update.arrays if n != "g")
+        self.names = cpu.own(update, form.constants)
+        self.step_printer, self.printer = (p._replace(names=self.names) for p in (PRINTER, WIDE))
         self.functions: dict[str, str] = {}
 
     def load(self, name: str) -> str:
@@ -167,7 +169,7 @@ class _Text:
     ) -> list[str]:
         """Over the coordinates of a row: read, compute (in float64 if ``wide``), write."""
         kind, back = ("D({0})", "F({0})") if wide else ("{0}", "{0}")
-        body = [f"{n} = {kind.format(self.load(n))}" for n in read]
+        body = [f"{self.names[n]} = {kind.format(self.load(n))}" for n in read]
         body += lines
         body += [f"new{k} = {back.format(e)}" for k, e in enumerate(written.values())]
         body += [self.write(n, f"new{k}") for k, n in enumerate(written)]
@@ -182,10 +184,12 @@ class _Text:
         """A formula's lines for a row, those for a coordinate, and its outputs, all in float64."""
         formula = lift(function, outputs=outputs)
         made = split(formula._replace(inputs=tuple(n for n in formula.inputs if n != "k")), stem)
-        return WIDE.lines(made.row), WIDE.lines(made.body), {n: WIDE.expression(e) for n, e in made.outputs}
+        printer = self.printer
+        outputs_made = {n: printer.expression(e) for n, e in made.outputs}
+        return printer.lines(made.row), printer.lines(made.body), outputs_made
 
     def constants(self) -> list[str]:
-        return [f"{n} = constants_[{k}]" for k, n in enumerate(self.form.constants)]
+        return [f"{self.names[n]} = constants_[{k}]" for k, n in enumerate(self.form.constants)]
 
     def factors(self, first: str, last: str, name: str) -> list[str]:
         """What multiplies coordinates from one step to another."""
@@ -201,9 +205,10 @@ class _Text:
     def steps(self) -> None:
         """One step with a gradient, one without."""
         update = self.update
-        scalars = [f"{n} = F(scalars[{k}])" for k, n in enumerate(update.scalars)]
-        lines = PRINTER.lines(update.body)
-        written = {n: PRINTER.expression(e) for n, e in update.written.items()}
+        names, printer = self.names, self.step_printer
+        scalars = [f"{names[n]} = F(scalars[{k}])" for k, n in enumerate(update.scalars)]
+        lines = printer.lines(update.body)
+        written = {n: printer.expression(e) for n, e in update.written.items()}
         pointers = ", ".join(self.place.values())
         self.define(
             "step",
@@ -213,7 +218,7 @@ class _Text:
         # What accumulates is for the step that ends it; one without gradient neither reads nor clears it.
         others = [n for n in update.arrays if n not in ("g", "_a")]
         kept = {n: e for n, e in written.items() if n != "_a"}
-        zeros = [f"{n} = F(0.0)" for n in ("g", "_a") if n in update.arrays]
+        zeros = [f"{names[n]} = F(0.0)" for n in ("g", "_a") if n in update.arrays]
         without = ["distinct()", *scalars, *zeros, *self.loop(others, lines, kept)]
         self.define("rest", f"n, {self.own}, scalars", without)
 
@@ -227,8 +232,8 @@ class _Text:
             assert form.fade is not None
             function, outputs = form.fade, tuple(n for n in form.states if n not in multiplied)
         row, body, made = self.hoisted(function, outputs)
-        made |= {n: n for n in multiplied if n not in made}
-        written = {n: self.multiplied(n, e) for n, e in made.items() if n in multiplied or e != n}
+        made |= {n: self.names[n] for n in multiplied if n not in made}
+        written = {n: self.multiplied(n, e) for n, e in made.items() if n in multiplied or e != self.names[n]}
         read = [n for n in self.update.arrays if n in made]
         head = ["distinct()", "k = D(last_ - first_)", *self.constants(), *row]
         head += self.factors("first_", "last_", "whole")
@@ -278,11 +283,11 @@ class _Text:
         lines = [*pole_body, *values]
         lines += ["still_ = pole_p == 0.0", "base_ = 1.0 if still_ else pole_y"]
         lines += ["over_x = pole_e / base_", f"move_ = (pole_p / base_) * {horner}"]
-        rest = "whole_w * w" if shrinks else "w"
+        rest = f"{'whole_w * ' * shrinks}{self.names['w']}"
         moved = f"({rest} if still_ else {rest} - move_)"
         written = {"w": moved, **made}
-        written |= {n: self.multiplied(n, n) for n in multiplied if n != "w"}
-        written = {n: e for n, e in written.items() if e != n}
+        written |= {n: self.multiplied(n, self.names[n]) for n in multiplied if n != "w"}
+        written = {n: e for n, e in written.items() if e != self.names[n]}
         head += [*self.loop(["w", *reads], [*lines, *body], written, wide=True), "return 1"]
         self.define("glide", f"n, {self.own}, first_, last_, window_, constants_, table_, sums_", head)
 
@@ -324,11 +329,11 @@ class _Text:
         ]
         if form.pace is not None:
             formula = lift(form.pace, outputs=("pace_a", "pace_b"))
-            read = [f"{n} = scalars[{scalars.index(n)}]" for n in formula.scalars]
-            made = [f"{n} = {WIDE.expression(e)}" for n, e in formula.outputs]
+            read = [f"{self.names[n]} = scalars[{scalars.index(n)}]" for n in formula.scalars]
+            made = [f"{n} = {self.printer.expression(e)}" for n, e in formula.outputs]
             inner = [
                 "k = D(now - entry_)",
-                *WIDE.lines(formula.body),
+                *self.printer.lines(formula.body),
                 *made,
                 "over_ = 1.0 / pace_b",
                 "term_ = pace_a * over_",
