@@ -7,7 +7,6 @@ import ast
 import math
 import types
 from collections.abc import Callable, Iterable
-from copy import deepcopy
 from functools import cache
 
 from . import math as formulas
@@ -35,48 +34,6 @@ def moving(formula: Formula, sources: frozenset[str] = frozenset({"t"})) -> froz
         if reached & _read(tree):
             reached.add(target)
     return frozenset(n for n, tree in formula.outputs if reached & _read(tree))
-
-
-class _Captured(ast.NodeTransformer):
-    """x**y as exp(y log x) and 1 - x**y as -expm1(y log x), where y is one of ``reached``."""
-
-    def __init__(self, reached: set[str]) -> None:
-        self.reached = reached
-
-    def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
-        inner = node.right
-        one = isinstance(node.left, ast.Constant) and node.left.value == 1.0
-        if isinstance(node.op, ast.Sub) and one and isinstance(inner, ast.BinOp) and self._moves(inner):
-            return ast.UnaryOp(ast.USub(), _called("expm1", self._exponent(inner)))
-        return _called("exp", self._exponent(node)) if self._moves(node) else self.generic_visit(node)  # type: ignore[return-value]
-
-    def _moves(self, node: ast.BinOp) -> bool:
-        return isinstance(node.op, ast.Pow) and bool(self.reached & _read(node.right))
-
-    def _exponent(self, node: ast.BinOp) -> ast.expr:
-        return ast.BinOp(self.visit(node.right), ast.Mult(), _called("log", self.visit(node.left)))
-
-
-def _called(function: str, argument: ast.expr) -> ast.expr:
-    return ast.Call(ast.Name(function, ast.Load()), [argument], [])
-
-
-@cache
-def captured(formula: Formula) -> Formula:
-    """A clock for a step that is traced or captured, where t lives on the device.
-
-    Powers with t in the exponent become ``exp`` and ``expm1`` of t·log(b), so that 1 - b**t keeps its
-    digits where the device has less than float64; log(b) of a plain number is the host's.
-    """
-    reached = {"t"}
-    change = _Captured(reached)
-    body = []
-    for target, tree in formula.body:
-        if reached & _read(tree):
-            reached.add(target)
-        body.append((target, change.visit(deepcopy(tree))))
-    outputs = tuple((n, change.visit(deepcopy(tree))) for n, tree in formula.outputs)
-    return formula._replace(body=tuple(body), outputs=outputs)
 
 
 def _read(tree: ast.expr) -> set[str]:
@@ -141,7 +98,8 @@ class _Traced(ast.NodeTransformer):
 def traced(clock: Formula) -> tuple[Formula, tuple[str, ...]]:
     """The clock for a step count on a device, and the inputs whose logarithms it takes too.
 
-    Those, computed by the host, are inputs of their own, ``_log_`` and the name, after all others.
+    Those, taken by the host where it knows them, are inputs of their own, ``_log_`` and the name, after
+    all others. 1 - b**t keeps its digits even where the device computes in less than float64.
     """
     change = _Traced(clock.inputs)
 

@@ -61,7 +61,11 @@ _EITHER = {n: _either(n) for n in (*ops.FUNCTIONS, "maximum", "minimum")}
 
 @cache
 def _clock(formula: Formula, narrow: bool) -> Callable[..., tuple[Any, ...]]:
-    return ops.function(scalars.captured(formula) if narrow else formula, _EITHER)
+    if not narrow:  # the host's own form, from which expm1 would part it
+        return ops.function(formula, _EITHER)
+    formula, logs = scalars.traced(formula)
+    evaluate, places = ops.function(formula, _EITHER), [formula.inputs.index(n) for n in logs]
+    return lambda *given: evaluate(*given, *(_EITHER["log"](given[k]) for k in places))
 
 
 def value(given: Value, count: Any) -> Any:
