@@ -36,7 +36,7 @@ from .errors import (
 )
 from .files import reason, write
 from .parameters import Leaf, Memory, at, gradient_of, named, parameter, require_distinct
-from .rows import Follower, Touched, indices_of, sparse, touched
+from .rows import Follower, Place, Touched, indices_of, sparse, touched
 from .settings import Group, Settings, checked, grouped
 
 Array = np.ndarray[Any, Any]
@@ -318,14 +318,14 @@ class Optimizer:
         """Who keeps track of a leaf's rows."""
         if i not in self._followers:
             bucket, k = self._place[i]
-            leaf, rule = self._leaves[i], bucket.group.rule
+            leaf, tensor = self._leaves[i], bucket.tensors[k]
             t = self._t if self._together else leaf.t
+            arrays = [tensor[n] for n in bucket.update.arrays if n != "g"]
             self._followers[i] = Follower(
-                leaf,
-                rule,
+                Place(leaf.flat.dtype.name, [*map(address, arrays)], leaf.shape, leaf.fortran, arrays),
+                bucket.group.rule,
                 bucket.parts,
                 bucket.update,
-                bucket.tensors[k],
                 self.settings.exact,  # type: ignore[arg-type]
                 [bucket.scalars(s) for s in (1, 2, 10, 1000)],
                 max(1, width),
@@ -530,8 +530,7 @@ class Optimizer:
         leaf = self._leaves[i]
         indices = indices_of(leaf, rows, f"read({name!r})")
         if i in self._followers:
-            follower = self._followers[i]
-            follower.table.catch_up(follower.of(indices))
+            self._followers[i].catch_up(indices)
             self._copy_back(leaf)
         return leaf.array[indices]  # type: ignore[no-any-return]
 

@@ -466,6 +466,10 @@ class Table:
         self._seen = np.repeat(self._seen, self.width)
         self.rows, self.width, self._grain = self.rows * self.width, 1, GRAIN
 
+    def lies_at(self, addresses: Sequence[int]) -> None:
+        """The same arrays, somewhere else."""
+        self._keep[0][:] = addresses
+
     def finite(self, values: Array) -> bool:
         """Whether every entry of a gradient's rows is finite and small enough for the states."""
         return self._run(CHECK, len(values), values=address(values)) == 0
@@ -506,16 +510,30 @@ class Table:
             self._constants[: len(constants)] = constants
         self._low = min(self._low, lr)
 
-    def catch_up(self, rows: Array | None = None) -> None:
-        """Bring rows (int64; None: all) to the last step."""
+    def catch_up(self, rows: Array | None = None) -> bool:
+        """Bring rows (int64, distinct; None: all) to the last step; whether any was behind."""
         now = self.t - self._base
         if rows is not None:
-            if now and len(rows):
+            rows = rows[self._behind(self._seen[rows])] if now else rows[:0]
+            if len(rows):
                 self._run(CATCH, len(rows), rows=address(rows), to=now, mark=now)
-            return
+            return bool(len(rows))
+        behind = bool(now) and bool(self.stale)
         if now:
             self._run(CATCH, self.rows, to=now)
         self._rebase()
+        return behind
+
+    def _behind(self, seen: Array) -> Array:
+        late: Array = seen < self.t - self._base
+        return late & (seen >= 0) if self._fresh else late
+
+    def untouched_as(self, other: "Table") -> None:
+        """Of a table that starts afresh: only rows that another has not touched count as untouched."""
+        if self._fresh and other._fresh and self.width == other.width:
+            self._seen[:] = np.minimum(other._seen, 0)
+        elif self._fresh:
+            self._seen[:], self._fresh = 0, False
 
     def _rebase(self) -> None:
         self._base, self._good, self._low = self.t, True, np.inf
@@ -531,8 +549,7 @@ class Table:
     @property
     def stale(self) -> int:
         """How many rows are behind."""
-        behind = self._seen < self.t - self._base
-        return int(np.count_nonzero(behind & (self._seen >= 0) if self._fresh else behind))
+        return int(np.count_nonzero(self._behind(self._seen)))
 
 
 _GATHER = """
@@ -545,6 +562,7 @@ def kernel(job):
     touched = words(job[9])
     sums = state(job[10])
     values = store(job[11])
+    out = store(job[12])
     count = 0
     if job[7] == 0:
         last = -1
@@ -576,6 +594,8 @@ def kernel(job):
                 sums[slot * width + i] += {value}
         for k in range(n):
             slots[indices[k]] = np.int32(-1)
+        for i in range(job[1] * width):
+            out[i] = {made}
     return 0
 """
 
@@ -584,9 +604,10 @@ class Gatherer:
     """Brings the rows of a gradient together: each once, duplicates summed in the order they come."""
 
     def __init__(self, stored: str, rows: int, width: int) -> None:
-        value = "values[k * width + i]"
-        widen = NARROW.get(stored, ("", ""))[0]
-        text = f"# {stored}\n" + _GATHER.format(value=f"{widen}({value})" if widen else value)
+        widen, narrow = NARROW.get(stored, ("", ""))
+        text = f"# {stored}\n" + _GATHER.format(
+            value=f"{widen}(values[k * width + i])", made=f"{narrow}(sums[i])"
+        )
         self._call = cpu.kernel(text, ("kernel",))[1]
         self.rows, self.width = rows, width
         self._real = real_of(stored)
@@ -605,21 +626,39 @@ class Gatherer:
         """Distinct rows and the sums of their values, in the dtype of ``values``."""
         if self.ascending(indices):
             return indices, values
+        rows = self._each(indices)
+        if len(rows) == len(indices):
+            return indices, values
+        sums = np.zeros((len(rows), self.width), dtype=self._real)
+        if sums.dtype == values.dtype:
+            self._run(indices, 2, rows, sums, values)
+            return rows, sums
+        made = np.empty(sums.shape, dtype=values.dtype)
+        self._run(indices, 2, rows, sums, values, made)
+        return rows, made
+
+    def distinct(self, indices: Array) -> Array:
+        """Each row (int64) once."""
+        if self.ascending(indices):
+            return indices
+        rows = self._each(indices)
+        if len(rows) < len(indices):
+            assert self._slots is not None
+            self._slots[rows] = -1
+        return rows
+
+    def _each(self, indices: Array) -> Array:
+        """Each row once, as they come; where some come again, ``_slots`` is left with their places."""
         if self._slots is None:
             self._slots = np.full(self.rows, -1, dtype=np.int32)
         touched = np.empty(len(indices), dtype=np.int64)
-        count = self._run(indices, 1, touched)[0]
-        if count == len(indices):
-            return indices, values
-        sums = np.zeros((count, self.width), dtype=self._real)
-        self._run(indices, 2, touched, sums, values)
-        with np.errstate(over="ignore"):
-            return touched[:count], sums.astype(values.dtype, copy=False)
+        return touched[: self._run(indices, 1, touched)[0]]
 
     def _run(self, indices: Array, phase: int, *arrays: Array) -> tuple[int, int]:
         slots = 0 if self._slots is None else address(self._slots)
-        places = [address(a) for a in arrays] + [0] * (3 - len(arrays))
-        head = (0, 0, 0, address(indices), len(indices), self.width, self.rows, phase)
+        places = [address(a) for a in arrays] + [0] * (4 - len(arrays))
+        count = len(arrays[0]) if len(arrays) == 4 else 0
+        head = (0, count, 0, address(indices), len(indices), self.width, self.rows, phase)
         job = np.array((*head, slots, *places), dtype=np.int64)
         self._call(*objects.CONVENTION, address(job))
         return int(job[2]), int(job[7])

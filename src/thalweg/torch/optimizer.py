@@ -4,23 +4,27 @@ a) Everything that a step needs is looked up and checked before anything moves.
 b) CPU tensors go to one compiled pass for all tensors of a group and dtype, by address; CUDA tensors,
    where Triton is installed, to one launch of a kernel for all of them (see ``device``).
 c) Other tensors run the same formula on torch operations.
+d) A sparse gradient moves the rows that it touches; the others catch up when they are next needed.
 """
 
 import os
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from typing import Any, Literal, NamedTuple
 
 import torch
 
+from ..core.coast import EXACT, Exact
 from ..core.compose import Update
 from ..core.formula import Formula
 from ..core.line import short
 from ..core.rule import Rule
 from ..core.schedule import Schedule, from_plain, to_plain
 from ..engines import cpu, cuda, openmp, ops
-from ..errors import HyperparameterError, NonFiniteError
-from . import device, groups
+from ..errors import GradientError, HyperparameterError, NonFiniteError
+from ..rows import Touched, inside
+from . import device, groups, tables
 from .groups import Plan
 
 Tensor = torch.Tensor
@@ -50,6 +54,9 @@ class Optimizer(torch.optim.Optimizer):
     on_nonfinite: "propagate" NaN and infinite gradients as torch does, "raise" NonFiniteError, or "skip" such
     steps (counted in ``skipped``).
     capturable: steps can be captured in a CUDA graph: ``step`` counts on the device, and the clock with it.
+    exact: how rows that a sparse gradient does not touch keep up with those it does. "value": no farther from
+    the path in float64 than a dense run is; "bits": the very bits of a dense run, by replay; "lazy": not at
+    all, as torch's SparseAdam (another algorithm; for comparison). ``watch`` the model.
 
     Groups are read at every step, so that torch's schedulers work. Raises TypeError and ValueError
     (HyperparameterError) as torch's optimizers do; then nothing has moved.
@@ -65,6 +72,7 @@ class Optimizer(torch.optim.Optimizer):
         maximize: bool = False,
         on_nonfinite: Literal["propagate", "raise", "skip"] = "propagate",
         capturable: bool = False,
+        exact: Exact = "value",
     ) -> None:
         if not isinstance(rule, Rule):
             raise TypeError(
@@ -80,7 +88,14 @@ class Optimizer(torch.optim.Optimizer):
                 "thalweg.torch.Optimizer: capturable=True needs on_nonfinite='propagate': a captured graph"
                 f" cannot look at its gradients and decide; got {on_nonfinite!r}"
             )
+        if exact not in EXACT:
+            raise HyperparameterError(
+                f"thalweg.torch.Optimizer: exact must be one of 'value', 'bits', 'lazy'; got {short(exact)}"
+            )
         self.on_nonfinite, self.skipped, self.capturable = on_nonfinite, 0, bool(capturable)
+        self._exact = exact
+        self._tracked: dict[Tensor, tables.Tracked] = {}  # parameters that have had a sparse gradient
+        self._watched: set[Tensor] = set()
         self._rule, self._kinds = rule, {}  # type: Rule, dict[str, type[Rule]]
         self._given = {"weight_decay": weight_decay, "decay": decay, "maximize": maximize}
         super().__init__(params, self._entries(rule, {}))
@@ -131,8 +146,10 @@ class Optimizer(torch.optim.Optimizer):
     def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
         """One step from the gradients in ``.grad``; None leaves a parameter and its states alone.
 
-        closure: computes the loss and the gradients first; its value is returned. Raises RuntimeError
-        for sparse gradients, ValueError for a group's values, NonFiniteError as ``on_nonfinite`` says.
+        closure: computes the loss and the gradients first; its value is returned. A sparse gradient
+        (COO, coalesced or not) of a CPU tensor moves the rows that it touches, and equals the dense one.
+        Raises RuntimeError for other sparse gradients, IndexError for rows that do not exist, ValueError
+        for a group's values, NonFiniteError as ``on_nonfinite`` says.
         """
         loss = None
         if closure is not None:
@@ -144,6 +161,8 @@ class Optimizer(torch.optim.Optimizer):
     @torch._disable_dynamo  # type: ignore[attr-defined]
     def _advance(self) -> None:
         parts: dict[tuple[int, str, torch.device], _Part] = {}
+        rows: list[_Rows] = []
+        held = self.__dict__["state"]
         for k, group in enumerate(self.param_groups):
             lr = group["lr"] if self.capturable and _on_cuda(group.get("lr")) else None
             plan = groups.planned(self._kinds, group, left=() if lr is None else ("lr",))
@@ -151,9 +170,13 @@ class Optimizer(torch.optim.Optimizer):
             for p in group["params"]:
                 if p.grad is None:
                     continue
-                state = self.state[p]
+                state = held[p]
+                if p.grad.layout is not torch.strided and p.numel():
+                    rows.append(self._rows(p, plan, state))
+                    continue
                 if "step" not in state:
                     start(p, plan.rule, state, self._counted(p))
+                self._settle(p)  # the dense gradient moves every row
                 w, g = _local(p), _local_gradient(p)
                 kept = [_local(state[n]) for n in states]
                 kind = _KINDS[w.dtype][0]
@@ -167,17 +190,142 @@ class Optimizer(torch.optim.Optimizer):
                     w, g, kept = _laid_out(part, p, w, g, kept, states, state)
                 part.tensors.append((w, g, *kept))
         runs = [part.prepared() for part in parts.values()]
-        if self.on_nonfinite != "propagate" and not all(finite() for finite, _ in runs):
-            if self.on_nonfinite == "raise":
-                raise NonFiniteError(_where(self.param_groups))
-            self.skipped += 1
-            return
+        if self.on_nonfinite != "propagate":
+            good = all(x.tracked.table.finite(x.gradient.values) for x in rows)
+            if not (good and all(finite() for finite, _ in runs)):
+                if self.on_nonfinite == "raise":
+                    raise NonFiniteError(_where(self.param_groups))
+                self.skipped += 1
+                return
         for part, (_, run) in zip(parts.values(), runs, strict=True):
             run()
-            for w, held in part.copies:
-                w.copy_(held)
+            for w, moved in part.copies:
+                w.copy_(moved)
             torch._foreach_add_(part.steps, 1.0)
             torch.autograd.graph.increment_version(part.params)
+        for x in rows:
+            x.tracked.step(x.gradient, x.scalars, x.hyper)
+            held[x.param]["step"] += 1.0
+            torch.autograd.graph.increment_version(x.param)
+
+    def _rows(self, p: Tensor, plan: Plan, state: dict[str, Any]) -> "_Rows":
+        """A sparse gradient, checked, and who follows its parameter."""
+        given = tables.gradient(p)
+        self._engine(p)  # refuses where steps are captured
+        started = "step" not in state
+        if started:
+            start(p, plan.rule, state)
+        t = int(state["step"].item())
+        scalars, hyper = plan.scalars(t + 1), plan.rule.at(t)
+        tracked = self._tracked.get(p)
+        here = tracked is not None and tracked.follows(p, state)
+        if tracked is None or not (here and tracked.goes_with(plan)):
+            often = here and tracked is not None and tracked.table.t - tracked.born < tables.SOON
+            self._settle(p)
+            exact: Exact = "bits" if often and self._exact == "value" else self._exact
+            self._tracked[p] = tracked = tables.Tracked(
+                p, plan, state, exact, given.width, started=started, before=tracked if here else None
+            )
+            if tracked.follower.moves and p not in self._watched:
+                warnings.warn(
+                    f"step: rows of a parameter of shape {tuple(p.shape)} move without gradients too: call"
+                    " opt.watch(model) once, so that they catch up before the model reads them",
+                    stacklevel=8,  # who calls step, past torch's wrappers
+                )
+                self._watched.add(p)  # said once
+        return _Rows(p, tracked, tracked.follower.gathered(given), scalars, hyper)
+
+    # Rows that sparse gradients have left behind.
+
+    def watch(self, model: torch.nn.Module) -> tables.Watch:
+        """Bring rows up to date whenever the model needs them; one call, before the first step.
+
+        Hooks on the modules that hold the weight of an ``Embedding`` or ``EmbeddingBag`` with
+        ``sparse=True``: before a forward pass reads rows, they catch up; before ``state_dict``,
+        ``load_state_dict``, a copy or a pickle of the model, all rows do. A copy has no hooks: watch it with
+        its own optimizer. Who reads a weight in another way calls ``read`` or ``flush`` first.
+
+        Returns what takes the hooks away again: ``.remove()``. Raises TypeError for what is no module,
+        ValueError for a model in which this optimizer trains no such weight.
+        """
+        if not isinstance(model, torch.nn.Module):
+            raise TypeError(f"watch: model must be a torch.nn.Module, got {type(model).__name__}")
+        mine = {p for group in self.param_groups for p in group["params"]}
+        params = [p for p in tables.lookups(model) if p in mine]
+        if not params:
+            raise ValueError(
+                "watch: the model has no Embedding or EmbeddingBag with sparse=True whose weight this"
+                " optimizer trains"
+            )
+        self._watched.update(params)
+        return tables.Watch(params, model, self._catch_up)
+
+    def read(self, param: Tensor, rows: Any) -> Tensor:
+        """Rows of a parameter as they are now: they catch up first, and a copy is returned.
+
+        rows: whole numbers, one or (n,), of any shape as a tensor. Returns a tensor (n, ...) without graph.
+        Raises IndexError for rows that do not exist.
+        """
+        indices = torch.as_tensor(rows).reshape(-1)
+        if indices.dtype not in (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8):
+            raise TypeError(f"read: rows must be whole numbers, got {indices.dtype}")
+        indices = indices.to("cpu", torch.int64)
+        try:
+            inside(indices.numpy(), len(param), "row", "read")
+        except GradientError as error:
+            raise IndexError(str(error)) from None
+        self._catch_up(param, indices)
+        return param.detach()[indices.to(param.device)]
+
+    def flush(self) -> None:
+        """Bring every row up to date; work in proportion to all weights that sparse gradients train."""
+        for p in list(self._tracked):
+            self._catch_up(p, None)
+
+    @property
+    def stale(self) -> int:
+        """How many rows are behind: the parameter holds what they were when they were last needed."""
+        return sum(x.table.stale for x in self._tracked.values())
+
+    @property
+    def plan(self) -> dict[Tensor, str]:
+        """For each parameter that sparse gradients train, how rows without one catch up, in words."""
+        return {p: x.follower.plan.why for p, x in self._tracked.items()}
+
+    @property
+    def state(self) -> Any:  # type: ignore[override]
+        """The states of each parameter, up to date."""
+        self.flush()
+        return self.__dict__["state"]
+
+    @state.setter
+    def state(self, value: Any) -> None:
+        self.__dict__["state"] = value
+
+    def _catch_up(self, p: Tensor, rows: Tensor | None) -> None:
+        """Bring rows up to date, or all; autograd is told where any moved."""
+        tracked = self._tracked.get(p)
+        if tracked is None:
+            return
+        if not tracked.follows(p, self.__dict__["state"].get(p, {})):
+            self._settle(p)
+        elif rows is None:
+            self._told(p, tracked.catch_up())
+        elif tracked.follower.moves:
+            indices = tables.indices(rows, len(p))
+            if indices is not None:
+                self._told(p, tracked.catch_up(indices))
+
+    def _settle(self, p: Tensor) -> None:
+        """Bring all rows up to date, and follow them no more."""
+        tracked = self._tracked.pop(p, None)
+        if tracked is not None:
+            self._told(p, tracked.leave(p))
+
+    @staticmethod
+    def _told(p: Tensor, moved: bool) -> None:
+        if moved:
+            torch.autograd.graph.increment_version(p)
 
     def _engine(self, w: Tensor) -> "_Engine":
         chosen = _engine(w)
@@ -211,6 +359,7 @@ class Optimizer(torch.optim.Optimizer):
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:  # type: ignore[override]
         """Take over a state: copied, states of 16-bit parameters in float32. ValueError if it does not fit."""
+        self.flush()
         last = self.register_load_state_dict_pre_hook(_opened)  # after the user's
         try:
             super().load_state_dict(dict(state_dict))
@@ -218,7 +367,7 @@ class Optimizer(torch.optim.Optimizer):
             last.remove()
 
     def __getstate__(self) -> dict[str, Any]:
-        own = ("on_nonfinite", "skipped", "capturable", "_rule", "_kinds", "_given")
+        own = ("on_nonfinite", "skipped", "capturable", "_exact", "_rule", "_kinds", "_given")
         return super().__getstate__() | {n: self.__dict__[n] for n in own}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -226,6 +375,8 @@ class Optimizer(torch.optim.Optimizer):
             if isinstance(held, dict):
                 kept = {n: v for n, v in held.items() if isinstance(v, Kept)}
                 held |= {n: v.placed(p, n, self._counted(p)) for n, v in kept.items()}
+        self._tracked = {}
+        self.__dict__.setdefault("_watched", set())  # of a copy: none
         super().__setstate__(state)
 
     # Moving over.
@@ -249,6 +400,16 @@ class Optimizer(torch.optim.Optimizer):
         from . import moving
 
         return moving.to_torch(self, flags)
+
+
+class _Rows(NamedTuple):
+    """A sparse gradient, each row once, ready to run."""
+
+    param: Tensor
+    tracked: tables.Tracked
+    gradient: Touched
+    scalars: tuple[float, ...]
+    hyper: Mapping[str, float]
 
 
 class _Part(NamedTuple):
@@ -383,11 +544,8 @@ def _local(x: Tensor) -> Tensor:
 
 def _local_gradient(p: Any) -> Tensor:
     g = p.grad
-    if g.layout is not torch.strided:
-        raise RuntimeError(
-            f"step: the gradient of a parameter of shape {tuple(p.shape)} is sparse ({g.layout}):"
-            " use .to_dense(), or Embedding(..., sparse=False)"
-        )
+    if g.layout is not torch.strided:  # of a parameter without entries
+        g = g.to_dense()
     if hasattr(g, "to_local") and hasattr(p, "placements") and g.placements != p.placements:
         g = g.redistribute(placements=p.placements)
     g = _local(g)
@@ -507,10 +665,12 @@ def _where(param_groups: Sequence[Mapping[str, Any]]) -> str:
         names = group.get("param_names", range(len(group["params"])))
         for n, p in zip(names, group["params"], strict=True):
             if p.grad is not None:
-                bad = int((~torch.isfinite(_local(p.grad))).sum())
+                g = _local(p.grad)
+                values = g._values() if g.layout is torch.sparse_coo else g
+                bad = int((~torch.isfinite(values)).sum())
                 if bad:
                     return (
-                        f"step: {bad} of {p.grad.numel()} entries of the gradient of parameter {n} of group {k}"
+                        f"step: {bad} of {values.numel()} entries of the gradient of parameter {n} of group {k}"
                         " are not finite; nothing has moved (on_nonfinite='skip' leaves such steps out)"
                     )
     return "step: a gradient is too large for the states; nothing has moved"
