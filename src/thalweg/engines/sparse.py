@@ -553,6 +553,16 @@ class Table:
 
 
 _GATHER = """
+def put(n, sums, values):
+    distinct()
+    for i in range(n):
+        sums[i] = {value}
+
+def add(n, sums, values):
+    distinct()
+    for i in range(n):
+        sums[i] += {value}
+
 def kernel(job):
     indices = words(job[3])
     n = job[4]
@@ -560,9 +570,6 @@ def kernel(job):
     rows = job[6]
     slots = ints(job[8])
     touched = words(job[9])
-    sums = state(job[10])
-    values = store(job[11])
-    out = store(job[12])
     count = 0
     if job[7] == 0:
         last = -1
@@ -590,10 +597,17 @@ def kernel(job):
     if job[7] == 2:
         for k in range(n):
             slot = np.int64(slots[indices[k]])
-            for i in range(width):
-                sums[slot * width + i] += {value}
+            to = state(job[10] + {real} * slot * width)
+            row = store(job[11] + {itemsize} * k * width)
+            if slot == count:  # places are given in this order: it is the first of its row
+                put(width, to, row)
+                count += 1
+            else:
+                add(width, to, row)
         for k in range(n):
             slots[indices[k]] = np.int32(-1)
+        sums = state(job[10])
+        out = store(job[12])
         for i in range(job[1] * width):
             out[i] = {made}
     return 0
@@ -605,12 +619,15 @@ class Gatherer:
 
     def __init__(self, stored: str, rows: int, width: int) -> None:
         widen, narrow = NARROW.get(stored, ("", ""))
-        text = f"# {stored}\n" + _GATHER.format(
-            value=f"{widen}(values[k * width + i])", made=f"{narrow}(sums[i])"
-        )
-        self._call = cpu.kernel(text, ("kernel",))[1]
-        self.rows, self.width = rows, width
         self._real = real_of(stored)
+        text = f"# {stored}\n" + _GATHER.format(
+            value=f"{widen}(values[i])",
+            made=f"{narrow}(sums[i])",
+            real=self._real.itemsize,
+            itemsize=2 if narrow else self._real.itemsize,
+        )
+        self._call = cpu.kernel(text, ("put", "add", "kernel"))[1]
+        self.rows, self.width = rows, width
         self._slots: Array | None = None
 
     def outside(self, indices: Array) -> int | None:
@@ -629,7 +646,7 @@ class Gatherer:
         rows = self._each(indices)
         if len(rows) == len(indices):
             return indices, values
-        sums = np.zeros((len(rows), self.width), dtype=self._real)
+        sums = np.empty((len(rows), self.width), dtype=self._real)
         if sums.dtype == values.dtype:
             self._run(indices, 2, rows, sums, values)
             return rows, sums
