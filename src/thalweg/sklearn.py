@@ -247,7 +247,7 @@ class LinearClassifier(ClassifierMixin, _Linear):  # type: ignore[misc]
     max_iter: passes over the data; None: 3, or for up to 20,000 rows as many as held-out rows ask for.
     tol: stop when the loss of a pass (the held-out loss with ``early_stopping``) has not fallen by tol for
     ``n_iter_no_change`` passes; None: only with ``early_stopping``, and with tol 0.
-    rule: any rule; None: Adagrad(eps=1). Its lines are parameters too: ``rule__lr``. learning_rate: "auto" (a
+    rule: any rule; None: Adagrad(eps=2). Its lines are parameters too: ``rule__lr``. learning_rate: "auto" (a
     short race on a sample), a number, or None: the rule's own lr, or "auto" where no rule is given.
     multi_class: "multinomial" (log_loss alone), "ovr", or "auto": the first where it can be.
     average: True, or the number of rows after which averaging of the weights begins.

@@ -15,7 +15,6 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from scipy.special import expit, logsumexp, softmax
 
-from ..core.formula import lift
 from ..core.rule import Rule
 from ..core.schedule import Schedule
 from ..engines.linear import Pass, Rows, rows_of
@@ -29,7 +28,7 @@ from . import losses
 from .losses import MULTINOMIAL, Loss
 
 FORMAT = 1
-DEFAULT = Adagrad(lr=0.1, eps=1.0)  # eps: a weight's first steps are those of its data, not of its sign
+DEFAULT = Adagrad(lr=0.1, eps=2.0)  # eps: the first steps of a weight are those of its data, not of their sign
 DTYPES = ("float32", "float64")
 
 
@@ -199,7 +198,7 @@ class Model:
             y = targets[:, None]
             if self.outputs > 1:
                 y = np.where(y == np.arange(self.outputs), 1.0, -1.0)
-            formula = lift(self.loss.formula or losses.log_loss, outputs=("value", "slope"))
+            formula = losses.formula(self.loss.formula or losses.log_loss)
             values = vectorised(formula)(z, y, *self.loss.values)[0].sum(axis=1)
         return float(np.average(values, weights=weights))
 

@@ -19,8 +19,8 @@ from .model import Model, Settings
 SAMPLE = 20_000  # rows of a race
 HELD_OUT = 0.25
 FEW = 4_000  # rows below which a race has several splits
-SPLITS = 4
-STEPS = 60_000  # up to which passes are added where their number is open
+SPLITS = 3
+STEPS = 40_000  # up to which passes are added where their number is open
 PASSES = 3  # where it is open and the set is larger than a sample
 MOST = 12  # factors of 4 from where a race begins
 
@@ -67,7 +67,7 @@ def race(
     for _ in range(SPLITS if total < FEW else 1):
         order = rng.permutation(total)[:SAMPLE]
         cut = max(1, int(HELD_OUT * len(order)))
-        splits.append((order[cut:], order[:cut], [rng.permutation(len(order) - cut) for _ in range(4)]))
+        splits.append((order[cut:], order[:cut], rng.integers(1 << 31)))
     longest = passes or min(256, max(PASSES, STEPS // max(1, len(splits[0][0]))))
     rungs = [passes] if passes else [2**k for k in range(12) if 2**k < longest] + [longest]
     known: dict[float, list[float]] = {}
@@ -82,11 +82,11 @@ def race(
             for k, (train, held) in enumerate(parts):
                 try:
                     model = Model(settings._replace(rule=settings.rule.replace(lr=lr)), features, classes)
-                    done = 0
+                    draw = np.random.default_rng(splits[k][2])
                     for j, rung in enumerate(rungs):
-                        while done < rung:
-                            model.learn(*train, order=splits[k][2][done % 4])
-                            done += 1
+                        more = range(rung - (rungs[j - 1] if j else 0))
+                        order = np.concatenate([draw.permutation(len(train[1])) for _ in more])
+                        model.learn(*train, order=order)
                         losses[k, j] = model.loss_of(*held)
                 except (ProblemError, HyperparameterError):
                     losses[k] = math.inf
