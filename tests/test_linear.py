@@ -182,7 +182,12 @@ def test_weights_multiply_the_loss():
 
 # Losses.
 
-VALUES = {"huber": (0.7,), "epsilon_insensitive": (0.3,), "squared_epsilon_insensitive": (0.3,), "quantile": (0.2,)}
+VALUES = {
+    "huber": (0.7,),
+    "epsilon_insensitive": (0.3,),
+    "squared_epsilon_insensitive": (0.3,),
+    "quantile": (0.2,),
+}
 
 
 @pytest.mark.parametrize("name", [*losses.MARGIN, *losses.NUMBER])
@@ -265,8 +270,8 @@ def test_a_race_finds_the_rate():
     assert chosen.rule.lr > 1e-3
     assert passes >= 1
     assert race(settings, 5, model.classes, x, model.encode(y), passes=None) == (chosen, passes)
+    scheduled = settings._replace(rule=tw.SGD(lr=tw.cosine(0.1, steps=10)))
     with pytest.raises(HyperparameterError, match="lr"):
-        scheduled = settings._replace(rule=tw.SGD(lr=tw.cosine(0.1, steps=10)))
         race(scheduled, 5, model.classes, x, model.encode(y))
 
 
@@ -298,6 +303,12 @@ def test_divergence_is_an_error():
     model = Model(Settings("squared_error", tw.SGD(lr=10.0)), 3)
     with pytest.raises(ProblemError, match="not finite"):
         model.learn(np.full((500, 3), 10.0), np.ones(500))
+
+
+def test_a_schedule_that_would_shrink_beyond_zero_is_an_error():
+    settings = Settings("squared_error", tw.SGD(lr=tw.warmup(1.0, steps=10)), l2=1.0, dtype="float64")
+    with pytest.raises(HyperparameterError, match="below 1"):
+        Model(settings, 3).learn(np.ones((50, 3)), np.zeros(50))
 
 
 def test_what_is_wrong_with_rows():

@@ -28,12 +28,13 @@ from ..core.formula import Formula, Function, lift
 from ..core.python import indented
 from ..core.rule import Anatomy, Rule
 from ..core.schedule import Schedule
+from ..errors import HyperparameterError
 from . import cpu, objects, plain
 from .memory import Array, address
 from .sparse import ROW, Text, shape
 
 LOG = 1 << 18  # steps that are logged before everything catches up
-SMALLEST = -500.0  # of the logarithm of a product, before counting starts anew
+SMALLEST = -300.0  # of the logarithm of a product, before counting starts anew; half of what is safe
 AHEAD = {"far": 8, "near": 4, "next": 2}  # rows ahead at which pointers, entries and records are asked for
 
 FIT, CATCH = 0, 1
@@ -602,13 +603,15 @@ class Pass:
         result = np.zeros(2)
         done, total = 0, len(order)
         while done < total:
-            if self._now >= self._capacity or self._sums[min(self._now, len(self._sums) - 1)].min() < SMALLEST:
+            if (
+                self._now >= self._capacity
+                or self._sums[min(self._now, len(self._sums) - 1)].min() < SMALLEST
+            ):
                 self.catch_up()
             count = min(total - done, self._capacity - self._now)
             plans = self._schedule(count)
-            if self._parts.truncate and self._parts.decoupled or self._parts.total and self._parts.decoupled:
-                fall = -np.log1p(-self._l2 * (plans[:, 0].max() if plans.size else self._hyper_lr()))
-                count = max(1, min(count, int((-SMALLEST) // max(fall, 1e-300))))
+            if self._parts.decoupled:
+                count = self._shrinking(count, plans)
             words = dict.fromkeys(FIELDS, 0) | {
                 "phase": FIT,
                 "count": count,
@@ -661,8 +664,19 @@ class Pass:
             self._seen[:] = 0
         self.t = t
 
-    def _hyper_lr(self) -> float:
-        return self.rule.at(self.t).get("lr", 0.0)
+    def _shrinking(self, count: int, plans: Array) -> int:
+        """How many of the next steps may be taken before the products become too small."""
+        if "lr" in self._scheduled:
+            lr = float(plans[:, self._scheduled.index("lr")].max())
+        else:
+            lr = self.rule.at(self.t)["lr"]
+        if not lr * self._l2 < 1:
+            raise HyperparameterError(
+                f"l2: lr * l2 must stay below 1, got {lr} * {self._l2} after {self.t} steps"
+            )
+        if not (self._parts.truncate or self._parts.total) or lr == 0:
+            return count
+        return max(1, min(count, int(SMALLEST / np.log1p(-lr * self._l2))))
 
     def _schedule(self, count: int) -> Array:
         """The scheduled hyperparameters of the next steps, a row each."""

@@ -28,7 +28,9 @@ from . import losses
 from .losses import MULTINOMIAL, Loss
 
 FORMAT = 1
-DEFAULT = Adagrad(lr=0.1, eps=2.0)  # eps: the first steps of a weight are those of its data, not of their sign
+DEFAULT = Adagrad(
+    lr=0.1, eps=2.0
+)  # eps: the first steps of a weight are those of its data, not of their sign
 DTYPES = ("float32", "float64")
 
 
@@ -135,7 +137,8 @@ class Model:
             raise ProblemError(
                 f"y[{row}]: label {y[row]!r} is not one of the classes {self.classes.tolist()!r}"
             )
-        return place.astype(np.float64) if self.outputs > 1 else 2.0 * place - 1.0
+        made: Array = place.astype(np.float64) if self.outputs > 1 else 2.0 * place - 1.0
+        return made
 
     def learn(
         self, rows: Any, targets: Array, weights: Array | None = None, order: Array | None = None
@@ -204,9 +207,10 @@ class Model:
 
     def decide(self, z: Array) -> Array:
         """Scores to classes or numbers."""
-        if self.classes is None:
-            return np.exp(z) if self.loss.name == "poisson" else z
-        return self.classes[(z > 0).astype(int) if self.outputs == 1 else z.argmax(axis=1)]
+        made: Array = np.exp(z) if self.loss.name == "poisson" else z
+        if self.classes is not None:
+            made = self.classes[(z > 0).astype(int) if self.outputs == 1 else z.argmax(axis=1)]
+        return made
 
     def probabilities(self, z: Array) -> Array:
         """Scores to probabilities (n, classes), for log_loss, multinomial and modified_huber."""
@@ -253,9 +257,7 @@ class Model:
         """
         try:
             if head["format"] > FORMAT:
-                raise FileError(
-                    f"model: format {head['format']} is newer than this thalweg reads ({FORMAT})"
-                )
+                raise FileError(f"model: format {head['format']} is newer than this thalweg reads ({FORMAT})")
             settings = Settings(**{**head["settings"], "rule": rebuilt(head["settings"]["rule"], rule)})
             made = cls(settings, head["features"], arrays.get("classes"))
             made._pass.resume(arrays, int(head["t"]))
