@@ -180,6 +180,17 @@ def test_weights_multiply_the_loss():
     assert 0 < loss_sum < 2 * weight_sum
 
 
+@pytest.mark.parametrize("kind", ["multinomial", "log_loss"])
+def test_a_weight_of_several_classes_is_a_rate(kind):
+    """For SGD, twice the weight of every row is twice the lr."""
+    x, y, order = data(classes=3)
+    twice = Model(Settings(kind, tw.SGD(lr=0.05), dtype="float64"), FEATURES, np.arange(3))
+    twice.learn(x, twice.encode(y), np.full(ROWS, 2.0), order)
+    faster = Model(Settings(kind, tw.SGD(lr=0.1), dtype="float64"), FEATURES, np.arange(3))
+    faster.learn(x, faster.encode(y), None, order)
+    np.testing.assert_allclose(twice.solution[0], faster.solution[0], rtol=1e-12)
+
+
 # Losses.
 
 VALUES = {
@@ -285,6 +296,14 @@ BAD = {
     "one class": (lambda: Model(Settings(), 3, np.arange(1)), "at least two"),
     "label": (lambda: Model(Settings(), 3, np.arange(2)).encode([0, 2]), r"y\[1\]"),
     "width": (lambda: Model(Settings(), 3, np.arange(2)).learn(np.ones((2, 4)), np.ones(2)), "4 features"),
+    "targets": (
+        lambda: Model(Settings(), 3, np.arange(2)).learn(np.ones((2, 3)), np.ones(3)),
+        r"targets: shape \(3,\)",
+    ),
+    "order": (
+        lambda: Model(Settings(), 3, np.arange(2)).learn(np.ones((2, 3)), np.ones(2), None, [2]),
+        r"outside 0..1",
+    ),
     "probabilities": (
         lambda: Model(Settings(loss="hinge"), 3, np.arange(2)).probabilities(np.ones(2)),
         "no probabilities",

@@ -136,9 +136,6 @@ class _Linear(BaseEstimator):  # type: ignore[misc]
         """X as the kernels take it: CSR columns sorted and distinct, in a copy where the user's are not."""
         if not issparse(X):
             return X
-        if X.indptr.dtype != X.indices.dtype:
-            indices = X.indices.astype(np.int64)
-            X = csr_array((X.data, indices, X.indptr.astype(np.int64)), shape=X.shape)
         what, row = look(rows_of(X))
         if what == 1:
             raise ProblemError(f"{type(self).__name__}: X[{row}] has a column outside 0..{X.shape[1] - 1}")

@@ -440,12 +440,19 @@ class Rows(NamedTuple):
 
 
 def rows_of(x: Any) -> Rows:
-    """A dense array or a CSR matrix (``data``, ``indices``, ``indptr``, ``shape``) as rows; no copy."""
+    """A dense array or a CSR matrix (``data``, ``indices``, ``indptr``, ``shape``) as rows; copied where it must be."""
     if isinstance(x, Rows):
         return x
+    shape = (x.shape[0], x.shape[1])
+    data = x if isinstance(x, np.ndarray) else x.data
+    real = data.dtype if data.dtype.name in ("float32", "float64") else np.dtype(np.float64)
+    data = np.ascontiguousarray(data, dtype=real)
     if isinstance(x, np.ndarray):
-        return Rows(np.ascontiguousarray(x), None, None, (x.shape[0], x.shape[1]))
-    return Rows(x.data, x.indices, x.indptr, (x.shape[0], x.shape[1]))
+        return Rows(data, None, None, shape)
+    kinds = {x.indices.dtype.name, x.indptr.dtype.name}
+    index = np.int32 if kinds == {"int32"} else np.int64
+    indices, indptr = (np.ascontiguousarray(a, dtype=index) for a in (x.indices, x.indptr))
+    return Rows(data, indices, indptr, shape)
 
 
 _LOOK = """
@@ -716,5 +723,4 @@ class Pass:
             call = _kernel(self._printed, self.real.name, "int32", self.real.name)
             job = self._job(words, 0, self.features + 1)
             call(*objects.CONVENTION, address(job))
-            self._sums[0], self._pulls[0], self._counts[0] = 0.0, 0.0, 0.0
         self._now, self._low, self._good = 0, np.inf, True

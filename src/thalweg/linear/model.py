@@ -153,8 +153,16 @@ class Model:
         rows = rows_of(rows)
         if rows.shape[1] != self.features:
             raise ProblemError(f"rows: {rows.shape[1]} features, the model has {self.features}")
-        if order is None:
-            order = np.arange(rows.shape[0], dtype=np.int64)
+        n = rows.shape[0]
+        targets = np.ascontiguousarray(targets, dtype=np.float64)
+        weights = None if weights is None else np.ascontiguousarray(weights, dtype=np.float64)
+        for what, given in (("targets", targets), ("weights", weights)):
+            if given is not None and given.shape != (n,):
+                raise ProblemError(f"{what}: shape {given.shape}, expected ({n},), one for each row")
+        order = np.arange(n) if order is None else order
+        order = np.ascontiguousarray(order, dtype=np.int64)
+        if order.size and not (order.min() >= 0 and order.max() < n):
+            raise ProblemError(f"order: holds a row outside 0..{n - 1}")
         self._solution = None
         loss, weight = self._pass.learn(rows, targets, weights, order)
         self.progress = self.progress[0] + loss, self.progress[1] + weight
