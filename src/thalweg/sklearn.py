@@ -252,7 +252,7 @@ class LinearClassifier(ClassifierMixin, _Linear):  # type: ignore[misc]
     loss: "log_loss", "hinge", "squared_hinge" or "modified_huber". penalty, alpha, l1_ratio: as in
     SGDClassifier; every row shrinks w by lr · alpha (L2, decoupled: with SGD it is the penalty alpha/2 |w|^2)
     and moves it by lr · alpha towards 0 (L1, truncated), lazily and exactly, never the intercept.
-    max_iter: passes over the data; None: 3, or for up to 20,000 rows as many as held-out rows ask for.
+    max_iter: passes over the data; None: 3, or for up to 40,000 rows as many as held-out rows ask for.
     tol: stop when the loss of a pass (the held-out loss with ``early_stopping``) has not fallen by tol for
     ``n_iter_no_change`` passes; None: only with ``early_stopping``, and with tol 0.
     rule: any rule; None: Adagrad(eps=2). Its lines are parameters too: ``rule__lr``. learning_rate: "auto" (a

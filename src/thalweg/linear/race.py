@@ -17,7 +17,7 @@ from ..engines.memory import Array
 from ..errors import HyperparameterError, ProblemError
 from .model import Model, Settings
 
-SAMPLE = 20_000  # rows of a race
+SAMPLE = 40_000  # rows of a race
 FOLDS = 4  # of which one is held out
 FEW = 4_000  # rows below which each fold is held out once
 STEPS = 40_000  # up to which passes are added where their number is open
