@@ -31,7 +31,7 @@ from ..core.schedule import Schedule
 from ..errors import HyperparameterError
 from . import cpu, objects, plain
 from .memory import Array, address
-from .sparse import ROW, Text, shape
+from .sparse import WIDE, Text, shape
 
 LOG = 1 << 18  # steps that are logged before everything catches up
 SMALLEST = -300.0  # of the logarithm of a product, before counting starts anew; half of what is safe
@@ -254,6 +254,8 @@ def planned(rule: Rule, parts: Around, bits: int) -> Plan:
 class _Text(Text):
     """The printed source of a pass."""
 
+    short = 0  # what has a closed form is not logged
+
     def __init__(self, p: Printed, stored: str, index: str, datum: str) -> None:
         super().__init__(p.update, shape(p.anatomy, p.plan), stored)
         self.p, self.index, self.datum = p, index, datum
@@ -289,7 +291,7 @@ class _Text(Text):
         p = self.p
         hyper = p.anatomy.hyperparameters
         values = {n: f"h_{n}" for n in hyper} | {"t": "now_"} | {n: f"c_{n}" for n, _ in p.clock.body}
-        printer = ROW._replace(names=values)
+        printer = WIDE._replace(names=values)
         start = [f"n_{n} = hyper[{k}]" for k, n in enumerate(NUMBERS)]
         start += [f"h_{n} = hyper[{k + len(NUMBERS)}]" for k, n in enumerate(hyper) if n not in p.planned]
         tick = [f"h_{n} = planned[k * {len(p.planned)} + {k}]" for k, n in enumerate(p.planned)]
@@ -346,7 +348,7 @@ class _Text(Text):
         formula = lift(p.loss, outputs=("value", "slope"))
         names = {"z": "z_", "y": "y_"} | {n: f"l_{n}" for n, _ in formula.body}
         names |= {n: repr(v) for n, v in zip(formula.scalars[1:], p.values, strict=True)}
-        printer = ROW._replace(names=names)
+        printer = WIDE._replace(names=names)
         made = {n: printer.expression(e) for n, e in formula.outputs}
         body = [*printer.lines(formula.body), f"value += {made['value']}"]
         body.append(f"slopes[c_] = weight * ({made['slope']})")

@@ -145,6 +145,8 @@ def shape(anatomy: Anatomy, plan: Plan) -> Shape:
 class Text:
     """The printed source of a sparse kernel, function by function."""
 
+    short = SHORT
+
     def __init__(self, update: Update, form: Shape, stored: str) -> None:
         self.update, self.form, self.stored = update, form, stored
         self.real = real_of(stored)
@@ -299,10 +301,10 @@ class Text:
         settle = f"settle(n, {self.own}, {{0}}, e - {int(tail)}, constants, sums)"
         lines = ["m = e - s"]
         if kind == "closed":
-            lines += [f"if good and m > {SHORT}:", f"    {settle.format('s')}"]
+            lines += [f"if good and m > {self.short}:", f"    {settle.format('s')}"]
             lines += [*(f"    {x}" for x in last), "    return"]
         if kind == "series":
-            lines += [f"if good and m > {SHORT}:"]
+            lines += [f"if good and m > {self.short}:"]
             lines += [f"    if glide(n, {self.own}, s, e, window, constants, table, sums):", "        return"]
         if kind in ("series", "bounded"):
             lines += ["if good and m > window:", "    m = window"]
