@@ -394,12 +394,12 @@ class Optimizer:
                 place = {t: k for k, t in enumerate(times)}
                 which = [place.get(self._leaves[i].t + 1, 0) for i in bucket.leaves]
                 plans.append((bucket, [bucket.scalars(t, factor) for t in times], which))
+        for leaf in self._copied:
+            np.copyto(leaf.flat.reshape(leaf.array.shape), leaf.array)
         for i, follower in self._followers.items():
             if due[i] and i not in rows:
                 follower.table.catch_up()  # the dense gradient moves every row
                 follower.pending = []
-        for leaf in self._copied:
-            np.copyto(leaf.flat.reshape(leaf.array.shape), leaf.array)
         for bucket, values, which in plans:
             self._leave_out(bucket.batch, bucket, due)
             bucket.batch.run(values, which)
