@@ -531,7 +531,7 @@ class Optimizer:
         indices = indices_of(leaf, rows, f"read({name!r})")
         if i in self._followers:
             follower = self._followers[i]
-            follower.table.catch_up(follower.of(indices))
+            follower.table.catch_up(follower.of(np.unique(indices)))  # each once: threads share them
             self._copy_back(leaf)
         return leaf.array[indices]  # type: ignore[no-any-return]
 

@@ -507,7 +507,7 @@ class Table:
         self._low = min(self._low, lr)
 
     def catch_up(self, rows: Array | None = None) -> None:
-        """Bring rows (int64; None: all) to the last step."""
+        """Bring rows (int64, distinct; None: all) to the last step."""
         now = self.t - self._base
         if rows is not None:
             if now and len(rows):
