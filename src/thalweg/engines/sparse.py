@@ -394,7 +394,7 @@ def stands(update: Update, start: Mapping[str, float], scalars: Iterable[Sequenc
     others = [n for n in update.written if n not in ("w", "_rate")]
     for row in scalars:
         for w in (0.7, -1.3e3, 0.0):
-            before = {"g": 0.0, "w": w, "_a": 0.0, "_rate": 0.0, **start}
+            before = {"g": 0.0, "w": w, "_a": 0.0, "_rate": 0.0, "_average": w, **start}
             made = element(*(np.float64(before[n]) for n in update.arrays), *row)
             after = dict(zip(update.written, made, strict=True))
             if after["w"] != w or any(after[n] != before[n] for n in others):
