@@ -268,6 +268,8 @@ class _Text:
             *(f"sum{i} = {'tail_w * ' * shrinks}table_[entry_ + {i}]" for i in range(TERMS)),
             "bound_ = math.inf",
             f"over_ = abs(table_[entry_ + {TERMS}])",
+            "if not over_ < math.inf:",
+            "    return 0",
             "if over_ > 0.0:",
             f"    bound_ = math.pow({tolerance!r} * abs(table_[entry_]) / over_, {1 / TERMS!r})",
             "good_ = True",
