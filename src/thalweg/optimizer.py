@@ -35,7 +35,7 @@ from .errors import (
     nearest,
 )
 from .files import reason, write
-from .parameters import Leaf, Memory, at, gradient_of, named, parameter, require_distinct
+from .parameters import Leaf, Memory, at, gradient_of, named, parameter, require_distinct, shares
 from .rows import Follower, Touched, indices_of, sparse, touched
 from .settings import Group, Settings, checked, grouped
 
@@ -308,6 +308,8 @@ class Optimizer:
         if not sparse(gradient):
             return gradient_of(leaf, gradient, self._memory)
         given = touched(leaf, gradient)
+        if self._memory.holds(given.values):
+            raise shares(leaf)
         if self._run_name == "plain":
             flat = np.zeros((leaf.flat.size // max(1, given.width), given.width), dtype=leaf.dtype)
             np.add.at(flat, given.rows, given.values)
