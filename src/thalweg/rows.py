@@ -104,7 +104,7 @@ def _of_matrix(leaf: Leaf, gradient: Any, where: str) -> Touched:
         raise GradientError(f"{where}: shape must be {leaf.shape} as its parameter's, got {gradient.shape}")
     try:
         if hasattr(gradient, "check_format"):
-            gradient.check_format(full_check=False)
+            gradient.check_format(full_check=True)  # tocoo follows indptr wherever it points
         pairs = gradient.tocoo()
     except ValueError as error:
         raise GradientError(f"{where}: is a damaged sparse matrix ({error})") from None
