@@ -159,8 +159,10 @@ class Follower:
             leaf.flat.size // width,
             width,
             t=t,
-            # A row whose rates are kept changes them at every step.
-            fresh=fresh and not parts.rates and stands(update, start, scalars),
+            # Decay moves weights once lr is not 0; a row whose rates are kept changes them at every step.
+            fresh=fresh
+            and not (parts.rates or parts.coupled or parts.decoupled)
+            and stands(update, start, scalars),
             keep=arrays,
         )
         self._gatherer = Gatherer(stored.name, self.table.rows, width)
