@@ -334,6 +334,7 @@ class Optimizer:
                 t,
                 fresh=t == 0 and not self._restored,
             )
+            self._whole = False  # from now on, even if this step is refused
         return self._followers[i]
 
     def _bind_one(self, gradient: Any) -> bool:
