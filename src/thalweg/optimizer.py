@@ -334,6 +334,8 @@ class Optimizer:
                 t,
                 fresh=t == 0 and not self._restored,
             )
+            if leaf.gathered:  # by gradients that nobody has followed, or before a file was saved
+                self._followers[i].gather_all()
             self._whole = False  # from now on, even if this step is refused
         return self._followers[i]
 
@@ -460,7 +462,7 @@ class Optimizer:
             sums.reshape(-1, gradient.width)[gradient.rows] += gradient.values
             follower.pending.append(gradient.rows)
         else:
-            follower.pending = [np.arange(follower.table.rows)]
+            follower.gather_all()
 
     def _norm_factor(self, due: Sequence[bool], rows: Mapping[int, Touched]) -> float:
         """What the gradients are multiplied by so that their norm over all parameters stays bounded."""

@@ -167,7 +167,6 @@ class Follower:
         )
         self._gatherer = Gatherer(stored.name, self.table.rows, width)
         self.pending: list[Array] = []  # rows whose gradients are gathered for a later step
-        self.gathered_all = False  # so are those of all rows
 
     def gathered(self, gradient: Touched) -> Touched:
         """A gradient with each row once, by rows or coordinates as they are kept track of here."""
@@ -183,6 +182,10 @@ class Follower:
                 gradient = Touched(rows, gradient.values.reshape(-1, 1), 1)
         rows, values = self._gatherer.gather(gradient.rows, gradient.values)
         return Touched(rows, values, table.width)
+
+    def gather_all(self) -> None:
+        """Gradients of all rows are gathered for a later step."""
+        self.pending = [np.arange(self.table.rows)]
 
     def of(self, indices: Array) -> Array:
         """The rows kept track of here that make up rows of the parameter."""
