@@ -400,7 +400,7 @@ class Optimizer:
                 which = [place.get(self._leaves[i].t + 1, 0) for i in bucket.leaves]
                 plans.append((bucket, [bucket.scalars(t, factor) for t in times], which))
         for leaf in self._copied:
-            np.copyto(leaf.flat.reshape(leaf.array.shape), leaf.array)
+            self._copy_in(leaf)
         for i, follower in self._followers.items():
             if due[i] and i not in rows:
                 follower.table.catch_up()  # the dense gradient moves every row
@@ -413,7 +413,7 @@ class Optimizer:
             bucket, t = self._place[i][0], self._leaves[i].t + 1
             self._followers[i].step(g, bucket.scalars(t, factor), bucket.group.rule.at(t - 1))
         for leaf in self._copied:
-            np.copyto(leaf.array, leaf.flat.reshape(leaf.array.shape))
+            self._copy_back(leaf)
         for i, (leaf, moved) in enumerate(zip(self._leaves, due, strict=True)):
             if moved:
                 leaf.t += 1
@@ -536,6 +536,7 @@ class Optimizer:
         indices = indices_of(leaf, rows, f"read({name!r})")
         if i in self._followers:
             follower = self._followers[i]
+            self._copy_in(leaf)
             follower.table.catch_up(follower.of(np.unique(indices)))  # each once: threads share them
             self._copy_back(leaf)
         return leaf.array[indices]  # type: ignore[no-any-return]
@@ -543,8 +544,13 @@ class Optimizer:
     def flush(self) -> None:
         """Bring every row up to date; work in proportion to all weights that sparse gradients train."""
         for i, follower in self._followers.items():
+            self._copy_in(self._leaves[i])
             follower.table.catch_up()
             self._copy_back(self._leaves[i])
+
+    def _copy_in(self, leaf: Leaf) -> None:
+        if leaf.copied:
+            np.copyto(leaf.flat.reshape(leaf.array.shape), leaf.array)
 
     def _copy_back(self, leaf: Leaf) -> None:
         if leaf.copied:
