@@ -312,7 +312,8 @@ class Optimizer:
             raise shares(leaf)
         if self._run_name == "plain":
             flat = np.zeros((leaf.flat.size // max(1, given.width), given.width), dtype=leaf.dtype)
-            np.add.at(flat, given.rows, given.values)
+            if given.values.size:
+                np.add.at(flat, given.rows, given.values)
             return flat.reshape(-1), 0
         return self._follower(i, given.width).gathered(given), 0
 
