@@ -323,6 +323,10 @@ class Optimizer:
             bucket, k = self._place[i]
             leaf, rule = self._leaves[i], bucket.group.rule
             t = self._t if self._together else leaf.t
+            try:
+                ahead = [bucket.scalars(s) for s in (1, 2, 10, 1000)]
+            except HyperparameterError:  # a schedule that holds for fewer steps
+                ahead = []
             self._followers[i] = Follower(
                 leaf,
                 rule,
@@ -330,10 +334,10 @@ class Optimizer:
                 bucket.update,
                 bucket.tensors[k],
                 self.settings.exact,  # type: ignore[arg-type]
-                [bucket.scalars(s) for s in (1, 2, 10, 1000)],
+                ahead,
                 max(1, width),
                 t,
-                fresh=t == 0 and not self._restored,
+                fresh=t == 0 and not self._restored and bool(ahead),
             )
             if leaf.gathered:  # by gradients that nobody has followed, or before a file was saved
                 self._followers[i].gather_all()
