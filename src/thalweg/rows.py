@@ -105,10 +105,14 @@ def _of_matrix(leaf: Leaf, gradient: Any, where: str) -> Touched:
     try:
         if hasattr(gradient, "check_format"):
             gradient.check_format(full_check=True)  # tocoo follows indptr wherever it points
+        if gradient.format == "lil" and any(map(lambda r, d: len(r) != len(d), gradient.rows, gradient.data)):
+            raise ValueError("a row has as many indices as entries")
         pairs = gradient.tocoo()
+        if any(len(index) != len(pairs.data) for index in _coords(pairs)):
+            raise ValueError("indices and data should have the same size")
     except ValueError as error:
         raise GradientError(f"{where}: is a damaged sparse matrix ({error})") from None
-    coords = pairs.coords if hasattr(pairs, "coords") else (pairs.row, pairs.col)
+    coords = _coords(pairs)
     for axis, (index, count) in enumerate(zip(coords, leaf.shape, strict=True)):
         _inside(index, count, f"index on axis {axis}", where)
     order = coords[::-1] if leaf.fortran else coords
@@ -119,6 +123,11 @@ def _of_matrix(leaf: Leaf, gradient: Any, where: str) -> Touched:
         flat += index
     values = np.ascontiguousarray(pairs.data, dtype=leaf.dtype).reshape(-1, 1)
     return Touched(flat, values, 1)
+
+
+def _coords(pairs: Any) -> tuple[Array, ...]:
+    """The indices of a COO matrix on each axis; SciPy before 1.13 has two."""
+    return pairs.coords if hasattr(pairs, "coords") else (pairs.row, pairs.col)
 
 
 def _inside(indices: Array, count: int, what: str, where: str) -> None:
