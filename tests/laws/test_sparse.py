@@ -8,6 +8,7 @@ import scipy.sparse as sp
 
 import thalweg as tw
 from thalweg.core.rule import Rule
+from thalweg.engines.sparse import Table
 
 from ..strategies import RULES, every_form, form
 
@@ -422,22 +423,18 @@ def test_a_refused_step_leaves_nothing_unfollowed() -> None:
     np.testing.assert_array_equal(made[1], made[0])
 
 
-def test_a_row_read_twice_in_one_call_on_two_threads() -> None:
-    rng = np.random.default_rng(0)
-    before = tw.threads()
-    tw.set_threads(2)
-    try:
-        for _ in range(5):
-            w, wide = np.zeros((64, 512)), np.zeros((64, 512))
-            opt, other = (tw.Momentum(beta=0.999).on(x, rates=False, exact="bits") for x in (w, wide))
-            g = rng.standard_normal(w.shape)
-            for each in (opt, other):
-                each.step(tw.Rows(np.arange(64), g))
-                for _ in range(1500):
-                    each.step(tw.Rows([], g[:0]))
-            np.testing.assert_array_equal(opt.read("", np.full(4096, 3))[0], other.read("", [3])[0])
-    finally:
-        tw.set_threads(before)
+def test_threads_never_share_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row named twice in one reading is handed to the threads once."""
+    handed = []
+
+    def spied(self: Table, rows: Array | None = None) -> None:
+        handed.append(rows)
+
+    monkeypatch.setattr(Table, "catch_up", spied)
+    opt = tw.Momentum().on(np.zeros((6, 2)))
+    opt.step(tw.Rows([3], np.ones((1, 2))))
+    assert opt.read("", [3, 5, 3]).shape == (3, 2)
+    assert [sorted(rows) for rows in handed] == [[3, 5]]
 
 
 class Falling(tw.Schedule):
