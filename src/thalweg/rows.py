@@ -105,11 +105,15 @@ def _of_matrix(leaf: Leaf, gradient: Any, where: str) -> Touched:
         raise GradientError(f"{where}: shape must be {leaf.shape} as its parameter's, got {gradient.shape}")
     try:
         if hasattr(gradient, "check_format"):
-            gradient.check_format(full_check=False)
+            gradient.check_format(full_check=True)  # tocoo follows indptr wherever it points
+        if gradient.format == "lil" and any(map(lambda r, d: len(r) != len(d), gradient.rows, gradient.data)):
+            raise ValueError("a row has as many indices as entries")
         pairs = gradient.tocoo()
+        if any(len(index) != len(pairs.data) for index in _coords(pairs)):
+            raise ValueError("indices and data should have the same size")
     except ValueError as error:
         raise GradientError(f"{where}: is a damaged sparse matrix ({error})") from None
-    coords = pairs.coords if hasattr(pairs, "coords") else (pairs.row, pairs.col)
+    coords = _coords(pairs)
     for axis, (index, count) in enumerate(zip(coords, leaf.shape, strict=True)):
         inside(index, count, f"index on axis {axis}", where)
     order = coords[::-1] if leaf.fortran else coords
@@ -120,6 +124,11 @@ def _of_matrix(leaf: Leaf, gradient: Any, where: str) -> Touched:
         flat += index
     values = np.ascontiguousarray(pairs.data, dtype=leaf.dtype).reshape(-1, 1)
     return Touched(flat, values, 1)
+
+
+def _coords(pairs: Any) -> tuple[Array, ...]:
+    """The indices of a COO matrix on each axis; SciPy before 1.13 has two."""
+    return pairs.coords if hasattr(pairs, "coords") else (pairs.row, pairs.col)
 
 
 def inside(indices: Array, count: int, what: str, where: str) -> None:
@@ -168,6 +177,8 @@ class Follower:
         self.bits = int(np.finfo(real_of(place.stored)).nmant) + 1  # of the mantissa
         self.plan = plan(rule, parts, exact, self.bits)
         start = {n: getattr(rule, n) for n in rule.anatomy.states}
+        # Decay moves weights once lr is not 0; a row whose rates are kept changes them at every step.
+        decays = parts.coupled or parts.decoupled or bool(rule.values.get("weight_decay"))
         self.table = Table(
             rule.anatomy,
             update,
@@ -177,8 +188,7 @@ class Follower:
             math.prod(place.shape) // width,
             width,
             t=t,
-            # A row whose rates are kept changes them at every step.
-            fresh=fresh and not parts.rates and stands(update, start, scalars),
+            fresh=fresh and not (parts.rates or decays) and stands(update, start, scalars),
             keep=place.keep,
         )
         idle = rule.anatomy.idle
@@ -187,7 +197,6 @@ class Follower:
         self.moves = exact != "lazy" and (parts.coupled or parts.decoupled or not still)
         self._gatherer = Gatherer(place.stored, self.table.rows, width)
         self.pending: list[Array] = []  # rows whose gradients are gathered for a later step
-        self.gathered_all = False  # so are those of all rows
 
     def gathered(self, gradient: Touched) -> Touched:
         """A gradient with each row once, by rows or coordinates as they are kept track of here."""
@@ -202,6 +211,10 @@ class Follower:
                 gradient = Touched(rows, gradient.values.reshape(-1, 1), 1)
         rows, values = self._gatherer.gather(gradient.rows, gradient.values)
         return Touched(rows, values, table.width)
+
+    def gather_all(self) -> None:
+        """Gradients of all rows are gathered for a later step."""
+        self.pending = [np.arange(self.table.rows)]
 
     def of(self, indices: Array) -> Array:
         """The rows kept track of here that make up rows of the parameter."""

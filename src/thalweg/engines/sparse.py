@@ -270,6 +270,8 @@ class Text:
             *(f"sum{i} = {'tail_w * ' * shrinks}table_[entry_ + {i}]" for i in range(TERMS)),
             "bound_ = math.inf",
             f"over_ = abs(table_[entry_ + {TERMS}])",
+            "if not over_ < math.inf:",
+            "    return 0",
             "if over_ > 0.0:",
             f"    bound_ = math.pow({tolerance!r} * abs(table_[entry_]) / over_, {1 / TERMS!r})",
             "good_ = True",
@@ -396,7 +398,7 @@ def stands(update: Update, start: Mapping[str, float], scalars: Iterable[Sequenc
     others = [n for n in update.written if n not in ("w", "_rate")]
     for row in scalars:
         for w in (0.7, -1.3e3, 0.0):
-            before = {"g": 0.0, "w": w, "_a": 0.0, "_rate": 0.0, **start}
+            before = {"g": 0.0, "w": w, "_a": 0.0, "_rate": 0.0, "_average": w, **start}
             made = element(*(np.float64(before[n]) for n in update.arrays), *row)
             after = dict(zip(update.written, made, strict=True))
             if after["w"] != w or any(after[n] != before[n] for n in others):
