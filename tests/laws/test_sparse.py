@@ -481,3 +481,19 @@ def test_a_gradient_that_lies_in_its_parameter() -> None:
     with pytest.raises(tw.errors.GradientError, match="shares memory"):
         opt.step(tw.Rows([1, 2], w[:2]))
     assert (w == 1).all()
+
+
+@pytest.mark.parametrize("decay", [3.0, 150.0], ids=["shrinks", "turns the sign"])
+def test_decay_beyond_the_window_in_float64(decay: float) -> None:
+    """Strong decay over gaps longer than a series' sums, and 1 - lr * decay below 0."""
+    rule = tw.Adam(lr=0.01)
+    made = []
+    for exact in ("value", "bits"):
+        w = np.ones((2, 1))
+        opt = rule.on(w, exact=exact, rates=False, weight_decay=decay, decay="decoupled")  # type: ignore[arg-type]
+        opt.step(tw.Rows([0], np.ones((1, 1))))
+        for _ in range(700):
+            opt.step(tw.Rows([], np.ones((0, 1))))
+        opt.flush()
+        made.append(w)
+    np.testing.assert_allclose(made[0], made[1], rtol=1e-9, atol=0)
