@@ -29,21 +29,37 @@ class Rows:
     holds what they were. Raises GradientError.
     """
 
-    __slots__ = ("indices", "values")
+    __slots__ = ("_indices", "_values")
 
     def __init__(self, indices: Any, values: Any) -> None:
-        self.indices = np.asarray(indices)
-        self.values = np.asarray(values)
-        if self.indices.ndim != 1 or (self.indices.size and self.indices.dtype.kind not in "iu"):
+        try:
+            rows, given = np.asarray(indices), np.asarray(values)
+        except ValueError as error:
+            raise GradientError(f"Rows: indices and values must be arrays ({error})") from None
+        if isinstance(indices, np.ma.MaskedArray) or isinstance(values, np.ma.MaskedArray):
             raise GradientError(
-                f"Rows: indices must be whole numbers of shape (n,),"
-                f" got {self.indices.dtype} {self.indices.shape}"
+                "Rows: indices and values must be plain arrays, got MaskedArray: use .filled(0.0)"
             )
-        if self.values.ndim == 0 or len(self.values) != len(self.indices):
+        if rows.ndim != 1 or (rows.size and rows.dtype.kind not in "iu"):
             raise GradientError(
-                f"Rows: values must have one entry for each of the {len(self.indices)} indices,"
-                f" got shape {self.values.shape}"
+                f"Rows: indices must be whole numbers of shape (n,), got {rows.dtype} {rows.shape}"
             )
+        if given.ndim == 0 or len(given) != len(rows):
+            raise GradientError(
+                f"Rows: values must have one entry for each of the {len(rows)} indices,"
+                f" got shape {given.shape}"
+            )
+        self._indices, self._values = rows, given
+
+    @property
+    def indices(self) -> Array:
+        """The rows that are touched, (n,)."""
+        return self._indices
+
+    @property
+    def values(self) -> Array:
+        """The gradient's entries in these rows, (n, ...)."""
+        return self._values
 
     def __repr__(self) -> str:
         return f"Rows({len(self.indices)} indices, values {self.values.dtype} {self.values.shape})"

@@ -59,6 +59,7 @@ FIELDS = [
     "good",
     "arrays",
 ]
+AT = {n: 3 + k for k, n in enumerate(FIELDS)}
 CHECK, STEP, CATCH, ADVANCE = 1, 2, 4, 8  # phases
 
 _CHECK = """
@@ -366,7 +367,7 @@ class Text:
             self.glide()
         self.catch()
         self.advance()
-        fields = {n: 3 + k for k, n in enumerate(FIELDS)}
+        fields = AT
         others = [n for n in self.update.arrays if n != "g"]
 
         def at(n: str) -> str:
@@ -442,33 +443,47 @@ class Table:
         self._known: tuple[float, ...] | None = None
         self._base, self._changed, self._low, self._good = t, -LOG, np.inf, True
         self._grain = max(1, GRAIN // max(1, width))
+        self._place()
 
-    def _run(self, phase: int, total: int, **fields: int) -> int:
-        words = dict.fromkeys(FIELDS, 0) | {
-            "phase": phase,
-            "seen": address(self._seen),
-            "width": self.width,
-            "log": address(self._log),
-            "constants": address(self._constants),
-            "window": self.plan.window,
-            "table": address(self._table),
-            "sums": address(self._sums),
-            "skip": int(self._fresh),
-            "good": int(self._good),
-            "arrays": address(self._keep[0]),
-            **fields,
-        }
-        job = [*words.values()]
+    def _place(self) -> None:
+        """Where things lie, in the job that every pass shares."""
+        job = np.zeros(3 + len(FIELDS), dtype=np.int64)
+        self._job, self._start = memoryview(job), address(job)  # type: ignore[arg-type]
+        for name, array in (
+            ("seen", self._seen),
+            ("log", self._log),
+            ("constants", self._constants),
+            ("table", self._table),
+            ("sums", self._sums),
+            ("arrays", self._keep[0]),
+        ):
+            self._job[AT[name]] = address(array)
+        self._job[AT["width"]], self._job[AT["window"]] = self.width, self.plan.window
+
+    def _run(
+        self,
+        phase: int,
+        total: int,
+        rows: int = 0,
+        values: int = 0,
+        to: int = 0,
+        mark: int = 0,
+        scalars: int = 0,
+    ) -> int:
+        job = self._job
+        job[1], job[2], job[3], job[4], job[5] = total, 0, phase, rows, values
+        job[AT["to"]], job[AT["mark"]], job[AT["scalars"]] = to, mark, scalars
+        job[AT["skip"]], job[AT["good"]] = self._fresh, self._good
         if total * self.width < GRAIN:
-            own = np.array((0, total, 0, *job), dtype=np.int64)
-            self._quick(*objects.CONVENTION, address(own))
-            return int(own[2])
-        return cpu.run(self._call, job, total, self._grain)
+            self._quick(*objects.CONVENTION, self._start)
+            return job[2]
+        return cpu.run(self._call, job[3:].tolist(), total, self._grain)
 
     def refine(self) -> None:
         """From rows to single coordinates."""
         self._seen = np.repeat(self._seen, self.width)
         self.rows, self.width, self._grain = self.rows * self.width, 1, GRAIN
+        self._place()
 
     def lies_at(self, addresses: Sequence[int]) -> None:
         """The same arrays, somewhere else."""
