@@ -409,7 +409,7 @@ class Sweep:
         self,
         update: Update,
         stored: str,
-        table: Sequence[Sequence[int]],
+        table: Sequence[Sequence[int]] | Array,
         rows: Sequence[tuple[float, ...]],
         which: Sequence[int],
         share: Share = by_pool,

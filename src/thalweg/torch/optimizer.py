@@ -26,6 +26,7 @@ from ..errors import GradientError, HyperparameterError, NonFiniteError
 from ..rows import Touched, inside
 from . import device, groups, tables
 from .groups import Plan
+from .ready import Ready, wants
 
 Tensor = torch.Tensor
 
@@ -96,6 +97,7 @@ class Optimizer(torch.optim.Optimizer):
         self._exact = exact
         self._tracked: dict[Tensor, tables.Tracked] = {}  # parameters that have had a sparse gradient
         self._watched: set[Tensor] = set()
+        self._ready: dict[int, Ready] = {}  # groups whose tensors lie as they did
         self._rule, self._kinds = rule, {}  # type: Rule, dict[str, type[Rule]]
         self._given = {"weight_decay": weight_decay, "decay": decay, "maximize": maximize}
         super().__init__(params, self._entries(rule, {}))
@@ -162,11 +164,17 @@ class Optimizer(torch.optim.Optimizer):
     def _advance(self) -> None:
         parts: dict[tuple[int, str, torch.device], _Part] = {}
         rows: list[_Rows] = []
+        again: list[tuple[Ready, cpu.Sweep]] = []
         held = self.__dict__["state"]
         for k, group in enumerate(self.param_groups):
             lr = group["lr"] if self.capturable and _on_cuda(group.get("lr")) else None
             plan = groups.planned(self._kinds, group, left=() if lr is None else ("lr",))
             states = type(plan.rule).anatomy.states
+            ready = self._ready.pop(k, None)
+            if ready is not None and ready.update is plan.update and ready.again(group["params"], held):
+                self._ready[k] = ready
+                again.append((ready, ready.sweep(plan, _share())))
+                continue
             for p in group["params"]:
                 if p.grad is None:
                     continue
@@ -192,17 +200,28 @@ class Optimizer(torch.optim.Optimizer):
         runs = [part.prepared() for part in parts.values()]
         if self.on_nonfinite != "propagate":
             good = all(x.tracked.table.finite(x.gradient.values) for x in rows)
+            good = good and all(sweep.finite() for _, sweep in again)
             if not (good and all(finite() for finite, _ in runs)):
                 if self.on_nonfinite == "raise":
                     raise NonFiniteError(_where(self.param_groups))
                 self.skipped += 1
                 return
-        for part, (_, run) in zip(parts.values(), runs, strict=True):
+        for ready, sweep in again:
+            sweep.run()
+            ready.count()
+        for (k, _, _), part, (_, run) in zip(parts, parts.values(), runs, strict=True):
             run()
             for w, moved in part.copies:
                 w.copy_(moved)
             torch._foreach_add_(part.steps, 1.0)
             torch.autograd.graph.increment_version(part.params)
+            whole = len(part.params) == len(self.param_groups[k]["params"])
+            simple = part.engine is _CPU and not (self._tracked or part.copies)
+            if whole and simple and wants(part.params, part.steps, part.tensors):
+                states = type(part.plan.rule).anatomy.states
+                self._ready[k] = Ready(
+                    part.plan.update, part.kind, part.params, states, held, part.addresses()
+                )
         for x in rows:
             x.tracked.step(x.gradient, x.scalars, x.hyper)
             held[x.param]["step"] += 1.0
@@ -375,7 +394,7 @@ class Optimizer(torch.optim.Optimizer):
             if isinstance(held, dict):
                 kept = {n: v for n, v in held.items() if isinstance(v, Kept)}
                 held |= {n: v.placed(p, n, self._counted(p)) for n, v in kept.items()}
-        self._tracked = {}
+        self._tracked, self._ready = {}, {}
         self.__dict__.setdefault("_watched", set())  # of a copy: none
         super().__setstate__(state)
 
