@@ -75,6 +75,26 @@ def test_it_is_the_model_of_all_rows_at_once(tmp_path: Path, small_blocks: None)
     assert not (tmp_path / "m.tw.cache").exists() and not (tmp_path / "m.tw.checkpoint").exists()
 
 
+def test_indices_cut_to_bits_are_summed_where_they_meet(tmp_path: Path) -> None:
+    x, y = data()
+    made = fit(svmlight(tmp_path / "a.svm", x, y), tmp_path / "m.tw", rule=RULE, bits=3, holdout=0)
+    small = sum(x.toarray()[:, k : k + 8] for k in range(0, 80, 8))
+    assert made.features == 8
+    model = Model(Settings(rule=RULE), 8, np.array([0, 1]))
+    model.learn(small, model.encode(y))
+    np.testing.assert_allclose(weights(tmp_path / "m.tw")[0], model.solution[0], rtol=1e-3, atol=1e-5)
+    predict(tmp_path / "m.tw", tmp_path / "a.svm", tmp_path / "p.csv")
+    p = [float(line.rpartition(",")[2]) for line in (tmp_path / "p.csv").read_text().splitlines()[1:]]
+    np.testing.assert_allclose(p, model.probabilities(model.scores(small))[:, 1], rtol=1e-3)
+
+
+def test_the_hash_that_holds_out_is_even_and_turns_with_the_seed() -> None:
+    rows = np.arange(100_000)
+    a, b = hashed(rows, 0), hashed(rows, 7)
+    assert np.abs(np.histogram(a, 10, (0, 1))[0] - 10_000).max() < 500
+    assert abs(np.corrcoef(a < 0.1, b < 0.1)[0, 1]) < 0.02 and abs(np.corrcoef(a[1:], a[:-1])[0, 1]) < 0.02
+
+
 def test_held_out_rows_are_not_learnt_from_and_tell_how_good_it_is(
     tmp_path: Path, small_blocks: None
 ) -> None:
@@ -134,7 +154,7 @@ def test_a_run_that_was_stopped_or_killed_ends_with_the_same_bytes(
         points += 1
         return False
 
-    report = fit(train, tmp_path / "m.tw", stop=count, **settings)
+    report = fit(train, tmp_path / "m.tw", stop=count, **(settings | {"checkpoint_every": 0}))
     whole = (tmp_path / "m.tw").read_bytes()
     assert points > 15
     left = iter((3, 8, 1, 5, 2, 4))
@@ -421,8 +441,8 @@ def test_a_model_file_that_is_none_and_data_that_do_not_fit(tmp_path: Path) -> N
         odd.write_bytes(whole[:cut])
         with pytest.raises(FileError):
             predict(odd, train, out)
-    (tmp_path / "wide.svm").write_text("1 1:1\n0 13:1\n")
-    with pytest.raises(FileError, match="line 2"):
+    (tmp_path / "wide.svm").write_text("1 2:0.5 13:1\n0 1:3 14:1\n")
+    with pytest.raises(FileError, match="line 1"):
         predict(model, tmp_path / "wide.svm", out)
     (tmp_path / "a.vw").write_text("1 | a\n")
     with pytest.raises(FileError, match=r"is vw; .* was trained on svmlight"):
@@ -431,9 +451,10 @@ def test_a_model_file_that_is_none_and_data_that_do_not_fit(tmp_path: Path) -> N
         predict(model, train, tmp_path / "p.xls")
     assert not out.exists()
     predict(model, tmp_path / "wide.svm", out, unseen="ignore")
-    b = weights(model)[1]
-    last = out.read_text().splitlines()[-1].split(",")
-    assert float(last[2]) == pytest.approx(float(expit(b[0])), rel=1e-6)
+    w, b = weights(model)
+    first, last = (float(line.split(",")[2]) for line in out.read_text().splitlines()[1:])
+    assert first == pytest.approx(float(expit(0.5 * w[1, 0] + b[0])), rel=1e-6)
+    assert last == pytest.approx(float(expit(3 * w[0, 0] + b[0])), rel=1e-6)
 
 
 def test_a_full_disk_is_one_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
