@@ -24,6 +24,7 @@ PATHS, UNITS, IDLE, ENGINE = (
 )
 OPTIMIZER = "tests/test_optimizer.py"
 SCIPY = "tests/test_scipy.py"
+READ_TEXT, READ_STREAM, READ_TABLES = (f"tests/reading/test_{n}.py" for n in ("text", "stream", "tables"))
 
 
 @dataclass(frozen=True)
@@ -159,6 +160,56 @@ MUTANTS = [
     Mutant("engines/driven.py", "calm_x = 0", "calm_x = 1", SCIPY, "same_run"),
     Mutant("engines/driven.py", "(x[i] >= high[i]) and (g[i] < 0)", "False", SCIPY, "same_run"),
     Mutant("engines/driven.py", "at.calm_f, at.calm_x, at.best_step", "0, 0, 0", SCIPY, "same_run"),
+    Mutant("reading/scanner.py", "F(x * (1.0 - 2.0**-50))", "f", READ_TEXT, "rounded_once"),
+    Mutant("reading/scanner.py", "and -22 <= e <= 22", "and -40 <= e <= 40", READ_TEXT, "rounded_once"),
+    Mutant("reading/scanner.py", "job[LISTED] = listed\n", "listed = listed\n", READ_TEXT, "independent"),
+    Mutant("reading/scanner.py", "(indices[k] << 32) | k", "(indices[k] << 32)", READ_TEXT, "sorted"),
+    Mutant("reading/scanner.py", "h ^= n", "h ^= 0", READ_TEXT, "vw_hashes"),
+    Mutant("reading/scanner.py", "return h + seed", "return h", READ_TEXT, "vw_hashes"),
+    Mutant(
+        "reading/scanner.py",
+        "while p[i] == 32 or p[i] == 9:\n        i += 1\n    if p[i] == 10 or (p[i] == 13",
+        "while p[i] <= 32:\n        i += 1\n    if p[i] == 10 or (p[i] == 13",
+        READ_TEXT,
+        "independent",
+    ),
+    Mutant(
+        "reading/text.py",
+        "offset += buffer.drop(found.at)",
+        "offset += buffer.drop(found.at) + 1",
+        READ_STREAM,
+        "resumed",
+    ),
+    Mutant(
+        "reading/text.py",
+        "line += found.lines",
+        "line += len(found.labels)",
+        READ_STREAM,
+        "resumed or skipped",
+    ),
+    Mutant("reading/sources.py", "left -= n", "left -= n + 1", READ_STREAM, "resumed"),
+    Mutant("reading/ahead.py", "room.release()\n        thread.join()", "pass", READ_STREAM, "stops_early"),
+    Mutant("reading/ahead.py", "Semaphore(depth)", "Semaphore(10**6)", READ_STREAM, "read_ahead"),
+    Mutant(
+        "reading/cache.py",
+        "if zlib.crc32(room) !=",
+        "if False and zlib.crc32(room) !=",
+        READ_STREAM,
+        "damaged_cache",
+    ),
+    Mutant(
+        "reading/cache.py", 'if index["source"] == self._source() else None', "", READ_STREAM, "changed_file"
+    ),
+    Mutant("reading/csv.py", "elif c == 34 and (start or closed):", "elif c == 34:", READ_TABLES, "quotes"),
+    Mutant(
+        "reading/csv.py",
+        "first, line = line + 1, line + rows",
+        "first, line = line + 1, line + table.num_rows",
+        READ_TABLES,
+        "over_many_blocks",
+    ),
+    Mutant("reading/tables.py", "values[at] += F(1.0)", "values[at] = F(1.0)", READ_TABLES, "one_space"),
+    Mutant("reading/parquet.py", "if row > at.line:", "if row >= at.line:", READ_STREAM, "resumed"),
 ]
 
 

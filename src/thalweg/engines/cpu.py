@@ -232,6 +232,8 @@ def compile_source(text: str, functions: Sequence[str]) -> tuple[str, bytes]:
         "words": pointer(types.int64),
         "ints": pointer(types.int32),
         "reals": pointer(types.float64),
+        "octets": pointer(types.uint8),
+        "integers": pointer(types.int32),
         "store": pointer(kept),
         "state": pointer(real),
     }

@@ -1,0 +1,75 @@
+"""Megabytes of text a second: our readers beside scikit-learn's, one core each.
+
+python -m benchmarks.reading
+
+SVMlight and Vowpal Wabbit text with ~40 Zipf features a row; read from disk (in the page cache), parsed
+to CSR, nothing kept. scikit-learn has no reader of Vowpal Wabbit's text.
+"""
+
+import argparse
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from sklearn.datasets import load_svmlight_file
+
+from thalweg.reading import open_stream
+
+from .timing import interleaved
+
+
+def text(rows: int, form: str, vw: bool) -> bytes:
+    """Rows of Zipf features with normal values."""
+    rng = np.random.default_rng(0)
+    lines = []
+    for _ in range(rows):
+        columns = np.unique(rng.zipf(1.3, 60) % 1_000_000) + 1
+        values = rng.standard_normal(len(columns))
+        features = " ".join(f"{i}:{form % x}" for i, x in zip(columns, values, strict=True))
+        lines.append(f"{rng.choice((-1, 1))} {'|f ' if vw else ''}{features}\n")
+    return "".join(lines).encode()
+
+
+def consume(path: Path, **settings: object) -> int:
+    """One pass; the number of entries."""
+    return sum(len(block.values) for block in open_stream(path, **settings))  # type: ignore[arg-type]
+
+
+def main() -> None:
+    """Print one line a format."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rows", type=int, default=20_000)
+    parser.add_argument("--rounds", type=int, default=9)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        for form in ("%d", "%.6g", "%.16g"):
+            svm, vw = Path(folder, "a.svm"), Path(folder, "a.vw")
+            svm.write_bytes(text(given.rows, form, False))
+            vw.write_bytes(text(given.rows, form, True))
+            cache = Path(folder, f"cache{form[1:]}")
+            taken = interleaved(
+                {
+                    "ours": lambda svm=svm: consume(svm, ahead=0, zero_based=True),
+                    "scikit-learn": lambda svm=svm: load_svmlight_file(
+                        str(svm), dtype=np.float32, zero_based=True
+                    ),
+                    "ours, vw text": lambda vw=vw: consume(vw, ahead=0),
+                    "ours, from its cache": lambda svm=svm, cache=cache: consume(
+                        svm, ahead=0, zero_based=True, cache=cache
+                    ),
+                },
+                given.rounds,
+            )
+            size = os.path.getsize(svm) / 1e6
+            speeds = {n: (os.path.getsize(vw) / 1e6 if "vw" in n else size) / t for n, t in taken.items()}
+            shown = ", ".join(f"{n} {s:.0f} MB/s" for n, s in speeds.items())
+            print(
+                f"{form}: {size:.1f} MB of SVMlight: {shown}; {speeds['ours'] / speeds['scikit-learn']:.1f} x scikit-learn"
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""One background thread that makes what an iterator yields before it is asked for."""
+
+import threading
+from collections.abc import Callable, Generator
+from contextlib import closing
+from queue import SimpleQueue
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def ahead(make: Callable[[], Generator[T, None, None]], depth: int) -> Generator[T, None, None]:
+    """What ``make()`` yields, at most ``depth`` items ahead of the consumer; 0: in the consumer's thread.
+
+    The thread begins with the first item asked for. What it raises is raised to the consumer, in order.
+    When the consumer stops early (``close``), the thread ends after the item it is making.
+    """
+    if not depth:
+        yield from make()
+        return
+    made: SimpleQueue[tuple[str, T | BaseException | None]] = SimpleQueue()
+    room = threading.Semaphore(depth)
+    stopped = threading.Event()
+
+    def work() -> None:
+        try:
+            with closing(make()) as items:
+                while room.acquire() and not stopped.is_set():
+                    item = next(items, None)
+                    if item is None:
+                        break
+                    made.put(("item", item))
+                    del item  # the consumer alone holds it now
+            made.put(("end", None))
+        except BaseException as error:
+            made.put(("error", error))
+
+    thread = threading.Thread(target=work, name="thalweg-reading", daemon=True)
+    thread.start()
+    try:
+        while True:
+            kind, item = made.get()
+            if kind == "end":
+                return
+            if kind == "error":
+                raise item  # type: ignore[misc]
+            room.release()
+            yield item  # type: ignore[misc]
+            del item
+    finally:
+        stopped.set()
+        room.release()
+        thread.join()

@@ -1,0 +1,106 @@
+"""What a reader yields: a block of labelled examples as CSR arrays, and where the next one begins."""
+
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..errors import FileError, HyperparameterError
+
+Array = np.ndarray[Any, Any]
+Csr = tuple[Array, Array, Array]  # indptr, indices, values
+
+
+class Block(NamedTuple):
+    """Rows of a file, in its order. The arrays are the block's own.
+
+    labels: (n,) float64, NaN where absent (``unlabelled=True`` only). weights: (n,) float32, or None
+    where all are 1. indptr: (n + 1,) int64. indices: (nnz,) int32, ascending and unique within a row.
+    values: (nnz,) float32, finite. tags: n names, "" where a row has none; or None.
+    features: how many the stream declares; else one more than the largest index so far in this pass.
+    row: the number of the first row, counted over all files from 0; skipped lines do not count.
+    position: where the next block begins, for ``blocks(position)``; plain numbers, as JSON has them.
+    """
+
+    labels: Array
+    weights: Array | None
+    indptr: Array
+    indices: Array
+    values: Array
+    tags: list[str] | None
+    features: int
+    row: int
+    position: dict[str, int]
+
+    def matrix(self, features: int | None = None) -> Any:
+        """The rows as a ``scipy.sparse.csr_array`` of that many columns (default: ``self.features``)."""
+        from scipy.sparse import csr_array
+
+        width = self.features if features is None else features
+        return csr_array((self.values, self.indices, self.indptr), shape=(len(self.labels), width))
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where a block begins.
+
+    file: which of the stream's paths. offset: byte of the uncompressed text, or row group of a Parquet
+    file. line: lines (Parquet: rows) of that file that are done. row: rows yielded before. skipped: bad
+    lines skipped before. features: one more than the largest index before.
+    """
+
+    file: int = 0
+    offset: int = 0
+    line: int = 0
+    row: int = 0
+    skipped: int = 0
+    features: int = 0
+
+    @classmethod
+    def of(cls, given: object, files: int) -> "Position":
+        """A position as a block gives it; HyperparameterError for anything else."""
+        names = [f.name for f in fields(cls)]
+        if not isinstance(given, dict) or sorted(given) != sorted(names):
+            raise HyperparameterError(
+                f"blocks: position must be a block's position ({', '.join(names)}), got {given!r}"
+            )
+        if any(type(x) is not int or x < 0 for x in given.values()) or given["file"] > files:
+            raise HyperparameterError(f"blocks: position {given!r} lies in none of the {files} files")
+        return cls(**given)
+
+    def plain(self) -> dict[str, int]:
+        """The position as JSON has it."""
+        return asdict(self)
+
+
+REASONS = 10  # of the bad lines that are skipped, how many keep their reason
+
+
+@dataclass
+class Pass:
+    """What one pass over the files has counted so far. ``stop``: a bad line is an error."""
+
+    stop: bool
+    row: int = 0
+    skipped: int = 0
+    features: int = 0
+    reasons: list[str] = field(default_factory=list)
+
+    def bad(self, path: Path, line: int, reason: str, unit: str = "line") -> None:
+        """Count a bad line (from 1), or raise FileError."""
+        told = f"{path}: {unit} {line}: {reason}"
+        if self.stop:
+            raise FileError(f"{told}; correct it, or skip such lines (on_bad_line='skip')")
+        self.skipped += 1
+        if len(self.reasons) < REASONS:
+            self.reasons.append(told)
+
+    def block(
+        self, position: Position, labels: Array, weights: Array | None, csr: Csr, tags: list[str] | None
+    ) -> Block:
+        """The next block, of these rows; ``position`` says file, offset and line after it."""
+        first = self.row
+        self.row += len(labels)
+        after = replace(position, row=self.row, skipped=self.skipped, features=self.features)
+        return Block(labels, weights, *csr, tags, self.features, first, after.plain())

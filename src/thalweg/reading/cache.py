@@ -1,0 +1,228 @@
+"""Blocks in one binary file, for several passes: raw arrays, read at the speed of the disk.
+
+    magic | the arrays of block 0, 1, ... | index (JSON) | its length and SHA-256
+
+The index says what the cache was made of (files with sizes and times, settings), where each block lies
+and its CRC-32. Written beside and renamed after a whole pass; a block's checksum is compared when it is
+first read. Numbers are little-endian, as on all machines that this package runs on.
+"""
+
+import hashlib
+import json
+import os
+import struct
+import tempfile
+import zlib
+from collections.abc import Callable, Generator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from ..errors import FileError
+from ..files import reason
+from .block import Array, Block, Pass, Position
+
+_NAME = b"thalweg blocks "
+_MAGIC = _NAME + b"1\n"  # another number for every change of the file, or of what readers make of a text
+_TAIL = struct.Struct("<Q32s")
+_DTYPES = {"labels": "f8", "weights": "f4", "indptr": "i8", "indices": "i4", "values": "f4", "tags": "u1"}
+
+
+def _start(at: Position) -> tuple[int, int, int]:
+    return at.file, at.offset, at.line
+
+
+class Cache:
+    """The cache of a stream in the file ``path``; whether it is whole and up to date shows when it is asked for.
+
+    FileError if a file stands there that is no cache.
+    """
+
+    def __init__(self, path: Path, files: tuple[Path, ...], settings: dict[str, Any]) -> None:
+        try:
+            with open(path, "rb") as file:
+                head = file.read(len(_NAME))
+        except FileNotFoundError:
+            head = b""
+        except OSError as error:
+            raise FileError(f"{path}: cannot be read ({reason(error)})") from None
+        if head != _NAME[: len(head)]:
+            raise FileError(f"{path}: exists and is no cache; it would be lost: give another name to cache=")
+        self.path = path
+        self._files, self._settings = files, settings
+        self._index: dict[str, Any] | None = None
+        self._digest = b""
+        self._checked: set[int] = set()  # blocks of that digest
+
+    @property
+    def whole(self) -> bool:
+        """Whether the last pass found nothing damaged."""
+        return self._index is not None
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why the pass that wrote the cache skipped bad lines."""
+        return list(self._index["reasons"]) if self._index else []
+
+    @property
+    def skipped(self) -> int:
+        """How many it skipped."""
+        return int(self._index["skipped"]) if self._index else 0
+
+    def _source(self) -> Any:
+        """What the cache depends on, as JSON gives it back."""
+        files = [(str(f.absolute()), f.stat().st_size, f.stat().st_mtime_ns) for f in self._files]
+        return json.loads(json.dumps({"files": files, "settings": self._settings}))
+
+    def _load(self) -> dict[str, Any] | None:
+        """The index of a whole cache of these very files and settings; else None."""
+        try:
+            with open(self.path, "rb") as file:
+                size = file.seek(0, os.SEEK_END)
+                file.seek(0)
+                if file.read(len(_MAGIC)) != _MAGIC or size < len(_MAGIC) + _TAIL.size:
+                    return None
+                file.seek(size - _TAIL.size)
+                length, digest = _TAIL.unpack(file.read())
+                if length > size - len(_MAGIC) - _TAIL.size:
+                    return None
+                file.seek(size - _TAIL.size - length)
+                text = file.read(length)
+            if hashlib.sha256(text).digest() != digest:
+                return None
+            if digest != self._digest:
+                self._digest = digest
+                self._checked.clear()
+            index: dict[str, Any] = json.loads(text)
+            return index if index["source"] == self._source() else None
+        except (OSError, ValueError, KeyError):
+            return None
+
+    def holds(self, at: Position) -> bool:
+        """Whether there is a whole and current cache in which a block begins there."""
+        self._index = self._load()
+        return self._index is not None and self._place(self._index, at) is not None
+
+    @staticmethod
+    def _place(index: dict[str, Any], at: Position) -> int | None:
+        """The number of the block that begins at a position."""
+        if at == Position():
+            return 0
+        ends = [b["position"] for b in index["blocks"]]
+        return next((k + 1 for k, p in enumerate(ends) if Position(**p) == at), None)
+
+    def blocks(self, at: Position) -> Generator[Block, None, None]:
+        """The blocks from a position on that ``holds``; ends before a damaged one, and removes the file."""
+        index = self._index
+        assert index is not None
+        try:
+            with open(self.path, "rb", buffering=0) as file:
+                for k in range(self._place(index, at) or 0, len(index["blocks"])):
+                    block = self._block(file, k, index["blocks"][k])
+                    if block is None:
+                        break
+                    yield block
+                else:
+                    return
+        except OSError:
+            pass
+        self._index = None
+        with suppress(OSError):
+            self.path.unlink()
+
+    def _block(self, file: BinaryIO, k: int, entry: dict[str, Any]) -> Block | None:
+        """One block; None if its bytes are not those that were written."""
+        data = np.empty(entry["size"], np.uint8)
+        file.seek(entry["at"])
+        room = memoryview(data)  # type: ignore[arg-type]
+        filled = 0
+        while filled < len(data):
+            n = file.readinto(room[filled:])  # type: ignore[attr-defined]
+            if not n:
+                return None
+            filled += n
+        if k not in self._checked:
+            if zlib.crc32(room) != entry["crc"]:
+                return None
+            self._checked.add(k)
+        arrays: dict[str, Array] = {}
+        at = 0
+        for name, count in entry["counts"].items():
+            dtype = np.dtype(_DTYPES[name])
+            arrays[name] = data[at : at + count * dtype.itemsize].view(dtype)
+            at += -(-count * dtype.itemsize // 8) * 8
+        tags = arrays.pop("tags", None)
+        return Block(
+            arrays["labels"],
+            arrays.get("weights"),
+            arrays["indptr"],
+            arrays["indices"],
+            arrays["values"],
+            None if tags is None else json.loads(tags.tobytes()),
+            entry["features"],
+            entry["row"],
+            dict(entry["position"]),
+        )
+
+    def write(
+        self, blocks: Generator[Block, None, None], run: Callable[[], Pass]
+    ) -> Generator[Block, None, None]:
+        """Hand on all blocks of a pass; once the last is asked beyond, the cache stands in its place."""
+        beside: str | None = None
+        source = self._source()
+        try:
+            handle, beside = tempfile.mkstemp(dir=self.path.parent, prefix=".thalweg")
+            with os.fdopen(handle, "wb", buffering=1 << 20) as file:
+                file.write(_MAGIC)
+                entries = []
+                for block in blocks:
+                    entries.append(self._append(file, block))
+                    yield block
+                counted = run()
+                made = {
+                    "source": source,
+                    "skipped": counted.skipped,
+                    "reasons": counted.reasons,
+                    "blocks": entries,
+                }
+                text = json.dumps(made).encode()
+                file.write(text)
+                file.write(_TAIL.pack(len(text), hashlib.sha256(text).digest()))
+                file.flush()
+                os.fsync(file.fileno())
+            if source == self._source():  # else a file changed while it was read
+                os.replace(beside, self.path)
+        except FileError:
+            raise
+        except OSError as error:
+            raise FileError(f"{self.path}: the cache cannot be written ({reason(error)})") from None
+        finally:
+            blocks.close()
+            if beside is not None:
+                with suppress(OSError):
+                    os.unlink(beside)
+
+    @staticmethod
+    def _append(file: BinaryIO, block: Block) -> dict[str, Any]:
+        at = file.tell()
+        crc = size = 0
+        counts: dict[str, int] = {}
+        for name, dtype in _DTYPES.items():
+            given = getattr(block, name)
+            if given is None:
+                continue
+            if name == "tags":
+                given = np.frombuffer(json.dumps(given).encode(), np.uint8)
+            array = np.ascontiguousarray(given, dtype)
+            counts[name] = array.size
+            data = array.tobytes()
+            data += bytes(-len(data) % 8)
+            file.write(data)
+            crc = zlib.crc32(data, crc)
+            size += len(data)
+        return {
+            "at": at, "size": size, "crc": crc, "counts": counts,
+            "features": block.features, "row": block.row, "position": block.position,
+        }  # fmt: skip

@@ -1,0 +1,225 @@
+"""CSV files in blocks, by pyarrow: whole rows of a bounded buffer, parsed with the types of the first file."""
+
+import csv
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import FileError, HyperparameterError
+from .block import Block, Pass, Position
+from .sources import MARK, Buffer, Bytes, require_pyarrow, sample
+from .tables import Array, Columns, Layout, Reasons, call, kernel, kind_of, one_line, unique
+
+_SAMPLE = 1 << 20  # bytes of the first file that tell the types of its columns
+_HEAD = 1 << 16  # bytes that hold a file's first line
+_NUMBER = r"(?i)^[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf|infinity)$"
+_TRUTH = r"(?i)^(0|1|true|false)$"
+_MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "?")
+
+# How many rows a stretch of CSV holds, and where the last of them ends: a newline inside quotes does
+# not end one. Blank lines are no rows.
+_RECORDS = """
+def kernel(job):
+    p = octets(job[0])
+    i = 0
+    rows = 0
+    done = 0
+    quoted = False
+    closed = False
+    start = True
+    length = 0
+    while i < job[1] and rows < job[2]:
+        c = p[i]
+        if quoted:
+            quoted = c != 34
+            closed = not quoted
+            length += 1
+            i += 1
+            continue
+        if c == 10:
+            done = i + 1
+            rows += length > 0
+            length = 0
+            start = True
+        elif c == 34 and (start or closed):
+            quoted = True
+            start = False
+            length += 1
+        else:
+            start = c == job[3]
+            length += c != 13
+        closed = False
+        i += 1
+    job[4] = done
+    job[5] = rows
+    return 0
+"""
+
+
+class Csv:
+    """A reader of CSV files whose first line names the columns."""
+
+    def __init__(
+        self, files: tuple[Path, ...], columns: Columns, size: int, rows: int, delimiter: str | None
+    ) -> None:
+        pa = require_pyarrow("CSV", files[0])
+        if delimiter is None:
+            delimiter = "\t" if ".tsv" in (s.lower() for s in files[0].suffixes) else ","
+        if not isinstance(delimiter, str) or len(delimiter.encode()) != 1 or delimiter in '"\r\n':
+            raise HyperparameterError(f"open_stream: delimiter must be one character, got {delimiter!r}")
+        self._delimiter, self._size, self._rows = delimiter, size, rows
+        head = sample(files[0], _SAMPLE)
+        names, begin = self._header(files[0], head)
+        body = np.frombuffer(head[begin:] + b"\n", np.uint8)
+        end = self._records(body, len(head) - begin + (len(head) < _SAMPLE), len(body))[0]
+        try:
+            table = self._parse(bytes(body[:end]), names, {}, [])
+        except pa.ArrowException as error:
+            raise FileError(f"{files[0]}: is not CSV ({one_line(error)})") from None
+        kinds = {n: kind_of(table.schema.field(n).type) for n in names}
+        kinds |= {n: "text" for n in columns.texts() if n in kinds}
+        kinds |= {n: "number" for n in columns.numbers() if n in kinds}
+        self._layout = layout = Layout(files[0], kinds, columns)
+        truths = {n for n in names if pa.types.is_boolean(table.schema.field(n).type)}
+        self._types = {n: pa.binary() for n in layout.needed}
+        for n in layout.needed:
+            if n in layout.numbers or n in (columns.target, columns.weight):
+                self._types[n] = pa.bool_() if n in truths else pa.float64()
+        self.features: int | None = layout.features
+        self.names: list[str] | None = layout.numbers
+        self.layout = layout.plain
+
+    def _header(self, path: Path, head: bytes) -> tuple[list[str], int]:
+        """The names in the first line of a file that begins so, and where the rows begin."""
+        line, newline, _ = head.partition(b"\n")
+        names = line.removeprefix(MARK).decode("utf-8", "replace").rstrip("\r")
+        fields = next(csv.reader([names], delimiter=self._delimiter), [])
+        if not any(fields):
+            raise FileError(f"{path}: its first line names no columns")
+        if len(line) >= _HEAD:
+            raise FileError(f"{path}: its first line is longer than {_HEAD} bytes; is it CSV?")
+        return unique(path, fields), len(line) + len(newline)
+
+    def _records(self, text: Array, have: int, rows: int) -> tuple[int, int]:
+        """Where the last whole row ends, and how many rows there are before."""
+        done, count = call(kernel(_RECORDS), text.ctypes.data, have, rows, ord(self._delimiter), 0, 0)[4:]
+        return done, count
+
+    def _parse(
+        self, text: bytes, names: list[str], types: dict[str, Any], short: list[tuple[int, int]]
+    ) -> Any:
+        """An Arrow table of whole rows; those with too few or many fields go to ``short``."""
+        import pyarrow as pa
+        from pyarrow import csv as reader
+
+        def odd(row: Any) -> str:
+            short.append((row.number - 1, row.actual_columns))
+            return "skip"
+
+        if not text.strip():
+            return pa.table({n: pa.array([], types.get(n, pa.null())) for n in names})
+        options = {"include_columns": list(types)} if types else {}
+        return reader.read_csv(
+            pa.BufferReader(text),
+            reader.ReadOptions(column_names=names, use_threads=False, block_size=len(text) + 1),
+            reader.ParseOptions(delimiter=self._delimiter, newlines_in_values=True, invalid_row_handler=odd),
+            reader.ConvertOptions(
+                column_types=types, null_values=list(_MISSING), strings_can_be_null=False, **options
+            ),
+        )
+
+    def _table(self, text: bytes, names: list[str]) -> tuple[Any, list[tuple[int, int]], Reasons]:
+        """``_parse``; cells that are no numbers are missing in the table, and their rows are bad."""
+        import pyarrow as pa
+
+        short: list[tuple[int, int]] = []
+        bad: Reasons = {}
+        try:
+            return self._parse(text, names, self._types, short), short, bad
+        except pa.ArrowException:
+            short.clear()
+        raw = self._parse(text, names, dict.fromkeys(self._types, pa.binary()), short)
+        made = []
+        for name, kind in self._types.items():
+            column = raw[name]
+            if not pa.types.is_binary(kind):
+                column, odd = _cells(column, kind)
+                for k, cell in odd:
+                    bad.setdefault(k, f"column {name!r}: {cell!r} is not a number")
+            made.append(column)
+        return pa.table(made, names=list(self._types)), short, bad
+
+    def blocks(self, path: Path, at: Position, run: Pass) -> Generator[Block, None, None]:
+        """The blocks of one file from a position on."""
+        from pyarrow import ArrowException
+
+        names, begin = self._header(path, sample(path, _HEAD))
+        self._layout.check(path, names)
+        offset, line = at.offset or begin, at.line
+        with Bytes(path, offset) as source:
+            buffer = Buffer(source, self._size)
+            while have := buffer.fill():
+                end, rows = self._records(buffer.text, have, self._rows)
+                if not end and buffer.ended:
+                    run.bad(path, line + 1, "a quoted field does not end", "row")
+                    return
+                if not end:
+                    run.bad(
+                        path,
+                        line + 1,
+                        f"it is longer than a block of {self._size} bytes; raise block_bytes",
+                        "row",
+                    )
+                    offset, line = offset + buffer.drop_line(), line + 1
+                    continue
+                try:
+                    table, short, bad = self._table(bytes(buffer.text[:end]), names)
+                except ArrowException as error:
+                    raise FileError(
+                        f"{path}: rows {line + 1} to {line + rows} are not CSV ({one_line(error)})"
+                    ) from None
+                if table.num_rows + len(short) != rows:
+                    raise FileError(
+                        f"{path}: rows {line + 1} to {line + rows}: a quote stands where no field begins or ends"
+                    )
+                offset += buffer.drop(end)
+                first, line = line + 1, line + rows
+                made = self._made(path, Position(at.file, offset, line), run, table, short, bad, first, rows)
+                if made is not None:
+                    yield made
+
+    def _made(
+        self, path: Path, at: Position, run: Pass, table: Any, short: list[tuple[int, int]], bad: Reasons, first: int, rows: int
+    ) -> Block | None:  # fmt: skip
+        """The block of a table from which the short rows are gone: they are put back as bad ones."""
+        if short:
+            import pyarrow as pa
+
+            place = np.full(rows, -1, np.int64)
+            place[np.setdiff1d(np.arange(rows), [k for k, _ in short])] = np.arange(table.num_rows)
+            full = np.flatnonzero(place >= 0).tolist()
+            width = len(self._layout.kinds)
+            bad = {full[k]: why for k, why in bad.items()}
+            bad |= {k: f"{count} fields where the first line names {width}" for k, count in short}
+            table = table.take(pa.array(place, mask=place < 0))
+        return self._layout.block(path, at, run, table, bad, first)
+
+
+def _cells(column: Any, kind: Any) -> tuple[Any, list[tuple[int, str]]]:
+    """Cells of text as numbers, missing where they are none; which those are, and their text."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    text = pc.cast(column.combine_chunks(), options=pc.CastOptions(pa.string(), allow_invalid_utf8=True))
+    text = pc.ascii_trim_whitespace(text)
+    missing = pc.is_in(text, pa.array(_MISSING))
+    pattern = _TRUTH if pa.types.is_boolean(kind) else _NUMBER
+    good = pc.or_(missing, pc.match_substring_regex(text, pattern))
+    odd = [
+        (k, text[k].as_buffer().to_pybytes().decode("utf-8", "replace")[:40])
+        for k in np.flatnonzero(~np.asarray(good)).tolist()
+    ]
+    kept = pc.if_else(pc.and_(good, pc.invert(missing)), text, pa.scalar(None, pa.string()))
+    return kept.cast(kind), odd

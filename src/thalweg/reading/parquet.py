@@ -1,0 +1,75 @@
+"""Parquet files in blocks, by pyarrow, row group by row group."""
+
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+from ..errors import FileError
+from .block import Block, Pass, Position
+from .sources import require_pyarrow
+from .tables import Columns, Layout, kind_of, one_line, unique
+
+
+class Parquet:
+    """A reader of Parquet files, row group by row group."""
+
+    def __init__(self, files: tuple[Path, ...], columns: Columns, size: int, rows: int) -> None:
+        require_pyarrow("Parquet", files[0])
+        self._size, self._most = size, rows
+        with self._open(files[0]) as file:
+            schema = file.schema_arrow
+            self._layout = Layout(
+                files[0], {n: kind_of(schema.field(n).type) for n in unique(files[0], schema.names)}, columns
+            )
+        self.features: int | None = self._layout.features
+        self.names: list[str] | None = self._layout.numbers
+        self.layout = self._layout.plain
+
+    @staticmethod
+    def _open(path: Path) -> Any:
+        import pyarrow as pa
+        from pyarrow import parquet
+
+        try:
+            return parquet.ParquetFile(path, pre_buffer=False, buffer_size=1 << 16)
+        except (OSError, pa.ArrowException) as error:
+            raise FileError(f"{path}: is not a whole Parquet file ({one_line(error)})") from None
+
+    def blocks(self, path: Path, at: Position, run: Pass) -> Generator[Block, None, None]:
+        """The blocks of one file from a position on."""
+        import pyarrow as pa
+
+        layout = self._layout
+        with self._open(path) as file:
+            names = unique(path, file.schema_arrow.names)
+            layout.check(path, names)
+            kinds = {n: kind_of(file.schema_arrow.field(n).type) for n in layout.needed}
+            for n in layout.needed:
+                if kinds[n] != layout.kinds[n]:
+                    raise FileError(
+                        f"{path}: column {n!r} is {kinds[n]}, but {layout.kinds[n]} in {layout.path}"
+                    )
+            groups = [file.metadata.row_group(g) for g in range(file.num_row_groups)]
+            row = sum(g.num_rows for g in groups[: at.offset])
+            for g in range(at.offset, len(groups)):
+                width = max(
+                    1, groups[g].total_byte_size // max(1, groups[g].num_rows), 8 * len(layout.needed)
+                )
+                rows = min(max(1, self._size // width), self._most)
+                end = row + groups[g].num_rows
+                try:
+                    for batch in file.iter_batches(
+                        rows, row_groups=[g], columns=layout.needed, use_threads=False
+                    ):
+                        first, row = row + 1, row + batch.num_rows
+                        if row > at.line:
+                            position = Position(at.file, g + (row == end), row)
+                            made = layout.block(path, position, run, batch, {}, first)
+                            if made is not None:
+                                yield made
+                except (OSError, pa.ArrowException) as error:
+                    if isinstance(error, FileError):
+                        raise
+                    raise FileError(
+                        f"{path}: row group {g} (from row {row + 1}) is damaged ({one_line(error)})"
+                    ) from None

@@ -1,0 +1,216 @@
+"""Files as streams of bytes: which there are, how they are compressed, what format they hold."""
+
+import glob
+import gzip
+import os
+import re
+import zlib
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import numpy as np
+
+from ..errors import FileError, HyperparameterError, nearest
+from ..files import reason
+
+Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
+
+FORMATS = ("svmlight", "vw", "csv", "parquet")
+_SUFFIXES = {
+    ".svm": "svmlight", ".svmlight": "svmlight", ".libsvm": "svmlight", ".vw": "vw", ".csv": "csv", ".tsv": "csv",
+    ".parquet": "parquet", ".pq": "parquet",
+}  # fmt: skip
+_PACKED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}  # RFC 1952; RFC 8878
+_SVMLIGHT = re.compile(rb"[ \t]*[-+.\d][-+.\deE]*([ \t]+qid:-?\d+)?([ \t]+\d+:\S+)*[ \t]*(#.*)?\r?")
+NEWLINE = 10
+MARK = b"\xef\xbb\xbf"  # the byte order mark of UTF-8, at the beginning of some files
+_PAGE = 1 << 12
+_SLICE = 1 << 20  # bytes thrown away at a time on the way to an offset
+
+
+def expand(paths: Paths) -> tuple[Path, ...]:
+    """The files that paths and patterns name: a pattern's in order of their names. FileError if there are none."""
+    given = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
+    if not given:
+        raise FileError("open_stream: no files; name at least one")
+    found: list[Path] = []
+    for item in given:
+        name = os.fspath(item)
+        if glob.has_magic(name) and not os.path.exists(name):
+            matches = sorted(m for m in glob.glob(name, recursive=True) if os.path.isfile(m))
+            if not matches:
+                raise FileError(f"{name}: no file matches")
+            found += map(Path, matches)
+        elif os.path.isdir(name):
+            raise FileError(f"{name}: is a folder; name files, or a pattern such as {name}/*")
+        else:
+            try:
+                with open(name, "rb"):
+                    found.append(Path(name))
+            except OSError as error:
+                raise FileError(f"{name}: cannot be read ({reason(error)})") from None
+    return tuple(found)
+
+
+def packing(path: Path) -> str:
+    """How a file is compressed, by its first bytes: "", "gzip" or "zstd"."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(4)
+    except OSError as error:
+        raise FileError(f"{path}: cannot be read ({reason(error)})") from None
+    return next((name for magic, name in _PACKED.items() if head.startswith(magic)), "")
+
+
+def require_pyarrow(what: str, path: Path) -> Any:
+    """pyarrow, or FileError saying how to get it."""
+    try:
+        import pyarrow
+    except ImportError:
+        raise FileError(f"{path}: {what} is read by pyarrow; install thalweg[files]") from None
+    return pyarrow
+
+
+class Bytes:
+    """The uncompressed bytes of a file from an offset on: by seeking, or by skipping where it is compressed."""
+
+    def __init__(self, path: Path, offset: int = 0) -> None:
+        self.path = path
+        packed = packing(path)
+        self._errors: tuple[type[Exception], ...] = (OSError, EOFError, zlib.error)
+        try:
+            if packed == "gzip":
+                self._file = cast(BinaryIO, gzip.open(path, "rb"))  # noqa: SIM115
+            elif packed == "zstd":
+                self._file = require_pyarrow("zstd", path).input_stream(str(path), compression="zstd")
+            else:
+                self._file = open(path, "rb", buffering=0)  # noqa: SIM115
+        except OSError as error:
+            raise FileError(f"{path}: cannot be read ({reason(error)})") from None
+        self._packed = packed
+        try:
+            if not packed:
+                size = os.fstat(self._file.fileno()).st_size
+                self._file.seek(offset)
+                left = max(0, offset - size)
+            else:
+                left = offset
+                spare = memoryview(bytearray(min(offset, _SLICE)))
+                while left and (n := self.fill(spare[: min(left, _SLICE)])):
+                    left -= n
+            if left:
+                raise FileError(
+                    f"{path}: ends {left} bytes before the position; it is not the file that was read"
+                )
+        except BaseException:
+            self.close()
+            raise
+
+    def fill(self, room: memoryview) -> int:
+        """Fill the room as far as the file reaches; how many bytes."""
+        filled = 0
+        try:
+            while filled < len(room) and (n := self._file.readinto(room[filled:])):  # type: ignore[attr-defined]
+                filled += n
+        except self._errors as error:
+            if self._packed:
+                raise FileError(
+                    f"{self.path}: its {self._packed} data is cut short or damaged ({error})"
+                ) from None
+            raise FileError(f"{self.path}: cannot be read ({error})") from None
+        return filled
+
+    def close(self) -> None:
+        """Close the file."""
+        with suppress(OSError):
+            self._file.close()
+
+    def __enter__(self) -> "Bytes":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Buffer:
+    """A bounded stretch of a file: ``text[:have]``, of which a reader takes whole lines off the front."""
+
+    def __init__(self, source: Bytes, size: int) -> None:
+        self.size = size
+        self.have = 0
+        self.ended = False
+        self.text = np.empty(size + 64, np.uint8)
+        self._room = memoryview(self.text)  # type: ignore[arg-type]
+        self._source = source
+
+    def fill(self) -> int:
+        """Read until the buffer or the file is full; how many bytes there are, a missing last newline added."""
+        if not self.ended:
+            self.have += self._source.fill(self._room[self.have : self.size])
+            self.ended = self.have < self.size
+        missing = self.ended and self.have and self.text[self.have - 1] != NEWLINE
+        if missing:
+            self.text[self.have] = NEWLINE
+        return self.have + bool(missing)
+
+    def drop(self, count: int) -> int:
+        """Forget the first bytes; how many of them were the file's."""
+        dropped = min(count, self.have)
+        self.have -= dropped
+        self.text[: self.have] = self.text[dropped : dropped + self.have].copy()
+        return dropped
+
+    def drop_line(self) -> int:
+        """Forget a line that fills the buffer, reading on to its end; how many bytes it had."""
+        dropped = 0
+        while self.have:
+            found = np.flatnonzero(self.text[: self.have] == NEWLINE)
+            if found.size:
+                return dropped + self.drop(int(found[0]) + 1)
+            dropped += self.drop(self.have)
+            self.fill()
+        return dropped
+
+    def lines(self, have: int) -> int:
+        """Where the last whole line of the first bytes ends; 0: there is none."""
+        for hi in range(have, 0, -_PAGE):
+            lo = max(0, hi - _PAGE)
+            found = np.flatnonzero(self.text[lo:hi] == NEWLINE)
+            if found.size:
+                return lo + int(found[-1]) + 1
+        return 0
+
+
+def sample(path: Path, size: int) -> bytes:
+    """The first bytes of a file, uncompressed."""
+    room = bytearray(size)
+    with Bytes(path) as source:
+        return bytes(room[: source.fill(memoryview(room))])
+
+
+def format_of(path: Path, format: str) -> str:
+    """The format of a file: as asked for, by its name, or by its first line."""
+    if format != "auto":
+        if format not in FORMATS:
+            raise HyperparameterError(
+                f"open_stream: unknown format {format!r}: {nearest(format, ('auto', *FORMATS))}"
+            )
+        return format
+    for suffix in reversed(path.suffixes):
+        if suffix.lower() in _SUFFIXES:
+            return _SUFFIXES[suffix.lower()]
+        if suffix.lower() not in (".gz", ".zst", ".zstd"):
+            break
+    head = sample(path, 1 << 16).removeprefix(MARK)
+    if head.startswith(b"PAR1"):
+        return "parquet"
+    line = next((x for x in head.split(b"\n") if x.strip() and not x.startswith(b"#")), b"")
+    if _SVMLIGHT.fullmatch(line):
+        return "svmlight"
+    if b"|" in line:
+        return "vw"
+    raise FileError(
+        f"{path}: neither its name nor its first line tells its format; give format= ({', '.join(FORMATS)})"
+    )

@@ -1,0 +1,275 @@
+"""``open_stream``: labelled examples from one or many files, in blocks, as often as wanted."""
+
+import os
+from collections.abc import Generator, Iterable, Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+from ..errors import FileError, HyperparameterError
+from ..files import require_writable
+from .ahead import ahead
+from .block import Block, Pass, Position
+from .cache import Cache
+from .sources import Paths, expand, format_of
+from .text import Text
+
+
+class Format(Protocol):
+    """A reader of files of one format."""
+
+    features: int | None
+    names: list[str] | None
+
+    @property
+    def layout(self) -> dict[str, Any]:
+        """What another stream needs for the same features."""
+
+    def blocks(self, path: Path, at: Position, run: Pass) -> Generator[Block, None, None]:
+        """The blocks of one file from a position on."""
+
+
+class Stream:
+    """Blocks of labelled examples; made by ``open_stream``.
+
+    Iterating is one pass from the beginning; every pass yields the same blocks. format: what the files
+    hold. paths: the files, in order. features: how many there are, or None where only reading tells
+    (SVMlight). names: the names of the first features (CSV, Parquet). skipped, reasons: of the latest
+    pass, how many bad lines were skipped, and why the first ten were.
+    """
+
+    def __init__(
+        self,
+        format: str,
+        paths: tuple[Path, ...],
+        reader: Format,
+        stop: bool,
+        depth: int,
+        cache: Cache | None,
+    ) -> None:
+        self.format = format
+        self.paths = paths
+        self._cache = cache
+        self._reader = reader
+        self._stop = stop
+        self._depth = depth
+        self._run = Pass(stop)
+
+    @property
+    def features(self) -> int | None:
+        """How many features there are, or None where only reading tells."""
+        return self._reader.features
+
+    @property
+    def names(self) -> list[str] | None:
+        """CSV, Parquet: the numeric columns; feature i is ``names[i]``, hashed columns come after."""
+        return self._reader.names
+
+    @property
+    def layout(self) -> dict[str, Any]:
+        """What makes other files' features the same as these: for their ``open_stream(layout=)``; as JSON has it."""
+        return {"format": self.format, **self._reader.layout}
+
+    @property
+    def skipped(self) -> int:
+        """How many bad lines the latest pass has skipped."""
+        return self._run.skipped
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why it skipped the first of them."""
+        return self._run.reasons
+
+    def __iter__(self) -> Iterator[Block]:
+        return self.blocks()
+
+    def blocks(self, position: dict[str, int] | None = None) -> Generator[Block, None, None]:
+        """A pass from a block's ``position`` on (None: from the beginning).
+
+        ``close()`` ends it early. Raises FileError for what cannot be read, HyperparameterError for
+        what is no position.
+        """
+        at = Position() if position is None else Position.of(position, len(self.paths))
+        return ahead(lambda: self._pass(at), self._depth)
+
+    def _pass(self, at: Position) -> Generator[Block, None, None]:
+        cache = self._cache
+        if cache is None:
+            yield from self._read(at)
+            return
+        if cache.holds(at):
+            run = self._run = Pass(self._stop, reasons=cache.reasons)
+            for block in cache.blocks(at):
+                at = Position(**block.position)
+                run.skipped = at.skipped
+                yield block
+            if cache.whole:
+                run.skipped = cache.skipped
+                return
+            # It turned out to be damaged: the files themselves go on from here.
+            yield from self._read(at)
+        elif at == Position():
+            yield from cache.write(self._read(at), lambda: self._run)
+        else:
+            yield from self._read(at)
+
+    def _read(self, at: Position) -> Generator[Block, None, None]:
+        features = at.features if self.features is None else self.features
+        run = self._run = Pass(self._stop, at.row, at.skipped, features)
+        for k in range(at.file, len(self.paths)):
+            yield from self._reader.blocks(self.paths[k], at if k == at.file else Position(file=k), run)
+
+
+def _whole(name: str, value: object, lowest: int, highest: int) -> int:
+    if type(value) is not int or not lowest <= value <= highest:
+        raise HyperparameterError(
+            f"open_stream: {name} must be a whole number in [{lowest}, {highest}], got {value!r}"
+        )
+    return value
+
+
+def _one_of(name: str, value: object, allowed: tuple[object, ...]) -> None:
+    if not any(value is a or (isinstance(a, str) and value == a) for a in allowed):
+        raise HyperparameterError(
+            f"open_stream: {name} must be one of {', '.join(map(repr, allowed))}, got {value!r}"
+        )
+
+
+def _columns(name: str, value: str | Iterable[str]) -> tuple[str, ...]:
+    columns = (value,) if isinstance(value, str) else tuple(value)
+    if not all(isinstance(c, str) for c in columns):
+        raise HyperparameterError(f"open_stream: {name} must be names of columns, got {value!r}")
+    return columns
+
+
+# What a layout holds, by format; a table's also fits the other kind of table.
+_LAYOUTS: dict[str, dict[str, type]] = {
+    "svmlight": {"zero_based": bool},
+    "vw": {"bits": int},
+    "csv": {"numeric": list, "text": list, "bits": int},
+    "parquet": {"numeric": list, "text": list, "bits": int},
+}
+
+
+def _layout(given: dict[str, Any] | None, kind: str) -> dict[str, Any]:
+    """What a layout says, without its format; HyperparameterError if it is none of this format."""
+    if given is None:
+        return {}
+    form = _LAYOUTS[kind]
+    if (
+        not isinstance(given, dict)
+        or _LAYOUTS.get(given.get("format", "")) != form
+        or {n: type(x) for n, x in given.items() if n != "format"} != form
+    ):
+        raise HyperparameterError(
+            f"open_stream: layout must be the layout of a stream of {kind}, got {given!r}"
+        )
+    return {n: given[n] for n in form}
+
+
+def open_stream(
+    paths: Paths,
+    format: str = "auto",
+    *,
+    block_bytes: int = 4 << 20,
+    block_rows: int = 1 << 16,
+    on_bad_line: str = "stop",
+    unlabelled: bool = False,
+    zero_based: bool | str = "auto",
+    features: int | None = None,
+    bits: int = 18,
+    target: str | None = None,
+    weight: str | None = None,
+    tag: str | None = None,
+    ignore: str | Iterable[str] = (),
+    categorical: str | Iterable[str] = (),
+    numeric: str | Iterable[str] = (),
+    missing: str = "bad",
+    delimiter: str | None = None,
+    layout: dict[str, Any] | None = None,
+    cache: str | os.PathLike[str] | None = None,
+    ahead: int = 2,
+) -> Stream:
+    """Labelled examples from files larger than memory.
+
+    paths: a file, a pattern (``"day*.svm.gz"``), or several of both. format: "svmlight", "vw", "csv",
+    "parquet", or "auto": by name, else by the first line. gzip and zstd are recognised by content.
+    block_bytes, block_rows: a block ends at whichever comes first; memory is a small multiple of it.
+    on_bad_line: "stop" (FileError naming file, line and reason) or "skip" (counted).
+    unlabelled: a row may lack its label, which is NaN then; CSV and Parquet need no target.
+    cache: a file for several passes: the first whole pass writes it, later ones read it instead of the
+    files; it is rebuilt when these or the settings change, and when it is damaged.
+    ahead: how many blocks a background thread reads ahead; 0: none, without a thread.
+
+    SVMlight: zero_based: False, True, or "auto": True if index 0 occurs in the first 256 KiB of the
+    first file. features: indices must be smaller.
+    Vowpal Wabbit: bits: 2^bits features, as ``vw -b``.
+    CSV and Parquet: target, weight, tag: their columns. ignore: columns left out. Text columns are
+    hashed into 2^bits features after the numeric ones; so are the numeric ones named in categorical.
+    A CSV column is text if a cell in the first MiB of the first file is no number, unless named in numeric.
+    missing: "bad" (a bad line) or "zero". delimiter: CSV (default: comma; tab in a .tsv).
+    layout: another stream's ``layout``: features have the indices that they have there, whatever these
+    files hold; it takes the place of zero_based, bits, ignore, categorical, numeric.
+
+    Raises HyperparameterError for settings, FileError for files; bad lines are found while iterating.
+    """
+    _one_of("on_bad_line", on_bad_line, ("stop", "skip"))
+    _one_of("zero_based", zero_based, ("auto", True, False))
+    _one_of("unlabelled", unlabelled, (True, False))
+    _one_of("missing", missing, ("bad", "zero"))
+    _whole("block_bytes", block_bytes, 1 << 10, 1 << 30)
+    _whole("block_rows", block_rows, 1, 1 << 26)
+    _whole("bits", bits, 1, 31)
+    _whole("ahead", ahead, 0, 1 << 10)
+    if features is not None:
+        _whole("features", features, 1, 2**31 - 1)
+    files = expand(paths)
+    kinds = {format_of(f, format): f for f in files}
+    if len(kinds) > 1:
+        (a, b), (c, d) = list(kinds.items())[:2]
+        raise FileError(f"open_stream: {b} is {a} and {d} is {c}; read them one format at a time")
+    kind = next(iter(kinds))
+    given = _layout(layout, kind)
+    zero_based, bits = given.get("zero_based", zero_based), given.get("bits", bits)
+    if given and (ignore or categorical or numeric):
+        raise HyperparameterError(
+            "open_stream: layout= already says which columns are what; drop ignore=, categorical=, numeric="
+        )
+    stop = on_bad_line == "stop"
+    settings: dict[str, Any] = {
+        "format": kind,
+        "block_bytes": block_bytes,
+        "block_rows": block_rows,
+        "unlabelled": unlabelled,
+    }
+    settings |= {"on_bad_line": on_bad_line}
+    reader: Format
+    if kind in ("csv", "parquet"):
+        from .csv import Csv
+        from .parquet import Parquet
+        from .tables import Columns
+
+        columns = Columns(
+            target,
+            weight,
+            tag,
+            _columns("ignore", ignore),
+            _columns("categorical", categorical),
+            _columns("numeric", numeric),
+            missing == "zero",
+            bits,
+            unlabelled,
+            given or None,
+        )
+        if kind == "csv":
+            reader = Csv(files, columns, block_bytes, block_rows, delimiter)
+        else:
+            reader = Parquet(files, columns, block_bytes, block_rows)
+        settings |= {"columns": list(columns), "delimiter": delimiter}
+    else:
+        settings |= {"zero_based": zero_based, "features": features} if kind == "svmlight" else {"bits": bits}
+        reader = Text(
+            kind, files, block_bytes, block_rows,
+            stop=stop, unlabelled=unlabelled, zero_based=zero_based, features=features if kind == "svmlight" else 1 << bits,
+        )  # fmt: skip
+    held = None if cache is None else Cache(require_writable(cache), files, settings)
+    return Stream(kind, files, reader, stop, ahead, held)
