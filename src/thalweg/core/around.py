@@ -1,10 +1,10 @@
 """What stands around every rule, as formulas in the same grammar, so that it fuses with it.
 
 Order in a step: mean of accumulated gradients, clipping by norm, sign, coupled decay, clipping by
-value, then decoupled decay of w, the rule, and the average of the weights.
+value, then decoupled decay of w, the rule, truncation, and the average or the sum of the weights.
 """
 
-from .math import maximum, minimum
+from .math import maximum, minimum, where
 
 
 def gathered(a, g, /):
@@ -45,3 +45,13 @@ def shrunk(w, /, keep):
 def averaged(average, w, /, take):
     """Running average of the weights; take is 1 - beta, or 1/steps for Polyak's mean."""
     return average + take * (w - average)
+
+
+def truncated(w, /, pull):
+    """Towards 0 by pull and no further: an L1 penalty (Langford, Li & Zhang, JMLR 10 (2009), eq. 6)."""
+    return where(w > pull, w - pull, where(w < -pull, w + pull, where(w == w, 0.0, w)))
+
+
+def summed(total, w, /, count):
+    """The sum of the weights over the steps whose count is 1."""
+    return total + count * w

@@ -25,6 +25,8 @@ class Around(NamedTuple):
     decoupled: bool = False
     average: bool = False
     rates: bool = False
+    truncate: bool = False
+    total: bool = False
 
 
 class Update(NamedTuple):
@@ -91,6 +93,11 @@ def _update(anatomy: Anatomy, parts: Around, known: tuple[tuple[str, float], ...
     arguments = [w, g, *(name(n) for n in anatomy.states), *(name(n) for n in signature(anatomy.step)[1])]
     values = builder.unfold(anatomy.step, arguments)
     written = dict(zip(("w", *anatomy.states), values, strict=True))
+    if parts.truncate:
+        written["w"] = apply(around.truncated, builder.bind("w", written["w"]))
+    if parts.total:
+        written["w"] = builder.bind("w", written["w"])
+        extra["_total"] = apply(around.summed, name("_total"), written["w"])
     if parts.average:
         written["w"] = builder.bind("w", written["w"])
         extra["_average"] = apply(around.averaged, name("_average"), written["w"])

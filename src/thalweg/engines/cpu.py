@@ -218,10 +218,26 @@ def compile_source(text: str, functions: Sequence[str]) -> tuple[str, bytes]:
 
         return types.int64(types.int64, x, g, f, types.int64, words), generate
 
+    @intrinsic
+    def prefetch(typing_context, address):  # type: ignore[no-untyped-def]
+        """Ask for the cache line at an address."""
+
+        def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+            word, place = ir.IntType(32), ir.IntType(8).as_pointer()
+            kind = ir.FunctionType(ir.VoidType(), [place, word, word, word])
+            known = builder.module.globals.get("llvm.prefetch.p0")
+            function = known or ir.Function(builder.module, kind, "llvm.prefetch.p0")
+            hints = [ir.Constant(word, hint) for hint in (0, 3, 1)]  # a read, kept in all caches, of data
+            builder.call(function, [builder.inttoptr(arguments[0], place), *hints])
+            return context.get_dummy_value()
+
+        return types.void(types.int64), generate
+
     space: dict[str, Any] = {
         "math": math,
         "np": np,
         "call": call,
+        "prefetch": prefetch,
         "F": real,
         "D": types.float64,
         "distinct": distinct,
@@ -234,6 +250,7 @@ def compile_source(text: str, functions: Sequence[str]) -> tuple[str, bytes]:
         "reals": pointer(types.float64),
         "octets": pointer(types.uint8),
         "integers": pointer(types.int32),
+        "singles": pointer(types.float32),
         "store": pointer(kept),
         "state": pointer(real),
     }

@@ -142,7 +142,7 @@ def shape(anatomy: Anatomy, plan: Plan) -> Shape:
     )
 
 
-class _Text:
+class Text:
     """The printed source of a sparse kernel, function by function."""
 
     def __init__(self, update: Update, form: Shape, stored: str) -> None:
@@ -380,7 +380,7 @@ class _Text:
 @cache
 def kernel(update: Update, form: Shape, stored: str) -> tuple[cpu.Kernel, cpu.Kernel]:
     """The compiled kernel of a sparse update: releasing the interpreter's lock, and not."""
-    return cpu.kernel(*_Text(update, form, stored).whole())
+    return cpu.kernel(*Text(update, form, stored).whole())
 
 
 def stands(update: Update, start: Mapping[str, float], scalars: Iterable[Sequence[float]]) -> bool:

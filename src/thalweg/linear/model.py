@@ -1,0 +1,254 @@
+"""Linear models: what is learnt, from blocks of rows, with any rule.
+
+A row is a step. The objective is the mean of weight · loss(x · w + b, y), with penalties on w alone:
+
+    L2    w shrinks by 1 - lr · l2 before each step (decoupled decay; for SGD that is the penalty l2/2 |w|^2)
+    L1    w moves by lr · l1 towards 0 after each step and stops there (truncated gradient)
+
+Both are applied lazily, and exactly: as if every weight had been stepped at every row.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from scipy.special import expit, softmax
+
+from ..core.rule import Rule
+from ..core.schedule import Schedule
+from ..engines.linear import Pass, Rows, rows_of
+from ..engines.memory import Array
+from ..errors import FileError, HyperparameterError, ProblemError, nearest
+from ..optimizer import _described as described
+from ..optimizer import _rebuilt as rebuilt
+from ..rules.adagrad import Adagrad
+from . import losses
+from .losses import MULTINOMIAL, Loss
+
+FORMAT = 1
+DEFAULT = Adagrad(lr=0.1, eps=1.0)  # eps: a weight's first steps are those of its data, not of its sign
+DTYPES = ("float32", "float64")
+
+
+class Settings(NamedTuple):
+    """What a linear model is made from.
+
+    loss: a name in ``losses``; ``multinomial`` and the margin losses classify. l1, l2: weights of the
+    penalties. average: the weights are the mean of those after each step beyond so many (None: the last).
+    dtype: of weights and states. epsilon, quantile: of the losses that have them.
+    """
+
+    loss: str = "log_loss"
+    rule: Rule = DEFAULT
+    l1: float = 0.0
+    l2: float = 0.0
+    intercept: bool = True
+    average: int | None = None
+    dtype: str = "float32"
+    epsilon: float = 0.1
+    quantile: float = 0.5
+
+
+class Model:
+    """A linear model of ``features`` features that learns block by block.
+
+    classes: the labels, sorted, where the loss classifies; two take one score, more take one each (one
+    against the rest, but for ``multinomial``). Raises HyperparameterError for settings, ProblemError for data.
+    """
+
+    def __init__(self, settings: Settings, features: int, classes: Array | None = None) -> None:
+        self.settings, self.features = settings, int(features)
+        self.loss: Loss = losses.loss(settings.loss, epsilon=settings.epsilon, quantile=settings.quantile)
+        if self.loss.margin != (classes is not None):
+            raise HyperparameterError(
+                f"loss: {settings.loss!r} {'needs classes' if self.loss.margin else 'has no classes'}"
+            )
+        self.classes = None if classes is None else np.asarray(classes)
+        if self.classes is not None and len(self.classes) < 2:
+            raise ProblemError(f"classes: at least two are needed, got {len(self.classes)}")
+        outputs = 1 if self.classes is None or len(self.classes) == 2 else len(self.classes)
+        if settings.dtype not in DTYPES:
+            raise HyperparameterError(f"dtype: {nearest(settings.dtype, DTYPES)}")
+        rule, l1, l2 = settings.rule, settings.l1, settings.l2
+        if not isinstance(rule, Rule):
+            raise HyperparameterError(f"rule: must be a rule such as Adagrad(), got {type(rule).__name__}")
+        for n, value in (("l1", l1), ("l2", l2)):
+            if not 0 <= value < math.inf:
+                raise HyperparameterError(f"{n}: must be a finite number, 0 or more; got {value!r}")
+        lr = rule.hyperparameters.get("lr")
+        if (l1 or l2) and lr is None:
+            raise HyperparameterError(f"l1, l2: {type(rule).__name__} has no lr to scale them by")
+        if l2 and not isinstance(lr, Schedule) and lr * l2 >= 1:  # type: ignore[operator]
+            raise HyperparameterError(
+                f"l2: lr * l2 must stay below 1, got {lr} * {l2}: a step would shrink w beyond 0"
+            )
+        formula = self.loss.formula
+        if formula is None and outputs == 1:  # of two classes the multinomial loss is the logistic one
+            formula = losses.log_loss
+        self._pass = Pass(
+            rule,
+            formula,
+            self.loss.values,
+            self.features,
+            outputs,
+            l1=float(l1),
+            l2=float(l2),
+            intercept=settings.intercept,
+            average=settings.average,
+            dtype=settings.dtype,
+        )
+        self.progress = (0.0, 0.0)
+        self._solution: tuple[Array, Array] | None = None
+
+    @property
+    def t(self) -> int:
+        """Steps done so far: rows learnt from."""
+        return self._pass.t
+
+    @property
+    def outputs(self) -> int:
+        """Scores of a row."""
+        return self._pass.outputs
+
+    @property
+    def plan(self) -> str:
+        """How features that a row lacks catch up, in words."""
+        return self._pass.plan.why
+
+    @property
+    def running_loss(self) -> float:
+        """The mean loss since the start, each row's before it was learnt from; NaN before the first."""
+        total, weight = self.progress
+        return total / weight if weight else math.nan
+
+    def encode(self, y: Any) -> Array:
+        """Labels or numbers as targets for ``learn``: float64 (n,). Raises ProblemError for an unknown label."""
+        if self.classes is None:
+            return np.ascontiguousarray(y, dtype=np.float64)
+        y = np.asarray(y)
+        place = np.minimum(np.searchsorted(self.classes, y), len(self.classes) - 1)
+        wrong = self.classes[place] != y
+        if np.any(wrong):
+            row = int(np.argmax(wrong))
+            raise ProblemError(
+                f"y[{row}]: label {y[row]!r} is not one of the classes {self.classes.tolist()!r}"
+            )
+        return place.astype(np.float64) if self.outputs > 1 else 2.0 * place - 1.0
+
+    def learn(
+        self, rows: Any, targets: Array, weights: Array | None = None, order: Array | None = None
+    ) -> tuple[float, float]:
+        """A step for each row, in ``order`` (int64 row numbers; None: as they stand).
+
+        rows: CSR (float32 or float64, int32 or int64 indices, distinct within a row and below ``features``) or a
+        dense (n, features) array, all finite: the caller has checked (``engines.linear.look``). targets: of
+        ``encode``. weights: float64 (n,), or None. Returns the sums of weight · loss, each row's before its step,
+        and of weights. Raises ProblemError where the weights are not finite any more.
+        """
+        rows = rows_of(rows)
+        if rows.shape[1] != self.features:
+            raise ProblemError(f"rows: {rows.shape[1]} features, the model has {self.features}")
+        if order is None:
+            order = np.arange(rows.shape[0], dtype=np.int64)
+        self._solution = None
+        loss, weight = self._pass.learn(rows, targets, weights, order)
+        self.progress = self.progress[0] + loss, self.progress[1] + weight
+        if not math.isfinite(loss):
+            raise ProblemError(
+                f"{self.settings.loss}: the loss is not finite any more after {self.t} rows: lower lr, or scale the features"
+            )
+        return loss, weight
+
+    @property
+    def solution(self) -> tuple[Array, Array]:
+        """The weights (features, outputs), C-contiguous, and the intercepts (outputs,), brought up to date."""
+        if self._solution is None:
+            self._pass.catch_up()
+            arrays = self._pass.arrays
+            whole = arrays["w"].copy()
+            start = self._pass.average
+            if start is not None and self.t > start:
+                whole = (arrays["_total"] / (self.t - start)).astype(whole.dtype)
+            self._solution = whole[:-1], whole[-1]
+        return self._solution
+
+    def start(self, weights: Array, intercepts: Array) -> None:
+        """Begin at given weights (features, outputs) and intercepts (outputs,), before the first row."""
+        self._pass.begin(weights, intercepts)
+        self._solution = None
+
+    def scores(self, x: Any) -> Array:
+        """x · w + b: (n,), or (n, outputs) where there are several."""
+        w, b = self.solution
+        z = np.asarray(x @ w) + b
+        return z[:, 0] if self.outputs == 1 else z
+
+    def predict(self, x: Any) -> Array:
+        """The most likely class, or the predicted number, of each row: (n,)."""
+        return self.decide(self.scores(x))
+
+    def decide(self, z: Array) -> Array:
+        """Scores to classes or numbers."""
+        if self.classes is None:
+            return np.exp(z) if self.loss.name == "poisson" else z
+        return self.classes[(z > 0).astype(int) if self.outputs == 1 else z.argmax(axis=1)]
+
+    def probabilities(self, z: Array) -> Array:
+        """Scores to probabilities (n, classes), for log_loss, multinomial and modified_huber."""
+        if self.loss.name not in ("log_loss", MULTINOMIAL, "modified_huber"):
+            raise HyperparameterError(f"loss: {self.loss.name!r} has no probabilities")
+        z = z.astype(np.float64)
+        if self.outputs > 1 and self.loss.name == MULTINOMIAL:
+            return softmax(z, axis=1)  # type: ignore[no-any-return]
+        p = (np.clip(z, -1, 1) + 1) / 2 if self.loss.name == "modified_huber" else expit(z)
+        if self.outputs == 1:
+            return np.stack([1 - p, p], axis=1)
+        total = p.sum(axis=1, keepdims=True)
+        return np.where(total > 0, p / np.where(total > 0, total, 1), 1 / self.outputs)  # type: ignore[no-any-return]
+
+    # State, without pickle.
+
+    def head(self) -> dict[str, Any]:
+        """All but the arrays, as JSON can hold it; labels are numbers or strings."""
+        settings = self.settings._asdict() | {"rule": described(self.settings.rule)}
+        return {
+            "format": FORMAT,
+            "settings": settings,
+            "features": self.features,
+            "t": self.t,
+            "progress": list(self.progress),
+        }
+
+    def arrays(self) -> dict[str, Array]:
+        """Copies of weights and states by name, all brought up to date first, and ``classes`` where there are."""
+        self._pass.catch_up()
+        made = {n: a.copy() for n, a in self._pass.arrays.items()}
+        return made if self.classes is None else made | {"classes": self.classes}
+
+    @classmethod
+    def restore(
+        cls, head: Mapping[str, Any], arrays: Mapping[str, Array], rule: Rule | type[Rule] | None = None
+    ) -> Self:
+        """A model that goes on where ``head`` and ``arrays`` were taken, bit for bit.
+
+        rule: for a rule that is not thalweg's own, its class. Raises FileError where they do not fit.
+        """
+        try:
+            if head["format"] > FORMAT:
+                raise FileError(
+                    f"model: format {head['format']} is newer than this thalweg reads ({FORMAT})"
+                )
+            settings = Settings(**{**head["settings"], "rule": rebuilt(head["settings"]["rule"], rule)})
+            made = cls(settings, head["features"], arrays.get("classes"))
+            made._pass.resume(arrays, int(head["t"]))
+            loss, weight = map(float, head["progress"])
+        except FileError:
+            raise
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise FileError(f"model: its parts do not fit together ({error})") from None
+        made.progress = loss, weight
+        return made
+
+
+__all__ = ["DEFAULT", "Model", "Rows", "Settings"]
