@@ -188,7 +188,13 @@ MUTANTS = [
         "resumed or skipped",
     ),
     Mutant("reading/sources.py", "left -= n", "left -= n + 1", READ_STREAM, "resumed"),
-    Mutant("reading/ahead.py", "room.release()\n        thread.join()", "pass", READ_STREAM, "stops_early"),
+    Mutant(
+        "reading/ahead.py",
+        "stopped.set()\n        room.release()\n        if threading.current_thread() is not thread:",
+        "if False:",
+        READ_STREAM,
+        "stops_early",
+    ),
     Mutant("reading/ahead.py", "Semaphore(depth)", "Semaphore(10**6)", READ_STREAM, "read_ahead"),
     Mutant(
         "reading/cache.py",

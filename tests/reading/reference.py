@@ -140,3 +140,16 @@ def same(a, b):
             else:
                 assert one == other, name
     return a
+
+
+PIECES = (b"\n", b"\r", b"\r\n", b" ", b"\t", b":", b"|", b"#", b"'", b"-", b"+", b".", b"e", b"E", b"nan", b"inf", b"qid:", b"\x00", b"\xff", b"999999999999999999999", b"0", b"1")  # fmt: skip
+
+
+def mutated(random, text, *more):
+    """A text with a few pieces replaced, doubled or cut out."""
+    text = bytearray(text)
+    for _ in range(random.randint(1, 4)):
+        a = random.randint(0, len(text))
+        b = random.randint(a, min(len(text), a + random.choice((0, 0, 1, 2, 20))))
+        text[a:b] = random.choice((*PIECES, *more, bytes([random.randrange(256)]), bytes(text[a : a + 30])))
+    return bytes(text)

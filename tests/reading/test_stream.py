@@ -339,8 +339,9 @@ def test_bad_settings(made, tmp_path):
     ):
         with pytest.raises(HyperparameterError, match="blocks: position"):
             stream.blocks(position)
-    with pytest.raises(FileError, match="it is not the file that was read"):
-        list(stream.blocks(good | {"offset": 10**9}))
+    for kind in ("svm", "svm.gz", "csv", "parquet"):
+        with pytest.raises(FileError, match="it is not the file that was read"):
+            list(opened(made, kind).blocks(good | {"offset": 10**9}))
 
 
 def test_only_the_formats_read_import_what_they_need(made):

@@ -1,7 +1,9 @@
 """CSV and Parquet: columns, hashing, missing values, what is wrong with a cell."""
 
 import json
+import random
 import re
+from contextlib import suppress
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +14,7 @@ from sklearn.utils import murmurhash3_32
 from thalweg.errors import FileError, HyperparameterError
 from thalweg.reading import open_stream
 
-from .reference import rows_of, same, vw
+from .reference import mutated, rows_of, same, vw
 
 CSV = """y,age,city,w,id
 1,2.5,"Par
@@ -29,7 +31,9 @@ def hashed(text, bits=18):
 
 
 def written(tmp_path, text, name="a.csv"):
-    (tmp_path / name).write_bytes(text if isinstance(text, bytes) else text.encode())
+    (tmp_path / name).write_bytes(
+        text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape")
+    )
     return tmp_path / name
 
 
@@ -87,6 +91,9 @@ BAD_CELLS = [
     ("1,2,Rome,-1,a", "column 'w': weight -1.0 is negative"),
     ("1,2,Rome,1", "4 fields where the first line names 5"),
     ("1,2,Rome,1,a,b", "6 fields where the first line names 5"),
+    ("1,2\r,Rome,1,a", "a carriage return stands in a field without quotes"),
+    ("1\udcff", "1 fields where the first line names 5"),
+    ("1,2\udcff,Rome,1,a", "column 'age': '2\ufffd' is not a number"),
     ("1", "1 fields where the first line names 5"),
 ]
 
@@ -183,6 +190,7 @@ def test_headers(tmp_path):
     for text, message in (
         ("", "its first line names no columns"),
         ("\n1,2\n", "its first line names no columns"),
+        ("y,a\r,b\n1,2,3\n", "its first line is not CSV"),
         ("y,a,a\n1,2,3\n", "two columns are named 'a'"),
     ):
         with pytest.raises(FileError, match=message):
@@ -277,3 +285,40 @@ def test_layouts(tmp_path):
         list(open_stream(tmp_path / "b.svm", layout=layout))
     (tmp_path / "a.vw").write_text("1 | a\n")
     assert open_stream(tmp_path / "a.vw", layout={"format": "vw", "bits": 5}).features == 32
+
+
+@pytest.mark.parametrize("size", [60, pytest.param(1500, marks=pytest.mark.slow)])
+def test_damaged_tables_are_one_of_our_errors_or_rows(tmp_path, size):
+    draw = random.Random(size)
+    path = tmp_path / "a.csv"
+    seen, lines = set(), set()
+    for k in range(size):
+        head, text = (
+            (b"", CSV.encode()) if k % 4 == 0 else (b"y,age,city,w,id\n", CSV.encode().split(b"\n", 1)[1])
+        )
+        path.write_bytes(head + mutated(draw, text, b'"', b'""', b",", b"\n\n", b",,"))
+        for on_bad_line in ("stop", "skip"):
+            try:
+                stream = open_stream(
+                    path,
+                    target="y",
+                    weight="w",
+                    numeric="age",
+                    on_bad_line=on_bad_line,
+                    ahead=0,
+                    block_bytes=1024,
+                )
+                seen.add(bool(rows_of(stream)))
+            except (FileError, HyperparameterError) as error:
+                seen.add(type(error))
+                lines.add(str(error).count("\n"))
+    assert {True, FileError, HyperparameterError} <= seen and lines == {0}
+    table = pa.table({"y": [1.0, 0, 1] * 50, "b": ["x", "y", "z"] * 50})
+    pa.parquet.write_table(table, tmp_path / "a.parquet", row_group_size=40, write_page_checksum=True)
+    whole = (tmp_path / "a.parquet").read_bytes()
+    for _ in range(size):
+        data = bytearray(whole)
+        data[draw.randrange(len(data))] ^= 1 << draw.randrange(8)
+        (tmp_path / "a.parquet").write_bytes(data)
+        with suppress(FileError, HyperparameterError):
+            rows_of(open_stream(tmp_path / "a.parquet", target="y", ahead=0))

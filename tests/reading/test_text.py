@@ -17,7 +17,7 @@ from thalweg.reading import open_stream
 from thalweg.reading.scanner import LARGEST, Scanner, nearest
 
 from . import reference
-from .reference import BadLine, rows_of
+from .reference import BadLine, mutated, rows_of
 
 FORMATS = ("svmlight", "vw")
 
@@ -266,16 +266,6 @@ VALID = {
     "svmlight": b"1 1:2 3:4.5e-3 # hi\r\n-1 qid:3 2:1e-45 7:16777217.00000000001\n\n0.12345678901234567 \n5 9:1 2:3 77:-.5e+3\n",
     "vw": b"1 2.0 'tag|a:2 b:3 c:.5 12 |  x y :3 :4\n-1 |f a a:2 b\r\n\n1 x| a\n3 |f \xc3\xa9 zz:1e-3|g:2 12345 a:16777217.00000000001\n",
 }
-PIECES = (b"\n", b"\r", b"\r\n", b" ", b"\t", b":", b"|", b"#", b"'", b"-", b"+", b".", b"e", b"E", b"nan", b"inf", b"qid:", b"\x00", b"\xff", b"999999999999999999999", b"0", b"1")  # fmt: skip
-
-
-def mutated(random, text):
-    text = bytearray(text)
-    for _ in range(random.randint(1, 4)):
-        a = random.randint(0, len(text))
-        b = random.randint(a, min(len(text), a + random.choice((0, 0, 1, 2, 20))))
-        text[a:b] = random.choice((*PIECES, bytes([random.randrange(256)]), bytes(text[a : a + 30])))
-    return bytes(text)
 
 
 @pytest.mark.parametrize("texts", [300, pytest.param(5000, marks=pytest.mark.slow)])

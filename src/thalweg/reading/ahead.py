@@ -50,4 +50,5 @@ def ahead(make: Callable[[], Generator[T, None, None]], depth: int) -> Generator
     finally:
         stopped.set()
         room.release()
-        thread.join()
+        if threading.current_thread() is not thread:  # the collector may close us from anywhere
+            thread.join()

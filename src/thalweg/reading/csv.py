@@ -18,18 +18,23 @@ _NUMBER = r"(?i)^[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf|infinity)$"
 _TRUTH = r"(?i)^(0|1|true|false)$"
 _MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "?")
 
-# How many rows a stretch of CSV holds, and where the last of them ends: a newline inside quotes does
-# not end one. Blank lines are no rows.
+# How many rows a stretch of CSV holds, where the last of them ends, and which are odd: their number,
+# how many fields they have (-1: a carriage return in an unquoted field), where they begin and end.
+# A newline inside quotes ends no row, a blank line is none.
 _RECORDS = """
 def kernel(job):
     p = octets(job[0])
+    odd = words(job[5])
     i = 0
     rows = 0
-    done = 0
+    begin = 0
+    found = 0
     quoted = False
     closed = False
     start = True
+    stray = False
     length = 0
+    fields = 1
     while i < job[1] and rows < job[2]:
         c = p[i]
         if quoted:
@@ -39,9 +44,18 @@ def kernel(job):
             i += 1
             continue
         if c == 10:
-            done = i + 1
-            rows += length > 0
+            if length > 0:
+                if stray or fields != job[4]:
+                    odd[4 * found] = rows
+                    odd[4 * found + 1] = -1 if stray else fields
+                    odd[4 * found + 2] = begin
+                    odd[4 * found + 3] = i + 1
+                    found += 1
+                rows += 1
+            begin = i + 1
             length = 0
+            fields = 1
+            stray = False
             start = True
         elif c == 34 and (start or closed):
             quoted = True
@@ -49,13 +63,21 @@ def kernel(job):
             length += 1
         else:
             start = c == job[3]
-            length += c != 13
+            fields += start
+            if c != 13:
+                length += 1
+            elif p[i + 1] != 10:
+                stray = True
+                length += 1
         closed = False
         i += 1
-    job[4] = done
-    job[5] = rows
+    job[6] = begin
+    job[7] = rows
+    job[8] = found
     return 0
 """
+
+Odd = list[list[int]]
 
 
 class Csv:
@@ -72,10 +94,11 @@ class Csv:
         self._delimiter, self._size, self._rows = delimiter, size, rows
         head = sample(files[0], _SAMPLE)
         names, begin = self._header(files[0], head)
-        body = np.frombuffer(head[begin:] + b"\n", np.uint8)
-        end = self._records(body, len(head) - begin + (len(head) < _SAMPLE), len(body))[0]
+        body = np.frombuffer(head[begin:] + b"\n\n", np.uint8)
+        have = len(head) - begin + (len(head) < _SAMPLE)
+        end, _, odd = self._records(body, have, len(body), len(names))
         try:
-            table = self._parse(bytes(body[:end]), names, {}, [])
+            table = self._parse(_without(odd, bytes(body[:end])), names, {})
         except pa.ArrowException as error:
             raise FileError(f"{files[0]}: is not CSV ({one_line(error)})") from None
         kinds = {n: kind_of(table.schema.field(n).type) for n in names}
@@ -95,52 +118,49 @@ class Csv:
         """The names in the first line of a file that begins so, and where the rows begin."""
         line, newline, _ = head.partition(b"\n")
         names = line.removeprefix(MARK).decode("utf-8", "replace").rstrip("\r")
-        fields = next(csv.reader([names], delimiter=self._delimiter), [])
+        try:
+            fields = next(csv.reader([names], delimiter=self._delimiter), [])
+        except csv.Error as error:
+            raise FileError(f"{path}: its first line is not CSV ({one_line(error)})") from None
         if not any(fields):
             raise FileError(f"{path}: its first line names no columns")
         if len(line) >= _HEAD:
             raise FileError(f"{path}: its first line is longer than {_HEAD} bytes; is it CSV?")
         return unique(path, fields), len(line) + len(newline)
 
-    def _records(self, text: Array, have: int, rows: int) -> tuple[int, int]:
-        """Where the last whole row ends, and how many rows there are before."""
-        done, count = call(kernel(_RECORDS), text.ctypes.data, have, rows, ord(self._delimiter), 0, 0)[4:]
-        return done, count
+    def _records(self, text: Array, have: int, rows: int, width: int) -> tuple[int, int, Odd]:
+        """Where the last whole row ends, how many rows there are before, and the odd ones; ``text[have]`` exists."""
+        odd = np.empty((min(rows, have) + 1, 4), np.int64)
+        given = (text.ctypes.data, have, rows, ord(self._delimiter), width, odd.ctypes.data)
+        done, count, found = call(kernel(_RECORDS), *given, 0, 0, 0)[6:]
+        return done, count, odd[:found].tolist()
 
-    def _parse(
-        self, text: bytes, names: list[str], types: dict[str, Any], short: list[tuple[int, int]]
-    ) -> Any:
-        """An Arrow table of whole rows; those with too few or many fields go to ``short``."""
+    def _parse(self, text: bytes, names: list[str], types: dict[str, Any]) -> Any:
+        """An Arrow table of whole rows, none of them odd."""
         import pyarrow as pa
         from pyarrow import csv as reader
 
-        def odd(row: Any) -> str:
-            short.append((row.number - 1, row.actual_columns))
-            return "skip"
-
-        if not text.strip():
-            return pa.table({n: pa.array([], types.get(n, pa.null())) for n in names})
+        if not text.strip(b"\r\n"):
+            return pa.table({n: pa.array([], types.get(n, pa.null())) for n in types or names})
         options = {"include_columns": list(types)} if types else {}
         return reader.read_csv(
             pa.BufferReader(text),
             reader.ReadOptions(column_names=names, use_threads=False, block_size=len(text) + 1),
-            reader.ParseOptions(delimiter=self._delimiter, newlines_in_values=True, invalid_row_handler=odd),
+            reader.ParseOptions(delimiter=self._delimiter, newlines_in_values=True),
             reader.ConvertOptions(
                 column_types=types, null_values=list(_MISSING), strings_can_be_null=False, **options
             ),
         )
 
-    def _table(self, text: bytes, names: list[str]) -> tuple[Any, list[tuple[int, int]], Reasons]:
+    def _table(self, text: bytes, names: list[str]) -> tuple[Any, Reasons]:
         """``_parse``; cells that are no numbers are missing in the table, and their rows are bad."""
         import pyarrow as pa
 
-        short: list[tuple[int, int]] = []
-        bad: Reasons = {}
         try:
-            return self._parse(text, names, self._types, short), short, bad
+            return self._parse(text, names, self._types), {}
         except pa.ArrowException:
-            short.clear()
-        raw = self._parse(text, names, dict.fromkeys(self._types, pa.binary()), short)
+            bad: Reasons = {}
+        raw = self._parse(text, names, dict.fromkeys(self._types, pa.binary()))
         made = []
         for name, kind in self._types.items():
             column = raw[name]
@@ -149,7 +169,7 @@ class Csv:
                 for k, cell in odd:
                     bad.setdefault(k, f"column {name!r}: {cell!r} is not a number")
             made.append(column)
-        return pa.table(made, names=list(self._types)), short, bad
+        return pa.table(made, names=list(self._types)), bad
 
     def blocks(self, path: Path, at: Position, run: Pass) -> Generator[Block, None, None]:
         """The blocks of one file from a position on."""
@@ -161,7 +181,7 @@ class Csv:
         with Bytes(path, offset) as source:
             buffer = Buffer(source, self._size)
             while have := buffer.fill():
-                end, rows = self._records(buffer.text, have, self._rows)
+                end, rows, odd = self._records(buffer.text, have, self._rows, len(names))
                 if not end and buffer.ended:
                     run.bad(path, line + 1, "a quoted field does not end", "row")
                     return
@@ -175,36 +195,47 @@ class Csv:
                     offset, line = offset + buffer.drop_line(), line + 1
                     continue
                 try:
-                    table, short, bad = self._table(bytes(buffer.text[:end]), names)
+                    table, bad = self._table(_without(odd, bytes(buffer.text[:end])), names)
                 except ArrowException as error:
                     raise FileError(
                         f"{path}: rows {line + 1} to {line + rows} are not CSV ({one_line(error)})"
                     ) from None
-                if table.num_rows + len(short) != rows:
+                if table.num_rows + len(odd) != rows:
                     raise FileError(
                         f"{path}: rows {line + 1} to {line + rows}: a quote stands where no field begins or ends"
                     )
                 offset += buffer.drop(end)
                 first, line = line + 1, line + rows
-                made = self._made(path, Position(at.file, offset, line), run, table, short, bad, first, rows)
+                made = self._made(path, Position(at.file, offset, line), run, table, odd, bad, first, rows)
                 if made is not None:
                     yield made
 
     def _made(
-        self, path: Path, at: Position, run: Pass, table: Any, short: list[tuple[int, int]], bad: Reasons, first: int, rows: int
-    ) -> Block | None:  # fmt: skip
-        """The block of a table from which the short rows are gone: they are put back as bad ones."""
-        if short:
+        self, path: Path, at: Position, run: Pass, table: Any, odd: Odd, bad: Reasons, first: int, rows: int
+    ) -> Block | None:
+        """The block of a table without the odd rows: they are put back as bad ones."""
+        if odd:
             import pyarrow as pa
 
             place = np.full(rows, -1, np.int64)
-            place[np.setdiff1d(np.arange(rows), [k for k, _ in short])] = np.arange(table.num_rows)
+            place[np.setdiff1d(np.arange(rows), [k for k, *_ in odd])] = np.arange(table.num_rows)
             full = np.flatnonzero(place >= 0).tolist()
             width = len(self._layout.kinds)
             bad = {full[k]: why for k, why in bad.items()}
-            bad |= {k: f"{count} fields where the first line names {width}" for k, count in short}
+            for k, fields, *_ in odd:
+                told = f"{fields} fields where the first line names {width}"
+                bad[k] = "a carriage return stands in a field without quotes" if fields < 0 else told
             table = table.take(pa.array(place, mask=place < 0))
         return self._layout.block(path, at, run, table, bad, first)
+
+
+def _without(odd: Odd, text: bytes) -> bytes:
+    """A stretch of CSV without its odd rows."""
+    if not odd:
+        return text
+    ends = [0, *(end for *_, end in odd)]
+    begins = [*(begin for _, _, begin, _ in odd), len(text)]
+    return b"".join(text[a:b] for a, b in zip(ends, begins, strict=True))
 
 
 def _cells(column: Any, kind: Any) -> tuple[Any, list[tuple[int, str]]]:

@@ -31,8 +31,10 @@ class Parquet:
         from pyarrow import parquet
 
         try:
-            return parquet.ParquetFile(path, pre_buffer=False, buffer_size=1 << 16)
-        except (OSError, pa.ArrowException) as error:
+            return parquet.ParquetFile(
+                path, pre_buffer=False, buffer_size=1 << 16, page_checksum_verification=True
+            )
+        except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
             raise FileError(f"{path}: is not a whole Parquet file ({one_line(error)})") from None
 
     def blocks(self, path: Path, at: Position, run: Pass) -> Generator[Block, None, None]:
@@ -51,6 +53,8 @@ class Parquet:
                     )
             groups = [file.metadata.row_group(g) for g in range(file.num_row_groups)]
             row = sum(g.num_rows for g in groups[: at.offset])
+            if at.offset > len(groups) or at.line > file.metadata.num_rows:
+                raise FileError(f"{path}: ends before the position; it is not the file that was read")
             for g in range(at.offset, len(groups)):
                 width = max(
                     1, groups[g].total_byte_size // max(1, groups[g].num_rows), 8 * len(layout.needed)
@@ -67,9 +71,9 @@ class Parquet:
                             made = layout.block(path, position, run, batch, {}, first)
                             if made is not None:
                                 yield made
-                except (OSError, pa.ArrowException) as error:
-                    if isinstance(error, FileError):
-                        raise
+                except FileError:
+                    raise
+                except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
                     raise FileError(
                         f"{path}: row group {g} (from row {row + 1}) is damaged ({one_line(error)})"
                     ) from None
