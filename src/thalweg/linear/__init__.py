@@ -3,5 +3,6 @@
 from ..engines.linear import Rows, look, rows_of
 from .losses import loss
 from .model import DEFAULT, Model, Settings
+from .race import race
 
-__all__ = ["DEFAULT", "Model", "Rows", "Settings", "look", "loss", "rows_of"]
+__all__ = ["DEFAULT", "Model", "Rows", "Settings", "look", "loss", "race", "rows_of"]

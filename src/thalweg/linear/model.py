@@ -13,12 +13,14 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, Self
 
 import numpy as np
-from scipy.special import expit, softmax
+from scipy.special import expit, logsumexp, softmax
 
+from ..core.formula import lift
 from ..core.rule import Rule
 from ..core.schedule import Schedule
 from ..engines.linear import Pass, Rows, rows_of
 from ..engines.memory import Array
+from ..engines.ops import vectorised
 from ..errors import FileError, HyperparameterError, ProblemError, nearest
 from ..optimizer import _described as described
 from ..optimizer import _rebuilt as rebuilt
@@ -188,6 +190,19 @@ class Model:
         """The most likely class, or the predicted number, of each row: (n,)."""
         return self.decide(self.scores(x))
 
+    def loss_of(self, x: Any, targets: Array, weights: Array | None = None) -> float:
+        """The mean of weight · loss over rows, targets as for ``learn``; float64."""
+        z = np.atleast_2d(self.scores(x).astype(np.float64).T).T
+        if self.loss.formula is None and self.outputs > 1:
+            values = logsumexp(z, axis=1) - z[np.arange(len(z)), targets.astype(int)]
+        else:
+            y = targets[:, None]
+            if self.outputs > 1:
+                y = np.where(y == np.arange(self.outputs), 1.0, -1.0)
+            formula = lift(self.loss.formula or losses.log_loss, outputs=("value", "slope"))
+            values = vectorised(formula)(z, y, *self.loss.values)[0].sum(axis=1)
+        return float(np.average(values, weights=weights))
+
     def decide(self, z: Array) -> Array:
         """Scores to classes or numbers."""
         if self.classes is None:
@@ -207,7 +222,10 @@ class Model:
         total = p.sum(axis=1, keepdims=True)
         return np.where(total > 0, p / np.where(total > 0, total, 1), 1 / self.outputs)  # type: ignore[no-any-return]
 
-    # State, without pickle.
+    # State, without pickle (and what pickle and copy go by).
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Model.restore, (self.head(), self.arrays(), self.settings.rule)
 
     def head(self) -> dict[str, Any]:
         """All but the arrays, as JSON can hold it; labels are numbers or strings."""
