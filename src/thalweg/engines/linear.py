@@ -30,7 +30,7 @@ from ..core.rule import Anatomy, Rule
 from ..core.schedule import Schedule
 from . import cpu, objects, plain
 from .memory import Array, address
-from .sparse import ROW, Text, shape
+from .sparse import WIDE, Text, shape
 
 LOG = 1 << 18  # steps that are logged before everything catches up
 SMALLEST = -500.0  # of the logarithm of a product, before counting starts anew
@@ -288,7 +288,7 @@ class _Text(Text):
         p = self.p
         hyper = p.anatomy.hyperparameters
         values = {n: f"h_{n}" for n in hyper} | {"t": "now_"} | {n: f"c_{n}" for n, _ in p.clock.body}
-        printer = ROW._replace(names=values)
+        printer = WIDE._replace(names=values)
         start = [f"n_{n} = hyper[{k}]" for k, n in enumerate(NUMBERS)]
         start += [f"h_{n} = hyper[{k + len(NUMBERS)}]" for k, n in enumerate(hyper) if n not in p.planned]
         tick = [f"h_{n} = planned[k * {len(p.planned)} + {k}]" for k, n in enumerate(p.planned)]
@@ -345,7 +345,7 @@ class _Text(Text):
         formula = lift(p.loss, outputs=("value", "slope"))
         names = {"z": "z_", "y": "y_"} | {n: f"l_{n}" for n, _ in formula.body}
         names |= {n: repr(v) for n, v in zip(formula.scalars[1:], p.values, strict=True)}
-        printer = ROW._replace(names=names)
+        printer = WIDE._replace(names=names)
         made = {n: printer.expression(e) for n, e in formula.outputs}
         body = [*printer.lines(formula.body), f"value += {made['value']}"]
         body.append(f"slopes[c_] = weight * ({made['slope']})")
