@@ -43,5 +43,7 @@ def load(path: str | os.PathLike[str], kind: str, format: int) -> tuple[dict[str
     if found != kind:
         raise FileError(f"{path}: holds {found}, not a {kind}")
     if version > format:
-        raise FileError(f"{path}: format {version} is newer than this thalweg reads ({format}); update thalweg")
+        raise FileError(
+            f"{path}: format {version} is newer than this thalweg reads ({format}); update thalweg"
+        )
     return head, arrays

@@ -26,7 +26,7 @@ def size(text: str | int) -> int:
     """Bytes: 500MB, 2GiB, or a number. Raises HyperparameterError."""
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", str(text))
     if not found or found[2].upper() not in UNITS:
-        raise HyperparameterError(f"memory: {text!r} is no size; write 500MB or 2GiB")
+        raise HyperparameterError(f"--memory: {text!r} is no size; write 500MB or 2GiB")
     return int(float(found[1]) * UNITS[found[2].upper()])
 
 
@@ -79,11 +79,11 @@ class Budget:
         needed = base + BLOCKS * block + 2 * held
         if limit < needed + SMALLEST:
             raise HyperparameterError(
-                f"memory: {shown(limit)} is too little: Python and the libraries hold {shown(base)}, blocks of rows need {shown(needed - base)}; give at least {shown(1.5 * needed)}"
+                f"--memory: {shown(limit)} is too little: Python and the libraries hold {shown(base)}, blocks of rows need {shown(needed - base)}; give at least {shown(1.5 * needed)}"
             )
         return cls(limit, base, block, held, limit - needed)
 
-    def check(self, features: int, model: Any, growing: bool = False, remedy: str = "lower bits") -> None:
+    def check(self, features: int, model: Any, growing: bool = False, remedy: str = "lower --bits") -> None:
         """HyperparameterError if a model of so many features, with its copies, is beyond its share."""
         if self.weights is None:
             return
@@ -92,5 +92,5 @@ class Budget:
         if need > self.weights:
             assert self.limit is not None
             raise HyperparameterError(
-                f"memory: {features} features of {model.bytes_per_feature:.0f} bytes (weights and states) need {shown(need)} with copies, and {shown(self.weights)} of {shown(self.limit)} are left for them: {remedy}, or give at least {shown(self.limit + need - self.weights)}"
+                f"--memory: {features} features of {model.bytes_per_feature:.0f} bytes (weights and states) need {shown(need)} with copies, and {shown(self.weights)} of {shown(self.limit)} are left for them: {remedy}, or give at least {shown(self.limit + need - self.weights)}"
             )

@@ -40,7 +40,17 @@ CLASSES = 20  # whole numbers of at most so many kinds are taken for classes
 HELD_OUT = 0.1
 HELD_ROWS = 50_000
 TASKS = ("auto", "classification", "regression")
-READING = ("format", "zero_based", "target", "weight", "ignore", "categorical", "numeric", "missing", "delimiter")
+READING = (
+    "format",
+    "zero_based",
+    "target",
+    "weight",
+    "ignore",
+    "categorical",
+    "numeric",
+    "missing",
+    "delimiter",
+)
 
 
 class Progress(NamedTuple):
@@ -310,12 +320,12 @@ def decided(plan: Plan, labels: Array) -> tuple[str, Array | None, str]:
         task = "classification" if few else "regression"
         what = f"labels are {_listed(found)}" if few else "labels are numbers of many values"
         other = "regression" if few else "classification"
-        told = f"{what}: {task}; if they are not, give the task {other}"
+        told = f"{what}: {task}; if that is wrong, give --task {other}"
     if task == "regression":
         return plan.loss or "squared_error", None, told
     if len(found) < 2:
         raise ProblemError(
-            f"all {len(labels)} labels of the first block are {found[0]:g}: nothing to tell apart; if others come later, name all of them: classes, such as 0,1"
+            f"all {len(labels)} labels of the first block are {found[0]:g}: nothing to tell apart; if others come later, name them all (--classes 0,1)"
         )
     classes = found.astype(np.int64) if whole else found
     return plan.loss or ("log_loss" if len(found) == 2 else MULTINOMIAL), classes, told
@@ -333,7 +343,7 @@ def require_known(model: Model, block: Block) -> None:
     if not known.all():
         k = int(np.argmin(known))
         raise ProblemError(
-            f"row {block.row + k + 1}: label {block.labels[k]:g} is none of {_listed(model.classes)}, which the first block has; name all of them: classes"
+            f"row {block.row + k + 1}: label {block.labels[k]:g} is none of {_listed(model.classes)}, which the first rows have; name them all (--classes)"
         )
 
 
@@ -413,10 +423,10 @@ class _Run:
             if not other:
                 self.state = State(**head["state"])
         except (KeyError, TypeError, AttributeError):
-            raise FileError(f"{self.checkpoint}: is damaged; remove it, or begin anew (fresh)") from None
+            raise FileError(f"{self.checkpoint}: is damaged; remove it, or begin anew (--fresh)") from None
         if other:
             raise FileError(
-                f"{self.checkpoint}: belongs to a run with other {' and '.join(other)}; give what that run had, or begin anew (fresh)"
+                f"{self.checkpoint}: belongs to a run with other {' and '.join(other)}; give what that run had, or begin anew (--fresh)"
             )
         self.model = Model.restore(head["model"], arrays, self.plan.rule)
         self._collect()
@@ -497,7 +507,9 @@ class _Run:
             sample = part(rows_in(block, width), every)
             del model
             if len(every) >= 4:
-                settings, _ = race(settings, width, classes, sample, targets, weights, passes=1, seed=self.plan.seed)
+                settings, _ = race(
+                    settings, width, classes, sample, targets, weights, passes=1, seed=self.plan.seed
+                )
                 rule = settings.rule
                 self._note(f"learning rate {rule.values['lr']:g}: the best of a short race on the first rows")
         self.state.rule = repr(rule)
@@ -664,4 +676,3 @@ def _share(paths: Sequence[Path], position: dict[str, int] | None) -> float | No
     sizes = [p.stat().st_size for p in paths]
     before = sum(sizes[: position["file"]]) + position["offset"]
     return min(1.0, before / total) if (total := sum(sizes)) else None
-

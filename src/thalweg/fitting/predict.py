@@ -162,7 +162,9 @@ def csv(tables: Iterable[dict[str, Any]]) -> Generator[str, None, None]:
 
 def _cells(values: Any) -> Iterable[str]:
     if isinstance(values, list):
-        return (f'"{v.replace(chr(34), 2 * chr(34))}"' if any(c in v for c in ',"\r\n') else v for v in values)
+        return (
+            f'"{v.replace(chr(34), 2 * chr(34))}"' if any(c in v for c in ',"\r\n') else v for v in values
+        )
     if values.dtype.kind == "i":
         return map(str, values.tolist())
     digits = 9 if values.dtype == np.float32 else 12
@@ -190,6 +192,3 @@ def parquet(file: IO[bytes], tables: Iterable[dict[str, Any]], target: str) -> N
     finally:
         if writer is not None:
             writer.close()
-
-
-

@@ -47,7 +47,10 @@ class Quality:
         """As JSON has it: rows, loss, and accuracy or rmse; None where no row has weight."""
         share = self._sum / self._weight if self._weight else math.nan
         named = {"rmse": math.sqrt(share)} if model.classes is None else {"accuracy": share}
-        made: dict[str, Any] = {"rows": self.rows, "loss": self._loss / self._known if self._known else math.nan}
+        made: dict[str, Any] = {
+            "rows": self.rows,
+            "loss": self._loss / self._known if self._known else math.nan,
+        }
         made |= named
         if self.unknown:
             made["unknown_labels"] = self.unknown

@@ -35,7 +35,9 @@ class Trained:
     passes: int
 
     @classmethod
-    def of(cls, model: Model, layout: dict[str, Any], fold: int | None, rule: str, rows: int, passes: int) -> Self:
+    def of(
+        cls, model: Model, layout: dict[str, Any], fold: int | None, rule: str, rows: int, passes: int
+    ) -> Self:
         """What is left of a model when its training is over."""
         return cls(_scoring(model.settings, model.features, model.classes, *model.solution), layout, fold, rule, rows, passes)  # fmt: skip
 
