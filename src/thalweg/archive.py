@@ -1,10 +1,11 @@
-"""One file for a head of JSON and named arrays: a zip as ``numpy.savez`` writes it, without pickle.
+"""One file for a head of JSON and named arrays: a zip of .npy files, as ``numpy.savez`` writes it, without pickle.
 
 Equal contents are equal bytes. Written beside and renamed.
 """
 
 import json
 import os
+import zipfile
 from collections.abc import Mapping
 from typing import IO, Any
 
@@ -21,7 +22,15 @@ def save(path: str | os.PathLike[str], head: Mapping[str, Any], arrays: Mapping[
     held = {"head": np.frombuffer(json.dumps(head).encode(), dtype=np.uint8), **arrays}
 
     def fill(file: IO[bytes]) -> None:
-        np.savez(file, **held)  # type: ignore[arg-type]
+        # As numpy.savez does, which copies large arrays piece by piece.
+        with zipfile.ZipFile(file, "w") as zipped:
+            for name, given in held.items():
+                array = np.ascontiguousarray(given)
+                with zipped.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as entry:
+                    np.lib.format.write_array_header_1_0(
+                        entry, np.lib.format.header_data_from_array_1_0(array)
+                    )
+                    entry.write(array.reshape(-1).view(np.uint8).data)
 
     write(path, fill)
 

@@ -1,7 +1,7 @@
 """Linear models from files larger than memory: ``fit`` trains one and writes it, ``predict`` applies it."""
 
-from .fit import Plan, Progress, Report, fit
+from .fit import Progress, Report, fit
 from .predict import Predicted, predict
 from .trained import Trained
 
-__all__ = ["Plan", "Predicted", "Progress", "Report", "Trained", "fit", "predict"]
+__all__ = ["Predicted", "Progress", "Report", "Trained", "fit", "predict"]

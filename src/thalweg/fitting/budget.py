@@ -6,8 +6,10 @@ libraries hold is measured, and weights that do not fit in the rest are refused 
 
 import os
 import re
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 from ..errors import HyperparameterError
 
@@ -18,8 +20,7 @@ SMALLEST = 1 << 16
 # A block's text, its arrays, and those of the blocks read ahead: bytes held for one of text, at most.
 BLOCKS = 24
 HELD = 64 << 20  # bytes of held-out rows, where memory allows
-COPIES = 2  # of the weights: trained, and being written
-GROWING = 4  # the same while their number doubles
+COPIES = 3  # of the weights and states, at most: tried in a race, enlarged, written, read
 
 
 def size(text: str | int) -> int:
@@ -56,41 +57,51 @@ def peak() -> int:
     return most if sys.platform == "darwin" else most * 1024
 
 
+def apart(work: Callable[[], object]) -> None:
+    """Do it in a child process first, as far as it gets: what it compiles is kept in files, not in this memory."""
+    if not hasattr(os, "fork") or threading.active_count() > 1:
+        return
+    child = os.fork()
+    if child:
+        os.waitpid(child, 0)
+        return
+    try:
+        work()
+    except BaseException:  # the parent meets it again, and says so
+        pass
+    finally:
+        os._exit(0)
+
+
 @dataclass(frozen=True)
 class Budget:
-    """The shares, in bytes; weights is None where there is no limit."""
+    """The shares, in bytes: limit of the process, text of a block, held-out rows. limit: None where there is none."""
 
-    limit: int | None
-    base: int
-    block: int
-    held: int
-    weights: int | None
+    limit: int | None = None
+    block: int = BLOCK
+    held: int = HELD
 
     @classmethod
     def of(cls, memory: str | int | None) -> Self:
-        """Shares of the limit; those of blocks and held-out rows depend on nothing else, so that a run that
-        goes on has the same. Raises HyperparameterError where it is too little.
-        """
+        """Shares that depend on the limit alone, so that a run that goes on has the same."""
         if memory is None:
-            return cls(None, 0, BLOCK, HELD, None)
-        limit, base = size(memory), resident()
+            return cls(block=BLOCK)
+        limit = size(memory)
         block = max(SMALLEST, min(BLOCK, 1 << max(0, limit // 128).bit_length() - 1))
-        held = min(HELD, limit // 32)
-        needed = base + BLOCKS * block + 2 * held
-        if limit < needed + SMALLEST:
-            raise HyperparameterError(
-                f"--memory: {shown(limit)} is too little: Python and the libraries hold {shown(base)}, blocks of rows need {shown(needed - base)}; give at least {shown(1.5 * needed)}"
-            )
-        return cls(limit, base, block, held, limit - needed)
+        return cls(limit, block, min(HELD, limit // 32))
 
-    def check(self, features: int, model: Any, growing: bool = False, remedy: str = "lower --bits") -> None:
-        """HyperparameterError if a model of so many features, with its copies, is beyond its share."""
-        if self.weights is None:
+    def check(self, features: int, bytes_per_feature: int, remedy: str = "") -> None:
+        """HyperparameterError if a model of so many features, with its copies, is beyond what is left.
+
+        Asked when the libraries are loaded and the first blocks read, and before the model is made.
+        """
+        if self.limit is None:
             return
-        whole = int(features * model.bytes_per_feature)
-        need = whole * (GROWING if growing else COPIES)
-        if need > self.weights:
-            assert self.limit is not None
+        now = resident()
+        reserve = BLOCKS // 2 * self.block + 2 * self.held
+        need = COPIES * features * bytes_per_feature
+        missing = now + reserve + need - self.limit
+        if missing > 0:
             raise HyperparameterError(
-                f"--memory: {features} features of {model.bytes_per_feature:.0f} bytes (weights and states) need {shown(need)} with copies, and {shown(self.weights)} of {shown(self.limit)} are left for them: {remedy}, or give at least {shown(self.limit + need - self.weights)}"
+                f"--memory {shown(self.limit)} is too little: {features} features of {bytes_per_feature} bytes (weights and states) take {shown(need)} with copies, Python, libraries and blocks of rows {shown(now + reserve)}; give at least {shown(1.02 * (self.limit + missing))}{remedy}"
             )

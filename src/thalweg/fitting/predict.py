@@ -16,7 +16,7 @@ from ..files import reason, require_writable, write
 from ..linear.losses import MULTINOMIAL
 from ..reading import Block, Stream, open_stream
 from .budget import Budget
-from .fit import Paths
+from .plan import Paths
 from .quality import Quality
 from .trained import Trained, folded, matrix
 

@@ -36,10 +36,19 @@ class Trained:
 
     @classmethod
     def of(
-        cls, model: Model, layout: dict[str, Any], fold: int | None, rule: str, rows: int, passes: int
+        cls,
+        model: Model,
+        features: int,
+        layout: dict[str, Any],
+        fold: int | None,
+        rule: str,
+        rows: int,
+        passes: int,
     ) -> Self:
-        """What is left of a model when its training is over."""
-        return cls(_scoring(model.settings, model.features, model.classes, *model.solution), layout, fold, rule, rows, passes)  # fmt: skip
+        """What is left of a model, over its first features, when its training is over."""
+        weights, intercepts = model.solution
+        made = _scoring(model.settings, features, model.classes, weights[:features], intercepts)
+        return cls(made, layout, fold, rule, rows, passes)
 
     @property
     def task(self) -> str:
