@@ -215,10 +215,12 @@ class _Run:
         budget: Budget,
         every: float,
         tell: Callable[[str], None],
+        more: dict[str, Any] | None = None,
     ) -> None:
         self.plan, self.stream, self.check, self.target, self.budget = plan, stream, check, target, budget
         self.checkpoint = target.with_name(f"{target.name}.checkpoint")
         self.every, self.tell = every, tell
+        self.more = more or {}  # what else the trained model depends on
         # SVMlight alone has no hashing of its own.
         self.fold = plan.bits if stream.format == "svmlight" else None
         self.state = State()
@@ -228,6 +230,7 @@ class _Run:
         self.started = time.perf_counter()
         self.done = 0  # rows read by this run
         self.saved = False
+        self.skipped = 0  # bad lines that others met
 
     # Where the run is.
 
@@ -235,7 +238,7 @@ class _Run:
         """All that the trained model depends on, as JSON has it."""
         files = [[str(f.absolute()), f.stat().st_size, f.stat().st_mtime_ns] for f in self.stream.paths]
         made = {"files": files, "block": self.budget.block, "held": self.budget.held}
-        return made | self.plan.plain()
+        return made | self.more | self.plan.plain()
 
     def save(self) -> None:
         """Write the checkpoint: only after a block at which all weights are up to date."""
@@ -506,7 +509,7 @@ class _Run:
             held_out=last.get("held_out"),
             test=last.get("test"),
             history=s.history,
-            skipped=self.stream.skipped,
+            skipped=self.stream.skipped + self.skipped,
             reasons=self.stream.reasons,
             notes=s.notes,
             seconds=taken,
