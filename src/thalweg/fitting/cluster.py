@@ -21,9 +21,9 @@ from ..files import require_writable
 from ..linear import Model
 from ..reading import open_stream
 from .budget import Budget, peak
-from .fit import Report, _Run, learn
 from .plan import Paths, Plan, checked, opened, require_known
 from .trained import folded
+from .training import Report, _Run, learn
 
 Array = np.ndarray[Any, Any]
 
@@ -112,10 +112,10 @@ def fit_on_cluster(
 
 
 def _plan(rule: Rule | str | None, passes: int, test: Any, given: dict[str, Any]) -> Plan:
-    names = {"task": "auto", "loss": None, "classes": None, "l1": 0.0, "l2": 0.0, "average": None, "intercept": True,
+    names: dict[str, Any] = {"task": "auto", "loss": None, "classes": None, "l1": 0.0, "l2": 0.0, "average": None, "intercept": True,
              "dtype": "float32", "epsilon": 0.1, "quantile": 0.5, "bits": None, "features": None, "seed": 0,
              "on_bad_line": "stop"}  # fmt: skip
-    known = {n: given.get(n, default) for n, default in names.items()}
+    known: dict[str, Any] = {n: given.get(n, default) for n, default in names.items()}
     reading = {n: v for n, v in given.items() if n not in names}
     return checked(rule=rule, passes=passes, holdout=0.0, test=test, reading=reading, **known)
 

@@ -176,12 +176,15 @@ def fit(
         apart(lambda: _Run(plan, stream, check, target, budget, 0.0, lambda _: None).compile())
     run = _Run(plan, stream, check, target, budget, checkpoint_every, tell or (lambda _: None))
     resumed = not fresh and run.resume()
-    finished = run.train(progress, stop or (lambda: False))
-    if finished:
-        run.finish()
-        if cache is True and own is not None and plan.passes > 1:
+    finished = False
+    try:
+        finished = run.train(progress, stop or (lambda: False))
+        if finished:
+            run.finish()
+    finally:
+        if plan.passes > 1 and cache is True and (finished or not run.saved):  # else the run that goes on will read it
             with suppress(OSError):
-                os.unlink(own)
+                os.unlink(f"{target}.cache")
     return run.report(resumed, finished)
 
 
@@ -416,9 +419,11 @@ class _Run:
     def compile(self) -> None:
         """Run every kernel on a few rows."""
         with closing(self.stream.blocks()) as blocks:
-            block = self._own(next(blocks))
+            block = next(blocks)
         loss, classes, _ = decided(self.plan, block.labels)
-        learn(Model(self.plan.settings(loss), self._width(block), classes), block, np.arange(1))
+        first = int(block.indptr[1])
+        block = block._replace(indices=np.arange(len(block.indices), dtype=np.int32))
+        learn(Model(self.plan.settings(loss), first + 1, classes), block, np.arange(1))
 
     def _ready(self, block: Block, rows: Array | None) -> Model:
         """The model, with room for the block's features; ProblemError for labels that it does not know."""
