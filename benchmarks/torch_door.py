@@ -1,12 +1,13 @@
 """The torch door against torch.optim: one step of every method, and what the first step takes.
 
-    python -m benchmarks.torch_door [--rounds 15] [--out torch_door.json]
+    python -m benchmarks.torch_door [--device cpu] [--rounds 15] [--out torch_door.json]
 
-Two models on the CPU, float32: a ResNet-like list of about 25 M weights in 160 tensors, and a small
+Two models, float32, on the CPU and on a CUDA device where there is one: a ResNet-like list of about 25 M weights in 160 tensors, and a small
 transformer, where the gradients come from a real backward pass. Contestants: our door, torch's loop,
 foreach and fused forms. Rounds are interleaved; ratios travel between machines, times do not.
 ``after a rest`` waits until torch's OpenMP workers sleep; ``after torch`` calls a torch operation just
-before, as a training loop does.
+before, as a training loop does. On CUDA a call ends when the device has done it, and a step of 10^8
+weights stands beside a copy with the same traffic.
 """
 
 import argparse
@@ -25,7 +26,8 @@ import torch
 import thalweg as tw
 import thalweg.torch
 
-from .timing import interleaved
+from .models import resnet_shapes
+from .timing import REST, interleaved
 
 ROWS: dict[str, tuple[Any, Any, dict[str, Any]]] = {
     "SGD": ("SGD", torch.optim.SGD, {}),
@@ -42,8 +44,8 @@ BARS = {"Adagrad": 1.1, "Adam": 1.1, "AdamW": 1.1, "RMSprop": 1 / 3, "Adadelta":
 STARTUP = """
 import sys, time, torch
 import thalweg as tw, thalweg.torch
-from benchmarks.torch_door import shapes
-sizes = shapes() if sys.argv[1] == "ResNet-like" else [(1000,)] * 160
+from benchmarks.models import resnet_shapes
+sizes = resnet_shapes() if sys.argv[1] == "ResNet-like" else [(1000,)] * 160
 p = [torch.nn.Parameter(torch.zeros(s)) for s in sizes]
 for x in p:
     x.grad = torch.ones_like(x)
@@ -54,37 +56,23 @@ print(time.perf_counter() - start)
 """
 
 
-def shapes() -> list[tuple[int, ...]]:
-    """The parameters of a ResNet-50: 161 tensors, 25.6 M weights."""
-    made: list[tuple[int, ...]] = [(64, 3, 7, 7), (64,), (64,)]
-    inside = 64
-    for width, blocks in ((64, 3), (128, 4), (256, 6), (512, 3)):
-        for block in range(blocks):
-            for out, into, size in ((width, inside, 1), (width, width, 3), (4 * width, width, 1)):
-                made += [(out, into, size, size), (out,), (out,)]
-            if block == 0:
-                made += [(4 * width, inside, 1, 1), (4 * width,), (4 * width,)]
-            inside = 4 * width
-    return [*made, (1000, 2048), (1000,)]
-
-
-def resnet() -> list[torch.nn.Parameter]:
+def resnet(device: str) -> list[torch.nn.Parameter]:
     """Parameters with random gradients."""
     torch.manual_seed(0)
-    params = [torch.nn.Parameter(torch.randn(s)) for s in shapes()]
+    params = [torch.nn.Parameter(torch.randn(s, device=device)) for s in resnet_shapes()]
     for p in params:
         p.grad = torch.randn_like(p)
     return params
 
 
-def transformer() -> list[torch.nn.Parameter]:
+def transformer(device: str) -> list[torch.nn.Parameter]:
     """A small encoder's parameters, with the gradients of one real batch."""
     torch.manual_seed(0)
     layer = torch.nn.TransformerEncoderLayer(256, 4, 1024, dropout=0.0, batch_first=True)
     model = torch.nn.Sequential(
         torch.nn.Embedding(2000, 256), torch.nn.TransformerEncoder(layer, 4), torch.nn.Linear(256, 2000)
-    )
-    tokens = torch.randint(0, 2000, (4, 32))
+    ).to(device)
+    tokens = torch.randint(0, 2000, (4, 32), device=device)
     loss = torch.nn.functional.cross_entropy(model(tokens).flatten(0, 1), tokens.roll(-1, 1).flatten())
     loss.backward()
     return list(model.parameters())
@@ -108,7 +96,42 @@ def calls(name: str, params: list[torch.nn.Parameter]) -> dict[str, Callable[[],
         if variant != "fused" or name in FUSED:
             flags = {"fused": True} if variant == "fused" else {"foreach": variant == "foreach"}
             made[f"torch {variant}"] = kind(twins(params), lr=1e-6, **arguments, **flags).step
-    return made
+    return {n: finished(call, params[0].device) for n, call in made.items()}
+
+
+def finished(call: Callable[[], object], device: torch.device) -> Callable[[], object]:
+    """A call that ends when its device has done it."""
+    if device.type == "cpu":
+        return call
+
+    def run() -> None:
+        call()
+        torch.cuda.synchronize(device)
+
+    return run
+
+
+def beside_a_copy(name: str, rounds: int, weights: int = 10**8) -> dict[str, float]:
+    """Median seconds on the CUDA device, by its own clock: our step, and a copy with the same traffic."""
+    p = torch.nn.Parameter(torch.randn(weights, device="cuda"))
+    p.grad = torch.randn_like(p)
+    rule = getattr(tw, name)()
+    opt = thalweg.torch.Optimizer([p], rule)
+    words = 3 + 2 * len(rule.anatomy.states)  # read w, g and the states; write w and the states
+    source = torch.empty(words * weights // 2, device="cuda")
+    target = torch.empty_like(source)
+    taken: dict[str, list[float]] = {"ours": [], "copy": []}
+    for k in range(rounds + 5):
+        for n, call in {"ours": opt.step, "copy": lambda: target.copy_(source)}.items():
+            time.sleep(REST)
+            begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+            begin.record()
+            call()
+            end.record()
+            torch.cuda.synchronize()
+            if k >= 5:
+                taken[n].append(begin.elapsed_time(end) / 1e3)
+    return {n: statistics.median(values) for n, values in taken.items()}
 
 
 def warmed(call: Callable[[], object]) -> Callable[[], float]:
@@ -154,35 +177,52 @@ def startup(model: str) -> dict[str, float]:
         return {"cold": cold, "warm": statistics.median(warm), "torch fused": statistics.median(theirs)}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--rules", help="comma-separated; default: all")
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--out", default="torch_door.json")
-    given = parser.parse_args()
-    chosen = given.rules.split(",") if given.rules else list(ROWS)
-    result: dict[str, Any] = {"torch": torch.__version__, "threads": torch.get_num_threads(), "models": {}}
+def on(device: str, chosen: list[str], rounds: int) -> dict[str, Any]:
+    """Every chosen method on both models, printed as it comes."""
+    models: dict[str, Any] = {}
     for model, make in {"ResNet-like": resnet, "transformer": transformer}.items():
-        params = make()
-        print(f"\n{model}: {sum(p.numel() for p in params):,} weights in {len(params)} tensors")
-        head = f"{'rule':<10}{'when':<14}{'ours':>10}{'torch best':>20}{'ours/torch':>12}{'bar':>7}"
-        print(head)
-        rows = result["models"].setdefault(model, [])
+        params = make(device)
+        print(f"\n{model}, {device}: {sum(p.numel() for p in params):,} weights in {len(params)} tensors")
+        print(f"{'rule':<10}{'when':<14}{'ours':>10}{'torch best':>20}{'ours/torch':>12}{'bar':>7}")
+        rows = models.setdefault(model, [])
         for name in chosen:
             contestants = calls(name, params)
-            for when, seconds in {
-                "after a rest": interleaved(contestants, given.rounds),
-                "after torch": busy(contestants, given.rounds),
-            }.items():
+            measured = {"after a rest": interleaved(contestants, rounds)}
+            if device == "cpu":
+                measured["after torch"] = busy(contestants, rounds)
+            for when, seconds in measured.items():
                 best = min((n for n in seconds if n != "ours"), key=lambda n: seconds[n])
                 ratio = seconds["ours"] / seconds[best]
                 rows.append({"rule": name, "when": when, "seconds": seconds, "best": best, "ratio": ratio})
                 shown = f"{best.removeprefix('torch ')} {seconds[best] * 1e3:.1f} ms"
-                bar = f"{BARS[name]:.2f}" if name in BARS and model == "ResNet-like" else "-"
+                barred = name in BARS and model == "ResNet-like" and device == "cpu"
+                bar = f"{BARS[name]:.2f}" if barred else "-"
                 print(
                     f"{name:<10}{when:<14}{seconds['ours'] * 1e3:>7.1f} ms{shown:>20}{ratio:>12.2f}{bar:>7}",
                     flush=True,
                 )
+    return models
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--rules", help="comma-separated; default: all")
+    devices = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
+    parser.add_argument("--device", choices=devices, nargs="+", default=devices)
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--out", default="torch_door.json")
+    given = parser.parse_args()
+    chosen = given.rules.split(",") if given.rules else list(ROWS)
+    result: dict[str, Any] = {"torch": torch.__version__, "threads": torch.get_num_threads()}
+    if "cpu" in given.device:
+        result["models"] = on("cpu", chosen, given.rounds)
+    if "cuda" in given.device:
+        result["cuda"] = on("cuda", chosen, given.rounds)
+        result["copy"] = {
+            n: beside_a_copy(n, given.rounds) for n in dict.fromkeys(ROWS[n][0] for n in chosen)
+        }
+        for n, seconds in result["copy"].items():
+            print(f"{n}, 10^8 weights: {seconds['ours'] / seconds['copy']:.2f} x a copy (bar 1.15)")
     result["startup"] = {model: startup(model) for model in ("160 small tensors", "ResNet-like")}
     for model, seconds in result["startup"].items():
         told = ", ".join(f"{n} {x:.3f} s" for n, x in seconds.items())

@@ -4,7 +4,9 @@ import gc
 import os
 import tempfile
 
-os.environ.setdefault("THALWEG_CACHE", os.path.join(tempfile.gettempdir(), f"thalweg-tests-{os.getuid()}"))
+HOME = os.path.join(tempfile.gettempdir(), f"thalweg-tests-{os.getuid()}")
+os.environ.setdefault("THALWEG_CACHE", HOME)
+os.environ.setdefault("TRITON_CACHE_DIR", os.path.join(HOME, "triton"))
 
 
 def pytest_collection_finish() -> None:

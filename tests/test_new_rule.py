@@ -1,10 +1,16 @@
 """A new rule is one file: what CONTRIBUTING shows is put into the rules' folder and gets everything."""
 
+import importlib
 import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+import numpy as np
+import pytest
+
+import thalweg as tw
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -52,3 +58,49 @@ def test_a_new_rule_is_one_file_of_at_most_sixty_lines(tmp_path: Path) -> None:
         text=True,
     )
     assert ran.returncode == 0, ran.stdout
+
+
+ODD = '''
+"""A rule whose names are those that a printed loop might use."""
+from thalweg.core import Rule, Scalar, fraction, nonnegative, rule, state
+
+
+def step(w, g, i, n, /, lr, k, new0, scalars):
+    i = k * i + g
+    n = new0 * n + scalars * g * g
+    return w - lr * (i + n), i, n
+
+
+def clock(t, lr, k, row):
+    return {"new0": row, "scalars": 1 - row}
+
+
+def idle(w, i, n, k, /, lr, row):
+    return w, i, n
+
+
+@rule(step, clock=clock)
+class Odd(Rule):
+    lr: Scalar = nonnegative(default=0.1, unit="w/g")
+    k: Scalar = fraction(default=0.5)
+    row: Scalar = fraction(default=0.25)
+    i: float = state(default=0.0, unit="g", signed=True)
+    n: float = state(default=0.0, unit="g")
+'''
+
+
+def test_names_of_a_rule_are_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "odd_names.py").write_text(ODD)
+    monkeypatch.syspath_prepend(tmp_path)
+    odd = importlib.import_module("odd_names").Odd()
+    dense, plain, rows = (np.linspace(-1, 1, 12).reshape(6, 2) for _ in range(3))
+    one, two, three = odd.on(dense), odd.on(plain, engine="plain"), odd.on(rows, exact="bits")
+    rng = np.random.default_rng(0)
+    for _ in range(40):
+        g = rng.standard_normal((6, 2)) * (rng.random((6, 1)) < 0.3)
+        one.step(g)
+        two.step(g)
+        three.step(tw.Rows(np.arange(6), g))
+    three.flush()
+    np.testing.assert_array_equal(dense, plain)
+    np.testing.assert_array_equal(rows, plain)

@@ -13,6 +13,7 @@ import numba
 import numpy as np
 import pytest
 import scipy.optimize
+import scipy.sparse as sp
 from scipy.optimize import Bounds, OptimizeResult
 
 import thalweg as tw
@@ -781,3 +782,15 @@ def test_method_refuses_what_is_no_rule() -> None:
 def test_hessians_are_not_used_and_scipy_warns_alike() -> None:
     with pytest.warns(RuntimeWarning, match="Method Adam does not use Hessian information"):
         tw.minimize(bowl, [0.0], jac=True, method="Adam", hess=lambda x: 2.0, maxiter=1)
+
+
+@pytest.mark.parametrize("kind", [sp.csr_matrix, sp.csr_array, sp.coo_array])
+def test_a_sparse_gradient_is_a_gradient(kind: Any) -> None:
+    def gradient(w: Any) -> Any:
+        return 2 * (w - np.array([1.0, 0.0, 2.0]))
+
+    dense = tw.minimize(lambda w: gradient(w) @ gradient(w) / 4, np.zeros(3), jac=gradient)
+    made = tw.minimize(lambda w: gradient(w) @ gradient(w) / 4, np.zeros(3), jac=lambda w: kind(gradient(w)))
+    np.testing.assert_array_equal(made.x, dense.x)
+    wrong = tw.minimize(np.sum, np.zeros(3), jac=lambda w: kind(np.ones((3, 2))))
+    assert not wrong.success and "real and of shape (3,)" in wrong.message

@@ -107,7 +107,7 @@ def test_what_stands_around_the_rule_is_that_of_rule_on(name: str) -> None:
 def test_torch_operations_take_the_same_path(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What other devices run, within some ulps of rule.on's compiled kernels."""
     rule = RULES[name]()
-    monkeypatch.setattr(thalweg.torch.optimizer, "_compiles", lambda w: False)
+    monkeypatch.setattr(thalweg.torch.optimizer, "_engine", lambda w: thalweg.torch.optimizer._OPERATIONS)
     for dtype, bound in ((torch.float64, 1e-12), (torch.float32, 1e-4)):
         params = parameters(dtype)
         arrays = [p.detach().numpy().copy() for p in params]
@@ -577,10 +577,6 @@ def test_bad_input_in_torchs_own_exception_types() -> None:
     with pytest.raises(HyperparameterError, match="lr must be"):
         opt.step()
     assert torch.equal(p, torch.ones(3))
-    table = torch.nn.Embedding(5, 2, sparse=True)
-    table(torch.tensor([1])).sum().backward()
-    with pytest.raises(RuntimeError, match="is sparse"):
-        Optimizer(table.parameters(), tw.Adam()).step()
 
 
 def test_without_torch_one_line_says_what_to_install() -> None:
@@ -891,3 +887,52 @@ torch.save((net.state_dict(), opt.state_dict()), f"{folder}/one.pt")
             torch.allclose(p, q, rtol=1e-5, atol=1e-6)
             for p, q in zip(net.parameters(), fresh.parameters(), strict=True)
         )
+
+
+MOVED = {
+    "nothing": lambda ps, opt: None,
+    "new gradients": lambda ps, opt: [setattr(p, "grad", p.grad.clone()) for p in ps],
+    "a gradient in another order": lambda ps, opt: setattr(ps[0], "grad", ps[0].grad.t().clone().t()),
+    "no gradient": lambda ps, opt: setattr(ps[0], "grad", None),
+    "other weights": lambda ps, opt: setattr(ps[0], "data", ps[0].detach() + 1),
+    "weights turned": lambda ps, opt: (
+        setattr(ps[0], "data", ps[0].detach().t()),
+        setattr(ps[0], "grad", ps[0].grad.t().clone()),
+    ),
+    "fewer weights": lambda ps, opt: (
+        setattr(ps[1], "data", ps[1].detach()[:2]),
+        setattr(ps[1], "grad", ps[1].grad[:2].clone()),
+        opt.__dict__["state"][ps[1]].update(
+            {n: x[:2].clone() for n, x in opt.state[ps[1]].items() if x.ndim}
+        ),
+    ),
+    "another state": lambda ps, opt: opt.state[ps[0]].update(m=torch.zeros(4, 4)),
+    "another count": lambda ps, opt: opt.state[ps[0]].update(step=torch.tensor(7.0)),
+    "a count set": lambda ps, opt: opt.state[ps[0]]["step"].fill_(7.0),
+    "a loaded state": lambda ps, opt: opt.load_state_dict(opt.state_dict()),
+    "one more": lambda ps, opt: opt.param_groups[0]["params"].append(ps[2]),
+    "decay": lambda ps, opt: opt.param_groups[0].update(weight_decay=0.1),
+    "a rate": lambda ps, opt: opt.param_groups[0].update(lr=0.1),
+}
+
+
+@pytest.mark.parametrize("what", MOVED)
+def test_what_changes_between_steps_is_seen(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step that looks at nothing twice takes the same path as one that looks at everything anew."""
+    ends = []
+    for ready in (True, False):
+        if not ready:
+            monkeypatch.setattr("thalweg.torch.optimizer.wants", lambda *given: False)
+        torch.manual_seed(0)
+        ps = [torch.nn.Parameter(torch.randn(4, 4)), *(torch.nn.Parameter(torch.randn(5)) for _ in range(2))]
+        opt = thalweg.torch.Optimizer(ps[:2], tw.Adam(lr=0.01))
+        for t in range(6):
+            for p in ps:
+                p.grad = torch.randn_like(p) if p.grad is None or t % 2 else p.grad
+            if t == 3:
+                MOVED[what](ps, opt)
+            opt.step()
+        assert bool(opt._ready) is ready
+        ends.append([*(p.detach().clone() for p in ps), *(opt.state[p]["step"].clone() for p in ps[:2])])
+    for a, b in zip(*ends, strict=True):
+        assert torch.equal(a, b)

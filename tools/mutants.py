@@ -24,6 +24,7 @@ PATHS, UNITS, IDLE, ENGINE = (
 )
 OPTIMIZER = "tests/test_optimizer.py"
 SCIPY = "tests/test_scipy.py"
+XLA, OPTAX, KERAS = "tests/laws/test_xla.py", "tests/test_optax_door.py", "tests/test_keras_door.py"
 READ_TEXT, READ_STREAM, READ_TABLES = (f"tests/reading/test_{n}.py" for n in ("text", "stream", "tables"))
 
 
@@ -145,6 +146,17 @@ MUTANTS = [
     Mutant("optimizer.py", "leaf.gathered = 0", "leaf.gathered = leaf.gathered", OPTIMIZER),
     Mutant("optimizer.py", "bound / norm", "norm / bound", OPTIMIZER),
     Mutant("optimizer.py", "1.0 / t if average == ", "1.0 / (t + 1) if average == ", OPTIMIZER),
+    Mutant("core/compose.py", "ast.UnaryOp(ast.USub(), right)", "right", XLA, "difference"),
+    Mutant("core/compose.py", "ast.BinOp(right, ast.Mult(), rest)", "rest", XLA, "formulas_that"),
+    Mutant("core/scalars.py", '_called("expm1", self', '_called("exp", self', XLA, "clock"),
+    Mutant("core/scalars.py", 'return _called("exp", self', 'return _called("expm1", self', XLA, "clock"),
+    Mutant("engines/xla.py", "evaluate(done + 1.0", "evaluate(done", XLA, "clock"),
+    Mutant("engines/xla.py", "1.0 - given.get", "1.0 + given.get", XLA, "around"),
+    Mutant("optax.py", "optax.safe_increment(state.count)", "state.count", OPTAX, "rule_on"),
+    Mutant("optax.py", '"trace", -1.0', '"trace", 1.0', OPTAX, "goes_on"),
+    Mutant("optax.py", "written[n].astype(x.dtype)", "written[n].astype(given.dtype)", OPTAX, "16_bits"),
+    Mutant("keras.py", "opt.count(int(_read(optimizer.iterations)))", "pass", KERAS, "goes_on"),
+    Mutant("moving.py", "if rule.clock is not theirs.clock", "if False", OPTAX, "agree"),
     Mutant("scipy.py", "point.f <= self.lowest.f", "True", SCIPY, "lowest"),
     Mutant("scipy.py", "x=point.x.copy(), g=point.g.copy()", "x=point.x, g=point.g", SCIPY, "kept"),
     Mutant("scipy.py", "(p.x <= low) & (p.g > 0)", "(p.x <= low) & (p.g < 0)", SCIPY, "bounds"),

@@ -19,6 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 from . import rules as _rules
 from .core import (
+    Coast as Coast,
+)
+from .core import (
     Row as Row,
 )
 from .core import (
@@ -145,6 +148,7 @@ Rule.on = _on  # type: ignore[method-assign, assignment]
 
 
 _HERE = [
+    "Coast",
     "Row",
     "Rule",
     "Scalar",

@@ -35,8 +35,8 @@ from .errors import (
     nearest,
 )
 from .files import reason, write
-from .parameters import Leaf, Memory, at, gradient_of, named, parameter, require_distinct
-from .rows import Follower, Touched, indices_of, sparse, touched
+from .parameters import Leaf, Memory, at, gradient_of, named, parameter, require_distinct, shares
+from .rows import Follower, Place, Touched, indices_of, sparse, touched
 from .settings import Group, Settings, checked, grouped
 
 Array = np.ndarray[Any, Any]
@@ -270,13 +270,12 @@ class Optimizer:
         self._t = t
 
     def count(self, steps: int) -> None:
-        """Count steps that a compiled loop has taken on the arrays and states of this optimizer.
-
-        For doors; StateError where parameters do not all take part in every step.
-        """
-        if not self._together:
-            raise StateError("count: the parameters do not share their steps")
-        self._t += steps
+        """Count steps that a compiled loop, or another library, has taken with all arrays and states. For doors."""
+        if self._together:
+            self._t += steps
+        else:
+            for leaf in self._leaves:
+                leaf.t += steps
 
     def _bind(self, given: Sequence[Any]) -> None:
         """Check gradients that are new objects and hand them to the engine; nothing moves before all fit."""
@@ -309,9 +308,12 @@ class Optimizer:
         if not sparse(gradient):
             return gradient_of(leaf, gradient, self._memory)
         given = touched(leaf, gradient)
+        if self._memory.holds(given.values):
+            raise shares(leaf)
         if self._run_name == "plain":
             flat = np.zeros((leaf.flat.size // max(1, given.width), given.width), dtype=leaf.dtype)
-            np.add.at(flat, given.rows, given.values)
+            if given.values.size:
+                np.add.at(flat, given.rows, given.values)
             return flat.reshape(-1), 0
         return self._follower(i, given.width).gathered(given), 0
 
@@ -319,20 +321,27 @@ class Optimizer:
         """Who keeps track of a leaf's rows."""
         if i not in self._followers:
             bucket, k = self._place[i]
-            leaf, rule = self._leaves[i], bucket.group.rule
+            leaf, tensor = self._leaves[i], bucket.tensors[k]
             t = self._t if self._together else leaf.t
+            arrays = [tensor[n] for n in bucket.update.arrays if n != "g"]
+            try:
+                ahead = [bucket.scalars(s) for s in (1, 2, 10, 1000)]
+            except HyperparameterError:  # a schedule that holds for fewer steps
+                ahead = []
             self._followers[i] = Follower(
-                leaf,
-                rule,
+                Place(leaf.flat.dtype.name, [*map(address, arrays)], leaf.shape, leaf.fortran, arrays),
+                bucket.group.rule,
                 bucket.parts,
                 bucket.update,
-                bucket.tensors[k],
                 self.settings.exact,  # type: ignore[arg-type]
-                [bucket.scalars(s) for s in (1, 2, 10, 1000)],
+                ahead,
                 max(1, width),
                 t,
-                fresh=t == 0 and not self._restored,
+                fresh=t == 0 and not self._restored and bool(ahead),
             )
+            if leaf.gathered:  # by gradients that nobody has followed, or before a file was saved
+                self._followers[i].gather_all()
+            self._whole = False  # from now on, even if this step is refused
         return self._followers[i]
 
     def _bind_one(self, gradient: Any) -> bool:
@@ -395,12 +404,12 @@ class Optimizer:
                 place = {t: k for k, t in enumerate(times)}
                 which = [place.get(self._leaves[i].t + 1, 0) for i in bucket.leaves]
                 plans.append((bucket, [bucket.scalars(t, factor) for t in times], which))
+        for leaf in self._copied:
+            self._copy_in(leaf)
         for i, follower in self._followers.items():
             if due[i] and i not in rows:
                 follower.table.catch_up()  # the dense gradient moves every row
                 follower.pending = []
-        for leaf in self._copied:
-            np.copyto(leaf.flat.reshape(leaf.array.shape), leaf.array)
         for bucket, values, which in plans:
             self._leave_out(bucket.batch, bucket, due)
             bucket.batch.run(values, which)
@@ -409,7 +418,7 @@ class Optimizer:
             bucket, t = self._place[i][0], self._leaves[i].t + 1
             self._followers[i].step(g, bucket.scalars(t, factor), bucket.group.rule.at(t - 1))
         for leaf in self._copied:
-            np.copyto(leaf.array, leaf.flat.reshape(leaf.array.shape))
+            self._copy_back(leaf)
         for i, (leaf, moved) in enumerate(zip(self._leaves, due, strict=True)):
             if moved:
                 leaf.t += 1
@@ -458,7 +467,7 @@ class Optimizer:
             sums.reshape(-1, gradient.width)[gradient.rows] += gradient.values
             follower.pending.append(gradient.rows)
         else:
-            follower.pending = [np.arange(follower.table.rows)]
+            follower.gather_all()
 
     def _norm_factor(self, due: Sequence[bool], rows: Mapping[int, Touched]) -> float:
         """What the gradients are multiplied by so that their norm over all parameters stays bounded."""
@@ -531,16 +540,21 @@ class Optimizer:
         leaf = self._leaves[i]
         indices = indices_of(leaf, rows, f"read({name!r})")
         if i in self._followers:
-            follower = self._followers[i]
-            follower.table.catch_up(follower.of(indices))
+            self._copy_in(leaf)
+            self._followers[i].catch_up(indices)
             self._copy_back(leaf)
         return leaf.array[indices]  # type: ignore[no-any-return]
 
     def flush(self) -> None:
         """Bring every row up to date; work in proportion to all weights that sparse gradients train."""
         for i, follower in self._followers.items():
+            self._copy_in(self._leaves[i])
             follower.table.catch_up()
             self._copy_back(self._leaves[i])
+
+    def _copy_in(self, leaf: Leaf) -> None:
+        if leaf.copied:
+            np.copyto(leaf.flat.reshape(leaf.array.shape), leaf.array)
 
     def _copy_back(self, leaf: Leaf) -> None:
         if leaf.copied:

@@ -152,6 +152,13 @@ def _bytes(start: int, end: int) -> Array:
     return np.ctypeslib.as_array((ctypes.c_byte * (end - start)).from_address(start))
 
 
+def shares(leaf: Leaf) -> GradientError:
+    """What is raised for a gradient that lies where the step writes."""
+    return GradientError(
+        f"gradient{at(leaf.path)}: shares memory with a parameter or a state that the step changes; pass a copy"
+    )
+
+
 def gradient_of(leaf: Leaf, gradient: Any, memory: Memory) -> tuple[Array | None, int]:
     """A gradient in the memory order of its parameter and its address; 0 where it is a copy.
 
@@ -176,9 +183,7 @@ def gradient_of(leaf: Leaf, gradient: Any, memory: Memory) -> tuple[Array | None
             f" convert with .astype({leaf.dtype.name!r})"
         )
     if memory.holds(gradient):
-        raise GradientError(
-            f"gradient{at(leaf.path)}: shares memory with a parameter or a state that the step changes; pass a copy"
-        )
+        raise shares(leaf)
     held = gradient.T if leaf.fortran else gradient
     if not held.flags.c_contiguous or not held.flags.aligned:
         return np.ascontiguousarray(held), 0

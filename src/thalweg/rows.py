@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .core.coast import Exact, plan
+from .core.coast import Exact, plan, rests
 from .core.compose import Around, Update
 from .core.line import short
 from .core.rule import Rule
-from .engines.memory import Array, address, arithmetic
+from .engines.cpu import real_of
+from .engines.memory import Array
 from .engines.sparse import Gatherer, Table, stands
 from .errors import GradientError
 from .parameters import Leaf, at
@@ -28,21 +29,37 @@ class Rows:
     holds what they were. Raises GradientError.
     """
 
-    __slots__ = ("indices", "values")
+    __slots__ = ("_indices", "_values")
 
     def __init__(self, indices: Any, values: Any) -> None:
-        self.indices = np.asarray(indices)
-        self.values = np.asarray(values)
-        if self.indices.ndim != 1 or (self.indices.size and self.indices.dtype.kind not in "iu"):
+        try:
+            rows, given = np.asarray(indices), np.asarray(values)
+        except ValueError as error:
+            raise GradientError(f"Rows: indices and values must be arrays ({error})") from None
+        if isinstance(indices, np.ma.MaskedArray) or isinstance(values, np.ma.MaskedArray):
             raise GradientError(
-                f"Rows: indices must be whole numbers of shape (n,),"
-                f" got {self.indices.dtype} {self.indices.shape}"
+                "Rows: indices and values must be plain arrays, got MaskedArray: use .filled(0.0)"
             )
-        if self.values.ndim == 0 or len(self.values) != len(self.indices):
+        if rows.ndim != 1 or (rows.size and rows.dtype.kind not in "iu"):
             raise GradientError(
-                f"Rows: values must have one entry for each of the {len(self.indices)} indices,"
-                f" got shape {self.values.shape}"
+                f"Rows: indices must be whole numbers of shape (n,), got {rows.dtype} {rows.shape}"
             )
+        if given.ndim == 0 or len(given) != len(rows):
+            raise GradientError(
+                f"Rows: values must have one entry for each of the {len(rows)} indices,"
+                f" got shape {given.shape}"
+            )
+        self._indices, self._values = rows, given
+
+    @property
+    def indices(self) -> Array:
+        """The rows that are touched, (n,)."""
+        return self._indices
+
+    @property
+    def values(self) -> Array:
+        """The gradient's entries in these rows, (n, ...)."""
+        return self._values
 
     def __repr__(self) -> str:
         return f"Rows({len(self.indices)} indices, values {self.values.dtype} {self.values.shape})"
@@ -90,7 +107,7 @@ def _of_rows(leaf: Leaf, gradient: Rows, where: str) -> Touched:
         raise GradientError(
             f"{where}: each row must have shape {tuple(rest)} as its parameter's, got {gradient.values.shape[1:]}"
         )
-    _inside(gradient.indices, count, "row", where)
+    inside(gradient.indices, count, "row", where)
     indices = np.ascontiguousarray(gradient.indices, dtype=np.int64)
     values = np.ascontiguousarray(gradient.values, dtype=leaf.dtype).reshape(len(indices), width)
     if leaf.fortran and width > 1:  # a row's coordinates lie apart
@@ -104,13 +121,17 @@ def _of_matrix(leaf: Leaf, gradient: Any, where: str) -> Touched:
         raise GradientError(f"{where}: shape must be {leaf.shape} as its parameter's, got {gradient.shape}")
     try:
         if hasattr(gradient, "check_format"):
-            gradient.check_format(full_check=False)
+            gradient.check_format(full_check=True)  # tocoo follows indptr wherever it points
+        if gradient.format == "lil" and any(map(lambda r, d: len(r) != len(d), gradient.rows, gradient.data)):
+            raise ValueError("a row has as many indices as entries")
         pairs = gradient.tocoo()
+        if any(len(index) != len(pairs.data) for index in _coords(pairs)):
+            raise ValueError("indices and data should have the same size")
     except ValueError as error:
         raise GradientError(f"{where}: is a damaged sparse matrix ({error})") from None
-    coords = pairs.coords if hasattr(pairs, "coords") else (pairs.row, pairs.col)
+    coords = _coords(pairs)
     for axis, (index, count) in enumerate(zip(coords, leaf.shape, strict=True)):
-        _inside(index, count, f"index on axis {axis}", where)
+        inside(index, count, f"index on axis {axis}", where)
     order = coords[::-1] if leaf.fortran else coords
     counts = leaf.shape[::-1] if leaf.fortran else leaf.shape
     flat = np.zeros(len(pairs.data), dtype=np.int64)
@@ -121,7 +142,13 @@ def _of_matrix(leaf: Leaf, gradient: Any, where: str) -> Touched:
     return Touched(flat, values, 1)
 
 
-def _inside(indices: Array, count: int, what: str, where: str) -> None:
+def _coords(pairs: Any) -> tuple[Array, ...]:
+    """The indices of a COO matrix on each axis; SciPy before 1.13 has two."""
+    return pairs.coords if hasattr(pairs, "coords") else (pairs.row, pairs.col)
+
+
+def inside(indices: Array, count: int, what: str, where: str) -> None:
+    """GradientError where an index lies outside [0, count)."""
     if indices.size and not 0 <= indices.min() <= indices.max() < count:
         k = int(np.flatnonzero((indices < 0) | (indices >= count))[0])
         raise GradientError(
@@ -129,43 +156,63 @@ def _inside(indices: Array, count: int, what: str, where: str) -> None:
         )
 
 
+class Place(NamedTuple):
+    """Where a parameter lies: a dtype's name, the addresses of its update's arrays but g, its shape.
+
+    ``fortran``: its axes run backwards in memory. ``keep`` holds the arrays alive.
+    """
+
+    stored: str
+    addresses: Sequence[int]
+    shape: tuple[int, ...]
+    fortran: bool = False
+    keep: Any = None
+
+    @property
+    def wide(self) -> int:
+        """Coordinates in a row of the parameter."""
+        return math.prod(self.shape[1:])
+
+
 class Follower:
     """One parameter that sparse gradients train: what is behind, and how it catches up."""
 
     def __init__(
         self,
-        leaf: Leaf,
+        place: Place,
         rule: Rule,
         parts: Around,
         update: Update,
-        tensor: Mapping[str, Array],
         exact: Exact,
         scalars: Sequence[Sequence[float]],
         width: int,
         t: int,
         fresh: bool,
     ) -> None:
-        self.leaf, self.rule = leaf, rule
-        stored = leaf.flat.dtype
-        self.plan = plan(rule, parts, exact, np.finfo(arithmetic(stored)).nmant + 1)
+        self.place, self.rule = place, rule
+        self.bits = int(np.finfo(real_of(place.stored)).nmant) + 1  # of the mantissa
+        self.plan = plan(rule, parts, exact, self.bits)
         start = {n: getattr(rule, n) for n in rule.anatomy.states}
-        arrays = [tensor[n] for n in update.arrays if n != "g"]
+        # Decay moves weights once lr is not 0; a row whose rates are kept changes them at every step.
+        decays = parts.coupled or parts.decoupled or bool(rule.values.get("weight_decay"))
         self.table = Table(
             rule.anatomy,
             update,
             self.plan,
-            stored.name,
-            [address(a) for a in arrays],
-            leaf.flat.size // width,
+            place.stored,
+            place.addresses,
+            math.prod(place.shape) // width,
             width,
             t=t,
-            # A row whose rates are kept changes them at every step.
-            fresh=fresh and not parts.rates and stands(update, start, scalars),
-            keep=arrays,
+            fresh=fresh and not (parts.rates or decays) and stands(update, start, scalars),
+            keep=place.keep,
         )
-        self._gatherer = Gatherer(stored.name, self.table.rows, width)
+        idle = rule.anatomy.idle
+        still = idle is not None and rests(idle, rule.anatomy.states)
+        # Whether w moves without a gradient.
+        self.moves = exact != "lazy" and (parts.coupled or parts.decoupled or not still)
+        self._gatherer = Gatherer(place.stored, self.table.rows, width)
         self.pending: list[Array] = []  # rows whose gradients are gathered for a later step
-        self.gathered_all = False  # so are those of all rows
 
     def gathered(self, gradient: Touched) -> Touched:
         """A gradient with each row once, by rows or coordinates as they are kept track of here."""
@@ -173,24 +220,31 @@ class Follower:
         if gradient.width != table.width:
             if gradient.width == 1:
                 table.refine()
-                self._gatherer = Gatherer(self.leaf.dtype.name, table.rows, 1)
-                wide = self.leaf.flat.size // max(1, self.leaf.shape[0])
-                self.pending = [_spread(rows, wide) for rows in self.pending]
+                self._gatherer = Gatherer(self.place.stored, table.rows, 1)
+                self.pending = [_spread(rows, self.place.wide) for rows in self.pending]
             else:
                 rows = _spread(gradient.rows, gradient.width)
                 gradient = Touched(rows, gradient.values.reshape(-1, 1), 1)
         rows, values = self._gatherer.gather(gradient.rows, gradient.values)
         return Touched(rows, values, table.width)
 
+    def gather_all(self) -> None:
+        """Gradients of all rows are gathered for a later step."""
+        self.pending = [np.arange(self.table.rows)]
+
     def of(self, indices: Array) -> Array:
         """The rows kept track of here that make up rows of the parameter."""
-        wide = self.leaf.flat.size // max(1, self.leaf.shape[0])
-        if self.table.width == wide:
+        place = self.place
+        if self.table.width == place.wide:
             return indices
-        if self.leaf.fortran:
-            made: Array = (indices[:, None] + self.leaf.shape[0] * np.arange(wide)).ravel()
+        if place.fortran:
+            made: Array = (indices[:, None] + place.shape[0] * np.arange(place.wide)).ravel()
             return made
-        return _spread(indices, wide)
+        return _spread(indices, place.wide)
+
+    def catch_up(self, indices: Array) -> bool:
+        """Bring rows of the parameter (int64, some perhaps twice) up to date; whether any was behind."""
+        return self.table.catch_up(self.of(self._gatherer.distinct(indices)))
 
     def step(self, gradient: Touched, scalars: Sequence[float], hyper: Mapping[str, float]) -> None:
         """One step with the gradient's rows touched."""
@@ -199,7 +253,7 @@ class Follower:
 
     def dense(self, gradient: Touched) -> Array:
         """The gradient with its zeros."""
-        flat = np.zeros((self.table.rows, self.table.width), dtype=self.leaf.dtype)
+        flat = np.zeros((self.table.rows, self.table.width), dtype=gradient.values.dtype)
         flat[gradient.rows] = gradient.values
         return flat.reshape(-1)
 
@@ -217,5 +271,5 @@ def indices_of(leaf: Leaf, rows: Any, where: str) -> Array:
         raise GradientError(f"{where}: rows must be whole numbers, got {short(rows)}")
     if not leaf.shape:
         raise GradientError(f"{where}: a parameter without axes has no rows")
-    _inside(made, leaf.shape[0], "row", where)
+    inside(made, leaf.shape[0], "row", where)
     return np.ascontiguousarray(made, dtype=np.int64)

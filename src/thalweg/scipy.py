@@ -30,6 +30,7 @@ from .engines.cpu import foreign
 from .engines.driven import Driver, Standing
 from .errors import GradientError, HyperparameterError, NonFiniteError, ParameterError, nearest
 from .optimizer import on
+from .rows import Rows, sparse
 from .settings import Settings, checked
 
 Array = np.ndarray[Any, Any]
@@ -410,6 +411,8 @@ def _real(name: str, made: Any) -> float:
 
 
 def _vector(made: Any, size: int) -> Array:
+    if sparse(made) and not isinstance(made, Rows) and math.prod(made.shape) == size:
+        made = made.toarray().reshape(-1)  # the objective reads all of x at every step: nothing to be saved
     array = np.asarray(made)
     if array.dtype.kind not in "fiu" or (array.shape != (size,) and not size == array.size == 1):
         got = short(made) if array.dtype.kind not in "fiuc" else f"{array.dtype} of shape {array.shape}"

@@ -32,8 +32,8 @@ MOST = 1000  # passes where max_iter is None and a stopping rule is on
 
 
 def _number(where: str, name: str, value: Any, low: float, high: float = math.inf) -> None:
-    good = isinstance(value, Real) and not isinstance(value, bool) and low <= value <= high
-    if not good or not math.isfinite(value):
+    good = isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    if not good or not low <= value <= high:
         raise HyperparameterError(f"{where}: {name} must be a number in [{low:g}, {high:g}]; got {value!r}")
 
 
@@ -41,6 +41,7 @@ class _Linear(BaseEstimator):  # type: ignore[misc]
     """What classifier and regressor share."""
 
     _losses: tuple[str, ...]
+    rule: Any
 
     # A rule is a frozen value: its lines are parameters of the estimator all the same.
 
@@ -74,7 +75,9 @@ class _Linear(BaseEstimator):  # type: ignore[misc]
         """The parameters, checked."""
         where = type(self).__name__
         if self.loss not in self._losses:
-            raise HyperparameterError(f"{where}: unknown loss {self.loss!r}: {nearest(self.loss, self._losses)}")
+            raise HyperparameterError(
+                f"{where}: unknown loss {self.loss!r}: {nearest(self.loss, self._losses)}"
+            )
         if self.penalty not in PENALTIES:
             raise HyperparameterError(f"{where}: penalty must be one of {PENALTIES}, got {self.penalty!r}")
         if self.rule is not None and not isinstance(self.rule, Rule):
@@ -88,12 +91,16 @@ class _Linear(BaseEstimator):  # type: ignore[misc]
             if value is None and name == "max_iter":
                 continue
             if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
-                raise HyperparameterError(f"{where}: {name} must be a whole number of at least {least}, got {value!r}")
+                raise HyperparameterError(
+                    f"{where}: {name} must be a whole number of at least {least}, got {value!r}"
+                )
         if self.tol is not None:
             _number(where, "tol", self.tol, -math.inf)
         average = self.average
         if not isinstance(average, bool | np.bool_ | Integral) or average < 0:
-            raise HyperparameterError(f"{where}: average must be True, False or a number of rows, got {average!r}")
+            raise HyperparameterError(
+                f"{where}: average must be True, False or a number of rows, got {average!r}"
+            )
         rate = self.learning_rate
         if not (rate is None or (isinstance(rate, str) and rate == "auto")):
             _number(where, "learning_rate", rate, 0)
@@ -129,9 +136,6 @@ class _Linear(BaseEstimator):  # type: ignore[misc]
         """X as the kernels take it: CSR columns sorted and distinct, in a copy where the user's are not."""
         if not issparse(X):
             return X
-        if X.indptr.dtype != X.indices.dtype:
-            indices = X.indices.astype(np.int64)
-            X = csr_array((X.data, indices, X.indptr.astype(np.int64)), shape=X.shape)
         what, row = look(rows_of(X))
         if what == 1:
             raise ProblemError(f"{type(self).__name__}: X[{row}] has a column outside 0..{X.shape[1] - 1}")
@@ -158,7 +162,9 @@ class _Linear(BaseEstimator):  # type: ignore[misc]
 
     # Learning.
 
-    def _learn(self, X: Any, y: Array, targets: Array, weights: Array | None, loss: str, classes: Any) -> None:
+    def _learn(
+        self, X: Any, y: Array, targets: Array, weights: Array | None, loss: str, classes: Any
+    ) -> None:
         random = check_random_state(self.random_state)
         settings = self._settings(X.dtype, loss)
         features = X.shape[1]
@@ -175,7 +181,9 @@ class _Linear(BaseEstimator):  # type: ignore[misc]
                     stratify=stratify,
                 )
             except ValueError as error:
-                raise ProblemError(f"{type(self).__name__}: early_stopping cannot hold out rows: {error}") from None
+                raise ProblemError(
+                    f"{type(self).__name__}: early_stopping cannot hold out rows: {error}"
+                ) from None
             held = X[test], targets[test], None if weights is None else weights[test]
             X, targets = X[train], targets[train]
             weights = None if weights is None else weights[train]
@@ -244,10 +252,10 @@ class LinearClassifier(ClassifierMixin, _Linear):  # type: ignore[misc]
     loss: "log_loss", "hinge", "squared_hinge" or "modified_huber". penalty, alpha, l1_ratio: as in
     SGDClassifier; every row shrinks w by lr · alpha (L2, decoupled: with SGD it is the penalty alpha/2 |w|^2)
     and moves it by lr · alpha towards 0 (L1, truncated), lazily and exactly, never the intercept.
-    max_iter: passes over the data; None: 3, or for up to 20,000 rows as many as held-out rows ask for.
+    max_iter: passes over the data; None: 3, or for up to 40,000 rows as many as held-out rows ask for.
     tol: stop when the loss of a pass (the held-out loss with ``early_stopping``) has not fallen by tol for
     ``n_iter_no_change`` passes; None: only with ``early_stopping``, and with tol 0.
-    rule: any rule; None: Adagrad(eps=1). Its lines are parameters too: ``rule__lr``. learning_rate: "auto" (a
+    rule: any rule; None: Adagrad(eps=2). Its lines are parameters too: ``rule__lr``. learning_rate: "auto" (a
     short race on a sample), a number, or None: the rule's own lr, or "auto" where no rule is given.
     multi_class: "multinomial" (log_loss alone), "ovr", or "auto": the first where it can be.
     average: True, or the number of rows after which averaging of the weights begins.
@@ -317,7 +325,7 @@ class LinearClassifier(ClassifierMixin, _Linear):  # type: ignore[misc]
         if self.class_weight is None:
             return weights
         by_class = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
-        made = by_class[np.searchsorted(self.classes_, y)].astype(np.float64)
+        made: Array = by_class[np.searchsorted(self.classes_, y)].astype(np.float64)
         return made if weights is None else made * weights
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
@@ -345,9 +353,13 @@ class LinearClassifier(ClassifierMixin, _Linear):  # type: ignore[misc]
         if classes is not None:
             classes = np.unique(column_or_1d(classes))
             if not first and not np.array_equal(classes, self.classes_):
-                raise ProblemError(f"{where}: classes={classes!r} differ from those of the first call, {self.classes_!r}")
+                raise ProblemError(
+                    f"{where}: classes={classes!r} differ from those of the first call, {self.classes_!r}"
+                )
         elif first:
-            raise ProblemError(f"{where}: the first call of partial_fit needs classes=, all labels that will come")
+            raise ProblemError(
+                f"{where}: the first call of partial_fit needs classes=, all labels that will come"
+            )
         if isinstance(self.class_weight, str):
             raise ProblemError(
                 f"{where}: class_weight='balanced' needs all rows at once: give the weights as a dict, or sample_weight"
@@ -391,17 +403,18 @@ class LinearClassifier(ClassifierMixin, _Linear):  # type: ignore[misc]
         z = self._scores(X)
         return self.model_.decide(z)
 
-    @available_if(_has_probabilities)
+    @available_if(_has_probabilities)  # type: ignore[untyped-decorator]
     def predict_proba(self, X: Any) -> Array:
         """The probability of each class: (n, classes); for log_loss and modified_huber."""
         z = self._scores(X)
         return self.model_.probabilities(z)
 
-    @available_if(_has_probabilities)
+    @available_if(_has_probabilities)  # type: ignore[untyped-decorator]
     def predict_log_proba(self, X: Any) -> Array:
         """The logarithms of ``predict_proba``."""
         with np.errstate(divide="ignore"):
-            return np.log(self.predict_proba(X))
+            made: Array = np.log(self.predict_proba(X))
+        return made
 
 
 class LinearRegressor(RegressorMixin, _Linear):  # type: ignore[misc]
@@ -458,7 +471,9 @@ class LinearRegressor(RegressorMixin, _Linear):  # type: ignore[misc]
     def _targets(self, y: Any) -> Array:
         _number(type(self).__name__, "quantile", self.quantile, 0, 1)
         if self.loss == "poisson" and np.min(y) < 0:
-            raise ProblemError(f"{type(self).__name__}: loss='poisson' needs y of 0 or more, got {np.min(y)!r}")
+            raise ProblemError(
+                f"{type(self).__name__}: loss='poisson' needs y of 0 or more, got {np.min(y)!r}"
+            )
         return np.ascontiguousarray(y, dtype=np.float64)
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:

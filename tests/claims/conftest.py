@@ -21,6 +21,14 @@ def sound(claim: str) -> Result:
     return measure(claim)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What measures a claim with a broken method is slow: some twelve minutes of one core in all."""
+    for item in items:
+        if "breaking" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture
 def breaking(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Break]:
     """``breaking("RMSprop", old, new)``: until the test ends, RMSprop is the rule with ``old`` replaced."""

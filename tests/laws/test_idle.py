@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from thalweg.core import scalars
 from thalweg.core.formula import lift, signature
 
 from ..strategies import FORMS, form, gradients
@@ -40,3 +41,47 @@ def test_idle_obeys_the_grammar(name: str, dialect: str) -> None:
     anatomy = form(name, dialect).anatomy
     assert anatomy.idle is not None
     lift(anatomy.idle, outputs=("w", *anatomy.states))
+
+
+COASTING = [(n, d) for n, d in FORMS if form(n, d).anatomy.coast is not None]
+
+
+@pytest.mark.parametrize(("name", "dialect"), COASTING)
+@given(stream=gradients, k=st.integers(1, 60))
+def test_coast_says_what_idle_steps_do(name: str, dialect: str, stream: list[float], k: int) -> None:
+    """States fade as said, each move is a p / (b y + e), and moves shrink by no less than said."""
+    rule = form(name, dialect)
+    coast = rule.anatomy.coast
+    assert coast is not None
+    w = np.array([0.75])
+    opt = rule.on(w, engine="plain")
+    for g in stream:
+        opt.step(np.array([g]))
+    start = {n: float(s[0]) for n, s in opt.state.items()}
+    hyper = rule.at(0)
+    clock, names = scalars.clock(rule), scalars.names(rule)
+    factors = dict.fromkeys(coast.products, 1.0)
+    moves = []
+    for j in range(1, k + 1):
+        before, given = float(w[0]), dict(zip(names, clock(len(stream) + j), strict=True))
+        opt.step(np.zeros(1))
+        kept = given[coast.products["w"]] * before if "w" in coast.products else before
+        moves.append(kept - float(w[0]))
+        for n, s in coast.products.items():
+            factors[n] *= given[s]
+        if coast.pole is None or coast.pace is None or any(hyper[n] for n in coast.zero):
+            continue
+        p, y, e = coast.pole(*start.values(), *(hyper[n] for n in signature(coast.pole)[1]))
+        a, b = coast.pace(j, *(given[n] for n in signature(coast.pace)[1]))
+        if p != 0:
+            assert moves[-1] == pytest.approx(a * p / (b * y + e), rel=1e-9, abs=4e-16 * max(abs(before), 1))
+    faded = [n for n in start if n not in coast.products]
+    constants = [hyper[n] for n in signature(coast.fade)[1]]
+    made = coast.fade(*(start[n] for n in faded), k, *constants)
+    expected = dict(zip(faded, made if isinstance(made, tuple) else (made,), strict=True))
+    expected |= {n: start[n] * f for n, f in factors.items() if n != "w"}
+    for n, value in expected.items():
+        assert float(opt.state[n][0]) == pytest.approx(value, rel=1e-10, abs=1e-300), n
+    shrink = coast.shrink(**{n: hyper[n] for n in signature(coast.shrink)[1]})
+    first = max(map(abs, moves[:6]))  # corrections end, and RAdam's plain steps
+    assert abs(moves[-1]) <= 8 * first * shrink ** max(k - 6, 0) + 4e-16

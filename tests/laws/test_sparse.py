@@ -8,6 +8,7 @@ import scipy.sparse as sp
 
 import thalweg as tw
 from thalweg.core.rule import Rule
+from thalweg.engines.sparse import Table
 
 from ..strategies import RULES, every_form, form
 
@@ -264,7 +265,7 @@ def test_untouched_rows_cost_nothing() -> None:
         (lambda: tw.Rows([3], np.full((1, 5), 1e200)), r"1e\+200 at \(3, 0\) is too large"),
         (lambda: sp.csr_array((ROWS, 4)), r"shape must be \(24, 5\)"),
         (lambda: sp.csr_array((ROWS, WIDTH), dtype=np.float32), r"dtype must be float64"),
-        (lambda: damaged(), r"damaged sparse matrix \(axis 1 index 7"),
+        (lambda: damaged(), r"damaged sparse matrix \(indices must be < 5"),
     ],
 )
 def test_bad_input_moves_nothing(gradient: Any, told: str) -> None:
@@ -297,3 +298,202 @@ def test_read_says_what_is_wrong() -> None:
         opt.read("bias", [0])
     with pytest.raises(tw.errors.HyperparameterError, match="exact must be one of 'value', 'bits', 'lazy'"):
         tw.Adam().on(np.zeros(2), exact="exactly")
+
+
+def test_a_learning_rate_that_jumps_finds_moves_that_had_vanished() -> None:
+    """What is left of a first move of 1e-8 after 250 steps still counts when lr is a hundred million times larger."""
+    rule = tw.Adam(lr=tw.join(1e-8, 1.0, at=250))
+    made = []
+    for sparse in (False, True):
+        w = np.zeros((3, 2), np.float32)
+        opt = rule.on(w, rates=False)
+        for t in range(400):
+            g = np.full((3, 2), 0.5 * (t == 0), np.float32)
+            opt.step(tw.Rows([0, 1, 2], g) if sparse and t == 0 else tw.Rows([], g[:0]) if sparse else g)
+        opt.flush()
+        made.append(w)
+    np.testing.assert_allclose(made[1], made[0], rtol=1e-5)
+
+
+def both(
+    rule: Rule, start: Array, gradients: list[Array], to: Any, **settings: Any
+) -> tuple[Any, Array, Array]:
+    """Our optimizer at its end, its weights, and the dense run's; ``to``: an array → the gradient given."""
+    ours, dense = start, start.copy()
+    opt, other = rule.on(ours, exact="bits", **settings), rule.on(dense, **settings)
+    for t, g in enumerate(gradients):
+        opt.step(to(g, t))
+        other.step(g)
+    opt.flush()
+    return opt, ours, dense
+
+
+def as_rows(g: Array, t: int = 0) -> tw.Rows:
+    rows = np.flatnonzero(g.any(axis=1))
+    return tw.Rows(rows, g[rows])
+
+
+def some(steps: int, shape: tuple[int, int] = (6, 2)) -> list[Array]:
+    rng = np.random.default_rng(5)
+    return [rng.standard_normal(shape) * (rng.random((shape[0], 1)) < 0.3) for _ in range(steps)]
+
+
+def test_a_dense_step_on_a_view_keeps_what_caught_up() -> None:
+    view = np.zeros((6, 4))[:, ::2]
+    _, ours, dense = both(
+        tw.Adam(), view, some(20), lambda g, t: g if t % 5 == 4 else as_rows(g), rates=False
+    )
+    np.testing.assert_array_equal(ours, dense)
+
+
+def test_what_a_caller_writes_into_a_view_stays() -> None:
+    view = np.zeros((6, 4))[:, ::2]
+    opt = tw.SGD(lr=1.0).on(view)
+    opt.step(tw.Rows([1], np.ones((1, 2))))
+    view[3] = 7.0
+    opt.read("", [1])
+    opt.flush()
+    assert view[3].tolist() == [7.0, 7.0]
+
+
+def test_accumulation_that_begins_dense_or_goes_on_from_a_file(tmp_path: Any) -> None:
+    steps = some(8)
+    _, ours, dense = both(
+        tw.Adam(), np.zeros((6, 2)), steps, lambda g, t: as_rows(g) if t else g, accumulate=4, rates=False
+    )
+    np.testing.assert_array_equal(ours, dense)
+    opt = tw.Adam().on(np.zeros((6, 2)), accumulate=4, exact="bits", rates=False)
+    for g in steps[:2]:
+        opt.step(as_rows(g))
+    opt.save(tmp_path / "run.tw")
+    resumed = np.zeros((6, 2))
+    opt = tw.load(tmp_path / "run.tw", resumed)
+    for g in steps[2:]:
+        opt.step(as_rows(g))
+    opt.flush()
+    np.testing.assert_array_equal(resumed, dense)
+
+
+@pytest.mark.parametrize("decay", ["coupled", "decoupled"])
+def test_rows_decay_once_the_learning_rate_is_not_zero(decay: Any) -> None:
+    rule = tw.SGD(lr=tw.join(0.0, 0.1, at=1500))
+    steps = [np.zeros((3, 1))] * 1510
+    _, ours, dense = both(
+        rule, np.ones((3, 1)), steps, lambda g, t: as_rows(g), weight_decay=0.1, decay=decay, rates=False
+    )
+    np.testing.assert_array_equal(ours, dense)
+    assert dense.max() < 1
+
+
+def test_averages_without_rates() -> None:
+    opt, ours, dense = both(tw.Adam(), np.ones((6, 2)), some(20), as_rows, average=0.9, rates=False)
+    np.testing.assert_array_equal(ours, dense)
+    assert opt.average.shape == (6, 2)
+
+
+def test_sums_beyond_float64_without_epsilon() -> None:
+    """The ninth sum overflows, and eps = 0 satisfies any bound."""
+    g = [np.ones((2, 1)), *[np.zeros((2, 1))] * 300]
+    made = []
+    for exact in ("value", "bits"):
+        w = np.ones((2, 1))
+        opt = tw.Adam(lr=0.01, beta1=0.1, beta2=0.02, eps=0.0).on(w, exact=exact, rates=False)  # type: ignore[arg-type]
+        for x in g:
+            opt.step(as_rows(x))
+        opt.flush()
+        made.append(w)
+    np.testing.assert_allclose(made[0], made[1], rtol=1e-14)
+
+
+def test_a_refused_step_leaves_nothing_unfollowed() -> None:
+    made = []
+    for refused in (False, True):
+        params = {"a": np.zeros((3, 1)), "b": np.zeros(2)}
+        opt = tw.Momentum(lr=0.1).on(params, rates=False, on_nonfinite="skip", exact="bits")
+        opt.step({"a": np.ones((3, 1)), "b": np.array([np.nan, 0.0])})
+        if refused:
+            with pytest.raises(tw.errors.GradientError, match="shape"):
+                opt.step({"a": tw.Rows([0], np.ones((1, 1))), "b": np.zeros(3)})
+        same = {"a": np.ones((3, 1)), "b": np.zeros(2)}
+        opt.step(same)
+        for _ in range(20):
+            opt.step({"a": tw.Rows([0], np.ones((1, 1))), "b": np.zeros(2)})
+        opt.flush()
+        made.append(params["a"])
+    np.testing.assert_array_equal(made[1], made[0])
+
+
+def test_threads_never_share_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row named twice in one reading is handed to the threads once."""
+    handed = []
+
+    def spied(self: Table, rows: Array | None = None) -> None:
+        handed.append(rows)
+
+    monkeypatch.setattr(Table, "catch_up", spied)
+    opt = tw.Momentum().on(np.zeros((6, 2)))
+    opt.step(tw.Rows([3], np.ones((1, 2))))
+    assert opt.read("", [3, 5, 3]).shape == (3, 2)
+    assert [sorted(rows) for rows in handed] == [[3, 5]]
+
+
+class Falling(tw.Schedule):
+    """Leaves its range after a hundred steps."""
+
+    def __call__(self, step: int) -> float:
+        return 0.1 - 0.001 * step
+
+
+def test_a_schedule_for_few_steps() -> None:
+    _, ours, dense = both(tw.Adam(lr=Falling()), np.zeros((6, 2)), some(20), as_rows, rates=False)
+    np.testing.assert_array_equal(ours, dense)
+
+
+def pointing_away() -> Any:
+    matrix = sp.csr_array(np.eye(ROWS, WIDTH))
+    matrix.indptr[3] = 50_000_000
+    return matrix
+
+
+def with_more_entries() -> Any:
+    matrix = sp.lil_array((ROWS, WIDTH))
+    matrix.data[1] = [1.0] * 100_000
+    return matrix
+
+
+def with_fewer_entries() -> Any:
+    matrix = sp.coo_array(np.eye(ROWS, WIDTH))
+    matrix.data = matrix.data[:2]
+    return matrix
+
+
+@pytest.mark.parametrize("made", [pointing_away, with_more_entries, with_fewer_entries])
+def test_damaged_matrices_are_told(made: Any) -> None:
+    w = np.zeros((ROWS, WIDTH))
+    with pytest.raises(tw.errors.GradientError, match="damaged sparse matrix"):
+        tw.SGD(lr=1.0).on(w).step(made())
+    assert not w.any()
+
+
+def test_a_gradient_that_lies_in_its_parameter() -> None:
+    w = np.ones((4, 2))
+    opt = tw.SGD(lr=1.0).on(w)
+    with pytest.raises(tw.errors.GradientError, match="shares memory"):
+        opt.step(tw.Rows([1, 2], w[:2]))
+    assert (w == 1).all()
+
+
+@pytest.mark.parametrize("decay", [3.0, 150.0], ids=["shrinks", "turns the sign"])
+def test_decay_beyond_the_window_in_float64(decay: float) -> None:
+    """Strong decay over gaps longer than a series' sums, and 1 - lr * decay below 0."""
+    rule = tw.Adam(lr=0.01)
+    made = []
+    for exact in ("value", "bits"):
+        w = np.ones((2, 1))
+        opt = rule.on(w, exact=exact, rates=False, weight_decay=decay, decay="decoupled")  # type: ignore[arg-type]
+        opt.step(tw.Rows([0], np.ones((1, 1))))
+        for _ in range(700):
+            opt.step(tw.Rows([], np.ones((0, 1))))
+        opt.flush()
+        made.append(w)
+    np.testing.assert_allclose(made[0], made[1], rtol=1e-9, atol=0)

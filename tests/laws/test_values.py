@@ -80,7 +80,7 @@ def test_schedules(name: str) -> None:
     assert hash(from_plain(to_plain(schedule))) == hash(schedule)
     assert from_plain(to_plain(schedule)) == schedule
     assert len({*SCHEDULES.values()}) == len(SCHEDULES)
-    assert eval(repr(schedule), Schedule.KINDS) == schedule
+    assert eval(repr(schedule), dict(Schedule.KINDS)) == schedule
 
 
 def test_schedules_drive_hyperparameters() -> None:

@@ -5,7 +5,7 @@ named scalars (one value per step) and straight-line code between them.
 """
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -123,3 +123,70 @@ def _finished(
     read = formula.names()
     arrays = [n for n in dict.fromkeys(["w", "g", *written]) if n in written or n in read]
     return Update(tuple(arrays), ("w", "g"), tuple(scalars), formula.body, dict(formula.outputs), power)
+
+
+LESS = "_less"  # after a scalar's name: that scalar less 1, taken where scalars are float64
+
+
+@cache
+def added(update: Update) -> Update:
+    """The update with ``w`` receiving what is added to w, so that the caller's own addition is the step's.
+
+    Where w stands in the formula only as w + d, that is d, and w is not read: the formula at w = 0. Where
+    a scalar c shrinks it first, c·w + d, it is (c - 1)·w + d with the scalar ``c_less`` = c - 1. Of any
+    other formula it is the difference.
+    """
+    lines = dict(update.body)
+    written = dict(update.written)
+    shrink, rest = _split(written["w"], lines, update.scalars)
+    scalars, w = update.scalars, name("w")
+    if shrink is None:
+        written["w"] = ast.BinOp(written["w"], ast.Sub(), w)
+    elif shrink == "":
+        written["w"] = rest
+    else:
+        scalars += (shrink + LESS,)
+        written["w"] = ast.BinOp(ast.BinOp(name(shrink + LESS), ast.Mult(), w), ast.Add(), rest)
+    builder = Builder()
+    builder.body.extend(update.body)
+    formula = builder.formula("added", (), scalars, written.items())
+    read = formula.names()
+    return update._replace(
+        arrays=tuple(n for n in update.arrays if n in read),
+        scalars=scalars,
+        body=formula.body,
+        written=written,
+    )
+
+
+def _split(
+    node: ast.expr, lines: Mapping[str, ast.expr], scalars: Sequence[str]
+) -> tuple[str | None, ast.expr]:
+    """An expression as c·w + d: the scalar's name c (``""`` for 1), and d; None for c where it is not so."""
+    zero = ast.Constant(0.0)
+    if isinstance(node, ast.Name):
+        if node.id == "w":
+            return "", zero
+        return _split(lines[node.id], lines, scalars) if node.id in lines else (None, zero)
+    if not isinstance(node, ast.BinOp):
+        return None, zero
+    left, right = node.left, node.right
+    if isinstance(node.op, ast.Add | ast.Mult) and not _depends(left, lines):
+        left, right = right, left
+    if not _depends(left, lines) or _depends(right, lines):
+        return None, zero
+    shrink, rest = _split(left, lines, scalars)
+    nothing = isinstance(rest, ast.Constant)
+    if shrink is not None and isinstance(node.op, ast.Add | ast.Sub):
+        if nothing:
+            return shrink, right if isinstance(node.op, ast.Add) else ast.UnaryOp(ast.USub(), right)
+        return shrink, ast.BinOp(rest, node.op, right)
+    if shrink == "" and isinstance(node.op, ast.Mult) and isinstance(right, ast.Name) and right.id in scalars:
+        return right.id, rest if nothing else ast.BinOp(right, ast.Mult(), rest)
+    return None, zero
+
+
+def _depends(node: ast.expr, lines: Mapping[str, ast.expr]) -> bool:
+    """Whether an expression reads w, through whatever lines."""
+    read = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+    return "w" in read or any(_depends(lines[n], lines) for n in read if n in lines)

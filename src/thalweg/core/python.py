@@ -1,7 +1,7 @@
-"""Printers formula → Python source: for the oracle, for the host's clock and for Numba.
+"""Printers formula → Python source: for the oracle, for the host's clock, for Numba and for Triton.
 
-All three print the same straight-line code; a ``Dialect`` says how each writes a number, a root and
-the functions of libm. Floats are written with ``repr``, which reads back exactly.
+All print the same straight-line code; a ``Printer`` says how each writes a number, a quotient, a root
+and the functions of libm. Floats are written with ``repr``, which reads back exactly.
 """
 
 import ast
@@ -10,16 +10,18 @@ from typing import NamedTuple
 
 _COMPARE = {ast.Gt: ">", ast.GtE: ">=", ast.Lt: "<", ast.LtE: "<=", ast.Eq: "==", ast.NotEq: "!="}
 _WHERE = "({1} if {0} else {2})"
-_BINARY = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
+_BINARY = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*"}
 
 
 _NONE: Mapping[str, str] = {}
 
 
 class Printer(NamedTuple):
-    """How expressions are written: ``number`` and ``power`` and each function are templates."""
+    """How expressions are written: ``number``, the operations named and each function are templates."""
 
     number: str = "{0}"
+    negative: str = "(-{0})"
+    quotient: str = "({0} / {1})"
     power: str = "({0} ** {1})"
     functions: Mapping[str, str] = _NONE
     names: Mapping[str, str] = _NONE
@@ -32,9 +34,11 @@ class Printer(NamedTuple):
             case ast.Name():
                 return self.names.get(node.id, node.id)
             case ast.UnaryOp():
-                return f"(-{self.expression(node.operand)})"
+                return self.negative.format(self.expression(node.operand))
             case ast.BinOp(op=ast.Pow()):
                 return self.power.format(self.expression(node.left), self.expression(node.right))
+            case ast.BinOp(op=ast.Div()):
+                return self.quotient.format(self.expression(node.left), self.expression(node.right))
             case ast.BinOp():
                 operator = _BINARY[type(node.op)]
                 return f"({self.expression(node.left)} {operator} {self.expression(node.right)})"

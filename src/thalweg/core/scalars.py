@@ -1,4 +1,7 @@
-"""The scalars of a step, from t and a rule: evaluated in float64 on the host, once a step."""
+"""The scalars of a step, from t and a rule: evaluated in float64 on the host, once a step.
+
+``traced`` is the clock as a device prints it, where t is a number that no host sees.
+"""
 
 import ast
 import math
@@ -7,7 +10,7 @@ from collections.abc import Callable, Iterable
 from functools import cache
 
 from . import math as formulas
-from .formula import Formula
+from .formula import Formula, name
 from .python import clock_source
 from .rule import Rule
 from .schedule import Schedule
@@ -67,3 +70,43 @@ def known(rule: Rule, varied: Iterable[str] = ()) -> dict[str, float]:
     change = moving(rule.clock_formula, frozenset({"t", *planned, *varied}))
     values = dict(zip(names(rule), _compiled(rule.clock_formula)(1, *rule.at(0).values()), strict=True))
     return {n: v for n, v in values.items() if n not in change}
+
+
+class _Traced(ast.NodeTransformer):
+    """1 - b**x as -expm1(x * log(b)): near b = 1 the difference would cancel."""
+
+    def __init__(self, inputs: tuple[str, ...]) -> None:
+        self.inputs = inputs
+        self.logs: list[str] = []
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
+        self.generic_visit(node)
+        match node:
+            case ast.BinOp(ast.Constant(1.0), ast.Sub(), ast.BinOp(base, ast.Pow(), exponent)):
+                if isinstance(base, ast.Name) and base.id in self.inputs:
+                    self.logs += [base.id] * (base.id not in self.logs)
+                    log = name(f"_log_{base.id}")
+                else:
+                    log = ast.Call(name("log"), [base], [])
+                return ast.UnaryOp(
+                    ast.USub(), ast.Call(name("expm1"), [ast.BinOp(exponent, ast.Mult(), log)], [])
+                )
+        return node
+
+
+@cache
+def traced(clock: Formula) -> tuple[Formula, tuple[str, ...]]:
+    """The clock for a step count on a device, and the inputs whose logarithms it takes too.
+
+    Those, taken by the host where it knows them, are inputs of their own, ``_log_`` and the name, after
+    all others. 1 - b**t keeps its digits even where the device computes in less than float64.
+    """
+    change = _Traced(clock.inputs)
+
+    def rewrite(tree: ast.expr) -> ast.expr:
+        return change.visit(ast.parse(ast.unparse(tree), mode="eval").body)  # type: ignore[no-any-return]
+
+    body = tuple((n, rewrite(e)) for n, e in clock.body)
+    outputs = tuple((n, rewrite(e)) for n, e in clock.outputs)
+    inputs = (*clock.inputs, *(f"_log_{n}" for n in change.logs))
+    return clock._replace(inputs=inputs, body=body, outputs=outputs), tuple(change.logs)

@@ -11,6 +11,7 @@ from numbers import Integral, Real
 from typing import Any, ClassVar, dataclass_transform
 
 from ..errors import HyperparameterError
+from .math import where
 
 
 def _need(good: bool, what: str, name: str, got: object, allowed: str) -> None:
@@ -23,8 +24,9 @@ class Schedule:
     """Base of all schedules.
 
     A schedule of your own is a subclass with annotated fields and ``__call__(step) -> float``; it is
-    built, compared, hashed and printed by its fields. (Not a dataclass: those take longer to define
-    than all else that ``import thalweg`` does.)
+    built, compared, hashed and printed by its fields. Where a step is traced (``thalweg.optax``) the
+    call is traced too: write ``where`` of ``thalweg.core`` instead of ``if``. (Not a dataclass: those
+    take longer to define than all else that ``import thalweg`` does.)
     """
 
     KINDS: ClassVar[dict[str, type["Schedule"]]] = {}
@@ -189,7 +191,7 @@ class Join(Schedule):
     at: int
 
     def __call__(self, step: int) -> float:
-        return self.first(step) if step < self.at else self.then(step - self.at)
+        return where(step < self.at, self.first(step), self.then(max(step - self.at, 0)))  # type: ignore[no-any-return, no-untyped-call]
 
 
 def as_schedule(value: float | Schedule) -> Schedule:

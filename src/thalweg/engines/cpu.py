@@ -93,6 +93,11 @@ def real_of(stored: str) -> np.dtype[Any]:
     return np.dtype(np.float32 if stored in NARROW else stored)
 
 
+def own(update: Update, others: Sequence[str] = ()) -> dict[str, str]:
+    """What a kernel calls a formula's names: nothing of its own begins so, whatever a rule's states are called."""
+    return {n: f"v_{n}" for n in (*update.arrays, *update.scalars, *others)}
+
+
 def source(update: Update, stored: str) -> str:
     """The printed kernel of an update for parameters of a dtype: one of NumPy's names, or bfloat16."""
     real = real_of(stored)
@@ -108,9 +113,11 @@ def source(update: Update, stored: str) -> str:
         kind, size = ("store", itemsize) if n in update.stored else ("state", real.itemsize)
         return f"{kind}(table[o + {HEAD + position[n]}] + {size} * a)"
 
-    body = [f"{n} = {read(n)}" for n in update.arrays]
-    body += PRINTER.lines(update.body)
-    body += [f"new{k} = {PRINTER.expression(e)}" for k, e in enumerate(update.written.values())]
+    names = own(update)
+    printer = PRINTER._replace(names=names)
+    body = [f"{names[n]} = {read(n)}" for n in update.arrays]
+    body += printer.lines(update.body)
+    body += [f"new{k} = {printer.expression(e)}" for k, e in enumerate(update.written.values())]
     for k, n in enumerate(update.written):
         value = f"{narrow}(new{k})" if n in update.stored else f"new{k}"
         body.append(f"p{position[n]}[i] = {value}")
@@ -118,7 +125,7 @@ def source(update: Update, stored: str) -> str:
         load_g=f"{widen}(g[i])",
         limit=top,
         pointers=", ".join(f"p{k}" for k in range(len(update.arrays))),
-        scalars=indented([f"{n} = F(scalars[{k}])" for k, n in enumerate(update.scalars)], 1),
+        scalars=indented([f"{names[n]} = F(scalars[{k}])" for k, n in enumerate(update.scalars)], 1),
         body=indented(body, 2),
         slice=indented(_SLICE, 3).format(columns=HEAD + len(update.arrays)),
         gradient=at("g"),
@@ -249,7 +256,6 @@ def compile_source(text: str, functions: Sequence[str]) -> tuple[str, bytes]:
         "ints": pointer(types.int32),
         "reals": pointer(types.float64),
         "octets": pointer(types.uint8),
-        "integers": pointer(types.int32),
         "singles": pointer(types.float32),
         "store": pointer(kept),
         "state": pointer(real),
@@ -403,7 +409,7 @@ class Sweep:
         self,
         update: Update,
         stored: str,
-        table: Sequence[Sequence[int]],
+        table: Sequence[Sequence[int]] | Array,
         rows: Sequence[tuple[float, ...]],
         which: Sequence[int],
         share: Share = by_pool,

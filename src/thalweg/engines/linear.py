@@ -28,12 +28,13 @@ from ..core.formula import Formula, Function, lift
 from ..core.python import indented
 from ..core.rule import Anatomy, Rule
 from ..core.schedule import Schedule
+from ..errors import HyperparameterError
 from . import cpu, objects, plain
 from .memory import Array, address
 from .sparse import WIDE, Text, shape
 
 LOG = 1 << 18  # steps that are logged before everything catches up
-SMALLEST = -500.0  # of the logarithm of a product, before counting starts anew
+SMALLEST = -300.0  # of the logarithm of a product, before counting starts anew; half of what is safe
 AHEAD = {"far": 8, "near": 4, "next": 2}  # rows ahead at which pointers, entries and records are asked for
 
 FIT, CATCH = 0, 1
@@ -253,6 +254,8 @@ def planned(rule: Rule, parts: Around, bits: int) -> Plan:
 class _Text(Text):
     """The printed source of a pass."""
 
+    short = 0  # what has a closed form is not logged
+
     def __init__(self, p: Printed, stored: str, index: str, datum: str) -> None:
         super().__init__(p.update, shape(p.anatomy, p.plan), stored)
         self.p, self.index, self.datum = p, index, datum
@@ -439,12 +442,19 @@ class Rows(NamedTuple):
 
 
 def rows_of(x: Any) -> Rows:
-    """A dense array or a CSR matrix (``data``, ``indices``, ``indptr``, ``shape``) as rows; no copy."""
+    """A dense array or a CSR matrix (``data``, ``indices``, ``indptr``, ``shape``) as rows; copied where it must be."""
     if isinstance(x, Rows):
         return x
+    shape = (x.shape[0], x.shape[1])
+    data = x if isinstance(x, np.ndarray) else x.data
+    real = data.dtype if data.dtype.name in ("float32", "float64") else np.dtype(np.float64)
+    data = np.ascontiguousarray(data, dtype=real)
     if isinstance(x, np.ndarray):
-        return Rows(np.ascontiguousarray(x), None, None, (x.shape[0], x.shape[1]))
-    return Rows(x.data, x.indices, x.indptr, (x.shape[0], x.shape[1]))
+        return Rows(data, None, None, shape)
+    kinds = {x.indices.dtype.name, x.indptr.dtype.name}
+    index = np.int32 if kinds == {"int32"} else np.int64
+    indices, indptr = (np.ascontiguousarray(a, dtype=index) for a in (x.indices, x.indptr))
+    return Rows(data, indices, indptr, shape)
 
 
 _LOOK = """
@@ -602,13 +612,15 @@ class Pass:
         result = np.zeros(2)
         done, total = 0, len(order)
         while done < total:
-            if self._now >= self._capacity or self._sums[min(self._now, len(self._sums) - 1)].min() < SMALLEST:
+            if (
+                self._now >= self._capacity
+                or self._sums[min(self._now, len(self._sums) - 1)].min() < SMALLEST
+            ):
                 self.catch_up()
             count = min(total - done, self._capacity - self._now)
             plans = self._schedule(count)
-            if self._parts.truncate and self._parts.decoupled or self._parts.total and self._parts.decoupled:
-                fall = -np.log1p(-self._l2 * (plans[:, 0].max() if plans.size else self._hyper_lr()))
-                count = max(1, min(count, int((-SMALLEST) // max(fall, 1e-300))))
+            if self._parts.decoupled:
+                count = self._shrinking(count, plans)
             words = dict.fromkeys(FIELDS, 0) | {
                 "phase": FIT,
                 "count": count,
@@ -661,8 +673,19 @@ class Pass:
             self._seen[:] = 0
         self.t = t
 
-    def _hyper_lr(self) -> float:
-        return self.rule.at(self.t).get("lr", 0.0)
+    def _shrinking(self, count: int, plans: Array) -> int:
+        """How many of the next steps may be taken before the products become too small."""
+        if "lr" in self._scheduled:
+            lr = float(plans[:, self._scheduled.index("lr")].max())
+        else:
+            lr = self.rule.at(self.t)["lr"]
+        if not lr * self._l2 < 1:
+            raise HyperparameterError(
+                f"l2: lr * l2 must stay below 1, got {lr} * {self._l2} after {self.t} steps"
+            )
+        if not (self._parts.truncate or self._parts.total) or lr == 0:
+            return count
+        return max(1, min(count, int(SMALLEST / np.log1p(-lr * self._l2))))
 
     def _schedule(self, count: int) -> Array:
         """The scheduled hyperparameters of the next steps, a row each."""
@@ -702,5 +725,4 @@ class Pass:
             call = _kernel(self._printed, self.real.name, "int32", self.real.name)
             job = self._job(words, 0, self.features + 1)
             call(*objects.CONVENTION, address(job))
-            self._sums[0], self._pulls[0], self._counts[0] = 0.0, 0.0, 0.0
         self._now, self._low, self._good = 0, np.inf, True

@@ -59,6 +59,7 @@ FIELDS = [
     "good",
     "arrays",
 ]
+AT = {n: 3 + k for k, n in enumerate(FIELDS)}
 CHECK, STEP, CATCH, ADVANCE = 1, 2, 4, 8  # phases
 
 _CHECK = """
@@ -145,6 +146,8 @@ def shape(anatomy: Anatomy, plan: Plan) -> Shape:
 class Text:
     """The printed source of a sparse kernel, function by function."""
 
+    short = SHORT
+
     def __init__(self, update: Update, form: Shape, stored: str) -> None:
         self.update, self.form, self.stored = update, form, stored
         self.real = real_of(stored)
@@ -152,6 +155,8 @@ class Text:
         self.itemsize = 2 if self.narrow else self.real.itemsize
         self.place = {n: f"p{k}" for k, n in enumerate(update.arrays)}
         self.own = ", ".join(self.place[n] for n in update.arrays if n != "g")
+        self.names = cpu.own(update, form.constants)
+        self.step_printer, self.printer = (p._replace(names=self.names) for p in (PRINTER, WIDE))
         self.functions: dict[str, str] = {}
 
     def load(self, name: str) -> str:
@@ -167,7 +172,7 @@ class Text:
     ) -> list[str]:
         """Over the coordinates of a row: read, compute (in float64 if ``wide``), write."""
         kind, back = ("D({0})", "F({0})") if wide else ("{0}", "{0}")
-        body = [f"{n} = {kind.format(self.load(n))}" for n in read]
+        body = [f"{self.names[n]} = {kind.format(self.load(n))}" for n in read]
         body += lines
         body += [f"new{k} = {back.format(e)}" for k, e in enumerate(written.values())]
         body += [self.write(n, f"new{k}") for k, n in enumerate(written)]
@@ -182,10 +187,12 @@ class Text:
         """A formula's lines for a row, those for a coordinate, and its outputs, all in float64."""
         formula = lift(function, outputs=outputs)
         made = split(formula._replace(inputs=tuple(n for n in formula.inputs if n != "k")), stem)
-        return WIDE.lines(made.row), WIDE.lines(made.body), {n: WIDE.expression(e) for n, e in made.outputs}
+        printer = self.printer
+        outputs_made = {n: printer.expression(e) for n, e in made.outputs}
+        return printer.lines(made.row), printer.lines(made.body), outputs_made
 
     def constants(self) -> list[str]:
-        return [f"{n} = constants_[{k}]" for k, n in enumerate(self.form.constants)]
+        return [f"{self.names[n]} = constants_[{k}]" for k, n in enumerate(self.form.constants)]
 
     def factors(self, first: str, last: str, name: str) -> list[str]:
         """What multiplies coordinates from one step to another."""
@@ -201,9 +208,10 @@ class Text:
     def steps(self) -> None:
         """One step with a gradient, one without."""
         update = self.update
-        scalars = [f"{n} = F(scalars[{k}])" for k, n in enumerate(update.scalars)]
-        lines = PRINTER.lines(update.body)
-        written = {n: PRINTER.expression(e) for n, e in update.written.items()}
+        names, printer = self.names, self.step_printer
+        scalars = [f"{names[n]} = F(scalars[{k}])" for k, n in enumerate(update.scalars)]
+        lines = printer.lines(update.body)
+        written = {n: printer.expression(e) for n, e in update.written.items()}
         pointers = ", ".join(self.place.values())
         self.define(
             "step",
@@ -213,7 +221,7 @@ class Text:
         # What accumulates is for the step that ends it; one without gradient neither reads nor clears it.
         others = [n for n in update.arrays if n not in ("g", "_a")]
         kept = {n: e for n, e in written.items() if n != "_a"}
-        zeros = [f"{n} = F(0.0)" for n in ("g", "_a") if n in update.arrays]
+        zeros = [f"{names[n]} = F(0.0)" for n in ("g", "_a") if n in update.arrays]
         without = ["distinct()", *scalars, *zeros, *self.loop(others, lines, kept)]
         self.define("rest", f"n, {self.own}, scalars", without)
 
@@ -227,8 +235,8 @@ class Text:
             assert form.fade is not None
             function, outputs = form.fade, tuple(n for n in form.states if n not in multiplied)
         row, body, made = self.hoisted(function, outputs)
-        made |= {n: n for n in multiplied if n not in made}
-        written = {n: self.multiplied(n, e) for n, e in made.items() if n in multiplied or e != n}
+        made |= {n: self.names[n] for n in multiplied if n not in made}
+        written = {n: self.multiplied(n, e) for n, e in made.items() if n in multiplied or e != self.names[n]}
         read = [n for n in self.update.arrays if n in made]
         head = ["distinct()", "k = D(last_ - first_)", *self.constants(), *row]
         head += self.factors("first_", "last_", "whole")
@@ -263,6 +271,8 @@ class Text:
             *(f"sum{i} = {'tail_w * ' * shrinks}table_[entry_ + {i}]" for i in range(TERMS)),
             "bound_ = math.inf",
             f"over_ = abs(table_[entry_ + {TERMS}])",
+            "if not over_ < math.inf:",
+            "    return 0",
             "if over_ > 0.0:",
             f"    bound_ = math.pow({tolerance!r} * abs(table_[entry_]) / over_, {1 / TERMS!r})",
             "good_ = True",
@@ -278,11 +288,11 @@ class Text:
         lines = [*pole_body, *values]
         lines += ["still_ = pole_p == 0.0", "base_ = 1.0 if still_ else pole_y"]
         lines += ["over_x = pole_e / base_", f"move_ = (pole_p / base_) * {horner}"]
-        rest = "whole_w * w" if shrinks else "w"
+        rest = f"{'whole_w * ' * shrinks}{self.names['w']}"
         moved = f"({rest} if still_ else {rest} - move_)"
         written = {"w": moved, **made}
-        written |= {n: self.multiplied(n, n) for n in multiplied if n != "w"}
-        written = {n: e for n, e in written.items() if e != n}
+        written |= {n: self.multiplied(n, self.names[n]) for n in multiplied if n != "w"}
+        written = {n: e for n, e in written.items() if e != self.names[n]}
         head += [*self.loop(["w", *reads], [*lines, *body], written, wide=True), "return 1"]
         self.define("glide", f"n, {self.own}, first_, last_, window_, constants_, table_, sums_", head)
 
@@ -294,10 +304,10 @@ class Text:
         settle = f"settle(n, {self.own}, {{0}}, e - {int(tail)}, constants, sums)"
         lines = ["m = e - s"]
         if kind == "closed":
-            lines += [f"if good and m > {SHORT}:", f"    {settle.format('s')}"]
+            lines += [f"if good and m > {self.short}:", f"    {settle.format('s')}"]
             lines += [*(f"    {x}" for x in last), "    return"]
         if kind == "series":
-            lines += [f"if good and m > {SHORT}:"]
+            lines += [f"if good and m > {self.short}:"]
             lines += [f"    if glide(n, {self.own}, s, e, window, constants, table, sums):", "        return"]
         if kind in ("series", "bounded"):
             lines += ["if good and m > window:", "    m = window"]
@@ -324,11 +334,11 @@ class Text:
         ]
         if form.pace is not None:
             formula = lift(form.pace, outputs=("pace_a", "pace_b"))
-            read = [f"{n} = scalars[{scalars.index(n)}]" for n in formula.scalars]
-            made = [f"{n} = {WIDE.expression(e)}" for n, e in formula.outputs]
+            read = [f"{self.names[n]} = scalars[{scalars.index(n)}]" for n in formula.scalars]
+            made = [f"{n} = {self.printer.expression(e)}" for n, e in formula.outputs]
             inner = [
                 "k = D(now - entry_)",
-                *WIDE.lines(formula.body),
+                *self.printer.lines(formula.body),
                 *made,
                 "over_ = 1.0 / pace_b",
                 "term_ = pace_a * over_",
@@ -357,7 +367,7 @@ class Text:
             self.glide()
         self.catch()
         self.advance()
-        fields = {n: 3 + k for k, n in enumerate(FIELDS)}
+        fields = AT
         others = [n for n in self.update.arrays if n != "g"]
 
         def at(n: str) -> str:
@@ -389,7 +399,7 @@ def stands(update: Update, start: Mapping[str, float], scalars: Iterable[Sequenc
     others = [n for n in update.written if n not in ("w", "_rate")]
     for row in scalars:
         for w in (0.7, -1.3e3, 0.0):
-            before = {"g": 0.0, "w": w, "_a": 0.0, "_rate": 0.0, **start}
+            before = {"g": 0.0, "w": w, "_a": 0.0, "_rate": 0.0, "_average": w, **start}
             made = element(*(np.float64(before[n]) for n in update.arrays), *row)
             after = dict(zip(update.written, made, strict=True))
             if after["w"] != w or any(after[n] != before[n] for n in others):
@@ -433,33 +443,51 @@ class Table:
         self._known: tuple[float, ...] | None = None
         self._base, self._changed, self._low, self._good = t, -LOG, np.inf, True
         self._grain = max(1, GRAIN // max(1, width))
+        self._place()
 
-    def _run(self, phase: int, total: int, **fields: int) -> int:
-        words = dict.fromkeys(FIELDS, 0) | {
-            "phase": phase,
-            "seen": address(self._seen),
-            "width": self.width,
-            "log": address(self._log),
-            "constants": address(self._constants),
-            "window": self.plan.window,
-            "table": address(self._table),
-            "sums": address(self._sums),
-            "skip": int(self._fresh),
-            "good": int(self._good),
-            "arrays": address(self._keep[0]),
-            **fields,
-        }
-        job = [*words.values()]
+    def _place(self) -> None:
+        """Where things lie, in the job that every pass shares."""
+        job = np.zeros(3 + len(FIELDS), dtype=np.int64)
+        self._job, self._start = memoryview(job), address(job)  # type: ignore[arg-type]
+        for name, array in (
+            ("seen", self._seen),
+            ("log", self._log),
+            ("constants", self._constants),
+            ("table", self._table),
+            ("sums", self._sums),
+            ("arrays", self._keep[0]),
+        ):
+            self._job[AT[name]] = address(array)
+        self._job[AT["width"]], self._job[AT["window"]] = self.width, self.plan.window
+
+    def _run(
+        self,
+        phase: int,
+        total: int,
+        rows: int = 0,
+        values: int = 0,
+        to: int = 0,
+        mark: int = 0,
+        scalars: int = 0,
+    ) -> int:
+        job = self._job
+        job[1], job[2], job[3], job[4], job[5] = total, 0, phase, rows, values
+        job[AT["to"]], job[AT["mark"]], job[AT["scalars"]] = to, mark, scalars
+        job[AT["skip"]], job[AT["good"]] = self._fresh, self._good
         if total * self.width < GRAIN:
-            own = np.array((0, total, 0, *job), dtype=np.int64)
-            self._quick(*objects.CONVENTION, address(own))
-            return int(own[2])
-        return cpu.run(self._call, job, total, self._grain)
+            self._quick(*objects.CONVENTION, self._start)
+            return job[2]
+        return cpu.run(self._call, job[3:].tolist(), total, self._grain)
 
     def refine(self) -> None:
         """From rows to single coordinates."""
         self._seen = np.repeat(self._seen, self.width)
         self.rows, self.width, self._grain = self.rows * self.width, 1, GRAIN
+        self._place()
+
+    def lies_at(self, addresses: Sequence[int]) -> None:
+        """The same arrays, somewhere else."""
+        self._keep[0][:] = addresses
 
     def finite(self, values: Array) -> bool:
         """Whether every entry of a gradient's rows is finite and small enough for the states."""
@@ -501,16 +529,30 @@ class Table:
             self._constants[: len(constants)] = constants
         self._low = min(self._low, lr)
 
-    def catch_up(self, rows: Array | None = None) -> None:
-        """Bring rows (int64; None: all) to the last step."""
+    def catch_up(self, rows: Array | None = None) -> bool:
+        """Bring rows (int64, distinct; None: all) to the last step; whether any was behind."""
         now = self.t - self._base
         if rows is not None:
-            if now and len(rows):
+            rows = rows[self._behind(self._seen[rows])] if now else rows[:0]
+            if len(rows):
                 self._run(CATCH, len(rows), rows=address(rows), to=now, mark=now)
-            return
+            return bool(len(rows))
+        behind = bool(now) and bool(self.stale)
         if now:
             self._run(CATCH, self.rows, to=now)
         self._rebase()
+        return behind
+
+    def _behind(self, seen: Array) -> Array:
+        late: Array = seen < self.t - self._base
+        return late & (seen >= 0) if self._fresh else late
+
+    def untouched_as(self, other: "Table") -> None:
+        """Of a table that starts afresh: only rows that another has not touched count as untouched."""
+        if self._fresh and other._fresh and self.width == other.width:
+            self._seen[:] = np.minimum(other._seen, 0)
+        elif self._fresh:
+            self._seen[:], self._fresh = 0, False
 
     def _rebase(self) -> None:
         self._base, self._good, self._low = self.t, True, np.inf
@@ -526,11 +568,20 @@ class Table:
     @property
     def stale(self) -> int:
         """How many rows are behind."""
-        behind = self._seen < self.t - self._base
-        return int(np.count_nonzero(behind & (self._seen >= 0) if self._fresh else behind))
+        return int(np.count_nonzero(self._behind(self._seen)))
 
 
 _GATHER = """
+def put(n, sums, values):
+    distinct()
+    for i in range(n):
+        sums[i] = {value}
+
+def add(n, sums, values):
+    distinct()
+    for i in range(n):
+        sums[i] += {value}
+
 def kernel(job):
     indices = words(job[3])
     n = job[4]
@@ -538,8 +589,6 @@ def kernel(job):
     rows = job[6]
     slots = ints(job[8])
     touched = words(job[9])
-    sums = state(job[10])
-    values = store(job[11])
     count = 0
     if job[7] == 0:
         last = -1
@@ -567,10 +616,19 @@ def kernel(job):
     if job[7] == 2:
         for k in range(n):
             slot = np.int64(slots[indices[k]])
-            for i in range(width):
-                sums[slot * width + i] += {value}
+            to = state(job[10] + {real} * slot * width)
+            row = store(job[11] + {itemsize} * k * width)
+            if slot == count:  # places are given in this order: it is the first of its row
+                put(width, to, row)
+                count += 1
+            else:
+                add(width, to, row)
         for k in range(n):
             slots[indices[k]] = np.int32(-1)
+        sums = state(job[10])
+        out = store(job[12])
+        for i in range(job[1] * width):
+            out[i] = {made}
     return 0
 """
 
@@ -579,12 +637,16 @@ class Gatherer:
     """Brings the rows of a gradient together: each once, duplicates summed in the order they come."""
 
     def __init__(self, stored: str, rows: int, width: int) -> None:
-        value = "values[k * width + i]"
-        widen = NARROW.get(stored, ("", ""))[0]
-        text = f"# {stored}\n" + _GATHER.format(value=f"{widen}({value})" if widen else value)
-        self._call = cpu.kernel(text, ("kernel",))[1]
-        self.rows, self.width = rows, width
+        widen, narrow = NARROW.get(stored, ("", ""))
         self._real = real_of(stored)
+        text = f"# {stored}\n" + _GATHER.format(
+            value=f"{widen}(values[i])",
+            made=f"{narrow}(sums[i])",
+            real=self._real.itemsize,
+            itemsize=2 if narrow else self._real.itemsize,
+        )
+        self._call = cpu.kernel(text, ("put", "add", "kernel"))[1]
+        self.rows, self.width = rows, width
         self._slots: Array | None = None
 
     def outside(self, indices: Array) -> int | None:
@@ -600,21 +662,39 @@ class Gatherer:
         """Distinct rows and the sums of their values, in the dtype of ``values``."""
         if self.ascending(indices):
             return indices, values
+        rows = self._each(indices)
+        if len(rows) == len(indices):
+            return indices, values
+        sums = np.empty((len(rows), self.width), dtype=self._real)
+        if sums.dtype == values.dtype:
+            self._run(indices, 2, rows, sums, values)
+            return rows, sums
+        made = np.empty(sums.shape, dtype=values.dtype)
+        self._run(indices, 2, rows, sums, values, made)
+        return rows, made
+
+    def distinct(self, indices: Array) -> Array:
+        """Each row (int64) once."""
+        if self.ascending(indices):
+            return indices
+        rows = self._each(indices)
+        if len(rows) < len(indices):
+            assert self._slots is not None
+            self._slots[rows] = -1
+        return rows
+
+    def _each(self, indices: Array) -> Array:
+        """Each row once, as they come; where some come again, ``_slots`` is left with their places."""
         if self._slots is None:
             self._slots = np.full(self.rows, -1, dtype=np.int32)
         touched = np.empty(len(indices), dtype=np.int64)
-        count = self._run(indices, 1, touched)[0]
-        if count == len(indices):
-            return indices, values
-        sums = np.zeros((count, self.width), dtype=self._real)
-        self._run(indices, 2, touched, sums, values)
-        with np.errstate(over="ignore"):
-            return touched[:count], sums.astype(values.dtype, copy=False)
+        return touched[: self._run(indices, 1, touched)[0]]
 
     def _run(self, indices: Array, phase: int, *arrays: Array) -> tuple[int, int]:
         slots = 0 if self._slots is None else address(self._slots)
-        places = [address(a) for a in arrays] + [0] * (3 - len(arrays))
-        head = (0, 0, 0, address(indices), len(indices), self.width, self.rows, phase)
+        places = [address(a) for a in arrays] + [0] * (4 - len(arrays))
+        count = len(arrays[0]) if len(arrays) == 4 else 0
+        head = (0, count, 0, address(indices), len(indices), self.width, self.rows, phase)
         job = np.array((*head, slots, *places), dtype=np.int64)
         self._call(*objects.CONVENTION, address(job))
         return int(job[2]), int(job[7])

@@ -18,10 +18,11 @@ Source: the losses that scikit-learn's SGDClassifier and SGDRegressor have; the 
 Bassett (Econometrica 46 (1978), 33-50).
 """
 
+from functools import cache
 from typing import NamedTuple
 
 from ..core import abs, exp, log1p, maximum, sign, where
-from ..core.formula import Function
+from ..core.formula import Formula, Function, lift
 from ..errors import HyperparameterError, nearest
 
 
@@ -80,6 +81,12 @@ def poisson(z, /, y):
 def quantile(z, /, y, q):
     r = z - y
     return where(r > 0.0, (1.0 - q) * r, -q * r), where(r > 0.0, 1.0 - q, where(r < 0.0, -q, 0.0))
+
+
+@cache
+def formula(function: Function) -> Formula:
+    """A loss as straight-line code: ``value`` and ``slope``."""
+    return lift(function, outputs=("value", "slope"))
 
 
 class Loss(NamedTuple):

@@ -15,7 +15,6 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from scipy.special import expit, logsumexp, softmax
 
-from ..core.formula import lift
 from ..core.rule import Rule
 from ..core.schedule import Schedule
 from ..engines.linear import Pass, Rows, rows_of
@@ -29,7 +28,9 @@ from . import losses
 from .losses import MULTINOMIAL, Loss
 
 FORMAT = 1
-DEFAULT = Adagrad(lr=0.1, eps=1.0)  # eps: a weight's first steps are those of its data, not of its sign
+DEFAULT = Adagrad(
+    lr=0.1, eps=2.0
+)  # eps: the first steps of a weight are those of its data, not of their sign
 DTYPES = ("float32", "float64")
 
 
@@ -141,7 +142,8 @@ class Model:
             raise ProblemError(
                 f"y[{row}]: label {y[row]!r} is not one of the classes {self.classes.tolist()!r}"
             )
-        return place.astype(np.float64) if self.outputs > 1 else 2.0 * place - 1.0
+        made: Array = place.astype(np.float64) if self.outputs > 1 else 2.0 * place - 1.0
+        return made
 
     def learn(
         self, rows: Any, targets: Array, weights: Array | None = None, order: Array | None = None
@@ -156,8 +158,16 @@ class Model:
         rows = rows_of(rows)
         if rows.shape[1] != self.features:
             raise ProblemError(f"rows: {rows.shape[1]} features, the model has {self.features}")
-        if order is None:
-            order = np.arange(rows.shape[0], dtype=np.int64)
+        n = rows.shape[0]
+        targets = np.ascontiguousarray(targets, dtype=np.float64)
+        weights = None if weights is None else np.ascontiguousarray(weights, dtype=np.float64)
+        for what, given in (("targets", targets), ("weights", weights)):
+            if given is not None and given.shape != (n,):
+                raise ProblemError(f"{what}: shape {given.shape}, expected ({n},), one for each row")
+        order = np.arange(n) if order is None else order
+        order = np.ascontiguousarray(order, dtype=np.int64)
+        if order.size and not (order.min() >= 0 and order.max() < n):
+            raise ProblemError(f"order: holds a row outside 0..{n - 1}")
         self._solution = None
         loss, weight = self._pass.learn(rows, targets, weights, order)
         self.progress = self.progress[0] + loss, self.progress[1] + weight
@@ -204,15 +214,16 @@ class Model:
             y = targets[:, None]
             if self.outputs > 1:
                 y = np.where(y == np.arange(self.outputs), 1.0, -1.0)
-            formula = lift(self.loss.formula or losses.log_loss, outputs=("value", "slope"))
+            formula = losses.formula(self.loss.formula or losses.log_loss)
             values = vectorised(formula)(z, y, *self.loss.values)[0].sum(axis=1)
         return float(np.average(values, weights=weights))
 
     def decide(self, z: Array) -> Array:
         """Scores to classes or numbers."""
-        if self.classes is None:
-            return np.exp(z) if self.loss.name == "poisson" else z
-        return self.classes[(z > 0).astype(int) if self.outputs == 1 else z.argmax(axis=1)]
+        made: Array = np.exp(z) if self.loss.name == "poisson" else z
+        if self.classes is not None:
+            made = self.classes[(z > 0).astype(int) if self.outputs == 1 else z.argmax(axis=1)]
+        return made
 
     def probabilities(self, z: Array) -> Array:
         """Scores to probabilities (n, classes), for log_loss, multinomial and modified_huber."""
@@ -274,9 +285,7 @@ class Model:
         """
         try:
             if head["format"] > FORMAT:
-                raise FileError(
-                    f"model: format {head['format']} is newer than this thalweg reads ({FORMAT})"
-                )
+                raise FileError(f"model: format {head['format']} is newer than this thalweg reads ({FORMAT})")
             settings = Settings(**{**head["settings"], "rule": rebuilt(head["settings"]["rule"], rule)})
             made = cls(settings, head["features"], arrays.get("classes"))
             made._pass.resume(arrays, int(head["t"]))

@@ -1,10 +1,11 @@
 """A short race: which learning rate, and how many passes, learn a sample best.
 
 Part of the sample is held out. Learning rates begin at the rule's own and go by factors of 4 to where the
-held-out loss is least, then by 2; each is followed over the passes asked for. A small set is split
-several times, since a few held-out rows say little.
+held-out loss is least, then by 2; each is followed over the passes asked for. Of a small set every row is
+held out once, since a few held-out rows say little.
 """
 
+import itertools
 import math
 from typing import Any
 
@@ -16,11 +17,11 @@ from ..engines.memory import Array
 from ..errors import HyperparameterError, ProblemError
 from .model import Model, Settings
 
-SAMPLE = 20_000  # rows of a race
-HELD_OUT = 0.25
-FEW = 4_000  # rows below which a race has several splits
-SPLITS = 4
-STEPS = 60_000  # up to which passes are added where their number is open
+SAMPLE = 40_000  # rows of a race
+FOLDS = 4  # of which one is held out
+FEW = 4_000  # rows below which each fold is held out once
+STEPS = 40_000  # up to which passes are added where their number is open
+MANY = 256  # passes, at most
 PASSES = 3  # where it is open and the set is larger than a sample
 MOST = 12  # factors of 4 from where a race begins
 
@@ -63,43 +64,49 @@ def race(
     if total < 4 or (passes is not None and not rate):
         return settings, passes or PASSES
     rng = np.random.default_rng(seed)
-    splits = []
-    for _ in range(SPLITS if total < FEW else 1):
-        order = rng.permutation(total)[:SAMPLE]
-        cut = max(1, int(HELD_OUT * len(order)))
-        splits.append((order[cut:], order[:cut], [rng.permutation(len(order) - cut) for _ in range(4)]))
-    longest = passes or min(256, max(PASSES, STEPS // max(1, len(splits[0][0]))))
-    rungs = [passes] if passes else [2**k for k in range(12) if 2**k < longest] + [longest]
-    known: dict[float, list[float]] = {}
-    parts = [
-        [(part(rows, w), targets[w], None if weights is None else weights[w]) for w in s[:2]] for s in splits
+    order = rng.permutation(total)[:SAMPLE]
+    cuts = np.linspace(0, len(order), FOLDS + 1).astype(int)
+    folds = [
+        (np.delete(order, slice(lo, hi)), order[lo:hi])
+        for lo, hi in itertools.pairwise(cuts[: None if total < FEW else 2])
     ]
+    parts = [
+        [(part(rows, w), targets[w], None if weights is None else weights[w]) for w in fold] for fold in folds
+    ]
+    draws = [int(rng.integers(1 << 31)) for _ in folds]
+    longest = passes or min(MANY, max(PASSES, STEPS // len(folds[0][0])))
+    rungs = [passes] if passes else [2**k for k in range(12) if 2**k < longest] + [longest]
+    known: dict[Any, list[float]] = {}
 
-    def run(lr: float) -> list[float]:
-        """The held-out loss at each rung, the mean over the splits; infinite where a run diverges."""
-        if lr not in known:
-            losses = np.zeros((len(splits), len(rungs)))
-            for k, (train, held) in enumerate(parts):
-                try:
-                    model = Model(settings._replace(rule=settings.rule.replace(lr=lr)), features, classes)
-                    done = 0
-                    for j, rung in enumerate(rungs):
-                        while done < rung:
-                            model.learn(*train, order=splits[k][2][done % 4])
-                            done += 1
-                        losses[k, j] = model.loss_of(*held)
-                except (ProblemError, HyperparameterError):
-                    losses[k] = math.inf
-            means = losses.mean(axis=0)
-            known[lr] = [float(x) if math.isfinite(x) else math.inf for x in means]
+    def run(lr: Any) -> list[float]:
+        """The held-out loss after each rung's passes, the mean over the folds, up to where it rises."""
+        if lr in known:
+            return known[lr]
+        made = known[lr] = [math.inf]
+        try:
+            chosen = settings._replace(rule=settings.rule.replace(lr=lr))
+            models = [Model(chosen, features, classes) for _ in parts]
+            random = [np.random.default_rng(d) for d in draws]
+            for more in np.diff([0, *rungs]).tolist():
+                losses = []
+                for model, draw, (train, held) in zip(models, random, parts, strict=True):
+                    shuffled = np.concatenate([draw.permutation(len(train[1])) for _ in range(more)])
+                    model.learn(*train, order=shuffled)
+                    losses.append(model.loss_of(*held))
+                made.append(float(np.mean(losses)))
+                if not made[-1] < made[-2]:
+                    break
+        except (ProblemError, HyperparameterError):
+            pass  # it diverged, or would shrink w beyond 0
+        known[lr] = [x if math.isfinite(x) else math.inf for x in made[1:]] or [math.inf]
         return known[lr]
 
-    def best(lr: float) -> float:
+    def best(lr: Any) -> float:
         return min(run(lr))
 
-    start = float(lr) if rate else lr  # type: ignore[arg-type]
+    start: Any = lr
     if rate:
-        start = start or 0.1
+        start = float(start) or 0.1
         for factor in (4.0, 0.25):
             for _ in range(MOST):
                 if not best(start * factor) < best(start):

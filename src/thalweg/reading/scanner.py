@@ -226,7 +226,7 @@ def order(n, a, b):
 
 def settle(job, begin, n):
     # A row's entries by ascending index; those of one index are summed, in their order. How many remain.
-    indices = integers(job[INDICES] + 4 * begin)
+    indices = ints(job[INDICES] + 4 * begin)
     values = state(job[VALUES] + 4 * begin)
     held = state(job[HELD])
     keys = words(job[KEYS])
@@ -303,7 +303,7 @@ def too_long(p, i, end):
     return index
 
 def line(job, p, i, row, n, powers):
-    indices = integers(job[INDICES])
+    indices = ints(job[INDICES])
     values = state(job[VALUES])
     begin = n
     while p[i] == 32 or p[i] == 9:
@@ -441,7 +441,7 @@ def named(p, i, j, seed):
     return h + seed
 
 def line(job, p, i, row, n, powers):
-    indices = integers(job[INDICES])
+    indices = ints(job[INDICES])
     values = state(job[VALUES])
     tags = words(job[TAGS])
     begin = n

@@ -27,7 +27,7 @@ _NAMES = """
 def kernel(job):
     p = octets(job[0])
     ends = words(job[1])
-    made = integers(job[2])
+    made = ints(job[2])
     for k in range(job[3]):
         made[k] = (murmur(p, ends[k], ends[k + 1] - ends[k], 0) & job[4]) + job[5]
     return 0
@@ -37,9 +37,9 @@ def kernel(job):
 _ROWS = """
 def kernel(job):
     numbers = state(job[0])
-    hashed = integers(job[1])
+    hashed = ints(job[1])
     indptr = words(job[2])
-    indices = integers(job[3])
+    indices = ints(job[3])
     values = state(job[4])
     width = job[6]
     more = job[7]

@@ -3,8 +3,8 @@
     import thalweg.torch
     opt = thalweg.torch.Optimizer(model.parameters(), tw.RMSprop.like("torch", lr=1e-3))
 
-CPU tensors are updated in place by the compiled kernels, on the threads that torch already has;
-tensors of other devices by torch operations. ``Optimizer.from_torch`` continues a run of
+CPU tensors are updated in place by the compiled kernels, on the threads that torch already has; CUDA
+tensors by Triton kernels where Triton is installed; tensors of other devices by torch operations. ``Optimizer.from_torch`` continues a run of
 ``torch.optim``, ``to_torch`` goes back.
 """
 

@@ -6,12 +6,15 @@ Adamax, which torch adds inside the maximum) means torch's while that other line
 of a rule in another world's form, every line has its own name.
 """
 
+import ast
 from collections.abc import Container, Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 from ..core import scalars
 from ..core.compose import Around, Update, update
+from ..core.formula import Formula, name
+from ..core.math import log
 from ..core.rule import Rule, restore
 from ..core.schedule import Schedule
 from ..errors import HyperparameterError, StateError
@@ -160,6 +163,21 @@ class Plan(NamedTuple):
             values += (1.0 - self.rule.at(t - 1)["lr"] * self.weight_decay,)
         return values
 
+    def traced(self) -> tuple[Formula, tuple[float, ...]]:
+        """``scalars`` as a formula of t and numbers, for a step count on a device; and those numbers."""
+        formula, logs = _traced(self.rule.clock_formula, self.parts.coupled, self.parts.decoupled)
+        given = {**self.rule.at(0), "_weight_decay": self.weight_decay}
+        return formula, (*given.values(), *(log(given[n]) for n in logs))  # type: ignore[no-untyped-call]
+
+
+@cache
+def _traced(clock: Formula, coupled: bool, decoupled: bool) -> tuple[Formula, tuple[str, ...]]:
+    amount = "_weight_decay"
+    decay = name(amount)
+    shrunk = ast.BinOp(ast.Constant(1.0), ast.Sub(), ast.BinOp(name("lr"), ast.Mult(), decay))
+    around = [("_decay", decay)] * coupled + [("_keep", shrunk)] * decoupled
+    return scalars.traced(clock._replace(inputs=(*clock.inputs, amount), outputs=(*clock.outputs, *around)))
+
 
 @lru_cache(maxsize=256)
 def plan(kind: Kind, names: tuple[str, ...], values: tuple[Any, ...]) -> Plan:
@@ -191,14 +209,18 @@ def plan(kind: Kind, names: tuple[str, ...], values: tuple[Any, ...]) -> Plan:
     return Plan(rule, made, scalars.clock(rule), amount, parts)
 
 
-def planned(kinds: Mapping[str, type[Rule]], group: Mapping[str, Any]) -> Plan:
-    """The plan of a torch group as it stands now."""
+def planned(kinds: Mapping[str, type[Rule]], group: Mapping[str, Any], left: Container[str] = ()) -> Plan:
+    """The plan of a torch group as it stands now.
+
+    Lines in ``left``, whose values only the device knows, are planned at their defaults.
+    """
     kind: Kind = kinds.get(str(group.get("rule")).partition(":")[0])
     if kind is None:
         raise StateError(f"group: rule {group.get('rule')!r} is not one that this optimizer was started with")
     names = _entries_of(kind, tuple(group))
     try:
-        return plan(kind, names, tuple([plain(group[n]) for n in names]))
+        lines = kind.anatomy.lines
+        return plan(kind, names, tuple([lines[n].default if n in left else plain(group[n]) for n in names]))
     except KeyError as error:
         raise HyperparameterError(f"{kind.__name__}: the group has no {error.args[0]!r}") from None
 

@@ -5,7 +5,6 @@ differs: torch fuses multiplications with additions and, off its fused path, tak
 correctly rounded.
 """
 
-import math
 from collections.abc import Mapping
 from inspect import signature
 from typing import Any, NamedTuple
@@ -14,6 +13,7 @@ import torch
 
 from ..core.rule import Rule, find
 from ..core.schedule import Schedule
+from ..moving import require
 from . import groups
 from .optimizer import Kept, Optimizer, start
 
@@ -146,36 +146,6 @@ def _row_to(rule: Rule, decoupled: bool) -> Row:
     return rows[0]
 
 
-def _require_torchs(rule: Rule) -> None:
-    """ValueError where torch's update is another one, with what that would change."""
-    kind, where = type(rule), f"to_torch: {rule!r}"
-    torchs = kind.like("torch")
-    if rule.dialect != torchs.dialect:
-        size = ""
-        if {"beta2", "eps"} <= rule.hyperparameters.keys():
-            beta2, eps = rule.at(0)["beta2"], rule.at(0)["eps"]
-            first = eps / math.sqrt(1 - beta2)
-            size = (
-                f": its eps of {eps:g} is added before v is corrected, which is {first:.3g} in torch's form at step 1"
-                f" and falls to {eps:g}; keeping {eps:g} would change the steps of coordinates with |g| near those"
-            )
-        raise ValueError(f"{where} has the clock of {rule.dialect or 'its paper'}, torch has not{size}")
-    for n, v in kind.anatomy.dialects["torch"].held.items():
-        if getattr(rule, n) != v:
-            raise ValueError(
-                f"{where}: torch has no {n}, which is {getattr(rule, n)!r} here; leaving it out changes the update"
-                f" where the rest of the denominator is near {_size(n, getattr(rule, n)):.3g}"
-            )
-    if getattr(rule, "epoch", 1.0) != 1.0:
-        raise ValueError(f"{where}: torch corrects at every step, not once in {rule.values['epoch']!r}")
-
-
-def _size(line: str, value: Any) -> float:
-    """A constant of the denominator in the unit of the gradient."""
-    number = float(value(0) if isinstance(value, Schedule) else value)
-    return math.sqrt(number) if line.endswith("_root") else number
-
-
 def to_torch(optimizer: Optimizer, flags: Mapping[str, Any]) -> torch.optim.Optimizer:
     """See ``Optimizer.to_torch``."""
     made, rows = [], []
@@ -184,7 +154,7 @@ def to_torch(optimizer: Optimizer, flags: Mapping[str, Any]) -> torch.optim.Opti
         rule, decoupled = plan.rule, group["decay"] == "decoupled" and group["weight_decay"] > 0
         own = groups.own_decay(type(rule)) or type(rule).__name__ == "AdamW"
         row = _row_to(rule, decoupled or (own and group["decay"] == "decoupled"))
-        _require_torchs(rule)
+        require(rule, "torch", "to_torch")
         if decoupled and row.torch not in ("Adam", "AdamW", "NAdam"):
             raise ValueError(f"to_torch: torch.optim.{row.torch} has no decoupled weight decay")
         states = set(type(rule).anatomy.states)

@@ -1,26 +1,32 @@
 """Optimizer: a rule at work on torch tensors.
 
 a) Everything that a step needs is looked up and checked before anything moves.
-b) CPU tensors go to one compiled pass for all tensors of a group and dtype, by address.
+b) CPU tensors go to one compiled pass for all tensors of a group and dtype, by address; CUDA tensors,
+   where Triton is installed, to one launch of a kernel for all of them (see ``device``).
 c) Other tensors run the same formula on torch operations.
+d) A sparse gradient moves the rows that it touches; the others catch up when they are next needed.
 """
 
 import os
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from typing import Any, Literal, NamedTuple
 
 import torch
 
+from ..core.coast import EXACT, Exact
 from ..core.compose import Update
 from ..core.formula import Formula
 from ..core.line import short
 from ..core.rule import Rule
 from ..core.schedule import Schedule, from_plain, to_plain
-from ..engines import cpu, openmp, ops
-from ..errors import HyperparameterError, NonFiniteError
-from . import groups
+from ..engines import cpu, cuda, openmp, ops
+from ..errors import GradientError, HyperparameterError, NonFiniteError
+from ..rows import Touched, inside
+from . import device, groups, tables
 from .groups import Plan
+from .ready import Ready, wants
 
 Tensor = torch.Tensor
 
@@ -33,6 +39,7 @@ _KINDS = {
     torch.complex64: ("float32", torch.complex64),
     torch.complex128: ("float64", torch.complex128),
 }
+_HOST = torch.device("cpu")
 _LIBRARIES = os.path.join(os.path.dirname(torch.__file__), "lib")
 
 
@@ -47,6 +54,10 @@ class Optimizer(torch.optim.Optimizer):
     first); None is what the rule says. maximize: ascend.
     on_nonfinite: "propagate" NaN and infinite gradients as torch does, "raise" NonFiniteError, or "skip" such
     steps (counted in ``skipped``).
+    capturable: steps can be captured in a CUDA graph: ``step`` counts on the device, and the clock with it.
+    exact: how rows that a sparse gradient does not touch keep up with those it does. "value": no farther from
+    the path in float64 than a dense run is; "bits": the very bits of a dense run, by replay; "lazy": not at
+    all, as torch's SparseAdam (another algorithm; for comparison). ``watch`` the model.
 
     Groups are read at every step, so that torch's schedulers work. Raises TypeError and ValueError
     (HyperparameterError) as torch's optimizers do; then nothing has moved.
@@ -61,6 +72,8 @@ class Optimizer(torch.optim.Optimizer):
         decay: Literal["coupled", "decoupled"] | None = None,
         maximize: bool = False,
         on_nonfinite: Literal["propagate", "raise", "skip"] = "propagate",
+        capturable: bool = False,
+        exact: Exact = "value",
     ) -> None:
         if not isinstance(rule, Rule):
             raise TypeError(
@@ -71,7 +84,20 @@ class Optimizer(torch.optim.Optimizer):
                 "thalweg.torch.Optimizer: on_nonfinite must be one of 'propagate', 'raise', 'skip';"
                 f" got {short(on_nonfinite)}"
             )
-        self.on_nonfinite, self.skipped = on_nonfinite, 0
+        if capturable and on_nonfinite != "propagate":
+            raise HyperparameterError(
+                "thalweg.torch.Optimizer: capturable=True needs on_nonfinite='propagate': a captured graph"
+                f" cannot look at its gradients and decide; got {on_nonfinite!r}"
+            )
+        if exact not in EXACT:
+            raise HyperparameterError(
+                f"thalweg.torch.Optimizer: exact must be one of 'value', 'bits', 'lazy'; got {short(exact)}"
+            )
+        self.on_nonfinite, self.skipped, self.capturable = on_nonfinite, 0, bool(capturable)
+        self._exact = exact
+        self._tracked: dict[Tensor, tables.Tracked] = {}  # parameters that have had a sparse gradient
+        self._watched: set[Tensor] = set()
+        self._ready: dict[int, Ready] = {}  # groups whose tensors lie as they did
         self._rule, self._kinds = rule, {}  # type: Rule, dict[str, type[Rule]]
         self._given = {"weight_decay": weight_decay, "decay": decay, "maximize": maximize}
         super().__init__(params, self._entries(rule, {}))
@@ -122,8 +148,10 @@ class Optimizer(torch.optim.Optimizer):
     def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
         """One step from the gradients in ``.grad``; None leaves a parameter and its states alone.
 
-        closure: computes the loss and the gradients first; its value is returned. Raises RuntimeError
-        for sparse gradients, ValueError for a group's values, NonFiniteError as ``on_nonfinite`` says.
+        closure: computes the loss and the gradients first; its value is returned. A sparse gradient
+        (COO, coalesced or not) of a CPU tensor moves the rows that it touches, and equals the dense one.
+        Raises RuntimeError for other sparse gradients, IndexError for rows that do not exist, ValueError
+        for a group's values, NonFiniteError as ``on_nonfinite`` says.
         """
         loss = None
         if closure is not None:
@@ -135,39 +163,209 @@ class Optimizer(torch.optim.Optimizer):
     @torch._disable_dynamo  # type: ignore[attr-defined]
     def _advance(self) -> None:
         parts: dict[tuple[int, str, torch.device], _Part] = {}
+        rows: list[_Rows] = []
+        again: list[tuple[Ready, cpu.Sweep]] = []
+        held = self.__dict__["state"]
         for k, group in enumerate(self.param_groups):
-            plan = groups.planned(self._kinds, group)
+            lr = group["lr"] if self.capturable and _on_cuda(group.get("lr")) else None
+            plan = groups.planned(self._kinds, group, left=() if lr is None else ("lr",))
             states = type(plan.rule).anatomy.states
+            ready = self._ready.pop(k, None)
+            if ready is not None and ready.update is plan.update and ready.again(group["params"], held):
+                self._ready[k] = ready
+                again.append((ready, ready.sweep(plan, _share())))
+                continue
             for p in group["params"]:
                 if p.grad is None:
                     continue
-                state = self.state[p]
+                state = held[p]
+                if p.grad.layout is not torch.strided and p.numel():
+                    rows.append(self._rows(p, plan, state))
+                    continue
                 if "step" not in state:
-                    start(p, plan.rule, state)
+                    start(p, plan.rule, state, self._counted(p))
+                self._settle(p)  # the dense gradient moves every row
                 w, g = _local(p), _local_gradient(p)
                 kept = [_local(state[n]) for n in states]
                 kind = _KINDS[w.dtype][0]
                 key = (k, kind, w.device)
                 if key not in parts:
-                    parts[key] = _Part(plan, kind, _compiles(w), [], [], [], [])
+                    parts[key] = _Part(plan, kind, self._engine(w), [], [], [], [], lr)
                 part = parts[key]
                 part.params.append(p)
                 part.steps.append(state["step"])
-                if part.compiled:
+                if part.engine.flat:
                     w, g, kept = _laid_out(part, p, w, g, kept, states, state)
                 part.tensors.append((w, g, *kept))
         runs = [part.prepared() for part in parts.values()]
-        if self.on_nonfinite != "propagate" and not all(finite() for finite, _ in runs):
-            if self.on_nonfinite == "raise":
-                raise NonFiniteError(_where(self.param_groups))
-            self.skipped += 1
-            return
-        for part, (_, run) in zip(parts.values(), runs, strict=True):
+        if self.on_nonfinite != "propagate":
+            good = all(x.tracked.table.finite(x.gradient.values) for x in rows)
+            good = good and all(sweep.finite() for _, sweep in again)
+            if not (good and all(finite() for finite, _ in runs)):
+                if self.on_nonfinite == "raise":
+                    raise NonFiniteError(_where(self.param_groups))
+                self.skipped += 1
+                return
+        for ready, sweep in again:
+            sweep.run()
+            ready.count()
+        for (k, _, _), part, (_, run) in zip(parts, parts.values(), runs, strict=True):
             run()
-            for w, held in part.copies:
-                w.copy_(held)
+            for w, moved in part.copies:
+                w.copy_(moved)
             torch._foreach_add_(part.steps, 1.0)
             torch.autograd.graph.increment_version(part.params)
+            whole = len(part.params) == len(self.param_groups[k]["params"])
+            simple = part.engine is _CPU and not (self._tracked or part.copies)
+            if whole and simple and wants(part.params, part.steps, part.tensors):
+                states = type(part.plan.rule).anatomy.states
+                self._ready[k] = Ready(
+                    part.plan.update, part.kind, part.params, states, held, part.addresses()
+                )
+        for x in rows:
+            x.tracked.step(x.gradient, x.scalars, x.hyper)
+            held[x.param]["step"] += 1.0
+            torch.autograd.graph.increment_version(x.param)
+
+    def _rows(self, p: Tensor, plan: Plan, state: dict[str, Any]) -> "_Rows":
+        """A sparse gradient, checked, and who follows its parameter."""
+        given = tables.gradient(p)
+        self._engine(p)  # refuses where steps are captured
+        started = "step" not in state
+        if started:
+            start(p, plan.rule, state)
+        t = int(state["step"].item())
+        scalars, hyper = plan.scalars(t + 1), plan.rule.at(t)
+        tracked = self._tracked.get(p)
+        here = tracked is not None and tracked.follows(p, state)
+        if tracked is None or not (here and tracked.goes_with(plan)):
+            often = here and tracked is not None and tracked.table.t - tracked.born < tables.SOON
+            self._settle(p)
+            exact: Exact = "bits" if often and self._exact == "value" else self._exact
+            self._tracked[p] = tracked = tables.Tracked(
+                p, plan, state, exact, given.width, started=started, before=tracked if here else None
+            )
+            if tracked.follower.moves and p not in self._watched:
+                warnings.warn(
+                    f"step: rows of a parameter of shape {tuple(p.shape)} move without gradients too: call"
+                    " opt.watch(model) once, so that they catch up before the model reads them",
+                    stacklevel=8,  # who calls step, past torch's wrappers
+                )
+                self._watched.add(p)  # said once
+        return _Rows(p, tracked, tracked.follower.gathered(given), scalars, hyper)
+
+    # Rows that sparse gradients have left behind.
+
+    def watch(self, model: torch.nn.Module) -> tables.Watch:
+        """Bring rows up to date whenever the model needs them; one call, before the first step.
+
+        Hooks on the modules that hold the weight of an ``Embedding`` or ``EmbeddingBag`` with
+        ``sparse=True``: before a forward pass reads rows, they catch up; before ``state_dict``,
+        ``load_state_dict``, a copy or a pickle of the model, all rows do. A copy has no hooks: watch it with
+        its own optimizer. Who reads a weight in another way calls ``read`` or ``flush`` first.
+
+        Returns what takes the hooks away again: ``.remove()``. Raises TypeError for what is no module,
+        ValueError for a model in which this optimizer trains no such weight.
+        """
+        if not isinstance(model, torch.nn.Module):
+            raise TypeError(f"watch: model must be a torch.nn.Module, got {type(model).__name__}")
+        mine = {p for group in self.param_groups for p in group["params"]}
+        params = [p for p in tables.lookups(model) if p in mine]
+        if not params:
+            raise ValueError(
+                "watch: the model has no Embedding or EmbeddingBag with sparse=True whose weight this"
+                " optimizer trains"
+            )
+        self._watched.update(params)
+        return tables.Watch(params, model, self._catch_up)
+
+    def read(self, param: Tensor, rows: Any) -> Tensor:
+        """Rows of a parameter as they are now: they catch up first, and a copy is returned.
+
+        rows: whole numbers, one or (n,), of any shape as a tensor. Returns a tensor (n, ...) without graph.
+        Raises IndexError for rows that do not exist.
+        """
+        indices = torch.as_tensor(rows).reshape(-1)
+        if indices.dtype not in (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8):
+            raise TypeError(f"read: rows must be whole numbers, got {indices.dtype}")
+        indices = indices.to("cpu", torch.int64)
+        try:
+            inside(indices.numpy(), len(param), "row", "read")
+        except GradientError as error:
+            raise IndexError(str(error)) from None
+        self._catch_up(param, indices)
+        return param.detach()[indices.to(param.device)]
+
+    def flush(self) -> None:
+        """Bring every row up to date; work in proportion to all weights that sparse gradients train."""
+        for p in list(self._tracked):
+            self._catch_up(p, None)
+
+    @property
+    def stale(self) -> int:
+        """How many rows are behind: the parameter holds what they were when they were last needed."""
+        return sum(x.table.stale for x in self._tracked.values())
+
+    @property
+    def plan(self) -> dict[Tensor, str]:
+        """For each parameter that sparse gradients train, how rows without one catch up, in words."""
+        return {p: x.follower.plan.why for p, x in self._tracked.items()}
+
+    @property
+    def state(self) -> Any:  # type: ignore[override]
+        """The states of each parameter, up to date."""
+        self.flush()
+        return self.__dict__["state"]
+
+    @state.setter
+    def state(self, value: Any) -> None:
+        self.__dict__["state"] = value
+
+    def _catch_up(self, p: Tensor, rows: Tensor | None) -> None:
+        """Bring rows up to date, or all; autograd is told where any moved."""
+        tracked = self._tracked.get(p)
+        if tracked is None:
+            return
+        if not tracked.follows(p, self.__dict__["state"].get(p, {})):
+            self._settle(p)
+        elif rows is None:
+            self._told(p, tracked.catch_up())
+        elif tracked.follower.moves:
+            indices = tables.indices(rows, len(p))
+            if indices is not None:
+                self._told(p, tracked.catch_up(indices))
+
+    def _settle(self, p: Tensor) -> None:
+        """Bring all rows up to date, and follow them no more."""
+        tracked = self._tracked.pop(p, None)
+        if tracked is not None:
+            self._told(p, tracked.leave(p))
+
+    @staticmethod
+    def _told(p: Tensor, moved: bool) -> None:
+        if moved:
+            torch.autograd.graph.increment_version(p)
+
+    def _engine(self, w: Tensor) -> "_Engine":
+        chosen = _engine(w)
+        if self.capturable:
+            if chosen is not _CUDA:
+                raise ValueError(
+                    f"step: capturable=True needs CUDA tensors and Triton 3.6 or later, got a tensor on {w.device}"
+                    + ("" if cuda.available() else ": pip install 'thalweg[cuda]'")
+                )
+            return _CAPTURED
+        if device.capturing(w.device):
+            raise RuntimeError(
+                "step: a CUDA graph is being captured: make the optimizer with capturable=True"
+            )
+        return chosen
+
+    def _counted(self, p: Tensor) -> torch.device:
+        """Where the steps of a parameter are counted."""
+        if device.capturing(p.device):
+            raise RuntimeError("step: states cannot begin in a CUDA graph: take a step before capturing")
+        return p.device if self.capturable else _HOST
 
     # Saving.
 
@@ -180,6 +378,7 @@ class Optimizer(torch.optim.Optimizer):
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:  # type: ignore[override]
         """Take over a state: copied, states of 16-bit parameters in float32. ValueError if it does not fit."""
+        self.flush()
         last = self.register_load_state_dict_pre_hook(_opened)  # after the user's
         try:
             super().load_state_dict(dict(state_dict))
@@ -187,13 +386,16 @@ class Optimizer(torch.optim.Optimizer):
             last.remove()
 
     def __getstate__(self) -> dict[str, Any]:
-        own = ("on_nonfinite", "skipped", "_rule", "_kinds", "_given")
+        own = ("on_nonfinite", "skipped", "capturable", "_exact", "_rule", "_kinds", "_given")
         return super().__getstate__() | {n: self.__dict__[n] for n in own}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         for p, held in state.get("state", {}).items():
             if isinstance(held, dict):
-                held |= {n: v.placed(p, n) for n, v in held.items() if isinstance(v, Kept)}
+                kept = {n: v for n, v in held.items() if isinstance(v, Kept)}
+                held |= {n: v.placed(p, n, self._counted(p)) for n, v in kept.items()}
+        self._tracked, self._ready = {}, {}
+        self.__dict__.setdefault("_watched", set())  # of a copy: none
         super().__setstate__(state)
 
     # Moving over.
@@ -219,46 +421,102 @@ class Optimizer(torch.optim.Optimizer):
         return moving.to_torch(self, flags)
 
 
+class _Rows(NamedTuple):
+    """A sparse gradient, each row once, ready to run."""
+
+    param: Tensor
+    tracked: tables.Tracked
+    gradient: Touched
+    scalars: tuple[float, ...]
+    hyper: Mapping[str, float]
+
+
 class _Part(NamedTuple):
     """Tensors of one group, dtype and device."""
 
     plan: Plan
     kind: str
-    compiled: bool
+    engine: "_Engine"
     params: list[Tensor]
     steps: list[Tensor]
     tensors: list[tuple[Tensor, ...]]  # w, g and the states
     copies: list[tuple[Tensor, Tensor]]  # a tensor with gaps, and its weights without
+    lr: Tensor | None  # where it stays on the device
 
-    def prepared(self) -> tuple[Callable[[], bool], Callable[[], object]]:
+    def prepared(self) -> "_Prepared":
         """A check of the gradients and the update, ready to run."""
-        plan = self.plan
+        return self.engine.prepared(self)
+
+    def names(self) -> tuple[str, ...]:
+        """What the update calls each of ``tensors``."""
+        return ("w", "g", *type(self.plan.rule).anatomy.states)
+
+    def scalars(self) -> tuple[list[tuple[float, ...]], list[int]]:
+        """The rows of scalars, and which of them each tensor uses."""
         counts = [int(s.item()) + 1 for s in self.steps]
         times = sorted(set(counts))
-        rows = [plan.scalars(t) for t in times]
         place = {t: k for k, t in enumerate(times)}
-        which = [place[t] for t in counts]
-        names = ("w", "g", *type(plan.rule).anatomy.states)
-        if self.compiled:
-            order = [names.index(n) for n in plan.update.arrays]
-            table = [
-                [x[0].numel() * (1 + x[0].is_complex()), *(x[k].data_ptr() for k in order)]
-                for x in self.tensors
-            ]
-            sweep = cpu.Sweep(plan.update, self.kind, table, rows, which, _share())
-            return sweep.finite, sweep.run
-        first = _real(self.tensors[0][0])
-        wide = _KINDS[first.dtype][1]
-        evaluate, written = _operations(plan.update, wide, first.device)
+        return [self.plan.scalars(t) for t in times], [place[t] for t in counts]
 
-        def run() -> None:
-            for tensors, row in zip(self.tensors, which, strict=True):
-                given = {n: _real(x) for n, x in zip(names, tensors, strict=True)}
-                read = [given[n].to(wide) for n in plan.update.arrays]
-                for n, value in zip(written, evaluate(*read, *rows[row]), strict=True):
-                    given[n].copy_(value)
+    def addresses(self) -> list[list[int]]:
+        """For each tensor its size, then where the update's arrays lie."""
+        order = [self.names().index(n) for n in self.plan.update.arrays]
+        return [
+            [x[0].numel() * (1 + x[0].is_complex()), *(x[k].data_ptr() for k in order)] for x in self.tensors
+        ]
 
-        return lambda: all(bool(torch.isfinite(x[1]).all()) for x in self.tensors), run
+    def finite(self) -> bool:
+        """Whether all gradients are."""
+        return all(bool(torch.isfinite(x[1]).all()) for x in self.tensors)
+
+
+_Prepared = tuple[Callable[[], bool], Callable[[], object]]
+
+
+class _Engine(NamedTuple):
+    """Who updates tensors: ``flat`` wants them without gaps, all in one order of memory."""
+
+    flat: bool
+    prepared: Callable[[_Part], _Prepared]
+
+
+def _by_cpu(part: _Part) -> _Prepared:
+    sweep = cpu.Sweep(part.plan.update, part.kind, part.addresses(), *part.scalars(), _share())
+    return sweep.finite, sweep.run
+
+
+def _by_cuda(part: _Part) -> _Prepared:
+    where = part.tensors[0][0].device
+    run = partial(device.step, part.plan, part.kind, part.addresses(), *part.scalars(), where)
+    return part.finite, run
+
+
+def _by_graph(part: _Part) -> _Prepared:
+    device.refuse_schedules(part.plan)
+    where = part.tensors[0][0].device
+    run = partial(device.captured, part.plan, part.kind, part.addresses(), part.steps, part.lr, where)
+    return part.finite, run
+
+
+def _by_operations(part: _Part) -> _Prepared:
+    names, plan = part.names(), part.plan
+    rows, which = part.scalars()
+    first = _real(part.tensors[0][0])
+    wide = _KINDS[first.dtype][1]
+    evaluate, written = _operations(plan.update, wide, first.device)
+
+    def run() -> None:
+        for tensors, row in zip(part.tensors, which, strict=True):
+            given = {n: _real(x) for n, x in zip(names, tensors, strict=True)}
+            read = [given[n].to(wide) for n in plan.update.arrays]
+            for n, value in zip(written, evaluate(*read, *rows[row]), strict=True):
+                given[n].copy_(value)
+
+    return part.finite, run
+
+
+_CPU, _CUDA, _CAPTURED = _Engine(True, _by_cpu), _Engine(True, _by_cuda), _Engine(True, _by_graph)
+_OPERATIONS = _Engine(False, _by_operations)
 
 
 def _require(k: int, p: Any, params: Sequence[Any]) -> None:
@@ -278,18 +536,24 @@ def _require(k: int, p: Any, params: Sequence[Any]) -> None:
         raise ValueError(f"params: tensor {k}: its entries share memory (an expanded tensor); pass a copy")
 
 
-def start(p: Tensor, rule: Rule, state: dict[str, Any]) -> None:
-    """The states of a parameter before its first step, laid out as it is."""
-    state["step"] = torch.zeros((), dtype=torch.float32, device="cpu")
+def start(p: Tensor, rule: Rule, state: dict[str, Any], counted: torch.device = _HOST) -> None:
+    """The states of a parameter before its first step, laid out as it is; ``step`` lies on ``counted``."""
+    state["step"] = torch.zeros((), dtype=torch.float32, device=counted)
     for n in type(rule).anatomy.states:
         start = getattr(rule, n)
         value = complex(start, start) if p.is_complex() else start
         state[n] = torch.full_like(p, value, dtype=_KINDS[p.dtype][1], requires_grad=False)
 
 
-def _compiles(w: Tensor) -> bool:
-    """Whether a tensor lies where the compiled kernels can reach it."""
-    return w.device.type == "cpu"
+def _engine(w: Tensor) -> _Engine:
+    """Who updates a tensor where it lies."""
+    if w.device.type == "cpu":
+        return _CPU
+    return _CUDA if device.reached(w.device) else _OPERATIONS
+
+
+def _on_cuda(value: object) -> bool:
+    return isinstance(value, torch.Tensor) and value.device.type == "cuda"
 
 
 def _local(x: Tensor) -> Tensor:
@@ -299,11 +563,8 @@ def _local(x: Tensor) -> Tensor:
 
 def _local_gradient(p: Any) -> Tensor:
     g = p.grad
-    if g.layout is not torch.strided:
-        raise RuntimeError(
-            f"step: the gradient of a parameter of shape {tuple(p.shape)} is sparse ({g.layout}):"
-            " use .to_dense(), or Embedding(..., sparse=False)"
-        )
+    if g.layout is not torch.strided:  # of a parameter without entries
+        g = g.to_dense()
     if hasattr(g, "to_local") and hasattr(p, "placements") and g.placements != p.placements:
         g = g.redistribute(placements=p.placements)
     g = _local(g)
@@ -380,10 +641,10 @@ class Kept:
     def __init__(self, value: Tensor) -> None:
         self.value = value
 
-    def placed(self, p: Tensor, name: str) -> Tensor:
-        """A copy for a parameter: ``step`` on the CPU, a state laid out, typed and placed as its own."""
+    def placed(self, p: Tensor, name: str, counted: torch.device = _HOST) -> Tensor:
+        """A copy for a parameter: ``step`` on ``counted``, a state laid out, typed and placed as its own."""
         if name == "step":
-            return self.value.detach().reshape(()).to(device="cpu", dtype=torch.float32, copy=True)
+            return self.value.detach().reshape(()).to(device=counted, dtype=torch.float32, copy=True)
         if self.value.shape != p.shape:
             raise ValueError(
                 f"load_state_dict: state {name!r} has shape {tuple(self.value.shape)}, its parameter {tuple(p.shape)}"
@@ -423,10 +684,12 @@ def _where(param_groups: Sequence[Mapping[str, Any]]) -> str:
         names = group.get("param_names", range(len(group["params"])))
         for n, p in zip(names, group["params"], strict=True):
             if p.grad is not None:
-                bad = int((~torch.isfinite(_local(p.grad))).sum())
+                g = _local(p.grad)
+                values = g._values() if g.layout is torch.sparse_coo else g
+                bad = int((~torch.isfinite(values)).sum())
                 if bad:
                     return (
-                        f"step: {bad} of {p.grad.numel()} entries of the gradient of parameter {n} of group {k}"
+                        f"step: {bad} of {values.numel()} entries of the gradient of parameter {n} of group {k}"
                         " are not finite; nothing has moved (on_nonfinite='skip' leaves such steps out)"
                     )
     return "step: a gradient is too large for the states; nothing has moved"

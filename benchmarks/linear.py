@@ -1,0 +1,218 @@
+"""Linear models: seconds to a held-out log-loss, against scikit-learn and Vowpal Wabbit.
+
+python -m benchmarks.linear [--rows N] [--features N] [--rounds N] [--small] [--vw]
+
+Ours runs with its default settings, its race for a learning rate counted. SGDClassifier runs with the best of
+``GRID`` and of ``PASSES``, LogisticRegression(saga) with the best of ``SAGA``, both found before the clock starts.
+A rival's seconds are those to its own best loss; ours are those of the fewest passes whose loss is at most the
+target, the best rival's. Vowpal Wabbit learns from its own text file, parsing counted, ours from memory.
+"""
+
+import argparse
+import itertools
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine, make_classification
+from sklearn.feature_extraction.text import TfidfTransformer
+from sklearn.linear_model import LogisticRegression, SGDClassifier
+from sklearn.metrics import log_loss
+from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import StandardScaler
+
+from thalweg.sklearn import LinearClassifier
+
+from .click_log import ClickLog, click_log
+from .timing import interleaved
+
+RATES: list[dict[str, Any]] = [
+    {"learning_rate": "optimal"},
+    *({"learning_rate": "constant", "eta0": e} for e in (0.003, 0.01, 0.03, 0.1)),
+    *({"learning_rate": "invscaling", "eta0": e, "power_t": p} for e in (0.1, 0.3, 1.0) for p in (0.1, 0.25)),
+]
+GRID = [
+    {**rate, "alpha": alpha, "average": average}
+    for rate, alpha, average in itertools.product(RATES, (1e-6, 1e-4), (False, True))
+]
+PASSES = (1, 2, 3, 5, 10)
+SAGA = [{"C": c, "max_iter": n} for c in (0.1, 1.0) for n in (2, 5, 10)]
+SMALL_SAGA = [{"C": c, "max_iter": 200} for c in (0.1, 1.0, 10.0)]
+Split = tuple[Any, Any, Any, Any]
+
+_VW = """
+import sys, time
+from vowpalwabbit import pyvw
+train, test, model, out, passes, bits = sys.argv[1:]
+start = time.perf_counter()
+more = f"--passes {passes} -c -k --holdout_off" if int(passes) > 1 else ""
+pyvw.Workspace(f"-d {train} -f {model} --loss_function logistic -b {bits} --quiet {more}").finish()
+print(time.perf_counter() - start)
+pyvw.Workspace(f"-d {test} -t -i {model} --link logistic -p {out} --quiet").finish()
+"""
+
+
+def held_out(model: Any, split: Split) -> float:
+    """The held-out log-loss of a fitted model."""
+    _, test, _, labels = split
+    return float(log_loss(labels, model.predict_proba(test).astype(np.float64)))
+
+
+def best(models: list[Any], split: Split) -> tuple[Any, float]:
+    """The model with the lowest held-out log-loss, and that loss."""
+    scored = []
+    for model in models:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            scored.append((held_out(clone(model).fit(split[0], split[2]), split), model))
+    loss, model = min(scored, key=lambda s: s[0])
+    return model, loss
+
+
+def quiet_fit(model: Any, split: Split) -> Callable[[], object]:
+    """A call that fits a fresh copy."""
+
+    def call() -> object:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return clone(model).fit(split[0], split[2])
+
+    return call
+
+
+def rivals(
+    split: Split, saga: list[dict[str, Any]], grid: list[dict[str, Any]]
+) -> dict[str, tuple[Any, float]]:
+    """scikit-learn's best on a set."""
+    sgd = [
+        SGDClassifier(loss="log_loss", max_iter=n, tol=None, random_state=0, **g)
+        for g in grid
+        for n in PASSES
+    ]
+    logistic = [LogisticRegression(solver="saga", random_state=0, **s) for s in saga]
+    return {"SGDClassifier": best(sgd, split), "LogisticRegression(saga)": best(logistic, split)}
+
+
+def compare(name: str, split: Split, rounds: int, found: dict[str, tuple[Any, float]], large: bool) -> None:
+    """One set's table."""
+    ours = LinearClassifier(random_state=0)
+    default = held_out(ours.fit(split[0], split[2]), split)
+    target = min(loss for _, loss in found.values())
+    reaching = None
+    for n in (1, 2, 3, 4, 6, 8) if large else ():
+        model = LinearClassifier(max_iter=n, random_state=0)
+        if held_out(model.fit(split[0], split[2]), split) <= target:
+            reaching = model
+            break
+    calls = {n: quiet_fit(model, split) for n, (model, _) in found.items()}
+    calls["thalweg, defaults"] = quiet_fit(ours, split)
+    if reaching is not None:
+        calls[f"thalweg, to {target:.4f}"] = quiet_fit(reaching, split)
+    taken = interleaved(calls, rounds)
+    base = taken["SGDClassifier"]
+    print(f"\n{name}: {split[0].shape[0]} rows, {split[0].shape[1]} features")
+    for n, seconds in taken.items():
+        loss = found[n][1] if n in found else default if "defaults" in n else target
+        settings = found[n][0] if n in found else reaching if "to " in n else ours
+        print(
+            f"  {n:26} log-loss {loss:.4f}  {seconds:8.3f} s  {seconds / base:5.2f} × SGD  {settings!r}".replace(
+                "\n", ""
+            )
+        )
+    print(
+        f"  best rival {target:.4f}; ours with defaults {default:.4f} ({default / target - 1:+.1%})",
+        flush=True,
+    )
+
+
+def small() -> Iterator[tuple[str, Split]]:
+    """The sets that scikit-learn ships, and a dense generated one."""
+    digits = load_digits()
+    sets = {"digits": (digits.data / 16, digits.target)}
+    for loader in (load_breast_cancer, load_wine, load_iris):
+        bunch = loader()
+        sets[loader.__name__.removeprefix("load_")] = (
+            StandardScaler().fit_transform(bunch.data),
+            bunch.target,
+        )
+    x, y = make_classification(20_000, 50, n_informative=20, random_state=0)
+    sets["generated, dense"] = (StandardScaler().fit_transform(x), y)
+    for name, (x, y) in sets.items():
+        yield name, tuple(train_test_split(x, y, test_size=0.4, random_state=0))  # type: ignore[misc]
+
+
+def write_vw(log: ClickLog, path: Path) -> None:
+    """Rows as Vowpal Wabbit's text."""
+    with open(path, "w") as file:
+        indices, pointers = log.inputs.indices, log.inputs.indptr
+        for k, label in enumerate(log.labels):
+            words = " ".join(map(str, indices[pointers[k] : pointers[k + 1]].tolist()))
+            file.write(f"{1 if label else -1} | {words}\n")
+
+
+def vowpal_wabbit(train: ClickLog, test: ClickLog, features: int) -> None:
+    """Vowpal Wabbit with its defaults, one to three passes, each in a process of its own."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_vw(train, folder / "train.vw")
+        write_vw(test, folder / "test.vw")
+        bits = max(18, int(features - 1).bit_length())
+        for passes in (1, 2, 3):
+            paths = [str(folder / n) for n in ("train.vw", "test.vw", "model", "out")]
+            made = subprocess.run(
+                [sys.executable, "-c", _VW, *paths, str(passes), str(bits)],
+                check=True,
+                capture_output=True,
+                text=True,
+            )
+            p = np.clip(np.loadtxt(folder / "out"), 1e-9, 1 - 1e-9)
+            loss = -np.where(test.labels == 1, np.log(p), np.log(1 - p)).mean()
+            seconds = float(made.stdout.split()[-1])
+            print(
+                f"  Vowpal Wabbit, {passes} passes: log-loss {loss:.4f}  {seconds:.3f} s, parsing included",
+                flush=True,
+            )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--features", type=int, default=1_000_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--small", action="store_true", help="the small sets alone")
+    parser.add_argument("--vw", action="store_true", help="Vowpal Wabbit too (pip install vowpalwabbit)")
+    given = parser.parse_args()
+    for name, split in small():
+        compare(name, split, given.rounds, rivals(split, SMALL_SAGA, GRID), large=False)
+    if given.small:
+        return
+    held = max(1, given.rows // 10)
+    start = time.perf_counter()
+    train, test = click_log(given.rows + held, given.features).split(held)
+    print(
+        f"\nclick log generated in {time.perf_counter() - start:.1f} s; the truth's log-loss {test.floor:.4f}"
+    )
+    tfidf = TfidfTransformer().fit(train.inputs)
+    for name, change in (("click log", lambda x: x), ("click log, tf-idf", lambda x: tfidf.transform(x))):
+        split = (change(train.inputs), change(test.inputs), train.labels, test.labels)
+        # The grid is searched on a tenth, the best of it run on all.
+        tenth = (split[0][: given.rows // 10], split[1], split[2][: given.rows // 10], split[3])
+        ranked = sorted(GRID, key=lambda g: best([_sgd(g, 3)], tenth)[1])[:3]
+        compare(name, split, given.rounds, rivals(split, SAGA, ranked), large=True)
+        if given.vw and name == "click log":
+            vowpal_wabbit(train, test, given.features)
+
+
+def _sgd(grid: dict[str, Any], passes: int) -> SGDClassifier:
+    return SGDClassifier(loss="log_loss", max_iter=passes, tol=None, random_state=0, **grid)
+
+
+if __name__ == "__main__":
+    main()

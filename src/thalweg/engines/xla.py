@@ -1,0 +1,140 @@
+"""The XLA engine: an update and its clock as JAX operations, to be traced, compiled, mapped, differentiated.
+
+a) What is known while tracing is computed on the host, in float64; what moves with t, or is itself
+   traced, on the device, in float64 too, whether or not JAX has 64 bits switched on. A scalar is rounded
+   once, to the dtype of the arithmetic.
+b) Weights narrower than 32 bits are computed in float32.
+c) XLA contracts products and sums, and takes subnormal numbers as 0: within some ulps of the oracle.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from functools import cache, partial
+from types import FunctionType, SimpleNamespace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from ..core import math as formulas
+from ..core import scalars
+from ..core.compose import LESS, Update
+from ..core.formula import Formula
+from ..core.schedule import Schedule
+from ..errors import HyperparameterError
+from . import ops
+
+Array = jax.Array
+Value = Any  # a number, a traced number, a Schedule, or a function of the steps done
+
+
+def arithmetic(dtype: Any) -> Any:
+    """The dtype in which weights of a dtype are computed and their states kept."""
+    return dtype if jnp.dtype(dtype).itemsize >= 4 else jnp.dtype(jnp.float32)
+
+
+@cache
+def element(update: Update) -> Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, Array]]:
+    """An update as a function of arrays by name and scalars by name: what it writes, by name."""
+    formula = Formula("update", update.arrays, update.scalars, update.body, tuple(update.written.items()), {})
+    evaluate = ops.function(formula, {n: getattr(jnp, n) for n in ops.FUNCTIONS})
+
+    def step(arrays: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Array]:
+        made = evaluate(*(arrays[n] for n in update.arrays), *(values[n] for n in update.scalars))
+        return {n: jnp.broadcast_to(v, arrays["g"].shape) for n, v in zip(update.written, made, strict=True)}
+
+    return step
+
+
+def _either(name: str) -> Callable[..., Any]:
+    """A function of the grammar: the host's on numbers, JAX's where one of them is traced."""
+    host, device = getattr(formulas, name), getattr(jnp, name)
+
+    def called(*values: Any) -> Any:
+        return device(*values) if any(isinstance(v, Array) for v in values) else host(*values)
+
+    return called
+
+
+_EITHER = {n: _either(n) for n in (*ops.FUNCTIONS, "maximum", "minimum")}
+
+
+@cache
+def _clock(formula: Formula, narrow: bool) -> Callable[..., tuple[Any, ...]]:
+    if not narrow:  # the host's own form, from which expm1 would part it
+        return ops.function(formula, _EITHER)
+    formula, logs = scalars.traced(formula)
+    evaluate, places = ops.function(formula, _EITHER), [formula.inputs.index(n) for n in logs]
+    return lambda *given: evaluate(*given, *(_EITHER["log"](given[k]) for k in places))
+
+
+def value(given: Value, count: Any) -> Any:
+    """A hyperparameter's value after ``count`` steps, in float64 where it is traced."""
+    if isinstance(given, Schedule):
+        return _scheduled(given, _wide(count))
+    return _wide(given(count) if callable(given) else given)
+
+
+def scheduled(schedule: Schedule, count: Any, dtype: Any) -> Array:
+    """A schedule's value after ``count`` steps, rounded to ``dtype``."""
+    made = value(schedule, jnp.asarray(count))
+    with jax.enable_x64(True):
+        return jnp.asarray(made).astype(dtype)
+
+
+def _wide(number: Any) -> Any:
+    if not isinstance(number, Array):
+        return number
+    with jax.enable_x64(True):
+        return number.astype(jnp.float64)
+
+
+_TRACED = {
+    "min": _EITHER["minimum"],
+    "max": _EITHER["maximum"],
+    "float": lambda x: x,
+    "where": _EITHER["where"],
+}
+
+
+def _scheduled(schedule: Schedule, step: Any) -> Any:
+    """A schedule's own ``__call__`` with the grammar's functions in place of Python's."""
+    called = type(schedule).__call__
+    fields = {n: partial(_scheduled, v) if isinstance(v, Schedule) else v for n, v in schedule.fields.items()}
+    space = called.__globals__ | _TRACED | {"math": SimpleNamespace(**{**vars(math), **_EITHER})}
+    made = FunctionType(called.__code__, space, "schedule", called.__defaults__, called.__closure__)
+    try:
+        with jax.enable_x64(True):
+            return made(SimpleNamespace(**fields), step)
+    except (jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError):
+        raise HyperparameterError(
+            f"{schedule!r}: its __call__ cannot be traced; write where(...) of thalweg.core instead of"
+            " if, functions of math only, or hand over an Optax schedule"
+        ) from None
+
+
+def clock(
+    formula: Formula,
+    update: Update,
+    values: Mapping[str, Value],
+    weight_decay: Value,
+    count: Any,
+    dtype: Any,
+) -> dict[str, Array]:
+    """The scalars of an update after ``count`` steps, each without dimensions and of ``dtype``.
+
+    formula: the rule's clock; values: its hyperparameters; weight_decay: what stands around the rule.
+    """
+    given = {n: value(v, count) for n, v in values.items()}
+    decay = value(weight_decay, count)
+    with jax.enable_x64(True):
+        done = jnp.asarray(count).astype(jnp.float64)
+        evaluate = _clock(formula, jnp.dtype(dtype).itemsize < 8)
+        made = dict(zip((n for n, _ in formula.outputs), evaluate(done + 1.0, *given.values()), strict=True))
+        if isinstance(decay, Array) or decay:
+            made |= {"_decay": decay, "_keep": 1.0 - given.get("lr", 0.0) * decay}
+
+        def scalar(name: str) -> Any:
+            return made[name] if name in made else made[name.removesuffix(LESS)] - 1.0
+
+        return {n: jnp.asarray(scalar(n)).astype(dtype) for n in update.scalars}

@@ -1,0 +1,344 @@
+"""Linear models: the compiled pass equals dense steps, losses equal their sources, state goes on."""
+
+import json
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_array, random_array
+
+import thalweg as tw
+from thalweg.core.rule import Rule
+from thalweg.engines import linear as engine
+from thalweg.engines.ops import vectorised
+from thalweg.errors import FileError, HyperparameterError, ProblemError
+from thalweg.linear import Model, Settings, loss, losses, race
+
+RULES = [
+    n
+    for n in dir(tw)
+    if isinstance(getattr(tw, n), type) and issubclass(getattr(tw, n), Rule) and n != "Rule"
+]
+ROWS, FEATURES = 120, 24
+
+
+def data(seed=0, rows=ROWS, features=FEATURES, density=0.1, classes=2):
+    rng = np.random.default_rng(seed)
+    x = csr_array(random_array((rows, features), density=density, rng=rng, format="csr"))
+    x.sort_indices()
+    scores = x @ rng.normal(size=(features, classes)) + 0.1 * rng.normal(size=(rows, classes))
+    return x, scores.argmax(axis=1), rng.permutation(rows)
+
+
+def dense(rule, settings, x, y, order, outputs, slopes):
+    """The same model by ``rule.on`` on dense gradients, one row a step; weights, intercepts, their sum."""
+    w, b = np.zeros((x.shape[1], outputs)), np.zeros(outputs)
+    decays = settings.l2 and "weight_decay" not in rule.values
+    weights = rule.on(w, weight_decay=settings.l2, decay="decoupled") if decays else rule.on(w)
+    intercepts = rule.on(b)
+    total = np.zeros_like(w)
+    full = x.toarray()
+    for t, i in enumerate(order):
+        slope = slopes(full[i] @ w + b, y[i])
+        weights.step(np.outer(full[i], slope))
+        intercepts.step(slope)
+        pull = rule.at(t)["lr"] * settings.l1
+        w[:] = np.sign(w) * np.maximum(np.abs(w) - pull, 0)
+        total += w
+    return w, b, total / len(order)
+
+
+def logistic(z, y):
+    return -y / (1 + np.exp(y * z))
+
+
+def compare(rule, close=1e-10, **chosen):
+    settings = Settings(rule=rule, dtype="float64", **chosen)
+    x, y, order = data()
+    model = Model(settings, FEATURES, np.array([0, 1]))
+    targets = model.encode(y)
+    model.learn(x, targets, order=order)
+    w, b, mean = dense(rule, settings, x, targets, order, 1, logistic)
+    np.testing.assert_allclose(model._pass.arrays["w"][-1], b, rtol=close, atol=close)
+    model._pass.catch_up()
+    np.testing.assert_allclose(model._pass.arrays["w"][:-1], w, rtol=close, atol=close * abs(w).max())
+    if settings.average is not None:
+        np.testing.assert_allclose(model.solution[0], mean, rtol=close, atol=close * abs(mean).max())
+    return model, w
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_pass_equals_dense_steps(name):
+    rule = getattr(tw, name)().replace(lr=0.05)
+    own = "weight_decay" in rule.values
+    compare(rule, l2=0.0 if own else 0.3)
+
+
+PENALTIES = [
+    {"l1": 0.02},
+    {"l1": 0.02, "l2": 0.3},
+    {"average": 0},
+    {"average": 0, "l2": 0.3},
+    {"average": 0, "l1": 0.02, "l2": 0.3},
+]
+
+
+@pytest.mark.parametrize("chosen", PENALTIES, ids=lambda c: "-".join(c))
+@pytest.mark.parametrize("name", ["Adagrad", "RMSprop", "Adam"])
+def test_penalties_and_averages_equal_dense_steps(name, chosen):
+    model, w = compare(getattr(tw, name)(lr=0.05), **chosen)
+    if "l1" in chosen and name == "Adagrad":
+        assert np.any(w == 0)
+        assert np.array_equal(w == 0, model._pass.arrays["w"][:-1] == 0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("chosen", PENALTIES, ids=lambda c: "-".join(c))
+@pytest.mark.parametrize("name", RULES)
+def test_every_rule_with_every_penalty(name, chosen):
+    rule = getattr(tw, name)().replace(lr=0.05)
+    compare(rule, **({n: v for n, v in chosen.items() if n != "l2" or "weight_decay" not in rule.values}))
+
+
+@pytest.mark.parametrize("name", ["Adagrad", "RMSprop", "Adam"])
+def test_counting_anew_and_schedules_change_nothing(name, monkeypatch):
+    monkeypatch.setattr(engine, "LOG", 7)
+    compare(getattr(tw, name)(lr=tw.cosine(0.05, steps=100)), l2=0.3)
+
+
+@pytest.mark.parametrize("chosen", [{"l1": 0.02}, {"average": 0}], ids=lambda c: "-".join(c))
+def test_products_that_vanish_are_counted_anew(chosen, monkeypatch):
+    monkeypatch.setattr(engine, "SMALLEST", -1.0)
+    compare(tw.Adagrad(lr=0.05), l2=3.0, **chosen)
+
+
+def test_float32_is_close():
+    x, y, order = data()
+    made = {}
+    for dtype in ("float32", "float64"):
+        model = Model(Settings(rule=tw.Adam(lr=0.05), dtype=dtype), FEATURES, np.array([0, 1]))
+        model.learn(x, model.encode(y), order=order)
+        made[dtype] = model.solution[0]
+    np.testing.assert_allclose(made["float32"], made["float64"], rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["multinomial", "log_loss"])
+def test_several_classes(kind):
+    x, y, order = data(classes=4)
+
+    def softmax(z, label):
+        e = np.exp(z - z.max())
+        p = e / e.sum()
+        p[int(label)] -= 1
+        return p
+
+    def rest(z, label):
+        return logistic(z, np.where(np.arange(4) == label, 1.0, -1.0))
+
+    settings = Settings(loss=kind, rule=tw.RMSprop(lr=0.05), l2=0.3, dtype="float64")
+    model = Model(settings, FEATURES, np.arange(4))
+    model.learn(x, model.encode(y), order=order)
+    slopes = softmax if kind == "multinomial" else rest
+    w, b, _ = dense(settings.rule, settings, x, y, order, 4, slopes)
+    np.testing.assert_allclose(model.solution[0], w, rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(model.solution[1], b, rtol=1e-10, atol=1e-12)
+    p = model.probabilities(model.scores(x))
+    np.testing.assert_allclose(p.sum(axis=1), 1)
+    expected = -np.log(p[np.arange(ROWS), y]).mean()
+    if kind == "multinomial":
+        assert model.loss_of(x, model.encode(y)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("values", ["float32", "float64"])
+@pytest.mark.parametrize("index", ["int32", "int64", "dense"])
+def test_every_layout_gives_the_same(values, index):
+    x, y, order = data()
+    x = csr_array(x.astype(np.float32).astype(values))
+    given = x.toarray() if index == "dense" else csr_array(x)
+    if index != "dense":
+        given.indices, given.indptr = x.indices.astype(index), x.indptr.astype(index)
+    model = Model(Settings(rule=tw.RMSprop(lr=0.05), dtype="float64"), FEATURES, np.array([0, 1]))
+    model.learn(given, model.encode(y), order=order)
+    other = Model(model.settings, FEATURES, np.array([0, 1]))
+    other.learn(csr_array(x.astype(np.float64)), model.encode(y), order=order)
+    np.testing.assert_allclose(model.solution[0], other.solution[0], rtol=1e-12, atol=1e-14)
+
+
+def test_weights_multiply_the_loss():
+    x, y, order = data()
+    weights = np.random.default_rng(1).random(ROWS)
+    settings = Settings(rule=tw.SGD(lr=0.05), dtype="float64")
+    model = Model(settings, FEATURES, np.array([0, 1]))
+    targets = model.encode(y)
+    loss_sum, weight_sum = model.learn(x, targets, weights, order)
+    by_row = {i: weights[i] for i in range(ROWS)}
+    rows = iter(order)
+    w, _, _ = dense(
+        settings.rule, settings, x, targets, order, 1, lambda z, t: by_row[next(rows)] * logistic(z, t)
+    )
+    np.testing.assert_allclose(model.solution[0], w, rtol=1e-10, atol=1e-12)
+    assert weight_sum == pytest.approx(weights.sum())
+    assert 0 < loss_sum < 2 * weight_sum
+
+
+@pytest.mark.parametrize("kind", ["multinomial", "log_loss"])
+def test_a_weight_of_several_classes_is_a_rate(kind):
+    """For SGD, twice the weight of every row is twice the lr."""
+    x, y, order = data(classes=3)
+    twice = Model(Settings(kind, tw.SGD(lr=0.05), dtype="float64"), FEATURES, np.arange(3))
+    twice.learn(x, twice.encode(y), np.full(ROWS, 2.0), order)
+    faster = Model(Settings(kind, tw.SGD(lr=0.1), dtype="float64"), FEATURES, np.arange(3))
+    faster.learn(x, faster.encode(y), None, order)
+    np.testing.assert_allclose(twice.solution[0], faster.solution[0], rtol=1e-12)
+
+
+# Losses.
+
+VALUES = {
+    "huber": (0.7,),
+    "epsilon_insensitive": (0.3,),
+    "squared_epsilon_insensitive": (0.3,),
+    "quantile": (0.2,),
+}
+
+
+@pytest.mark.parametrize("name", [*losses.MARGIN, *losses.NUMBER])
+def test_slopes_are_derivatives(name):
+    function = {**losses.MARGIN, **losses.NUMBER}[name]
+    evaluate = vectorised(losses.formula(function))
+    z = np.linspace(-3, 3, 241) + 1e-3  # off the kinks
+    targets = (-1.0, 1.0) if name in losses.MARGIN else (0.0, 0.5, 2.0)
+    for y in targets:
+        above, below = (evaluate(z + h, y, *VALUES.get(name, ()))[0] for h in (1e-6, -1e-6))
+        slope = evaluate(z, y, *VALUES.get(name, ()))[1] + 0 * z
+        np.testing.assert_allclose(slope, (above - below) / 2e-6, rtol=1e-6, atol=1e-8)
+
+
+def test_losses_are_scikit_learns():
+    sgd = pytest.importorskip("sklearn.linear_model._sgd_fast")
+    theirs = {
+        "hinge": sgd.Hinge(1.0),
+        "squared_hinge": sgd.SquaredHinge(1.0),
+        "modified_huber": sgd.ModifiedHuber(),
+        "epsilon_insensitive": sgd.EpsilonInsensitive(0.3),
+        "squared_epsilon_insensitive": sgd.SquaredEpsilonInsensitive(0.3),
+    }
+    for name, other in theirs.items():
+        evaluate = vectorised(losses.formula({**losses.MARGIN, **losses.NUMBER}[name]))
+        for z in np.linspace(-2.5, 2.5, 31):
+            for y in (-1.0, 1.0):
+                made = evaluate(np.float64(z), y, *VALUES.get(name, ()))
+                assert made[0] == pytest.approx(other.py_loss(z, y), abs=1e-14)
+                assert made[1] == pytest.approx(other.py_dloss(z, y), abs=1e-14)
+    link = pytest.importorskip("sklearn._loss.loss")
+    z = np.linspace(-30, 30, 61) + 0.25
+    y = np.ones_like(z)
+    for name, other in (("poisson", link.HalfPoissonLoss()), ("quantile", link.PinballLoss(quantile=0.2))):
+        value, slope = vectorised(losses.formula(losses.NUMBER[name]))(z, y, *VALUES.get(name, ()))
+        np.testing.assert_allclose(value, other.loss(y, z), rtol=1e-12)
+        np.testing.assert_allclose(slope, other.gradient(y, z), rtol=1e-12)
+    value, slope = vectorised(losses.formula(losses.log_loss))(z, -1.0)
+    np.testing.assert_allclose(value, np.logaddexp(0, z), rtol=1e-14)
+    np.testing.assert_allclose(slope, 1 / (1 + np.exp(-z)), rtol=1e-14)
+
+
+# State.
+
+
+@pytest.mark.parametrize("name", ["Adagrad", "RMSprop", "Adam"])
+def test_goes_on_bit_for_bit(name):
+    x, y, order = data(classes=3)
+    settings = Settings("multinomial", getattr(tw, name)(lr=0.05), l2=0.1, average=5)
+    whole = Model(settings, FEATURES, np.array(["a", "b", "c"]))
+    targets = whole.encode(np.array(["a", "b", "c"])[y])
+    whole.learn(x, targets, order=order[:50])
+    head, arrays = json.loads(json.dumps(whole.head())), whole.arrays()
+    other = Model.restore(head, arrays)
+    for model in (whole, other):
+        model.learn(x, targets, order=order[50:])
+    assert whole.progress == other.progress
+    assert whole.t == other.t == ROWS
+    for n, a in whole.arrays().items():
+        assert np.array_equal(a, other.arrays()[n])
+    assert np.array_equal(whole.predict(x), other.predict(x))
+    with pytest.raises(FileError, match="newer"):
+        Model.restore({**head, "format": 99}, arrays)
+    with pytest.raises(FileError, match="fit together"):
+        Model.restore(head, {n: a[:-1] for n, a in arrays.items()})
+    with pytest.raises(FileError, match="fit together"):
+        Model.restore({"format": 1}, arrays)
+
+
+# The race, and bad input.
+
+
+def test_a_race_finds_the_rate():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(600, 5))
+    y = (x @ np.arange(5) + rng.normal(size=600) > 0).astype(int)
+    settings = Settings(rule=tw.SGD(lr=1e-6), dtype="float64")
+    model = Model(settings, 5, np.array([0, 1]))
+    chosen, passes = race(settings, 5, model.classes, x, model.encode(y), passes=None)
+    assert chosen.rule.lr > 1e-3
+    assert passes >= 1
+    assert race(settings, 5, model.classes, x, model.encode(y), passes=None) == (chosen, passes)
+    scheduled = settings._replace(rule=tw.SGD(lr=tw.cosine(0.1, steps=10)))
+    with pytest.raises(HyperparameterError, match="lr"):
+        race(scheduled, 5, model.classes, x, model.encode(y))
+
+
+BAD = {
+    "loss": (lambda: loss("log_los"), "did you mean 'log_loss'"),
+    "l2": (lambda: Model(Settings(rule=tw.SGD(lr=1.0), l2=2.0), 3, np.arange(2)), "below 1"),
+    "l1": (lambda: Model(Settings(l1=-1.0), 3, np.arange(2)), "l1"),
+    "rule": (lambda: Model(Settings(rule="Adam"), 3, np.arange(2)), "rule"),
+    "classes": (lambda: Model(Settings(), 3), "needs classes"),
+    "no classes": (lambda: Model(Settings(loss="huber"), 3, np.arange(2)), "no classes"),
+    "one class": (lambda: Model(Settings(), 3, np.arange(1)), "at least two"),
+    "label": (lambda: Model(Settings(), 3, np.arange(2)).encode([0, 2]), r"y\[1\]"),
+    "width": (lambda: Model(Settings(), 3, np.arange(2)).learn(np.ones((2, 4)), np.ones(2)), "4 features"),
+    "targets": (
+        lambda: Model(Settings(), 3, np.arange(2)).learn(np.ones((2, 3)), np.ones(3)),
+        r"targets: shape \(3,\)",
+    ),
+    "order": (
+        lambda: Model(Settings(), 3, np.arange(2)).learn(np.ones((2, 3)), np.ones(2), None, [2]),
+        r"outside 0..1",
+    ),
+    "probabilities": (
+        lambda: Model(Settings(loss="hinge"), 3, np.arange(2)).probabilities(np.ones(2)),
+        "no probabilities",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input(case):
+    attempt, words = BAD[case]
+    with pytest.raises((HyperparameterError, ProblemError), match=words):
+        attempt()
+
+
+def test_divergence_is_an_error():
+    model = Model(Settings("squared_error", tw.SGD(lr=10.0)), 3)
+    with pytest.raises(ProblemError, match="not finite"):
+        model.learn(np.full((500, 3), 10.0), np.ones(500))
+
+
+def test_a_schedule_that_would_shrink_beyond_zero_is_an_error():
+    settings = Settings("squared_error", tw.SGD(lr=tw.warmup(1.0, steps=10)), l2=1.0, dtype="float64")
+    with pytest.raises(HyperparameterError, match="below 1"):
+        Model(settings, 3).learn(np.ones((50, 3)), np.zeros(50))
+
+
+def test_what_is_wrong_with_rows():
+    x, _, _ = data()
+    assert engine.look(engine.rows_of(x))[0] == engine.GOOD
+    for change, expected in (
+        (lambda a: a.indices.__setitem__(0, FEATURES), engine.OUTSIDE),
+        (lambda a: a.indices.__setitem__(0, -1), engine.OUTSIDE),
+        (lambda a: a.data.__setitem__(3, np.nan), engine.NONFINITE),
+        (lambda a: a.indices.__setitem__(slice(None), 1), engine.UNSORTED),
+    ):
+        bad = x.copy()
+        change(bad)
+        assert engine.look(engine.rows_of(bad))[0] == expected

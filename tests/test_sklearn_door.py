@@ -1,0 +1,225 @@
+"""The scikit-learn door: its own checks, its tools, its names, and what bad input says."""
+
+import copy
+import pickle
+
+import joblib
+import numpy as np
+import pytest
+from scipy.sparse import coo_array, csr_array
+from sklearn.base import clone
+from sklearn.datasets import load_breast_cancer, load_iris, make_regression
+from sklearn.feature_extraction.text import HashingVectorizer
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+import thalweg as tw
+from thalweg.sklearn import LinearClassifier, LinearRegressor
+
+WEIGHTS = "a weight of 2 is one step with twice the gradient, not two steps, as in SGDClassifier"
+EXPECTED = {f"check_sample_weight_equivalence_on_{kind}_data": WEIGHTS for kind in ("dense", "sparse")}
+
+
+def expected(estimator):
+    return EXPECTED
+
+
+@pytest.mark.slow
+@parametrize_with_checks([LinearClassifier(), LinearRegressor()], expected_failed_checks=expected)
+def test_scikit_learns_checks(estimator, check):
+    check(estimator)
+
+
+@parametrize_with_checks(
+    [LinearClassifier(max_iter=30, learning_rate=1.0), LinearRegressor(max_iter=30, learning_rate=1.0)],
+    expected_failed_checks=expected,
+)
+def test_scikit_learns_checks_without_a_race(estimator, check):
+    check(estimator)
+
+
+@pytest.fixture(scope="module")
+def cancer():
+    data = load_breast_cancer()
+    return StandardScaler().fit_transform(data.data), data.target
+
+
+def quick(**more):
+    return LinearClassifier(max_iter=3, learning_rate=0.1, random_state=0, **more)
+
+
+def test_the_same_seed_gives_the_same_model(cancer):
+    x, y = cancer
+    one, two = (LinearClassifier(random_state=3).fit(x, y) for _ in range(2))
+    assert np.array_equal(one.coef_, two.coef_)
+    assert one.score(x, y) > 0.95
+    assert one.rule_ == two.rule_
+    assert one.t_ == one.n_iter_ * len(y)
+
+
+def test_shapes_are_scikit_learns(cancer):
+    x, y = cancer
+    two = quick().fit(x, y)
+    assert two.coef_.shape == (1, 30)
+    assert two.intercept_.shape == (1,)
+    assert two.decision_function(x).shape == (len(y),)
+    x, y = load_iris(return_X_y=True)
+    three = quick().fit(x, y)
+    assert three.coef_.shape == (3, 4)
+    assert three.intercept_.shape == (3,)
+    assert three.predict_proba(x).shape == (150, 3)
+    x, y = make_regression(200, 6, random_state=0)
+    number = LinearRegressor(random_state=0).fit(x, y)
+    assert number.coef_.shape == (6,)
+    assert number.intercept_.shape == (1,)
+    assert number.score(x, y) > 0.9
+
+
+def test_a_rules_lines_are_parameters(cancer):
+    model = LinearClassifier(rule=tw.RMSprop())
+    assert model.get_params()["rule__lr"] == tw.RMSprop().lr
+    assert model.set_params(rule__lr=0.5, alpha=0.1).rule == tw.RMSprop(lr=0.5)
+    assert clone(model).rule == model.rule
+    x, y = cancer
+    search = GridSearchCV(
+        quick(rule=tw.SGD()).set_params(learning_rate=None), {"rule__lr": [1e-9, 0.1]}, cv=2
+    )
+    assert search.fit(x, y).best_params_ == {"rule__lr": 0.1}
+    assert search.best_estimator_.rule_ == tw.SGD(lr=0.1)
+    with pytest.raises(ValueError, match="unknown hyperparameter"):
+        model.set_params(rule__leaning=1)
+
+
+def test_texts_in_a_pipeline():
+    texts = ["good fine film", "bad poor film", "fine good play", "poor bad play"] * 10
+    labels = ["yes", "no", "yes", "no"] * 10
+    model = make_pipeline(HashingVectorizer(n_features=2**12), LinearClassifier(random_state=0))
+    assert model.fit(texts, labels).predict(["good play"]) == ["yes"]
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])
+def test_copies_go_on_alike(cancer, copied):
+    x, y = cancer
+    model = quick(rule=tw.Adam(), alpha=0.01).fit(x, y)
+    other = copied(model)
+    for m in (model, other):
+        m.partial_fit(x, y)
+    assert np.array_equal(model.coef_, other.coef_)
+
+
+def test_joblib(cancer, tmp_path):
+    x, y = cancer
+    model = quick().fit(x, y)
+    joblib.dump(model, tmp_path / "model")
+    assert np.array_equal(joblib.load(tmp_path / "model").predict(x), model.predict(x))
+
+
+def test_sparse_equals_dense(cancer):
+    x, y = cancer
+    x = np.where(np.abs(x) > 1, x, 0)
+    dense, sparse, other = (
+        quick(rule=tw.Adam(), alpha=0.1).fit(f(x), y) for f in (np.array, csr_array, coo_array)
+    )
+    np.testing.assert_allclose(dense.coef_, sparse.coef_, rtol=1e-9, atol=1e-12)
+    assert np.array_equal(sparse.coef_, other.coef_)
+
+
+def test_unsorted_and_duplicate_columns_are_summed_in_a_copy():
+    x = csr_array(
+        (np.array([1.0, 2.0, 3.0, 4.0]), np.array([2, 0, 1, 1]), np.array([0, 2, 2, 4])), shape=(3, 3)
+    )
+    y = np.array([0, 1, 1])
+    model = quick().fit(x, y)
+    clean = csr_array(x.toarray())
+    assert np.array_equal(model.coef_, quick().fit(clean, y).coef_)
+    assert x.indices.tolist() == [2, 0, 1, 1]
+
+
+def test_stopping_and_warm_starts(cancer):
+    x, y = cancer
+    assert quick(early_stopping=True).set_params(max_iter=500, n_iter_no_change=2).fit(x, y).n_iter_ < 500
+    assert quick(tol=1e-2).set_params(max_iter=500).fit(x, y).n_iter_ < 500
+    model = quick(warm_start=True).fit(x, y)
+    before = model.model_.loss_of(x, model.model_.encode(y))
+    model.fit(x, y)
+    assert model.model_.loss_of(x, model.model_.encode(y)) < before
+
+
+def test_class_weights_are_sample_weights(cancer):
+    x, y = cancer
+    by_class = quick(class_weight={0: 3.0, 1: 0.5}).fit(x, y)
+    by_row = quick().fit(x, y, sample_weight=np.where(y == 0, 3.0, 0.5))
+    assert np.array_equal(by_class.coef_, by_row.coef_)
+    assert not np.array_equal(by_class.coef_, quick().fit(x, y).coef_)
+    assert np.isfinite(quick(class_weight="balanced").fit(x, y).coef_).all()
+
+
+def test_numbers():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(2000, 3))
+    counts = rng.poisson(np.exp(x @ [0.5, -0.3, 0.1] + 0.2))
+    poisson = LinearRegressor("poisson", random_state=0).fit(x, counts)
+    np.testing.assert_allclose(poisson.coef_, [0.5, -0.3, 0.1], atol=0.1)
+    assert (poisson.predict(x) > 0).all()
+    y = x @ [1.0, 2.0, 3.0] + rng.normal(size=2000)
+    high = LinearRegressor("quantile", quantile=0.9, random_state=0).fit(x, y)
+    assert abs(np.mean(y < high.predict(x)) - 0.9) < 0.05
+    with pytest.raises(ValueError, match="0 or more"):
+        LinearRegressor("poisson").fit(x, y)
+
+
+BAD = {
+    "loss": ({"loss": "log"}, "did you mean 'log_loss'"),
+    "penalty": ({"penalty": "l3"}, "penalty must be one of"),
+    "alpha": ({"alpha": -1.0}, "alpha must be a number"),
+    "rule": ({"rule": "adam"}, "rule must be a rule"),
+    "max_iter": ({"max_iter": 0}, "max_iter must be a whole number"),
+    "learning_rate": ({"learning_rate": "optimal"}, "learning_rate must be a number"),
+    "multi_class": ({"multi_class": "multinomial", "loss": "hinge"}, "goes with loss='log_loss'"),
+    "average": ({"average": -1}, "average must be"),
+    "shrinks": ({"alpha": 20.0}, "below 1"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_parameters(case, cancer):
+    x, y = cancer
+    chosen, words = BAD[case]
+    with pytest.raises(ValueError, match=words):
+        quick().set_params(**chosen).fit(x, y)
+
+
+def test_bad_data(cancer):
+    x, y = cancer
+    model = quick().partial_fit(x, y, classes=[0, 1])
+    before = model.coef_.copy()
+    for attempt, words in (
+        (lambda: model.partial_fit(x, y + 1), "not one of the classes"),
+        (lambda: model.partial_fit(x, y, classes=[0, 1, 2]), "differ from"),
+        (lambda: model.partial_fit(x[:, :5], y), "features"),
+        (lambda: model.predict(x[:, :5]), "features"),
+        (lambda: model.partial_fit(np.full_like(x, np.nan), y), "NaN"),
+        (lambda: quick().partial_fit(x, y), "needs classes="),
+        (lambda: quick(class_weight="balanced").partial_fit(x, y, classes=[0, 1]), "balanced"),
+        (lambda: quick().fit(x, np.zeros(len(y))), "one class"),
+        (lambda: quick().fit(x, y, sample_weight=-np.ones(len(y))), "Negative"),
+        (lambda: quick(rule=tw.SGD()).set_params(learning_rate=1e9).fit(x * 1e300, y), "finite"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            attempt()
+    assert np.array_equal(model.coef_, before)
+    outside = csr_array((np.ones(2), np.array([0, 1]), np.array([0, 1, 2])), shape=(2, 2))
+    outside.indices[1] = 7
+    with pytest.raises(ValueError, match=r"X\[1\] has a column outside"):
+        quick().fit(outside, [0, 1])
+    with pytest.raises(AttributeError, match="predict_proba"):
+        quick(loss="hinge").fit(x, y).predict_proba(x)
+
+
+def test_empty_rows_step_the_intercept():
+    x = csr_array((6, 4))
+    model = quick().fit(x, [0, 1, 1, 1, 1, 1])
+    assert not model.coef_.any()
+    assert model.intercept_[0] > 0
