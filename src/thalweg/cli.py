@@ -373,6 +373,249 @@ def diff(
             print(f"Report: {out}", file=sys.stderr)
 
 
+@app.command()
+def fit(
+    data: Annotated[
+        list[str],
+        typer.Argument(help="SVMlight, Vowpal Wabbit, CSV or Parquet files, or patterns.", metavar="DATA..."),
+    ],
+    model: Annotated[str, typer.Option(help="The model's file; its checkpoint lies beside it.")],
+    format: Annotated[
+        str, typer.Option(help="svmlight, vw, csv or parquet. Default: by name or content.")
+    ] = "auto",
+    target: Annotated[str | None, typer.Option(help="CSV, Parquet: the column to predict.")] = None,
+    task: Annotated[str, typer.Option(help="classification or regression. Default: by the labels.")] = "auto",
+    loss: Annotated[
+        str | None, typer.Option(help="log_loss, hinge, squared_error, ... Default: by the task.")
+    ] = None,
+    rule: Annotated[
+        str | None,
+        typer.Option(
+            help="Adagrad(lr=0.1), Adam, FILE.py:NAME. A bare name's learning rate is chosen by a short race."
+        ),
+    ] = None,
+    passes: Annotated[int, typer.Option(help="Passes over the data.")] = 1,
+    bits: Annotated[
+        int | None, typer.Option(help="2^BITS hashed features. Default: 18; SVMlight: as they are.")
+    ] = None,
+    l1: Annotated[float, typer.Option("--l1", help="Weight of the L1 penalty.")] = 0.0,
+    l2: Annotated[float, typer.Option("--l2", help="Weight of the L2 penalty.")] = 0.0,
+    average: Annotated[int | None, typer.Option(help="Average the weights from this row on.")] = None,
+    intercept: Annotated[bool, typer.Option(help="Learn an intercept.")] = True,
+    epsilon: Annotated[float, typer.Option(help="Of the losses that have one.")] = 0.1,
+    quantile: Annotated[float, typer.Option(help="Of the quantile loss.")] = 0.5,
+    classes: Annotated[
+        str | None, typer.Option(help="All labels, comma-separated, where the first rows lack some.")
+    ] = None,
+    holdout: Annotated[
+        float | None,
+        typer.Option(help="Share of rows held out, 50,000 at most. Default: 0.1, without --test."),
+    ] = None,
+    test: Annotated[list[str] | None, typer.Option(help="A file to measure the model on.")] = None,
+    memory: Annotated[
+        str | None, typer.Option(help="Limit of the whole process: 500MB. Default: none.")
+    ] = None,
+    checkpoint_every: Annotated[float, typer.Option(help="Seconds between checkpoints; 0: none.")] = 60.0,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew, whatever checkpoint there is.")] = False,
+    cache: Annotated[
+        str | None,
+        typer.Option(
+            help="Keep the binary cache of several passes here. Default: beside the model, until the end."
+        ),
+    ] = None,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Read the files again in every pass.")] = False,
+    on_bad_line: Annotated[str, typer.Option(help="stop or skip.")] = "stop",
+    weight: Annotated[str | None, typer.Option(help="CSV, Parquet: the column of weights.")] = None,
+    ignore: Annotated[str, typer.Option(help="CSV, Parquet: columns to leave out.")] = "",
+    categorical: Annotated[str, typer.Option(help="CSV, Parquet: numeric columns to hash.")] = "",
+    numeric: Annotated[str, typer.Option(help="CSV: columns that are numeric throughout.")] = "",
+    missing: Annotated[str, typer.Option(help="CSV, Parquet: a missing value is bad, or zero.")] = "bad",
+    delimiter: Annotated[str | None, typer.Option(help="CSV: between cells.")] = None,
+    features: Annotated[int | None, typer.Option(help="SVMlight: how many features there are.")] = None,
+    seed: Annotated[int, typer.Option(help="Fixes the race and which rows are held out.")] = 0,
+    dask: Annotated[
+        str | None,
+        typer.Option(help="Train on a Dask cluster: its scheduler's address, or local.", metavar="ADDRESS"),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+    json: Annotated[str | None, typer.Option(help="Also write the report as JSON.")] = None,
+) -> None:
+    """Train a linear model on files larger than memory; go on where the same command was stopped."""
+    with _told():
+        from .files import require_writable
+        from .fitting import fit as run
+
+        if json is not None:
+            require_writable(json)
+        settings: dict[str, Any] = {
+            "task": task, "loss": loss, "rule": _rule(rule), "passes": passes, "bits": bits, "l1": l1, "l2": l2,
+            "average": average, "intercept": intercept, "epsilon": epsilon, "quantile": quantile,
+            "classes": None if classes is None else _numbers("classes", classes), "test": test or None,
+            "on_bad_line": on_bad_line, "features": features, "seed": seed, "memory": memory,
+            "checkpoint_every": checkpoint_every, "fresh": fresh, "format": format, "target": target,
+            "weight": weight, "ignore": _names(ignore), "categorical": _names(categorical),
+            "numeric": _names(numeric), "missing": missing, "delimiter": delimiter,
+            "tell": None if quiet else _say,
+        }  # fmt: skip
+        if dask is not None:
+            from .fitting.cluster import fit_on_cluster
+
+            made = fit_on_cluster(data, model, dask, holdout=holdout, **settings)
+        else:
+            kept = False if no_cache else True if cache is None else cache
+            with _fit_progress(quiet) as report, _until_interrupted() as stop:
+                made = run(data, model, holdout=holdout, cache=kept, progress=report, stop=stop, **settings)
+        _table(["what", "value"], _fitted(made))
+        if json is not None:
+            _write_json(json, made.plain())
+        if not made.finished:
+            print(f"Interrupted; the same command goes on from {made.checkpoint}", file=sys.stderr)
+    raise typer.Exit(0 if made.finished else 1)
+
+
+@app.command()
+def predict(
+    model: Annotated[str, typer.Argument(help="A file that thalweg fit wrote.", metavar="MODEL")],
+    data: Annotated[
+        list[str],
+        typer.Argument(
+            help="Files of the format that it was trained on; labels may be absent.", metavar="DATA..."
+        ),
+    ],
+    out: Annotated[str, typer.Option(help="A .csv or .parquet file, or - for CSV on standard output.")] = "-",
+    unseen: Annotated[
+        str, typer.Option(help="SVMlight features beyond those of training: stop, or ignore.")
+    ] = "stop",
+    format: Annotated[
+        str, typer.Option(help="svmlight, vw, csv or parquet. Default: by name or content.")
+    ] = "auto",
+    target: Annotated[str | None, typer.Option(help="CSV, Parquet: the labels, to compare with.")] = None,
+    tag: Annotated[str | None, typer.Option(help="CSV, Parquet: a column to copy.")] = None,
+    missing: Annotated[str, typer.Option(help="CSV, Parquet: a missing value is bad, or zero.")] = "bad",
+    delimiter: Annotated[str | None, typer.Option(help="CSV: between cells.")] = None,
+    memory: Annotated[
+        str | None, typer.Option(help="Limit of the whole process: 500MB. Default: none.")
+    ] = None,
+    json: Annotated[str | None, typer.Option(help="Also write what was done as JSON.")] = None,
+) -> None:
+    """Predict each row of files with a model, in their order."""
+    with _told():
+        from .fitting import predict as run
+
+        made = run(
+            model, data, out, unseen=unseen, memory=memory, format=format, target=target, tag=tag,
+            missing=missing, delimiter=delimiter,
+        )  # fmt: skip
+        found = "" if made.quality is None else "; " + _quality(made.quality)
+        print(f"{made.rows} rows in {made.seconds:.3g} s{found}", file=sys.stderr)
+        if json is not None:
+            _write_json(json, made.plain())
+
+
+def _rule(text: str | None) -> Any:
+    """A rule by name as ``fitting.fit`` takes it; one of the user's own is loaded from its file."""
+    if text is None or not text.partition("(")[0].strip().partition(":")[0].endswith(".py"):
+        return text
+    from .lab.methods import method
+
+    return method(text).rule
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _write_json(path: str, made: Any) -> None:
+    from json import dumps
+
+    from .files import write
+
+    write(path, lambda file: file.write(dumps(made, indent=1).encode() + b"\n"))
+
+
+def _fitted(made: Any) -> list[list[str]]:
+    """A report of ``fitting.fit``, a line each."""
+    rows = [
+        ["model", made.model if made.finished else "none yet"],
+        ["task", f"{made.task}, {made.loss_name}"],
+        ["rule", made.rule],
+        ["rows", f"{made.rows} in {made.passes} {'pass' if made.passes == 1 else 'passes'}"],
+        ["features", str(made.features)],
+        ["loss while learning", _number(made.loss)],
+    ]
+    rows += [[n, _quality(q)] for n, q in (("held out", made.held_out), ("test", made.test)) if q is not None]
+    if made.skipped:
+        rows.append(
+            ["bad lines skipped", f"{made.skipped}; {made.reasons[0]}" if made.reasons else str(made.skipped)]
+        )
+    speed = f"{made.seconds:.3g} s, {made.rows_per_second:.3g} rows/s"
+    return [*rows, ["time", speed], ["memory at most", f"{made.peak_memory / 1e6:.0f} MB"]]
+
+
+def _quality(found: dict[str, Any]) -> str:
+    rows = f"{found['rows']} rows"
+    return ", ".join([*(f"{n} {_number(v)}" for n, v in found.items() if n != "rows"), rows])
+
+
+@contextmanager
+def _until_interrupted() -> Iterator[Callable[[], bool]]:
+    """Whether Ctrl-C or a request to end has come; a second Ctrl-C ends at once."""
+    import signal
+
+    came: list[int] = []
+
+    def note(number: int, _: object) -> None:
+        came.append(number)
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+
+    before = {n: signal.signal(n, note) for n in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: bool(came)
+    finally:
+        for n, handler in before.items():
+            signal.signal(n, handler)
+
+
+EVERY = 5.0  # seconds between lines of progress off a terminal
+
+
+@contextmanager
+def _fit_progress(quiet: bool) -> Iterator[Callable[[Any], None] | None]:
+    """A line that changes on a terminal; elsewhere one a pass, and every few seconds."""
+    from time import monotonic
+
+    if quiet:
+        yield None
+        return
+
+    def text(p: Any) -> str:
+        share = "" if p.share is None else f" {100 * p.share:3.0f} %"
+        return f"pass {p.passed}/{p.passes}{share}  {p.rows} rows  {p.speed:.3g} rows/s  loss {p.loss:.4f}"
+
+    if not sys.stderr.isatty():
+        last = monotonic()
+
+        def line(p: Any) -> None:
+            nonlocal last
+            if p.share == 1.0 or monotonic() - last > EVERY:
+                _say(text(p))
+                last = monotonic()
+
+        yield line
+        return
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    with console.status("reading") as status:
+
+        def update(p: Any) -> None:
+            status.update(text(p))
+            if p.share == 1.0:
+                console.print(text(p), highlight=False)
+
+        yield update
+
+
 def _share(good: Iterable[bool]) -> str:
     """How many of them: 3/3."""
     values = list(good)

@@ -115,6 +115,11 @@ class Model:
         return self._pass.outputs
 
     @property
+    def bytes_per_feature(self) -> int:
+        """Memory of a feature: its weights and states, and what stands beside them."""
+        return self._pass.arrays["w"].strides[0]
+
+    @property
     def plan(self) -> str:
         """How features that a row lacks catch up, in words."""
         return self._pass.plan.why
@@ -232,6 +237,21 @@ class Model:
             return np.stack([1 - p, p], axis=1)
         total = p.sum(axis=1, keepdims=True)
         return np.where(total > 0, p / np.where(total > 0, total, 1), 1 / self.outputs)  # type: ignore[no-any-return]
+
+    def catch_up(self) -> None:
+        """Bring every weight up to date, so that what is saved now and goes on is what goes on without."""
+        self._pass.catch_up()
+
+    def resized(self, features: int) -> Self:
+        """The model over more or fewer features, brought up to date; new ones begin as at the start."""
+        made = type(self)(self.settings, features, self.classes)
+        mine, arrays, kept = self.arrays(), made.arrays(), min(features, self.features)
+        for n, target in arrays.items():
+            if n != "classes":
+                target[:kept], target[-1] = mine[n][:kept], mine[n][-1]
+        made._pass.resume(arrays, self.t)
+        made.progress = self.progress
+        return made
 
     # State, without pickle (and what pickle and copy go by).
 

@@ -1,0 +1,194 @@
+"""``predict``: what a trained model says of each row of files larger than memory, in their order."""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from ..errors import FileError, HyperparameterError, nearest
+from ..files import reason, require_writable, write
+from ..linear.losses import MULTINOMIAL
+from ..reading import Block, Stream, open_stream
+from .budget import Budget
+from .plan import Paths
+from .quality import Quality
+from .trained import Trained, folded, matrix
+
+Array = np.ndarray[Any, Any]
+PROBABLE = ("log_loss", MULTINOMIAL, "modified_huber")
+READING = ("format", "target", "weight", "tag", "missing", "delimiter")
+
+
+@dataclass
+class Predicted:
+    """What was predicted. quality: where the rows have labels, as ``Report.held_out``; else None."""
+
+    out: str
+    rows: int
+    quality: dict[str, Any] | None
+    seconds: float
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return asdict(self)
+
+
+def predict(
+    model: str | os.PathLike[str],
+    data: Paths,
+    out: str | os.PathLike[str] = "-",
+    *,
+    unseen: str = "stop",
+    memory: str | int | None = None,
+    progress: Callable[[int], None] | None = None,
+    **reading: Any,
+) -> Predicted:
+    """Write what the model in a file says of each row of data, in their order.
+
+    out: a .csv or .parquet file, written beside and renamed, or "-": CSV on standard output. Columns: tag
+    (Vowpal Wabbit, or with tag=), prediction, and for classes p_LABEL, the probabilities (log_loss, multinomial,
+    modified_huber), or else score, or score_LABEL. Rows need no labels; where all have one, they are compared.
+    unseen: SVMlight features beyond those of training: "stop" (a bad line) or "ignore" (they have no weight).
+    **reading: what ``open_stream`` takes of format, target, weight, tag, missing, delimiter.
+
+    Raises FileError for files, HyperparameterError for settings.
+    """
+    start = time.perf_counter()
+    for n in reading:
+        if n not in READING:
+            raise HyperparameterError(f"predict: unknown setting {n!r}: {nearest(n, READING)}")
+    if unseen not in ("stop", "ignore"):
+        raise HyperparameterError(f"unseen: 'stop' or 'ignore', got {unseen!r}")
+    target = os.fspath(out)
+    form = "csv" if target == "-" else Path(target).suffix.lower().removeprefix(".")
+    if form not in ("csv", "parquet"):
+        raise HyperparameterError(f"out: a .csv or .parquet file, or -; got {target!r}")
+    if target != "-":
+        require_writable(target)
+    trained = Trained.load(model)
+    stream = opened(trained, model, data, unseen, Budget.of(memory).block, reading)
+    quality: Quality | None = Quality()
+    rows = 0
+    tagged = bool(reading.get("tag")) or stream.format == "vw"
+
+    def tables() -> Iterator[dict[str, Any]]:
+        nonlocal quality, rows
+        with closing(stream.blocks()) as blocks:
+            for read in blocks:
+                block = read if trained.fold is None else folded(read, trained.fold)
+                x = matrix(block, trained.model.features)
+                if quality is not None and not np.isnan(block.labels).any():
+                    quality.add(trained.model, x, block.labels, block.weights)
+                else:
+                    quality = None
+                rows += len(block.labels)
+                yield columns(trained, block, trained.model.scores(x), tagged)
+                if progress:
+                    progress(rows)
+
+    if target == "-":
+        try:
+            for piece in csv(tables()):
+                sys.stdout.write(piece)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    elif form == "csv":
+        write(target, lambda file: file.writelines(piece.encode() for piece in csv(tables())))
+    else:
+        write(target, lambda file: parquet(file, tables(), target))
+    labelled = quality is not None and quality.rows > 0
+    found = quality.result(trained.model) if labelled and quality is not None else None
+    return Predicted(target, rows, found, time.perf_counter() - start)
+
+
+def opened(
+    trained: Trained, model: Any, data: Paths, unseen: str, block: int, reading: dict[str, Any]
+) -> Stream:
+    """The stream of rows to be predicted. Raises FileError where they are of another kind than the model's."""
+    settings = {n: v for n, v in reading.items() if v is not None}
+    kind = trained.layout["format"]
+    strict = kind == "svmlight" and unseen == "stop" and trained.fold is None
+    tables = ("csv", "parquet")
+    files = open_stream(data, format=settings.pop("format", "auto"), block_bytes=block, unlabelled=True,
+                        delimiter=settings.get("delimiter"))  # fmt: skip
+    if files.format != kind and not (files.format in tables and kind in tables):
+        raise FileError(f"{files.paths[0]}: is {files.format}; {model} was trained on {kind}")
+    return open_stream(
+        files.paths,
+        format=files.format,
+        block_bytes=block,
+        unlabelled=True,
+        layout=trained.layout,
+        features=trained.model.features if strict else None,
+        **settings,
+    )
+
+
+def columns(trained: Trained, block: Block, scores: Array, tagged: bool) -> dict[str, Any]:
+    """The columns of a block's predictions."""
+    model = trained.model
+    made: dict[str, Any] = {}
+    if tagged:
+        made["tag"] = block.tags or [""] * len(block.labels)
+    made["prediction"] = model.decide(scores)
+    if model.classes is None:
+        return made
+    names = [f"{c:g}" for c in model.classes]
+    if model.settings.loss in PROBABLE:
+        p = model.probabilities(scores)
+        return made | {f"p_{n}": p[:, k] for k, n in enumerate(names)}
+    if scores.ndim == 1:
+        return made | {"score": scores}
+    return made | {f"score_{n}": scores[:, k] for k, n in enumerate(names)}
+
+
+def csv(tables: Iterable[dict[str, Any]]) -> Generator[str, None, None]:
+    """CSV text, a piece a block. The columns are the first block's."""
+    head: list[str] = []
+    for table in tables:
+        if not head:
+            head = list(table)
+            yield ",".join(head) + "\n"
+        cells = [_cells(table[n]) for n in head]
+        yield "\n".join(map(",".join, zip(*cells, strict=True))) + "\n"
+
+
+def _cells(values: Any) -> Iterable[str]:
+    if isinstance(values, list):
+        return (
+            f'"{v.replace(chr(34), 2 * chr(34))}"' if any(c in v for c in ',"\r\n') else v for v in values
+        )
+    if values.dtype.kind == "i":
+        return map(str, values.tolist())
+    digits = 9 if values.dtype == np.float32 else 12
+    return (f"{v:.{digits}g}" for v in values.tolist())
+
+
+def parquet(file: IO[bytes], tables: Iterable[dict[str, Any]], target: str) -> None:
+    """A Parquet file, a row group a block."""
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError:
+        raise FileError(f"{target}: Parquet is written by pyarrow; install thalweg[files]") from None
+    writer = None
+    try:
+        for table in tables:
+            made = pa.table({n: pa.array(v) for n, v in table.items()})
+            if writer is None:
+                writer = pq.ParquetWriter(file, made.schema)
+            writer.write_table(made.select(writer.schema.names))
+    except OSError as error:
+        if isinstance(error, FileError):
+            raise
+        raise FileError(f"{target}: cannot be written ({reason(error)})") from None
+    finally:
+        if writer is not None:
+            writer.close()

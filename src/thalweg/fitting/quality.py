@@ -1,0 +1,57 @@
+"""How good predictions are on rows that were not learnt from, summed up block by block."""
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..linear import Model
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass
+class Quality:
+    """The mean loss, and the accuracy (classes) or the root mean square error (numbers); weighted.
+
+    Rows whose label is no class of the model count as wrong, and not in the loss.
+    """
+
+    rows: int = 0
+    unknown: int = 0
+    _weight: float = 0.0
+    _known: float = 0.0
+    _loss: float = 0.0
+    _sum: float = field(default=0.0)
+
+    def add(self, model: Model, rows: Any, labels: Array, weights: Array | None) -> None:
+        """More rows (CSR over the model's features) with their labels and weights."""
+        w = np.ones(len(labels)) if weights is None else weights.astype(np.float64)
+        self.rows += len(labels)
+        self._weight += float(w.sum())
+        known = np.ones(len(labels), bool) if model.classes is None else np.isin(labels, model.classes)
+        if not known.all():
+            self.unknown += int((~known).sum())
+            rows, labels, w = rows[known], labels[known], w[known]
+        total = float(w.sum())
+        if not total:
+            return
+        self._known += total
+        self._loss += total * model.loss_of(rows, model.encode(labels), w)
+        made = model.predict(rows)
+        good = (made == labels) if model.classes is not None else (made.astype(np.float64) - labels) ** 2
+        self._sum += float(w @ good)
+
+    def result(self, model: Model) -> dict[str, Any]:
+        """As JSON has it: rows, loss, and accuracy or rmse; None where no row has weight."""
+        share = self._sum / self._weight if self._weight else math.nan
+        named = {"rmse": math.sqrt(share)} if model.classes is None else {"accuracy": share}
+        made: dict[str, Any] = {
+            "rows": self.rows,
+            "loss": self._loss / self._known if self._known else math.nan,
+        }
+        made |= named
+        if self.unknown:
+            made["unknown_labels"] = self.unknown
+        return {n: None if isinstance(v, float) and not math.isfinite(v) else v for n, v in made.items()}

@@ -1,0 +1,503 @@
+"""Models from files: the same as in memory, the same after a stop or a kill, and clear about what is wrong."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_array
+from scipy.special import expit
+
+import thalweg as tw
+from thalweg import archive
+from thalweg.errors import FileError, HyperparameterError, ProblemError, ThalwegError
+from thalweg.fitting import Trained, budget, fit, predict
+from thalweg.fitting.plan import hashed
+from thalweg.linear import Model, Settings
+
+RULE = tw.Adagrad(lr=0.1)
+
+
+def data(rows: int = 600, features: int = 80, seed: int = 0) -> tuple[csr_array, np.ndarray]:
+    """Rows whose features reach further and further, with labels 0 and 1 that depend on them."""
+    rng = np.random.default_rng(seed)
+    dense = np.zeros((rows, features), np.float32)
+    for k in range(rows):
+        reach = max(8, features * (k + 1) // rows)
+        at = rng.choice(reach, 6, replace=False)
+        dense[k, at] = np.round(rng.standard_normal(6), 2)
+    truth = rng.standard_normal(features)
+    return csr_array(dense), (dense @ truth > 0).astype(np.int64)
+
+
+def svmlight(path: Path, x: csr_array, y: np.ndarray, label: bool = True) -> Path:
+    lines = []
+    for k in range(x.shape[0]):
+        a, b = x.indptr[k], x.indptr[k + 1]
+        entries = [f"{i + 1}:{v:g}" for i, v in zip(x.indices[a:b], x.data[a:b], strict=True)]
+        lines.append(" ".join(([f"{y[k]:g}"] if label else []) + entries))
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.fixture
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budget, "BLOCK", 1 << 11)
+
+
+def weights(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    return Trained.load(path).model.solution
+
+
+def test_it_is_the_model_of_all_rows_at_once(tmp_path: Path, small_blocks: None) -> None:
+    x, y = data()
+    train = svmlight(tmp_path / "a.svm", x, y)
+    made = fit(train, tmp_path / "m.tw", rule=RULE, passes=2, holdout=0)
+    assert made.finished and made.rows == 600 and made.steps == 1200 and made.features == x.indices.max() + 1
+    whole = Model(Settings(rule=RULE), made.features, np.array([0, 1]))
+    for _ in range(2):
+        total, weight = whole.learn(x[:, : made.features].tocsr(), whole.encode(y))
+    w, b = weights(tmp_path / "m.tw")
+    assert w.tobytes() == whole.solution[0].tobytes() and b.tobytes() == whole.solution[1].tobytes()
+    assert made.loss == pytest.approx(total / weight)
+    assert not (tmp_path / "m.tw.cache").exists() and not (tmp_path / "m.tw.checkpoint").exists()
+
+
+def test_held_out_rows_are_not_learnt_from_and_tell_how_good_it_is(
+    tmp_path: Path, small_blocks: None
+) -> None:
+    x, y = data()
+    train = svmlight(tmp_path / "a.svm", x, y)
+    made = fit(train, tmp_path / "m.tw", rule=RULE, holdout=0.25, seed=3)
+    out = hashed(np.arange(600), 3) < 0.25
+    assert 100 < out.sum() < 200 and made.steps == 600 - out.sum()
+    model = Model(Settings(rule=RULE), made.features, np.array([0, 1]))
+    x = x[:, : made.features].tocsr()
+    model.learn(x, model.encode(y), order=np.flatnonzero(~out))
+    w, b = weights(tmp_path / "m.tw")
+    assert w.tobytes() == model.solution[0].tobytes()
+    p = expit((x[out] @ w.astype(float) + b)[:, 0])
+    assert made.held_out is not None
+    assert made.held_out["loss"] == pytest.approx(-np.log(np.where(y[out] == 1, p, 1 - p)).mean(), rel=1e-5)
+    assert made.held_out["accuracy"] == pytest.approx(((p > 0.5) == y[out]).mean())
+    checked = fit(train, tmp_path / "n.tw", rule=RULE, test=svmlight(tmp_path / "t.svm", x[out], y[out]))
+    assert checked.held_out is None and checked.test is not None and checked.test["rows"] == out.sum()
+
+
+def test_no_more_is_held_out_than_fits(
+    tmp_path: Path, small_blocks: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("thalweg.fitting.training.HELD_ROWS", 50)
+    train = svmlight(tmp_path / "a.svm", *data())
+    made = fit(train, tmp_path / "m.tw", rule=RULE, holdout=0.25, passes=2)
+    assert made.held_out is not None
+    assert 50 <= made.held_out["rows"] < 80 and made.steps == 2 * (600 - made.held_out["rows"])
+
+
+KINDS: dict[str, dict[str, Any]] = {
+    "chosen rate": {"holdout": 0.2},
+    "lags": {"rule": tw.Adam(lr=0.01), "holdout": 0.1},
+    "decays": {"rule": RULE, "l2": 1e-3},
+    "truncates, schedule": {"rule": tw.SGD(lr=tw.cosine(0.1, steps=900)), "l1": 1e-3},
+    "averages": {"rule": RULE, "average": 100},
+    "numbers": {"rule": RULE, "task": "regression", "holdout": 0.0},
+    "cut to bits": {"rule": RULE, "bits": 5},
+}
+
+
+class Killed(Exception):
+    """What a test throws where a kill may come."""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_run_that_was_stopped_or_killed_ends_with_the_same_bytes(
+    tmp_path: Path, small_blocks: None, kind: str
+) -> None:
+    train = svmlight(tmp_path / "a.svm", *data())
+    settings = {"passes": 2, "checkpoint_every": 1e-9} | KINDS[kind]
+    points = 0
+
+    def count() -> bool:
+        nonlocal points
+        points += 1
+        return False
+
+    fit(train, tmp_path / "m.tw", stop=count, **settings)
+    whole = (tmp_path / "m.tw").read_bytes()
+    assert points > 15
+    left = iter((3, 8, 1, 5, 2, 4))
+    ways: list[Callable[[], bool]] = [lambda: True, kill]
+    runs, ended, resumed = 0, False, False
+    while not ended:
+        runs += 1
+        stop = after(next(left, 10**9), ways[runs % 2])
+        try:
+            made = fit(train, tmp_path / "other.tw", stop=stop, **settings)
+            ended = made.finished
+            resumed = made.resumed
+        except Killed:
+            assert not (tmp_path / "other.tw").exists()
+    assert runs > 4 and resumed
+    assert (tmp_path / "other.tw").read_bytes() == whole
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.svm", "m.tw", "other.tw"]
+
+
+def kill() -> bool:
+    raise Killed
+
+
+def after(count: int, act: Callable[[], bool]) -> Callable[[], bool]:
+    def stop() -> bool:
+        nonlocal count
+        count -= 1
+        return count < 0 and act()
+
+    return stop
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "thalweg.cli", *map(str, arguments)]
+
+
+def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(*arguments), capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("kills", [2, pytest.param(10, marks=pytest.mark.slow)])
+def test_killed_at_random_moments_and_gone_on(tmp_path: Path, kills: int) -> None:
+    train = svmlight(tmp_path / "a.svm", *data(5000, 1000))
+    given = ["--passes", 40, "--checkpoint-every", 0.01, "--rule", "Adam", "--quiet"]
+    began = time.monotonic()
+    assert run("fit", train, "--model", tmp_path / "m.tw", *given).returncode == 0
+    taken = time.monotonic() - began
+    rng, killed = random.Random(0), 0
+    moments = [rng.uniform(0.3, 0.9) * taken for _ in range(kills)]
+    while True:
+        child = subprocess.Popen(
+            command("fit", train, "--model", tmp_path / "n.tw", *given),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            child.communicate(timeout=moments.pop() if moments else None)
+        except subprocess.TimeoutExpired:
+            child.send_signal(signal.SIGKILL)
+            child.communicate()
+            killed += 1
+            continue
+        assert child.returncode == 0
+        if not moments:
+            break
+        (tmp_path / "n.tw").unlink()  # it was done before it could be killed: the next begins anew
+    assert killed >= 1
+    assert (tmp_path / "n.tw").read_bytes() == (tmp_path / "m.tw").read_bytes()
+    left = {p.name for p in tmp_path.iterdir() if not p.name.startswith(".thalweg")}
+    assert left == {"a.svm", "m.tw", "n.tw"}
+
+
+def test_ctrl_c_writes_a_checkpoint_and_says_how_to_go_on(tmp_path: Path) -> None:
+    train = svmlight(tmp_path / "a.svm", *data(5000, 300))
+    given = ["fit", train, "--model", tmp_path / "m.tw", "--passes", 100_000, "--rule", "Adagrad(lr=0.1)"]
+    child = subprocess.Popen(command(*given), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert child.stderr is not None
+    for line in child.stderr:  # until the first pass is done
+        if line.startswith("pass 1/"):
+            break
+    child.send_signal(signal.SIGINT)
+    _, told = child.communicate(timeout=60)
+    assert child.returncode == 1
+    assert (
+        told.strip().splitlines()[-1]
+        == f"Interrupted; the same command goes on from {tmp_path}/m.tw.checkpoint"
+    )
+    assert (tmp_path / "m.tw.checkpoint").exists() and not (tmp_path / "m.tw").exists()
+
+
+def formats(folder: Path) -> dict[str, dict[str, Any]]:
+    """The same rows in every format."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    x, y = data(300, 12)
+    dense = x.toarray()
+    svmlight(folder / "a.svm", x, y)
+    with gzip.open(folder / "a.svm.gz", "wb") as file:
+        file.write((folder / "a.svm").read_bytes())
+    (folder / "a.vw").write_text(
+        "".join(
+            f"{1 if t else -1} 1 r{k}| {' '.join(f'{i}:{v:g}' for i, v in enumerate(row) if v)}\n"
+            for k, (row, t) in enumerate(zip(dense, y, strict=True))
+        )
+    )
+    names = [f"x{i}" for i in range(12)]
+    with open(folder / "a.csv", "w") as text:
+        print(",".join(["label", *names]), file=text)
+        for row, t in zip(dense, y, strict=True):
+            print(",".join([str(t), *(f"{v:g}" for v in row)]), file=text)
+    pq.write_table(
+        pa.table({"label": y, **{n: dense[:, i] for i, n in enumerate(names)}}), folder / "a.parquet"
+    )
+    return {
+        "a.svm": {},
+        "a.svm.gz": {},
+        "a.vw": {"bits": 4},
+        "a.csv": {"target": "label"},
+        "a.parquet": {"target": "label"},
+    }
+
+
+def test_every_format_gives_the_same_model_and_predictions(tmp_path: Path) -> None:
+    seen = []
+    for name, given in formats(tmp_path).items():
+        fit(tmp_path / name, tmp_path / "m.tw", rule=RULE, passes=2, **given)
+        w, b = weights(tmp_path / "m.tw")
+        done = predict(tmp_path / "m.tw", tmp_path / name, tmp_path / "p.csv", target=given.get("target"))
+        assert done.rows == 300 and done.quality is not None and done.quality["accuracy"] > 0.6
+        rows = list(csv.DictReader((tmp_path / "p.csv").read_text().splitlines()))
+        if name == "a.vw":
+            assert [r["tag"] for r in rows] == [f"r{k}" for k in range(300)]
+        shares = [float(next(v for n, v in r.items() if n == "p_1")) for r in rows]
+        x = data(300, 12)[0]
+        np.testing.assert_allclose(shares, expit(x @ w[:12].astype(float) + b)[:, 0], rtol=1e-5)
+        seen.append((np.resize(w, 12).tobytes(), b.tobytes()))
+    assert len(set(seen)) == 1
+
+
+def test_predictions_in_parquet_without_labels_in_order(tmp_path: Path) -> None:
+    import pyarrow.parquet as pq
+
+    x, y = data(300, 12)
+    fit(svmlight(tmp_path / "a.svm", x, y), tmp_path / "m.tw", rule=RULE)
+    bare = svmlight(tmp_path / "b.svm", x, y, label=False)
+    done = predict(tmp_path / "m.tw", bare, tmp_path / "p.parquet")
+    assert done.quality is None and done.rows == 300
+    table = pq.read_table(tmp_path / "p.parquet")
+    assert table.column_names == ["prediction", "p_0", "p_1"]
+    printed = run("predict", tmp_path / "m.tw", bare)
+    assert printed.returncode == 0
+    rows = list(csv.DictReader(printed.stdout.splitlines()))
+    assert [int(r["prediction"]) for r in rows] == table["prediction"].to_pylist()
+    np.testing.assert_allclose([float(r["p_1"]) for r in rows], table["p_1"].to_numpy(), rtol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("labels", "settings", "columns"),
+    [
+        ((0, 1, 2), {}, ["prediction", "p_0", "p_1", "p_2"]),
+        ((0, 1, 2), {"loss": "hinge"}, ["prediction", "score_0", "score_1", "score_2"]),
+        ((-1, 1), {"loss": "hinge"}, ["prediction", "score"]),
+        ((0.5, 1.25, 3), {}, ["prediction"]),
+        ((1, 2), {"loss": "poisson"}, ["prediction"]),
+    ],
+)
+def test_what_labels_and_losses_make(
+    tmp_path: Path, labels: tuple[float, ...], settings: dict[str, Any], columns: list[str]
+) -> None:
+    x, _ = data(100, 12)
+    y = np.resize(labels, 100)
+    told: list[str] = []
+    made = fit(svmlight(tmp_path / "a.svm", x, y), tmp_path / "m.tw", rule=RULE, tell=told.append, **settings)
+    assert ("loss" in settings) != any(f": {made.task}; if that is wrong, give --task " in t for t in told)
+    assert made.classes == (None if columns == ["prediction"] else list(labels))
+    predict(tmp_path / "m.tw", tmp_path / "a.svm", tmp_path / "p.csv")
+    with open(tmp_path / "p.csv") as file:
+        rows = list(csv.reader(file))
+    assert rows[0] == columns and len(rows) == 101
+
+
+def test_a_bare_names_rate_is_chosen_and_a_given_one_kept(tmp_path: Path) -> None:
+    train = svmlight(tmp_path / "a.svm", *data())
+    told: list[str] = []
+    made = fit(train, tmp_path / "m.tw", rule="SGD", tell=told.append)
+    assert told[-1].startswith("learning rate ") and "lr=0.001" not in made.rule
+    assert "lr=0.05" in fit(train, tmp_path / "m.tw", rule="SGD(lr=0.05)").rule
+
+
+def test_bad_lines_are_named_or_skipped_and_counted(tmp_path: Path) -> None:
+    train = svmlight(tmp_path / "a.svm", *data())
+    lines = train.read_text().splitlines()
+    lines[10] = "1 3:x"
+    train.write_text("\n".join(lines) + "\n")
+    with pytest.raises(FileError, match=r"a.svm: line 11: .*the value .x. is not a number"):
+        fit(train, tmp_path / "m.tw", rule=RULE)
+    made = fit(train, tmp_path / "m.tw", rule=RULE, on_bad_line="skip")
+    assert made.skipped == 1 and "line 11" in made.reasons[0] and made.rows == 599
+
+
+def test_bad_input_is_one_line_and_leaves_nothing(tmp_path: Path, small_blocks: None) -> None:
+    x, y = data()
+    train = svmlight(tmp_path / "a.svm", x, y)
+    late = svmlight(tmp_path / "late.svm", x, np.where(np.arange(600) == 500, 7, y))
+    one = svmlight(tmp_path / "one.svm", x, np.ones(600))
+    (tmp_path / "none.svm").write_text("\n")
+    half = tmp_path / "half.svm.gz"
+    half.write_bytes(gzip.compress(train.read_bytes())[:2000])
+    before = {p: p.read_bytes() for p in tmp_path.iterdir()}
+    cases: list[tuple[Any, dict[str, Any], type[ThalwegError], str]] = [
+        (late, {}, ProblemError, "row 501: label 7 is none of 0 and 1"),
+        (one, {}, ProblemError, "labels of the first block are 1: nothing to tell apart"),
+        (tmp_path / "none.svm", {}, ProblemError, "no rows"),
+        (half, {}, FileError, "gzip data is cut short or damaged"),
+        (tmp_path / "nosuch.svm", {}, FileError, "cannot be read"),
+        (train, {"loss": "logloss"}, HyperparameterError, "did you mean 'log_loss'"),
+        (train, {"task": "classify"}, HyperparameterError, "did you mean 'classification'"),
+        (train, {"loss": "log_loss", "task": "regression"}, HyperparameterError, "is not for regression"),
+        (train, {"rule": "Adma"}, HyperparameterError, "did you mean 'Adam'"),
+        (train, {"passes": 0}, HyperparameterError, "passes"),
+        (train, {"holdout": 1.0}, HyperparameterError, "holdout"),
+        (train, {"classes": [1]}, HyperparameterError, "at least two"),
+        (train, {"memory": "lots"}, HyperparameterError, "write 500MB"),
+        (train, {"memory": "10MB"}, HyperparameterError, "is too little: .* give at least"),
+        (train, {"checkpoint_every": -1}, HyperparameterError, "checkpoint_every"),
+        (train, {"targt": "x"}, HyperparameterError, "did you mean 'target'"),
+        (train, {"rule": tw.SGD(lr=1e30)}, ProblemError, "not finite"),
+        (train, {"features": 20}, FileError, "line"),
+    ]
+    for path, given, kind, words in cases:
+        with pytest.raises(kind, match=words) as caught:
+            fit(path, tmp_path / "m.tw", **({"rule": RULE, "passes": 2} | given))
+        assert "\n" not in str(caught.value)
+        assert {p: p.read_bytes() for p in tmp_path.iterdir()} == before, given
+    for place in (tmp_path, tmp_path / "no" / "m.tw"):
+        with pytest.raises(FileError):
+            fit(train, place, rule=RULE)
+
+
+def test_a_checkpoint_of_another_run_is_not_lost(tmp_path: Path, small_blocks: None) -> None:
+    train = svmlight(tmp_path / "a.svm", *data())
+    made = fit(train, tmp_path / "m.tw", rule=RULE, stop=after(3, lambda: True))
+    assert made.checkpoint == str(tmp_path / "m.tw.checkpoint") and not made.finished
+    held = Path(made.checkpoint).read_bytes()
+    with pytest.raises(FileError, match=r"a run with other l2 and seed; .*--fresh"):
+        fit(train, tmp_path / "m.tw", rule=RULE, l2=0.1, seed=2)
+    assert Path(made.checkpoint).read_bytes() == held
+    Path(made.checkpoint).write_bytes(held[:-100])
+    with pytest.raises(FileError, match="cut short or damaged"):
+        fit(train, tmp_path / "m.tw", rule=RULE)
+    assert fit(train, tmp_path / "m.tw", rule=RULE, fresh=True).finished
+    assert not Path(made.checkpoint).exists()
+
+
+def test_a_model_file_that_is_none_and_data_that_do_not_fit(tmp_path: Path) -> None:
+    x, y = data(300, 12)
+    train = svmlight(tmp_path / "a.svm", x, y)
+    model, out = tmp_path / "m.tw", tmp_path / "p.csv"
+    fit(train, model, rule=RULE)
+    whole = model.read_bytes()
+    head, arrays = archive.load(model, "thalweg linear model", 1)
+    odd = tmp_path / "odd.tw"
+
+    def written(**changes: Any) -> Path:
+        archive.save(odd, head | changes, arrays)
+        return odd
+
+    opt = tw.Adam().on(np.ones(3))
+    opt.step(np.ones(3))
+    opt.save(tmp_path / "opt.tw")
+    for path, words in (
+        (lambda: train, "is no thalweg linear model"),
+        (lambda: tmp_path / "opt.tw", "not a thalweg linear model"),
+        (lambda: written(format=9), "format 9 is newer"),
+        (lambda: written(kind="thalweg checkpoint"), "holds thalweg checkpoint"),
+        (lambda: written(settings={"loss": "no"}), "do not fit together"),
+        (lambda: tmp_path / "none.tw", "cannot be read"),
+    ):
+        with pytest.raises(FileError, match=words):
+            predict(path(), train, out)
+    for cut in range(0, len(whole), max(1, len(whole) // 40)):
+        odd.write_bytes(whole[:cut])
+        with pytest.raises(FileError):
+            predict(odd, train, out)
+    (tmp_path / "wide.svm").write_text("1 1:1\n0 13:1\n")
+    with pytest.raises(FileError, match="line 2"):
+        predict(model, tmp_path / "wide.svm", out)
+    (tmp_path / "a.vw").write_text("1 | a\n")
+    with pytest.raises(FileError, match=r"is vw; .* was trained on svmlight"):
+        predict(model, tmp_path / "a.vw", out)
+    with pytest.raises(HyperparameterError, match=r"\.csv or \.parquet"):
+        predict(model, train, tmp_path / "p.xls")
+    assert not out.exists()
+    predict(model, tmp_path / "wide.svm", out, unseen="ignore")
+    b = weights(model)[1]
+    last = out.read_text().splitlines()[-1].split(",")
+    assert float(last[2]) == pytest.approx(float(expit(b[0])), rel=1e-6)
+
+
+def test_a_full_disk_is_one_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system refuses what is written; the old model stays."""
+    train = svmlight(tmp_path / "a.svm", *data())
+    fit(train, tmp_path / "m.tw", rule=RULE)
+    old = (tmp_path / "m.tw").read_bytes()
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(FileError, match="no space left on device"):
+        fit(train, tmp_path / "m.tw", rule=RULE, seed=1)
+    assert (tmp_path / "m.tw").read_bytes() == old
+
+
+def test_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    text = tmp_path / "a.vw"
+    text.write_text("1 | a\n-1 | b\n")
+    with pytest.raises(HyperparameterError, match=r"268435456 features of 8 bytes .* fewer --bits"):
+        fit(text, tmp_path / "m.tw", bits=28, memory="400MB")
+    with pytest.raises(HyperparameterError, match="268435456 features of 16 bytes"):
+        fit(text, tmp_path / "m.tw", bits=28, memory="400MB", rule=tw.Adam())
+
+
+def test_command_line(tmp_path: Path) -> None:
+    train = svmlight(tmp_path / "a.svm", *data())
+    done = run("fit", train, "--model", tmp_path / "m.tw", "--json", tmp_path / "r.json")
+    assert done.returncode == 0, done.stderr
+    assert "labels are 0 and 1: classification" in done.stderr and "pass 1/1 100 %" in done.stderr
+    table = dict(line.split("\t") for line in done.stdout.splitlines())
+    assert table["model"] == str(tmp_path / "m.tw") and table["held out"].startswith("loss ")
+    report = json.loads((tmp_path / "r.json").read_text())
+    assert report["finished"] and report["rows"] == 600 and report["held_out"]["rows"] > 30
+    for arguments, status, words in (
+        (["fit", train], 2, "--model"),
+        (["fit", train, "--model", tmp_path / "m.tw", "--loss", "hing"], 2, "did you mean 'hinge'"),
+        (["fit", tmp_path / "no.svm", "--model", tmp_path / "m.tw"], 1, "cannot be read"),
+        (["predict", train, train], 1, "is no thalweg linear model"),
+    ):
+        done = run(*arguments)
+        assert done.returncode == status and words in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_a_file_four_times_the_limit_stays_within_it(tmp_path: Path) -> None:
+    x, y = data(20_000, 200_000)
+    piece = svmlight(tmp_path / "piece.svm", x, y).read_bytes()
+    limit = 200_000_000
+    with open(tmp_path / "a.svm", "wb") as file:
+        for _ in range(4 * limit // len(piece) + 1):
+            file.write(piece)
+    assert (tmp_path / "a.svm").stat().st_size >= 4 * limit
+    code = (
+        "import resource, subprocess, sys\n"
+        "done = subprocess.run([sys.executable, '-m', 'thalweg.cli', *sys.argv[1:]])\n"
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, done.returncode)"
+    )
+    for more in ([], ["--passes", "2"]):
+        done = subprocess.run(
+            [sys.executable, "-c", code, "fit", str(tmp_path / "a.svm"), "--model", str(tmp_path / "m.tw"),
+             "--memory", str(limit), "--quiet", *more],
+            capture_output=True, text=True,
+        )  # fmt: skip
+        most, status = map(int, done.stdout.splitlines()[-1].split())
+        assert status == 0, done.stderr
+        assert most * 1024 <= limit
