@@ -354,7 +354,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(tmp_path: Path, small_blocks: 
         (train, {"loss": "logloss"}, HyperparameterError, "did you mean 'log_loss'"),
         (train, {"task": "classify"}, HyperparameterError, "did you mean 'classification'"),
         (train, {"loss": "log_loss", "task": "regression"}, HyperparameterError, "is not for regression"),
-        (train, {"rule": "Adma"}, HyperparameterError, "did you mean 'Adam'"),
+        (train, {"rule": "Adma"}, HyperparameterError, "did you mean 'Adamax' or 'Adam'"),
         (train, {"passes": 0}, HyperparameterError, "passes"),
         (train, {"holdout": 1.0}, HyperparameterError, "holdout"),
         (train, {"classes": [1]}, HyperparameterError, "at least two"),
@@ -362,7 +362,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(tmp_path: Path, small_blocks: 
         (train, {"memory": "10MB"}, HyperparameterError, "is too little: .* give at least"),
         (train, {"checkpoint_every": -1}, HyperparameterError, "checkpoint_every"),
         (train, {"targt": "x"}, HyperparameterError, "did you mean 'target'"),
-        (train, {"rule": tw.SGD(lr=1e30)}, ProblemError, "not finite"),
+        (train, {"rule": tw.SGD(lr=1e3), "task": "regression"}, ProblemError, "not finite"),
         (train, {"features": 20}, FileError, "line"),
     ]
     for path, given, kind, words in cases:

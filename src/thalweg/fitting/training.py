@@ -182,7 +182,9 @@ def fit(
         if finished:
             run.finish()
     finally:
-        if plan.passes > 1 and cache is True and (finished or not run.saved):  # else the run that goes on will read it
+        if (
+            plan.passes > 1 and cache is True and (finished or not run.saved)
+        ):  # else the run that goes on will read it
             with suppress(OSError):
                 os.unlink(f"{target}.cache")
     return run.report(resumed, finished)
