@@ -26,7 +26,9 @@ pytestmark = pytest.mark.filterwarnings("default")  # what dask and its event lo
 def client() -> Any:
     """Two workers in this process."""
     with (
-        distributed.LocalCluster(2, threads_per_worker=1, processes=False, dashboard_address=None) as cluster,
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None
+        ) as cluster,
         distributed.Client(cluster) as made,
     ):
         yield made
@@ -52,7 +54,7 @@ def test_parts_are_averaged_by_rows_after_each_pass(tmp_path: Path, client: Any)
         arrays = {n: a if n == "classes" else a.astype(np.float32) for n, a in arrays.items()}
         start = Model.restore(start.head() | {"t": t}, arrays)
     np.testing.assert_allclose(
-        Trained.load(tmp_path / "m.tw").model.solution[0], start.solution[0], rtol=1e-6, atol=1e-9
+        Trained.load(tmp_path / "m.tw").model.solution[0], start.solution[0], rtol=1e-4, atol=1e-6
     )
 
 
@@ -73,7 +75,7 @@ def test_two_worker_processes_learn_as_well_as_one_process(tmp_path: Path) -> No
     files = [svmlight(tmp_path / f"{k}.svm", x[k::4].tocsr(), y[k::4]) for k in range(4)]
     rule = tw.Adagrad(lr=0.1)
     with (
-        distributed.LocalCluster(2, threads_per_worker=1, dashboard_address=None) as cluster,
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
         distributed.Client(cluster),
     ):
         told: list[str] = []

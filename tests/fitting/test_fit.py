@@ -480,8 +480,10 @@ def test_command_line(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_file_four_times_the_limit_stays_within_it(tmp_path: Path) -> None:
-    x, y = data(20_000, 200_000)
-    piece = svmlight(tmp_path / "piece.svm", x, y).read_bytes()
+    rng = np.random.default_rng(0)
+    at = np.sort((np.exp(rng.random((20_000, 30)) * np.log(500_000))).astype(int), axis=1)
+    lines = (f"{int(r.min() % 2)} {' '.join(f'{i}:1' for i in np.unique(r))}\n" for r in at)
+    piece = "".join(lines).encode()
     limit = 200_000_000
     with open(tmp_path / "a.svm", "wb") as file:
         for _ in range(4 * limit // len(piece) + 1):
