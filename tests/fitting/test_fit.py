@@ -134,7 +134,7 @@ def test_a_run_that_was_stopped_or_killed_ends_with_the_same_bytes(
         points += 1
         return False
 
-    fit(train, tmp_path / "m.tw", stop=count, **settings)
+    report = fit(train, tmp_path / "m.tw", stop=count, **settings)
     whole = (tmp_path / "m.tw").read_bytes()
     assert points > 15
     left = iter((3, 8, 1, 5, 2, 4))
@@ -150,6 +150,7 @@ def test_a_run_that_was_stopped_or_killed_ends_with_the_same_bytes(
         except Killed:
             assert not (tmp_path / "other.tw").exists()
     assert runs > 4 and resumed
+    assert (made.history, made.rule, made.steps) == (report.history, report.rule, report.steps)
     assert (tmp_path / "other.tw").read_bytes() == whole
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.svm", "m.tw", "other.tw"]
 
