@@ -37,7 +37,7 @@ def test_a_warm_step_imports_no_numba() -> None:
     assert fresh(code).split() == ["False", "0"]
 
 
-@pytest.mark.parametrize("arguments", [[], ["race"], ["rules"], ["diff"]])
+@pytest.mark.parametrize("arguments", [[], ["race"], ["rules"], ["diff"], ["fit"], ["predict"]])
 def test_help_speaks(arguments: list[str]) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "thalweg.cli", *arguments, "--help"], capture_output=True, text=True

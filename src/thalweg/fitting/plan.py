@@ -108,7 +108,7 @@ def _rule(given: Rule | str | None) -> tuple[Rule, bool]:
     if isinstance(given, Rule):
         return given, False
     bare = given is None or not spelled(given)[2]
-    made = DEFAULT if given is None or given.strip().lower() == "adagrad" else named(given)
+    made = DEFAULT if given is None else named(given)
     lr = made.hyperparameters.get("lr")
     return made, bare and lr is not None and not isinstance(lr, Schedule)
 

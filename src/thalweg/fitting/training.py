@@ -150,7 +150,7 @@ def fit(
     task: "classification", "regression" or "auto": by the labels of the first block. loss: a name in
     ``thalweg.linear.losses`` (default: log_loss, multinomial for more than two classes, squared_error).
     classes: all labels, where the first block lacks some. rule: a rule, or its name; the learning rate of a
-    bare name (default: Adagrad) is chosen by a short race on the first block. l1, l2: weights of the
+    bare name, or of the default, ``thalweg.linear.DEFAULT``, is chosen by a short race on the first block. l1, l2: weights of the
     penalties. average: rows after which the weights are averaged. holdout: share of rows that are not learnt
     from but tell how good the model is, at most 50,000 (default: 0.1; 0 with test=). test: files for that.
 
@@ -182,7 +182,9 @@ def fit(
         if finished:
             run.finish()
     finally:
-        if plan.passes > 1 and cache is True and (finished or not run.saved):  # else the run that goes on will read it
+        if (
+            plan.passes > 1 and cache is True and (finished or not run.saved)
+        ):  # else the run that goes on will read it
             with suppress(OSError):
                 os.unlink(f"{target}.cache")
     return run.report(resumed, finished)
@@ -532,4 +534,4 @@ def _share(paths: Sequence[Path], position: dict[str, int] | None) -> float | No
         return None
     sizes = [p.stat().st_size for p in paths]
     before = sum(sizes[: position["file"]]) + position["offset"]
-    return min(1.0, before / total) if (total := sum(sizes)) else None
+    return min(0.999, before / total) if (total := sum(sizes)) else None  # 1 is a whole pass

@@ -1,0 +1,86 @@
+"""Parts trained apart on a local Dask cluster and averaged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import thalweg as tw
+from thalweg.errors import FileError, HyperparameterError
+from thalweg.fitting import Trained
+from thalweg.linear import Model, Settings
+
+from .test_fit import data, svmlight
+
+distributed = pytest.importorskip("distributed")
+
+from thalweg.fitting.cluster import fit_on_cluster  # noqa: E402
+
+pytestmark = pytest.mark.filterwarnings("default")  # what dask and its event loop warn of is theirs
+
+
+@pytest.fixture
+def client() -> Any:
+    """Two workers in this process."""
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None
+        ) as cluster,
+        distributed.Client(cluster) as made,
+    ):
+        yield made
+
+
+def test_parts_are_averaged_by_rows_after_each_pass(tmp_path: Path, client: Any) -> None:
+    x, y = data(600, 40)
+    cuts = [slice(0, 400), slice(400, 600)]
+    files = [svmlight(tmp_path / f"{k}.svm", x[c], y[c]) for k, c in enumerate(cuts)]
+    rule = tw.Adam(lr=0.01)
+    made = fit_on_cluster(files, tmp_path / "m.tw", client, rule=rule, passes=2, features=40)
+    assert made.rows == 600 and made.steps == 1200 and made.history[0]["rows"] == 600
+    settings, classes = Settings(rule=rule), np.array([0, 1])
+    start = Model(settings, 40, classes)
+    for _ in range(2):
+        arrays, t = {}, 0
+        for share, c in zip((400 / 600, 200 / 600), cuts, strict=True):
+            part = Model.restore(start.head(), start.arrays())
+            part.learn(x[c].tocsr(), part.encode(y[c]))
+            t = max(t, part.t)
+            for n, a in part.arrays().items():
+                arrays[n] = a if n == "classes" else arrays.get(n, 0) + share * a.astype(float)
+        arrays = {n: a if n == "classes" else a.astype(np.float32) for n, a in arrays.items()}
+        start = Model.restore(start.head() | {"t": t}, arrays)
+    np.testing.assert_allclose(
+        Trained.load(tmp_path / "m.tw").model.solution[0], start.solution[0], rtol=1e-4, atol=1e-6
+    )
+
+
+def test_what_a_cluster_refuses(tmp_path: Path, client: Any) -> None:
+    train = svmlight(tmp_path / "a.svm", *data(100, 12))
+    with pytest.raises(HyperparameterError, match="--features or --bits"):
+        fit_on_cluster(train, tmp_path / "m.tw", client)
+    with pytest.raises(HyperparameterError, match="holdout"):
+        fit_on_cluster(train, tmp_path / "m.tw", client, bits=4, holdout=0.1)
+    train.write_text(train.read_text() + "1 3:x\n")
+    with pytest.raises(FileError, match="line 101"):
+        fit_on_cluster(train, tmp_path / "m.tw", client, bits=4)
+
+
+@pytest.mark.slow
+def test_two_worker_processes_learn_as_well_as_one_process(tmp_path: Path) -> None:
+    x, y = data(6000, 40)
+    files = [svmlight(tmp_path / f"{k}.svm", x[k::4].tocsr(), y[k::4]) for k in range(4)]
+    rule = tw.Adagrad(lr=0.1)
+    with (
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        distributed.Client(cluster),
+    ):
+        told: list[str] = []
+        made = fit_on_cluster(
+            files, tmp_path / "m.tw", cluster.scheduler_address, rule=rule, passes=3, features=40, test=files[0], tell=told.append
+        )  # fmt: skip
+    assert "on 2 workers" in told[-1]
+    assert made.test is not None and made.test["accuracy"] > 0.9
