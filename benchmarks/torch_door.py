@@ -37,9 +37,18 @@ ROWS: dict[str, tuple[Any, Any, dict[str, Any]]] = {
     "Adam": ("Adam", torch.optim.Adam, {}),
     "AdamW": ("Adam", torch.optim.AdamW, {"weight_decay": 1e-2}),
     "Adamax": ("Adamax", torch.optim.Adamax, {}),
+    "NAdam": ("NAdam", torch.optim.NAdam, {}),
 }
 FUSED = {"SGD", "Adagrad", "Adam", "AdamW"}
-BARS = {"Adagrad": 1.1, "Adam": 1.1, "AdamW": 1.1, "RMSprop": 1 / 3, "Adadelta": 1 / 3, "Adamax": 1 / 3}
+BARS = {
+    "Adagrad": 1.1,
+    "Adam": 1.1,
+    "AdamW": 1.1,
+    "RMSprop": 1 / 3,
+    "Adadelta": 1 / 3,
+    "Adamax": 1 / 3,
+    "NAdam": 1 / 3,
+}
 
 STARTUP = """
 import sys, time, torch

@@ -281,6 +281,9 @@ def test_a_race_finds_the_rate():
     assert chosen.rule.lr > 1e-3
     assert passes >= 1
     assert race(settings, 5, model.classes, x, model.encode(y), passes=None) == (chosen, passes)
+    half = np.concatenate([np.ones(300), np.zeros(300)])
+    alone = race(settings, 5, model.classes, x[:300], model.encode(y[:300]), np.ones(300), passes=None)
+    assert race(settings, 5, model.classes, x, model.encode(y), half, passes=None) == alone
     scheduled = settings._replace(rule=tw.SGD(lr=tw.cosine(0.1, steps=10)))
     with pytest.raises(HyperparameterError, match="lr"):
         race(scheduled, 5, model.classes, x, model.encode(y))
@@ -299,6 +302,10 @@ BAD = {
     "targets": (
         lambda: Model(Settings(), 3, np.arange(2)).learn(np.ones((2, 3)), np.ones(3)),
         r"targets: shape \(3,\)",
+    ),
+    "weights": (
+        lambda: Model(Settings(), 3, np.arange(2)).loss_of(np.ones((2, 3)), np.ones(2), np.zeros(2)),
+        "all are 0",
     ),
     "order": (
         lambda: Model(Settings(), 3, np.arange(2)).learn(np.ones((2, 3)), np.ones(2), None, [2]),

@@ -206,7 +206,9 @@ class Model:
         return self.decide(self.scores(x))
 
     def loss_of(self, x: Any, targets: Array, weights: Array | None = None) -> float:
-        """The mean of weight · loss over rows, targets as for ``learn``; float64."""
+        """The weighted mean of the loss over rows, targets as for ``learn``. Raises ProblemError for weights all 0."""
+        if weights is not None and not np.any(weights):
+            raise ProblemError("weights: all are 0, so that there is nothing to take a mean of")
         z = np.atleast_2d(self.scores(x).astype(np.float64).T).T
         if self.loss.formula is None and self.outputs > 1:
             values = logsumexp(z, axis=1) - z[np.arange(len(z)), targets.astype(int)]

@@ -59,13 +59,14 @@ def race(
             f"learning_rate: {type(settings.rule).__name__}'s lr is {lr!r}, not a number to be chosen"
         )
     rows = rows_of(rows)
-    total = rows.shape[0]
+    told = np.arange(rows.shape[0]) if weights is None else np.flatnonzero(weights)
+    total = len(told)  # a row of weight 0 tells nothing
     if passes is None and total > SAMPLE:
         passes = PASSES
     if total < 4 or (passes is not None and not rate):
         return settings, passes or PASSES
     rng = np.random.default_rng(seed)
-    order = rng.permutation(total)[:SAMPLE]
+    order = rng.permutation(told)[:SAMPLE]
     cuts = np.linspace(0, len(order), FOLDS + 1).astype(int)
     folds = [
         (np.delete(order, slice(lo, hi)), order[lo:hi])
