@@ -23,9 +23,9 @@ def sound(claim: str) -> Result:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What measures a claim with a broken method is slow: some twelve minutes of one core in all."""
+    """All claims are measured in test_all; what looks closer, or breaks a method, takes minutes: slow."""
     for item in items:
-        if "breaking" in getattr(item, "fixturenames", ()):
+        if item.path.parent == Path(__file__).parent and item.path.name != "test_all.py":
             item.add_marker(pytest.mark.slow)
 
 
