@@ -251,12 +251,6 @@ class Follower:
         constants = tuple(hyper[n] for n in self.plan.constants)
         self.table.step(gradient.rows, gradient.values, scalars, constants, hyper.get("lr", 1.0))
 
-    def dense(self, gradient: Touched) -> Array:
-        """The gradient with its zeros."""
-        flat = np.zeros((self.table.rows, self.table.width), dtype=gradient.values.dtype)
-        flat[gradient.rows] = gradient.values
-        return flat.reshape(-1)
-
 
 def _spread(rows: Array, width: int) -> Array:
     """Rows as their coordinates."""

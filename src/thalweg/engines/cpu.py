@@ -42,14 +42,16 @@ PRINTER = Printer(
     | {"sqrt": "math.sqrt({0})", "abs": "abs({0})"},
 )
 
-_KERNEL = """
+CHECK_FINITE = """
 def check(n, g):
     distinct()
     good = True
     for i in range(n):
         good &= abs({load_g}) <= F({limit!r})
     return good
+"""
 
+_KERNEL = """
 def update(n, {pointers}, scalars):
     distinct()
 {scalars}
@@ -121,15 +123,17 @@ def source(update: Update, stored: str) -> str:
     for k, n in enumerate(update.written):
         value = f"{narrow}(new{k})" if n in update.stored else f"new{k}"
         body.append(f"p{position[n]}[i] = {value}")
-    return f"# {stored}\n" + _KERNEL.format(
-        load_g=f"{widen}(g[i])",
-        limit=top,
-        pointers=", ".join(f"p{k}" for k in range(len(update.arrays))),
-        scalars=indented([f"{names[n]} = F(scalars[{k}])" for k, n in enumerate(update.scalars)], 1),
-        body=indented(body, 2),
-        slice=indented(_SLICE, 3).format(columns=HEAD + len(update.arrays)),
-        gradient=at("g"),
-        addresses=", ".join(at(n) for n in update.arrays),
+    return (
+        f"# {stored}\n"
+        + CHECK_FINITE.format(load_g=f"{widen}(g[i])", limit=top)
+        + _KERNEL.format(
+            pointers=", ".join(f"p{k}" for k in range(len(update.arrays))),
+            scalars=indented([f"{names[n]} = F(scalars[{k}])" for k, n in enumerate(update.scalars)], 1),
+            body=indented(body, 2),
+            slice=indented(_SLICE, 3).format(columns=HEAD + len(update.arrays)),
+            gradient=at("g"),
+            addresses=", ".join(at(n) for n in update.arrays),
+        )
     )
 
 

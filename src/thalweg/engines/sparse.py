@@ -26,7 +26,7 @@ from ..core.math import LIBM
 from ..core.python import Printer, indented
 from ..core.rule import Anatomy
 from . import cpu, objects, plain
-from .cpu import NARROW, PRINTER, real_of
+from .cpu import CHECK_FINITE, NARROW, PRINTER, real_of
 from .memory import Array, address, limit
 
 LOG = 1 << 16  # steps that are logged before everything is flushed
@@ -61,15 +61,6 @@ FIELDS = [
 ]
 AT = {n: 3 + k for k, n in enumerate(FIELDS)}
 CHECK, STEP, CATCH, ADVANCE = 1, 2, 4, 8  # phases
-
-_CHECK = """
-def check(n, g):
-    distinct()
-    good = True
-    for i in range(n):
-        good &= abs({load_g}) <= F({limit!r})
-    return good
-"""
 
 _KERNEL = """
 def kernel(job):
@@ -359,7 +350,7 @@ class Text:
     def whole(self) -> tuple[str, tuple[str, ...]]:
         """The source and its functions' names, in order."""
         top = limit(self.real if self.stored == "bfloat16" else np.dtype(self.stored), self.update.power)
-        self.functions["check"] = _CHECK.format(load_g=f"{self.widen}(g[i])", limit=top)
+        self.functions["check"] = CHECK_FINITE.format(load_g=f"{self.widen}(g[i])", limit=top)
         self.steps()
         if self.form.kind in ("closed", "series", "bounded"):
             self.settle()
@@ -648,11 +639,6 @@ class Gatherer:
         self._call = cpu.kernel(text, ("put", "add", "kernel"))[1]
         self.rows, self.width = rows, width
         self._slots: Array | None = None
-
-    def outside(self, indices: Array) -> int | None:
-        """The place of the first index (int64) that is no row; None if all are."""
-        place, bad = self._run(indices, 0)
-        return place if bad < 0 else None
 
     def ascending(self, indices: Array) -> bool:
         """Whether indices (int64, all rows) ascend, and so are distinct."""
