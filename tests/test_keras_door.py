@@ -219,7 +219,7 @@ def test_without_keras_one_line_says_what_to_install() -> None:
 def test_on_jax() -> None:
     """In a process of its own: Keras chooses its backend once."""
     if os.environ.get("KERAS_BACKEND") == "jax":
-        pytest.skip("this is that process")
+        pytest.skip("this is that process")  # it runs the other tests, and would start itself again
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "-k", "all or Nadam or copied", __file__],
         cwd=ROOT, env={**os.environ, "KERAS_BACKEND": "jax"}, capture_output=True, text=True,

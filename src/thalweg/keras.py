@@ -180,11 +180,11 @@ def to_keras(optimizer: Optimizer, variables: Sequence[Any], **arguments_: Any) 
         )
         if isinstance(held, list):
             for variable, value in zip(held, ours, strict=True):
-                variable.assign(value)
+                _write(variable, value)
         elif ours:
             held.assign(ours[0].flat[0])  # the same number for all coordinates
     for variable, value in zip(variables, weights, strict=True):
-        variable.assign(value)
+        _write(variable, value)
     made.iterations.assign(optimizer.t)
     return made
 
@@ -211,6 +211,11 @@ def _spared(optimizer: Optimizer) -> list[int]:
 def _read(variable: Any) -> np.ndarray[Any, Any]:
     """A variable's value: a copy."""
     return np.array(keras.ops.convert_to_numpy(variable))
+
+
+def _write(variable: Any, value: np.ndarray[Any, Any]) -> None:
+    """Give a variable a value: of a copy, since JAX and torch may go on using the memory that they are given."""
+    variable.assign(np.array(value))
 
 
 __all__ = ["from_keras", "to_keras"]
