@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
+from ..engines.objects import lean
 from ..errors import HyperparameterError
 
 UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
@@ -97,10 +98,11 @@ class Budget:
         """
         if self.limit is None:
             return
+        lean()
         now = resident()
         reserve = BLOCKS // 2 * self.block + 2 * self.held
         need = COPIES * features * bytes_per_feature
-        missing = now + reserve + need - self.limit
+        missing = max(now + reserve + need, peak()) - self.limit
         if missing > 0:
             raise HyperparameterError(
                 f"--memory {shown(self.limit)} is too little: {features} features of {bytes_per_feature} bytes (weights and states) take {shown(need)} with copies, Python, libraries and blocks of rows {shown(now + reserve)}; give at least {shown(1.02 * (self.limit + missing))}{remedy}"

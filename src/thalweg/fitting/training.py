@@ -19,6 +19,7 @@ import numpy as np
 
 from .. import archive
 from ..core.rule import Rule
+from ..engines.objects import lean
 from ..errors import FileError, HyperparameterError, ProblemError
 from ..files import require_writable
 from ..linear import Model, Rows, race
@@ -173,6 +174,7 @@ def fit(
     stream = opened(data, plan, budget, own if plan.passes > 1 else None)
     check = None if test is None else opened(test, plan, budget, None, stream.layout)
     if budget.limit is not None:
+        lean()
         apart(lambda: _Run(plan, stream, check, target, budget, 0.0, lambda _: None).compile())
     run = _Run(plan, stream, check, target, budget, checkpoint_every, tell or (lambda _: None))
     resumed = not fresh and run.resume()
