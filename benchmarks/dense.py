@@ -8,7 +8,6 @@ writes the same arrays with one addition each. Ratios travel between machines, t
 """
 
 import argparse
-import ast
 import json
 import platform
 from collections.abc import Callable
@@ -20,12 +19,10 @@ import torch
 
 import thalweg as tw
 from thalweg import rules
-from thalweg.core import compose, scalars
-from thalweg.core.compose import Around, Update
-from thalweg.core.formula import name as read
 from thalweg.core.rule import Rule
 from thalweg.engines import cpu, pool
 
+from .ceiling import bare
 from .timing import interleaved
 
 LARGE, MANY, SMALL = (20_000_000,), (50_000,) * 200, (1000,)
@@ -69,13 +66,9 @@ def ours(rule: Rule, sizes: tuple[int, ...], **settings: Any) -> tuple[Any, Call
 
 
 def traffic(rule: Rule, opt: Any, sizes: tuple[int, ...]) -> Callable[[], None]:
-    """A loop over the optimizer's own arrays that reads and writes what its rule does, and adds."""
-    update = compose.update(rule, Around(), scalars.known(rule))
-    square = ast.BinOp(read("g"), ast.Mult(), read("g"))  # so that no state turns negative
-    written = {n: ast.BinOp(read(n), ast.Add(), square) for n in update.written}
-    loop = Update(update.arrays, update.stored, (), (), written)
+    """The ceiling, over the optimizer's own arrays."""
     (bucket,) = opt._buckets
-    batch = cpu.Batch(loop, np.dtype(np.float32), bucket.tensors)
+    batch = cpu.Batch(bare(rule), np.dtype(np.float32), bucket.tensors)
     for k, g in enumerate(arrays(sizes, 1)):
         batch.bind(k, g)
     which = [0] * len(sizes)

@@ -1,0 +1,16 @@
+"""The memory ceiling: a loop that reads and writes what a rule does, and only adds."""
+
+import ast
+
+from thalweg.core import compose, scalars
+from thalweg.core.compose import Around, Update
+from thalweg.core.formula import name as read
+from thalweg.core.rule import Rule
+
+
+def bare(rule: Rule) -> Update:
+    """The rule's traffic without its formula."""
+    update = compose.update(rule, Around(), scalars.known(rule))
+    square = ast.BinOp(read("g"), ast.Mult(), read("g"))  # so that no state turns negative
+    written = {n: ast.BinOp(read(n), ast.Add(), square) for n in update.written}
+    return Update(update.arrays, update.stored, (), (), written)
