@@ -181,14 +181,14 @@ def vowpal_wabbit(train: ClickLog, test: ClickLog, features: int) -> None:
             )
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--features", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--small", action="store_true", help="the small sets alone")
     parser.add_argument("--vw", action="store_true", help="Vowpal Wabbit too (pip install vowpalwabbit)")
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
     for name, split in small():
         compare(name, split, given.rounds, rivals(split, SMALL_SAGA, GRID), large=False)
     if given.small:

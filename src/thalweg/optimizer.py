@@ -377,7 +377,7 @@ class Optimizer:
         self._part()
         rows = {i: h for i, h in enumerate(self._hold) if type(h) is Touched}
         if self._guarded:
-            good = all(b.batch.finite() for b in self._buckets)
+            good = all(b.batch.finite() for b in self._buckets if self._fed(b, present))
             if not (good and all(self._followers[i].table.finite(g.values) for i, g in rows.items())):
                 self._refuse()
                 return
@@ -411,9 +411,10 @@ class Optimizer:
                 follower.table.catch_up()  # the dense gradient moves every row
                 follower.pending = []
         for bucket, values, which in plans:
-            self._leave_out(bucket.batch, bucket, due)
-            bucket.batch.run(values, which)
-            self._leave_out(bucket.batch, bucket, present)
+            if self._fed(bucket, due):
+                self._leave_out(bucket.batch, bucket, due)
+                bucket.batch.run(values, which)
+                self._leave_out(bucket.batch, bucket, present)
         for i, g in rows.items():
             bucket, t = self._place[i][0], self._leaves[i].t + 1
             self._followers[i].step(g, bucket.scalars(t, factor), bucket.group.rule.at(t - 1))
@@ -443,6 +444,10 @@ class Optimizer:
             for leaf in self._leaves:
                 leaf.t = self._t
             self._together = False
+
+    def _fed(self, bucket: _Bucket, taken: Sequence[bool]) -> bool:
+        """Whether some of a bucket's leaves that take part have a dense gradient."""
+        return any(taken[i] and type(self._hold[i]) is not Touched for i in bucket.leaves)
 
     def _leave_out(self, batch: Any, bucket: _Bucket, taken: Sequence[bool]) -> None:
         """Bind only the gradients of leaves that take part."""
@@ -539,11 +544,11 @@ class Optimizer:
         i = paths.index(name)
         leaf = self._leaves[i]
         indices = indices_of(leaf, rows, f"read({name!r})")
-        if i in self._followers:
+        if i in self._followers and self._followers[i].moves:
             self._copy_in(leaf)
             self._followers[i].catch_up(indices)
             self._copy_back(leaf)
-        return leaf.array[indices]  # type: ignore[no-any-return]
+        return leaf.array.take(indices, axis=0)
 
     def flush(self) -> None:
         """Bring every row up to date; work in proportion to all weights that sparse gradients train."""

@@ -6,6 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from ..errors import HyperparameterError
 
+PIECES = 4  # for each thread, where they are not too small
+
 _pool: ThreadPoolExecutor | None = None
 _threads: int | None = None
 
@@ -41,17 +43,31 @@ if hasattr(os, "register_at_fork"):
 
 
 def split(work: Callable[[int, int], int], total: int, grain: int) -> int:
-    """Run ``work(lo, hi)`` over [0, total) in slices of at least ``grain``; the largest result."""
+    """Run ``work(lo, hi)`` over [0, total), for two threads or more in slices of at least half a ``grain``; the largest result.
+
+    Whoever is free takes the next slice, so that a thread that wakes late, or not at all, is not waited for.
+    """
     global _pool
     parts = min(threads(), max(1, total // grain))
     if parts == 1:
         return work(0, total)
     if _pool is None:
         _pool = ThreadPoolExecutor(max(1, threads() - 1), thread_name_prefix="thalweg")
-    width = -(-total // parts)
+    width = -(-total // min(PIECES * parts, 2 * total // grain))
     width += -width % 64  # whole cache lines, so that no two threads write into one
-    bounds = [(lo, min(lo + width, total)) for lo in range(0, total, width)]
-    others = [_pool.submit(work, lo, hi) for lo, hi in bounds[1:]]
-    results = [work(*bounds[0])]
-    results += [f.result() for f in others]
-    return max(results)
+    left = [(lo, min(lo + width, total)) for lo in range(0, total, width)]
+    left.reverse()
+
+    def take() -> int:
+        most = 0
+        while left:
+            try:
+                piece = left.pop()
+            except IndexError:  # another was faster
+                break
+            most = max(most, work(*piece))
+        return most
+
+    others = [_pool.submit(take) for _ in range(parts - 1)]
+    most = take()
+    return max([most, *(f.result() for f in others if not f.cancel())])

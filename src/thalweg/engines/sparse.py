@@ -32,7 +32,7 @@ from .memory import Array, address, limit
 LOG = 1 << 16  # steps that are logged before everything is flushed
 SHORT = 16  # steps up to which replay costs no more than a short cut, and has a dense run's very bits
 TERMS = 8  # of a series; one more bounds its error
-GRAIN = 1 << 15  # coordinates below which a second thread costs more than it saves
+GRAIN = 1 << 17  # coordinates below which a second thread costs more than it saves
 
 WIDE = Printer(  # a short cut is computed in float64 and rounded once
     power="math.pow({0}, {1})",
@@ -62,6 +62,14 @@ FIELDS = [
 AT = {n: 3 + k for k, n in enumerate(FIELDS)}
 CHECK, STEP, CATCH, ADVANCE = 1, 2, 4, 8  # phases
 
+# Rows lie anywhere, so that nothing but the list of them tells the memory what is needed next.
+NEAR = 8  # rows ahead
+_ASK = """
+def ask(size, start):
+    for line in range(0, min(size, 512), 64):
+        prefetch(start + line)
+"""
+
 _KERNEL = """
 def kernel(job):
     lo = job[0]
@@ -87,6 +95,11 @@ def kernel(job):
             row = r
             if job[{rows}] != 0:
                 row = words(job[{rows}])[r]
+                if r + {far} < hi:
+                    prefetch(job[{seen}] + 4 * words(job[{rows}])[r + {far}])
+                if r + {near} < hi:
+                    later = words(job[{rows}])[r + {near}]
+{ask}
             last = np.int64(seen[row])
             still = last < 0 and skip != 0
             if last < 0:
@@ -149,6 +162,10 @@ class Text:
         self.names = cpu.own(update, form.constants)
         self.step_printer, self.printer = (p._replace(names=self.names) for p in (PRINTER, WIDE))
         self.functions: dict[str, str] = {}
+
+    def wide(self, name: str) -> int:
+        """Bytes of a number in an array."""
+        return self.itemsize if name in self.update.stored else self.real.itemsize
 
     def load(self, name: str) -> str:
         at = f"{self.place[name]}[i]"
@@ -364,13 +381,16 @@ class Text:
         def at(n: str) -> str:
             if n == "g":
                 return f"store(job[{fields['values']}] + {self.itemsize} * n * r)"
-            kind, size = (
-                ("store", self.itemsize) if n in self.update.stored else ("state", self.real.itemsize)
-            )
-            return f"{kind}(arrays[{others.index(n)}] + {size} * n * row)"
+            kind = "store" if n in self.update.stored else "state"
+            return f"{kind}(arrays[{others.index(n)}] + {self.wide(n)} * n * row)"
 
+        ask = [f"ask(n * {size}, arrays[{k}] + n * {size} * later)" for k, size in enumerate(map(self.wide, others))]
+        self.functions["ask"] = _ASK
         self.functions["kernel"] = _KERNEL.format(
             **fields,
+            near=NEAR,
+            far=2 * NEAR,
+            ask=indented(ask, 5),
             itemsize=self.itemsize,
             own=", ".join(map(at, others)),
             all=", ".join(map(at, self.update.arrays)),
@@ -465,7 +485,8 @@ class Table:
         job[1], job[2], job[3], job[4], job[5] = total, 0, phase, rows, values
         job[AT["to"]], job[AT["mark"]], job[AT["scalars"]] = to, mark, scalars
         job[AT["skip"]], job[AT["good"]] = self._fresh, self._good
-        if total * self.width < GRAIN:
+        # A check reads in order: it is over before a thread has woken.
+        if total * self.width < (8 * GRAIN if phase == CHECK else GRAIN):
             self._quick(*objects.CONVENTION, self._start)
             return job[2]
         return cpu.run(self._call, job[3:].tolist(), total, self._grain)
@@ -578,48 +599,47 @@ def kernel(job):
     n = job[4]
     width = job[5]
     rows = job[6]
-    slots = ints(job[8])
-    touched = words(job[9])
+    last = -1
+    ascending = True
+    for k in range(n):
+        row = indices[k]
+        if row < 0 or row >= rows:
+            job[2] = -1 - k
+            return 0
+        ascending &= row > last
+        last = row
+    if ascending or job[7] == 0:
+        job[2] = n if ascending else 0
+        return 0
+    slots = ints(job[7])
+    touched = words(job[8])
     count = 0
-    if job[7] == 0:
-        last = -1
-        ascending = True
-        for k in range(n):
-            row = indices[k]
-            if row < 0 or row >= rows:
-                job[2] = k
-                job[7] = -1
-                return 0
-            ascending &= row > last
-            last = row
-        job[2] = ascending
-    if job[7] == 1:
-        for k in range(n):
-            row = indices[k]
-            if slots[row] < 0:
-                slots[row] = np.int32(count)
-                touched[count] = row
-                count += 1
-        job[2] = count
-        if count == n:
-            for k in range(n):
-                slots[indices[k]] = np.int32(-1)
-    if job[7] == 2:
-        for k in range(n):
-            slot = np.int64(slots[indices[k]])
-            to = state(job[10] + {real} * slot * width)
-            row = store(job[11] + {itemsize} * k * width)
-            if slot == count:  # places are given in this order: it is the first of its row
-                put(width, to, row)
-                count += 1
+    for k in range(n):
+        if k + {far} < n:
+            prefetch(job[7] + 4 * indices[k + {far}])
+        row = indices[k]
+        slot = np.int64(slots[row])
+        fresh = slot < 0
+        if fresh:
+            slot = count
+            slots[row] = np.int32(count)
+            touched[count] = row
+            count += 1
+        if job[9] != 0:
+            to = state(job[9] + {real} * slot * width)
+            value = store(job[10] + {itemsize} * k * width)
+            if fresh:
+                put(width, to, value)
             else:
-                add(width, to, row)
-        for k in range(n):
-            slots[indices[k]] = np.int32(-1)
-        sums = state(job[10])
-        out = store(job[12])
-        for i in range(job[1] * width):
+                add(width, to, value)
+    for k in range(count):
+        slots[touched[k]] = np.int32(-1)
+    if job[11] != 0:
+        sums = state(job[9])
+        out = store(job[11])
+        for i in range(count * width):
             out[i] = {made}
+    job[2] = count
     return 0
 """
 
@@ -635,52 +655,44 @@ class Gatherer:
             made=f"{narrow}(sums[i])",
             real=self._real.itemsize,
             itemsize=2 if narrow else self._real.itemsize,
+            far=4 * NEAR,
         )
         self._call = cpu.kernel(text, ("put", "add", "kernel"))[1]
+        self._narrow = bool(narrow)
         self.rows, self.width = rows, width
         self._slots: Array | None = None
-
-    def ascending(self, indices: Array) -> bool:
-        """Whether indices (int64, all rows) ascend, and so are distinct."""
-        return bool(self._run(indices, 0)[0])
+        # Kept from step to step: fresh memory would have to be made by the system each time.
+        self._sums, self._out = np.empty(0, dtype=self._real), np.empty(0)
 
     def gather(self, indices: Array, values: Array) -> tuple[Array, Array]:
-        """Distinct rows and the sums of their values, in the dtype of ``values``."""
-        if self.ascending(indices):
-            return indices, values
-        rows = self._each(indices)
+        """Distinct rows and the sums of their values, in the dtype of ``values``; they last until the next call."""
+        size = len(indices) * self.width
+        if self._sums.size < size:
+            self._sums = np.empty(size * 5 // 4, dtype=self._real)
+        if self._narrow and self._out.size < size:
+            self._out = np.empty(size * 5 // 4, dtype=values.dtype)
+        made = self._out if self._narrow else self._sums
+        rows = self._each(indices, self._sums, values, *[self._out] * self._narrow)
         if len(rows) == len(indices):
             return indices, values
-        sums = np.empty((len(rows), self.width), dtype=self._real)
-        if sums.dtype == values.dtype:
-            self._run(indices, 2, rows, sums, values)
-            return rows, sums
-        made = np.empty(sums.shape, dtype=values.dtype)
-        self._run(indices, 2, rows, sums, values, made)
-        return rows, made
+        return rows, made[: len(rows) * self.width].reshape(len(rows), self.width)
 
     def distinct(self, indices: Array) -> Array:
         """Each row (int64) once."""
-        if self.ascending(indices):
-            return indices
-        rows = self._each(indices)
-        if len(rows) < len(indices):
-            assert self._slots is not None
-            self._slots[rows] = -1
-        return rows
+        return self._each(indices)
 
-    def _each(self, indices: Array) -> Array:
-        """Each row once, as they come; where some come again, ``_slots`` is left with their places."""
-        if self._slots is None:
-            self._slots = np.full(self.rows, -1, dtype=np.int32)
-        touched = np.empty(len(indices), dtype=np.int64)
-        return touched[: self._run(indices, 1, touched)[0]]
-
-    def _run(self, indices: Array, phase: int, *arrays: Array) -> tuple[int, int]:
+    def _each(self, indices: Array, *arrays: Array) -> Array:
+        """Each row once, as they come; ``arrays``: where their sums go, of what, and where these go narrowed."""
+        places = [address(a) for a in arrays] + [0] * (3 - len(arrays))
         slots = 0 if self._slots is None else address(self._slots)
-        places = [address(a) for a in arrays] + [0] * (4 - len(arrays))
-        count = len(arrays[0]) if len(arrays) == 4 else 0
-        head = (0, count, 0, address(indices), len(indices), self.width, self.rows, phase)
-        job = np.array((*head, slots, *places), dtype=np.int64)
+        touched = np.empty(len(indices), dtype=np.int64)
+        head = (0, 0, 0, address(indices), len(indices), self.width, self.rows)
+        job = np.array((*head, slots, address(touched), *places), dtype=np.int64)
         self._call(*objects.CONVENTION, address(job))
-        return int(job[2]), int(job[7])
+        count = int(job[2])
+        if count == 0 and len(indices) and self._slots is None:  # they do not ascend
+            self._slots = np.full(self.rows, -1, dtype=np.int32)
+            return self._each(indices, *arrays)
+        if count < 0:
+            raise IndexError(f"row {indices[-1 - count]} of {self.rows}")  # the caller has checked
+        return indices if count == len(indices) else touched[:count]
