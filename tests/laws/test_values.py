@@ -95,6 +95,19 @@ def test_schedules_drive_hyperparameters() -> None:
         np.testing.assert_array_equal(w, wanted)
 
 
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_values_of_many_steps_are_those_of_each(name: str) -> None:
+    rule = tw.Adam(lr=SCHEDULES[name])
+    assert rule.over("lr", range(3, 40)) == [rule.at(k)["lr"] for k in range(3, 40)]
+
+
+def test_a_schedule_that_leaves_its_range_later_says_when() -> None:
+    rule = tw.Adam(beta1=tw.join(tw.constant(0.9), tw.constant(1.5), at=7))
+    assert rule.over("beta1", range(7)) == [0.9] * 7
+    with pytest.raises(HyperparameterError, match=r"gave 1\.5 after 7 steps"):
+        rule.over("beta1", range(4, 20))
+
+
 @pytest.mark.parametrize(
     ("make", "told"),
     [

@@ -9,7 +9,7 @@ The class is a frozen, comparable, printable value whose constructor takes its l
 knows no arrays: ``on`` is put in place by the package's root, which knows the optimizer.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, dataclass_transform
@@ -235,6 +235,18 @@ class Rule:
                 value = number
             values[n] = value
         return values
+
+    def over(self, name: str, steps: Sequence[int]) -> list[float]:
+        """One scheduled hyperparameter's values after each of ``steps``; many at once cost a quarter of ``at``.
+
+        Raises HyperparameterError where the schedule leaves the line's range.
+        """
+        schedule: Any = getattr(self, name)
+        made = [float(schedule(k)) for k in steps]
+        if not all(map(self.anatomy.lines[name].holds, made)):
+            for k in steps:
+                self.at(k)  # says where
+        return made
 
     # Dialects.
 

@@ -691,8 +691,8 @@ class Pass:
         """The scheduled hyperparameters of the next steps, a row each."""
         if not self._scheduled:
             return np.zeros((0, 0))
-        rows = [self.rule.at(self.t + k) for k in range(count)]
-        made = np.array([[row[n] for n in self._scheduled] for row in rows])
+        steps = range(self.t, self.t + count)
+        made = np.array([self.rule.over(n, steps) for n in self._scheduled]).T.copy()
         if self.plan.kind == "bounded" and "lr" in self._scheduled:
             lr = made[:, self._scheduled.index("lr")]
             self._low = min(self._low, float(lr.min()))
