@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ import numpy as np
 import pytest
 
 import thalweg as tw
-from thalweg.engines import objects
+from thalweg.engines import objects, pool
 from thalweg.rules import shipped
 
 LARGE = 2_000_003
@@ -55,6 +56,55 @@ def test_any_number_of_threads(kind: type[tw.Rule]) -> None:
     assert path(kind(), 2) == one
     if kind is tw.Adam:
         assert path(kind(), 3) == path(kind(), 7) == one
+
+
+@pytest.mark.parametrize("total", [1, 63, 64, 65, 1000, 4096, 100_001])
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_slices_cover_all_once(total: int, count: int) -> None:
+    tw.set_threads(count)
+    done = np.zeros(total, int)
+
+    def work(lo: int, hi: int) -> int:
+        done[lo:hi] += 1
+        return hi
+
+    assert pool.split(work, total, 100) == total
+    assert (done == 1).all()
+
+
+def test_nobody_waits_for_a_thread_that_is_busy_elsewhere() -> None:
+    tw.set_threads(2)
+    pool.split(lambda lo, hi: 0, 1000, 100)
+    assert pool._pool is not None
+    go = threading.Event()
+    elsewhere = pool._pool.submit(go.wait, 20)
+    mine = threading.get_ident()
+    try:
+        seen: list[int] = []
+        pool.split(lambda lo, hi: seen.append(threading.get_ident()) or 0, 1000, 100)
+        assert set(seen) == {mine}
+        assert not elsewhere.done()
+    finally:
+        go.set()
+
+
+def test_an_interrupted_step_leaves_no_thread_at_work() -> None:
+    tw.set_threads(2)
+    mine, running = threading.get_ident(), []
+
+    def work(lo: int, hi: int) -> int:
+        if threading.get_ident() == mine:
+            time.sleep(0.02)
+            raise KeyboardInterrupt
+        running.append(lo)
+        time.sleep(0.05)
+        running.pop()
+        return 0
+
+    for _ in range(3):
+        with pytest.raises(KeyboardInterrupt):
+            pool.split(work, 10_000, 100)
+        assert not running
 
 
 @pytest.mark.parametrize(
@@ -205,7 +255,7 @@ def test_multiprocessing_by_fork() -> None:
 COLD = """
 import json, os, sys
 import numpy as np, thalweg as tw
-from thalweg.engines import objects
+from thalweg.engines import objects, pool
 w = np.ones(1000)
 opt = tw.Adam(lr=0.1).on(w)
 opt.step(np.ones(1000))

@@ -69,5 +69,9 @@ def split(work: Callable[[int, int], int], total: int, grain: int) -> int:
         return most
 
     others = [_pool.submit(take) for _ in range(parts - 1)]
-    most = take()
-    return max([most, *(f.result() for f in others if not f.cancel())])
+    try:
+        most = take()
+    finally:  # interrupted or not, nobody writes after this
+        left.clear()
+        rest = [f.result() for f in others if not f.cancel()]
+    return max([most, *rest])
