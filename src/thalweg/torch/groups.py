@@ -7,6 +7,7 @@ of a rule in another world's form, every line has its own name.
 """
 
 import ast
+import math
 from collections.abc import Container, Mapping
 from functools import cache, lru_cache
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ from typing import Any, NamedTuple
 from ..core import scalars
 from ..core.compose import Around, Update, update
 from ..core.formula import Formula, name
+from ..core.line import short
 from ..core.math import log
 from ..core.rule import Rule, restore
 from ..core.schedule import Schedule
@@ -116,12 +118,39 @@ def changed(rule: Rule, given: Mapping[str, Any]) -> Rule:
     kind: Kind = type(rule)
     spoken = _spoken(rule)
     wanted = {n: spoken.get(n, (n,)) for n in given if n in spoken or n in kind.anatomy.lines}
-    changes = _values(kind, wanted, given)
+    _distinct(kind, wanted)
+    _understood(kind, set(given) - set(wanted), spoken)
+    changes = _values(kind, wanted, {n: plain(given[n]) for n in wanted})
     changes.pop("weight_decay", None)
-    ramps = {n: given[n] for n in _ramps(kind) if n in given}
+    ramps = {n: plain(given[n]) for n in _ramps(kind) if n in given}
     if ramps:
         changes["lr"] = _ramped(kind, changes.get("lr", rule.values["lr"]), ramps)
     return rule.replace(**changes) if changes else rule
+
+
+def _distinct(kind: Kind, names: Mapping[str, Targets]) -> None:
+    """HyperparameterError where two names set the same line."""
+    by: dict[str, str] = {}
+    for n, targets in names.items():
+        for t in targets:
+            if t in by:
+                raise HyperparameterError(
+                    f"{kind.__name__}: {by[t]} and {n} both set {t}: give one of them"
+                )
+            by[t] = n
+
+
+def _understood(kind: Kind, names: Container[str], spoken: Mapping[str, Targets]) -> None:
+    """HyperparameterError for another world's name of a line: torch leaves unknown entries alone."""
+    mine = {*spoken, *_names(kind), *_ramps(kind), *SETTINGS}
+    for dialect, row in kind.anatomy.dialects.items():
+        for n, targets in row.names.items():
+            if n in names and n not in mine:
+                lines = {targets} if isinstance(targets, str) else {*targets}
+                here = ", ".join(m for m, t in spoken.items() if lines & {*t}) or "no such entry"
+                raise HyperparameterError(
+                    f"{kind.__name__}: a group has {here}, not {n!r} (the name in {dialect})"
+                )
 
 
 def _ramped(kind: Kind, lr: Any, decays: Mapping[str, float]) -> Any:
@@ -188,6 +217,9 @@ def plan(kind: Kind, names: tuple[str, ...], values: tuple[Any, ...]) -> Plan:
     decays = {n: group[n] for n in _ramps(kind) if n in group}
     if decays:
         lines["lr"] = _ramped(kind, lines["lr"], decays)
+    absent = [n for n in kind.anatomy.hyperparameters if n not in lines and n != "weight_decay"]
+    if absent:
+        raise KeyError(absent[0])
     settings = checked(
         Settings(weight_decay=group["weight_decay"], decay=group["decay"], maximize=group["maximize"])
     )
@@ -220,9 +252,24 @@ def planned(kinds: Mapping[str, type[Rule]], group: Mapping[str, Any], left: Con
     names = _entries_of(kind, tuple(group))
     try:
         lines = kind.anatomy.lines
-        return plan(kind, names, tuple([lines[n].default if n in left else plain(group[n]) for n in names]))
+        values = tuple([lines[n].default if n in left else plain(group[n]) for n in names])
+        return plan(kind, names, values)
+    except TypeError:
+        _require_values(kind, names, values)
+        raise
     except KeyError as error:
         raise HyperparameterError(f"{kind.__name__}: the group has no {error.args[0]!r}") from None
+
+
+def _require_values(kind: Kind, names: tuple[str, ...], values: tuple[Any, ...]) -> None:
+    """HyperparameterError for an entry that is no value."""
+    for n, value in zip(names, values, strict=True):
+        try:
+            hash(value)
+        except TypeError:
+            raise HyperparameterError(
+                f"{kind.__name__}: {n} must be a number, got {short(value)}"
+            ) from None
 
 
 @lru_cache(maxsize=256)
@@ -237,4 +284,8 @@ def plain(value: Any) -> Any:
         return value
     if isinstance(value, tuple | list):
         return tuple(map(plain, value))
-    return value.item() if hasattr(value, "item") else value
+    if hasattr(value, "item") and getattr(value, "size", None) is not None:
+        if math.prod(value.shape) != 1:
+            raise HyperparameterError(f"a group's entry must be one number, got shape {tuple(value.shape)}")
+        return value.item()
+    return value

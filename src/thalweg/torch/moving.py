@@ -49,6 +49,7 @@ ROWS = (
     Row("AdamW", "AdamW", _ADAM, {"amsgrad": False}),
     Row("Adam", "Adam", _ADAM, {"amsgrad": False}),
     Row("Adam", "AdamW", _ADAM, {"amsgrad": False}),
+    Row("AdamW", "Adam", _ADAM, {"amsgrad": False}),  # with coupled decay
     Row("Adamax", "Adamax", {"m": "exp_avg", "u": "exp_inf"}),
     Row("NAdam", "NAdam", {**_ADAM, "p": "mu_product"}),
 )
@@ -87,6 +88,8 @@ def _arguments(name: str) -> set[str]:
 def from_torch(cls: type[Optimizer], optimizer: torch.optim.Optimizer) -> Optimizer:
     """See ``Optimizer.from_torch``."""
     kind = type(optimizer)
+    if not isinstance(optimizer, torch.optim.Optimizer):
+        raise TypeError(f"from_torch: must be an optimizer of torch.optim, got {kind.__name__}")
     made, rows = [], []
     for group in optimizer.param_groups:
         row = _row_from(kind, group)
@@ -142,7 +145,8 @@ def _row_to(rule: Rule, decoupled: bool) -> Row:
         or rows
     )
     if not rows:
-        raise ValueError(f"to_torch: torch.optim has no {name}")
+        known = ", ".join(dict.fromkeys(r.torch for r in ROWS))
+        raise ValueError(f"to_torch: {name} is none of the optimizers of torch.optim that runs move to: {known}")
     return rows[0]
 
 
@@ -151,11 +155,10 @@ def to_torch(optimizer: Optimizer, flags: Mapping[str, Any]) -> torch.optim.Opti
     made, rows = [], []
     for group in optimizer.param_groups:
         plan = groups.planned(optimizer._kinds, group)
-        rule, decoupled = plan.rule, group["decay"] == "decoupled" and group["weight_decay"] > 0
-        own = groups.own_decay(type(rule)) or type(rule).__name__ == "AdamW"
-        row = _row_to(rule, decoupled or (own and group["decay"] == "decoupled"))
+        rule, decoupled = plan.rule, group["decay"] == "decoupled"
+        row = _row_to(rule, decoupled)
         require(rule, "torch", "to_torch")
-        if decoupled and row.torch not in ("Adam", "AdamW", "NAdam"):
+        if decoupled and group["weight_decay"] > 0 and row.torch not in ("Adam", "AdamW", "NAdam"):
             raise ValueError(f"to_torch: torch.optim.{row.torch} has no decoupled weight decay")
         states = set(type(rule).anatomy.states)
         kept = {n: v for n, v in group.items() if n not in ("rule", "decay", *states)}

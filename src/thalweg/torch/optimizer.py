@@ -7,6 +7,7 @@ c) Other tensors run the same formula on torch operations.
 d) A sparse gradient moves the rows that it touches; the others catch up when they are next needed.
 """
 
+import math
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -130,6 +131,8 @@ class Optimizer(torch.optim.Optimizer):
         lines = type(rule).anatomy.lines  # one may be given by its own name and is kept under torch's
         made = {n: v for n, v in given.items() if n not in lines}
         made |= self._entries(groups.changed(rule, given), given)
+        if isinstance(given.get("lr"), torch.Tensor):  # read at every step: it may be changed in place
+            made["lr"] = given["lr"]
         if not isinstance(made.get("params"), torch.Tensor | set):
             made["params"] = list(made["params"])
             for k, p in enumerate(made["params"]):
@@ -182,8 +185,9 @@ class Optimizer(torch.optim.Optimizer):
                 if p.grad.layout is not torch.strided and p.numel():
                     rows.append(self._rows(p, plan, state))
                     continue
-                if "step" not in state:
+                if not state:
                     start(p, plan.rule, state, self._counted(p))
+                _require_fitting(p, p.grad, state, states)
                 self._settle(p)  # the dense gradient moves every row
                 w, g = _local(p), _local_gradient(p)
                 kept = [_local(state[n]) for n in states]
@@ -231,9 +235,10 @@ class Optimizer(torch.optim.Optimizer):
         """A sparse gradient, checked, and who follows its parameter."""
         given = tables.gradient(p)
         self._engine(p)  # refuses where steps are captured
-        started = "step" not in state
+        started = not state
         if started:
             start(p, plan.rule, state)
+        _require_fitting(p, p.grad, state, type(plan.rule).anatomy.states)
         t = int(state["step"].item())
         scalars, hyper = plan.scalars(t + 1), plan.rule.at(t)
         tracked = self._tracked.get(p)
@@ -378,6 +383,12 @@ class Optimizer(torch.optim.Optimizer):
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:  # type: ignore[override]
         """Take over a state: copied, states of 16-bit parameters in float32. ValueError if it does not fit."""
+        good = isinstance(state_dict, Mapping) and {"state", "param_groups"} <= state_dict.keys()
+        if not good:
+            raise ValueError(
+                "load_state_dict: must be what state_dict() gave, with 'state' and 'param_groups';"
+                f" got {short(state_dict)}"
+            )
         self.flush()
         last = self.register_load_state_dict_pre_hook(_opened)  # after the user's
         try:
@@ -545,6 +556,26 @@ def start(p: Tensor, rule: Rule, state: dict[str, Any], counted: torch.device = 
         state[n] = torch.full_like(p, value, dtype=_KINDS[p.dtype][1], requires_grad=False)
 
 
+def _require_fitting(p: Tensor, g: Any, state: Mapping[str, Any], states: Sequence[str]) -> None:
+    """RuntimeError where a gradient or a state is not its parameter's: an engine would read what lies behind it."""
+    if g.shape != p.shape:
+        raise RuntimeError(
+            f"step: the gradient of a parameter of shape {tuple(p.shape)} has shape {tuple(g.shape)}:"
+            " compute it anew (zero_grad, backward)"
+        )
+    count = state.get("step")
+    if not isinstance(count, Tensor) or count.numel() != 1:
+        raise RuntimeError(f"step: state 'step' of a parameter of shape {tuple(p.shape)} must be a 0-d tensor, got {short(count)}")
+    for n in states:
+        held = state.get(n)
+        if not isinstance(held, Tensor) or held.shape != p.shape:
+            got = f"a tensor of shape {tuple(held.shape)}" if isinstance(held, Tensor) else short(held)
+            raise RuntimeError(
+                f"step: state {n!r} of a parameter of shape {tuple(p.shape)} is {got}: it must be a tensor of its"
+                " shape; opt.state.pop(p) starts the parameter's states anew"
+            )
+
+
 def _engine(w: Tensor) -> _Engine:
     """Who updates a tensor where it lies."""
     if w.device.type == "cpu":
@@ -584,8 +615,8 @@ def _laid_out(
 ) -> tuple[Tensor, Tensor, list[Tensor]]:
     """Weights, gradient and states in one order of memory without gaps; copies where they are not."""
     dense = w.is_contiguous() or torch.empty_like(w, device="meta").stride() == w.stride()
-    if not dense:
-        held = w.contiguous()
+    if not dense or w.is_conj() or w.is_neg():  # or its memory holds the conjugate, or the negative
+        held = w.resolve_conj().resolve_neg().contiguous()
         part.copies.append((w, held))
         w = held
     layout, plain = w.stride(), w.is_contiguous()
@@ -670,12 +701,31 @@ def _opened(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> dict[str
         made.append(
             {n: from_plain(v) if isinstance(v, dict) and "schedule" in v else v for n, v in group.items()}
         )
+        groups.planned(optimizer._kinds, made[-1])  # type: ignore[attr-defined]  # refuses what is out of range
+        kind = optimizer._kinds[mine["rule"].partition(":")[0]]  # type: ignore[attr-defined]
+        for i in group["params"]:
+            _require_whole(i, saved["state"].get(i), kind.anatomy.states)
     made += saved["param_groups"][len(made) :]  # torch says that their number differs
     state = {
         i: {n: Kept(v) if isinstance(v, torch.Tensor) else v for n, v in held.items()}
         for i, held in saved["state"].items()
     }
     return {**saved, "param_groups": made, "state": state}
+
+
+def _require_whole(k: Any, held: Any, states: Sequence[str]) -> None:
+    """ValueError for a parameter's saved states that are not all there."""
+    if not held:
+        return
+    for n in ("step", *states):
+        value = held.get(n) if isinstance(held, Mapping) else None
+        if not isinstance(value, torch.Tensor):
+            raise ValueError(f"load_state_dict: state {n!r} of parameter {k} must be a tensor, got {short(value)}")
+    count = held["step"]
+    if count.numel() != 1 or not 0 <= float(count) < math.inf:
+        raise ValueError(
+            f"load_state_dict: state 'step' of parameter {k} must be a number of steps, got {short(count)}"
+        )
 
 
 def _where(param_groups: Sequence[Mapping[str, Any]]) -> str:

@@ -45,6 +45,7 @@ class Ready:
         self._last: list[Any] = [p.grad for p in params]
         self._held = [held[p] for p in params]
         self._states = [[h[n] for n in states] for h in self._held]
+        self._lie = [[x.data_ptr() for x in held] for held in self._states]
         self._counts = torch.stack([h["step"] for h in self._held])
         for h, count in zip(self._held, self._counts, strict=True):
             h["step"] = count
@@ -57,15 +58,17 @@ class Ready:
             return False
         last, names, dtype = self._last, self._names, self._dtype
         places = []
-        known = zip(self._starts, self._sizes, self._strides, self._states, self._steps, strict=True)
+        known = zip(
+            self._starts, self._sizes, self._strides, self._states, self._lie, self._steps, strict=True
+        )
         for k, (p, q, state, was) in enumerate(zip(params, mine, self._held, known, strict=True)):
-            start, size, layout, states, step = was
+            start, size, layout, states, lie, step = was
             if p is not q or p.data_ptr() != start or held.get(p) is not state or state["step"] is not step:
                 return False
             if p.numel() != size or p.stride() != layout:
                 return False
-            for n, x in zip(names, states, strict=True):
-                if state[n] is not x:
+            for n, x, place in zip(names, states, lie, strict=True):
+                if state[n] is not x or x.data_ptr() != place:
                     return False
             g = p.grad
             if g is None or g.numel() != size:

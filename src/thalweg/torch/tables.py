@@ -86,7 +86,7 @@ class Tracked:
         before: "Tracked | None" = None,
     ) -> None:
         self.weight = p.data
-        self.held = self.weight.contiguous()
+        self.held = self.weight.resolve_neg().contiguous()
         self.update, self._planned = made.update, made
         names = type(made.rule).anatomy.states
         wide = torch.float64 if p.dtype == torch.float64 else torch.float32
