@@ -794,3 +794,17 @@ def test_a_sparse_gradient_is_a_gradient(kind: Any) -> None:
     np.testing.assert_array_equal(made.x, dense.x)
     wrong = tw.minimize(np.sum, np.zeros(3), jac=lambda w: kind(np.ones((3, 2))))
     assert not wrong.success and "real and of shape (3,)" in wrong.message
+
+
+@pytest.mark.parametrize(
+    ("fun", "jac", "told"),
+    [
+        (lambda w: (w @ w, 2 * w), None, "returned two values: pass jac=True"),
+        (lambda w: w @ w, lambda w: [1.0, [2.0, 3.0]], "real and of shape (2,)"),
+    ],
+)
+def test_the_commonest_mistakes_are_named(fun: Any, jac: Any, told: str) -> None:
+    made = tw.minimize(fun, [0.0, 3.0], jac=jac)
+    assert made.status == 5 and told in made.message
+    with pytest.raises(ParameterError):
+        tw.minimize(lambda w: w @ w, [1.0, [2.0, 3.0]])

@@ -223,3 +223,31 @@ def test_empty_rows_step_the_intercept():
     model = quick().fit(x, [0, 1, 1, 1, 1, 1])
     assert not model.coef_.any()
     assert model.intercept_[0] > 0
+
+
+def test_a_fit_that_is_refused_leaves_the_model():
+    x, y = load_breast_cancer(return_X_y=True)
+    x = StandardScaler().fit_transform(x)
+    model = quick().fit(x, y)
+    before = model.predict_proba(x)
+    for change, given in (
+        ({}, (x[:, :3], np.zeros(len(y)))),
+        ({"loss": "hing"}, (x[:, :3], y)),
+        ({"class_weight": {0: -1, 1: 1}}, (x, y)),
+        ({"class_weight": {0: float("nan")}}, (x, y)),
+        ({"rule": tw.SGD(), "learning_rate": 1e9}, (x * 1e300, y)),
+        ({"rule": tw.SGD(), "learning_rate": 2.0, "alpha": 1.0}, (x, y)),
+    ):
+        old = model.get_params(deep=False)
+        with pytest.raises(ValueError, match=r"loss|one class|class_weight\[0\]|lr"):
+            model.set_params(**change).fit(*given)
+        model.set_params(**old)
+        assert np.array_equal(model.predict_proba(x), before)
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1e9, 1e12])
+def test_targets_of_any_unit(scale):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(500, 3))
+    y = x @ [1.0, 2.0, 3.0] * scale
+    assert LinearRegressor(random_state=0).fit(x, y).score(x, y) > 0.99

@@ -88,6 +88,22 @@ def test_nobody_waits_for_a_thread_that_is_busy_elsewhere() -> None:
         go.set()
 
 
+def test_where_no_thread_can_begin_one_does_it_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As at the end of the interpreter."""
+    tw.set_threads(2)
+    pool.split(lambda lo, hi: 0, 1000, 100)
+    assert pool._pool is not None
+    pool._pool.shutdown()
+    done = np.zeros(1000, int)
+
+    def work(lo: int, hi: int) -> int:
+        done[lo:hi] += 1
+        return 0
+
+    pool.split(work, 1000, 100)
+    assert (done == 1).all()
+
+
 def test_an_interrupted_step_leaves_no_thread_at_work() -> None:
     tw.set_threads(2)
     mine, running = threading.get_ident(), []

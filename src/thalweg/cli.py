@@ -442,11 +442,13 @@ def fit(
 ) -> None:
     """Train a linear model on files larger than memory; go on where the same command was stopped."""
     with _told():
-        from .files import require_writable
+        from .files import require_apart, require_writable
         from .fitting import fit as run
+        from .reading.sources import expand
 
         if json is not None:
             require_writable(json)
+        require_apart([model, cache, json], [*expand(data), *(expand(test) if test else ())])
         settings: dict[str, Any] = {
             "task": task, "loss": loss, "rule": _rule(rule), "passes": passes, "bits": bits, "l1": l1, "l2": l2,
             "average": average, "intercept": intercept, "epsilon": epsilon, "quantile": quantile,
@@ -500,8 +502,11 @@ def predict(
 ) -> None:
     """Predict each row of files with a model, in their order."""
     with _told():
+        from .files import require_apart
         from .fitting import predict as run
+        from .reading.sources import expand
 
+        require_apart([out, json], [model, *expand(data)])
         made = run(
             model, data, out, unseen=unseen, memory=memory, format=format, target=target, tag=tag,
             missing=missing, delimiter=delimiter,

@@ -2,10 +2,10 @@
 
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from .errors import FileError
 
@@ -20,6 +20,8 @@ def require_writable(path: str | os.PathLike[str]) -> Path:
     target = Path(path)
     if target.is_dir():
         raise FileError(f"{target}: is a folder; name a file in it")
+    if target.exists() and not target.is_file():
+        return target  # a device or a pipe: written as it is
     if not target.parent.is_dir():
         raise FileError(f"{target}: its folder does not exist; create {target.parent} first")
     try:
@@ -31,10 +33,43 @@ def require_writable(path: str | os.PathLike[str]) -> Path:
     return target
 
 
+def require_apart(written: Iterable[Any], read: Iterable[Any]) -> None:
+    """FileError where a file that would be written (None: none) is written twice, or read too."""
+    sources = {os.path.realpath(p): p for p in read}
+    for path in written:
+        if path is None or path == "-":
+            continue
+        place = os.path.realpath(path)
+        if place in sources:
+            raise FileError(f"{path}: would be overwritten, and is needed as {sources[place]}: name another file")
+        sources[place] = path
+
+
+def _beside(target: Path) -> str:
+    return f".thalweg-{target.name[:64]}-"
+
+
+def sweep(path: str | os.PathLike[str]) -> None:
+    """Remove what writers of a file that were killed have left beside it."""
+    target = Path(os.path.realpath(path))
+    with suppress(OSError):
+        for left in target.parent.iterdir():
+            if left.name.startswith(_beside(target)):
+                left.unlink()
+
+
 def write(path: str | os.PathLike[str], fill: Callable[[IO[bytes]], object]) -> None:
     """Let ``fill`` write a binary file, then rename it to ``path``; FileError if that fails."""
-    target = require_writable(path)
-    handle, beside = tempfile.mkstemp(dir=target.parent, prefix=".thalweg")
+    target = Path(os.path.realpath(require_writable(path)))  # a link goes on pointing there
+    if target.exists() and not target.is_file():
+        try:
+            with open(target, "wb") as file:
+                fill(file)
+        except OSError as error:
+            raise FileError(f"{target}: cannot be written ({reason(error)})") from None
+        return
+    require_writable(target)
+    handle, beside = tempfile.mkstemp(dir=target.parent, prefix=_beside(target))
     try:
         with os.fdopen(handle, "wb") as file:
             fill(file)

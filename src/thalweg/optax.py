@@ -301,6 +301,8 @@ def from_optax(opt_state: Any, rule: Rule, *, count: int | None = None) -> State
     held = {t: _found(opt_state, t) for t in {t for t, _, _ in row.states.values()}}
     counts = [x.count for x in (*held.values(), *_named(opt_state)) if "count" in x._fields]
     if count is not None:
+        if isinstance(count, int) and count < 0:
+            raise ValueError(f"from_optax: count must be a number of steps, 0 or more, got {count}")
         done = jnp.asarray(count, jnp.int32)
     elif counts:
         done = jnp.array(counts[0], jnp.int32)

@@ -310,7 +310,7 @@ class Optimizer:
         given = touched(leaf, gradient)
         if self._memory.holds(given.values):
             raise shares(leaf)
-        if self._run_name == "plain":
+        if self._run_name == "plain" or not leaf.flat.size:
             flat = np.zeros((leaf.flat.size // max(1, given.width), given.width), dtype=leaf.dtype)
             if given.values.size:
                 np.add.at(flat, given.rows, given.values)
@@ -470,7 +470,7 @@ class Optimizer:
         follower = self._followers[i]
         if type(gradient) is Touched:
             sums.reshape(-1, gradient.width)[gradient.rows] += gradient.values
-            follower.pending.append(gradient.rows)
+            follower.pending.append(gradient.rows.copy())  # they may be the user's
         else:
             follower.gather_all()
 

@@ -271,7 +271,7 @@ def _unused(rule: Rule, hess: Any, hessp: Any, constraints: Any) -> None:
 
 def _start(x0: Any) -> Array:
     """x0 as (n,) float64, a copy."""
-    array = np.atleast_1d(np.asarray(x0))
+    array = np.atleast_1d(_array(x0))
     if array.dtype.kind not in "fiub":
         hint = (
             "; real and imaginary parts are two coordinates: use .view(float)"
@@ -404,16 +404,26 @@ class _Objective:
 def _real(name: str, made: Any) -> float:
     if isinstance(made, float):
         return float(made)
-    value = np.asarray(made)
+    if isinstance(made, tuple | list) and len(made) == 2:
+        raise GradientError(f"{name} returned two values: pass jac=True where they are f and its gradient")
+    value = _array(made)
     if value.size != 1 or value.dtype.kind not in "fiub":
         raise GradientError(f"{name} must return one real number, got {short(made)}")
     return float(value.item())
 
 
+def _array(made: Any) -> Array:
+    """As NumPy has it; ragged lists as an array of objects, which is refused like any other."""
+    try:
+        return np.asarray(made)
+    except ValueError:
+        return np.array(None)
+
+
 def _vector(made: Any, size: int) -> Array:
     if sparse(made) and not isinstance(made, Rows) and math.prod(made.shape) == size:
         made = made.toarray().reshape(-1)  # the objective reads all of x at every step: nothing to be saved
-    array = np.asarray(made)
+    array = _array(made)
     if array.dtype.kind not in "fiu" or (array.shape != (size,) and not size == array.size == 1):
         got = short(made) if array.dtype.kind not in "fiuc" else f"{array.dtype} of shape {array.shape}"
         raise GradientError(f"the gradient must be real and of shape ({size},) as x, got {got}")

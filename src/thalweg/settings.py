@@ -62,7 +62,8 @@ def checked(settings: Settings) -> Settings:
 def _switch(name: str, value: Any, allowed: Sequence[bool | None]) -> bool | None:
     plain = bool(value) if type(value).__name__ in ("bool", "bool_") else value
     if not any(plain is a for a in allowed):
-        raise HyperparameterError(f"on: {name} must be one of {tuple(allowed)}, got {short(value)}")
+        choices = " or ".join(map(repr, allowed))
+        raise HyperparameterError(f"on: {name} must be {choices}, got {short(value)}")
     return plain  # type: ignore[no-any-return]
 
 

@@ -7,6 +7,8 @@ Errors of the data and of parameters are ValueErrors, as scikit-learn's are.
 """
 
 import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -35,6 +37,23 @@ def _number(where: str, name: str, value: Any, low: float, high: float = math.in
     good = isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
     if not good or not low <= value <= high:
         raise HyperparameterError(f"{where}: {name} must be a number in [{low:g}, {high:g}]; got {value!r}")
+
+
+@contextmanager
+def _whole(estimator: BaseEstimator) -> Iterator[None]:
+    """A fit that is refused, or diverges, leaves the estimator as it was."""
+    before = vars(estimator).copy()
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
+
+
+def _told(label: Any) -> str:
+    """A label without NumPy's wrapping."""
+    return repr(label.item() if hasattr(label, "item") else label)
 
 
 class _Linear(BaseEstimator):  # type: ignore[misc]
@@ -324,22 +343,26 @@ class LinearClassifier(ClassifierMixin, _Linear):  # type: ignore[misc]
         """Sample weights times class weights; None where all are 1."""
         if self.class_weight is None:
             return weights
+        if isinstance(self.class_weight, Mapping):
+            for label, weight in self.class_weight.items():
+                _number(type(self).__name__, f"class_weight[{_told(label)}]", weight, 0)
         by_class = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
         made: Array = by_class[np.searchsorted(self.classes_, y)].astype(np.float64)
         return made if weights is None else made * weights
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Learn from all rows. X (n, features) dense or sparse, y (n,), sample_weight (n,). Raises ValueError."""
-        X, y, weights = self._checked(X, y, sample_weight, reset=True)
-        check_classification_targets(y)
-        loss = self._loss()
-        self.classes_, places = np.unique(y, return_inverse=True)
-        if len(self.classes_) < 2:
-            raise ProblemError(
-                f"{type(self).__name__}: y has one class ({self.classes_[0]!r}); at least two are needed"
-            )
-        targets = places.astype(np.float64) if len(self.classes_) > 2 else 2.0 * places - 1.0
-        self._learn(X, y, targets, self._weighted(y, weights), loss, self.classes_)
+        with _whole(self):
+            X, y, weights = self._checked(X, y, sample_weight, reset=True)
+            check_classification_targets(y)
+            loss = self._loss()
+            self.classes_, places = np.unique(y, return_inverse=True)
+            if len(self.classes_) < 2:
+                raise ProblemError(
+                    f"{type(self).__name__}: y has one class ({_told(self.classes_[0])}); at least two are needed"
+                )
+            targets = places.astype(np.float64) if len(self.classes_) > 2 else 2.0 * places - 1.0
+            self._learn(X, y, targets, self._weighted(y, weights), loss, self.classes_)
         return self
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
@@ -478,9 +501,10 @@ class LinearRegressor(RegressorMixin, _Linear):  # type: ignore[misc]
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Learn from all rows. X (n, features) dense or sparse, y (n,), sample_weight (n,). Raises ValueError."""
-        X, y, weights = self._checked(X, y, sample_weight, reset=True)
-        targets = self._targets(y)
-        self._learn(X, targets, targets, weights, self.loss, None)
+        with _whole(self):
+            X, y, weights = self._checked(X, y, sample_weight, reset=True)
+            targets = self._targets(y)
+            self._learn(X, targets, targets, weights, self.loss, None)
         return self
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:

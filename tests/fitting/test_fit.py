@@ -525,3 +525,83 @@ def test_a_file_four_times_the_limit_stays_within_it(tmp_path: Path) -> None:
         most, status = map(int, done.stdout.splitlines()[-1].split())
         assert status == 0, done.stderr
         assert most * 1024 <= limit
+
+
+# What is read is not written over.
+
+
+def test_no_file_that_is_read_is_written(tmp_path: Path) -> None:
+    train = svmlight(tmp_path / "a.svm", *data())
+    fit(train, tmp_path / "m.tw", rule=RULE)
+    (tmp_path / "x.csv").write_text("a,y\n1,2\n2,1\n")
+    os.symlink(train, tmp_path / "link.svm")
+    model, before = tmp_path / "m.tw", {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+    for command in (
+        ["fit", train, "--model", train],
+        ["fit", train, "--model", tmp_path / "link.svm"],
+        ["fit", train, "--model", tmp_path / "n.tw", "--test", tmp_path / "x.csv", "--json", tmp_path / "x.csv"],
+        ["fit", train, "--model", tmp_path / "n.tw", "--json", train],
+        ["fit", train, "--model", tmp_path / "n.tw", "--json", tmp_path / "n.tw"],
+        ["predict", model, tmp_path / "x.csv", "--out", tmp_path / "x.csv"],
+        ["predict", model, train, "--out", tmp_path / "p.csv", "--json", train],
+        ["predict", model, train, "--out", tmp_path / "p.csv", "--json", tmp_path / "p.csv"],
+        ["predict", model, train, "--json", model],
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", "thalweg.cli", *map(str, command)], capture_output=True, text=True
+        )
+        assert done.returncode == 1 and "would be overwritten" in done.stderr, (command, done.stderr)
+        assert len(done.stderr.splitlines()) == 1
+        assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
+    with pytest.raises(FileError, match="would be overwritten"):
+        fit(train, train, rule=RULE)
+
+
+def test_links_and_pipes_stay_what_they_are(tmp_path: Path) -> None:
+    train = svmlight(tmp_path / "a.svm", *data())
+    (tmp_path / "real.tw").write_bytes(b"old")
+    os.symlink(tmp_path / "real.tw", tmp_path / "link.tw")
+    fit(train, tmp_path / "link.tw", rule=RULE)
+    assert (tmp_path / "link.tw").is_symlink()
+    assert Trained.load(tmp_path / "real.tw").rows == 600
+    os.mkfifo(tmp_path / "pipe.csv")
+    reader = subprocess.Popen(["cat", str(tmp_path / "pipe.csv")], stdout=subprocess.PIPE, text=True)
+    predict(tmp_path / "real.tw", train, tmp_path / "pipe.csv")
+    out, _ = reader.communicate(timeout=60)
+    assert out.startswith("prediction") and (tmp_path / "pipe.csv").is_fifo()
+
+
+def test_what_killed_writers_left_is_removed(tmp_path: Path) -> None:
+    train = svmlight(tmp_path / "a.svm", *data())
+    for name in (".thalweg-m.tw-abc", ".thalweg-m.tw.checkpoint-abc", ".thalweg-other.tw-abc"):
+        (tmp_path / name).write_bytes(b"half")
+    fit(train, tmp_path / "m.tw", rule=RULE)
+    assert {p.name for p in tmp_path.iterdir()} == {"a.svm", "m.tw", ".thalweg-other.tw-abc"}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"quantile": 7.0, "loss": "quantile"},
+        {"quantile": -1.0, "loss": "quantile"},
+        {"epsilon": -1.0, "loss": "huber"},
+        {"epsilon": float("nan"), "loss": "huber"},
+        {"l1": "x"},
+        {"l2": float("inf")},
+        {"average": -1},
+        {"average": 1.5},
+        {"intercept": "no"},
+        {"rule": 3},
+        {"classes": 3},
+        {"memory": "5"},
+        {"memory": 0},
+    ],
+    ids=str,
+)
+def test_settings_out_of_range(tmp_path: Path, settings: dict[str, Any]) -> None:
+    train = svmlight(tmp_path / "a.svm", *data())
+    name = next(iter(settings))
+    with pytest.raises(HyperparameterError, match=name) as caught:
+        fit(train, tmp_path / "m.tw", **settings)
+    assert "\n" not in str(caught.value)
+    assert {p.name for p in tmp_path.iterdir()} == {"a.svm"}

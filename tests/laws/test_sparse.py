@@ -497,3 +497,20 @@ def test_decay_beyond_the_window_in_float64(decay: float) -> None:
         opt.flush()
         made.append(w)
     np.testing.assert_allclose(made[0], made[1], rtol=1e-9, atol=0)
+
+
+def test_indices_that_the_user_writes_over_between_gathered_gradients() -> None:
+    w, index, values = np.zeros((10, 2)), np.array([1, 2]), np.ones((2, 2))
+    opt = tw.SGD(lr=1.0).on(w, accumulate=2)
+    opt.step(tw.Rows(index, values))
+    index[:] = [5, 6]
+    opt.step(tw.Rows(index, values))
+    opt.flush()
+    assert np.flatnonzero(w[:, 0]).tolist() == [1, 2, 5, 6]
+    np.testing.assert_array_equal(w[[1, 2, 5, 6]], -0.5)
+
+
+def test_a_table_without_columns() -> None:
+    opt = tw.Adam().on(np.zeros((3, 0)))
+    opt.step(tw.Rows([1, 1], np.zeros((2, 0))))
+    assert opt.t == 1

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 from ..errors import HyperparameterError
 
@@ -51,8 +52,9 @@ def split(work: Callable[[int, int], int], total: int, grain: int) -> int:
     parts = min(threads(), max(1, total // grain))
     if parts == 1:
         return work(0, total)
-    if _pool is None:
-        _pool = ThreadPoolExecutor(max(1, threads() - 1), thread_name_prefix="thalweg")
+    workers = _pool  # set_threads in another thread may forget it meanwhile
+    if workers is None:
+        workers = _pool = ThreadPoolExecutor(max(1, threads() - 1), thread_name_prefix="thalweg")
     width = -(-total // min(PIECES * parts, 2 * total // grain))
     width += -width % 64  # whole cache lines, so that no two threads write into one
     left = [(lo, min(lo + width, total)) for lo in range(0, total, width)]
@@ -68,7 +70,9 @@ def split(work: Callable[[int, int], int], total: int, grain: int) -> int:
             most = max(most, work(*piece))
         return most
 
-    others = [_pool.submit(take) for _ in range(parts - 1)]
+    others = []
+    with suppress(RuntimeError):  # the interpreter is shutting down: this thread does it all
+        others += [workers.submit(take) for _ in range(parts - 1)]
     try:
         most = take()
     finally:  # interrupted or not, nobody writes after this

@@ -88,7 +88,7 @@ class Budget:
         if memory is None:
             return cls(block=BLOCK)
         limit = size(memory)
-        block = max(SMALLEST, min(BLOCK, 1 << max(0, limit // 128).bit_length() - 1))
+        block = max(SMALLEST, min(BLOCK, 1 << max(1, limit // 128).bit_length() - 1))
         return cls(limit, block, min(HELD, limit // 32))
 
     def check(self, features: int, bytes_per_feature: int, remedy: str = "") -> None:

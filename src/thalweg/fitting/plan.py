@@ -3,6 +3,7 @@
 import math
 import os
 from collections.abc import Iterable, Sequence
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -84,6 +85,17 @@ def checked(
         raise HyperparameterError(f"loss: {loss!r} is not for {task}")
     if type(passes) is not int or passes < 1:
         raise HyperparameterError(f"passes: a whole number of at least 1, got {passes!r}")
+    for n, value in (("l1", l1), ("l2", l2), ("epsilon", epsilon), ("quantile", quantile)):
+        if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= value < math.inf:
+            raise HyperparameterError(f"{n}: a finite number, 0 or more, got {value!r}")
+    if average is not None and (type(average) is not int or average < 0):
+        raise HyperparameterError(f"average: a whole number of rows, 0 or more, got {average!r}")
+    if not isinstance(intercept, bool):
+        raise HyperparameterError(f"intercept: True or False, got {intercept!r}")
+    if rule is not None and not isinstance(rule, Rule | str):
+        raise HyperparameterError(f"rule: a rule, or its name, got {rule!r}")
+    if classes is not None and not isinstance(classes, Iterable):
+        raise HyperparameterError(f"classes: all labels, got {classes!r}")
     share = (HELD_OUT if test is None else 0.0) if holdout is None else holdout
     if not (isinstance(share, int | float) and 0 <= share < 1):
         raise HyperparameterError(f"holdout: a share in [0, 1), got {holdout!r}")

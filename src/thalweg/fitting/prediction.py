@@ -12,7 +12,7 @@ from typing import IO, Any
 import numpy as np
 
 from ..errors import FileError, HyperparameterError, nearest
-from ..files import reason, require_writable, write
+from ..files import reason, require_apart, require_writable, write
 from ..linear.losses import MULTINOMIAL
 from ..reading import Block, Stream, open_stream
 from .budget import Budget
@@ -73,6 +73,7 @@ def predict(
         require_writable(target)
     trained = Trained.load(model)
     stream = opened(trained, model, data, unseen, Budget.of(memory).block, reading)
+    require_apart([target], [model, *stream.paths])
     quality: Quality | None = Quality()
     rows = 0
     tagged = bool(reading.get("tag")) or stream.format == "vw"

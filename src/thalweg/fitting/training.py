@@ -21,7 +21,7 @@ from .. import archive
 from ..core.rule import Rule
 from ..engines.objects import lean
 from ..errors import FileError, HyperparameterError, ProblemError
-from ..files import require_writable
+from ..files import require_apart, require_writable, sweep
 from ..linear import Model, Rows, race
 from ..linear.race import part
 from ..reading import Block, Stream
@@ -173,6 +173,9 @@ def fit(
     own = f"{target}.cache" if cache is True else None if cache is False else os.fspath(cache)
     stream = opened(data, plan, budget, own if plan.passes > 1 else None)
     check = None if test is None else opened(test, plan, budget, None, stream.layout)
+    require_apart([target, own], [*stream.paths, *(() if check is None else check.paths)])
+    for path in (target, f"{target}.checkpoint"):
+        sweep(path)
     if budget.limit is not None:
         lean()
         apart(lambda: _Run(plan, stream, check, target, budget, 0.0, lambda _: None).compile())

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from .. import files, rules
+from ..core.line import short
 from ..core.rule import Rule
 from ..errors import FileError, GradientError, HyperparameterError, NonFiniteError, ProblemError
 from ..problems import Problem
@@ -228,6 +229,8 @@ def compare(
     Raises HyperparameterError, GradientError, ProblemError, UnknownProblemError, FileError before anything
     is run.
     """
+    if same is not None and not isinstance(same, Mapping):
+        raise HyperparameterError(f"compare: same must be a dict such as {{'lr': 0.1}}, got {short(same)}")
     a, b = differences.told_apart(
         *(differences.with_same(differences.side(r), same or {}) for r in (rule_a, rule_b))
     )
@@ -302,6 +305,8 @@ def _stream(gradients: Any, steps: int | None) -> tuple[str, dict[str, slice], A
         kinds = {n: slice(int(i), int(j)) for n, i, j in zip(made, ends, ends[1:], strict=False)}
         return "the built-in gradients", kinds, np.concatenate(list(made.values()), axis=1)
     try:
+        if np.iscomplexobj(gradients):
+            raise TypeError
         given = np.asarray(gradients, dtype=float)
     except (TypeError, ValueError):
         raise GradientError(

@@ -18,6 +18,7 @@ Source: the losses that scikit-learn's SGDClassifier and SGDRegressor have; the 
 Bassett (Econometrica 46 (1978), 33-50).
 """
 
+import math
 from functools import cache
 from typing import NamedTuple
 
@@ -118,6 +119,10 @@ def loss(name: str, *, epsilon: float = 0.1, quantile: float = 0.5) -> Loss:
     if name not in NUMBER:
         known = [*MARGIN, MULTINOMIAL, *NUMBER]
         raise HyperparameterError(f"loss: unknown loss {name!r}: {nearest(name, known)}")
+    if not 0 <= epsilon < math.inf:
+        raise HyperparameterError(f"epsilon: a finite number, 0 or more, got {epsilon!r}")
+    if not 0 <= quantile <= 1:
+        raise HyperparameterError(f"quantile: a number in [0, 1], got {quantile!r}")
     function = NUMBER[name]
     given = {"epsilon": float(epsilon), "q": float(quantile)}
     names = function.__code__.co_varnames[2 : function.__code__.co_argcount]

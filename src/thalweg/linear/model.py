@@ -140,7 +140,7 @@ class Model:
         if np.any(wrong):
             row = int(np.argmax(wrong))
             raise ProblemError(
-                f"y[{row}]: label {y[row]!r} is not one of the classes {self.classes.tolist()!r}"
+                f"y[{row}]: label {y[row].item()!r} is not one of the classes {self.classes.tolist()!r}"
             )
         made: Array = place.astype(np.float64) if self.outputs > 1 else 2.0 * place - 1.0
         return made

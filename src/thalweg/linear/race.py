@@ -26,7 +26,7 @@ STEPS = 40_000  # up to which passes are added where their number is open
 CLOSE = 0.003  # of rates whose losses are so near, the lowest: more rows than a sample has overfit at less
 MANY = 256  # passes, at most
 PASSES = 3  # where it is open and the set is larger than a sample
-MOST = 12  # factors of 4 from where a race begins
+MOST = 64  # factors of 4 from where a race begins: as far as units go
 
 
 def part(rows: Rows, which: Array) -> Any:
@@ -101,8 +101,9 @@ def race(
                 made.append(float(np.mean(losses)))
                 if not made[-1] < made[-2]:
                     break
-        except (ProblemError, HyperparameterError):
-            pass  # it diverged, or would shrink w beyond 0
+        except (ProblemError, HyperparameterError):  # it diverged, or would shrink w beyond 0
+            if not rate:
+                raise
         known[lr] = [x if math.isfinite(x) else math.inf for x in made[1:]] or [math.inf]
         return known[lr]
 

@@ -220,9 +220,10 @@ def plan(kind: Kind, names: tuple[str, ...], values: tuple[Any, ...]) -> Plan:
     absent = [n for n in kind.anatomy.hyperparameters if n not in lines and n != "weight_decay"]
     if absent:
         raise KeyError(absent[0])
-    settings = checked(
-        Settings(weight_decay=group["weight_decay"], decay=group["decay"], maximize=group["maximize"])
-    )
+    try:
+        settings = checked(Settings(**{n: group[n] for n in SETTINGS}))
+    except HyperparameterError as error:
+        raise HyperparameterError(f"{kind.__name__}: {str(error).removeprefix('on: ')}") from None
     amount, decoupled = settings.weight_decay, settings.decay == "decoupled"
     if own_decay(kind):
         lines["weight_decay"] = amount if decoupled else 0.0
