@@ -377,7 +377,7 @@ def diff(
 def fit(
     data: Annotated[
         list[str],
-        typer.Argument(help="SVMlight, Vowpal Wabbit, CSV or Parquet files, or patterns.", metavar="DATA..."),
+        typer.Argument(help="SVMlight, Vowpal Wabbit, CSV or Parquet files, or patterns.", metavar="DATA"),
     ],
     model: Annotated[str, typer.Option(help="The model's file; its checkpoint lies beside it.")],
     format: Annotated[
@@ -481,7 +481,7 @@ def predict(
     data: Annotated[
         list[str],
         typer.Argument(
-            help="Files of the format that it was trained on; labels may be absent.", metavar="DATA..."
+            help="Files of the format that it was trained on; labels may be absent.", metavar="DATA"
         ),
     ],
     out: Annotated[str, typer.Option(help="A .csv or .parquet file, or - for CSV on standard output.")] = "-",
