@@ -485,9 +485,11 @@ class Table:
         job[1], job[2], job[3], job[4], job[5] = total, 0, phase, rows, values
         job[AT["to"]], job[AT["mark"]], job[AT["scalars"]] = to, mark, scalars
         job[AT["skip"]], job[AT["good"]] = self._fresh, self._good
+        size = total * self.width
         # A check reads in order: it is over before a thread has woken.
-        if total * self.width < (8 * GRAIN if phase == CHECK else GRAIN):
-            self._quick(*objects.CONVENTION, self._start)
+        if size < (8 * GRAIN if phase == CHECK else GRAIN):
+            call = self._quick if size < cpu.SMALL else self._call
+            call(*objects.CONVENTION, self._start)
             return job[2]
         return cpu.run(self._call, job[3:].tolist(), total, self._grain)
 
