@@ -611,7 +611,9 @@ def test_full_batch_adam_settles_at_the_edge_of_stability(seed: int) -> None:
     assert margins[0] < 0.5
     # Runs at the edge are chaotic, so that the dips depend on how a machine's BLAS rounds.
     assert np.median(margins[10:]) == pytest.approx(1.0, abs=0.05)
-    assert min(margins[10:]) > 0.75 and max(margins[10:]) < 1.15
+    assert min(margins[10:]) > 0.85  # one of twelve runs dipped to 0.895
+    assert np.convolve(margins[10:], np.full(5, 0.2), "valid").min() > 0.93
+    assert max(margins[10:]) < 1.1
     assert net.loss(x) < 0.01
 
 
