@@ -45,22 +45,30 @@ def require_apart(written: Iterable[Any], read: Iterable[Any]) -> None:
         sources[place] = path
 
 
+def temporary(target: Path) -> tuple[int, str]:
+    """A file beside ``target``, open, that is to be renamed to it: its handle and its path."""
+    return tempfile.mkstemp(dir=target.parent, prefix=_beside(target))
+
+
 def _beside(target: Path) -> str:
-    return f".thalweg-{target.name[:64]}-"
+    return f".thalweg-{target.name[:200]}-"
 
 
 def sweep(path: str | os.PathLike[str]) -> None:
     """Remove what writers of a file that were killed have left beside it."""
     target = Path(os.path.realpath(path))
+    start = _beside(target)
     with suppress(OSError):
         for left in target.parent.iterdir():
-            if left.name.startswith(_beside(target)):
+            # Eight random letters end such a name: those of m-2 are not taken for those of m.
+            if left.name.startswith(start) and len(left.name) == len(start) + 8:
                 left.unlink()
 
 
 def write(path: str | os.PathLike[str], fill: Callable[[IO[bytes]], object]) -> None:
     """Let ``fill`` write a binary file, then rename it to ``path``; FileError if that fails."""
-    target = Path(os.path.realpath(require_writable(path)))  # a link goes on pointing there
+    # A link goes on pointing where it did.
+    target = require_writable(os.path.realpath(path) if os.path.islink(path) else path)
     if target.exists() and not target.is_file():
         try:
             with open(target, "wb") as file:
@@ -68,8 +76,7 @@ def write(path: str | os.PathLike[str], fill: Callable[[IO[bytes]], object]) -> 
         except OSError as error:
             raise FileError(f"{target}: cannot be written ({reason(error)})") from None
         return
-    require_writable(target)
-    handle, beside = tempfile.mkstemp(dir=target.parent, prefix=_beside(target))
+    handle, beside = temporary(target)
     try:
         with os.fdopen(handle, "wb") as file:
             fill(file)

@@ -17,7 +17,7 @@ import numpy as np
 
 from ..core.rule import Rule
 from ..errors import FileError, HyperparameterError, ProblemError
-from ..files import require_writable
+from ..files import require_writable, sweep
 from ..linear import Model
 from ..reading import open_stream
 from .budget import Budget, peak
@@ -72,6 +72,8 @@ def fit_on_cluster(
         count = min(parts or max(1, workers), len(stream.paths))
         files = [[str(p) for p in stream.paths[k::count]] for k in range(count)]
         run = _Run(plan, stream, check, target, budget, 0.0, tell or (lambda _: None), {"parts": files})
+        for path in (target, run.checkpoint):
+            sweep(path)
         resumed = not fresh and run.resume()
         s = run.state
         if run.model is None:

@@ -13,6 +13,7 @@ from ..core.schedule import Schedule
 from ..errors import HyperparameterError, ProblemError, nearest
 from ..linear import DEFAULT, Model, Settings
 from ..linear.losses import MARGIN, MULTINOMIAL, NUMBER
+from ..linear.losses import checked as losses_checked
 from ..reading import Block, Stream, open_stream
 from ..rules import named, spelled
 from .budget import Budget
@@ -85,7 +86,8 @@ def checked(
         raise HyperparameterError(f"loss: {loss!r} is not for {task}")
     if type(passes) is not int or passes < 1:
         raise HyperparameterError(f"passes: a whole number of at least 1, got {passes!r}")
-    for n, value in (("l1", l1), ("l2", l2), ("epsilon", epsilon), ("quantile", quantile)):
+    losses_checked(epsilon, quantile)
+    for n, value in (("l1", l1), ("l2", l2)):
         if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= value < math.inf:
             raise HyperparameterError(f"{n}: a finite number, 0 or more, got {value!r}")
     if average is not None and (type(average) is not int or average < 0):

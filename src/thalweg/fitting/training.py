@@ -173,13 +173,12 @@ def fit(
     own = f"{target}.cache" if cache is True else None if cache is False else os.fspath(cache)
     stream = opened(data, plan, budget, own if plan.passes > 1 else None)
     check = None if test is None else opened(test, plan, budget, None, stream.layout)
-    require_apart([target, own], [*stream.paths, *(() if check is None else check.paths)])
-    for path in (target, f"{target}.checkpoint"):
-        sweep(path)
     if budget.limit is not None:
         lean()
         apart(lambda: _Run(plan, stream, check, target, budget, 0.0, lambda _: None).compile())
     run = _Run(plan, stream, check, target, budget, checkpoint_every, tell or (lambda _: None))
+    for path in (target, run.checkpoint, *([own] if plan.passes > 1 and own else ())):
+        sweep(path)
     resumed = not fresh and run.resume()
     finished = False
     try:
@@ -227,6 +226,7 @@ class _Run:
         tell: Callable[[str], None],
         more: dict[str, Any] | None = None,
     ) -> None:
+        require_apart([target], [*stream.paths, *(() if check is None else check.paths)])
         self.plan, self.stream, self.check, self.target, self.budget = plan, stream, check, target, budget
         self.checkpoint = target.with_name(f"{target.name}.checkpoint")
         self.every, self.tell = every, tell
@@ -498,6 +498,8 @@ class _Run:
         rows, layout = s.history[-1]["rows"], self.stream.layout
         made = Trained.of(self.model, width, layout, self.fold, s.rule, rows, s.passed)
         made.save(self.target)
+        if self.budget.limit is not None:
+            lean()  # what the interpreter touches when it ends comes on top
         with suppress(OSError):
             self.checkpoint.unlink()
 

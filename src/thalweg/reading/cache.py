@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 import struct
-import tempfile
 import zlib
 from collections.abc import Callable, Generator
 from contextlib import suppress
@@ -21,7 +20,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from ..errors import FileError
-from ..files import reason
+from ..files import reason, temporary
 from .block import Array, Block, Pass, Position
 
 _NAME = b"thalweg blocks "
@@ -173,7 +172,7 @@ class Cache:
         beside: str | None = None
         source = self._source()
         try:
-            handle, beside = tempfile.mkstemp(dir=self.path.parent, prefix=".thalweg")
+            handle, beside = temporary(self.path)
             with os.fdopen(handle, "wb", buffering=1 << 20) as file:
                 file.write(_MAGIC)
                 entries = []
