@@ -88,7 +88,7 @@ def test_nobody_waits_for_a_thread_that_is_busy_elsewhere() -> None:
         go.set()
 
 
-def test_where_no_thread_can_begin_one_does_it_all(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_no_thread_can_begin_one_does_it_all() -> None:
     """As at the end of the interpreter."""
     tw.set_threads(2)
     pool.split(lambda lo, hi: 0, 1000, 100)
@@ -271,7 +271,7 @@ def test_multiprocessing_by_fork() -> None:
 COLD = """
 import json, os, sys
 import numpy as np, thalweg as tw
-from thalweg.engines import objects, pool
+from thalweg.engines import objects
 w = np.ones(1000)
 opt = tw.Adam(lr=0.1).on(w)
 opt.step(np.ones(1000))

@@ -954,7 +954,7 @@ def test_a_parameter_that_grew_or_shrank_is_refused(size: int) -> None:
     p, opt = stepped()
     p.data = torch.zeros(size)
     with pytest.raises(RuntimeError, match=r"gradient of a parameter of shape \(\d+,\) has shape \(4,\)"):
-        opt._advance()
+        opt.step()
     p.grad = torch.ones(size)
     with pytest.raises(RuntimeError, match=r"state 'm' .* is a tensor of shape \(4,\)"):
         opt.step()

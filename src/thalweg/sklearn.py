@@ -27,6 +27,7 @@ from .engines.memory import Array
 from .errors import HyperparameterError, ProblemError, nearest
 from .linear import DEFAULT, Model, Settings, look, race, rows_of
 from .linear.losses import MARGIN, MULTINOMIAL, NUMBER
+from .linear.losses import checked as losses_checked
 
 PENALTIES = ("l2", "l1", "elasticnet", None)
 MULTI = ("auto", "multinomial", "ovr")
@@ -103,7 +104,7 @@ class _Linear(BaseEstimator):  # type: ignore[misc]
             raise HyperparameterError(f"{where}: rule must be a rule such as Adagrad(), got {self.rule!r}")
         _number(where, "alpha", self.alpha, 0)
         _number(where, "l1_ratio", self.l1_ratio, 0, 1)
-        _number(where, "epsilon", self.epsilon, 0)
+        losses_checked(self.epsilon, getattr(self, "quantile", 0.5))
         _number(where, "validation_fraction", self.validation_fraction, 0, 1)
         for name, least in (("max_iter", 1), ("n_iter_no_change", 1)):
             value = getattr(self, name)
@@ -492,7 +493,6 @@ class LinearRegressor(RegressorMixin, _Linear):  # type: ignore[misc]
         self.average = average
 
     def _targets(self, y: Any) -> Array:
-        _number(type(self).__name__, "quantile", self.quantile, 0, 1)
         if self.loss == "poisson" and np.min(y) < 0:
             raise ProblemError(
                 f"{type(self).__name__}: loss='poisson' needs y of 0 or more, got {np.min(y)!r}"

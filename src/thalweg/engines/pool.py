@@ -62,13 +62,12 @@ def split(work: Callable[[int, int], int], total: int, grain: int) -> int:
 
     def take() -> int:
         most = 0
-        while left:
+        while True:
             try:
                 piece = left.pop()
-            except IndexError:  # another was faster
-                break
+            except IndexError:  # none is left
+                return most
             most = max(most, work(*piece))
-        return most
 
     others = []
     with suppress(RuntimeError):  # the interpreter is shutting down: this thread does it all

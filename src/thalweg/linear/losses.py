@@ -18,9 +18,10 @@ Source: the losses that scikit-learn's SGDClassifier and SGDRegressor have; the 
 Bassett (Econometrica 46 (1978), 33-50).
 """
 
-import math
+import sys
 from functools import cache
-from typing import NamedTuple
+from numbers import Real
+from typing import Any, NamedTuple
 
 from ..core import abs, exp, log1p, maximum, sign, where
 from ..core.formula import Formula, Function, lift
@@ -110,8 +111,19 @@ NUMBER = {
 MULTINOMIAL = "multinomial"
 
 
+def checked(epsilon: Any, quantile: Any) -> None:
+    """HyperparameterError where one is out of its range."""
+    for n, value, most, told in (
+        ("epsilon", epsilon, sys.float_info.max, "a finite number, 0 or more"),
+        ("quantile", quantile, 1.0, "a number in [0, 1]"),
+    ):
+        if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) <= most:
+            raise HyperparameterError(f"{n} must be {told}, got {value!r}")
+
+
 def loss(name: str, *, epsilon: float = 0.1, quantile: float = 0.5) -> Loss:
     """The loss of that name; epsilon and quantile where it has them. Raises HyperparameterError."""
+    checked(epsilon, quantile)
     if name == MULTINOMIAL:
         return Loss(name, None, margin=True)
     if name in MARGIN:
@@ -119,10 +131,6 @@ def loss(name: str, *, epsilon: float = 0.1, quantile: float = 0.5) -> Loss:
     if name not in NUMBER:
         known = [*MARGIN, MULTINOMIAL, *NUMBER]
         raise HyperparameterError(f"loss: unknown loss {name!r}: {nearest(name, known)}")
-    if not 0 <= epsilon < math.inf:
-        raise HyperparameterError(f"epsilon: a finite number, 0 or more, got {epsilon!r}")
-    if not 0 <= quantile <= 1:
-        raise HyperparameterError(f"quantile: a number in [0, 1], got {quantile!r}")
     function = NUMBER[name]
     given = {"epsilon": float(epsilon), "q": float(quantile)}
     names = function.__code__.co_varnames[2 : function.__code__.co_argcount]

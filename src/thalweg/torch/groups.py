@@ -251,9 +251,9 @@ def planned(kinds: Mapping[str, type[Rule]], group: Mapping[str, Any], left: Con
     if kind is None:
         raise StateError(f"group: rule {group.get('rule')!r} is not one that this optimizer was started with")
     names = _entries_of(kind, tuple(group))
+    lines = kind.anatomy.lines
+    values = tuple([lines[n].default if n in left else plain(group[n]) for n in names])
     try:
-        lines = kind.anatomy.lines
-        values = tuple([lines[n].default if n in left else plain(group[n]) for n in names])
         return plan(kind, names, values)
     except TypeError:
         _require_values(kind, names, values)
@@ -285,8 +285,8 @@ def plain(value: Any) -> Any:
         return value
     if isinstance(value, tuple | list):
         return tuple(map(plain, value))
-    if hasattr(value, "item") and getattr(value, "size", None) is not None:
-        if math.prod(value.shape) != 1:
-            raise HyperparameterError(f"a group's entry must be one number, got shape {tuple(value.shape)}")
-        return value.item()
-    return value
+    if not hasattr(value, "item"):
+        return value
+    if math.prod(value.shape) != 1:
+        raise HyperparameterError(f"a group's entry must be one number, got shape {tuple(value.shape)}")
+    return value.item()

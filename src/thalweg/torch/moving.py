@@ -137,13 +137,8 @@ def _taken(p: torch.Tensor, row: Row, held: Mapping[str, Any], rule: Rule) -> di
 
 def _row_to(rule: Rule, decoupled: bool) -> Row:
     name = type(rule).__name__
-    rows = [r for r in ROWS if r.rule == name]
-    wanted = "AdamW" if decoupled else "Adam"
-    rows = (
-        [r for r in rows if r.torch == wanted]
-        or [r for r in rows if r.torch not in ("Adam", "AdamW")]
-        or rows
-    )
+    other = "Adam" if decoupled else "AdamW"  # these two differ in where the decay stands
+    rows = [r for r in ROWS if r.rule == name and r.torch != other]
     if not rows:
         known = ", ".join(dict.fromkeys(r.torch for r in ROWS))
         raise ValueError(f"to_torch: {name} is none of the optimizers of torch.optim that runs move to: {known}")

@@ -684,7 +684,7 @@ class Kept:
         return fresh.copy_(self.value.detach())
 
 
-def _opened(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> dict[str, Any]:
+def _opened(optimizer: Any, saved: dict[str, Any]) -> dict[str, Any]:
     """A state with its schedules rebuilt and its tensors held; ValueError where it is another rule's."""
     made = []
     for k, (group, mine) in enumerate(zip(saved["param_groups"], optimizer.param_groups, strict=False)):
@@ -701,10 +701,9 @@ def _opened(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> dict[str
         made.append(
             {n: from_plain(v) if isinstance(v, dict) and "schedule" in v else v for n, v in group.items()}
         )
-        groups.planned(optimizer._kinds, made[-1])  # type: ignore[attr-defined]  # refuses what is out of range
-        kind = optimizer._kinds[mine["rule"].partition(":")[0]]  # type: ignore[attr-defined]
+        rule = groups.planned(optimizer._kinds, made[-1]).rule  # refuses what is out of range
         for i in group["params"]:
-            _require_whole(i, saved["state"].get(i), kind.anatomy.states)
+            _require_whole(i, saved["state"].get(i), type(rule).anatomy.states)
     made += saved["param_groups"][len(made) :]  # torch says that their number differs
     state = {
         i: {n: Kept(v) if isinstance(v, torch.Tensor) else v for n, v in held.items()}
