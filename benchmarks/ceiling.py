@@ -2,15 +2,16 @@
 
 import ast
 
-from thalweg.core import compose, scalars
-from thalweg.core.compose import Around, Update
+from thalweg.core import clock as scalars
+from thalweg.core import update as compose
 from thalweg.core.formula import name as read
 from thalweg.core.rule import Rule
+from thalweg.core.update import StepOptions, Update
 
 
 def bare(rule: Rule) -> Update:
     """The rule's traffic without its formula."""
-    update = compose.update(rule, Around(), scalars.known(rule))
+    update = compose.update(rule, StepOptions(), scalars.known(rule))
     square = ast.BinOp(read("g"), ast.Mult(), read("g"))  # so that no state turns negative
     written = {n: ast.BinOp(read(n), ast.Add(), square) for n in update.written}
     return Update(update.arrays, update.stored, (), (), written)

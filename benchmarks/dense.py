@@ -20,7 +20,8 @@ import torch
 import thalweg as tw
 from thalweg import rules
 from thalweg.core.rule import Rule
-from thalweg.engines import cpu, pool
+from thalweg.engines.cpu import dense as cpu
+from thalweg.engines.cpu import pool
 
 from .ceiling import bare
 from .timing import interleaved

@@ -161,7 +161,9 @@ def many_splits(name: str, x: Any, y: Any, splits: int) -> None:
     cv = {"cv": 4, "scoring": "neg_log_loss"}
     models = {
         "SGDClassifier, by cross-validation": GridSearchCV(sgd, rates, n_jobs=-1, **cv),
-        "LogisticRegressionCV": LogisticRegressionCV(Cs=10, max_iter=2000, use_legacy_attributes=False, l1_ratios=(0,), **cv),
+        "LogisticRegressionCV": LogisticRegressionCV(
+            Cs=10, max_iter=2000, use_legacy_attributes=False, l1_ratios=(0,), **cv
+        ),
         "thalweg, defaults": LinearClassifier(random_state=0),
     }
     losses: dict[str, list[float]] = {n: [] for n in models}

@@ -9,7 +9,7 @@ import time
 import numpy as np
 
 import thalweg as tw
-from thalweg.engines import loops
+from thalweg.engines.cpu import loops
 from thalweg.problems import catalogue
 
 ROUNDS = 15

@@ -19,8 +19,8 @@ import jax.numpy as jnp
 import optax
 
 import thalweg.optax
+from thalweg.convert import arguments
 from thalweg.core.rule import find
-from thalweg.moving import arguments
 from thalweg.optax import ROWS
 
 from .models import resnet_shapes

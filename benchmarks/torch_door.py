@@ -27,7 +27,7 @@ import torch
 
 import thalweg as tw
 import thalweg.torch
-from thalweg.engines import cpu
+from thalweg.engines.cpu import dense as cpu
 from thalweg.torch.optimizer import _share as share
 
 from .ceiling import bare
@@ -144,7 +144,7 @@ def beside_a_copy(name: str, rounds: int, weights: int = 10**8) -> dict[str, flo
     p.grad = torch.randn_like(p)
     rule = getattr(tw, name)()
     opt = thalweg.torch.Optimizer([p], rule)
-    words = 3 + 2 * len(rule.anatomy.states)  # read w, g and the states; write w and the states
+    words = 3 + 2 * len(rule.parts.states)  # read w, g and the states; write w and the states
     source = torch.empty(words * weights // 2, device="cuda")
     target = torch.empty_like(source)
     taken: dict[str, list[float]] = {"ours": [], "copy": []}
@@ -210,7 +210,9 @@ def on(device: str, chosen: list[str], rounds: int) -> dict[str, Any]:
     for model, make in {"ResNet-like": resnet, "transformer": transformer}.items():
         params = make(device)
         print(f"\n{model}, {device}: {sum(p.numel() for p in params):,} weights in {len(params)} tensors")
-        print(f"{'rule':<10}{'when':<14}{'ours':>10}{'torch best':>20}{'ours/torch':>12}{'bar':>7}{'ours/ceiling':>14}")
+        print(
+            f"{'rule':<10}{'when':<14}{'ours':>10}{'torch best':>20}{'ours/torch':>12}{'bar':>7}{'ours/ceiling':>14}"
+        )
         rows = models.setdefault(model, [])
         for name in chosen:
             contestants = calls(name, params)

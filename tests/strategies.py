@@ -10,7 +10,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from thalweg import rules
-from thalweg.core import compose, scalars
+from thalweg.core import clock as scalars
+from thalweg.core import update as compose
 from thalweg.core.rule import Rule
 
 settings.register_profile("thalweg", derandomize=True, max_examples=25, deadline=None)
@@ -18,14 +19,14 @@ settings.load_profile("thalweg")
 
 RULES: dict[str, type[Rule]] = rules.shipped()
 
-FORMS: list[tuple[str, str]] = [(n, d) for n, r in RULES.items() for d in ("", *r.anatomy.dialects)]
+FORMS: list[tuple[str, str]] = [(n, d) for n, r in RULES.items() for d in ("", *r.parts.dialects)]
 """Every rule, plain and in every dialect."""
 
 
 def _kind(rule: Rule) -> tuple[int, bool, int]:
     """How many states there are, whether the clock moves, and how the states grow with g."""
     moves = bool(scalars.moving(rule.clock_formula))
-    return len(rule.anatomy.states), moves, compose.update(rule).power
+    return len(rule.parts.states), moves, compose.update(rule).power
 
 
 KINDS: list[str] = sorted({_kind(r()): n for n, r in reversed(RULES.items())}.values())

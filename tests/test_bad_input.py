@@ -382,7 +382,7 @@ def test_too_large_for_the_states(kind: type[tw.Rule], dtype: Any) -> None:
 # --- hyperparameters and settings -------------------------------------------------------------------
 
 
-LINES = [(kind, n, line) for kind in shipped().values() for n, line in kind.anatomy.lines.items()]
+LINES = [(kind, n, line) for kind in shipped().values() for n, line in kind.parts.lines.items()]
 
 
 @pytest.mark.parametrize(

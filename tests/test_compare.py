@@ -11,9 +11,9 @@ import pytest
 
 import thalweg as tw
 from thalweg.errors import FileError, GradientError, HyperparameterError, NonFiniteError, UnknownProblemError
-from thalweg.lab import streams
-from thalweg.lab.compare import Comparison, compare
-from thalweg.lab.differences import ROUNDING
+from thalweg.lab.diff import probe_gradients as streams
+from thalweg.lab.diff.comparison import Comparison, compare
+from thalweg.lab.diff.differences import ROUNDING
 from thalweg.lab.methods import method
 from thalweg.problems import problem
 from thalweg.problems.base import pack
@@ -189,7 +189,7 @@ def test_the_libraries_themselves_part_so(rule: str, first: str, second: str) ->
     assert made.agreement is not None
 
     def library(world: str, given: dict[str, Any], lr: float) -> Any:
-        rest = {n: v for n, v in given.items() if RULES[rule].anatomy.dialects[world].names[n] != "lr"}
+        rest = {n: v for n, v in given.items() if RULES[rule].parts.dialects[world].names[n] != "lr"}
         rest |= {"AMSGrad": {"amsgrad": True}, "RMSpropCentred": {"centered": True}}.get(rule, {})
         common = Common([lr] * made.steps)
         return WORLDS[world](rule, made.path_a[0], made.gradients, rest, common).w

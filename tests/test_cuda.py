@@ -14,8 +14,9 @@ import torch
 
 import thalweg as tw
 import thalweg.torch
-from thalweg.core import compose, scalars
-from thalweg.core.compose import Around, Update
+from thalweg.core import clock as scalars
+from thalweg.core import update as compose
+from thalweg.core.update import StepOptions, Update
 from thalweg.engines import cuda
 from thalweg.errors import HyperparameterError
 from thalweg.torch import device, groups
@@ -109,9 +110,9 @@ def test_16_bit_storage_compiles(name: str, stored: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("around", [Around(coupled=True, maximize=True), Around(decoupled=True)])
+@pytest.mark.parametrize("around", [StepOptions(coupled=True, maximize=True), StepOptions(decoupled=True)])
 @pytest.mark.parametrize("name", SOME)
-def test_what_stands_around_compiles(name: str, around: Around) -> None:
+def test_what_stands_around_compiles(name: str, around: StepOptions) -> None:
     update = compose.update(RULES[name](), around)
     assert inexact(compiled(cuda.source(update, "float32")).asm["ptx"]) == set()
 

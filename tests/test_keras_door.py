@@ -143,10 +143,10 @@ def test_variables_left_out_of_weight_decay_stay_out() -> None:
 
 
 def test_every_row_of_keras_can_be_moved() -> None:
-    assert set(ROWS) == {n for n, r in RULES.items() if "keras" in r.anatomy.dialects} == set(KERAS)
+    assert set(ROWS) == {n for n, r in RULES.items() if "keras" in r.parts.dialects} == set(KERAS)
     for name, row in ROWS.items():
         kind, states = KERAS[name]
-        assert row.optimizer == kind and {*row.states} == {*RULES[name].anatomy.states} == {*states}
+        assert row.optimizer == kind and {*row.states} == {*RULES[name].parts.states} == {*states}
 
 
 def test_what_moves_is_copied() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 import thalweg as tw
 from thalweg.core.formula import Formula
-from thalweg.engines import loops
+from thalweg.engines.cpu import loops
 from thalweg.engines.ops import vectorised
 from thalweg.errors import ProblemError
 from thalweg.problems import catalogue

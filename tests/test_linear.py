@@ -8,7 +8,7 @@ from scipy.sparse import csr_array, random_array
 
 import thalweg as tw
 from thalweg.core.rule import Rule
-from thalweg.engines import linear as engine
+from thalweg.engines.cpu import linear as engine
 from thalweg.engines.ops import vectorised
 from thalweg.errors import FileError, HyperparameterError, ProblemError
 from thalweg.linear import Model, Settings, loss, losses, race

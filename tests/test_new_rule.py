@@ -18,7 +18,7 @@ TRIAL = """
 import numpy as np
 import thalweg as tw
 from thalweg import rules
-from thalweg.core.latex import text
+from thalweg.printing.latex import text
 
 assert "SignDescent" in rules.shipped()
 assert "SignDescent" in tw.__all__

@@ -14,8 +14,8 @@ import pytest
 
 import thalweg as tw
 import thalweg.optax
+from thalweg.convert import arguments
 from thalweg.errors import HyperparameterError
-from thalweg.moving import arguments
 from thalweg.optax import ROWS, from_optax, to_optax, transformation
 
 from .paths import distances, worlds
@@ -100,7 +100,7 @@ def test_the_path_is_optaxs(name: str) -> None:
 
 
 def test_every_row_of_optax_can_be_moved() -> None:
-    assert set(ROWS) == {n for n, r in RULES.items() if "optax" in r.anatomy.dialects} == set(worlds.OPTAX)
+    assert set(ROWS) == {n for n, r in RULES.items() if "optax" in r.parts.dialects} == set(worlds.OPTAX)
 
 
 OPTAX = [c for c in cases() if c.dialect == "optax"]
@@ -330,7 +330,7 @@ def test_only_decay_needs_params_and_says_so_in_optaxs_words() -> None:
             tx.update(g, tx.init(g))
         assert str(got.value) == str(wanted.value)
     for name in RULES:
-        if "weight_decay" not in RULES[name].anatomy.lines:
+        if "weight_decay" not in RULES[name].parts.lines:
             tx = transformation(RULES[name]())
             tx.update(g, tx.init(g))
 
@@ -363,7 +363,7 @@ def test_the_state_is_a_named_tuple_of_trees(tmp_path: Any) -> None:
     params = parameters()
     for name in RULES:
         state = transformation(RULES[name]()).init(params)
-        assert state._fields == ("count", *RULES[name].anatomy.states)
+        assert state._fields == ("count", *RULES[name].parts.states)
         assert all(jax.tree.structure(x) == jax.tree.structure(params) for x in state[1:])
         assert type(jax.tree.map(lambda x: x, state)) is type(
             transformation(RULES[name](lr=0.5)).init(params)

@@ -862,7 +862,7 @@ def test_keeping_rates_changes_nothing() -> None:
 @every_rule
 def test_state_is_a_live_view(kind: type[tw.Rule]) -> None:
     """What state shows moves with the steps, starts at its line's value, and can be written."""
-    names = [n for n, line in kind.anatomy.lines.items() if line.is_state]
+    names = [n for n, line in kind.parts.lines.items() if line.is_state]
     w = np.asfortranarray(noise(0, (2, 3)))
     opt = kind(**dict.fromkeys(names, 0.5)).on(w)
     shown = opt.state

@@ -12,17 +12,20 @@ import pytest
 
 import thalweg as tw
 from thalweg.errors import FileError, HyperparameterError, ProblemError
-from thalweg.lab import claims_report, plots, report
+from thalweg.lab import pictures as plots
 from thalweg.lab.claims import CHAPTERS, Claim, Result
 from thalweg.lab.evidence import Evidence
 from thalweg.lab.experiments import Findings
-from thalweg.lab.panels import Bars, Chart, Curve, Heat, Map, Picture
-from thalweg.lab.panels import Path as Run
-from thalweg.lab.plots import draw, film, sheet
-from thalweg.lab.plots.plan import looks_of
-from thalweg.lab.plots.style import SENTINELS, palette
-from thalweg.lab.plots.svg import drawing
-from thalweg.lab.words import plain, tick, ticks
+from thalweg.lab.formatting import plain, tick, ticks
+from thalweg.lab.pictures import canvas as sheet
+from thalweg.lab.pictures import draw, film
+from thalweg.lab.pictures.panels import Bars, Chart, Curve, Heat, Map, Picture
+from thalweg.lab.pictures.panels import Path as Run
+from thalweg.lab.pictures.plan import looks_of
+from thalweg.lab.pictures.style import SENTINELS, palette
+from thalweg.lab.pictures.svg import drawing
+from thalweg.lab.reports import claims as claims_report
+from thalweg.lab.reports import race as report
 
 Agg = pytest.importorskip("matplotlib.backends.backend_agg").FigureCanvasAgg
 METHODS = ["SGD", "Momentum", "Nesterov", "Adagrad", "RMSprop", "Adadelta", "Adam", "Adamax", "MaxProp"]

@@ -22,7 +22,7 @@ def test_a_record_walks_the_optimizers_path(name: str) -> None:
     p = problem("rosenbrock")
     got = record(rule, p, 50)
     w = p.start(0)
-    opt = rule.on(w, rates=rule.anatomy.rate is not None)
+    opt = rule.on(w, rates=rule.parts.rate is not None)
     close = {"rtol": 1e-13, "atol": 0} if name == "LpProp" else {"rtol": 0, "atol": 0}
     for t in range(1, 51):
         g = p.gradient(w, None)
@@ -32,7 +32,7 @@ def test_a_record_walks_the_optimizers_path(name: str) -> None:
         np.testing.assert_allclose(got.gradient[t], g, **close)
         np.testing.assert_allclose(got.update[t], w - before, rtol=1e-9, atol=1e-15)
         np.testing.assert_allclose(got.rate[t], opt.rates(), **close)
-        for n in rule.anatomy.states:
+        for n in rule.parts.states:
             np.testing.assert_allclose(got.states[n][t], opt.state[n], **close)
 
 

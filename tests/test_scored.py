@@ -5,7 +5,7 @@ import pytest
 
 import thalweg as tw
 from thalweg.core.objective import Scored
-from thalweg.engines import loops
+from thalweg.engines.cpu import loops
 from thalweg.errors import HyperparameterError, ProblemError, RuleError
 from thalweg.problems import problem
 from thalweg.problems.least_squares import OBJECTIVE, factored, scaled

@@ -11,7 +11,7 @@ from pyarrow import parquet
 
 import thalweg as tw
 from thalweg.errors import FileError, HyperparameterError, UnknownProblemError
-from thalweg.lab.panels import Chart, Map
+from thalweg.lab.pictures.panels import Chart, Map
 from thalweg.lab.show import show
 from thalweg.problems import landscape_catalogue
 

@@ -12,7 +12,7 @@ from thalweg.core import Rule, Scalar, fraction, nonnegative, rule, state
 from thalweg.core.formula import from_text
 from thalweg.core.math import sign
 from thalweg.core.objective import Objective
-from thalweg.engines.loops import run
+from thalweg.engines.cpu.loops import run
 from thalweg.errors import HyperparameterError, ProblemError, RuleError
 from thalweg.lab import theory
 from thalweg.problems import problem
@@ -32,7 +32,7 @@ FIXED = ("SGD", "Momentum", "MomentumSutskever", "Nesterov", "NesterovSutskever"
 
 def with_momentum(name: str, beta: float) -> Rule:
     """The rule with the line that remembers gradients linearly set to beta."""
-    lines = SHIPPED[name].anatomy.lines
+    lines = SHIPPED[name].parts.lines
     line = next((n for n in ("beta1", "mu") if n in lines), "beta" if name in FIXED[1:] else None)
     return SHIPPED[name](**({} if line is None else {line: beta}))
 
@@ -80,7 +80,7 @@ LASTING = ("AMSGrad", "Yogi", "RAdam")
 def test_real_runs_lose_stability_at_the_limit(name: str, beta: float) -> None:
     """Adaptive rules too: an epsilon far above every gradient holds their rate at lr / eps."""
     huge = 1e100
-    lines = SHIPPED[name].anatomy.lines
+    lines = SHIPPED[name].parts.lines
     values = {"eps": huge, "eps_v": huge**2, "eps_u": huge**2, "weight_decay": 0.0}
     held = {n: v for n, v in values.items() if n in lines}
     made = with_momentum(name, beta).replace(**held)

@@ -19,7 +19,8 @@ import numpy as np
 import pytest
 
 import thalweg as tw
-from thalweg.engines import objects, pool
+from thalweg.engines.cpu import object_cache as objects
+from thalweg.engines.cpu import pool
 from thalweg.rules import shipped
 
 LARGE = 2_000_003

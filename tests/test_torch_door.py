@@ -19,7 +19,8 @@ from torch.optim import lr_scheduler
 import thalweg as tw
 import thalweg.torch
 from thalweg.core.rule import Rule
-from thalweg.engines import cpu, openmp
+from thalweg.engines.cpu import dense as cpu
+from thalweg.engines.cpu import openmp
 from thalweg.errors import HyperparameterError, NonFiniteError
 
 from .strategies import FORMS, KINDS, RULES, every_form, every_rule, form
@@ -83,7 +84,7 @@ def test_the_path_is_that_of_rule_on(name: str, dialect: str, dtype: torch.dtype
         theirs.step([g.numpy() for g in given])
     for k, (p, w) in enumerate(zip(params, arrays, strict=True)):
         assert np.array_equal(p.detach().numpy(), w, equal_nan=True)
-        for n in type(rule).anatomy.states:
+        for n in type(rule).parts.states:
             assert np.array_equal(ours.state[p][n].numpy(), theirs.state[n][k], equal_nan=True)
         assert ours.state[p]["step"].shape == () and ours.state[p]["step"] == 6
 
@@ -408,7 +409,7 @@ def test_resumes_bit_for_bit_through_weights_only(name: str, dialect: str) -> No
         torch.save({"opt": opt.state_dict(), "params": [p.detach() for p in params]}, file)
         file.seek(0)
         saved = torch.load(file, weights_only=True)
-        assert set(saved["opt"]["state"][0]) == {"step", *type(rule).anatomy.states}
+        assert set(saved["opt"]["state"][0]) == {"step", *type(rule).parts.states}
         others = [torch.nn.Parameter(p) for p in saved["params"]]
         other = Optimizer(others, rule)
         other.load_state_dict(saved["opt"])
@@ -476,7 +477,7 @@ def test_a_step_with_lr_0_and_zero_gradients_creates_the_states_and_moves_nothin
             p.grad = torch.zeros_like(p)
         opt.step()
         assert same(params, before), name
-        assert all(set(opt.state[p]) == {"step", *kind.anatomy.states} for p in params)
+        assert all(set(opt.state[p]) == {"step", *kind.parts.states} for p in params)
 
 
 # What torch asks of an optimizer.
@@ -1035,7 +1036,10 @@ def test_conjugate_and_negative_views(start: Any) -> None:
     torch.manual_seed(0)
     first = start()
     ends = []
-    for make in (lambda p: Optimizer(p, tw.Momentum(lr=0.1)), lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9)):
+    for make in (
+        lambda p: Optimizer(p, tw.Momentum(lr=0.1)),
+        lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9),
+    ):
         torch.manual_seed(0)
         p = torch.nn.Parameter(start())
         assert torch.equal(p.resolve_conj(), first.resolve_conj())

@@ -15,7 +15,7 @@ from torch.optim import lr_scheduler
 import thalweg as tw
 import thalweg.torch
 from thalweg.errors import HyperparameterError, NonFiniteError
-from thalweg.torch import tables
+from thalweg.torch import row_tracking as tables
 
 from .strategies import RULES, every_rule
 

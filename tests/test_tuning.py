@@ -3,7 +3,7 @@
 import numpy as np
 
 from thalweg import SGD, RMSprop
-from thalweg.lab.tuning import TASKS, Task, landscape, trials
+from thalweg.lab.search import TASKS, Task, landscape, trials
 
 
 def test_passing_by_is_not_arriving() -> None:

@@ -17,8 +17,8 @@ from sphinx.util.docutils import SphinxDirective
 
 from thalweg import problems
 from thalweg.core.formula import Function
-from thalweg.core.latex import LATEX, display
 from thalweg.core.rule import Row, Rule
+from thalweg.printing.latex import LATEX, display
 from thalweg.rules import shipped
 
 Kind = type[Rule]
@@ -104,7 +104,7 @@ def formula(rule: Kind | Rule) -> str:
 def lines_table(kind: Kind) -> str:
     """Every hyperparameter and state of a rule."""
     rows = []
-    for n, line in kind.anatomy.lines.items():
+    for n, line in kind.parts.lines.items():
         symbol = LATEX.symbol(n) if n in LATEX.names or len(n) == 1 else ""
         rows.append(
             [
@@ -135,7 +135,7 @@ def arguments(row: Row) -> str:
 
 def differing(kind: Kind, row: Row) -> str:
     """The values in which a dialect differs from the rule's own defaults, held lines apart."""
-    lines = kind.anatomy.lines
+    lines = kind.parts.lines
     return ", ".join(
         f"`{n}={value(v)}`" for n, v in row.values.items() if n not in row.held and v != lines[n].default
     )
@@ -156,7 +156,7 @@ def dialects_table(kind: Kind) -> str:
     """Every dialect of a rule."""
     rows = [
         [f"{code(n)} {row.version}".strip(), arguments(row), differing(kind, row), held(row), note(row)]
-        for n, row in kind.anatomy.dialects.items()
+        for n, row in kind.parts.dialects.items()
     ]
     return table(["dialect, version", "arguments", "values that differ", "held lines", "note"], rows)
 
@@ -167,11 +167,11 @@ def dialects_table(kind: Kind) -> str:
 def page(kind: Kind) -> str:
     """One rule's page."""
     name, said = kind.__name__, sections(kind)
-    anatomy = kind.anatomy
+    rule_parts = kind.parts
     out = [f"# {name}", title(kind)]
     out += ["## Formula", formula(kind)]
-    if anatomy.rate is not None:
-        doc = " ".join((inspect.getdoc(anatomy.rate) or "what `rate` returned.").split())
+    if rule_parts.rate is not None:
+        doc = " ".join((inspect.getdoc(rule_parts.rate) or "what `rate` returned.").split())
         doc = f"the e{doc[1:]}" if doc.startswith("Effective") else doc[0].lower() + doc[1:]
         out.append(f"`opt.rates()` shows, for the last step, {_prose(doc)}")
     if said.get(""):
@@ -180,25 +180,30 @@ def page(kind: Kind) -> str:
     out.append("A hyperparameter takes a number or a schedule. A state's line is where that state starts.")
     if said.get("Units"):
         out.append(f"Units: {unit(said['Units'])}")
-    for both, targets in anatomy.together.items():
+    for both, targets in rule_parts.together.items():
         out.append(f"`{both}=` sets {' and '.join(map(code, targets))} together.")
-    if anatomy.dialects:
-        some = next((n for n in ("keras", "torch") if n in anatomy.dialects), next(iter(anatomy.dialects)))
+    if rule_parts.dialects:
+        some = next(
+            (n for n in ("keras", "torch") if n in rule_parts.dialects), next(iter(rule_parts.dialects))
+        )
         out += ["## Dialects", dialects_table(kind)]
         out.append(
             f"`{name}.like({some!r})` is this rule with that row's values; see [Dialects](/dialects.md)."
             " Every line that a row does not name has the rule's own default."
         )
         clocks: dict[Function, list[str]] = {}
-        for n, row in anatomy.dialects.items():
+        for n, row in rule_parts.dialects.items():
             if row.clock is not None:
                 clocks.setdefault(row.clock, []).append(n)
         for clock, names in clocks.items():
             doc = _prose(" ".join((inspect.getdoc(clock) or "").split()))
             told = f"With the clock `{clock.__name__}` ({', '.join(map(code, names))}). {doc}".strip()
             out += [told, formula(kind.like(names[0]))]
-    if anatomy.idle is not None:
-        out += ["## While no gradient comes", _prose(" ".join((inspect.getdoc(anatomy.idle) or "").split()))]
+    if rule_parts.idle is not None:
+        out += [
+            "## While no gradient comes",
+            _prose(" ".join((inspect.getdoc(rule_parts.idle) or "").split())),
+        ]
     for label in ("Source", "Errors"):
         if said.get(label):
             text = said[label].replace("on its line below", "on its line")
@@ -211,7 +216,7 @@ def index() -> str:
     """One row for each rule, and the pages' table of contents."""
     rows = []
     for n, kind in shipped().items():
-        lines, dialects = kind.anatomy.hyperparameters, kind.anatomy.dialects
+        lines, dialects = kind.parts.hyperparameters, kind.parts.dialects
         rows.append([link(n), title(kind), " ".join(map(code, lines)), " ".join(map(code, dialects))])
     listing = "\n".join(shipped())
     return (
@@ -243,7 +248,7 @@ def epsilons() -> str:
     """Where the libraries and texts put epsilon in each rule, and what they start with."""
     out = []
     for n, kind in shipped().items():
-        if len(kind.anatomy.dialects) > 1:
+        if len(kind.parts.dialects) > 1:
             out += [f"### {link(n)}", dialects_table(kind)]
     return "\n\n".join(out)
 
@@ -309,8 +314,9 @@ def kernel() -> str:
     """The printed update of Adagrad for float32."""
     import numpy as np
 
-    from thalweg.core import compose, scalars
-    from thalweg.engines.cpu import source
+    from thalweg.core import clock as scalars
+    from thalweg.core import update as compose
+    from thalweg.engines.cpu.dense import source
 
     rule = shipped()["Adagrad"]()
     printed = source(compose.update(rule, known=scalars.known(rule)), np.dtype(np.float32))

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import rules as _rules
 from .core import (
-    Coast as Coast,
+    IdleModel as IdleModel,
 )
 from .core import (
     Row as Row,
@@ -80,17 +80,17 @@ from .core import (
 )
 
 if TYPE_CHECKING:
-    from .engines.pool import set_threads as set_threads
-    from .engines.pool import threads as threads
-    from .lab.compare import Comparison as Comparison
-    from .lab.compare import compare as compare
+    from .engines.cpu.pool import set_threads as set_threads
+    from .engines.cpu.pool import threads as threads
+    from .lab.diff.comparison import Comparison as Comparison
+    from .lab.diff.comparison import compare as compare
     from .lab.experiments import claims as claims
     from .lab.race import Race as Race
     from .lab.race import race as race
     from .lab.show import show as show
-    from .optimizer import Optimizer as Optimizer
-    from .optimizer import load as load
-    from .rows import Rows as Rows
+    from .optimizer.optimizer import Optimizer as Optimizer
+    from .optimizer.optimizer import load as load
+    from .optimizer.row_tracking import Rows as Rows
     from .rules.adabelief import AdaBelief as AdaBelief
     from .rules.adadelta import Adadelta as Adadelta
     from .rules.adagrad import Adagrad as Adagrad
@@ -122,23 +122,23 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _LATER = {  # where a public name stands that needs NumPy or more
-    "Optimizer": "optimizer",
-    "load": "optimizer",
+    "Optimizer": "optimizer.optimizer",
+    "load": "optimizer.optimizer",
     "minimize": "scipy",
-    "Rows": "rows",
-    "set_threads": "engines.pool",
-    "threads": "engines.pool",
+    "Rows": "optimizer.row_tracking",
+    "set_threads": "engines.cpu.pool",
+    "threads": "engines.cpu.pool",
     "race": "lab.race",
     "Race": "lab.race",
     "claims": "lab.experiments",
     "show": "lab.show",
-    "compare": "lab.compare",
-    "Comparison": "lab.compare",
+    "compare": "lab.diff.comparison",
+    "Comparison": "lab.diff.comparison",
 }
 
 
 def _on(self: Rule, params: Any, **settings: Any) -> Any:
-    from . import optimizer
+    from .optimizer import optimizer
 
     Rule.on = optimizer.on  # type: ignore[method-assign]
     return optimizer.on(self, params, **settings)
@@ -148,7 +148,7 @@ Rule.on = _on  # type: ignore[method-assign, assignment]
 
 
 _HERE = [
-    "Coast",
+    "IdleModel",
     "Row",
     "Rule",
     "Scalar",

@@ -31,7 +31,8 @@ def _version(wanted: bool) -> None:
     if not wanted:
         return
     from . import __version__
-    from .engines import objects, pool
+    from .engines.cpu import object_cache as objects
+    from .engines.cpu import pool
 
     folder = objects.folder()
     print(f"thalweg {__version__}")
@@ -120,15 +121,15 @@ def rules(
 ) -> None:
     """List the rules; or show one: formula, hyperparameters with ranges and units, dialects, source."""
     with _told():
-        from .core.latex import TEXT, display, text
         from .lab.methods import method
+        from .printing.latex import TEXT, display, text
         from .rules import shipped
 
         if name is None:
             _table(
                 ["rule", "what it is", "hyperparameters", "dialects"],
                 [
-                    [n, _title(r), " ".join(r.anatomy.hyperparameters), " ".join(r.anatomy.dialects)]
+                    [n, _title(r), " ".join(r.parts.hyperparameters), " ".join(r.parts.dialects)]
                     for n, r in shipped().items()
                 ],
             )
@@ -140,7 +141,7 @@ def rules(
             print(display(shown))
             return
         print(f"{kind.__name__}: {_title(kind)}\n\n{text(shown)}\n")
-        anatomy = kind.anatomy
+        parts = kind.parts
         _table(
             ["line", "symbol", "default", "range", "unit", "meaning"],
             [
@@ -152,10 +153,10 @@ def rules(
                     line.unit,
                     f"{'state: ' if line.is_state else ''}{line.text}",
                 ]
-                for n, line in anatomy.lines.items()
+                for n, line in parts.lines.items()
             ],
         )
-        if anatomy.dialects:
+        if parts.dialects:
             print()
             _table(
                 ["dialect", "version", "its names", "values", "note"],
@@ -169,7 +170,7 @@ def rules(
                         " ".join(f"{k}={v:g}" for k, v in row.values.items()),
                         row.note,
                     ]
-                    for n, row in anatomy.dialects.items()
+                    for n, row in parts.dialects.items()
                 ],
             )
         print(f"\n{_after(kind, 'Source:')}")
@@ -323,8 +324,8 @@ def diff(
 ) -> None:
     """Show where two rules or dialects part: settings, first step, growth, why, and what makes them agree."""
     with _told():
-        from .lab.compare import compare, from_file, settings_of
-        from .lab.compare_words import part, within
+        from .lab.diff.comparison import compare, from_file, settings_of
+        from .lab.diff.wording import part, within
 
         made = compare(
             rule_a,

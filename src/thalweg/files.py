@@ -41,7 +41,9 @@ def require_apart(written: Iterable[Any], read: Iterable[Any]) -> None:
             continue
         place = os.path.realpath(path)
         if place in sources:
-            raise FileError(f"{path}: would be overwritten, and is needed as {sources[place]}: name another file")
+            raise FileError(
+                f"{path}: would be overwritten, and is needed as {sources[place]}: name another file"
+            )
         sources[place] = path
 
 

@@ -19,11 +19,11 @@ try:
 except ImportError as error:
     raise ImportError(f"thalweg.keras needs Keras 3 ({error}): pip install keras", name=error.name) from None
 
+from .convert import arguments, require
 from .core.line import short
 from .core.rule import Rule, find
 from .core.schedule import Schedule
-from .moving import arguments, require
-from .optimizer import Optimizer
+from .optimizer.optimizer import Optimizer
 
 
 class Row(NamedTuple):
@@ -114,7 +114,7 @@ def from_keras(optimizer: Any, **changes: Any) -> Optimizer:
 
 def _rule(optimizer: Any, title: str, changes: Mapping[str, Any]) -> Rule:
     head = find(_HEADS[title])
-    row = head.anatomy.dialects["keras"]
+    row = head.parts.dialects["keras"]
     switches = {n for combination in row.members for n in combination}
     if getattr(optimizer, "amsgrad", False) and "amsgrad" not in switches:
         raise ValueError(f"from_keras: no rule for {title} with amsgrad=True")

@@ -24,15 +24,16 @@ except ImportError as error:
         f"thalweg.optax needs JAX and Optax ({error}): pip install jax optax", name=error.name
     ) from None
 
-from .core import compose, scalars
-from .core.compose import Around, Update
+from .convert import arguments, require
+from .core import clock as scalars
+from .core import update as compose
 from .core.line import short
 from .core.rule import Rule
 from .core.schedule import Schedule
+from .core.update import StepOptions, Update
 from .engines import xla
 from .errors import HyperparameterError, nearest
-from .moving import arguments, require
-from .settings import OWN, Settings, started
+from .optimizer.options import OWN, Settings, started
 
 Tree = Any  # a pytree: params, gradients, updates
 Kind = Any  # a rule class: mypy does not see that classes can be hashed
@@ -71,7 +72,7 @@ def transformation(
             return jax.tree.map_with_path(lambda path, p: start(path, p, getattr(plan.rule, name)), params)
 
         kind: Any = type(plan.rule)
-        return _kind(kind)(jnp.zeros((), jnp.int32), *(states(n) for n in kind.anatomy.states))
+        return _kind(kind)(jnp.zeros((), jnp.int32), *(states(n) for n in kind.parts.states))
 
     def update(updates: Tree, state: State, params: Tree | None = None) -> tuple[Tree, State]:
         return plan.step(updates, state, params)
@@ -85,7 +86,7 @@ def transformation(
 @cache
 def _kind(rule: Kind) -> Any:
     """The named tuple of a rule's state: one class a rule, so that two trees of it are alike."""
-    made = namedtuple(f"{rule.__name__}State", ("count", *rule.anatomy.states))  # type: ignore[misc]
+    made = namedtuple(f"{rule.__name__}State", ("count", *rule.parts.states))  # type: ignore[misc]
     return type(
         made.__name__,
         (made,),
@@ -114,7 +115,7 @@ class _Plan(NamedTuple):
 
     def step(self, updates: Tree, state: State, params: Tree | None) -> tuple[Tree, State]:
         kind: Kind = type(self.rule)
-        names = kind.anatomy.states
+        names = kind.parts.states
         shape: Any
         paths, shape = jax.tree.flatten_with_path(updates, is_leaf=_absent)
         if "w" in self.update.arrays and params is None:
@@ -158,7 +159,7 @@ class _Plan(NamedTuple):
 def _planned(
     rule: Rule, weight_decay: xla.Value, decay: Any, maximize: bool, given: Mapping[str, xla.Value]
 ) -> _Plan:
-    lines, together = rule.anatomy.lines, rule.anatomy.together
+    lines, together = rule.parts.lines, rule.parts.together
     wanted = {t: v for n, v in given.items() for t in together.get(n, (n,))}
     for n in wanted:
         if n not in lines:
@@ -187,12 +188,12 @@ def _planned(
     elif own and "weight_decay" in free and around.decay == "coupled":
         amount, around = free.pop("weight_decay"), around._replace(weight_decay=1.0)
     stands = around.weight_decay > 0 and not (own and around.decay == "decoupled")
-    parts = Around(
+    parts = StepOptions(
         maximize=around.maximize,
         coupled=stands and around.decay == "coupled",
         decoupled=stands and around.decay == "decoupled",
     )
-    if parts.decoupled and "lr" not in rule.anatomy.hyperparameters:
+    if parts.decoupled and "lr" not in rule.parts.hyperparameters:
         raise HyperparameterError(
             f"transformation: decoupled decay shrinks w by lr * weight_decay; {type(rule).__name__} has no lr: use decay='coupled'"
         )
@@ -313,11 +314,11 @@ def from_optax(opt_state: Any, rule: Rule, *, count: int | None = None) -> State
     made = {}
     for n, (held_in, field, sign) in row.states.items():
         made[n] = jax.tree.map(lambda x, s=sign: _copied(x, s), getattr(held[held_in], field))
-    for n in kind.anatomy.states:
+    for n in kind.parts.states:
         if n not in made:  # NAdam's product of momenta, which Optax takes as b1**count
             product = float(rule.at(0)["beta1"]) ** int(done)
             made[n] = jax.tree.map(lambda x, p=product: jnp.full_like(x, p), made["m"])
-    return _kind(kind)(done, *(made[n] for n in kind.anatomy.states))
+    return _kind(kind)(done, *(made[n] for n in kind.parts.states))
 
 
 def to_optax(state: State, rule: Rule, params: Tree) -> tuple[optax.GradientTransformationExtraArgs, Any]:

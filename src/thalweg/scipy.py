@@ -26,12 +26,12 @@ from scipy.optimize import Bounds, OptimizeResult
 from . import rules
 from .core.line import short
 from .core.rule import Rule
-from .engines.cpu import foreign
-from .engines.driven import Driver, Standing
+from .engines.cpu.dense import foreign
+from .engines.cpu.objective_loop import Driver, Standing
 from .errors import GradientError, HyperparameterError, NonFiniteError, ParameterError, nearest
-from .optimizer import on
-from .rows import Rows, sparse
-from .settings import Settings, checked
+from .optimizer.optimizer import on
+from .optimizer.options import Settings, checked
+from .optimizer.row_tracking import Rows, sparse
 
 Array = np.ndarray[Any, Any]
 

@@ -65,7 +65,7 @@ def test_a_claim_says_what_would_refute_it(name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", catalogue())
 def test_every_claim_has_verdict_numbers_and_a_picture_that_can_be_drawn(name: str, tmp_path: Path) -> None:
-    from thalweg.lab import plots
+    from thalweg.lab import pictures as plots
 
     result = sound(name)
     assert result.error is None
@@ -158,7 +158,7 @@ def test_what_is_done_is_kept_when_interrupted(monkeypatch: pytest.MonkeyPatch, 
 
 
 def test_a_picture_that_cannot_be_drawn_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from thalweg.lab import plots
+    from thalweg.lab import pictures as plots
 
     def broken(*_: object) -> None:
         raise RuntimeError("no ink")
@@ -183,7 +183,7 @@ def test_whatever_ends_the_run_what_is_done_is_kept(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_killed_worker_is_one_line(tmp_path: Path) -> None:
-    from thalweg.lab.parallel import side_by_side
+    from thalweg.lab.workers import side_by_side
 
     with pytest.raises(EngineError, match="worker process was killed"):
         list(side_by_side(_die, [(k,) for k in range(2)], 2, 2))

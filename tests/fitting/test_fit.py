@@ -543,7 +543,16 @@ def test_no_file_that_is_read_is_written(tmp_path: Path) -> None:
     for command in (
         ["fit", train, "--model", train],
         ["fit", train, "--model", tmp_path / "link.svm"],
-        ["fit", train, "--model", tmp_path / "n.tw", "--test", tmp_path / "x.csv", "--json", tmp_path / "x.csv"],
+        [
+            "fit",
+            train,
+            "--model",
+            tmp_path / "n.tw",
+            "--test",
+            tmp_path / "x.csv",
+            "--json",
+            tmp_path / "x.csv",
+        ],
         ["fit", train, "--model", tmp_path / "n.tw", "--json", train],
         ["fit", train, "--model", tmp_path / "n.tw", "--json", tmp_path / "n.tw"],
         ["predict", model, tmp_path / "x.csv", "--out", tmp_path / "x.csv"],

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from thalweg.core import scalars
+from thalweg.core import clock as scalars
 from thalweg.core.math import log
 from thalweg.core.rule import Rule
 from thalweg.engines import ops

@@ -7,10 +7,13 @@ import numpy as np
 import pytest
 
 import thalweg as tw
-from thalweg.core import compose, scalars
-from thalweg.core.compose import Around
+from thalweg.core import clock as scalars
+from thalweg.core import update as compose
 from thalweg.core.formula import signature
-from thalweg.engines import cpu, loops, plain, pool
+from thalweg.core.update import StepOptions
+from thalweg.engines import plain
+from thalweg.engines.cpu import dense as cpu
+from thalweg.engines.cpu import loops, pool
 from thalweg.problems import catalogue
 
 from ..strategies import FORMS, KINDS, RULES, every_rule, form, streams
@@ -41,7 +44,7 @@ def run(
     left = [w, *opt.state.values()]
     if settings.get("average"):
         left.append(opt.average)
-    if rule.anatomy.rate is not None:
+    if rule.parts.rate is not None:
         left.append(opt.rates())
     return left
 
@@ -86,7 +89,9 @@ def test_powers_equal_the_formula(p: float, dtype: str) -> None:
 
 def test_small_powers_are_printed_without_powers() -> None:
     printed = {
-        p: cpu.source(compose.update(tw.LpProp(p=p), Around(), scalars.known(tw.LpProp(p=p))), np.dtype("f4"))
+        p: cpu.source(
+            compose.update(tw.LpProp(p=p), StepOptions(), scalars.known(tw.LpProp(p=p))), np.dtype("f4")
+        )
         for p in (1.0, 2.0, 4.0, 3.0)
     }
     assert [("pow" in text) for text in printed.values()] == [False, False, False, True]
@@ -114,15 +119,15 @@ def test_the_printed_oracle_is_the_function_itself(name: str) -> None:
     rule = RULES[name]()
     update = compose.update(rule)
     element = plain.element(update, np.dtype(np.float64))
-    states = [0.5 + 0.1 * i for i in range(len(rule.anatomy.states))]
+    states = [0.5 + 0.1 * i for i in range(len(rule.parts.states))]
     for t, g in itertools.product((1, 2, 50), (-1.5, 0.0, 1e-3)):
         values = [0.7, g, *states]
         s = scalars.clock(rule)(t)
-        direct = rule.anatomy.step(*values, *s)
+        direct = rule.parts.step(*values, *s)
         direct = direct if isinstance(direct, tuple) else (direct,)
         made = element(*(np.float64(x) for x in (*values, *s)))
         np.testing.assert_allclose(np.array(made), np.array(direct), rtol=1e-15)
-        assert len(signature(rule.anatomy.step)[1]) == len(s)
+        assert len(signature(rule.parts.step)[1]) == len(s)
 
 
 LOOPS = [(n, p) for p in ("beale", "neuron", "quadratic") for n in RULES if p == "neuron" or n in KINDS]

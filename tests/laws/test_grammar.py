@@ -63,8 +63,8 @@ def test_every_formula_is_within_the_grammar(name: str, dialect: str) -> None:
     rule = form(name, dialect)
     assert rule.step_formula.outputs[0][0] == "w"
     rule.clock_formula  # noqa: B018
-    if rule.anatomy.rate is not None:
-        assert rule.anatomy.rate.__name__ in rule.step_formula.calls
+    if rule.parts.rate is not None:
+        assert rule.parts.rate.__name__ in rule.step_formula.calls
 
 
 def test_a_rule_without_a_source_file_is_told_so() -> None:
@@ -120,7 +120,7 @@ def test_a_rule_file_is_short_and_holds_nothing_but_formulas(name: str) -> None:
 @pytest.mark.parametrize("name", RULES)
 def test_lines_have_meaning_and_the_docstring_has_formula_units_source(name: str) -> None:
     rule = RULES[name]
-    assert all(line.text for line in rule.anatomy.lines.values())
+    assert all(line.text for line in rule.parts.lines.values())
     doc = __import__(rule.__module__, fromlist=["x"]).__doc__
     assert "w_t = " in doc
     assert "Units:" in doc

@@ -5,19 +5,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thalweg.core import scalars
+from thalweg.core import clock as scalars
 from thalweg.core.formula import lift, signature
 
 from ..strategies import FORMS, form, gradients
 
-WITH_IDLE = [(n, d) for n, d in FORMS if form(n, d).anatomy.idle is not None]
+WITH_IDLE = [(n, d) for n, d in FORMS if form(n, d).parts.idle is not None]
 
 
 @pytest.mark.parametrize(("name", "dialect"), WITH_IDLE)
 @given(stream=gradients, k=st.integers(0, 60))
 def test_idle_is_k_zero_gradients(name: str, dialect: str, stream: list[float], k: int) -> None:
     rule = form(name, dialect)
-    idle = rule.anatomy.idle
+    idle = rule.parts.idle
     assert idle is not None
     w = np.array([0.75])
     opt = rule.on(w)
@@ -38,12 +38,12 @@ def test_idle_is_k_zero_gradients(name: str, dialect: str, stream: list[float], 
 @pytest.mark.parametrize(("name", "dialect"), WITH_IDLE)
 def test_idle_obeys_the_grammar(name: str, dialect: str) -> None:
     """So that every printer can print it."""
-    anatomy = form(name, dialect).anatomy
-    assert anatomy.idle is not None
-    lift(anatomy.idle, outputs=("w", *anatomy.states))
+    parts = form(name, dialect).parts
+    assert parts.idle is not None
+    lift(parts.idle, outputs=("w", *parts.states))
 
 
-COASTING = [(n, d) for n, d in FORMS if form(n, d).anatomy.coast is not None]
+COASTING = [(n, d) for n, d in FORMS if form(n, d).parts.idle_model is not None]
 
 
 @pytest.mark.parametrize(("name", "dialect"), COASTING)
@@ -51,8 +51,8 @@ COASTING = [(n, d) for n, d in FORMS if form(n, d).anatomy.coast is not None]
 def test_coast_says_what_idle_steps_do(name: str, dialect: str, stream: list[float], k: int) -> None:
     """States fade as said, each move is a p / (b y + e), and moves shrink by no less than said."""
     rule = form(name, dialect)
-    coast = rule.anatomy.coast
-    assert coast is not None
+    idle_model = rule.parts.idle_model
+    assert idle_model is not None
     w = np.array([0.75])
     opt = rule.on(w, engine="plain")
     for g in stream:
@@ -60,28 +60,34 @@ def test_coast_says_what_idle_steps_do(name: str, dialect: str, stream: list[flo
     start = {n: float(s[0]) for n, s in opt.state.items()}
     hyper = rule.at(0)
     clock, names = scalars.clock(rule), scalars.names(rule)
-    factors = dict.fromkeys(coast.products, 1.0)
+    factors = dict.fromkeys(idle_model.products, 1.0)
     moves = []
     for j in range(1, k + 1):
         before, given = float(w[0]), dict(zip(names, clock(len(stream) + j), strict=True))
         opt.step(np.zeros(1))
-        kept = given[coast.products["w"]] * before if "w" in coast.products else before
+        kept = given[idle_model.products["w"]] * before if "w" in idle_model.products else before
         moves.append(kept - float(w[0]))
-        for n, s in coast.products.items():
+        for n, s in idle_model.products.items():
             factors[n] *= given[s]
-        if coast.pole is None or coast.pace is None or any(hyper[n] for n in coast.zero):
+        if (
+            idle_model.move_terms is None
+            or idle_model.move_scale is None
+            or any(hyper[n] for n in idle_model.zero)
+        ):
             continue
-        p, y, e = coast.pole(*start.values(), *(hyper[n] for n in signature(coast.pole)[1]))
-        a, b = coast.pace(j, *(given[n] for n in signature(coast.pace)[1]))
+        p, y, e = idle_model.move_terms(
+            *start.values(), *(hyper[n] for n in signature(idle_model.move_terms)[1])
+        )
+        a, b = idle_model.move_scale(j, *(given[n] for n in signature(idle_model.move_scale)[1]))
         if p != 0:
             assert moves[-1] == pytest.approx(a * p / (b * y + e), rel=1e-9, abs=4e-16 * max(abs(before), 1))
-    faded = [n for n in start if n not in coast.products]
-    constants = [hyper[n] for n in signature(coast.fade)[1]]
-    made = coast.fade(*(start[n] for n in faded), k, *constants)
+    faded = [n for n in start if n not in idle_model.products]
+    constants = [hyper[n] for n in signature(idle_model.idle_states)[1]]
+    made = idle_model.idle_states(*(start[n] for n in faded), k, *constants)
     expected = dict(zip(faded, made if isinstance(made, tuple) else (made,), strict=True))
     expected |= {n: start[n] * f for n, f in factors.items() if n != "w"}
     for n, value in expected.items():
         assert float(opt.state[n][0]) == pytest.approx(value, rel=1e-10, abs=1e-300), n
-    shrink = coast.shrink(**{n: hyper[n] for n in signature(coast.shrink)[1]})
+    shrink = idle_model.shrink(**{n: hyper[n] for n in signature(idle_model.shrink)[1]})
     first = max(map(abs, moves[:6]))  # corrections end, and RAdam's plain steps
     assert abs(moves[-1]) <= 8 * first * shrink ** max(k - 6, 0) + 4e-16

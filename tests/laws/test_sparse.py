@@ -8,7 +8,7 @@ import scipy.sparse as sp
 
 import thalweg as tw
 from thalweg.core.rule import Rule
-from thalweg.engines.sparse import Table
+from thalweg.engines.cpu.sparse import Table
 
 from ..strategies import RULES, every_form, form
 
@@ -91,7 +91,9 @@ def test_value_is_no_farther_from_float64_than_the_dense_run(name: str, dialect:
     check_value(rule, Pattern(300), rates=False, **decay_of(rule))
 
 
-@pytest.mark.parametrize("name", [n for n, r in RULES.items() if r.anatomy.coast and r.anatomy.coast.pole])
+@pytest.mark.parametrize(
+    "name", [n for n, r in RULES.items() if r.parts.idle_model and r.parts.idle_model.move_terms]
+)
 def test_value_by_series(name: str) -> None:
     """Without schedule and decay, where the sums of a series are nothing but powers."""
     rule = form(name, "")
@@ -195,7 +197,7 @@ def test_betas_on_a_schedule_replay() -> None:
 
 def test_the_log_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything is flushed when it is full, and nobody notices."""
-    monkeypatch.setattr("thalweg.engines.sparse.LOG", 50)
+    monkeypatch.setattr("thalweg.engines.cpu.sparse.LOG", 50)
     check_value(tw.Adam(lr=tw.cosine(0.01, steps=300)), Pattern(300), rates=False, **decay_of(tw.Adam()))
 
 

@@ -17,7 +17,7 @@ powers = st.integers(-8, 8)
 
 def scaled(rule: Any, a: int, b: int) -> Any:
     """The rule with every line in units of 2**a for w and 2**b for g."""
-    lines = rule.anatomy.lines
+    lines = rule.parts.lines
     return rule.replace(
         **{n: math.ldexp(v, lines[n].dimension.exponent(a, b)) for n, v in rule.values.items()}
     )
@@ -36,15 +36,15 @@ def walk(rule: Any, start: float, stream: list[float], **settings: Any) -> Any:
 def test_units(name: str, dialect: str, stream: list[float], a: int, b: int) -> None:
     """Scaling w by 2**a and g by 2**b scales weights, states and rates by exactly their powers."""
     rule = form(name, dialect)
-    lines = rule.anatomy.lines
+    lines = rule.parts.lines
     here, w = walk(rule, 1.25, stream)
     there, v = walk(scaled(rule, a, b), math.ldexp(1.25, a), [math.ldexp(g, b) for g in stream])
     np.testing.assert_array_equal(np.ldexp(w, a), v)
     for n, values in here.state.items():
         np.testing.assert_array_equal(np.ldexp(values, lines[n].dimension.exponent(a, b)), there.state[n])
     # A rate is w/g; where it is lr itself it has lr's unit (Lion's multiplies a sign).
-    assert rule.anatomy.rate is not None
-    unit = lines["lr"].dimension if signature(rule.anatomy.rate) == ((), ("lr",)) else W.over(G)
+    assert rule.parts.rate is not None
+    unit = lines["lr"].dimension if signature(rule.parts.rate) == ((), ("lr",)) else W.over(G)
     np.testing.assert_array_equal(np.ldexp(here.rates(), unit.exponent(a, b)), there.rates())
 
 
@@ -56,7 +56,7 @@ def test_units_of_what_stands_around(name: str, stream: list[float], a: int, b: 
     On the formula itself, whose bits the compiled engine has (test_engine).
     """
     rule = form(name, "")
-    decoupled = parse("1").over(rule.anatomy.lines["lr"].dimension)
+    decoupled = parse("1").over(rule.parts.lines["lr"].dimension)
 
     def settings(a: int, b: int, decay: str) -> dict[str, Any]:
         unit = decoupled if decay == "decoupled" else G.over(W)

@@ -60,7 +60,7 @@ def test_a_rule_is_a_value(name: str, dialect: str) -> None:
 @every_rule
 def test_ranges_are_kept(name: str) -> None:
     """Each line refuses what lies outside its range, NaN, text and truth values, and says so in one line."""
-    for n, line in RULES[name].anatomy.lines.items():
+    for n, line in RULES[name].parts.lines.items():
         bad: list[Any] = [math.nan, "fast", None, True, np.zeros(2)]
         bad += [x for x in (line.low - 1, line.high + 1, line.high) if math.isfinite(x) and not line.holds(x)]
         for value in bad:

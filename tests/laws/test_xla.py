@@ -15,10 +15,12 @@ import pytest
 
 import thalweg as tw
 import thalweg.optax
-from thalweg.core import compose, exp, nonnegative, rule, scalars, where
-from thalweg.core.compose import Around
+from thalweg.core import clock as scalars
+from thalweg.core import exp, nonnegative, rule, where
+from thalweg.core import update as compose
 from thalweg.core.rule import Rule
 from thalweg.core.schedule import Schedule
+from thalweg.core.update import StepOptions
 from thalweg.engines import xla
 from thalweg.errors import HyperparameterError
 
@@ -87,7 +89,7 @@ every_marked_form = pytest.mark.parametrize(("name", "dialect"), marked(FORMS))
 @pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.slow)])
 def test_each_operation_is_the_oracles(name: str, dialect: str, dtype: str) -> None:
     """w is shrunk in the oracle where it is added to here: AdamW and Lion round it twice."""
-    exact = dtype == "float32" and "weight_decay" not in RULES[name].anatomy.lines
+    exact = dtype == "float32" and "weight_decay" not in RULES[name].parts.lines
     assert distance(form(name, dialect), dtype, compiled=False) <= (0 if exact else 2)
 
 
@@ -268,7 +270,7 @@ def test_only_decay_reads_w() -> None:
         rule = form(name, dialect)
         read = "w" in compose.added(compose.update(rule)).arrays
         assert read == ("weight_decay" in rule.hyperparameters), name
-        around = compose.added(compose.update(rule, Around(decoupled=True)))
+        around = compose.added(compose.update(rule, StepOptions(decoupled=True)))
         assert "w" in around.arrays
 
 
@@ -276,7 +278,7 @@ def test_only_decay_reads_w() -> None:
 def test_what_is_added_is_the_difference(name: str) -> None:
     """Exactly so where w is 0, decay around it or not."""
     rule = RULES[name]()
-    for parts in (Around(), Around(decoupled=True), Around(coupled=True, maximize=True)):
+    for parts in (StepOptions(), StepOptions(decoupled=True), StepOptions(coupled=True, maximize=True)):
         whole = compose.update(rule, parts)
         added = compose.added(whole)
         values = {n: 0.3 + 0.05 * k for k, n in enumerate(added.scalars)}

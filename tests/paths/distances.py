@@ -132,7 +132,7 @@ def reasons(case: Case, dtype: str) -> list[str]:
     """What may carry this case beyond the bars."""
     narrow, elsewhere = dtype == "float32", case.dialect != "torch"
     centred = case.rule in ("RMSpropCentred", "RMSpropCentredMomentumSutskever")
-    coupled = case.around and case.dialect != "keras" and "weight_decay" not in RULES[case.rule].anatomy.lines
+    coupled = case.around and case.dialect != "keras" and "weight_decay" not in RULES[case.rule].parts.lines
     applying = {
         "corrections": narrow and elsewhere and case.rule in _CORRECTED,
         "rectification": narrow and elsewhere and case.rule == "RAdam",
@@ -169,7 +169,7 @@ def ours(case: Case) -> tuple[Rule, dict[str, Any]]:
     rule = head.like(case.dialect, **named)
     if case.around:
         rule = rule.replace(lr=SCHEDULE)
-    own = "weight_decay" in head.anatomy.lines
+    own = "weight_decay" in head.parts.lines
     settings: dict[str, Any] = {"on_nonfinite": "propagate"}
     if case.around:
         settings["weight_decay"] = DECAY
@@ -182,7 +182,7 @@ def theirs(case: Case, dtype: str, **options: Any) -> Trace:
     selects = REFERENCES[case.rule, case.dialect].selects
     arguments = {**selects, **case.arguments} if case.dialect != "optax" else dict(case.arguments)
     common = Common([SCHEDULE(t) if case.around else LR for t in range(STEPS)], DECAY * case.around)
-    own = "weight_decay" in RULES[case.rule].anatomy.lines
+    own = "weight_decay" in RULES[case.rule].parts.lines
     if own and case.around:
         arguments["weight_decay"], common = DECAY, common._replace(weight_decay=0.0)
     with np.errstate(all="ignore"):

@@ -23,7 +23,7 @@ def made(name: str, dialect: str, selects: dict[str, Any], arguments: dict[str, 
     """The rule as its world's own arguments select it, asked of the family's first member."""
     family = {"RMS": "RMSprop", "Mom": "SGD", "Nes": "SGD", "AMS": "Adam"}.get(name[:3], name)
     head = getattr(tw, family)
-    if dialect not in head.anatomy.dialects or not head.anatomy.dialects[dialect].members:
+    if dialect not in head.parts.dialects or not head.parts.dialects[dialect].members:
         head, selects = getattr(tw, name), {}
     return head.like(dialect, **{k: v for k, v in selects.items() if k not in OURS}, **arguments)
 

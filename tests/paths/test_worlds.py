@@ -45,7 +45,7 @@ def test_every_state_is_compared() -> None:
     """All states of every row, under the library's names; Optax has no product of momenta."""
     for name, dialect in FORMS:
         if dialect in worlds.WORLDS:
-            missing = {*RULES[name].anatomy.states} - {*STATES[dialect].get(name, {})}
+            missing = {*RULES[name].parts.states} - {*STATES[dialect].get(name, {})}
             assert missing == ({"p"} if (name, dialect) == ("NAdam", "optax") else set()), (name, dialect)
 
 

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from thalweg.lab.streams import kinds
-from thalweg.lab.streams import starts as begun
+from thalweg.lab.diff.probe_gradients import kinds
+from thalweg.lab.diff.probe_gradients import starts as begun
 
 from .real_torch import OPTIMIZERS
 

@@ -1,6 +1,6 @@
 """Core: what a rule is made of. Knows only the standard library."""
 
-from .coast import Coast
+from .idle_model import IdleModel
 from .line import Scalar, fraction, nonnegative, number, positive, state
 from .math import (
     abs,
@@ -33,7 +33,7 @@ from .schedule import (
 )
 
 __all__ = [
-    "Coast",
+    "IdleModel",
     "Row",
     "Rule",
     "Scalar",

@@ -15,13 +15,13 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, dataclass_transform
 
 from ..errors import HyperparameterError, RuleError, nearest
-from .coast import Coast
 from .formula import Builder, Formula, Function, keys, lift, name, signature
+from .idle_model import IdleModel
 from .line import Line, Scalar, fraction, nonnegative, number, positive, short, state
 from .schedule import Schedule
 
 if TYPE_CHECKING:
-    from ..optimizer import on as _on
+    from ..optimizer.optimizer import on as _on
 
 
 class Row(NamedTuple):
@@ -73,14 +73,14 @@ def row(
     )
 
 
-class Anatomy(NamedTuple):
+class RuleParts(NamedTuple):
     """The functions and lines that a rule class is made of."""
 
     step: Function
     rate: Function | None
     idle: Function | None
     clock: Function | None
-    coast: Coast | None
+    idle_model: IdleModel | None
     lines: Mapping[str, Line]
     dialects: Mapping[str, Row]
     together: Mapping[str, tuple[str, ...]]  # one name that sets several lines
@@ -115,13 +115,13 @@ class _Signature:
     def __get__(self, instance: object, owner: type["Rule"]) -> Any:
         from inspect import Parameter, Signature
 
-        if "anatomy" not in vars(owner):
+        if "parts" not in vars(owner):
             return Signature()
         kind = Parameter.POSITIONAL_OR_KEYWORD
         return Signature(
             [
                 Parameter(n, kind, default=line.default, annotation=float if line.is_state else Scalar)
-                for n, line in owner.anatomy.lines.items()
+                for n, line in owner.parts.lines.items()
             ]
         )
 
@@ -133,18 +133,18 @@ class Rule:
     schedule; a state's line is where that state starts. Raises HyperparameterError.
     """
 
-    anatomy: ClassVar[Anatomy]
+    parts: ClassVar[RuleParts]
     _dialect: str
     if not TYPE_CHECKING:
         __signature__ = _Signature()
 
     def __init__(self, *values: Any, **named: Any) -> None:
-        lines = self.anatomy.lines
+        lines = self.parts.lines
         where = type(self).__name__
         if len(values) > len(lines):
             raise HyperparameterError(f"{where}: takes {len(lines)} values, got {len(values)}")
         given = dict(zip(lines, values, strict=False))
-        for n, both in self.anatomy.together.items():
+        for n, both in self.parts.together.items():
             if n in named:
                 named.update(dict.fromkeys(both, named.pop(n)))
         for n, v in named.items():
@@ -179,7 +179,7 @@ class Rule:
         args = ", ".join(f"{n}={v!r}" for n, v in self.values.items())
         if not self._dialect:
             return f"{type(self).__name__}({args})"
-        held = self.anatomy.dialects[self._dialect].held
+        held = self.parts.dialects[self._dialect].held
         args = "".join(f", {n}={v!r}" for n, v in self.values.items() if n not in held)
         return f"{type(self).__name__}.like({self._dialect!r}{args})"
 
@@ -187,25 +187,25 @@ class Rule:
         return restore, (type(self), self._dialect, self.values)
 
     def _repr_latex_(self) -> str:
-        from .latex import display
+        from ..printing.latex import display
 
         return display(self)
 
     @property
     def values(self) -> dict[str, Scalar]:
         """Every line's value, by name."""
-        return {n: getattr(self, n) for n in self.anatomy.lines}
+        return {n: getattr(self, n) for n in self.parts.lines}
 
     @property
     def hyperparameters(self) -> dict[str, Scalar]:
         """The hyperparameters' values, by name."""
-        return {n: getattr(self, n) for n in self.anatomy.hyperparameters}
+        return {n: getattr(self, n) for n in self.parts.hyperparameters}
 
     @property
     def clock(self) -> Function | None:
         """The clock in force: the dialect's, else the rule's own."""
-        row = self.anatomy.dialects.get(self._dialect)
-        return row.clock if row is not None and row.clock is not None else self.anatomy.clock
+        row = self.parts.dialects.get(self._dialect)
+        return row.clock if row is not None and row.clock is not None else self.parts.clock
 
     @property
     def dialect(self) -> str:
@@ -226,7 +226,7 @@ class Rule:
         for n, value in self.hyperparameters.items():
             if isinstance(value, Schedule):
                 number = float(value(step))
-                line = self.anatomy.lines[n]
+                line = self.parts.lines[n]
                 if not line.holds(number):
                     raise HyperparameterError(
                         f"{type(self).__name__}: {n} must stay in {line.range}, unit {line.unit};"
@@ -243,7 +243,7 @@ class Rule:
         """
         schedule: Any = getattr(self, name)
         made = [float(schedule(k)) for k in steps]
-        if not all(map(self.anatomy.lines[name].holds, made)):
+        if not all(map(self.parts.lines[name].holds, made)):
             for k in steps:
                 self.at(k)  # says where
         return made
@@ -259,7 +259,7 @@ class Rule:
         it a schedule. Where the world's arguments pick another recurrence (``momentum=0.9``), the rule of
         that name comes back. Raises HyperparameterError.
         """
-        rows = cls.anatomy.dialects
+        rows = cls.parts.dialects
         where = f"{cls.__name__}.like({short(dialect)})"
         if not isinstance(dialect, str) or dialect not in rows:
             raise HyperparameterError(f"{where}: unknown dialect: {nearest(dialect, rows)}")
@@ -288,7 +288,7 @@ class Rule:
                 if isinstance(target, str):
                     values[target] = v
                     continue
-                if target in cls.anatomy.together.values() and not isinstance(v, tuple | list):
+                if target in cls.parts.together.values() and not isinstance(v, tuple | list):
                     v = (v,) * len(target)
                 if not isinstance(v, tuple | list) or len(v) != len(target):
                     raise HyperparameterError(f"{where}: {n} sets {', '.join(target)}, got {v!r}")
@@ -299,7 +299,7 @@ class Rule:
                     f"{where}: {n} does not exist in this dialect (held at {chosen.held[n]:g});"
                     f" set {' or '.join(known) or ', '.join(chosen.names)}"
                 )
-            elif n in cls.anatomy.lines:
+            elif n in cls.parts.lines:
                 values[n] = v
             elif n == "weight_decay":
                 raise HyperparameterError(
@@ -307,10 +307,10 @@ class Rule:
                 )
             else:
                 known = [*chosen.names, *chosen.ramps, *sorted(switches)]
-                known += [x for x in cls.anatomy.lines if x not in chosen.held and x not in known]
+                known += [x for x in cls.parts.lines if x not in chosen.held and x not in known]
                 raise HyperparameterError(f"{where}: unknown argument {n!r}: {nearest(n, known)}")
         for n, v in ramps.items():
-            base = values.get("lr", cls.anatomy.lines["lr"].default)
+            base = values.get("lr", cls.parts.lines["lr"].default)
             values["lr"] = chosen.ramps[n](base, decay=v) if v else base
         made: Rule = restore(cls, dialect if chosen.clock is not None else "", values)
         return made
@@ -318,17 +318,17 @@ class Rule:
     @classmethod
     def _siblings(cls, line: str) -> set[str | tuple[str, ...]]:
         stem = line.split("_")[0]
-        return {n for n in cls.anatomy.lines if n.split("_")[0] == stem}
+        return {n for n in cls.parts.lines if n.split("_")[0] == stem}
 
     @property
     def step_formula(self) -> Formula:
         """``step`` as straight-line code; outputs are w and the states, in order."""
-        return _step_formula(self.anatomy)
+        return _step_formula(self.parts)
 
     @property
     def clock_formula(self) -> Formula:
         """The step's scalars, in ``step``'s order, from t (1 first) and the hyperparameters."""
-        return _clock_formula(self.anatomy, self.clock)
+        return _clock_formula(self.parts, self.clock)
 
     if TYPE_CHECKING:
         on = _on
@@ -355,34 +355,34 @@ def restore(cls: type[Any], dialect: str, values: Mapping[str, Any]) -> Any:
 
 
 @cache
-def _step_formula(anatomy: Anatomy) -> Formula:
-    formula = lift(anatomy.step, outputs=("w", *anatomy.states))
-    if anatomy.rate is not None and anatomy.rate.__name__ not in formula.calls:
-        code = anatomy.step.__code__
+def _step_formula(rule_parts: RuleParts) -> Formula:
+    formula = lift(rule_parts.step, outputs=("w", *rule_parts.states))
+    if rule_parts.rate is not None and rule_parts.rate.__name__ not in formula.calls:
+        code = rule_parts.step.__code__
         raise RuleError(
-            f"{code.co_filename}:{code.co_firstlineno}: step must call {anatomy.rate.__name__}:"
+            f"{code.co_filename}:{code.co_firstlineno}: step must call {rule_parts.rate.__name__}:"
             " an effective learning rate computed beside the update could drift from it"
         )
     return formula
 
 
 @cache
-def _clock_formula(anatomy: Anatomy, clock: Function | None) -> Formula:
+def _clock_formula(rule_parts: RuleParts, clock: Function | None) -> Formula:
     builder = Builder()
     made: dict[str, Any] = {}
-    wanted = signature(anatomy.step)[1]
+    wanted = signature(rule_parts.step)[1]
     if clock is not None:
         arguments = [n for group in signature(clock) for n in group]
         values = builder.unfold(clock, [name(n) for n in arguments])
         made = dict(zip(keys(clock), values, strict=True))
-    missing = [n for n in wanted if n not in made and n not in anatomy.hyperparameters]
+    missing = [n for n in wanted if n not in made and n not in rule_parts.hyperparameters]
     if missing:
         raise RuleError(
-            f"{anatomy.step.__code__.co_filename}: step takes {', '.join(missing)}:"
+            f"{rule_parts.step.__code__.co_filename}: step takes {', '.join(missing)}:"
             " neither a line of the rule nor given by its clock"
         )
     outputs = [(n, made.get(n, name(n))) for n in wanted]
-    return builder.formula("clock", ("t", *anatomy.hyperparameters), (), outputs)
+    return builder.formula("clock", ("t", *rule_parts.hyperparameters), (), outputs)
 
 
 def find(rule_name: str) -> type[Rule]:
@@ -401,14 +401,14 @@ def rule(
     rate: Function | None = None,
     idle: Function | None = None,
     clock: Function | None = None,
-    coast: Coast | None = None,
+    idle_model: IdleModel | None = None,
     dialects: Mapping[str, Row] | None = None,
     together: Mapping[str, tuple[str, ...]] | None = None,
 ) -> Callable[[type[Any]], type[Any]]:
     """Make a class of lines into a rule.
 
     ``step(w, g, *states, /, *scalars)`` returns the new w and states; ``rate`` is called by it;
-    ``idle(w, *states, k, /, *scalars)`` is k steps with g = 0 in closed form, ``coast`` what is known of
+    ``idle(w, *states, k, /, *scalars)`` is k steps with g = 0 in closed form, ``idle_model`` what is known of
     them where there is none; ``clock(t, ...)`` gives what is computed once a step; ``together`` names lines set by one argument. Raises RuleError when names do not fit.
     """
 
@@ -416,18 +416,18 @@ def rule(
         lines: dict[str, Line] = {
             n: cls.__dict__[n] for n in cls.__annotations__ if isinstance(cls.__dict__.get(n), Line)
         }
-        anatomy = Anatomy(
+        rule_parts = RuleParts(
             step,
             rate,
             idle,
             clock,
-            coast,
+            idle_model,
             MappingProxyType(lines),
             MappingProxyType(dict(dialects or {})),
             MappingProxyType(dict(together or {})),
         )
-        _check(cls, anatomy)
-        cls.anatomy = anatomy
+        _check(cls, rule_parts)
+        cls.parts = rule_parts
         known = RULES.get(cls.__name__)
         if known is None or known.__module__ == cls.__module__:
             RULES[cls.__name__] = cls
@@ -436,47 +436,51 @@ def rule(
     return decorate
 
 
-def _check(cls: type[Any], anatomy: Anatomy) -> None:
+def _check(cls: type[Any], rule_parts: RuleParts) -> None:
     """Names of the functions against the lines, at import."""
     where = f"{cls.__module__}.{cls.__name__}"
     if not issubclass(cls, Rule):
         raise RuleError(f"{where}: write `class {cls.__name__}(Rule):`")
-    before = signature(anatomy.step)[0]
+    before = signature(rule_parts.step)[0]
     if before[:2] != ("w", "g"):
         raise RuleError(f"{where}: step begins with `w, g`, then the states, then `/`; got {before}")
-    declared = {n for n, line in anatomy.lines.items() if line.is_state}
+    declared = {n for n, line in rule_parts.lines.items() if line.is_state}
     if set(before[2:]) != declared:
         raise RuleError(f"{where}: step has the states {before[2:]}, the lines declare {sorted(declared)}")
-    for clock in (anatomy.clock, *(r.clock for r in anatomy.dialects.values())):
+    for clock in (rule_parts.clock, *(r.clock for r in rule_parts.dialects.values())):
         if clock is not None:
             wanted = [n for group in signature(clock) for n in group]
-            wrong = [n for n in wanted[1:] if n not in anatomy.hyperparameters]
+            wrong = [n for n in wanted[1:] if n not in rule_parts.hyperparameters]
             if wrong or wanted[:1] != ["t"]:
                 raise RuleError(f"{where}: a clock takes t, then hyperparameters; got {wanted}")
-    if anatomy.idle is not None:
-        idle_before = signature(anatomy.idle)[0]
+    if rule_parts.idle is not None:
+        idle_before = signature(rule_parts.idle)[0]
         if idle_before != ("w", *before[2:], "k"):
             raise RuleError(f"{where}: idle takes w, the states, k, then `/`; got {idle_before}")
-    if anatomy.coast is not None:
-        coast = anatomy.coast
-        faded = tuple(n for n in before[2:] if n not in coast.products)
-        if signature(coast.fade)[0] != (*faded, "k"):
+    if rule_parts.idle_model is not None:
+        idle_model = rule_parts.idle_model
+        faded = tuple(n for n in before[2:] if n not in idle_model.products)
+        if signature(idle_model.idle_states)[0] != (*faded, "k"):
             raise RuleError(
-                f"{where}: fade takes {', '.join(faded)}, k, then `/`; got {signature(coast.fade)[0]}"
+                f"{where}: idle_states takes {', '.join(faded)}, k, then `/`; got {signature(idle_model.idle_states)[0]}"
             )
-        if coast.pole is not None and (coast.pace is None or signature(coast.pole)[0] != before[2:]):
-            raise RuleError(f"{where}: pole takes the states {before[2:]}, then `/`, and goes with pace")
-        wrong = [n for f in (coast.fade, coast.pole) if f for n in signature(f)[1]]
-        wrong += signature(coast.shrink)[1]
-        wrong = [n for n in wrong if n not in anatomy.hyperparameters]
+        if idle_model.move_terms is not None and (
+            idle_model.move_scale is None or signature(idle_model.move_terms)[0] != before[2:]
+        ):
+            raise RuleError(
+                f"{where}: move_terms takes the states {before[2:]}, then `/`, and goes with move_scale"
+            )
+        wrong = [n for f in (idle_model.idle_states, idle_model.move_terms) if f for n in signature(f)[1]]
+        wrong += signature(idle_model.shrink)[1]
+        wrong = [n for n in wrong if n not in rule_parts.hyperparameters]
         if wrong:
-            raise RuleError(f"{where}: coast takes {wrong}, which are no hyperparameters")
-    for dialect, r in anatomy.dialects.items():
-        wrong = [n for n in r.values if n not in anatomy.lines]
+            raise RuleError(f"{where}: idle_model takes {wrong}, which are no hyperparameters")
+    for dialect, r in rule_parts.dialects.items():
+        wrong = [n for n in r.values if n not in rule_parts.lines]
         targets = [t for v in r.names.values() for t in ((v,) if isinstance(v, str) else v)]
-        wrong += [n for n in targets if n not in anatomy.lines]
+        wrong += [n for n in targets if n not in rule_parts.lines]
         if wrong:
             raise RuleError(f"{where}: dialect {dialect!r} sets {wrong}, which are no lines of the rule")
 
 
-__all__ = ["RULES", "Anatomy", "Row", "Rule", "find", "row", "rule"]
+__all__ = ["RULES", "RuleParts", "Row", "Rule", "find", "row", "rule"]

@@ -6,10 +6,10 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 
-from ..core.compose import Update
+from ..core.update import Update
 from ..errors import HyperparameterError, nearest
 
-ENGINES = ("cpu", "plain")
+ENGINES = {"cpu": "cpu.dense", "plain": "plain"}
 
 
 class Batch(Protocol):
@@ -48,4 +48,4 @@ def engine(name: str) -> Engine:
     """The engine of that name, imported when first asked for."""
     if name not in ENGINES:
         raise HyperparameterError(f"on: unknown engine {name!r}: {nearest(name, ENGINES)}")
-    return cast(Engine, import_module(f".{name}", __name__))
+    return cast(Engine, import_module(f".{ENGINES[name]}", __name__))

@@ -21,10 +21,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..core.compose import Update
 from ..core.formula import Formula
 from ..core.math import LIBM
-from ..core.python import Printer, indented
+from ..core.update import Update
+from ..printing.python import Printer, indented
 
 BLOCK = 1024  # coordinates of one block: eight for each of its threads, two vectors of float32
 WARPS = 4

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from ..core.compose import Update
 from ..core.formula import Formula
-from ..core.python import Printer, indented
+from ..core.update import Update
+from ..printing.python import Printer, indented
 
 _PRINTER = Printer(functions={"where": "where({0}, {1}, {2})"})
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from ..core import math as formulas
-from ..core.compose import Update
 from ..core.math import LIBM
-from ..core.python import Printer, indented
+from ..core.update import Update
+from ..printing.python import Printer, indented
 from .memory import BLOCK, LANES, Array, arithmetic, limit, total
 
 PRINTER = Printer(

@@ -16,11 +16,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from ..core import clock as scalars
 from ..core import math as formulas
-from ..core import scalars
-from ..core.compose import LESS, Update
 from ..core.formula import Formula
 from ..core.schedule import Schedule
+from ..core.update import LESS, Update
 from ..errors import HyperparameterError
 from . import ops
 

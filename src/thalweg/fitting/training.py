@@ -19,7 +19,7 @@ import numpy as np
 
 from .. import archive
 from ..core.rule import Rule
-from ..engines.objects import lean
+from ..engines.cpu.object_cache import lean
 from ..errors import FileError, HyperparameterError, ProblemError
 from ..files import require_apart, require_writable, sweep
 from ..linear import Model, Rows, race

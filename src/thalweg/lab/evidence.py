@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ..core.rule import Rule, find
-from .panels import Picture
+from .pictures.panels import Picture
 
 Verdict = Literal["holds", "holds under conditions", "does not hold"]
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from ..errors import FileError
 from ..files import require_writable, write
 from .claims import Result, chosen, measure
-from .parallel import side_by_side
 from .versions import versions
+from .workers import side_by_side
 
 Progress = Callable[[str, int, int], None]
 
@@ -87,7 +87,7 @@ def _drawn(result: Result, place: Path) -> Result:
     """The result with its picture on disk; a picture that cannot be drawn is the experiment's failure."""
     if result.picture is None:
         return result
-    from .plots import write as draw
+    from .pictures import write as draw
 
     try:
         draw(result.picture, place / f"{result.id}.svg")
@@ -107,7 +107,7 @@ def _keep(
         numbers = json_format.dumps(records, indent=1, ensure_ascii=False, allow_nan=False)
         write(json, lambda file: file.write(numbers.encode()))
     if place is not None:
-        from .claims_report import html
+        from .reports.claims import html
 
         facts = {"command": shlex.join(["thalweg", "claims", *ids, "--out", str(place)])}
         text = html(found, {**facts, "versions": versions()})

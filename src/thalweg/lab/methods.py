@@ -31,11 +31,11 @@ class Method:
     @property
     def tunable(self) -> bool:
         """Whether a race looks for its learning rate."""
-        return "lr" in self.rule.anatomy.hyperparameters and not isinstance(self.rule.values["lr"], Schedule)
+        return "lr" in self.rule.parts.hyperparameters and not isinstance(self.rule.values["lr"], Schedule)
 
     def span(self, scale: float) -> tuple[float, float]:
         """The range of learning rates; ``scale`` is the larger of 1 and the start's root mean square."""
-        unit = self.rule.anatomy.lines["lr"].unit
+        unit = self.rule.parts.lines["lr"].unit
         low, high = RANGES.get(unit, RANGES["w/g"])
         factor = scale if unit == "w" else 1.0
         return low * factor, high * factor

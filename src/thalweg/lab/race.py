@@ -25,10 +25,10 @@ from ..problems.compiled import CompiledProblem
 from ..problems.formula import FormulaProblem
 from . import methods as naming
 from .methods import Method
-from .parallel import side_by_side
-from .run import Run, compiled, find, train
 from .statistics import bands, quantile, steps_to
+from .trial import Run, compiled, find, train
 from .versions import versions
+from .workers import side_by_side
 
 TUNING_SEEDS = 3
 EDGE = 0.1  # of the logarithmic range, at either end
@@ -151,7 +151,7 @@ class Race:
 
     def html(self) -> str:
         """The report: one self-contained page."""
-        from .report import render
+        from .reports.race import render
 
         return render(self.data)
 
@@ -338,7 +338,7 @@ def race(
 
 
 def _rms(params: Any) -> float:
-    from .. import tree
+    from ..optimizer import tree
 
     flat = np.concatenate([np.ravel(a) for _, a in tree.leaves(params)])
     return float(np.sqrt(np.mean(flat * flat)))

@@ -18,9 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from ..core import compose, scalars
-from ..core.compose import Around
+from ..core import clock as scalars
+from ..core import update as compose
 from ..core.rule import Rule
+from ..core.update import StepOptions
 from ..engines.ops import applied
 from ..errors import FileError, ProblemError
 from ..files import write as write_file
@@ -149,7 +150,7 @@ def record(
     w = _start(problem.name, like if start is None else start, pack(like).size)
     if not all(isinstance(n, Integral) for n in (steps, every)) or steps < 0 or every < 1:
         raise ProblemError(f"record: whole steps >= 0 and every >= 1 are needed, got {steps!r} and {every!r}")
-    if (steps // every + 1) * w.size * (5 + len(rule.anatomy.states)) > maximum:
+    if (steps // every + 1) * w.size * (5 + len(rule.parts.states)) > maximum:
         raise ProblemError(
             f"record: {steps // every + 1} records of {w.size} coordinates are too many; raise every={every}"
         )
@@ -203,9 +204,9 @@ def _walk(
     steps: int,
     every: int,
 ) -> Record:
-    names = rule.anatomy.states
+    names = rule.parts.states
     count = steps // every + 1
-    step = applied(compose.update(rule, Around(rates=rule.anatomy.rate is not None)))
+    step = applied(compose.update(rule, StepOptions(rates=rule.parts.rate is not None)))
     clock = scalars.clock(rule)
     softeners = dict.fromkeys(_softeners(rule), 0.0)
     kept: dict[str, Array] = {
@@ -250,7 +251,7 @@ def _walk(
 
 def _softeners(rule: Rule) -> list[str]:
     """The epsilons that are added to a gradient's size; Adadelta's other one is added to an update's."""
-    lines = rule.anatomy.lines
+    lines = rule.parts.lines
     names = [n for n in scalars.names(rule) if n in lines and n.startswith("eps")]
     return [n for n in names if lines[n].dimension.w == 0]
 

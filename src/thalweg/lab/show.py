@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..core.rule import Rule
-from ..engines import loops
+from ..engines.cpu import loops
 from ..errors import HyperparameterError, ProblemError, ThalwegError
 from ..files import require_writable
 from ..problems import landscape
@@ -23,12 +23,12 @@ from ..problems.base import stream
 from ..problems.formula import FormulaProblem
 from . import methods as naming
 from .methods import Method
-from .panels import Chart, Curve, Map, Panel, Picture
-from .panels import Path as Way
+from .pictures.panels import Chart, Curve, Map, Panel, Picture
+from .pictures.panels import Path as Way
 from .record import record, write
-from .run import blown
+from .search import grid, trials
 from .theory import diagnose
-from .tuning import grid, trials
+from .trial import blown
 
 Array = np.ndarray[Any, Any]
 Span = tuple[float, float]
@@ -230,7 +230,7 @@ def _walk(
     return Walk(
         m,
         rule,
-        float(rule.at(0)["lr"]) if "lr" in rule.anatomy.hyperparameters else None,
+        float(rule.at(0)["lr"]) if "lr" in rule.parts.hyperparameters else None,
         trace.path[0, :end],
         loss[:end],
         met if met >= 0 else None,
@@ -335,7 +335,7 @@ def _keep(
 
 
 def _draw(picture: Picture, path: Path, theme: str) -> None:
-    from . import plots
+    from . import pictures as plots
 
     if path.suffix.lower() in (".gif", ".mp4"):
         (land,) = [panel for panel in picture.panels if isinstance(panel, Map)]

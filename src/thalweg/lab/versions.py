@@ -9,7 +9,7 @@ from pathlib import Path
 def versions() -> dict[str, str]:
     """Names with versions, ready for a report."""
     from .. import __version__
-    from ..engines.pool import threads
+    from ..engines.cpu.pool import threads
 
     made = {"thalweg": __version__, "python": platform.python_version()}
     for n in ("numpy", "scipy", "numba", "scikit-learn"):

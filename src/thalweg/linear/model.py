@@ -17,12 +17,12 @@ from scipy.special import expit, logsumexp, softmax
 
 from ..core.rule import Rule
 from ..core.schedule import Schedule
-from ..engines.linear import Pass, Rows, rows_of
+from ..engines.cpu.linear import Pass, Rows, rows_of
 from ..engines.memory import Array
 from ..engines.ops import vectorised
 from ..errors import FileError, HyperparameterError, ProblemError, nearest
-from ..optimizer import _described as described
-from ..optimizer import _rebuilt as rebuilt
+from ..optimizer.optimizer import _described as described
+from ..optimizer.optimizer import _rebuilt as rebuilt
 from ..rules.adagrad import Adagrad
 from . import losses
 from .losses import MULTINOMIAL, Loss

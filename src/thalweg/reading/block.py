@@ -91,7 +91,9 @@ class Pass:
         """Count a bad line (from 1), or raise FileError."""
         told = f"{path}: {unit} {line}: {reason}"
         if self.stop:
-            raise FileError(f"{told}; correct it, or train without such lines (on_bad_line='skip', --on-bad-line skip)")
+            raise FileError(
+                f"{told}; correct it, or train without such lines (on_bad_line='skip', --on-bad-line skip)"
+            )
         self.skipped += 1
         if len(self.reasons) < REASONS:
             self.reasons.append(told)

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..engines import cpu, objects
+from ..engines.cpu import dense as cpu
+from ..engines.cpu import object_cache as objects
 from ..engines.memory import address
 from ..errors import FileError, HyperparameterError, nearest
 from .block import Block, Pass, Position

@@ -10,7 +10,7 @@ Source: Zhuang et al., arXiv 2010.07468 (NeurIPS 2020), algorithm 2.
 Errors: HyperparameterError when a value leaves the range on its line below.
 """
 
-from ..core import Coast, Rule, Scalar, fraction, nonnegative, ratio, row, rule, sqrt, state, where
+from ..core import IdleModel, Rule, Scalar, fraction, nonnegative, ratio, row, rule, sqrt, state, where
 
 
 def clock(t, lr, beta1, beta2):
@@ -34,7 +34,7 @@ def shrink(beta1, beta2):
     return beta1 / sqrt(beta2)
 
 
-def fade(m, s, k, /, beta1, beta2, eps_in):
+def idle_states(m, s, k, /, beta1, beta2, eps_in):
     """s takes in what is left of m, squared: two geometric sums, which meet where beta1^2 = beta2."""
     old = beta2**k
     new = beta1 ** (2 * k)
@@ -43,7 +43,7 @@ def fade(m, s, k, /, beta1, beta2, eps_in):
     return beta1**k * m, old * s + (1 - beta2) * sums * m * m + eps_in * (1 - old) / (1 - beta2)
 
 
-COAST = Coast(shrink, fade)
+COAST = IdleModel(shrink, idle_states)
 
 
 BOTH = {"epsilon": ("eps", "eps_in")}
@@ -55,7 +55,7 @@ DIALECTS = {
 }
 
 
-@rule(step, rate=rate, clock=clock, coast=COAST, dialects=DIALECTS, together=BOTH)
+@rule(step, rate=rate, clock=clock, idle_model=COAST, dialects=DIALECTS, together=BOTH)
 class AdaBelief(Rule):
     """Adam that trusts gradients which come as expected."""
 

@@ -11,7 +11,7 @@ Errors: HyperparameterError when a value leaves the range on its line below.
 """
 
 from ..core import (
-    Coast,
+    IdleModel,
     Rule,
     Scalar,
     floor,
@@ -57,20 +57,20 @@ def shrink(beta1, beta2):
     return beta1 / sqrt(beta2)
 
 
-def fade(m, v, k, /, beta1, beta2):
+def idle_states(m, v, k, /, beta1, beta2):
     return beta1**k * m, beta2**k * v
 
 
-def pole(m, v, /, eps):
+def move_terms(m, v, /, eps):
     """An idle step moves w by size m / (sqrt(fix v) + eps)."""
     return m, sqrt(v), eps
 
 
-def pace(k, /, beta1, beta2, size, fix):
+def move_scale(k, /, beta1, beta2, size, fix):
     return size * beta1**k, sqrt(beta2**k * fix)
 
 
-COAST = Coast(shrink, fade, pole=pole, pace=pace, zero=("eps_root",))
+COAST = IdleModel(shrink, idle_states, move_terms=move_terms, move_scale=move_scale, zero=("eps_root",))
 
 
 OUTSIDE, HAT = {"eps_root": 0.0}, {"eps_root": 0.0, "epoch": 1.0}
@@ -99,7 +99,7 @@ DIALECTS = {
 }
 
 
-@rule(step, rate=rate, clock=clock, coast=COAST, dialects=DIALECTS)
+@rule(step, rate=rate, clock=clock, idle_model=COAST, dialects=DIALECTS)
 class Adam(Rule):
     """Adaptive moment estimation."""
 

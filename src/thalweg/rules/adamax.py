@@ -10,7 +10,7 @@ Errors: HyperparameterError when a value leaves the range on its line below.
 """
 
 from ..core import (
-    Coast,
+    IdleModel,
     Rule,
     Scalar,
     abs,
@@ -45,11 +45,11 @@ def shrink(beta1, beta2):
     return beta1 / beta2
 
 
-def fade(m, u, k, /, beta1, beta2, eps_in):
+def idle_states(m, u, k, /, beta1, beta2, eps_in):
     return beta1**k * m, where(k > 0, maximum(beta2**k * u, eps_in), u)
 
 
-COAST = Coast(shrink, fade)
+COAST = IdleModel(shrink, idle_states)
 
 
 OUTSIDE, WITHIN = {"eps_in": 0.0}, {"eps": 0.0}
@@ -76,7 +76,7 @@ DIALECTS = {
 }
 
 
-@rule(step, rate=rate, clock=clock, coast=COAST, dialects=DIALECTS)
+@rule(step, rate=rate, clock=clock, idle_model=COAST, dialects=DIALECTS)
 class Adamax(Rule):
     """Adam in the infinity norm."""
 

@@ -10,9 +10,9 @@ Source: Loshchilov & Hutter, arXiv 1711.05101 (2019), algorithm 2, as torch, Ker
 Errors: HyperparameterError when a value leaves the range on its line below.
 """
 
-from ..core import Coast, Rule, Scalar, fraction, nonnegative, row, rule, sqrt, state
-from ..core.around import shrunk
-from .adam import KERAS, OPTAX, TORCH, fade, pace, pole, rate, shrink
+from ..core import IdleModel, Rule, Scalar, fraction, nonnegative, row, rule, sqrt, state
+from ..core.pieces import shrunk
+from .adam import KERAS, OPTAX, TORCH, idle_states, move_scale, move_terms, rate, shrink
 from .adam import step as adam
 
 
@@ -34,7 +34,14 @@ def step(w, g, m, v, /, keep, beta1, take1, beta2, take2, size, fix, eps, eps_ro
     return w, m, v
 
 
-COAST = Coast(shrink, fade, products={"w": "keep"}, pole=pole, pace=pace, zero=("eps_root",))
+COAST = IdleModel(
+    shrink,
+    idle_states,
+    products={"w": "keep"},
+    move_terms=move_terms,
+    move_scale=move_scale,
+    zero=("eps_root",),
+)
 
 
 OUTSIDE = {"eps_root": 0.0}
@@ -49,7 +56,7 @@ DIALECTS = {
 }
 
 
-@rule(step, rate=rate, clock=clock, coast=COAST, dialects=DIALECTS)
+@rule(step, rate=rate, clock=clock, idle_model=COAST, dialects=DIALECTS)
 class AdamW(Rule):
     """Adam with decoupled weight decay."""
 

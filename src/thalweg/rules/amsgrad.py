@@ -12,7 +12,7 @@ Source: Reddi, Kale & Kumar, arXiv 1904.09237 (ICLR 2018), algorithm 2, which co
 Errors: HyperparameterError when a value leaves the range on its line below.
 """
 
-from ..core import Coast, Rule, Scalar, fraction, maximum, nonnegative, ratio, row, rule, sqrt, state
+from ..core import IdleModel, Rule, Scalar, fraction, maximum, nonnegative, ratio, row, rule, sqrt, state
 
 
 def clock(t, lr, beta1, beta2):
@@ -54,20 +54,20 @@ def shrink(beta1):
     return beta1
 
 
-def fade(m, v, u, k, /, beta1, beta2):
+def idle_states(m, v, u, k, /, beta1, beta2):
     return beta1**k * m, beta2**k * v, u
 
 
-def pole(m, v, u, /, eps):
+def move_terms(m, v, u, /, eps):
     """An idle step moves w by size m / (sqrt(after u) + eps): u holds still."""
     return m, sqrt(u), eps
 
 
-def pace(k, /, beta1, size, after):
+def move_scale(k, /, beta1, size, after):
     return size * beta1**k, sqrt(after)
 
 
-COAST = Coast(shrink, fade, pole=pole, pace=pace, zero=("eps_root",))
+COAST = IdleModel(shrink, idle_states, move_terms=move_terms, move_scale=move_scale, zero=("eps_root",))
 
 
 OUTSIDE, NONE = {"eps_root": 0.0}, {"eps": 0.0, "eps_root": 0.0}
@@ -84,7 +84,7 @@ DIALECTS = {
 }
 
 
-@rule(step, rate=rate, clock=clock, coast=COAST, dialects=DIALECTS)
+@rule(step, rate=rate, clock=clock, idle_model=COAST, dialects=DIALECTS)
 class AMSGrad(Rule):
     """Adam whose denominator never falls."""
 

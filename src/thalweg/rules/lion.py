@@ -10,7 +10,7 @@ Errors: HyperparameterError when a value leaves the range on its line below.
 """
 
 from ..core import Rule, Scalar, fraction, minimum, nonnegative, ratio, row, rule, sign, state, where
-from ..core.around import shrunk
+from ..core.pieces import shrunk
 
 
 def clock(t, lr, beta1, beta2, weight_decay):

@@ -8,7 +8,7 @@ Source: Polyak, USSR Comput. Math. Math. Phys. 4 (1964) 1-17; torch's form of it
 Errors: HyperparameterError when a value leaves the range on its line below.
 """
 
-from ..core import Coast, Rule, Scalar, fraction, nonnegative, row, rule, state, where
+from ..core import IdleModel, Rule, Scalar, fraction, nonnegative, row, rule, state, where
 
 
 def clock(t, beta, dampening):
@@ -40,19 +40,19 @@ def shrink(beta):
     return beta
 
 
-def fade(m, k, /, beta):
+def idle_states(m, k, /, beta):
     return beta**k * m
 
 
-def pole(m, /):
+def move_terms(m, /):
     return m, 1, 0
 
 
-def pace(k, /, lr, beta):
+def move_scale(k, /, lr, beta):
     return lr * beta**k, 1
 
 
-COAST = Coast(shrink, fade, pole=pole, pace=pace)
+COAST = IdleModel(shrink, idle_states, move_terms=move_terms, move_scale=move_scale)
 
 
 DIALECTS = {
@@ -71,7 +71,7 @@ DIALECTS = {
 }
 
 
-@rule(step, rate=rate, idle=idle, clock=clock, coast=COAST, dialects=DIALECTS)
+@rule(step, rate=rate, idle=idle, clock=clock, idle_model=COAST, dialects=DIALECTS)
 class Momentum(Rule):
     """Heavy-ball momentum."""
 

@@ -9,7 +9,7 @@ Source: Sutskever, Martens, Dahl & Hinton, ICML 2013, equations 1-2.
 Errors: HyperparameterError when a value leaves the range on its line below.
 """
 
-from ..core import Coast, Rule, Scalar, fraction, inverse_time, nonnegative, row, rule, state
+from ..core import IdleModel, Rule, Scalar, fraction, inverse_time, nonnegative, row, rule, state
 
 
 def rate(lr):
@@ -32,19 +32,19 @@ def shrink(beta):
     return beta
 
 
-def fade(v, k, /, beta):
+def idle_states(v, k, /, beta):
     return beta**k * v
 
 
-def pole(v, /):
+def move_terms(v, /):
     return v, 1, 0
 
 
-def pace(k, /, beta):
+def move_scale(k, /, beta):
     return -(beta**k), 1
 
 
-COAST = Coast(shrink, fade, pole=pole, pace=pace)
+COAST = IdleModel(shrink, idle_states, move_terms=move_terms, move_scale=move_scale)
 
 
 KERAS = {"learning_rate": "lr", "momentum": "beta"}
@@ -56,7 +56,7 @@ DIALECTS = {
 }
 
 
-@rule(step, rate=rate, idle=idle, coast=COAST, dialects=DIALECTS)
+@rule(step, rate=rate, idle=idle, idle_model=COAST, dialects=DIALECTS)
 class MomentumSutskever(Rule):
     """Momentum whose velocity has the parameter's unit."""
 

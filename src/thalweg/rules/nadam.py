@@ -14,7 +14,7 @@ ICLR workshop paper (2016) also multiplies v's correction by beta2; no library h
 Errors: HyperparameterError when a value leaves the range on its line below.
 """
 
-from ..core import Coast, Rule, Scalar, fraction, nonnegative, ratio, row, rule, sqrt, state
+from ..core import IdleModel, Rule, Scalar, fraction, nonnegative, ratio, row, rule, sqrt, state
 
 
 def momentum(t, beta1, momentum_decay):
@@ -76,11 +76,11 @@ def shrink(beta1, beta2):
     return beta1 / sqrt(beta2)
 
 
-def fade(m, v, k, /, beta1, beta2):
+def idle_states(m, v, k, /, beta1, beta2):
     return beta1**k * m, beta2**k * v
 
 
-COAST = Coast(shrink, fade, products={"p": "mu"})
+COAST = IdleModel(shrink, idle_states, products={"p": "mu"})
 
 
 OUTSIDE = {"eps_root": 0.0}
@@ -102,7 +102,7 @@ DIALECTS = {
 }
 
 
-@rule(step, rate=rate, clock=clock, coast=COAST, dialects=DIALECTS)
+@rule(step, rate=rate, clock=clock, idle_model=COAST, dialects=DIALECTS)
 class NAdam(Rule):
     """Adam with Nesterov momentum."""
 

@@ -9,7 +9,7 @@ rewritten so that the gradient is taken at the stored w.
 Errors: HyperparameterError when a value leaves the range on its line below.
 """
 
-from ..core import Coast, Rule, Scalar, fraction, nonnegative, row, rule, state
+from ..core import IdleModel, Rule, Scalar, fraction, nonnegative, row, rule, state
 
 
 def rate(lr):
@@ -32,19 +32,19 @@ def shrink(beta):
     return beta
 
 
-def fade(m, k, /, beta):
+def idle_states(m, k, /, beta):
     return beta**k * m
 
 
-def pole(m, /):
+def move_terms(m, /):
     return m, 1, 0
 
 
-def pace(k, /, lr, beta):
+def move_scale(k, /, lr, beta):
     return lr * beta ** (k + 1), 1
 
 
-COAST = Coast(shrink, fade, pole=pole, pace=pace)
+COAST = IdleModel(shrink, idle_states, move_terms=move_terms, move_scale=move_scale)
 
 
 DIALECTS = {
@@ -54,7 +54,7 @@ DIALECTS = {
 }
 
 
-@rule(step, rate=rate, idle=idle, coast=COAST, dialects=DIALECTS)
+@rule(step, rate=rate, idle=idle, idle_model=COAST, dialects=DIALECTS)
 class Nesterov(Rule):
     """Nesterov's accelerated gradient with a constant momentum."""
 

@@ -14,7 +14,7 @@ Errors: HyperparameterError when a value leaves the range on its line below.
 """
 
 from ..core import (
-    Coast,
+    IdleModel,
     Rule,
     Scalar,
     fraction,
@@ -75,11 +75,11 @@ def shrink(beta1, beta2):
     return beta1 / sqrt(beta2)
 
 
-def fade(m, v, k, /, beta1, beta2):
+def idle_states(m, v, k, /, beta1, beta2):
     return beta1**k * m, beta2**k * v
 
 
-COAST = Coast(shrink, fade)
+COAST = IdleModel(shrink, idle_states)
 
 
 HELD = {"scale": 1.0, "eps_root": 0.0, "threshold": 5.0}
@@ -94,7 +94,7 @@ DIALECTS = {
 }
 
 
-@rule(step, rate=rate, clock=clock, coast=COAST, dialects=DIALECTS)
+@rule(step, rate=rate, clock=clock, idle_model=COAST, dialects=DIALECTS)
 class RAdam(Rule):
     """Rectified Adam."""
 

@@ -11,7 +11,7 @@ Errors: HyperparameterError when a value leaves the range on its line below.
 """
 
 from ..core import (
-    Coast,
+    IdleModel,
     Rule,
     Scalar,
     fraction,
@@ -52,19 +52,19 @@ def shrink(mu):
     return mu
 
 
-def fade(v, a, b, k, /, mu, beta):
+def idle_states(v, a, b, k, /, mu, beta):
     return beta**k * v, beta**k * a, mu**k * b
 
 
-def pole(v, a, b, /):
+def move_terms(v, a, b, /):
     return b, 1, 0
 
 
-def pace(k, /, mu):
+def move_scale(k, /, mu):
     return mu**k, 1
 
 
-COAST = Coast(shrink, fade, pole=pole, pace=pace)
+COAST = IdleModel(shrink, idle_states, move_terms=move_terms, move_scale=move_scale)
 
 
 INSIDE = {"eps": 0.0}
@@ -82,7 +82,7 @@ DIALECTS = {
 }
 
 
-@rule(step, rate=rate, idle=idle, clock=clock, coast=COAST, dialects=DIALECTS)
+@rule(step, rate=rate, idle=idle, clock=clock, idle_model=COAST, dialects=DIALECTS)
 class RMSpropCentredMomentumSutskever(Rule):
     """Centred RMSprop whose momentum has the parameter's unit."""
 

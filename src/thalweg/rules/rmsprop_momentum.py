@@ -9,7 +9,7 @@ Source: Graves, arXiv 1308.0850 (2013), equations 38-41, in torch.optim.RMSprop'
 Errors: HyperparameterError when a value leaves the range on its line below.
 """
 
-from ..core import Coast, Rule, Scalar, fraction, nonnegative, ratio, row, rule, sqrt, state
+from ..core import IdleModel, Rule, Scalar, fraction, nonnegative, ratio, row, rule, sqrt, state
 
 
 def clock(t, lr, mu, beta):
@@ -41,19 +41,19 @@ def shrink(mu):
     return mu
 
 
-def fade(v, b, k, /, mu, beta):
+def idle_states(v, b, k, /, mu, beta):
     return beta**k * v, mu**k * b
 
 
-def pole(v, b, /):
+def move_terms(v, b, /):
     return b, 1, 0
 
 
-def pace(k, /, lr, mu):
+def move_scale(k, /, lr, mu):
     return lr * mu**k, 1
 
 
-COAST = Coast(shrink, fade, pole=pole, pace=pace)
+COAST = IdleModel(shrink, idle_states, move_terms=move_terms, move_scale=move_scale)
 
 
 DIALECTS = {
@@ -63,7 +63,7 @@ DIALECTS = {
 }
 
 
-@rule(step, rate=rate, idle=idle, clock=clock, coast=COAST, dialects=DIALECTS)
+@rule(step, rate=rate, idle=idle, clock=clock, idle_model=COAST, dialects=DIALECTS)
 class RMSpropMomentum(Rule):
     """RMSprop whose normalised gradients are summed with momentum."""
 

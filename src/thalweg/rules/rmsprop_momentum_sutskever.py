@@ -9,7 +9,7 @@ Source: TensorFlow's ApplyRMSProp; Keras 3 optimizers/rmsprop.py.
 Errors: HyperparameterError when a value leaves the range on its line below.
 """
 
-from ..core import Coast, Rule, Scalar, fraction, inverse_time, nonnegative, ratio, row, rule, sqrt, state
+from ..core import IdleModel, Rule, Scalar, fraction, inverse_time, nonnegative, ratio, row, rule, sqrt, state
 
 
 def clock(t, beta):
@@ -37,19 +37,19 @@ def shrink(mu):
     return mu
 
 
-def fade(v, b, k, /, mu, beta):
+def idle_states(v, b, k, /, mu, beta):
     return beta**k * v, mu**k * b
 
 
-def pole(v, b, /):
+def move_terms(v, b, /):
     return b, 1, 0
 
 
-def pace(k, /, mu):
+def move_scale(k, /, mu):
     return mu**k, 1
 
 
-COAST = Coast(shrink, fade, pole=pole, pace=pace)
+COAST = IdleModel(shrink, idle_states, move_terms=move_terms, move_scale=move_scale)
 
 
 INSIDE = {"eps": 0.0}
@@ -74,7 +74,7 @@ DIALECTS = {
 }
 
 
-@rule(step, rate=rate, idle=idle, clock=clock, coast=COAST, dialects=DIALECTS)
+@rule(step, rate=rate, idle=idle, clock=clock, idle_model=COAST, dialects=DIALECTS)
 class RMSpropMomentumSutskever(Rule):
     """RMSprop whose momentum has the parameter's unit."""
 

@@ -10,7 +10,7 @@ Source: Zaheer, Reddi, Sachan, Kale & Kumar, NeurIPS 2018, algorithm 2, which co
 Errors: HyperparameterError when a value leaves the range on its line below.
 """
 
-from ..core import Coast, Rule, Scalar, fraction, nonnegative, ratio, row, rule, sign, sqrt, state
+from ..core import IdleModel, Rule, Scalar, fraction, nonnegative, ratio, row, rule, sign, sqrt, state
 
 
 def clock(t, lr, beta1, beta2):
@@ -37,20 +37,20 @@ def shrink(beta1):
     return beta1
 
 
-def fade(m, v, k, /, beta1):
+def idle_states(m, v, k, /, beta1):
     return beta1**k * m, v
 
 
-def pole(m, v, /, eps):
+def move_terms(m, v, /, eps):
     """An idle step moves w by size m / (sqrt(fix v) + eps): v holds still."""
     return m, sqrt(v), eps
 
 
-def pace(k, /, beta1, size, fix):
+def move_scale(k, /, beta1, size, fix):
     return size * beta1**k, sqrt(fix)
 
 
-COAST = Coast(shrink, fade, pole=pole, pace=pace, zero=("eps_root",))
+COAST = IdleModel(shrink, idle_states, move_terms=move_terms, move_scale=move_scale, zero=("eps_root",))
 
 
 OPTAX = {"learning_rate": "lr", "b1": "beta1", "b2": "beta2", "eps": "eps"}
@@ -67,7 +67,7 @@ DIALECTS = {
 }
 
 
-@rule(step, rate=rate, clock=clock, coast=COAST, dialects=DIALECTS)
+@rule(step, rate=rate, clock=clock, idle_model=COAST, dialects=DIALECTS)
 class Yogi(Rule):
     """Adam with a controlled growth of its rate."""
 

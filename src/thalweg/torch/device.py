@@ -11,7 +11,7 @@ from functools import cache, lru_cache
 
 import torch
 
-from ..core import scalars
+from ..core import clock as scalars
 from ..engines import cuda
 from .groups import Plan
 

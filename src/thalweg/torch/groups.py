@@ -12,15 +12,15 @@ from collections.abc import Container, Mapping
 from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
-from ..core import scalars
-from ..core.compose import Around, Update, update
+from ..core import clock as scalars
 from ..core.formula import Formula, name
 from ..core.line import short
 from ..core.math import log
 from ..core.rule import Rule, restore
 from ..core.schedule import Schedule
+from ..core.update import StepOptions, Update, update
 from ..errors import HyperparameterError, StateError
-from ..settings import Settings, checked
+from ..optimizer.options import Settings, checked
 
 Kind = Any  # a rule class: mypy does not see that classes can be hashed
 Targets = tuple[str, ...]
@@ -30,7 +30,7 @@ SETTINGS = ("weight_decay", "decay", "maximize")
 @lru_cache(maxsize=64)
 def _names(kind: Kind) -> dict[str, Targets]:
     """torch's names and the lines that they set."""
-    lines, rows = kind.anatomy.lines, kind.anatomy.dialects
+    lines, rows = kind.parts.lines, kind.parts.dialects
     names = dict(rows["torch"].names) if "torch" in rows else {}
     if "beta1" in lines and "beta2" in lines:
         names["betas"] = ("beta1", "beta2")
@@ -43,18 +43,18 @@ def _names(kind: Kind) -> dict[str, Targets]:
 
 def _held(kind: Kind) -> Mapping[str, float]:
     """Lines that torch does not have, at the values that take them out."""
-    row = kind.anatomy.dialects.get("torch")
+    row = kind.parts.dialects.get("torch")
     return {} if row is None else row.held
 
 
 def _ramps(kind: Kind) -> Mapping[str, Any]:
-    row = kind.anatomy.dialects.get("torch")
+    row = kind.parts.dialects.get("torch")
     return {} if row is None else row.ramps
 
 
 def _hidden(kind: Kind, name: str, values: Mapping[str, Any]) -> bool:
     """Whether torch's name means another line than the one of that name, which is out of the formula."""
-    return name in kind.anatomy.lines and values[name] == _held(kind).get(name)
+    return name in kind.parts.lines and values[name] == _held(kind).get(name)
 
 
 def _spoken(rule: Rule) -> dict[str, Targets]:
@@ -64,20 +64,20 @@ def _spoken(rule: Rule) -> dict[str, Targets]:
     made: dict[str, Targets] = {}
     hidden: set[str] = set()
     for n, targets in _names(kind).items():
-        if n in kind.anatomy.lines and n not in targets:
+        if n in kind.parts.lines and n not in targets:
             if not _hidden(kind, n, values):
                 continue
             hidden.add(n)
-        if n in kind.anatomy.together and len({values[t] for t in targets}) > 1:
+        if n in kind.parts.together and len({values[t] for t in targets}) > 1:
             continue
         made[n] = targets
     used = hidden.union(*made.values())
-    return made | {n: (n,) for n in kind.anatomy.lines if n not in used and n != "weight_decay"}
+    return made | {n: (n,) for n in kind.parts.lines if n not in used and n != "weight_decay"}
 
 
 def _read(kind: Kind, present: Container[str]) -> dict[str, Targets]:
     """``_spoken`` from the entries that a group has."""
-    lines = kind.anatomy.lines
+    lines = kind.parts.lines
     names = {
         n: targets
         for n, targets in _names(kind).items()
@@ -94,7 +94,7 @@ def label(rule: Rule) -> str:
 
 def own_decay(kind: Kind) -> bool:
     """Whether the rule decays the weights in its own step, as AdamW does."""
-    return "weight_decay" in kind.anatomy.hyperparameters
+    return "weight_decay" in kind.parts.hyperparameters
 
 
 def entries(rule: Rule) -> dict[str, Any]:
@@ -103,7 +103,7 @@ def entries(rule: Rule) -> dict[str, Any]:
     values = rule.values
     made: dict[str, Any] = {}
     for n, targets in _spoken(rule).items():
-        whole = len(targets) == 1 or n in kind.anatomy.together
+        whole = len(targets) == 1 or n in kind.parts.together
         made[n] = values[targets[0]] if whole else tuple(values[t] for t in targets)
     for n, ramp in _ramps(kind).items():
         shape, lr = type(ramp(1.0, decay=1.0)), values["lr"]
@@ -117,7 +117,7 @@ def changed(rule: Rule, given: Mapping[str, Any]) -> Rule:
     """The rule with the entries of a user's group, under torch's names or the lines' own."""
     kind: Kind = type(rule)
     spoken = _spoken(rule)
-    wanted = {n: spoken.get(n, (n,)) for n in given if n in spoken or n in kind.anatomy.lines}
+    wanted = {n: spoken.get(n, (n,)) for n in given if n in spoken or n in kind.parts.lines}
     _distinct(kind, wanted)
     _understood(kind, set(given) - set(wanted), spoken)
     changes = _values(kind, wanted, {n: plain(given[n]) for n in wanted})
@@ -134,16 +134,14 @@ def _distinct(kind: Kind, names: Mapping[str, Targets]) -> None:
     for n, targets in names.items():
         for t in targets:
             if t in by:
-                raise HyperparameterError(
-                    f"{kind.__name__}: {by[t]} and {n} both set {t}: give one of them"
-                )
+                raise HyperparameterError(f"{kind.__name__}: {by[t]} and {n} both set {t}: give one of them")
             by[t] = n
 
 
 def _understood(kind: Kind, names: Container[str], spoken: Mapping[str, Targets]) -> None:
     """HyperparameterError for another world's name of a line: torch leaves unknown entries alone."""
     mine = {*spoken, *_names(kind), *_ramps(kind), *SETTINGS}
-    for dialect, row in kind.anatomy.dialects.items():
+    for dialect, row in kind.parts.dialects.items():
         for n, targets in row.names.items():
             if n in names and n not in mine:
                 lines = {targets} if isinstance(targets, str) else {*targets}
@@ -163,7 +161,7 @@ def _values(kind: Kind, names: Mapping[str, Targets], group: Mapping[str, Any]) 
     values: dict[str, Any] = {}
     for n, targets in names.items():
         given = group[n]
-        if len(targets) == 1 or n in kind.anatomy.together:
+        if len(targets) == 1 or n in kind.parts.together:
             values |= dict.fromkeys(targets, given)
             continue
         if not isinstance(given, tuple | list) or len(given) != len(targets):
@@ -181,7 +179,7 @@ class Plan(NamedTuple):
     update: Update
     clock: Any
     weight_decay: float
-    parts: Around
+    parts: StepOptions
 
     def scalars(self, t: int) -> tuple[float, ...]:
         """The scalars of the update at step t, in its order."""
@@ -217,7 +215,7 @@ def plan(kind: Kind, names: tuple[str, ...], values: tuple[Any, ...]) -> Plan:
     decays = {n: group[n] for n in _ramps(kind) if n in group}
     if decays:
         lines["lr"] = _ramped(kind, lines["lr"], decays)
-    absent = [n for n in kind.anatomy.hyperparameters if n not in lines and n != "weight_decay"]
+    absent = [n for n in kind.parts.hyperparameters if n not in lines and n != "weight_decay"]
     if absent:
         raise KeyError(absent[0])
     try:
@@ -229,12 +227,12 @@ def plan(kind: Kind, names: tuple[str, ...], values: tuple[Any, ...]) -> Plan:
         lines["weight_decay"] = amount if decoupled else 0.0
         amount = 0.0 if decoupled else amount
     rule = restore(kind, dialect, lines)
-    parts = Around(
+    parts = StepOptions(
         maximize=settings.maximize,
         coupled=amount > 0 and not decoupled,
         decoupled=amount > 0 and decoupled,
     )
-    if parts.decoupled and "lr" not in kind.anatomy.hyperparameters:
+    if parts.decoupled and "lr" not in kind.parts.hyperparameters:
         raise HyperparameterError(
             f"decoupled decay shrinks w by lr * weight_decay; {kind.__name__} has no lr: use decay='coupled'"
         )
@@ -251,7 +249,7 @@ def planned(kinds: Mapping[str, type[Rule]], group: Mapping[str, Any], left: Con
     if kind is None:
         raise StateError(f"group: rule {group.get('rule')!r} is not one that this optimizer was started with")
     names = _entries_of(kind, tuple(group))
-    lines = kind.anatomy.lines
+    lines = kind.parts.lines
     values = tuple([lines[n].default if n in left else plain(group[n]) for n in names])
     try:
         return plan(kind, names, values)
@@ -268,14 +266,12 @@ def _require_values(kind: Kind, names: tuple[str, ...], values: tuple[Any, ...])
         try:
             hash(value)
         except TypeError:
-            raise HyperparameterError(
-                f"{kind.__name__}: {n} must be a number, got {short(value)}"
-            ) from None
+            raise HyperparameterError(f"{kind.__name__}: {n} must be a number, got {short(value)}") from None
 
 
 @lru_cache(maxsize=256)
 def _entries_of(kind: Kind, present: tuple[str, ...]) -> tuple[str, ...]:
-    ours = {"rule", *SETTINGS, *_names(kind), *kind.anatomy.lines, *_ramps(kind)}
+    ours = {"rule", *SETTINGS, *_names(kind), *kind.parts.lines, *_ramps(kind)}
     return tuple(n for n in present if n in ours)
 
 

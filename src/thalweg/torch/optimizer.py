@@ -16,18 +16,21 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 
-from ..core.coast import EXACT, Exact
-from ..core.compose import Update
 from ..core.formula import Formula
+from ..core.idle_model import EXACT, Exact
 from ..core.line import short
 from ..core.rule import Rule
 from ..core.schedule import Schedule, from_plain, to_plain
-from ..engines import cpu, cuda, openmp, ops
+from ..core.update import Update
+from ..engines import cuda, ops
+from ..engines.cpu import dense as cpu
+from ..engines.cpu import openmp
 from ..errors import GradientError, HyperparameterError, NonFiniteError
-from ..rows import Touched, inside
-from . import device, groups, tables
+from ..optimizer.row_tracking import SparseGradient, inside
+from . import device, groups
+from . import row_tracking as tables
+from .fast_path import UnchangedGroup, wants
 from .groups import Plan
-from .ready import Ready, wants
 
 Tensor = torch.Tensor
 
@@ -98,7 +101,7 @@ class Optimizer(torch.optim.Optimizer):
         self._exact = exact
         self._tracked: dict[Tensor, tables.Tracked] = {}  # parameters that have had a sparse gradient
         self._watched: set[Tensor] = set()
-        self._ready: dict[int, Ready] = {}  # groups whose tensors lie as they did
+        self._ready: dict[int, UnchangedGroup] = {}  # groups whose tensors lie as they did
         self._rule, self._kinds = rule, {}  # type: Rule, dict[str, type[Rule]]
         self._given = {"weight_decay": weight_decay, "decay": decay, "maximize": maximize}
         super().__init__(params, self._entries(rule, {}))
@@ -128,7 +131,7 @@ class Optimizer(torch.optim.Optimizer):
         known = self._kinds.get(type(rule).__name__, type(rule))
         if known is not type(rule):
             raise ValueError(f"param_group: another rule of the name {known.__name__} is in use: rename one")
-        lines = type(rule).anatomy.lines  # one may be given by its own name and is kept under torch's
+        lines = type(rule).parts.lines  # one may be given by its own name and is kept under torch's
         made = {n: v for n, v in given.items() if n not in lines}
         made |= self._entries(groups.changed(rule, given), given)
         if isinstance(given.get("lr"), torch.Tensor):  # read at every step: it may be changed in place
@@ -167,12 +170,12 @@ class Optimizer(torch.optim.Optimizer):
     def _advance(self) -> None:
         parts: dict[tuple[int, str, torch.device], _Part] = {}
         rows: list[_Rows] = []
-        again: list[tuple[Ready, cpu.Sweep]] = []
+        again: list[tuple[UnchangedGroup, cpu.Sweep]] = []
         held = self.__dict__["state"]
         for k, group in enumerate(self.param_groups):
             lr = group["lr"] if self.capturable and _on_cuda(group.get("lr")) else None
             plan = groups.planned(self._kinds, group, left=() if lr is None else ("lr",))
-            states = type(plan.rule).anatomy.states
+            states = type(plan.rule).parts.states
             ready = self._ready.pop(k, None)
             if ready is not None and ready.update is plan.update and ready.again(group["params"], held):
                 self._ready[k] = ready
@@ -222,8 +225,8 @@ class Optimizer(torch.optim.Optimizer):
             whole = len(part.params) == len(self.param_groups[k]["params"])
             simple = part.engine is _CPU and not (self._tracked or part.copies)
             if whole and simple and wants(part.params, part.steps, part.tensors):
-                states = type(part.plan.rule).anatomy.states
-                self._ready[k] = Ready(
+                states = type(part.plan.rule).parts.states
+                self._ready[k] = UnchangedGroup(
                     part.plan.update, part.kind, part.params, states, held, part.addresses()
                 )
         for x in rows:
@@ -238,7 +241,7 @@ class Optimizer(torch.optim.Optimizer):
         started = not state
         if started:
             start(p, plan.rule, state)
-        _require_fitting(p, p.grad, state, type(plan.rule).anatomy.states)
+        _require_fitting(p, p.grad, state, type(plan.rule).parts.states)
         t = int(state["step"].item())
         scalars, hyper = plan.scalars(t + 1), plan.rule.at(t)
         tracked = self._tracked.get(p)
@@ -403,7 +406,7 @@ class Optimizer(torch.optim.Optimizer):
     def __setstate__(self, state: dict[str, Any]) -> None:
         for p, held in state.get("state", {}).items():
             if isinstance(held, dict):
-                kept = {n: v for n, v in held.items() if isinstance(v, Kept)}
+                kept = {n: v for n, v in held.items() if isinstance(v, RawState)}
                 held |= {n: v.placed(p, n, self._counted(p)) for n, v in kept.items()}
         self._tracked, self._ready = {}, {}
         self.__dict__.setdefault("_watched", set())  # of a copy: none
@@ -418,7 +421,7 @@ class Optimizer(torch.optim.Optimizer):
         SGD, Adagrad, RMSprop, Adadelta, Adam, AdamW, Adamax, NAdam; states are copied. Raises TypeError for
         others, ValueError for an option that no rule has.
         """
-        from . import moving
+        from . import convert as moving
 
         return moving.from_torch(cls, optimizer)
 
@@ -427,7 +430,7 @@ class Optimizer(torch.optim.Optimizer):
 
         Raises ValueError where torch has no such update, and says how far it would be off.
         """
-        from . import moving
+        from . import convert as moving
 
         return moving.to_torch(self, flags)
 
@@ -437,7 +440,7 @@ class _Rows(NamedTuple):
 
     param: Tensor
     tracked: tables.Tracked
-    gradient: Touched
+    gradient: SparseGradient
     scalars: tuple[float, ...]
     hyper: Mapping[str, float]
 
@@ -460,7 +463,7 @@ class _Part(NamedTuple):
 
     def names(self) -> tuple[str, ...]:
         """What the update calls each of ``tensors``."""
-        return ("w", "g", *type(self.plan.rule).anatomy.states)
+        return ("w", "g", *type(self.plan.rule).parts.states)
 
     def scalars(self) -> tuple[list[tuple[float, ...]], list[int]]:
         """The rows of scalars, and which of them each tensor uses."""
@@ -550,7 +553,7 @@ def _require(k: int, p: Any, params: Sequence[Any]) -> None:
 def start(p: Tensor, rule: Rule, state: dict[str, Any], counted: torch.device = _HOST) -> None:
     """The states of a parameter before its first step, laid out as it is; ``step`` lies on ``counted``."""
     state["step"] = torch.zeros((), dtype=torch.float32, device=counted)
-    for n in type(rule).anatomy.states:
+    for n in type(rule).parts.states:
         start = getattr(rule, n)
         value = complex(start, start) if p.is_complex() else start
         state[n] = torch.full_like(p, value, dtype=_KINDS[p.dtype][1], requires_grad=False)
@@ -565,7 +568,9 @@ def _require_fitting(p: Tensor, g: Any, state: Mapping[str, Any], states: Sequen
         )
     count = state.get("step")
     if not isinstance(count, Tensor) or count.numel() != 1:
-        raise RuntimeError(f"step: state 'step' of a parameter of shape {tuple(p.shape)} must be a 0-d tensor, got {short(count)}")
+        raise RuntimeError(
+            f"step: state 'step' of a parameter of shape {tuple(p.shape)} must be a 0-d tensor, got {short(count)}"
+        )
     for n in states:
         held = state.get(n)
         if not isinstance(held, Tensor) or held.shape != p.shape:
@@ -666,7 +671,7 @@ def _operations(
     return ops.function(formula, functions), tuple(update.written)
 
 
-class Kept:
+class RawState:
     """A tensor of a checkpoint on its way past torch, which would cast it to the parameter's dtype."""
 
     def __init__(self, value: Tensor) -> None:
@@ -703,10 +708,10 @@ def _opened(optimizer: Any, saved: dict[str, Any]) -> dict[str, Any]:
         )
         rule = groups.planned(optimizer._kinds, made[-1]).rule  # refuses what is out of range
         for i in group["params"]:
-            _require_whole(i, saved["state"].get(i), type(rule).anatomy.states)
+            _require_whole(i, saved["state"].get(i), type(rule).parts.states)
     made += saved["param_groups"][len(made) :]  # torch says that their number differs
     state = {
-        i: {n: Kept(v) if isinstance(v, torch.Tensor) else v for n, v in held.items()}
+        i: {n: RawState(v) if isinstance(v, torch.Tensor) else v for n, v in held.items()}
         for i, held in saved["state"].items()
     }
     return {**saved, "param_groups": made, "state": state}
@@ -719,7 +724,9 @@ def _require_whole(k: Any, held: Any, states: Sequence[str]) -> None:
     for n in ("step", *states):
         value = held.get(n) if isinstance(held, Mapping) else None
         if not isinstance(value, torch.Tensor):
-            raise ValueError(f"load_state_dict: state {n!r} of parameter {k} must be a tensor, got {short(value)}")
+            raise ValueError(
+                f"load_state_dict: state {n!r} of parameter {k} must be a tensor, got {short(value)}"
+            )
     count = held["step"]
     if count.numel() != 1 or not 0 <= float(count) < math.inf:
         raise ValueError(

@@ -18,7 +18,7 @@ from typing import Any
 
 from ...errors import UnknownClaimError, nearest
 from ..evidence import Evidence
-from ..panels import Picture
+from ..pictures.panels import Picture
 
 CHAPTERS = (
     "Why adapt",

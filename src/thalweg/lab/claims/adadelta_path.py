@@ -11,13 +11,13 @@ Refuted by: a neuron start from which the minimum is not reached, or a rate that
 
 import numpy as np
 
-from ...engines import loops
+from ...engines.cpu import loops
 from ...problems import problem
 from ...problems.formula import FormulaProblem
 from ..evidence import Evidence, use
-from ..panels import Chart, Curve, Map, Panel, Path, Picture
+from ..pictures.panels import Chart, Curve, Map, Panel, Path, Picture
 from ..record import record
-from ..tuning import Array
+from ..search import Array
 
 CHAPTER = "AdaDelta"
 STEPS, EVERY, TARGET = 1_000_000, 10, 1e-3

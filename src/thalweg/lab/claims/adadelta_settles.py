@@ -14,13 +14,13 @@ Refuted by: an amplitude that does not fall on the neuron and on curvatures belo
 import numpy as np
 
 from ...core.rule import Rule
-from ...engines import loops
+from ...engines.cpu import loops
 from ...problems import problem
 from ...problems.formula import FormulaProblem
 from ...problems.quadratic import objective
 from ..evidence import Evidence, use
-from ..panels import Chart, Curve, Picture
-from ..tuning import Array
+from ..pictures.panels import Chart, Curve, Picture
+from ..search import Array
 
 CHAPTER = "AdaDelta"
 STEPS, EVERY, TARGET = 1_000_000, 11, 1e-3  # an odd stride sees both sides of an oscillation of period 2

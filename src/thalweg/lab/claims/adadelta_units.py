@@ -14,8 +14,8 @@ from ...core.rule import Rule
 from ...problems import problem
 from ...problems.formula import FormulaProblem
 from ..evidence import Evidence, use
-from ..panels import Chart, Curve, Map, Panel, Path, Picture
-from ..tuning import Array
+from ..pictures.panels import Chart, Curve, Map, Panel, Path, Picture
+from ..search import Array
 
 CHAPTER = "AdaDelta"
 SCALE, STEPS = 4.0, 400

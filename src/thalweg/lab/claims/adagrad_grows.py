@@ -12,11 +12,11 @@ arriving later at a small rate.
 
 import numpy as np
 
-from ...engines import loops
+from ...engines.cpu import loops
 from ...problems import landscape
 from ..evidence import Evidence, use
-from ..panels import Chart, Curve, Picture
-from ..tuning import grid, trials
+from ..pictures.panels import Chart, Curve, Picture
+from ..search import grid, trials
 
 CHAPTER = "AdaGrad"
 TARGET, STEPS, RATES, DECADE = 1e-4, 40_000, grid(1e-3, 1e1, 33), 8  # eight rates a decade

@@ -14,8 +14,8 @@ tasks.
 import numpy as np
 
 from ..evidence import Evidence, use
-from ..panels import Bars, Chart, Curve, Picture
-from ..tuning import RATES, TASKS
+from ..pictures.panels import Bars, Chart, Curve, Picture
+from ..search import RATES, TASKS
 
 CHAPTER = "AdaGrad"
 DECADE, NEAR, SHOWN = 4, 3.0, "beale"

@@ -12,12 +12,12 @@ RMSProp's at the same rate.
 
 import numpy as np
 
-from ...engines import loops
+from ...engines.cpu import loops
 from ...problems import landscape, problem
 from ...problems.compiled import CompiledProblem
 from ..evidence import Evidence, use
-from ..panels import Chart, Curve, Picture
-from ..tuning import grid, trials
+from ..pictures.panels import Chart, Curve, Picture
+from ..search import grid, trials
 
 CHAPTER = "AdaGrad"
 LR, STEPS, ROWS = 0.1, 1000, 8000

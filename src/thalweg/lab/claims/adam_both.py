@@ -11,15 +11,15 @@ that swings across the valley as far as momentum does.
 
 import numpy as np
 
-from ...engines import loops
+from ...engines.cpu import loops
 from ...problems import landscape
 from ...problems.compiled import CompiledProblem
 from ...problems.formula import FormulaProblem
 from ...problems.quadratic import of
 from ..evidence import Evidence, use
-from ..panels import Array, Bars, Map, Path, Picture
+from ..pictures.panels import Array, Bars, Map, Path, Picture
 from ..record import fed, record
-from ..tuning import grid, settled
+from ..search import grid, settled
 
 CHAPTER = "Momentum and Adam"
 RATES, MOST, STARTS = grid(1e-4, 4, 70), 4000, 9

@@ -15,11 +15,11 @@ import numpy as np
 
 from ...core.rule import Rule
 from ...core.schedule import cosine
-from ...engines import loops
+from ...engines.cpu import loops
 from ...problems.wilson import Wilson, minimum_norm
 from ..evidence import Evidence, use
-from ..panels import Array, Chart, Curve, Picture
-from ..tuning import grid
+from ..pictures.panels import Array, Chart, Curve, Picture
+from ..search import grid
 
 CHAPTER = "Limits"
 PLACES = ((100, 0.6), (100, 0.55), (60, 0.75), (200, 0.6))

@@ -14,8 +14,8 @@ from scipy.linalg import hadamard
 
 from ...problems.quadratic import of
 from ..evidence import Evidence, use
-from ..panels import Array, Bars, Chart, Curve, Picture
-from ..tuning import grid, soonest
+from ..pictures.panels import Array, Bars, Chart, Curve, Picture
+from ..search import grid, soonest
 
 CHAPTER = "Limits"
 KAPPA, ANGLES, STARTS, MOST, TARGET = 1000.0, (0, 1, 2, 5, 10, 20, 30, 45), 5, 10_000, 1e-4

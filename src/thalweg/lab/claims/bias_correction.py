@@ -13,9 +13,9 @@ from collections.abc import Callable
 import numpy as np
 
 from ..evidence import Evidence, use
-from ..panels import Chart, Curve, Picture
+from ..pictures.panels import Chart, Curve, Picture
 from ..record import fed
-from ..tuning import Array
+from ..search import Array
 
 CHAPTER = "Momentum and Adam"
 STEPS, COORDINATES = 50, 20_000

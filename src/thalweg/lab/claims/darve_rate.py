@@ -17,15 +17,15 @@ from functools import cache
 import numpy as np
 
 from ...core.rule import Rule
-from ...engines import loops
+from ...engines.cpu import loops
 from ...problems.compiled import CompiledProblem
 from ...problems.least_squares import scaled
 from ...problems.quadratic import quadratic
 from ..evidence import Evidence, use
-from ..panels import Array, Chart, Curve, Picture
+from ..pictures.panels import Array, Chart, Curve, Picture
+from ..search import grid
 from ..theory import Darve, darve, descent_steps
 from ..theory.scaling import Norm
-from ..tuning import grid
 
 CHAPTER = "Theory"
 TOLERANCES = (1e-1, 1e-2, 1e-3, 1e-6)

@@ -18,9 +18,9 @@ from ...problems.landscapes.rosenbrock import rosenbrock
 from ...problems.neuron import neuron
 from ...problems.quadratic import quadratic
 from ..evidence import Evidence, use
-from ..panels import Array, Chart, Curve, Heat, Picture
-from ..run import train
-from ..tuning import Trials, grid, settled, trials
+from ..pictures.panels import Array, Chart, Curve, Heat, Picture
+from ..search import Trials, grid, settled, trials
+from ..trial import train
 
 CHAPTER = "Momentum and Adam"
 MOST = 12_000

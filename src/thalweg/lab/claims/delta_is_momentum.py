@@ -9,11 +9,11 @@ Refuted by: updates that do not grow along a steady gradient, or that grow witho
 
 import numpy as np
 
-from ...engines import loops
+from ...engines.cpu import loops
 from ...problems import problem
 from ...problems.compiled import CompiledProblem
 from ..evidence import Evidence, use
-from ..panels import Chart, Curve, Picture
+from ..pictures.panels import Chart, Curve, Picture
 from ..record import fed
 
 CHAPTER = "AdaDelta"

@@ -13,7 +13,7 @@ import numpy as np
 
 from ...problems.regression_network import chebyshev
 from ..evidence import Evidence, use
-from ..panels import Chart, Curve, Picture
+from ..pictures.panels import Chart, Curve, Picture
 from ..theory import limit, preconditioned, sharpness
 
 CHAPTER = "Theory"

@@ -12,13 +12,13 @@ Refuted by: a first step that differs from the formula, or steps that do not gro
 import numpy as np
 
 from ...core.rule import Rule
-from ...engines import loops
+from ...engines.cpu import loops
 from ...problems import problem
 from ...problems.compiled import CompiledProblem
 from ..evidence import Evidence, use
-from ..panels import Chart, Curve, Picture
+from ..pictures.panels import Chart, Curve, Picture
 from ..record import fed
-from ..tuning import Array
+from ..search import Array
 
 CHAPTER = "AdaDelta"
 STEPS, TARGET, LEAST = 200_000, 1e-3, 1e-14

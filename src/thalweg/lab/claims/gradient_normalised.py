@@ -11,12 +11,12 @@ import numpy as np
 
 from ...core.rule import Rule
 from ...core.schedule import exponential, inverse_sqrt
-from ...engines import loops
+from ...engines.cpu import loops
 from ...problems.quadratic import matrix, quadratic
 from ..evidence import Evidence, use
-from ..panels import Array, Chart, Curve, Picture
+from ..pictures.panels import Array, Chart, Curve, Picture
 from ..record import fed
-from ..tuning import grid
+from ..search import grid
 
 CHAPTER = "Theory"
 N, BETA, STEPS, STARTS, LAST = 4, 0.1, 20_000, 5, 1000

@@ -9,11 +9,11 @@ Refuted by: an exponent that is not nearer to 1 than to 2, gradient descent's, w
 
 import numpy as np
 
-from ...engines import loops
+from ...engines.cpu import loops
 from ...problems.least_squares import scaled
 from ...problems.quadratic import matrix, of
 from ..evidence import Evidence, use
-from ..panels import Array, Chart, Curve, Picture
+from ..pictures.panels import Array, Chart, Curve, Picture
 from ..record import record
 
 CHAPTER = "Theory"

@@ -17,12 +17,12 @@ import numpy as np
 
 from ...core.rule import Rule
 from ...core.schedule import Schedule
-from ...engines import loops
+from ...engines.cpu import loops
 from ...problems import problem
 from ...problems.compiled import CompiledProblem
 from ..evidence import Evidence, use
-from ..panels import Chart, Curve, Picture
-from ..tuning import Array
+from ..pictures.panels import Chart, Curve, Picture
+from ..search import Array
 
 CHAPTER = "Theory"
 ALPHA, BETA, STEPS = 1e-4, 0.9, 200

@@ -10,7 +10,7 @@ Refuted by: weights that differ from the powers, or a rate that moves in one dir
 import numpy as np
 
 from ..evidence import Evidence, use
-from ..panels import Chart, Curve, Picture
+from ..pictures.panels import Chart, Curve, Picture
 from ..record import fed
 
 CHAPTER = "RMSProp"

@@ -11,12 +11,12 @@ Refuted by: limits that fail where the powers do, or a path or circle that does 
 import numpy as np
 
 from ...core.rule import Rule
-from ...engines import loops
+from ...engines.cpu import loops
 from ...problems import problem
 from ...problems.compiled import CompiledProblem
 from ..evidence import Evidence, use
-from ..panels import Chart, Curve, Picture
-from ..tuning import Array
+from ..pictures.panels import Chart, Curve, Picture
+from ..search import Array
 
 CHAPTER = "Norms"
 SIZES = np.geomspace(1e-12, 1e12, 25)  # of gradients

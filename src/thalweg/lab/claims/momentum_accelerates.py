@@ -13,9 +13,9 @@ import numpy as np
 from ...problems import landscape
 from ...problems.quadratic import of
 from ..evidence import Evidence, use
-from ..panels import Array, Chart, Curve, Map, Path, Picture
+from ..pictures.panels import Array, Chart, Curve, Map, Path, Picture
 from ..record import record
-from ..tuning import Trials, grid, soonest
+from ..search import Trials, grid, soonest
 
 CHAPTER = "Momentum and Adam"
 KAPPAS = (1, 10, 100, 1000, 10_000)

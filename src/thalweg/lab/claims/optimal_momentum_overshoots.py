@@ -11,10 +11,10 @@ the predicted one by more than a thousandth.
 
 import numpy as np
 
-from ...engines.loops import run
+from ...engines.cpu.loops import run
 from ...problems.quadratic import objective
 from ..evidence import Evidence
-from ..panels import Chart, Curve, Picture
+from ..pictures.panels import Chart, Curve, Picture
 from ..theory import fitted_factor, steps_to, transient, tuned
 
 CHAPTER = "Theory"

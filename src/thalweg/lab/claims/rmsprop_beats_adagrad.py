@@ -12,13 +12,13 @@ the grid, or over the tasks at best rates.
 
 import numpy as np
 
-from ...engines import loops
+from ...engines.cpu import loops
 from ...problems import landscape, problem
 from ...problems.compiled import CompiledProblem
 from ..evidence import Evidence, use
 from ..methods import NINE
-from ..panels import Chart, Curve, Map, Path, Picture
-from ..tuning import RATES, TASKS, trials
+from ..pictures.panels import Chart, Curve, Map, Path, Picture
+from ..search import RATES, TASKS, trials
 
 CHAPTER = "RMSProp"
 LR, TARGET, STEPS, SHOWN, WALK = 0.1, 1e-3, 12_000, 2, 400

@@ -13,7 +13,7 @@ import numpy as np
 from ...problems import Problem, landscape
 from ...problems.logistic import Zipf
 from ..evidence import Evidence, use
-from ..panels import Chart, Curve, Picture
+from ..pictures.panels import Chart, Curve, Picture
 from ..record import fed, record
 
 CHAPTER = "RMSProp"

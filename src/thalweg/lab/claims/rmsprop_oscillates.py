@@ -12,11 +12,11 @@ Refuted by: a rate that goes on changing, a run that comes to rest although ε i
 import numpy as np
 
 from ...core.schedule import inverse_sqrt, inverse_time
-from ...engines import loops
+from ...engines.cpu import loops
 from ...problems import landscape
 from ...problems.quadratic import objective
 from ..evidence import Evidence, use
-from ..panels import Chart, Curve, Picture
+from ..pictures.panels import Chart, Curve, Picture
 
 CHAPTER = "RMSProp"
 LAMBDA = np.array([0.01, 1.0, 100.0])

@@ -16,8 +16,8 @@ import numpy as np
 from ...problems import landscape, problem
 from ...problems.compiled import CompiledProblem
 from ..evidence import Evidence, use
-from ..panels import Bars, Chart, Curve, Picture
-from ..tuning import RATES, TASKS, grid, trials
+from ..pictures.panels import Bars, Chart, Curve, Picture
+from ..search import RATES, TASKS, grid, trials
 
 CHAPTER = "RMSProp"
 SUGGESTED, PRICE, SCALES, ROWS = ("keras", "torch", "notes"), 4.0, (0.01, 1.0, 100.0), 4000

@@ -14,12 +14,12 @@ descent.
 import numpy as np
 
 from ...core.rule import Rule
-from ...engines import loops
+from ...engines.cpu import loops
 from ...problems import landscape
 from ..evidence import Evidence, use
-from ..panels import Chart, Curve, Picture
+from ..pictures.panels import Chart, Curve, Picture
 from ..record import fed
-from ..tuning import grid, trials
+from ..search import grid, trials
 
 CHAPTER = "Why adapt"
 LR, EPOCHS, ORDERS, LARGE = 0.1, 20, 5, 10.0

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ..evidence import Evidence, use
-from ..panels import Chart, Curve, Picture
+from ..pictures.panels import Chart, Curve, Picture
 from ..theory import limit, measured_limit
 
 CHAPTER = "Theory"

@@ -13,9 +13,9 @@ import numpy as np
 from ...problems import problem
 from ...problems.compiled import CompiledProblem
 from ..evidence import Evidence, use
-from ..panels import Bars, Chart, Curve, Panel, Picture
+from ..pictures.panels import Bars, Chart, Curve, Panel, Picture
 from ..record import fed
-from ..tuning import grid, trials
+from ..search import grid, trials
 
 CHAPTER = "Momentum and Adam"
 GRADIENT, STEPS = 0.1, 2000

@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...core import scalars
+from ...core import clock as scalars
 from ...core.rule import Rule, find
-from ...engines.loops import run
+from ...engines.cpu.loops import run
 from ...errors import HyperparameterError, ProblemError, nearest
 from ...problems.base import Array, finite, need_integer
 from ...problems.quadratic import objective

@@ -20,9 +20,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ...core import scalars
+from ...core import clock as scalars
 from ...core.formula import Builder, Formula, Function, name, signature
-from ...core.rule import Anatomy, Rule
+from ...core.rule import Rule, RuleParts
 from ...engines.ops import vectorised
 from ...errors import HyperparameterError, ProblemError, RuleError
 from ...problems.base import Array, finite, need_integer
@@ -79,21 +79,21 @@ class _Frozen(NamedTuple):
 
 
 @cache
-def _frozen(anatomy: Anatomy) -> _Frozen:
-    coordinates, steps = signature(anatomy.step)
-    builder = _Freezing(anatomy.rate)
-    held = {"lr": name(RATE)} if anatomy.rate is None else {}
-    values = builder.unfold(anatomy.step, [held.get(n, name(n)) for n in (*coordinates, *steps)])
-    outputs = dict(zip(("w", *anatomy.states), values, strict=True))
+def _frozen(parts: RuleParts) -> _Frozen:
+    coordinates, steps = signature(parts.step)
+    builder = _Freezing(parts.rate)
+    held = {"lr": name(RATE)} if parts.rate is None else {}
+    values = builder.unfold(parts.step, [held.get(n, name(n)) for n in (*coordinates, *steps)])
+    outputs = dict(zip(("w", *parts.states), values, strict=True))
 
     def formula(title: str, results: Iterable[tuple[str, ast.expr]], scalars: Iterable[str]) -> Formula:
         return builder.formula(title, coordinates, (*steps, *scalars), results)
 
     reached = _reached(builder.body, outputs)
     plain = formula("frozen", reached.items(), [RATE])
-    if anatomy.rate is None:
+    if parts.rate is None:
         return _Frozen(plain, None, formula("probe", [("own", name("lr"))], []) if "lr" in steps else None)
-    arguments = len(signature(anatomy.rate)[0])
+    arguments = len(signature(parts.rate)[0])
     if arguments == 0:
         return _Frozen(plain, None, formula("probe", [("own", builder.actual())], []))
     first = builder.asked[0]
@@ -157,7 +157,7 @@ def own_rate(rule: Rule, t: int = LATE) -> float | None:
 
     Raises ProblemError for a t below 1, as everything does here that takes a t.
     """
-    probe = _frozen(rule.anatomy).probe
+    probe = _frozen(rule.parts).probe
     if probe is None or len(probe.outputs) > 1:
         return None
     nothing = [np.nan] * len(probe.inputs)
@@ -181,9 +181,9 @@ def frozen(rule: Rule, rate: Array | float, t: int | None = None) -> Map:
 
 
 def _map(rule: Rule, rate: Array, t: int) -> Map:
-    known = _frozen(rule.anatomy)
+    known = _frozen(rule.parts)
     where = type(rule).__name__
-    if rule.anatomy.rate is None and known.probe is None:
+    if rule.parts.rate is None and known.probe is None:
         raise RuleError(f"{where}: has neither `rate` nor lr in its step: there is nothing to freeze")
     values = _scalars(rule, t)
     formula = known.plain

@@ -16,7 +16,7 @@ import numpy as np
 from ...core.rule import Rule
 from ...errors import ProblemError
 from ...problems.base import Array, Params, Problem, Rows, need_integer, pack, unpack
-from ..words import number
+from ..formatting import number
 from .freeze import limit, limit_formula, own_rate
 
 DENSE = 20  # with fewer parameters the whole matrix is made

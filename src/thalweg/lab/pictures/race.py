@@ -1,0 +1,311 @@
+"""The four figures of a race, made of the same charts, maps and lines as every other picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from ..formatting import column, number
+from . import canvas as s
+from . import charts, draw
+from .canvas import TICK, WORDS, Canvas
+from .panels import Chart, Curve, Map, Picture
+from .panels import Path as Run
+from .plan import NARROW, WIDE, Cell
+from .style import SENTINELS, Colours, Style, gid, palette, styles
+from .svg import SUFFIXES, checked, drawing, inline, save_figure
+
+Race = Mapping[str, Any]
+Array = np.ndarray[Any, Any]
+Series = dict[str, dict[str, Array]]
+_GAP, _ABOVE = 18.0, 40.0  # between small panels, and above each, px
+
+
+def ranked(race: Race) -> list[dict[str, Any]]:
+    """The methods' rows, lowest median loss first, those without one last."""
+
+    def loss(row: dict[str, Any]) -> float:
+        value = (row.get("loss") or {}).get("median")
+        return np.inf if value is None else value
+
+    return sorted(race["methods"], key=loss)
+
+
+def _names(race: Race) -> list[str]:
+    return [row["method"] for row in ranked(race)]
+
+
+def _series(table: Mapping[str, Sequence[Any]] | None, names: Iterable[str], key: str) -> Series:
+    """Long columns to one set of arrays per method, sorted by `key`, None as NaN."""
+    if not table:
+        return {}
+    owner = np.asarray(table["method"], object)
+    parts = {k: np.array(v, float) for k, v in table.items() if k != "method"}
+    series: Series = {}
+    for name in names:
+        rows = np.flatnonzero(owner == name)
+        rows = rows[np.argsort(parts[key][rows], kind="stable")]
+        if len(rows):
+            series[name] = {k: v[rows] for k, v in parts.items()}
+    return series
+
+
+def _thin(series: Series, most: int) -> Series:
+    """Curves with the extremes of ``most`` stretches of the run, so that the page stays small."""
+    thinned: Series = {}
+    for name, part in series.items():
+        count = len(part["step"])
+        if count > 2 * most:
+            keep = s.thin([part["median"], part["p10"], part["p90"]], np.arange(count) * most // count)
+            part = {k: v[keep] for k, v in part.items()}
+        thinned[name] = part
+    return thinned
+
+
+def _close_limits(series: Series, names: Sequence[str], top: float, skip: float) -> s.Limits:
+    """Limits of the bands without the first 1/skip of the run, whose fall would flatten them."""
+    parts = [
+        {k: v[part["step"] >= part["step"][-1] / skip] for k, v in part.items()}
+        for part in (series[name] for name in names)
+    ]
+    low, high = s.limits([part["median"] for part in parts], top=top)
+    wide_low, wide_high = s.limits([p[k] for p in parts for k in ("p10", "median", "p90")], top=top)
+    # Coordinates that hardly ever get a gradient may sit many decades away.
+    return max(wide_low, low / 300), min(wide_high, high * 300)
+
+
+def _grid(count: int, narrow: bool) -> tuple[int, int]:
+    columns = max(1, min(count, 2 if narrow else 5 if count > 8 else 4))
+    return columns, -(-count // columns)
+
+
+def _multiples(
+    sheet: Canvas,
+    looks: Mapping[str, Style],
+    names: Sequence[str],
+    top: float,
+    height: float,
+    axes: Callable[[float], tuple[s.Axis, s.Axis]],
+    fill: Callable[[Axes, str], None],
+    aside: Mapping[str, str],
+    narrow: bool,
+) -> None:
+    """Small panels with shared limits, one per method, in the order of the ranking."""
+    columns = _grid(len(names), narrow)[0]
+    guess = axes(200.0)[1]
+    left = guess.room + 9
+    width = (sheet.width - left - 14 - _GAP * (columns - 1)) / columns
+    xs, ys = axes(width)
+    for i, name in enumerate(names):
+        row, place = divmod(i, columns)
+        x, y = left + place * (width + _GAP), top + _ABOVE + row * (height + _ABOVE)
+        ax = sheet.axes(x, y, width, height)
+        xs.put(ax, "x")
+        ys.put(ax, "y")
+        fill(ax, name)
+        ax.set_gid(gid(name))
+        ax.tick_params(labelsize=10, pad=3, labelleft=place == 0, labelbottom=i + columns >= len(names))
+        if len(marks := ax.get_xticklabels()) > 1 and columns > 1:
+            # The outer numbers keep within the panel, away from its neighbours'.
+            if xs.unit(xs.ticks[0]) < 0.06:
+                marks[0].set_horizontalalignment("left")
+            if xs.unit(xs.ticks[-1]) > 0.94:
+                marks[-1].set_horizontalalignment("right")
+        note = aside.get(name, "")
+        used = s.extent(note, TICK)[0] + 8 if note else 0.0
+        title = s.fit(name, width - used, WORDS, True)
+        high = sheet.height - y + 7
+        sheet.words(x, high, title, colour=looks[name].text, bold=True, method=name, va="bottom")
+        if note:
+            sheet.words(x + width, high, note, size=TICK, method=name, va="bottom", ha="right")
+
+
+def _over_steps(
+    race: Race,
+    colour: Colours,
+    narrow: bool,
+    table: str,
+    title: str,
+    top: float = np.inf,
+    references: Sequence[tuple[float, str]] = (),
+    zoom: bool = False,
+) -> Figure:
+    """Medians of all methods in one panel, and each one's band in a panel of its own."""
+    names = _names(race)
+    looks = styles(names)
+    series = _thin(_series(race.get(table), names, "step"), 160)
+    shown = [n for n in names if n in series and np.any(np.isfinite(series[n]["median"]))]
+    low, high = s.limits([series[n]["median"] for n in shown], top=top)
+    for value, _ in references:
+        if low / 30 < value < low * 1.02:
+            low = value / 1.12
+    last = max((series[n]["step"][-1] for n in shown), default=1.0) or 1.0
+
+    def final(name: str) -> tuple[float, float]:
+        good = np.flatnonzero(np.isfinite(series[name]["median"]))[-1]
+        return series[name]["step"][good], series[name]["median"][good]
+
+    late = [n for n in shown if final(n)[0] >= 0.98 * last]
+    asides = {} if narrow else dict(zip(late, column([final(n)[1] for n in late]), strict=True))
+    curves = [
+        # A curve above the panel ends at its upper edge, where it is named.
+        Curve(
+            series[n]["step"],
+            np.minimum(series[n]["median"], high),
+            n,
+            n,
+            died=n not in late,
+            aside=asides.get(n, ""),
+        )
+        for n in shown
+    ]
+    chart = Chart("", "step", title, curves, "y", references, (), (0, last), (low, high))
+    width, height, each = (NARROW, 270.0, 96.0) if narrow else (WIDE, 350.0, 128.0)
+    close_low, close_high = _close_limits(series, shown, top, 8 if zoom else np.inf)
+
+    def axes(across: float) -> tuple[s.Axis, s.Axis]:
+        whole = s.axis(0, last, False, across - 16, "x", 3, True)
+        return whole, s.axis(close_low, close_high, True, each, "y", 4)
+
+    def fill(panel: Axes, name: str) -> None:
+        x, y = (
+            np.concatenate(
+                [np.append(series[n][key][::2], np.nan) for n in shown if n != name] or [np.empty(0)]
+            )
+            for key in ("step", "median")
+        )
+        own, style = series[name], looks[name]
+        panel.add_line(Line2D(x, y, color=colour["ghost"], linewidth=0.8))
+        stroke = colour[style.stroke]
+        panel.fill_between(own["step"], own["p10"], own["p90"], color=stroke, alpha=0.25, linewidth=0)
+        panel.add_line(sheet.line(style, own["step"], own["median"]))
+        for value, _ in references:
+            if close_low < value < close_high:
+                panel.axhline(value, color=colour["muted"], linewidth=0.9, linestyle=(0, (6, 3)), zorder=1.5)
+
+    rows = _grid(len(shown), narrow)[1] if shown else 0
+    plan = charts.plan(chart, looks, Cell(width, 1, narrow), height)
+    sheet, ax, bottom = draw.alone(chart, plan, colour, height, below=rows * (each + _ABOVE) + 30)
+    plan.fill(sheet, ax)
+    if shown:
+        _multiples(sheet, looks, shown, bottom, each, axes, fill, {}, narrow)
+    return sheet.figure
+
+
+def _draw_loss(race: Race, colour: Colours, narrow: bool) -> Figure:
+    settings, outsider = race["settings"], race.get("outsider") or {}
+    references = []
+    if (target := settings.get("target")) and target > 0:
+        references.append((target, f"target {number(target)}"))
+    if (loss := outsider.get("loss")) and loss > 0:
+        references.append((loss, f"{outsider['name']}  {number(loss)}"))
+    table = race.get("curves") or {"step": [], "median": []}
+    firsts = [m for step, m in zip(table["step"], table["median"], strict=True) if step == 0 and m]
+    # A run that blew up may rise without bound; three times the start is enough to see it.
+    top = 3 * max(firsts) if firsts else np.inf
+    name = settings.get("loss_name", "loss")
+    return _over_steps(race, colour, narrow, "curves", f"{name}, median", top, references, zoom=True)
+
+
+def _draw_rate(race: Race, colour: Colours, narrow: bool) -> Figure:
+    return _over_steps(race, colour, narrow, "rates", "effective learning rate, median coordinate")
+
+
+def _draw_sensitivity(race: Race, colour: Colours, narrow: bool) -> Figure:
+    names = _names(race)
+    looks = styles(names)
+    series = _series(race.get("trials"), names, "lr")
+    shown = [n for n in names if n in series]
+    tuned = {row["method"]: row.get("lr") for row in race["methods"]}
+    rows = _grid(max(1, len(shown)), narrow)[1]
+    width, each = (NARROW, 110.0) if narrow else (WIDE, 150.0)
+    sheet = Canvas(colour, width, 14 + rows * (each + _ABOVE) + 46)
+    starts = [m for m in (race.get("curves") or {}).get("median", []) if m]
+    losses = [series[n]["loss"] for n in shown]
+    low, high = s.limits(losses, top=2 * max(starts) if starts else np.inf, pad=0.12)
+    left, right = s.limits([series[n]["lr"] for n in shown], pad=0.03)
+
+    def axes(across: float) -> tuple[s.Axis, s.Axis]:
+        return s.axis(left, right, True, across, "x", 4), s.axis(low, high, True, each, "y", 5)
+
+    def fill(panel: Axes, name: str) -> None:
+        style = looks[name]
+        for other in shown:
+            good = np.isfinite(series[other]["loss"]) & (series[other]["loss"] <= high)
+            x, y = series[other]["lr"], series[other]["loss"]
+            if other != name:
+                panel.add_line(Line2D(x[good], y[good], color=colour["ghost"], linewidth=0.8))
+                continue
+            dots: dict[str, Any] = {"marker": style.marker, "markersize": 4.5, "markeredgewidth": 0}
+            panel.add_line(sheet.line(style, x[good], y[good], linewidth=1.2, linestyle="solid", **dots))
+            panel.plot(
+                x[~good],
+                np.full((~good).sum(), 0.95),
+                linestyle="",
+                marker="x",
+                markersize=4.5,
+                markeredgewidth=1.3,
+                color=colour[style.stroke],
+                clip_on=False,
+                transform=panel.get_xaxis_transform(),
+            )
+        if tuned[name]:
+            panel.axvline(tuned[name], color=colour["ink"], linewidth=1, zorder=1.8, linestyle=(0, (2, 2)))
+
+    aside = {n: f"rate {number(tuned[n], 2)}" if tuned[n] else "no rate" for n in shown}
+    _multiples(sheet, looks, shown, 14, each, axes, fill, aside, narrow)
+    name = race["settings"].get("loss_name", "loss")
+    sheet.words(2, sheet.height - 3, f"final {name} of each trial", va="top")
+    sheet.words(width / 2, 6, "learning rate (each method in its own unit)", ha="center", va="bottom")
+    return sheet.figure
+
+
+def _draw_contour(race: Race, colour: Colours, narrow: bool) -> Figure:
+    land, names = race["landscape"], _names(race)
+    paths = _series(race.get("paths"), names, "step")
+    runs = [Run(np.stack([paths[n]["x"], paths[n]["y"]], axis=1), n, n) for n in paths]
+    marked = [(*land["start"], "start"), *((*m, "minimum") for m in land["minima"])]
+    x, y, z = (np.array(land[key], float) for key in "xyz")
+    panel = Map("", land["names"][0], land["names"][1], (x, y, z), runs, marked)
+    return draw.figure(Picture([panel], "", names), colour, narrow)
+
+
+class Plot:
+    """A figure of a race: call it for themable SVG; `draw` makes the matplotlib figure."""
+
+    def __init__(self, name: str, draw: Callable[[Race, Colours, bool], Figure]) -> None:
+        self.name, self.draw = name, draw
+
+    def __call__(self, race: Race, alt: str = "", *, narrow: bool = False) -> str:
+        """SVG whose colours are CSS variables; `narrow` lays it out for a phone."""
+        with drawing():
+            figure = self.draw(race, SENTINELS, narrow)
+            return inline(figure, f"{self.name}-narrow" if narrow else self.name, alt)
+
+
+loss_curves = Plot("loss", _draw_loss)
+sensitivity = Plot("sensitivity", _draw_sensitivity)
+effective_rate = Plot("rate", _draw_rate)
+contour = Plot("contour", _draw_contour)
+
+
+def save(
+    figure_function: Plot,
+    race: Race,
+    path: str | Path,
+    theme: str = "light",
+    *,
+    transparent: bool = False,
+    narrow: bool = False,
+) -> Path:
+    """Write one figure as .svg, .pdf or .png in a theme's own colours; FileError."""
+    colours = palette(theme)
+    checked(path, SUFFIXES)
+    with drawing():
+        return save_figure(figure_function.draw(race, colours, narrow), path, colours, transparent)

@@ -1,0 +1,200 @@
+"""The report of the claims: what the sources state, what was measured, and whether it held."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+from ..claims import Result
+from ..experiments import Findings
+from ..formatting import plain
+from .page import block, chips, facts, figure, page
+
+# Verdict: class on the page, shape (never colour alone), words of the tally for one and for several.
+_CHECK = '<path d="M3 8.6 6.4 12 13 4.6" fill="none" stroke="currentColor" stroke-width="2.2"/>'
+_HALF = (
+    '<circle cx="8" cy="8" r="5.6" fill="none" stroke="currentColor" stroke-width="1.8"/>'
+    '<path d="M8 2.4a5.6 5.6 0 0 1 0 11.2z" fill="currentColor"/>'
+)
+_CROSS = '<path d="M4 4l8 8M12 4l-8 8" fill="none" stroke="currentColor" stroke-width="2.2"/>'
+_GAP = '<circle cx="8" cy="8" r="5.6" fill="none" stroke="currentColor" stroke-width="1.8" stroke-dasharray="2.4 2"/>'
+_VERDICTS = {
+    "holds": ("holds", _CHECK, "holds", "hold"),
+    "holds under conditions": ("conditions", _HALF, "under conditions", "under conditions"),
+    "does not hold": ("refuted", _CROSS, "does not", "do not"),
+    "could not be run": ("failed", _GAP, "could not be run", "could not be run"),
+}
+_SOURCES = """<section><h2>The sources</h2><dl class="sources">
+<div><dt>The notes</dt><dd>Lecture notes on gradient descent with adaptive learning rates: a sigmoid neuron with a
+sparse feature; AdaGrad, RMSProp, AdaDelta, Adam, L<sup>p</sup> norms, AdaMax, MaxProp.</dd></div>
+<div><dt>Darve</dt><dd>Eric Darve, CME 216 / ME 343 (Stanford, spring 2020): AdaGrad on badly scaled quadratics.</dd></div>
+<div><dt>The slides</dt><dd>Maria Gabriela Cota Moreira, Optimization Algorithms 2: RMSprop, Adadelta &amp; Adam
+(ASTR 502).</dd></div>
+<div><dt>The readme</dt><dd>README of a NumPy implementation of AdaDelta (Zeiler, arXiv 1212.5701).</dd></div>
+</dl></section>"""
+_NOTICE = (
+    '<aside class="notice" role="note"><b>The run was interrupted.</b> The claims below are those that '
+    "were done by then.</aside>"
+)
+MOST = 12  # numbers that stand open; more are folded away
+DUST = 1e-12  # what rounding leaves
+_APART = {"command", "versions"}
+
+
+def _shape(path: str) -> str:
+    return f'<svg viewBox="0 0 16 16" aria-hidden="true">{path}</svg>'
+
+
+def _mark(verdict: str, words: bool = True) -> str:
+    kind, shape, *_ = _VERDICTS[verdict]
+    text = verdict if words else f'<span class="hidden">{verdict}: </span>'
+    return f'<span class="verdict {kind}">{_shape(shape)}{text}</span>'
+
+
+def tally(results: Sequence[Result]) -> str:
+    """25 claims: 18 hold, 6 under conditions, 1 does not."""
+    counts = {verdict: sum(r.verdict == verdict for r in results) for verdict in _VERDICTS}
+    parts = [f"{n} {_VERDICTS[v][2 if n == 1 else 3]}" for v, n in counts.items() if n]
+    total = f"{len(results)} claim{'' if len(results) == 1 else 's'}"
+    return f"{total}: {', '.join(parts)}." if parts else f"{total}."
+
+
+def html(found: Findings, settings: Mapping[str, Any]) -> str:
+    """The whole page, self-contained.
+
+    settings: facts about the run; "command" makes it again, "versions" are its tools'. A run that was
+    interrupted says so.
+    """
+    results = found.results
+    used = [v for v in _VERDICTS if any(r.verdict == v for r in results)]
+    legend = "".join(f"<span>{_mark(v)}</span>" for v in used)
+    chapters = dict.fromkeys(r.claim.chapter for r in results)
+    contents = "".join(
+        f"<section><h3>{escape(chapter)}</h3><ol>"
+        + "".join(_entry(r) for r in results if r.claim.chapter == chapter)
+        + "</ol></section>"
+        for chapter in chapters
+    )
+    notice = "" if found.finished else _NOTICE
+    body = f"""{notice}<p class="answer">{tally(results)}</p>
+<p class="about">Each claim was put to an experiment that says beforehand what would refute it. The
+figures beside ours are those that the source prints, where it prints any. The run took {plain(found.seconds)} s.</p>
+<nav aria-labelledby="contents">
+<h2 id="contents">The claims</h2>
+<p class="legend">{legend}</p>
+<div class="contents">{contents}</div>
+</nav>
+{"".join(map(_claim, results))}
+{_SOURCES}
+{_run(settings)}"""
+    return page("What the sources claim, and what was measured", "claims", body)
+
+
+def _entry(result: Result) -> str:
+    mark = _mark(result.verdict, False)
+    return f'<li><a href="#{escape(result.id)}">{mark}<span>{escape(result.claim.title)}</span></a></li>'
+
+
+def _claim(result: Result) -> str:
+    name = escape(result.id)
+    parts = [
+        f'<section class="claim" id="{name}" aria-labelledby="{name}-title">'
+        f'<h2 id="{name}-title"><a href="#{name}">{escape(result.claim.title)}</a></h2>'
+        f'<p class="source">{_mark(result.verdict)}<span>{escape(result.claim.source)}</span></p>'
+    ]
+    if result.error is not None:
+        parts.append(
+            '<aside class="notice" role="note"><b>This experiment could not be run.</b> '
+            f"{escape(result.error)}</aside>"
+        )
+    else:
+        parts += [
+            f'<p class="reading">{escape(result.evidence.reading)}</p>' if result.evidence.reading else "",
+            _picture(result),
+            f'<div class="findings">{_numbers(result)}<div>{_conditions(result)}{_checks(result)}</div></div>',
+        ]
+    parts.append(
+        f'<dl class="terms"><div><dt>What is measured</dt><dd>{escape(result.claim.measured)}</dd></div>'
+        f"<div><dt>What would refute it</dt><dd>{escape(result.claim.refuted)}</dd></div></dl>"
+        f"{block(f'thalweg claims {result.id}', 'the command')}</section>"
+    )
+    return "".join(parts)
+
+
+def _picture(result: Result) -> str:
+    from .. import pictures as plots
+
+    if result.picture is None:
+        return ""
+    names = plots.methods_of(result.picture)
+    head = chips(names, plots.styles(names)) if len(names) > 2 else ""
+    wide = plots.svg(result.picture, result.id)
+    narrow = plots.svg(result.picture, f"{result.id}-narrow", narrow=True)
+    return head + figure(wide, narrow, "", f"{result.id}-picture")
+
+
+def _numbers(result: Result) -> str:
+    if not result.rows:
+        return ""
+    theirs = any(value is not None for _, _, value in result.rows)
+    head = '<th scope="col"><span class="hidden">quantity</span></th><th scope="col">measured</th>'
+    head += '<th scope="col">source</th>' if theirs else ""
+    lines = [_row(result, text, ours, value, theirs) for text, ours, value in result.rows]
+    table = f'<table class="numbers"><thead><tr>{head}</tr></thead><tbody>{{}}</tbody></table>'
+    if len(lines) <= MOST + 4:
+        return table.format("".join(lines))
+    given = [i for i, (_, _, value) in enumerate(result.rows) if value is not None]
+    first = set(given) | set(list(range(len(lines)))[: max(0, MOST - len(given))])
+    shown, rest = ([line for i, line in enumerate(lines) if (i in first) == k] for k in (True, False))
+    more = f"<details><summary>{len(rest)} more numbers</summary>{table.format(''.join(rest))}</details>"
+    return f"<div>{table.format(''.join(shown))}{more}</div>"
+
+
+def _row(result: Result, text: str, ours: float, value: float | None, theirs: bool) -> str:
+    dust = 0 < abs(ours) < DUST and value is None
+    cells = f"<td>{'&lt; ' + plain(DUST) if dust else plain(ours, 4)}</td>"
+    if theirs:
+        agreed = result.evidence.agreed.get(text)
+        cells += "<td></td>" if value is None else f"<td>{plain(value, 6)}{_sign(agreed)}</td>"
+    return f'<tr><th scope="row">{escape(text)}</th>{cells}</tr>'
+
+
+def _conditions(result: Result) -> str:
+    """When it holds; and the circumstances that were tried without narrowing it."""
+    parts = []
+    for head, lines in (
+        ("Conditions", result.evidence.conditions),
+        ("Looked for, not found", [text for text, confirmed in result.evidence.limits if not confirmed]),
+    ):
+        items = "".join(f"<li>{escape(c)}</li>" for c in lines)
+        parts.append(f'<h3>{head}</h3><ul class="when">{items}</ul>' if items else "")
+    return "".join(parts)
+
+
+def _sign(agreed: bool | None) -> str:
+    """Beside a source's figure: whether ours agrees with it."""
+    if agreed is None:
+        return ""
+    kind, shape, words = ("yes", _CHECK, "agrees") if agreed else ("no", _CROSS, "differs")
+    return f'<span class="{kind}">{_shape(shape)}<span class="hidden">{words}</span></span>'
+
+
+def _checks(result: Result) -> str:
+    if not result.evidence.checks:
+        return ""
+    items = "".join(
+        f'<li class="{"yes" if good else "no"}">{_shape(_CHECK if good else _CROSS)}'
+        f'<span><span class="hidden">{"yes" if good else "no"}: </span>{escape(text)}</span></li>'
+        for text, good in result.evidence.checks
+    )
+    return f'<ul class="checks">{items}</ul>'
+
+
+def _run(settings: Mapping[str, Any]) -> str:
+    parts = ["<section><h2>How the claims were put to the test</h2>"]
+    if command := settings.get("command"):
+        parts.append(f"<p>To run them again:</p>{block(str(command), 'the command')}")
+    shown = {k: v for k, v in settings.items() if k not in _APART}
+    parts.append(f"<dl>{facts(shown)}{facts(settings.get('versions') or {})}</dl></section>")
+    return "".join(parts)

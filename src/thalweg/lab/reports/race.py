@@ -1,0 +1,354 @@
+"""The report of a race: one self-contained HTML page."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from ..formatting import column, listing, margin, number
+from .page import block, chips, facts, figure, key, page
+
+if TYPE_CHECKING:
+    from ..pictures import Plot
+
+Race = Mapping[str, Any]
+Row = dict[str, Any]
+
+_KEYS: dict[str, Any] = {
+    "text": "",
+    "settings": {},
+    "versions": {},
+    "curves": None,
+    "trials": None,
+    "rates": None,
+    "paths": None,
+    "landscape": None,
+    "outsider": None,
+    "code": "",
+    "finished": True,
+}
+# Settings that the page shows elsewhere.
+_SHOWN_APART = {"command", "methods", "target_text", "loss_name"}
+
+
+def render(race: dict[str, Any]) -> str:
+    """The whole page for a race; nothing in it is fetched from anywhere."""
+    from .. import pictures as plots  # matplotlib is slow to import and only a report needs it
+
+    race = _KEYS | race
+    rows = plots.ranked(race)
+    names = [r["method"] for r in rows]
+    body = f"""{_notice(race, rows)}
+<p class="answer">{_answer(race, rows)}</p>
+<p class="about">{escape(race["text"])}</p>
+<section aria-labelledby="results">
+<h2 id="results">Results</h2>
+<div class="scroll" tabindex="0" role="region" aria-labelledby="results">
+<table class="results"><thead>{_head(race, rows)}</thead>
+<tbody>
+{_rows(race, rows)}
+</tbody></table></div>
+<p class="footnote">{_footnote(race)}</p>
+</section>
+<section aria-labelledby="figures">
+<h2 id="figures">Figures</h2>
+{chips(names, plots.styles(names))}
+{_figures(race, rows)}
+</section>
+<section>
+<h2>How this race was run</h2>
+{_run(race, rows)}
+</section>
+{_code(race, rows)}"""
+    return page(race["title"], f"race · {race['problem']}", body)
+
+
+def _loss(row: Row, key: str = "median") -> float | None:
+    return (row.get("loss") or {}).get(key)
+
+
+def _names(rows: Iterable[Row]) -> str:
+    return listing(f'<b data-method="{escape(r["method"])}">{escape(r["method"])}</b>' for r in rows)
+
+
+def _noise(rows: list[Row]) -> list[Row]:
+    """The methods whose 10-90 % band reaches down into the band of the best one."""
+    top = _loss(rows[0], "p90")
+    return [r for r in rows[1:] if top is not None and (low := _loss(r, "p10")) is not None and low <= top]
+
+
+def _answer(race: Race, rows: list[Row]) -> str:
+    settings = race["settings"]
+    loss = escape(settings.get("loss_name", "loss"))
+    done = [r for r in rows if _loss(r) is not None]
+    failed = [r for r in rows if _loss(r) is None and r.get("diverged") == r.get("trials")]
+    sentences = []
+    if not done:
+        sentences.append("No method has a result yet.")
+    else:
+        best, value = done[0], number(_loss(done[0]))
+        start = "So far" if not race["finished"] else "In this race"
+        first = f"{start} {_names([best])} has the lowest {loss}, a median of {value}"
+        if steps := settings.get("steps"):
+            first += f" after {steps:,} steps"
+        close = _noise(done)
+        clear = [r for r in done[1:] if r not in close]
+        if close:
+            verb = "is" if len(close) == 1 else "are"
+            first += f", but {_names(close)} {verb} within noise of it"
+        if clear:
+            joiner = "; the next, " if close else ": "
+            gap = margin(best["loss"]["median"], clear[0]["loss"]["median"])
+            first += (
+                f"{joiner}{_names(clear[:1])}, ends clearly higher, at {number(_loss(clear[0]))}"
+                if close
+                else f", {gap} that of the next, {_names(clear[:1])}"
+            )
+        sentences.append(first + ".")
+        if settings.get("target") is not None:
+            late = [r for r in done if r.get("steps_to_target") is None]
+            if len(late) == len(done):
+                sentences.append("No method reached the target.")
+            elif late:
+                sentences.append(f"{_names(late)} never reached the target.")
+            else:
+                sentences.append("Every one of them reached the target.")
+    if failed:
+        sentences.append(f"{_names(failed)} diverged at every setting tried.")
+    return " ".join(sentences)
+
+
+def _notice(race: Race, rows: list[Row]) -> str:
+    if race["finished"]:
+        return ""
+    settings, present = race["settings"], {r["method"] for r in rows}
+    missing = [escape(m) for m in settings.get("methods", []) if m not in present]
+    partial = [r for r in rows if _loss(r) is None and r["trials"] < settings.get("trials", 0)]
+    parts = [f"{escape(r['method'])} stopped at trial {r['trials']} of {settings['trials']}" for r in partial]
+    if missing:
+        parts.append(f"nothing yet for {listing(missing)}")
+    tail = f" What is missing: {'; '.join(parts)}." if parts else ""
+    return (
+        '<aside class="notice" role="note"><b>This race was interrupted.</b> The page shows '
+        f"what had been measured by then.{tail}</aside>"
+    )
+
+
+def _metric_name(rows: list[Row]) -> str | None:
+    return next((r["metric"]["name"] for r in rows if r.get("metric")), None)
+
+
+def _head(race: Race, rows: list[Row]) -> str:
+    loss = race["settings"].get("loss_name", "loss")
+    heads = ["learning rate", f"{loss}, median", "10–90 %", ""]
+    heads += [name] if (name := _metric_name(rows)) else []
+    heads += ["steps to target", "µs per step", "diverged trials"]
+    cells = "".join(f'<th scope="col">{escape(h)}</th>' if h else '<td class="strip"></td>' for h in heads)
+    return f'<tr><th scope="col" class="name">method</th>{cells}</tr>'
+
+
+def _strips(rows: list[Row], styles: Mapping[str, Any]) -> list[str]:
+    """For each row its band and median on one log scale, shared by the whole column."""
+    keys = ("p10", "median", "p90")
+    ends = [math.log(v) for r in rows for k in keys if (v := _loss(r, k) or 0) > 0]
+    if not ends:
+        return [""] * len(rows)
+    low, size = min(ends), max(max(ends) - min(ends), 1e-9)
+
+    def strip(row: Row) -> str:
+        values = [v for k in keys if (v := _loss(row, k)) is not None and v > 0]
+        if len(values) < len(keys):
+            return ""
+        a, m, b = (6 + 108 * (math.log(v) - low) / size for v in values)
+        colour = f"var(--{styles[row['method']].stroke})"
+        return (
+            f'<svg viewBox="0 0 120 14" aria-hidden="true"><path d="M6 7H114" class="rail"/>'
+            f'<path d="M{a:.1f} 7H{max(b, a + 1):.1f}" style="stroke:{colour}" class="band"/>'
+            f'<circle cx="{m:.1f}" cy="7" r="3.6" style="fill:{colour}"/></svg>'
+        )
+
+    return [strip(r) for r in rows]
+
+
+def _rows(race: Race, rows: list[Row]) -> str:
+    from ..pictures import styles
+
+    looks = styles(r["method"] for r in rows)
+    losses = column([_loss(r) for r in rows])
+    bands = list(zip(*(column([_loss(r, k) for r in rows]) for k in ("p10", "p90")), strict=True))
+    rates = [number(r.get("lr")) for r in rows]
+    close = _noise(rows) if rows and _loss(rows[0]) is not None else []
+    metric, lines = _metric_name(rows), []
+    for i, (row, strip) in enumerate(zip(rows, _strips(rows, looks), strict=True)):
+        name = escape(row["method"])
+        best = i == 0 and _loss(row) is not None
+        badge = (
+            '<span class="badge">lowest</span>'
+            if best
+            else '<span class="badge close">within noise</span>'
+            if row in close
+            else ""
+        )
+        notes = "".join(f"<small>{escape(n)}</small>" for n in row.get("notes") or [])
+        low, high = bands[i]
+        top = high if _loss(row, "p90") is not None else "∞"  # some seeds diverged
+        band = f"{low}–{top}" if _loss(row, "p10") is not None else "–"
+        target = "–" if (steps := row.get("steps_to_target")) is None else f"{steps:,.0f}"
+        cells = [rates[i], f"<b>{losses[i]}</b>", band]
+        extra = [target, number(row.get("us_per_step")), f"{row.get('diverged', 0)} / {row.get('trials', 0)}"]
+        if metric:
+            extra.insert(0, _share((row.get("metric") or {}).get("median"), metric))
+        tds = "".join(f"<td>{c}</td>" for c in cells)
+        tds += f'<td class="strip">{strip}</td>' + "".join(f"<td>{c}</td>" for c in extra)
+        lines.append(
+            f'<tr data-method="{name}"{" class=best" if best else ""}><th scope="row" class="name">'
+            f'<button type="button" data-pin="{name}" aria-pressed="false" '
+            f'title="{escape(row.get("rule") or "")}">{key(looks[row["method"]])}{name}</button>'
+            f"{badge}{notes}</th>{tds}</tr>"
+        )
+    if outsider := race["outsider"]:
+        cells = ["", f"<b>{number(outsider.get('loss'))}</b>", "", ""]
+        cells += [_share(outsider.get("metric"), metric)] if metric else []
+        cells += ["", "", ""]
+        tds = "".join(f"<td>{c}</td>" for c in cells)
+        lines.append(
+            f'<tr class="outsider"><th scope="row" class="name">{escape(outsider["name"])}</th>{tds}</tr>'
+        )
+    return "\n".join(lines)
+
+
+def _share(value: float | None, name: str) -> str:
+    """A metric: accuracies as per cent, others as plain numbers."""
+    return f"{100 * value:.1f} %" if value is not None and "accuracy" in name else number(value)
+
+
+def _footnote(race: Race) -> str:
+    settings, parts = race["settings"], []
+    if "seeds" in settings:
+        parts.append(
+            f"Medians and 10–90 % bands over {settings['seeds']} seeds."
+            if settings["seeds"] != 1
+            else "One run of each method, so no real band."
+        )
+    if text := settings.get("target_text"):
+        parts.append(f"Target: {escape(text)}.")
+    if settings.get("seeds") != 1:
+        parts.append("“Within noise”: the method’s band overlaps the band of the best.")
+    if race["outsider"]:
+        parts.append(
+            f"{escape(race['outsider']['name'])} did not take part; it only shows what is attainable."
+        )
+    return " ".join(parts)
+
+
+def _figures(race: Race, rows: list[Row]) -> str:
+    from .. import pictures as plots
+
+    loss = escape(race["settings"].get("loss_name", "loss"))
+    ranking = ", ".join(f"{r['method']} {number(_loss(r))}" for r in rows)
+    parts = []
+    if race["landscape"] and race["paths"]:
+        parts.append(
+            _figure(
+                plots.contour,
+                race,
+                "The paths",
+                f"Map of the problem with the path of each method from the start. Final loss: {ranking}",
+                "Bluer is lower; the tints follow quantiles of the height, finer towards the valley "
+                "floor. Each path ends in its marker; pick a method above to see it alone.",
+            )
+        )
+    if _any(race["curves"], "median"):
+        parts.append(
+            _figure(
+                plots.loss_curves,
+                race,
+                "Loss against steps",
+                f"Median {loss} against step on a log scale, in order of the final value: {ranking}",
+                "Lower is better, and steeper is faster; the scale is logarithmic. Above, the median "
+                "of each method; below, in the order of the table and without the first fall, each "
+                "method with its 10–90 % band in front of the others in grey.",
+            )
+        )
+    if _any(race["trials"], "lr"):
+        parts.append(
+            _figure(
+                plots.sensitivity,
+                race,
+                "How much the learning rate matters",
+                f"Final {loss} of each trial against its learning rate, one panel per method.",
+                "A wide, flat valley forgives a careless choice; a narrow one has to be hit. The "
+                "dashed line marks the tuned rate and crosses at the top are trials that diverged or "
+                "lie above the axis. Rates of different methods have different units, so compare "
+                "widths and depths, not places.",
+            )
+        )
+    if _any(race["rates"], "median"):
+        parts.append(
+            _figure(
+                plots.effective_rate,
+                race,
+                "The rate that each coordinate felt",
+                "Effective learning rate against step on a log scale, one line per method.",
+                "The step size divided by the gradient, coordinate by coordinate: the line is the "
+                "median coordinate and the band below holds 10–90 % of them. A wide band means that "
+                "the method treats coordinates very differently.",
+            )
+        )
+    return "\n".join(parts) or '<p class="caption">There is nothing to draw yet.</p>'
+
+
+def _any(table: Mapping[str, list[Any]] | None, key: str) -> bool:
+    return table is not None and any(v is not None for v in table.get(key, ()))
+
+
+def _figure(plot: Plot, race: Race, title: str, label: str, caption: str) -> str:
+    wide, narrow = (plot(race, label, narrow=n) for n in (False, True))
+    return figure(wide, narrow, caption, plot.name, title)
+
+
+def _count(seeds: int) -> str:
+    return f"{seeds} seed{'' if seeds == 1 else 's'}"
+
+
+def _run(race: Race, rows: list[Row]) -> str:
+    settings = race["settings"]
+    story = []
+    if {"trials", "tuning_seeds"} <= settings.keys():
+        story.append(
+            f"Every method was given the same {settings['trials']} trials to find its "
+            f"settings, each trial scored over {_count(settings['tuning_seeds'])}."
+        )
+    if {"selection", "seeds", "steps"} <= settings.keys():
+        story.append(
+            f"The setting with the best {settings['selection']} then ran over "
+            f"{_count(settings['seeds'])} for {settings['steps']:,} steps."
+        )
+    parts = [f"<p>{escape(' '.join(story))}</p>" if story else ""]
+    if command := settings.get("command"):
+        parts.append(f"<p>To run it again:</p>{block(command, 'the command')}")
+    parts.append(f"<dl>{facts({k: v for k, v in settings.items() if k not in _SHOWN_APART})}")
+    parts.append(f"{facts(race['versions'])}</dl>")
+    if rules := [(r["method"], r["rule"]) for r in rows if r.get("rule")]:
+        items = "".join(
+            f'<tr data-method="{escape(m)}"><th scope="row">{escape(m)}</th>'
+            f"<td><code>{escape(rule)}</code></td></tr>"
+            for m, rule in rules
+        )
+        parts.append(
+            "<details><summary>The tuned rule of each method</summary>"
+            f'<table class="rules"><tbody>{items}</tbody></table></details>'
+        )
+    return "".join(parts)
+
+
+def _code(race: Race, rows: list[Row]) -> str:
+    if not race["code"]:
+        return ""
+    best = rows[0]["method"] if rows and _loss(rows[0]) is not None else "the best method"
+    return (
+        f"<section><h2>Use {escape(best)} as tuned here</h2>"
+        f"{block(race['code'], 'the Python code')}</section>"
+    )

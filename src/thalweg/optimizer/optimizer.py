@@ -1,0 +1,826 @@
+"""Optimizer: a rule started on a user's arrays.
+
+a) ``tree`` turns nested lists, dicts and tuples into leaves and back.
+b) Leaves of one group and dtype form a bucket, which an engine updates in one pass.
+c) Everything is checked before anything moves; a gradient that is the same object as in the last
+   step is not looked at again.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from operator import attrgetter, is_
+from typing import IO, Any, Literal
+
+import numpy as np
+
+from ..core import clock as scalars
+from ..core.line import short
+from ..core.rule import Rule, find, restore
+from ..core.schedule import Schedule, from_plain, to_plain
+from ..core.update import StepOptions, gather, update
+from ..engines import Engine, engine
+from ..engines.memory import address, arithmetic
+from ..errors import (
+    FileError,
+    GradientError,
+    HyperparameterError,
+    NonFiniteError,
+    ParameterError,
+    StateError,
+    nearest,
+)
+from ..files import reason, write
+from . import tree
+from .options import Group, Settings, checked, grouped
+from .parameters import Leaf, Memory, at, gradient_of, named, parameter, require_distinct, shares
+from .row_tracking import ParameterLayout, RowTracker, SparseGradient, indices_of, sparse, touched
+
+Array = np.ndarray[Any, Any]
+Params = Any  # an array, or nested lists, tuples and dicts of arrays
+FORMAT = 1  # of saved files
+RATES_KEPT = 1 << 16  # up to so many weights in all, every step also writes its rates
+
+_LAYOUT = attrgetter("dtype", "shape", "strides")
+
+
+def on(
+    rule: Rule,
+    params: Params,
+    *,
+    weight_decay: float | Literal["own"] = "own",
+    decay: Literal["own", "coupled", "decoupled"] = "own",
+    clip_value: float | None = None,
+    clip_norm: float | None = None,
+    average: float | Literal["polyak"] | None = None,
+    accumulate: int = 1,
+    maximize: bool = False,
+    groups: Mapping[str, Mapping[str, Any] | Rule] | None = None,
+    on_nonfinite: Literal["raise", "skip", "propagate"] = "raise",
+    rates: bool | None = None,
+    exact: Literal["value", "bits", "lazy"] = "value",
+    engine: Literal["cpu", "plain"] = "cpu",
+) -> Optimizer:
+    """Start this rule on arrays, which its steps will change in place.
+
+    params: a float16, float32 or float64 array of any shape (views and transposes too), or nested
+    lists, tuples and dicts of such arrays; they must be writeable and must not overlap.
+    weight_decay: coupled (added to g; unit g/w) or decoupled (w shrinks by lr · weight_decay first).
+    "own" is what the rule says: none, coupled, for most; what stands in its line ``weight_decay``,
+    decoupled, for AdamW and Lion, where a number given here replaces the line's.
+    clip_value: bound on each |g| after coupled decay; clip_norm: bound on the norm of all gradients.
+    average: also keep an average of the weights, moving (its decay, 0.999 say) or "polyak" (the mean).
+    accumulate: step once every so many calls, with the mean gradient. maximize: ascend.
+    groups: for parameters of that name or path, other settings, hyperparameters or another rule:
+    ``{"bias": {"weight_decay": 0, "lr": 0.1}, "emb": Adagrad(lr=0.1)}``.
+    on_nonfinite: what a NaN, infinite or unsquarably large gradient does: "raise" NonFiniteError,
+    "skip" the step (counted in ``skipped``), or "propagate" (no check, one pass less).
+    rates: keep the effective learning rates of each step; by default up to 65,536 weights.
+    exact: how rows that a sparse gradient does not touch keep up with those it does. "value": no farther
+    from the path in float64 than a dense run is; "bits": the very bits of a dense run, by replay (with
+    clip_norm but for the order in which the norm is summed);
+    "lazy": not at all, as other libraries do (another algorithm; for comparison).
+    engine: "cpu" (compiled) or "plain" (the slow oracle, which makes sparse gradients dense).
+
+    Raises ParameterError for the arrays, HyperparameterError for the settings.
+    """
+    settings = Settings(
+        weight_decay,  # type: ignore[arg-type]  # settled group by group
+        decay,
+        clip_value,
+        clip_norm,
+        average,
+        accumulate,
+        maximize,
+        on_nonfinite,
+        rates,
+        exact,
+    )
+    paths = [path for path, _ in tree.leaves(params)]
+    made, membership = grouped(rule, settings, groups or {}, paths)
+    return Optimizer(params, made, membership, engine)
+
+
+class _Bucket:
+    """Leaves of one group and dtype, with their states."""
+
+    def __init__(
+        self, run: Engine, group: Group, leaves: list[int], all_leaves: list[Leaf], rates: bool
+    ) -> None:
+        rule, settings = group.rule, group.settings
+        self.group, self.leaves = group, leaves
+        self.rates = rates and rule.parts.rate is not None
+        parts = StepOptions(
+            accumulate=settings.accumulate > 1,
+            clip_norm=settings.clip_norm is not None,
+            maximize=settings.maximize,
+            coupled=settings.weight_decay > 0 and settings.decay == "coupled",
+            clip_value=settings.clip_value is not None,
+            decoupled=settings.weight_decay > 0 and settings.decay == "decoupled",
+            average=settings.average is not None,
+            rates=self.rates,
+        )
+        if parts.decoupled and "lr" not in rule.parts.hyperparameters:
+            raise HyperparameterError(
+                f"on: decoupled decay shrinks w by lr * weight_decay; {type(rule).__name__} has no lr: use decay='coupled'"
+            )
+        self.parts = parts
+        self.clock = scalars.clock(rule)
+        # Scalars of a step in which the norm does not count: one call less where nothing stands around.
+        self.plain = self.clock if parts in (StepOptions(), StepOptions(rates=True)) else self.scalars
+        self.update = changes = update(rule, parts, scalars.known(rule))
+        stored = all_leaves[leaves[0]].flat.dtype
+        kept = arithmetic(stored)
+        self.tensors: list[dict[str, Array]] = []
+        for index in leaves:
+            flat = all_leaves[index].flat
+            tensor = {"w": flat}
+            for n in changes.arrays:
+                if n == "_average":
+                    tensor[n] = flat.astype(kept)
+                elif n not in ("w", "g"):
+                    start = {"_a": 0.0, "_rate": math.nan}.get(n)
+                    tensor[n] = np.full(flat.size, getattr(rule, n) if start is None else start, dtype=kept)
+            self.tensors.append(tensor)
+        self.batch = run.batch(changes, stored, self.tensors)
+        self.gather = run.batch(gather(), stored, self.tensors) if parts.accumulate else None
+
+    def bind(self, k: int, gradient: Array | None, start: int) -> None:
+        """Hand a gradient to the passes."""
+        self.batch.bind(k, gradient, start)
+        if self.gather is not None:
+            self.gather.bind(k, gradient, start)
+
+    def bind_all(self, given: Sequence[Array], starts: Sequence[int]) -> None:
+        """Hand over gradients of all leaves."""
+        for k, i in enumerate(self.leaves):
+            self.bind(k, given[i], starts[i])
+
+    def scalars(self, t: int, factor: float = 1.0) -> tuple[float, ...]:
+        """The rule's scalars at step t, then those of the pieces around it, in their order."""
+        settings, parts = self.group.settings, self.parts
+        values = self.clock(t)
+        if parts.accumulate:
+            values += (1.0 / settings.accumulate,)
+        if parts.clip_norm:
+            values += (factor,)
+        if parts.coupled:
+            values += (float(settings.weight_decay),)
+        if parts.clip_value:
+            values += (float(settings.clip_value),)  # type: ignore[arg-type]
+        if parts.decoupled:
+            values += (1.0 - self.group.rule.at(t - 1)["lr"] * settings.weight_decay,)
+        if parts.average:
+            average = settings.average
+            values += (1.0 / t if average == "polyak" else 1.0 - float(average),)  # type: ignore[arg-type]
+        return values
+
+
+class Optimizer:
+    """A rule at work on arrays; made by ``rule.on(params, ...)``.
+
+    ``step(grads)`` changes the parameters in place. ``t`` counts steps, ``state`` shows the rule's
+    states, ``rates()`` the effective learning rates of the last step, ``average`` the averaged
+    weights, ``skipped`` the steps left out for non-finite gradients.
+    """
+
+    def __init__(
+        self, params: Params, groups: Sequence[Group], membership: Sequence[int], engine_name: str
+    ) -> None:
+        self.rule, self.settings = groups[0].rule, groups[0].settings
+        self.skipped = 0
+        self._params, self._groups = params, groups
+        self._run, self._run_name = engine(engine_name), engine_name
+        self._restored = False
+        found = tree.leaves(params)
+        if not found:
+            raise ParameterError("on: params hold no array")
+        self._spec = tree.shape(params)
+        self._leaves = [
+            parameter(path, array, group) for (path, array), group in zip(found, membership, strict=True)
+        ]
+        require_distinct(self._leaves)
+        size = sum(x.flat.size for x in self._leaves)
+        wanted = self.settings.rates
+        self._rates = size <= RATES_KEPT if wanted is None else wanted
+        keys: dict[tuple[int, str], list[int]] = {}
+        for i, leaf in enumerate(self._leaves):
+            keys.setdefault((leaf.group, leaf.flat.dtype.name), []).append(i)
+        self._buckets = [
+            _Bucket(self._run, self._groups[g], members, self._leaves, self._rates)
+            for (g, _), members in keys.items()
+        ]
+        self._place = {i: (b, k) for b in self._buckets for k, i in enumerate(b.leaves)}
+        written = [a for b in self._buckets for tensor in b.tensors for a in tensor.values()]
+        self._memory = Memory([*written, *(x.array for x in self._leaves if x.copied)])
+        self._last: list[Any] = [None] * len(self._leaves)  # the gradient objects bound now
+        self._hold: list[Any] = [None] * len(self._leaves)  # what their addresses point into
+        self._layouts = [_LAYOUT(x.array) for x in self._leaves]
+        self._settled = False  # all of them are, and none is a copy
+        self._whole = False  # no gradient is None or sparse
+        self._followers: dict[int, RowTracker] = {}  # of leaves that have had a sparse gradient
+        self._copied = [leaf for leaf in self._leaves if leaf.copied]
+        settings = self.settings
+        self._guarded = settings.on_nonfinite != "propagate"
+        # Every leaf takes part in every step at the same t, and nothing stands between them.
+        self._together = settings.accumulate == 1 and settings.clip_norm is None and not self._copied
+        self._t = 0
+        self._passes = [(b, b.batch, (0,) * len(b.leaves)) for b in self._buckets]
+
+    # Stepping.
+
+    def step(self, grads: Params) -> None:
+        """One step: the parameters move in place.
+
+        grads: arrays nested as params are, of the same shapes and dtypes; None in place of an array
+        leaves that parameter, its states and its t alone. A matrix of scipy.sparse or ``Rows`` in place of
+        an array gives the entries or rows that are not zero; the step is that of the dense gradient, and
+        its work is that of the rows touched. Raises GradientError (structure, shape, dtype, overlap,
+        indices) or NonFiniteError; then nothing has moved.
+        """
+        if self._spec is None:
+            if (grads is not self._last[0] or grads is None) and not self._bind_one(grads):
+                self._bind((grads,))
+        else:
+            given = tree.matching(grads, self._spec, GradientError, "gradients")
+            if not (self._settled and all(map(is_, given, self._last))):
+                self._bind(given)
+        if not (self._together and self._whole):
+            self._general_step()
+            return
+        t = self._t + 1
+        if len(self._passes) == 1:
+            bucket, batch, which = self._passes[0]
+            rows = (bucket.plain(t),)
+            if not self._guarded:
+                batch.run(rows, which)
+            elif not batch.step(rows, which):
+                self._refuse()
+                return
+        else:
+            values = [bucket.plain(t) for bucket in self._buckets]
+            if self._guarded and not all(batch.finite() for _, batch, _ in self._passes):
+                self._refuse()
+                return
+            for (_, batch, which), row in zip(self._passes, values, strict=True):
+                batch.run((row,), which)
+        self._t = t
+
+    def count(self, steps: int) -> None:
+        """Count steps that a compiled loop, or another library, has taken with all arrays and states. For doors."""
+        if self._together:
+            self._t += steps
+        else:
+            for leaf in self._leaves:
+                leaf.t += steps
+
+    def _bind(self, given: Sequence[Any]) -> None:
+        """Check gradients that are new objects and hand them to the engine; nothing moves before all fit."""
+        last, hold = self._last, self._hold
+        starts = self._alike(given) if self._settled else None
+        if starts is not None:
+            for bucket in self._buckets:
+                bucket.bind_all(given, starts)
+            last[:] = given
+            hold[:] = [g.T if x.fortran else g for g, x in zip(given, self._leaves, strict=True)]
+            return
+        checked = [
+            (i, g, *self._gradient(i, leaf, g))
+            for i, (g, leaf) in enumerate(zip(given, self._leaves, strict=True))
+            if g is None or g is not last[i]
+        ]
+        for i, gradient, held, start in checked:
+            bucket, k = self._place[i]
+            bucket.bind(k, None if type(held) is SparseGradient else held, start)
+            # A copy is out of date at the next step even if the object is the same.
+            last[i] = gradient if start else None
+            hold[i] = held
+        self._settled = all(x is not None for x in last)
+        self._whole = not self._followers and (
+            self._settled or all(x is not None and type(x) is not SparseGradient for x in hold)
+        )
+
+    def _gradient(self, i: int, leaf: Leaf, gradient: Any) -> tuple[Any, int]:
+        """A gradient as the engine takes it, and its address; 0 where it is a copy or sparse."""
+        if not sparse(gradient):
+            return gradient_of(leaf, gradient, self._memory)
+        given = touched(leaf, gradient)
+        if self._memory.holds(given.values):
+            raise shares(leaf)
+        if self._run_name == "plain" or not leaf.flat.size:
+            flat = np.zeros((leaf.flat.size // max(1, given.width), given.width), dtype=leaf.dtype)
+            if given.values.size:
+                np.add.at(flat, given.rows, given.values)
+            return flat.reshape(-1), 0
+        return self._follower(i, given.width).gathered(given), 0
+
+    def _follower(self, i: int, width: int) -> RowTracker:
+        """Who keeps track of a leaf's rows."""
+        if i not in self._followers:
+            bucket, k = self._place[i]
+            leaf, tensor = self._leaves[i], bucket.tensors[k]
+            t = self._t if self._together else leaf.t
+            arrays = [tensor[n] for n in bucket.update.arrays if n != "g"]
+            try:
+                ahead = [bucket.scalars(s) for s in (1, 2, 10, 1000)]
+            except HyperparameterError:  # a schedule that holds for fewer steps
+                ahead = []
+            self._followers[i] = RowTracker(
+                ParameterLayout(
+                    leaf.flat.dtype.name, [*map(address, arrays)], leaf.shape, leaf.fortran, arrays
+                ),
+                bucket.group.rule,
+                bucket.parts,
+                bucket.update,
+                self.settings.exact,  # type: ignore[arg-type]
+                ahead,
+                max(1, width),
+                t,
+                fresh=t == 0 and not self._restored and bool(ahead),
+            )
+            if leaf.gathered:  # by gradients that nobody has followed, or before a file was saved
+                self._followers[i].gather_all()
+            self._whole = False  # from now on, even if this step is refused
+        return self._followers[i]
+
+    def _bind_one(self, gradient: Any) -> bool:
+        """``_bind`` for a lone array whose gradient lies just as it does; False where it does not."""
+        bucket, layout = self._buckets[0], self._layouts[0]
+        if not (self._settled and type(gradient) is np.ndarray and _LAYOUT(gradient) == layout):
+            return False
+        start = address(gradient)
+        if bucket.gather is not None or self._memory.meets(start, start + gradient.nbytes):
+            return False
+        bucket.batch.bind(0, gradient, start)
+        self._last[0] = gradient
+        self._hold[0] = gradient.T if self._leaves[0].fortran else gradient
+        return True
+
+    def _alike(self, given: Sequence[Any]) -> list[int] | None:
+        """Addresses of gradients that lie just as their parameters do, looked at all at once; else None."""
+        if set(map(type, given)) != {np.ndarray} or list(map(_LAYOUT, given)) != self._layouts:
+            return None
+        starts = list(map(address, given))
+        meets = self._memory.meets
+        for start, gradient in zip(starts, given, strict=True):
+            if meets(start, start + gradient.nbytes):
+                return None  # the slow way says which and how
+        return starts
+
+    def _general_step(self) -> None:
+        """Missing gradients, several t, accumulation, clipping by norm, views that are copied."""
+        settings = self.settings
+        present = [h is not None for h in self._hold]
+        if not any(present):
+            return
+        self._part()
+        rows = {i: h for i, h in enumerate(self._hold) if type(h) is SparseGradient}
+        if self._guarded:
+            good = all(b.batch.finite() for b in self._buckets if self._fed(b, present))
+            if not (good and all(self._followers[i].table.finite(g.values) for i, g in rows.items())):
+                self._refuse()
+                return
+        due = present
+        if settings.accumulate > 1:
+            due = [
+                p and leaf.gathered + 1 == settings.accumulate
+                for p, leaf in zip(present, self._leaves, strict=True)
+            ]
+        ticks = [sorted({self._leaves[i].t + 1 for i in b.leaves if due[i]}) for b in self._buckets]
+        for bucket, times in zip(self._buckets, ticks, strict=True):
+            for t in times:
+                bucket.clock(t)  # a schedule that leaves its range says so before anything is kept
+        early = [p and not d for p, d in zip(present, due, strict=True)]
+        if any(early):
+            self._gather(early)
+        if not any(due):
+            return
+        rows = {i: self._with_pending(i, g) for i, g in rows.items() if due[i]}
+        factor = 1.0 if settings.clip_norm is None else self._norm_factor(due, rows)
+        plans = []
+        for bucket, times in zip(self._buckets, ticks, strict=True):
+            if times:
+                place = {t: k for k, t in enumerate(times)}
+                which = [place.get(self._leaves[i].t + 1, 0) for i in bucket.leaves]
+                plans.append((bucket, [bucket.scalars(t, factor) for t in times], which))
+        for leaf in self._copied:
+            self._copy_in(leaf)
+        for i, follower in self._followers.items():
+            if due[i] and i not in rows:
+                follower.table.catch_up()  # the dense gradient moves every row
+                follower.pending = []
+        for bucket, values, which in plans:
+            if self._fed(bucket, due):
+                self._leave_out(bucket.batch, bucket, due)
+                bucket.batch.run(values, which)
+                self._leave_out(bucket.batch, bucket, present)
+        for i, g in rows.items():
+            bucket, t = self._place[i][0], self._leaves[i].t + 1
+            self._followers[i].step(g, bucket.scalars(t, factor), bucket.group.rule.at(t - 1))
+        for leaf in self._copied:
+            self._copy_back(leaf)
+        for i, (leaf, moved) in enumerate(zip(self._leaves, due, strict=True)):
+            if moved:
+                leaf.t += 1
+                leaf.gathered = 0
+                if i in self._followers and i not in rows:
+                    self._followers[i].table.dense(leaf.t)
+
+    def _with_pending(self, i: int, gradient: SparseGradient) -> SparseGradient:
+        """The gradient that ends an accumulation, with a zero for each row that only earlier ones touched."""
+        follower = self._followers[i]
+        if not follower.pending:
+            return gradient
+        zeros = np.zeros((sum(map(len, follower.pending)), gradient.width), dtype=gradient.values.dtype)
+        rows = np.concatenate([gradient.rows, *follower.pending])
+        made = follower.gathered(
+            SparseGradient(rows, np.concatenate([gradient.values, zeros]), gradient.width)
+        )
+        follower.pending = []
+        return made
+
+    def _part(self) -> None:
+        """From the count that all leaves share to a count for each."""
+        if self._together:
+            for leaf in self._leaves:
+                leaf.t = self._t
+            self._together = False
+
+    def _fed(self, bucket: _Bucket, taken: Sequence[bool]) -> bool:
+        """Whether some of a bucket's leaves that take part have a dense gradient."""
+        return any(taken[i] and type(self._hold[i]) is not SparseGradient for i in bucket.leaves)
+
+    def _leave_out(self, batch: Any, bucket: _Bucket, taken: Sequence[bool]) -> None:
+        """Bind only the gradients of leaves that take part."""
+        for k, i in enumerate(bucket.leaves):
+            dense = taken[i] and type(self._hold[i]) is not SparseGradient
+            batch.bind(k, self._hold[i] if dense else None)
+
+    def _gather(self, early: Sequence[bool]) -> None:
+        for bucket in self._buckets:
+            if bucket.gather is not None:
+                self._leave_out(bucket.gather, bucket, early)
+                bucket.gather.run([()], [0] * len(bucket.leaves))
+                for k, i in enumerate(bucket.leaves):
+                    self._leaves[i].gathered += early[i]
+                    if early[i] and i in self._followers:
+                        self._gather_rows(i, bucket.tensors[k]["_a"], self._hold[i])
+
+    def _gather_rows(self, i: int, sums: Array, gradient: Any) -> None:
+        """Add a sparse gradient to those gathered, and remember which rows they touch."""
+        follower = self._followers[i]
+        if type(gradient) is SparseGradient:
+            sums.reshape(-1, gradient.width)[gradient.rows] += gradient.values
+            follower.pending.append(gradient.rows.copy())  # they may be the user's
+        else:
+            follower.gather_all()
+
+    def _norm_factor(self, due: Sequence[bool], rows: Mapping[int, SparseGradient]) -> float:
+        """What the gradients are multiplied by so that their norm over all parameters stays bounded."""
+        gradients: list[tuple[Array, Array | None]] = []
+        for bucket in self._buckets:
+            for k, i in enumerate(bucket.leaves):
+                gathered = bucket.tensors[k].get("_a")
+                if i in rows:
+                    touched, values, width = rows[i]
+                    sums = None if gathered is None else gathered.reshape(-1, width)[touched].reshape(-1)
+                    gradients.append((values.reshape(-1), sums))
+                elif due[i]:
+                    gradients.append((self._hold[i], gathered))
+        norm = _norm(self._run, gradients) / self.settings.accumulate
+        bound = float(self.settings.clip_norm)  # type: ignore[arg-type]
+        return 1.0 if norm <= bound else bound / norm
+
+    def _refuse(self) -> None:
+        if self.settings.on_nonfinite == "skip":
+            self.skipped += 1
+            return
+        for bucket in self._buckets:
+            for i in bucket.leaves:
+                held, leaf = self._hold[i], self._leaves[i]
+                if held is None:
+                    continue
+                flat = held.values if type(held) is SparseGradient else held
+                bad = np.flatnonzero(~(np.abs(flat) <= bucket.batch.limit))
+                if bad.size:
+                    order: Literal["C", "F"] = "F" if leaf.fortran else "C"
+                    place = int(bad[0])
+                    if type(held) is SparseGradient:
+                        place = int(held.rows[place // held.width]) * held.width + place % held.width
+                    index = tuple(int(x) for x in np.unravel_index(place, leaf.shape, order=order))
+                    value = flat.flat[bad[0]]
+                    what = (
+                        "is not finite"
+                        if not np.isfinite(value)
+                        else (
+                            f"is too large for the states of {type(bucket.group.rule).__name__} in {flat.dtype}"
+                            f" (at most {bucket.batch.limit:.4g})"
+                        )
+                    )
+                    raise NonFiniteError(
+                        f"gradient{at(leaf.path)}: {value} at {index} {what}; {bad.size} of {flat.size} entries;"
+                        " nothing has moved (on_nonfinite='skip' leaves such steps out)"
+                    )
+        raise AssertionError("a check failed and no entry is bad")
+
+    # Looking.
+
+    @property
+    def params(self) -> Params:
+        """The parameters, as they were given, up to date."""
+        self.flush()
+        return self._params
+
+    # Rows that sparse gradients have left behind.
+
+    def read(self, name: str, rows: Any) -> Array:
+        """Rows of a parameter as they are now: they catch up first, and a copy is returned.
+
+        name: the parameter's path (``""`` for a lone array). rows: whole numbers, one or (n,). Returns
+        an array (n, ...). Raises ParameterError for the name, GradientError for the rows.
+        """
+        paths = [leaf.path for leaf in self._leaves]
+        if name not in paths:
+            raise ParameterError(f"read: no parameter {name!r}: {nearest(name, paths)}")
+        i = paths.index(name)
+        leaf = self._leaves[i]
+        indices = indices_of(leaf, rows, f"read({name!r})")
+        if i in self._followers and self._followers[i].moves:
+            self._copy_in(leaf)
+            self._followers[i].catch_up(indices)
+            self._copy_back(leaf)
+        return leaf.array.take(indices, axis=0)
+
+    def flush(self) -> None:
+        """Bring every row up to date; work in proportion to all weights that sparse gradients train."""
+        for i, follower in self._followers.items():
+            self._copy_in(self._leaves[i])
+            follower.table.catch_up()
+            self._copy_back(self._leaves[i])
+
+    def _copy_in(self, leaf: Leaf) -> None:
+        if leaf.copied:
+            np.copyto(leaf.flat.reshape(leaf.array.shape), leaf.array)
+
+    def _copy_back(self, leaf: Leaf) -> None:
+        if leaf.copied:
+            np.copyto(leaf.array, leaf.flat.reshape(leaf.array.shape))
+
+    @property
+    def stale(self) -> int:
+        """How many rows are behind: the array holds what they were when they were last needed."""
+        return sum(f.table.stale for f in self._followers.values())
+
+    @property
+    def plan(self) -> dict[str, str]:
+        """For each parameter that has had sparse gradients, how rows without one catch up, in words."""
+        return {self._leaves[i].path: f.plan.why for i, f in self._followers.items()}
+
+    @property
+    def t(self) -> Any:
+        """Steps done: one number, or nested as params where some have had fewer gradients."""
+        if self._together:
+            return self._t
+        times = [leaf.t for leaf in self._leaves]
+        return times[0] if len(set(times)) == 1 else tree.build(self._spec, times)
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """The rule's states by name, nested and shaped as params: views, not copies.
+
+        Where groups have other rules, a parameter shows the states of its own rule (None elsewhere).
+        """
+        self.flush()
+        names = dict.fromkeys(n for b in self._buckets for n in b.group.rule.parts.states)
+        return {n: self._shown(n) for n in names}
+
+    @property
+    def average(self) -> Params:
+        """The averaged weights, nested and shaped as params; StateError without ``average=``."""
+        if self.settings.average is None:
+            raise StateError("average: none is kept; start with rule.on(params, average=0.999) or 'polyak'")
+        self.flush()
+        return self._shown("_average")
+
+    def rates(self) -> Params:
+        """The effective learning rates that the last step used, nested and shaped as params.
+
+        What the rule's ``rate`` gave: the factor on the gradient, with momentum that on the averaged one;
+        unit w/g. StateError before the
+        first step, where they are not kept (``rates=False``, or more than 65,536 weights without
+        ``rates=True``), and for rules that define no ``rate``.
+        """
+        if not any(b.group.rule.parts.rate for b in self._buckets):
+            raise StateError(f"rates: {type(self.rule).__name__} defines no rate")
+        if not self._rates:
+            raise StateError("rates: not kept for so many weights; start with rule.on(params, rates=True)")
+        if not (self._t or any(leaf.t for leaf in self._leaves)):
+            raise StateError("rates: no step has been taken yet")
+        self.flush()
+        return self._shown("_rate")
+
+    def _shown(self, name: str) -> Params:
+        values: list[Any] = []
+        for i, leaf in enumerate(self._leaves):
+            bucket, k = self._place[i]
+            flat = bucket.tensors[k].get(name)
+            shown = None
+            if flat is not None:
+                shown = flat.reshape(leaf.shape[::-1]).T if leaf.fortran else flat.reshape(leaf.shape)
+            values.append(shown)
+        return tree.build(self._spec, values)
+
+    def __repr__(self) -> str:
+        size = sum(x.flat.size for x in self._leaves)
+        return f"<Optimizer {self.rule!r}, {len(self._leaves)} arrays, {size} weights, t={self.t}>"
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        rows = "".join(
+            f"<tr><td>{escape(x.path or 'params')}</td><td>{x.array.shape}</td><td>{x.array.dtype}</td>"
+            f"<td>{escape(repr(self._groups[x.group].rule))}</td></tr>"
+            for x in self._leaves
+        )
+        head = "".join(f"<th>{h}</th>" for h in ("parameter", "shape", "dtype", "rule"))
+        return f"<table><caption>t = {self.t}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+
+    # Saving.
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write weights, states and step counts to one file (a zip of arrays and JSON, no pickle).
+
+        Written beside and renamed: a kill leaves the old file or the new one. Raises FileError.
+        """
+        self.flush()
+        head = {
+            "format": FORMAT,
+            "rule": _described(self.rule),
+            "settings": self.settings._asdict(),
+            "groups": [{"rule": _described(g.rule), "settings": g.settings._asdict()} for g in self._groups],
+            "leaves": [
+                {
+                    "path": x.path,
+                    "shape": x.array.shape,
+                    "dtype": x.array.dtype.name,
+                    "group": x.group,
+                    "t": self._t if self._together else x.t,
+                    "gathered": x.gathered,
+                }
+                for x in self._leaves
+            ],
+            "skipped": self.skipped,
+        }
+        arrays = {"head": np.frombuffer(json.dumps(head).encode(), dtype=np.uint8)}
+        for i, leaf in enumerate(self._leaves):
+            bucket, k = self._place[i]
+            tensor = bucket.tensors[k]
+            arrays |= {f"{i}.{n}": a for n, a in tensor.items() if n != "w"}
+            arrays[f"{i}.w"] = leaf.array
+
+        def fill(file: IO[bytes]) -> None:
+            np.savez(file, **arrays)  # type: ignore[arg-type]
+
+        write(path, fill)
+
+    def _restore(self, head: Mapping[str, Any], arrays: Mapping[str, Array], places: Sequence[int]) -> None:
+        """Take over what a file holds; everything is looked at before anything is copied."""
+        copies = []
+        for i, saved in enumerate(places):
+            bucket, k = self._place[i]
+            targets = {n: a for n, a in bucket.tensors[k].items() if n != "w"} | {"w": self._leaves[i].array}
+            for n, target in targets.items():
+                source = arrays[f"{saved}.{n}"]
+                if source.shape != target.shape or source.dtype != target.dtype:
+                    raise ValueError(f"{n} is {source.dtype} {source.shape}")
+                copies.append((target, source))
+        counts = [(head["leaves"][k]["t"], head["leaves"][k]["gathered"]) for k in places]
+        if not all(isinstance(n, int) and n >= 0 for n in (*(n for c in counts for n in c), head["skipped"])):
+            raise ValueError("a count is no whole number")
+        for target, source in copies:
+            np.copyto(target, source)
+        for leaf, (t, gathered) in zip(self._leaves, counts, strict=True):
+            leaf.t, leaf.gathered = t, gathered
+        self._restored = True  # states are not those of a start
+        self.skipped = head["skipped"]
+        self._t = counts[0][0]
+        self._together = self._together and len({t for t, _ in counts}) == 1
+
+
+def load(path: str | os.PathLike[str], params: Params, *, rule: Rule | type[Rule] | None = None) -> Optimizer:
+    """Go on where ``Optimizer.save`` stopped, bit for bit.
+
+    params: arrays nested, shaped and typed as those saved; they receive the saved weights. rule: for
+    a rule that is not thalweg's own, its class (or a rule with schedules of your own); nothing is
+    imported by name from a file. Raises FileError for the file, ParameterError for params,
+    HyperparameterError where a rule is needed or is another than the file's.
+    """
+    damaged = f"{path}: is not a file that Optimizer.save wrote, or is damaged"
+    try:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as zipped:
+            arrays = {n: zipped[n] for n in zipped.files}
+        head = json.loads(arrays.pop("head").tobytes())
+        newer = head["format"] > FORMAT
+        held = {
+            leaf["path"]: (k, tuple(leaf["shape"]), leaf["dtype"]) for k, leaf in enumerate(head["leaves"])
+        }
+        membership = [int(leaf["group"]) for leaf in head["leaves"]]
+        described = [g["rule"]["name"] for g in head["groups"]]
+        if not all(0 <= g < len(described) for g in membership):
+            raise ValueError("no such group")
+    except OSError as error:
+        raise FileError(f"{path}: cannot be read ({reason(error)})") from None
+    except Exception:  # whatever zip, NumPy and JSON make of another file
+        raise FileError(damaged) from None
+    if newer:
+        raise FileError(f"{path}: format {head['format']} is newer than this thalweg reads ({FORMAT})")
+    given = None if rule is None else rule if isinstance(rule, type) else type(rule)
+    if given is not None and not issubclass(given, Rule):
+        raise HyperparameterError(f"load: rule must be a rule or its class, got {short(rule)}")
+    if given is not None and given.__name__ not in described:
+        raise HyperparameterError(f"load: {path} holds {', '.join(described)}; rule= is {given.__name__}")
+    found = tree.leaves(params)
+    if {p for p, _ in found} != set(held):
+        raise ParameterError(
+            f"load: {path} holds {', '.join(map(named, held))}; params hold {', '.join(named(p) for p, _ in found)}"
+        )
+    for p, array in found:
+        got = (tuple(getattr(array, "shape", ())), str(getattr(array, "dtype", type(array).__name__)))
+        _, *wanted = held[p]
+        if got != tuple(wanted):
+            raise ParameterError(
+                f"load: params{at(p)} must be {wanted[1]} {wanted[0]} as saved, got {got[1]} {got[0]}"
+            )
+    places = [held[p][0] for p, _ in found]
+    for g in head["groups"]:
+        _require_rule(g["rule"], rule)
+    try:
+        groups = [
+            Group(_rebuilt(g["rule"], rule), checked(Settings(**g["settings"]))) for g in head["groups"]
+        ]
+        made = Optimizer(params, groups, [membership[k] for k in places], "cpu")
+        made._restore(head, arrays, places)
+    except ParameterError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        if given is not None and isinstance(error, HyperparameterError):
+            raise HyperparameterError(f"load: {path} does not fit rule={given.__name__}: {error}") from None
+        raise FileError(damaged) from None
+    return made
+
+
+def _norm(run: Engine, gradients: Sequence[tuple[Array, Array | None]]) -> float:
+    """The Euclidean norm; where its square leaves float64's range, scaled by the largest entry first."""
+    square = run.sum_of_squares(gradients)
+    if 1e-290 < square < math.inf or math.isnan(square):
+        return math.sqrt(square)
+    sums = [(g if a is None else a.reshape(g.shape) + g).astype(np.float64) for g, a in gradients]
+    top = max((float(np.max(np.abs(x), initial=0.0)) for x in sums), default=0.0)
+    if not 0 < top < math.inf:
+        return top
+    return top * math.sqrt(sum(float(np.sum((x / top) ** 2)) for x in sums))
+
+
+def _described(rule: Rule) -> dict[str, Any]:
+    values = {n: to_plain(v) for n, v in rule.values.items()}
+    return {"name": type(rule).__name__, "ours": _ours(type(rule)), "dialect": rule.dialect, "values": values}
+
+
+def _ours(kind: type[Rule]) -> bool:
+    return kind.__module__.startswith(f"{__package__}.")
+
+
+def _require_rule(saved: Mapping[str, Any], given: Rule | type[Rule] | None) -> None:
+    """HyperparameterError where a file needs what only its owner has: a rule, or a schedule."""
+    name, values = saved["name"], saved.get("values", {})
+    handed = given if isinstance(given, type) or given is None else type(given)
+    if not saved.get("ours") and (handed is None or handed.__name__ != name):
+        raise HyperparameterError(f"load: {name} is a rule of your own: pass rule={name}")
+    for n, value in values.items():
+        kind = value.get("schedule") if isinstance(value, dict) else None
+        if kind is not None and kind not in Schedule.KINDS and not isinstance(given, Rule):
+            raise HyperparameterError(
+                f"load: {n} follows {kind!r}, a schedule of your own: pass the rule itself to load, rule={name}({n}=...)"
+            )
+
+
+def _rebuilt(saved: Mapping[str, Any], given: Rule | type[Rule] | None) -> Rule:
+    """The rule of a file: thalweg's own by name, another only as the caller handed it over."""
+    handed = given if isinstance(given, type) or given is None else type(given)
+    kind = handed if handed is not None and handed.__name__ == saved["name"] else find(saved["name"])
+    plain = saved["values"]
+    try:
+        values = {n: from_plain(v) for n, v in plain.items()}
+    except HyperparameterError:  # a schedule of the user's own: only the rule handed over has it
+        if not isinstance(given, Rule) or type(given) is not kind:
+            raise
+        values = given.values
+    if saved["dialect"] and saved["dialect"] not in kind.parts.dialects:
+        raise ValueError("unknown dialect")
+    return restore(kind, saved["dialect"], values)  # type: ignore[no-any-return]
+
+
+__all__ = ["Optimizer", "Params", "Settings", "load", "on"]

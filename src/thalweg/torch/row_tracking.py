@@ -1,0 +1,261 @@
+"""Tables that sparse gradients train: which rows are behind, and what brings them up to date.
+
+a) ``Tracked`` ties a parameter's memory and states to a ``RowTracker`` (``thalweg/optimizer/row_tracking.py``).
+b) ``Watch`` is the hooks on a model: rows catch up before a module reads them, and all of them before
+   its weights are saved, loaded, copied or pickled.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..core.idle_model import Exact, plan
+from ..engines.cpu.sparse import Table
+from ..engines.memory import Array
+from ..errors import GradientError
+from ..optimizer.row_tracking import ParameterLayout, RowTracker, SparseGradient, inside
+from .groups import Plan
+
+Tensor = torch.Tensor
+SOON = 64  # steps: a plan that does not last so long gives way to replay
+
+
+def gradient(p: Tensor) -> SparseGradient:
+    """A sparse gradient on the memory that it lies in; RuntimeError, or IndexError for its indices."""
+    g: Any = p.grad
+    where = f"step: the gradient of a parameter of shape {tuple(p.shape)}"
+    remedy = "use Embedding(..., sparse=False), or .to_dense()"
+    if g.layout is not torch.sparse_coo:
+        raise RuntimeError(f"{where} has layout {g.layout}: use .to_sparse_coo() or .to_dense()")
+    if p.device.type != "cpu" or hasattr(p, "to_local"):
+        raise RuntimeError(
+            f"{where} is sparse, on {p.device}: sparse ones are for whole CPU tensors; {remedy}"
+        )
+    if p.is_complex():
+        raise RuntimeError(f"{where} is sparse and complex: sparse ones must be real; {remedy}")
+    if g.shape != p.shape:
+        raise RuntimeError(f"{where} has shape {tuple(g.shape)}: it must have its parameter's")
+    indices, values, dims = g._indices(), g._values().detach(), g.sparse_dim()
+    width = math.prod(p.shape[dims:])
+    rows = np.zeros(indices.shape[1], dtype=np.int64)
+    for axis in range(dims):
+        index = indices[axis].numpy()
+        try:
+            inside(index, p.shape[axis], "row" if dims == 1 else f"index on axis {axis}", where)
+        except GradientError as error:
+            raise IndexError(str(error)) from None
+        rows = rows * p.shape[axis] + index if axis else np.ascontiguousarray(index)
+    values = values.resolve_neg().to(p.dtype).contiguous().reshape(len(rows), width)
+    return SparseGradient(rows, _array(values), width)
+
+
+def _array(x: Tensor) -> Array:
+    """A tensor's memory; NumPy knows no bfloat16."""
+    made: Array = (x.view(torch.int16) if x.dtype == torch.bfloat16 else x).numpy()
+    return made
+
+
+def indices(rows: Tensor, count: int) -> Array | None:
+    """Rows that a module is about to read, as int64; None where it will refuse them itself."""
+    if rows.dtype not in (torch.int64, torch.int32) or rows.device.type != "cpu":
+        return None
+    made: Array = rows.detach().reshape(-1).to(torch.int64).contiguous().numpy()
+    return made if not made.size or 0 <= made.min() <= made.max() < count else None
+
+
+class Tracked:
+    """A parameter's memory and states, and who follows its rows.
+
+    started: no gradient came before, so that rows that none touches rest; before: who followed the same
+    memory until now. A parameter with gaps in memory has a copy without, and every pass copies it whole,
+    there and back.
+    """
+
+    def __init__(
+        self,
+        p: Tensor,
+        made: Plan,
+        state: dict[str, Any],
+        exact: Exact,
+        width: int,
+        *,
+        started: bool,
+        before: "Tracked | None" = None,
+    ) -> None:
+        self.weight = p.data
+        self.held = self.weight.resolve_neg().contiguous()
+        self.update, self._planned = made.update, made
+        names = type(made.rule).parts.states
+        wide = torch.float64 if p.dtype == torch.float64 else torch.float32
+        for n in names:
+            state[n] = state[n].to(wide).contiguous()
+        self.states = {n: state[n] for n in names}
+        memory = {"w": self.held, **self.states}
+        self._memory = [memory[n] for n in made.update.arrays if n != "g"]
+        t = int(state["step"].item())
+        self.born, self.exact = t, exact
+        self.follower = RowTracker(
+            ParameterLayout(
+                str(p.dtype).removeprefix("torch."),
+                [x.data_ptr() for x in self._memory],
+                tuple(p.shape),
+                keep=self._memory,
+            ),
+            made.rule,
+            made.parts,
+            made.update,
+            exact,
+            [made.scalars(s) for s in (1, 2, 10, 1000)],
+            width,
+            t,
+            fresh=started or before is not None,
+        )
+        if before is not None:
+            self.follower.table.untouched_as(before.follower.table)
+
+    @property
+    def table(self) -> Table:
+        """What keeps count of the rows."""
+        return self.follower.table
+
+    def follows(self, p: Tensor, state: Any) -> bool:
+        """Whether parameter and states still lie where they did."""
+        return self._lies(p) and all(state.get(n) is x for n, x in self.states.items())
+
+    def _lies(self, p: Tensor) -> bool:
+        now, then = p.data, self.weight
+        return (
+            now.data_ptr() == then.data_ptr()
+            and now.dtype == then.dtype
+            and now.shape == then.shape
+            and now.stride() == then.stride()
+        )
+
+    def goes_with(self, made: Plan) -> bool:
+        """Whether rows can go on catching up as they do, under the group's entries of now."""
+        if made is self._planned:
+            return True
+        if made.update is not self.update:
+            return False
+        self._planned = made
+        follower = self.follower
+        if follower.plan.kind in ("replay", "lazy"):
+            return True
+        return follower.plan == plan(made.rule, made.parts, self.exact, follower.bits)
+
+    def step(self, touched: SparseGradient, scalars: tuple[float, ...], hyper: Mapping[str, float]) -> None:
+        """One step with the gradient's rows touched."""
+        self._read()
+        self.follower.step(touched, scalars, hyper)
+        self._write()
+
+    def catch_up(self, rows: Array | None = None) -> bool:
+        """Bring rows (int64; None: all) up to date; whether any was behind."""
+        self._read()
+        behind = self.table.catch_up() if rows is None else self.follower.catch_up(rows)
+        if behind:
+            self._write()
+        return behind
+
+    def leave(self, p: Tensor) -> bool:
+        """Bring all rows up to date, in the memory that the parameter has by now; whether any was behind.
+
+        Rows that came there unchanged are brought up to date; what somebody else has written stands.
+        """
+        if self._lies(p):
+            return self.catch_up()
+        old, new = self.weight, p.data
+        if old.shape != new.shape or not self.table.stale:
+            return False
+        was = old.clone()
+        self.catch_up()
+        same = (new == was.to(new)).reshape(len(old), -1).all(1)
+        new[same] = old.to(new)[same]
+        return True
+
+    def _read(self) -> None:
+        self.table.lies_at([x.data_ptr() for x in self._memory])  # share_memory_() moves a storage
+        if self.held is not self.weight:
+            self.held.copy_(self.weight)
+
+    def _write(self) -> None:
+        if self.held is not self.weight:
+            self.weight.copy_(self.held)
+
+
+Catch = Callable[[Tensor, Tensor | None], None]  # rows of a parameter, or all, up to date
+_HOOKS = (
+    "_forward_pre_hooks",
+    "_forward_pre_hooks_with_kwargs",
+    "_state_dict_pre_hooks",
+    "_load_state_dict_pre_hooks",
+)
+_LOOKUPS = (torch.nn.Embedding, torch.nn.EmbeddingBag)
+
+
+class Watch:
+    """Hooks that bring rows up to date before modules read them; ``remove()`` takes them away."""
+
+    def __init__(self, params: list[Tensor], model: torch.nn.Module, catch: Catch) -> None:
+        self.params = params
+        self._hooked: list[tuple[torch.nn.Module, list[Any]]] = []
+        for module in model.modules():
+            own = [p for p in module._parameters.values() if any(p is q for q in params)]
+            if own:
+                self._hooked.append((module, _hooks(module, own, catch)))
+
+    def remove(self) -> None:
+        """Take the hooks away. Rows that are behind stay so until ``flush``, a save or their next gradient."""
+        for module, handles in self._hooked:
+            for handle in handles:
+                handle.remove()
+            module.__dict__.pop("__getstate__", None)
+        self._hooked = []
+
+
+def lookups(model: torch.nn.Module) -> list[Tensor]:
+    """The weights of a model that modules of torch train with sparse gradients."""
+    found = [m.weight for m in model.modules() if isinstance(m, _LOOKUPS) and m.sparse]
+    return list({id(p): p for p in found}.values())
+
+
+def _hooks(module: torch.nn.Module, own: list[Any], catch: Catch) -> list[Any]:
+    # Only where torch's own forward runs is it known which rows are read.
+    by_rows = isinstance(module, _LOOKUPS) and type(module).forward in {k.forward for k in _LOOKUPS}
+
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    def before_forward(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if by_rows:
+            read = args[0] if args else kwargs.get("input")
+            if isinstance(read, torch.Tensor):
+                catch(module.weight, read)
+        else:
+            whole()
+
+    def whole(*_: Any) -> None:
+        for p in own:
+            catch(p, None)
+
+    def state() -> Any:
+        """What a copy or a pickle of the module holds: weights up to date, and none of these hooks."""
+        whole()
+        held: Any = type(module).__getstate__(module)  # type: ignore[no-untyped-call]
+        if not isinstance(held, dict):
+            return held
+        ids = {h.id for h in handles}
+        held = {n: v for n, v in held.items() if n != "__getstate__"}
+        for n in _HOOKS:
+            held[n] = type(held[n])((k, v) for k, v in held[n].items() if k not in ids)
+        return held
+
+    anything: Any = module
+    handles = [
+        module.register_forward_pre_hook(before_forward, with_kwargs=True),
+        anything.register_state_dict_pre_hook(whole),
+        anything.register_load_state_dict_pre_hook(whole),
+    ]
+    module.__dict__["__getstate__"] = state  # copy and pickle ask the object itself
+    return handles
