@@ -13,9 +13,8 @@ import pytest
 import thalweg as tw
 from thalweg.errors import FileError, HyperparameterError, ProblemError
 from thalweg.lab import pictures as plots
-from thalweg.lab.claims import CHAPTERS, Claim, Result
+from thalweg.lab.claims import CHAPTERS, Claim, Findings, Result
 from thalweg.lab.evidence import Evidence
-from thalweg.lab.experiments import Findings
 from thalweg.lab.formatting import plain, tick, ticks
 from thalweg.lab.pictures import canvas as sheet
 from thalweg.lab.pictures import draw, film

@@ -5,33 +5,17 @@ import os
 import shlex
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from ..errors import FileError
 from ..files import require_writable, write
-from .claims import Result, chosen, measure
+from .claims import Findings, Result, chosen, measure
+from .reports.claims import html
 from .versions import versions
 from .workers import side_by_side
 
 Progress = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True)
-class Findings:
-    """The results in the report's order; ``finished`` is False where the run was interrupted."""
-
-    results: list[Result]
-    finished: bool
-    seconds: float = 0.0  # from begin to end
-
-    def __repr__(self) -> str:
-        return "\n".join(f"{r.id:<28} {r.verdict}" for r in self.results)
-
-    @property
-    def failed(self) -> list[Result]:
-        """Experiments that could not be run to their end."""
-        return [r for r in self.results if r.error is not None]
 
 
 def folder(path: str | os.PathLike[str]) -> Path:
@@ -107,8 +91,6 @@ def _keep(
         numbers = json_format.dumps(records, indent=1, ensure_ascii=False, allow_nan=False)
         write(json, lambda file: file.write(numbers.encode()))
     if place is not None:
-        from .reports.claims import html
-
         facts = {"command": shlex.join(["thalweg", "claims", *ids, "--out", str(place)])}
         text = html(found, {**facts, "versions": versions()})
         write(place / "index.html", lambda file: file.write(text.encode()))

@@ -97,6 +97,23 @@ class Result:
         }
 
 
+@dataclass(frozen=True)
+class Findings:
+    """The results in the report's order; ``finished`` is False where the run was interrupted."""
+
+    results: list[Result]
+    finished: bool
+    seconds: float = 0.0  # from begin to end
+
+    def __repr__(self) -> str:
+        return "\n".join(f"{r.id:<28} {r.verdict}" for r in self.results)
+
+    @property
+    def failed(self) -> list[Result]:
+        """Experiments that could not be run to their end."""
+        return [r for r in self.results if r.error is not None]
+
+
 def _finite(x: float) -> float | None:
     return x if abs(x) < float("inf") else None
 
@@ -147,4 +164,4 @@ def measure(name: str) -> Result:
     return Result(claim, evidence, time.perf_counter() - tick, error)
 
 
-__all__ = ["CHAPTERS", "Claim", "Result", "catalogue", "chosen", "measure"]
+__all__ = ["CHAPTERS", "Claim", "Findings", "Result", "catalogue", "chosen", "measure"]

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from ..claims import Result
-from ..experiments import Findings
+from ..claims import Findings, Result
 from ..formatting import plain
 from .page import block, chips, facts, figure, page
 
