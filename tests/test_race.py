@@ -134,6 +134,7 @@ def test_json_has_the_promised_shape(tmp_path: Path) -> None:
     out, page = tmp_path / "race.json", tmp_path / "race.html"
     tw.race("beale", ["Adam", "SGD"], trials=2, seeds=2, steps=30, json=out, out=page)
     data = json.loads(out.read_text())
+    assert data["version"] == 1
     assert {"problem", "settings", "methods"} <= set(data)
     for row in data["methods"]:
         assert set(row) >= {

@@ -25,6 +25,18 @@ from ..problems.compiled import CompiledProblem
 from ..problems.formula import FormulaProblem
 from . import methods as naming
 from .methods import Method
+from .race_result import (
+    ONLY_DRAWN,
+    VERSION,
+    Columns,
+    Landscape,
+    MethodRow,
+    OutsiderRow,
+    Quantiles,
+    RaceResult,
+    height,
+)
+from .reports.race import render
 from .statistics import bands, quantile, steps_to
 from .trial import Run, compiled, find, train
 from .versions import versions
@@ -37,7 +49,6 @@ PATH = 2000  # up to so many steps of a compiled run are all recorded
 CONSECUTIVE = 3  # records on which a noisy loss must meet the target
 
 Progress = Callable[[str, int, int], None]
-Columns = dict[str, list[Any]]
 
 
 @dataclass(frozen=True)
@@ -116,10 +127,10 @@ class Entry:
 class Race:
     """A race's numbers. ``columns`` are plain lists: one row a method.
 
-    ``data`` is everything the report draws (see ``lab/report.py``); ``save`` writes HTML or JSON.
+    ``data`` is everything the report draws (see ``lab/race_result.py``); ``save`` writes HTML or JSON.
     """
 
-    data: dict[str, Any]
+    data: RaceResult
 
     @property
     def columns(self) -> Columns:
@@ -142,22 +153,20 @@ class Race:
     @property
     def curves(self) -> Columns:
         """Loss over steps: method, step, median, p10, p90."""
-        return self.data["curves"]  # type: ignore[no-any-return]
+        return self.data["curves"]
 
     @property
     def trials(self) -> Columns:
         """Every trial: method, lr, loss (None where it diverged)."""
-        return self.data["trials"]  # type: ignore[no-any-return]
+        return self.data["trials"]
 
     def html(self) -> str:
         """The report: one self-contained page."""
-        from .reports.race import render
-
         return render(self.data)
 
     def json(self) -> str:
         """The numbers as JSON, without what is only drawn; infinities are null."""
-        kept = {n: self.data[n] for n in _TOLD}
+        kept = {n: v for n, v in self.data.items() if n not in ONLY_DRAWN}
         return json.dumps(kept, indent=1, allow_nan=False) + "\n"
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -194,9 +203,6 @@ def _checked(path: str | os.PathLike[str]) -> str:
     if suffix not in (".html", ".htm", ".json"):
         raise errors.FileError(f"{path}: a race is saved as .html or .json")
     return suffix
-
-
-_TOLD = ("problem", "finished", "settings", "versions", "methods", "trials", "outsider", "code")
 
 
 class _Runner:
@@ -406,7 +412,7 @@ def _test(runner: _Runner, entries: list[Entry], report: Progress) -> None:
     runner.tests(entries, done)
 
 
-def _collect(runner: _Runner, entries: list[Entry], settings: Settings, finished: bool) -> dict[str, Any]:
+def _collect(runner: _Runner, entries: list[Entry], settings: Settings, finished: bool) -> RaceResult:
     """Everything that is reported, as plain numbers."""
     p, source = runner.problem, runner.source
     if not isinstance(source, Source):
@@ -420,15 +426,13 @@ def _collect(runner: _Runner, entries: list[Entry], settings: Settings, finished
     starts = [r.loss[0] for _, runs in shown for r in runs]
     goal = floor + tau * (float(np.median(starts)) - floor) if starts else None
     rows = [_row(e, runs, p, floor, tau) for e, runs in shown]
-    order = sorted(
-        range(len(rows)),
-        key=lambda i: np.inf if rows[i]["loss"]["median"] is None else rows[i]["loss"]["median"],
-    )
+    order = sorted(range(len(rows)), key=lambda i: height(rows[i]))
     with threadpool_limits(1):  # the same sums on any machine
         outsider = p.outsider() if finished else None
     names = [e.method.name for e in entries]
     best = entries[order[0]] if rows and rows[order[0]]["loss"]["median"] is not None else None
     return {
+        "version": VERSION,
         "problem": p.name,
         "title": p.title,
         "text": p.text,
@@ -477,12 +481,10 @@ def _plain(x: float | None) -> float | None:
     return None if x is None or not np.isfinite(x) else float(x)
 
 
-def _row(entry: Entry, runs: list[Run], p: Problem, floor: float, tau: float) -> dict[str, Any]:
+def _row(entry: Entry, runs: list[Run], p: Problem, floor: float, tau: float) -> MethodRow:
     ends = [r.loss[-1] for r in runs]
-    loss = {
-        n: _plain(quantile(ends, q)) if ends else None
-        for n, q in (("median", 0.5), ("p10", 0.1), ("p90", 0.9))
-    }
+    median, low, high = (_plain(quantile(ends, q)) if ends else None for q in (0.5, 0.1, 0.9))
+    loss: Quantiles = {"median": median, "p10": low, "p90": high}
     metrics = [r.metric if r.metric is not None else -np.inf for r in runs]
     consecutive = CONSECUTIVE if p.noisy else 1
     reached = [steps_to(r.loss, r.steps, floor + tau * (r.loss[0] - floor), consecutive) for r in runs]
@@ -542,7 +544,7 @@ def _paths(shown: Sequence[tuple[Entry, list[Run]]]) -> Columns | None:
     return made if made["method"] else None
 
 
-def _landscape(p: Problem) -> dict[str, Any] | None:
+def _landscape(p: Problem) -> Landscape | None:
     grid = p.grid() if isinstance(p, FormulaProblem) else None
     if grid is None or not isinstance(p, FormulaProblem):
         return None
@@ -557,7 +559,7 @@ def _landscape(p: Problem) -> dict[str, Any] | None:
     }
 
 
-def _outsider(o: Outsider | None) -> dict[str, Any] | None:
+def _outsider(o: Outsider | None) -> OutsiderRow | None:
     return None if o is None else {"name": o.name, "loss": _plain(o.loss), "metric": _plain(o.metric)}
 
 

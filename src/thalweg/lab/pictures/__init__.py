@@ -9,7 +9,7 @@ from .canvas import spread
 from .film import animate
 from .panels import Picture
 from .plan import methods_of
-from .race import Plot, contour, effective_rate, loss_curves, ranked, save, sensitivity
+from .race import Plot, contour, effective_rate, loss_curves, save, sensitivity
 from .style import SENTINELS, palette, styles
 from .svg import SUFFIXES, checked, drawing, inline, save_figure
 
@@ -21,7 +21,6 @@ __all__ = [
     "loss_curves",
     "methods_of",
     "palette",
-    "ranked",
     "save",
     "sensitivity",
     "spread",

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from ..formatting import column, number
+from ..race_result import Columns, RaceResult, ranked
 from . import canvas as s
 from . import charts, draw
 from .canvas import TICK, WORDS, Canvas
@@ -21,27 +22,16 @@ from .plan import NARROW, WIDE, Cell
 from .style import SENTINELS, Colours, Style, gid, palette, styles
 from .svg import SUFFIXES, checked, drawing, inline, save_figure
 
-Race = Mapping[str, Any]
 Array = np.ndarray[Any, Any]
 Series = dict[str, dict[str, Array]]
 _GAP, _ABOVE = 18.0, 40.0  # between small panels, and above each, px
 
 
-def ranked(race: Race) -> list[dict[str, Any]]:
-    """The methods' rows, lowest median loss first, those without one last."""
-
-    def loss(row: dict[str, Any]) -> float:
-        value = (row.get("loss") or {}).get("median")
-        return np.inf if value is None else value
-
-    return sorted(race["methods"], key=loss)
-
-
-def _names(race: Race) -> list[str]:
+def _names(race: RaceResult) -> list[str]:
     return [row["method"] for row in ranked(race)]
 
 
-def _series(table: Mapping[str, Sequence[Any]] | None, names: Iterable[str], key: str) -> Series:
+def _series(table: Columns | None, names: Iterable[str], key: str) -> Series:
     """Long columns to one set of arrays per method, sorted by `key`, None as NaN."""
     if not table:
         return {}
@@ -127,10 +117,10 @@ def _multiples(
 
 
 def _over_steps(
-    race: Race,
+    race: RaceResult,
     colour: Colours,
     narrow: bool,
-    table: str,
+    table: Columns,
     title: str,
     top: float = np.inf,
     references: Sequence[tuple[float, str]] = (),
@@ -139,7 +129,7 @@ def _over_steps(
     """Medians of all methods in one panel, and each one's band in a panel of its own."""
     names = _names(race)
     looks = styles(names)
-    series = _thin(_series(race.get(table), names, "step"), 160)
+    series = _thin(_series(table, names, "step"), 160)
     shown = [n for n in names if n in series and np.any(np.isfinite(series[n]["median"]))]
     low, high = s.limits([series[n]["median"] for n in shown], top=top)
     for value, _ in references:
@@ -198,35 +188,34 @@ def _over_steps(
     return sheet.figure
 
 
-def _draw_loss(race: Race, colour: Colours, narrow: bool) -> Figure:
-    settings, outsider = race["settings"], race.get("outsider") or {}
+def _draw_loss(race: RaceResult, colour: Colours, narrow: bool) -> Figure:
+    settings, outsider, table = race["settings"], race["outsider"], race["curves"]
     references = []
-    if (target := settings.get("target")) and target > 0:
+    if (target := settings["target"]) and target > 0:
         references.append((target, f"target {number(target)}"))
-    if (loss := outsider.get("loss")) and loss > 0:
+    if outsider and (loss := outsider["loss"]) and loss > 0:
         references.append((loss, f"{outsider['name']}  {number(loss)}"))
-    table = race.get("curves") or {"step": [], "median": []}
     firsts = [m for step, m in zip(table["step"], table["median"], strict=True) if step == 0 and m]
     # A run that blew up may rise without bound; three times the start is enough to see it.
     top = 3 * max(firsts) if firsts else np.inf
-    name = settings.get("loss_name", "loss")
-    return _over_steps(race, colour, narrow, "curves", f"{name}, median", top, references, zoom=True)
+    title = f"{settings['loss_name']}, median"
+    return _over_steps(race, colour, narrow, table, title, top, references, zoom=True)
 
 
-def _draw_rate(race: Race, colour: Colours, narrow: bool) -> Figure:
-    return _over_steps(race, colour, narrow, "rates", "effective learning rate, median coordinate")
+def _draw_rate(race: RaceResult, colour: Colours, narrow: bool) -> Figure:
+    return _over_steps(race, colour, narrow, race["rates"], "effective learning rate, median coordinate")
 
 
-def _draw_sensitivity(race: Race, colour: Colours, narrow: bool) -> Figure:
+def _draw_sensitivity(race: RaceResult, colour: Colours, narrow: bool) -> Figure:
     names = _names(race)
     looks = styles(names)
-    series = _series(race.get("trials"), names, "lr")
+    series = _series(race["trials"], names, "lr")
     shown = [n for n in names if n in series]
-    tuned = {row["method"]: row.get("lr") for row in race["methods"]}
+    tuned = {row["method"]: row["lr"] for row in race["methods"]}
     rows = _grid(max(1, len(shown)), narrow)[1]
     width, each = (NARROW, 110.0) if narrow else (WIDE, 150.0)
     sheet = Canvas(colour, width, 14 + rows * (each + _ABOVE) + 46)
-    starts = [m for m in (race.get("curves") or {}).get("median", []) if m]
+    starts = [m for m in race["curves"]["median"] if m]
     losses = [series[n]["loss"] for n in shown]
     low, high = s.limits(losses, top=2 * max(starts) if starts else np.inf, pad=0.12)
     left, right = s.limits([series[n]["lr"] for n in shown], pad=0.03)
@@ -255,34 +244,36 @@ def _draw_sensitivity(race: Race, colour: Colours, narrow: bool) -> Figure:
                 clip_on=False,
                 transform=panel.get_xaxis_transform(),
             )
-        if tuned[name]:
-            panel.axvline(tuned[name], color=colour["ink"], linewidth=1, zorder=1.8, linestyle=(0, (2, 2)))
+        if rate := tuned[name]:
+            panel.axvline(rate, color=colour["ink"], linewidth=1, zorder=1.8, linestyle=(0, (2, 2)))
 
     aside = {n: f"rate {number(tuned[n], 2)}" if tuned[n] else "no rate" for n in shown}
     _multiples(sheet, looks, shown, 14, each, axes, fill, aside, narrow)
-    name = race["settings"].get("loss_name", "loss")
+    name = race["settings"]["loss_name"]
     sheet.words(2, sheet.height - 3, f"final {name} of each trial", va="top")
     sheet.words(width / 2, 6, "learning rate (each method in its own unit)", ha="center", va="bottom")
     return sheet.figure
 
 
-def _draw_contour(race: Race, colour: Colours, narrow: bool) -> Figure:
+def _draw_contour(race: RaceResult, colour: Colours, narrow: bool) -> Figure:
     land, names = race["landscape"], _names(race)
-    paths = _series(race.get("paths"), names, "step")
+    assert land is not None  # a report draws the map where there is one
+    paths = _series(race["paths"], names, "step")
     runs = [Run(np.stack([paths[n]["x"], paths[n]["y"]], axis=1), n, n) for n in paths]
-    marked = [(*land["start"], "start"), *((*m, "minimum") for m in land["minima"])]
-    x, y, z = (np.array(land[key], float) for key in "xyz")
-    panel = Map("", land["names"][0], land["names"][1], (x, y, z), runs, marked)
+    (x, y), minima = land["start"], land["minima"]
+    marked = [(x, y, "start"), *((x, y, "minimum") for x, y in minima)]
+    surface = np.array(land["x"]), np.array(land["y"]), np.array(land["z"])
+    panel = Map("", land["names"][0], land["names"][1], surface, runs, marked)
     return draw.figure(Picture([panel], "", names), colour, narrow)
 
 
 class Plot:
     """A figure of a race: call it for themable SVG; `draw` makes the matplotlib figure."""
 
-    def __init__(self, name: str, draw: Callable[[Race, Colours, bool], Figure]) -> None:
+    def __init__(self, name: str, draw: Callable[[RaceResult, Colours, bool], Figure]) -> None:
         self.name, self.draw = name, draw
 
-    def __call__(self, race: Race, alt: str = "", *, narrow: bool = False) -> str:
+    def __call__(self, race: RaceResult, alt: str = "", *, narrow: bool = False) -> str:
         """SVG whose colours are CSS variables; `narrow` lays it out for a phone."""
         with drawing():
             figure = self.draw(race, SENTINELS, narrow)
@@ -297,7 +288,7 @@ contour = Plot("contour", _draw_contour)
 
 def save(
     figure_function: Plot,
-    race: Race,
+    race: RaceResult,
     path: str | Path,
     theme: str = "light",
     *,

@@ -5,40 +5,24 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..formatting import column, listing, margin, number
+from ..race_result import Columns, MethodRow, RaceResult, height, ranked
 from .page import block, chips, facts, figure, key, page
 
 if TYPE_CHECKING:
     from ..pictures import Plot
 
-Race = Mapping[str, Any]
-Row = dict[str, Any]
-
-_KEYS: dict[str, Any] = {
-    "text": "",
-    "settings": {},
-    "versions": {},
-    "curves": None,
-    "trials": None,
-    "rates": None,
-    "paths": None,
-    "landscape": None,
-    "outsider": None,
-    "code": "",
-    "finished": True,
-}
 # Settings that the page shows elsewhere.
 _SHOWN_APART = {"command", "methods", "target_text", "loss_name"}
 
 
-def render(race: dict[str, Any]) -> str:
+def render(race: RaceResult) -> str:
     """The whole page for a race; nothing in it is fetched from anywhere."""
     from .. import pictures as plots  # matplotlib is slow to import and only a report needs it
 
-    race = _KEYS | race
-    rows = plots.ranked(race)
+    rows = ranked(race)
     names = [r["method"] for r in rows]
     body = f"""{_notice(race, rows)}
 <p class="answer">{_answer(race, rows)}</p>
@@ -65,25 +49,25 @@ def render(race: dict[str, Any]) -> str:
     return page(race["title"], f"race · {race['problem']}", body)
 
 
-def _loss(row: Row, key: str = "median") -> float | None:
-    return (row.get("loss") or {}).get(key)
+def _loss(row: MethodRow, key: Literal["median", "p10", "p90"] = "median") -> float | None:
+    return row["loss"][key]
 
 
-def _names(rows: Iterable[Row]) -> str:
+def _names(rows: Iterable[MethodRow]) -> str:
     return listing(f'<b data-method="{escape(r["method"])}">{escape(r["method"])}</b>' for r in rows)
 
 
-def _noise(rows: list[Row]) -> list[Row]:
+def _noise(rows: list[MethodRow]) -> list[MethodRow]:
     """The methods whose 10-90 % band reaches down into the band of the best one."""
     top = _loss(rows[0], "p90")
     return [r for r in rows[1:] if top is not None and (low := _loss(r, "p10")) is not None and low <= top]
 
 
-def _answer(race: Race, rows: list[Row]) -> str:
+def _answer(race: RaceResult, rows: list[MethodRow]) -> str:
     settings = race["settings"]
-    loss = escape(settings.get("loss_name", "loss"))
+    loss = escape(settings["loss_name"])
     done = [r for r in rows if _loss(r) is not None]
-    failed = [r for r in rows if _loss(r) is None and r.get("diverged") == r.get("trials")]
+    failed = [r for r in rows if _loss(r) is None and r["diverged"] == r["trials"]]
     sentences = []
     if not done:
         sentences.append("No method has a result yet.")
@@ -91,8 +75,7 @@ def _answer(race: Race, rows: list[Row]) -> str:
         best, value = done[0], number(_loss(done[0]))
         start = "So far" if not race["finished"] else "In this race"
         first = f"{start} {_names([best])} has the lowest {loss}, a median of {value}"
-        if steps := settings.get("steps"):
-            first += f" after {steps:,} steps"
+        first += f" after {settings['steps']:,} steps"
         close = _noise(done)
         clear = [r for r in done[1:] if r not in close]
         if close:
@@ -100,15 +83,15 @@ def _answer(race: Race, rows: list[Row]) -> str:
             first += f", but {_names(close)} {verb} within noise of it"
         if clear:
             joiner = "; the next, " if close else ": "
-            gap = margin(best["loss"]["median"], clear[0]["loss"]["median"])
+            gap = margin(height(best), height(clear[0]))
             first += (
                 f"{joiner}{_names(clear[:1])}, ends clearly higher, at {number(_loss(clear[0]))}"
                 if close
                 else f", {gap} that of the next, {_names(clear[:1])}"
             )
         sentences.append(first + ".")
-        if settings.get("target") is not None:
-            late = [r for r in done if r.get("steps_to_target") is None]
+        if settings["target"] is not None:
+            late = [r for r in done if r["steps_to_target"] is None]
             if len(late) == len(done):
                 sentences.append("No method reached the target.")
             elif late:
@@ -120,12 +103,12 @@ def _answer(race: Race, rows: list[Row]) -> str:
     return " ".join(sentences)
 
 
-def _notice(race: Race, rows: list[Row]) -> str:
+def _notice(race: RaceResult, rows: list[MethodRow]) -> str:
     if race["finished"]:
         return ""
     settings, present = race["settings"], {r["method"] for r in rows}
-    missing = [escape(m) for m in settings.get("methods", []) if m not in present]
-    partial = [r for r in rows if _loss(r) is None and r["trials"] < settings.get("trials", 0)]
+    missing = [escape(m) for m in settings["methods"] if m not in present]
+    partial = [r for r in rows if _loss(r) is None and r["trials"] < settings["trials"]]
     parts = [f"{escape(r['method'])} stopped at trial {r['trials']} of {settings['trials']}" for r in partial]
     if missing:
         parts.append(f"nothing yet for {listing(missing)}")
@@ -136,12 +119,12 @@ def _notice(race: Race, rows: list[Row]) -> str:
     )
 
 
-def _metric_name(rows: list[Row]) -> str | None:
-    return next((r["metric"]["name"] for r in rows if r.get("metric")), None)
+def _metric_name(rows: list[MethodRow]) -> str | None:
+    return next((r["metric"]["name"] for r in rows if r["metric"]), None)
 
 
-def _head(race: Race, rows: list[Row]) -> str:
-    loss = race["settings"].get("loss_name", "loss")
+def _head(race: RaceResult, rows: list[MethodRow]) -> str:
+    loss = race["settings"]["loss_name"]
     heads = ["learning rate", f"{loss}, median", "10–90 %", ""]
     heads += [name] if (name := _metric_name(rows)) else []
     heads += ["steps to target", "µs per step", "diverged trials"]
@@ -149,19 +132,22 @@ def _head(race: Race, rows: list[Row]) -> str:
     return f'<tr><th scope="col" class="name">method</th>{cells}</tr>'
 
 
-def _strips(rows: list[Row], styles: Mapping[str, Any]) -> list[str]:
+def _strips(rows: list[MethodRow], styles: Mapping[str, Any]) -> list[str]:
     """For each row its band and median on one log scale, shared by the whole column."""
-    keys = ("p10", "median", "p90")
-    ends = [math.log(v) for r in rows for k in keys if (v := _loss(r, k) or 0) > 0]
+
+    def values(row: MethodRow) -> list[float]:
+        loss = row["loss"]
+        return [v for v in (loss["p10"], loss["median"], loss["p90"]) if v is not None and v > 0]
+
+    ends = [math.log(v) for r in rows for v in values(r)]
     if not ends:
         return [""] * len(rows)
     low, size = min(ends), max(max(ends) - min(ends), 1e-9)
 
-    def strip(row: Row) -> str:
-        values = [v for k in keys if (v := _loss(row, k)) is not None and v > 0]
-        if len(values) < len(keys):
+    def strip(row: MethodRow) -> str:
+        if len(values(row)) < 3:
             return ""
-        a, m, b = (6 + 108 * (math.log(v) - low) / size for v in values)
+        a, m, b = (6 + 108 * (math.log(v) - low) / size for v in values(row))
         colour = f"var(--{styles[row['method']].stroke})"
         return (
             f'<svg viewBox="0 0 120 14" aria-hidden="true"><path d="M6 7H114" class="rail"/>'
@@ -172,13 +158,13 @@ def _strips(rows: list[Row], styles: Mapping[str, Any]) -> list[str]:
     return [strip(r) for r in rows]
 
 
-def _rows(race: Race, rows: list[Row]) -> str:
+def _rows(race: RaceResult, rows: list[MethodRow]) -> str:
     from ..pictures import styles
 
     looks = styles(r["method"] for r in rows)
     losses = column([_loss(r) for r in rows])
     bands = list(zip(*(column([_loss(r, k) for r in rows]) for k in ("p10", "p90")), strict=True))
-    rates = [number(r.get("lr")) for r in rows]
+    rates = [number(r["lr"]) for r in rows]
     close = _noise(rows) if rows and _loss(rows[0]) is not None else []
     metric, lines = _metric_name(rows), []
     for i, (row, strip) in enumerate(zip(rows, _strips(rows, looks), strict=True)):
@@ -191,26 +177,26 @@ def _rows(race: Race, rows: list[Row]) -> str:
             if row in close
             else ""
         )
-        notes = "".join(f"<small>{escape(n)}</small>" for n in row.get("notes") or [])
+        notes = "".join(f"<small>{escape(n)}</small>" for n in row["notes"])
         low, high = bands[i]
         top = high if _loss(row, "p90") is not None else "∞"  # some seeds diverged
         band = f"{low}–{top}" if _loss(row, "p10") is not None else "–"
-        target = "–" if (steps := row.get("steps_to_target")) is None else f"{steps:,.0f}"
+        target = "–" if (steps := row["steps_to_target"]) is None else f"{steps:,.0f}"
         cells = [rates[i], f"<b>{losses[i]}</b>", band]
-        extra = [target, number(row.get("us_per_step")), f"{row.get('diverged', 0)} / {row.get('trials', 0)}"]
+        extra = [target, number(row["us_per_step"]), f"{row['diverged']} / {row['trials']}"]
         if metric:
-            extra.insert(0, _share((row.get("metric") or {}).get("median"), metric))
+            extra.insert(0, _share(row["metric"]["median"] if row["metric"] else None, metric))
         tds = "".join(f"<td>{c}</td>" for c in cells)
         tds += f'<td class="strip">{strip}</td>' + "".join(f"<td>{c}</td>" for c in extra)
         lines.append(
             f'<tr data-method="{name}"{" class=best" if best else ""}><th scope="row" class="name">'
             f'<button type="button" data-pin="{name}" aria-pressed="false" '
-            f'title="{escape(row.get("rule") or "")}">{key(looks[row["method"]])}{name}</button>'
+            f'title="{escape(row["rule"])}">{key(looks[row["method"]])}{name}</button>'
             f"{badge}{notes}</th>{tds}</tr>"
         )
     if outsider := race["outsider"]:
-        cells = ["", f"<b>{number(outsider.get('loss'))}</b>", "", ""]
-        cells += [_share(outsider.get("metric"), metric)] if metric else []
+        cells = ["", f"<b>{number(outsider['loss'])}</b>", "", ""]
+        cells += [_share(outsider["metric"], metric)] if metric else []
         cells += ["", "", ""]
         tds = "".join(f"<td>{c}</td>" for c in cells)
         lines.append(
@@ -224,17 +210,16 @@ def _share(value: float | None, name: str) -> str:
     return f"{100 * value:.1f} %" if value is not None and "accuracy" in name else number(value)
 
 
-def _footnote(race: Race) -> str:
+def _footnote(race: RaceResult) -> str:
     settings, parts = race["settings"], []
-    if "seeds" in settings:
-        parts.append(
-            f"Medians and 10–90 % bands over {settings['seeds']} seeds."
-            if settings["seeds"] != 1
-            else "One run of each method, so no real band."
-        )
-    if text := settings.get("target_text"):
+    parts.append(
+        f"Medians and 10–90 % bands over {settings['seeds']} seeds."
+        if settings["seeds"] != 1
+        else "One run of each method, so no real band."
+    )
+    if text := settings["target_text"]:
         parts.append(f"Target: {escape(text)}.")
-    if settings.get("seeds") != 1:
+    if settings["seeds"] != 1:
         parts.append("“Within noise”: the method’s band overlaps the band of the best.")
     if race["outsider"]:
         parts.append(
@@ -243,10 +228,10 @@ def _footnote(race: Race) -> str:
     return " ".join(parts)
 
 
-def _figures(race: Race, rows: list[Row]) -> str:
+def _figures(race: RaceResult, rows: list[MethodRow]) -> str:
     from .. import pictures as plots
 
-    loss = escape(race["settings"].get("loss_name", "loss"))
+    loss = escape(race["settings"]["loss_name"])
     ranking = ", ".join(f"{r['method']} {number(_loss(r))}" for r in rows)
     parts = []
     if race["landscape"] and race["paths"]:
@@ -300,11 +285,11 @@ def _figures(race: Race, rows: list[Row]) -> str:
     return "\n".join(parts) or '<p class="caption">There is nothing to draw yet.</p>'
 
 
-def _any(table: Mapping[str, list[Any]] | None, key: str) -> bool:
-    return table is not None and any(v is not None for v in table.get(key, ()))
+def _any(table: Columns, key: str) -> bool:
+    return any(v is not None for v in table.get(key, ()))
 
 
-def _figure(plot: Plot, race: Race, title: str, label: str, caption: str) -> str:
+def _figure(plot: Plot, race: RaceResult, title: str, label: str, caption: str) -> str:
     wide, narrow = (plot(race, label, narrow=n) for n in (False, True))
     return figure(wide, narrow, caption, plot.name, title)
 
@@ -313,25 +298,17 @@ def _count(seeds: int) -> str:
     return f"{seeds} seed{'' if seeds == 1 else 's'}"
 
 
-def _run(race: Race, rows: list[Row]) -> str:
+def _run(race: RaceResult, rows: list[MethodRow]) -> str:
     settings = race["settings"]
-    story = []
-    if {"trials", "tuning_seeds"} <= settings.keys():
-        story.append(
-            f"Every method was given the same {settings['trials']} trials to find its "
-            f"settings, each trial scored over {_count(settings['tuning_seeds'])}."
-        )
-    if {"selection", "seeds", "steps"} <= settings.keys():
-        story.append(
-            f"The setting with the best {settings['selection']} then ran over "
-            f"{_count(settings['seeds'])} for {settings['steps']:,} steps."
-        )
-    parts = [f"<p>{escape(' '.join(story))}</p>" if story else ""]
-    if command := settings.get("command"):
-        parts.append(f"<p>To run it again:</p>{block(command, 'the command')}")
+    parts = [
+        f"<p>Every method was given the same {settings['trials']} trials to find its settings, each trial scored over "
+        f"{_count(settings['tuning_seeds'])}. The setting with the best {settings['selection']} then ran over "
+        f"{_count(settings['seeds'])} for {settings['steps']:,} steps.</p>",
+        f"<p>To run it again:</p>{block(settings['command'], 'the command')}",
+    ]
     parts.append(f"<dl>{facts({k: v for k, v in settings.items() if k not in _SHOWN_APART})}")
     parts.append(f"{facts(race['versions'])}</dl>")
-    if rules := [(r["method"], r["rule"]) for r in rows if r.get("rule")]:
+    if rules := [(r["method"], r["rule"]) for r in rows if r["rule"]]:
         items = "".join(
             f'<tr data-method="{escape(m)}"><th scope="row">{escape(m)}</th>'
             f"<td><code>{escape(rule)}</code></td></tr>"
@@ -344,7 +321,7 @@ def _run(race: Race, rows: list[Row]) -> str:
     return "".join(parts)
 
 
-def _code(race: Race, rows: list[Row]) -> str:
+def _code(race: RaceResult, rows: list[MethodRow]) -> str:
     if not race["code"]:
         return ""
     best = rows[0]["method"] if rows and _loss(rows[0]) is not None else "the best method"
