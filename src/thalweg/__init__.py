@@ -82,8 +82,8 @@ from .core import (
 if TYPE_CHECKING:
     from .engines.cpu.pool import set_threads as set_threads
     from .engines.cpu.pool import threads as threads
-    from .lab.diff.comparison import Comparison as Comparison
-    from .lab.diff.comparison import compare as compare
+    from .lab.diff.run import Diff as Diff
+    from .lab.diff.run import diff as diff
     from .lab.experiments import claims as claims
     from .lab.race import Race as Race
     from .lab.race import race as race
@@ -132,8 +132,14 @@ _LATER = {  # where a public name stands that needs NumPy or more
     "Race": "lab.race",
     "claims": "lab.experiments",
     "show": "lab.show",
-    "compare": "lab.diff.comparison",
-    "Comparison": "lab.diff.comparison",
+    "diff": "lab.diff.run",
+    "Diff": "lab.diff.run",
+}
+
+_RENAMED = {  # names of 0.1.0 and what they are called now
+    "compare": "diff",
+    "Comparison": "Diff",
+    "Coast": "IdleModel",
 }
 
 
@@ -177,6 +183,8 @@ def __getattr__(name: str) -> Any:
         return [*_HERE, *_LATER, *_rules.shipped()]
     if name.startswith("_"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name in _RENAMED:
+        raise AttributeError(f"thalweg.{name} is thalweg.{_RENAMED[name]} now")
     value: Any = None
     if name in _LATER:
         value = getattr(import_module(f".{_LATER[name]}", __name__), name)

@@ -324,10 +324,11 @@ def diff(
 ) -> None:
     """Show where two rules or dialects part: settings, first step, growth, why, and what makes them agree."""
     with _told():
-        from .lab.diff.comparison import compare, from_file, settings_of
-        from .lab.diff.wording import part, within
+        from .lab.diff.run import diff as differ
+        from .lab.diff.run import from_file, settings_of
+        from .lab.reports.diff_wording import part, within
 
-        made = compare(
+        result = differ(
             rule_a,
             rule_b,
             gradients=None if gradients is None else from_file(gradients),
@@ -338,37 +339,41 @@ def diff(
             out=out,
             json=json,
         )
-        rows = [[s.line, *s.text, s.unit] for s in made.settings]
-        _table(["line", made.a.name, made.b.name, "unit"], rows)
+        rows = [[s.line, *s.text, s.unit] for s in result.settings]
+        _table(["line", result.a.name, result.b.name, "unit"], rows)
         print()
-        if made.verdict != "identical":
+        if result.verdict != "identical":
             _table(
-                ["share of the largest |w|", *(f"step {t}" for t in made.milestones), "float32 ulps"],
+                ["share of the largest |w|", *(f"step {t}" for t in result.milestones), "float32 ulps"],
                 [
-                    [n, *(within(float(g[t])) for t in made.milestones), within(float(made.ulps_of(n)[-1]))]
-                    for n, g in made.growth.items()
+                    [
+                        n,
+                        *(within(float(g[t])) for t in result.milestones),
+                        within(float(result.ulps_of(n)[-1])),
+                    ]
+                    for n, g in result.growth.items()
                 ],
                 right=range(1, 9),
             )
             print()
-        if made.causes:
+        if result.causes:
             _table(
-                ["its part of the difference", *made.kinds],
-                [[c.title, *map(part, c.share.values())] for c in made.causes],
+                ["its part of the difference", *result.kinds],
+                [[c.title, *map(part, c.share.values())] for c in result.causes],
                 right=range(1, 9),
             )
             print()
-        if made.agreement is not None:
+        if result.agreement is not None:
             _table(
-                ["of B set, left", *made.kinds],
+                ["of B set, left", *result.kinds],
                 [
                     [f.text or "nothing", *map(within, f.left.values())]
-                    for f in (made.agreement, *made.agreement.others)
+                    for f in (result.agreement, *result.agreement.others)
                 ],
                 right=range(1, 9),
             )
             print()
-        for text in made.sentences.values():
+        for text in result.sentences.values():
             print(text)
         if out is not None:
             print(f"Report: {out}", file=sys.stderr)

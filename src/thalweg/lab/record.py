@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..core import clock as scalars
 from ..core import update as compose
@@ -176,7 +177,7 @@ def _start(name: str, given: Any, size: int) -> Array:
     return w.astype(float)
 
 
-def fed(rule: Rule, gradients: Array, start: Array | None = None) -> Record:
+def fed(rule: Rule, gradients: Array, start: ArrayLike | Mapping[str, ArrayLike] | None = None) -> Record:
     """The record of a rule that is given its gradients, (T, d), whatever the weights; the loss is 0.
 
     start: (d,), else 0. Raises ProblemError for gradients that are no such table, or a start of another size.
