@@ -3,6 +3,8 @@
 import copy
 import json
 import re
+import subprocess
+import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
@@ -12,17 +14,20 @@ import pytest
 
 import thalweg as tw
 from thalweg.errors import FileError, HyperparameterError, ProblemError
-from thalweg.lab import pictures as plots
 from thalweg.lab.claims import CHAPTERS, Claim, Findings, Result
 from thalweg.lab.evidence import Evidence
 from thalweg.lab.formatting import plain, tick, ticks
-from thalweg.lab.pictures import canvas as sheet
 from thalweg.lab.pictures import draw, film
+from thalweg.lab.pictures import race as race_figures
+from thalweg.lab.pictures.figure import figure
+from thalweg.lab.pictures.labels import spread
+from thalweg.lab.pictures.lines import thin
+from thalweg.lab.pictures.looks import looks_of, methods_of
 from thalweg.lab.pictures.panels import Bars, Chart, Curve, Heat, Map, Picture
 from thalweg.lab.pictures.panels import Path as Run
-from thalweg.lab.pictures.plan import looks_of
-from thalweg.lab.pictures.style import SENTINELS, palette
+from thalweg.lab.pictures.style import SENTINELS, palette, styles
 from thalweg.lab.pictures.svg import drawing
+from thalweg.lab.pictures.text import extent, fit, wrap
 from thalweg.lab.reports import claims as claims_report
 from thalweg.lab.reports import race as report
 
@@ -194,7 +199,7 @@ def assert_legible(figure: Any) -> None:
 
 def drawn(picture: Picture, theme: str = "light", narrow: bool = False) -> Any:
     with drawing():
-        return draw.figure(picture, palette(theme), narrow)
+        return figure(picture, palette(theme), narrow)
 
 
 @pytest.mark.parametrize("narrow", [False, True])
@@ -205,13 +210,21 @@ def test_labels_of_every_kind_are_apart_and_inside(name: str, narrow: bool) -> N
     assert figure.bbox.width <= (400 if narrow else 1080) + 1
 
 
+def test_what_finds_results_imports_no_matplotlib() -> None:
+    """Pictures are values: who makes or describes them need not draw."""
+    rooms = "lab.claims lab.experiments lab.evidence lab.race lab.diff.run lab.show lab.reports.diff lab.reports.race"
+    code = f"import sys, {', '.join('thalweg.' + room for room in rooms.split())}; print('matplotlib' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "False", done.stderr
+
+
 @pytest.mark.parametrize("seed", range(24))
 def test_any_numbers_are_drawn_without_a_warning(seed: int) -> None:
     """Wide and narrow in turn."""
     narrow = bool(seed % 2)
     with drawing():
         assert_legible(drawn(wild(seed), narrow=narrow))
-    assert "nan" not in plots.svg(wild(seed), "p", narrow=not narrow)
+    assert "nan" not in draw.svg(wild(seed), "p", narrow=not narrow)
 
 
 def test_every_curve_is_named_and_every_name_has_its_colour() -> None:
@@ -234,8 +247,8 @@ def test_what_cannot_be_drawn_is_said_in_words() -> None:
         Bars("No bar", "x", [], []),
     ]
     for panel in nothing:
-        assert "nothing to draw" in plots.svg(Picture([panel], ""), "p")
-    assert "nothing to draw" in plots.svg(Picture([], ""), "p")
+        assert "nothing to draw" in draw.svg(Picture([panel], ""), "p")
+    assert "nothing to draw" in draw.svg(Picture([], ""), "p")
 
 
 def test_curves_that_died_end_in_a_cross_and_do_not_flatten_the_others() -> None:
@@ -270,7 +283,7 @@ def test_thinned_curves_keep_gaps_and_every_oscillation() -> None:
     y[20_000:20_100] = np.nan
     y[40_003] = np.nan
     y[31_234], y[31_235] = 99.0, -99.0
-    kept = sheet.thin([y], np.arange(len(y)) * 200 // len(y))
+    kept = thin([y], np.arange(len(y)) * 200 // len(y))
     assert len(kept) < 900
     assert {0, 31_234, 31_235, len(y) - 1} <= set(kept.tolist())
     assert {20_000, 40_003} <= set(kept.tolist())
@@ -285,7 +298,7 @@ def test_long_curves_and_fine_maps_stay_small() -> None:
     n = np.arange(100_000)
     curves = [Curve(n, np.sin(n * (0.7 + i)) + 2, m, m) for i, m in enumerate(METHODS[:4])]
     picture = Picture([Chart("", "step", "y", curves), Map("", "x", "y", valley(300, 300), [])], "")
-    text = plots.svg(picture, "p")
+    text = draw.svg(picture, "p")
     assert len(text) < 120_000
     assert text.count("<path") > 20
 
@@ -294,7 +307,7 @@ def test_long_curves_and_fine_maps_stay_small() -> None:
 @pytest.mark.parametrize("narrow", [False, True])
 def test_svg_for_a_page_is_xml_in_the_pages_colours(name: str, narrow: bool) -> None:
     picture = steady()[name]
-    text = plots.svg(picture, "my2-p", narrow)
+    text = draw.svg(picture, "my2-p", narrow)
     root = ET.fromstring(text.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1))
     assert root.get("role") == "img"
     assert root.get("aria-label") == picture.alt
@@ -308,7 +321,7 @@ def test_svg_for_a_page_is_xml_in_the_pages_colours(name: str, narrow: bool) -> 
     assert all(i.startswith("my2-p-") for i in ids)
     used = re.findall(r'(?:url\(#|href="#)([^)"]*)', text)
     assert set(used) <= set(ids)
-    assert set(re.findall(r'data-method="([^"]*)"', text)) == set(plots.methods_of(picture))
+    assert set(re.findall(r'data-method="([^"]*)"', text)) == set(methods_of(picture))
 
 
 def test_hostile_words_stay_words() -> None:
@@ -318,7 +331,7 @@ def test_hostile_words_stay_words() -> None:
     )  # type: ignore[arg-type]
     chart = Chart(HOSTILE, HOSTILE, HOSTILE, [Curve([0, 1], [1, 2], HOSTILE, HOSTILE)])  # type: ignore[arg-type]
     for narrow in (False, True):
-        text = plots.svg(Picture([bars, land, chart], HOSTILE), "p", narrow)
+        text = draw.svg(Picture([bars, land, chart], HOSTILE), "p", narrow)
         root = ET.fromstring(text.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1))
         assert not [e for e in root.iter() if e.tag.endswith("script")]
         assert root.get("aria-label") == HOSTILE
@@ -326,17 +339,17 @@ def test_hostile_words_stay_words() -> None:
 
 
 def test_dollars_and_unknown_signs_are_written_as_they_are() -> None:
-    text = plots.svg(Picture([Chart("$x^2$ 中文", "x", "y", [Curve([0, 1], [1, 2], "a$b")])], ""), "p")  # type: ignore[arg-type]
+    text = draw.svg(Picture([Chart("$x^2$ 中文", "x", "y", [Curve([0, 1], [1, 2], "a$b")])], ""), "p")  # type: ignore[arg-type]
     assert "$x^2$ 中文" in text
 
 
 @pytest.mark.parametrize(("suffix", "begins"), [(".svg", b"<?xml"), (".pdf", b"%PDF"), (".png", b"\x89PNG")])
 def test_files_are_what_their_names_say(tmp_path: Path, suffix: str, begins: bytes) -> None:
     path = tmp_path / f"picture{suffix}"
-    assert plots.write(steady()["charts"], path) == path
+    assert draw.write(steady()["charts"], path) == path
     data = path.read_bytes()
     assert data.startswith(begins)
-    plots.write(steady()["charts"], path)
+    draw.write(steady()["charts"], path)
     assert path.read_bytes() == data  # the same picture is the same file
 
 
@@ -344,7 +357,7 @@ def test_a_theme_has_its_own_colours(tmp_path: Path) -> None:
     texts = {}
     for theme in ("light", "dark"):
         path = tmp_path / f"{theme}.svg"
-        plots.write(steady()["bars"], path, theme)
+        draw.write(steady()["bars"], path, theme)
         texts[theme] = path.read_text()
         assert palette(theme)["panel"] in texts[theme]
         assert not set(SENTINELS.values()) & set(re.findall(r"#[0-9a-f]{6}", texts[theme]))
@@ -364,7 +377,7 @@ def test_bad_files_and_themes(
     tmp_path: Path, name: str, theme: str, error: type[Exception], told: str
 ) -> None:
     with pytest.raises(error, match=re.escape(told)) as raised:
-        plots.write(steady()["bars"], tmp_path / name, theme)
+        draw.write(steady()["bars"], tmp_path / name, theme)
     assert "\n" not in str(raised.value)
     assert not list(tmp_path.iterdir())
 
@@ -381,30 +394,30 @@ def test_bad_files_and_themes(
 )
 def test_arrays_that_do_not_fit_are_an_error_in_words(panel: Any) -> None:
     with pytest.raises(ProblemError, match=r"must (match|have shape)"):
-        plots.svg(Picture([panel], ""), "p")
+        draw.svg(Picture([panel], ""), "p")
 
 
 # The parts
 
 
 def test_spread_keeps_labels_apart_and_near() -> None:
-    placed = sheet.spread([5, 5, 5, 50], 10, 0, 100)
+    placed = spread([5, 5, 5, 50], 10, 0, 100)
     assert np.diff(np.sort(placed)).min() >= 10 - 1e-9
     assert placed[3] == 50
     sizes = [10.0, 30.0, 10.0]
-    placed = sheet.spread([0, 1, 2], sizes, 0, 60)
+    placed = spread([0, 1, 2], sizes, 0, 60)
     assert placed[0] >= 5 and np.all(np.diff(placed) >= 20 - 1e-9)
-    assert len(sheet.spread([], 10, 0, 100)) == 0
-    crowded = sheet.spread(np.zeros(50), 10, 0, 100)
+    assert len(spread([], 10, 0, 100)) == 0
+    crowded = spread(np.zeros(50), 10, 0, 100)
     assert crowded.min() >= 0 and crowded.max() <= 100 + 1e-9
 
 
 def test_words_are_wrapped_to_their_room() -> None:
-    text = sheet.wrap("RMSpropCentredMomentumSutskever with a long name", 90, 12, True)
-    assert all(sheet.extent(line, 12, True)[0] <= 90 for line in text.split("\n"))
+    text = wrap("RMSpropCentredMomentumSutskever with a long name", 90, 12, True)
+    assert all(extent(line, 12, True)[0] <= 90 for line in text.split("\n"))
     assert text.replace("\n", "").replace(" ", "") == "RMSpropCentredMomentumSutskeverwithalongname"
-    assert sheet.fit("short", 90, 12) == "short"
-    assert sheet.fit("a name that is too long for its room", 90, 12).endswith("…")
+    assert fit("short", 90, 12) == "short"
+    assert fit("a name that is too long for its room", 90, 12).endswith("…")
 
 
 def test_ticks_are_plain_words() -> None:
@@ -425,7 +438,7 @@ def test_ticks_are_plain_words() -> None:
 
 
 def test_a_method_looks_the_same_everywhere() -> None:
-    alone, among = plots.styles(["Mine"]), plots.styles(["Mine", *METHODS])
+    alone, among = styles(["Mine"]), styles(["Mine", *METHODS])
     assert alone["Mine"] == among["Mine"]
     looks = {(s.stroke, s.dash, s.marker) for s in among.values()}
     assert len(looks) == len(METHODS) + 1
@@ -448,7 +461,7 @@ def test_a_gif_has_as_many_frames_as_asked(tmp_path: Path) -> None:
     from PIL import Image
 
     path = tmp_path / "film.gif"
-    assert plots.animate(land(), path, "dark", seconds=1.0, fps=15) == path
+    assert film.animate(land(), path, "dark", seconds=1.0, fps=15) == path
     with Image.open(path) as image:
         assert image.n_frames == 15
         times = []
@@ -469,7 +482,7 @@ def test_a_film_draws_the_paths_step_by_step() -> None:
 def test_an_mp4_begins_as_one(tmp_path: Path) -> None:
     pytest.importorskip("imageio_ffmpeg")
     path = tmp_path / "film.mp4"
-    plots.animate(land(), path, seconds=0.5, fps=10)
+    film.animate(land(), path, seconds=0.5, fps=10)
     assert path.read_bytes()[4:8] == b"ftyp"
 
 
@@ -480,7 +493,7 @@ def test_without_ffmpeg_the_remedy_is_named(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(film, "import_module", missing)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(FileError, match="pip install imageio-ffmpeg"):
-        plots.animate(land(), tmp_path / "film.mp4")
+        film.animate(land(), tmp_path / "film.mp4")
 
 
 @pytest.mark.parametrize(
@@ -489,9 +502,9 @@ def test_without_ffmpeg_the_remedy_is_named(tmp_path: Path, monkeypatch: pytest.
 )
 def test_bad_films(tmp_path: Path, given: dict[str, Any], told: str) -> None:
     with pytest.raises(HyperparameterError, match=told):
-        plots.animate(land(), tmp_path / "film.gif", **given)
+        film.animate(land(), tmp_path / "film.gif", **given)
     with pytest.raises(FileError, match=r"\.gif or \.mp4"):
-        plots.animate(land(), tmp_path / "film.webm")
+        film.animate(land(), tmp_path / "film.webm")
 
 
 # Reports
@@ -516,7 +529,12 @@ def page_is_sound(text: str) -> None:
 
 @pytest.mark.parametrize("narrow", [False, True])
 def test_figures_of_a_race_are_legible(race: dict[str, Any], narrow: bool) -> None:
-    for plot in (plots.loss_curves, plots.sensitivity, plots.effective_rate, plots.contour):
+    for plot in (
+        race_figures.loss_curves,
+        race_figures.sensitivity,
+        race_figures.effective_rate,
+        race_figures.contour,
+    ):
         with drawing():
             assert_legible(plot.draw(race, palette("light"), narrow))
 
@@ -525,7 +543,11 @@ def test_a_race_report_stands_alone(race: dict[str, Any], tmp_path: Path) -> Non
     text = report.render(race)
     page_is_sound(text)
     assert text.count('role="img"') == 8  # four figures, wide and narrow
-    assert plots.save(plots.contour, race, tmp_path / "map.png", "dark").read_bytes().startswith(b"\x89PNG")
+    assert (
+        race_figures.save(race_figures.contour, race, tmp_path / "map.png", "dark")
+        .read_bytes()
+        .startswith(b"\x89PNG")
+    )
 
 
 def test_a_race_without_results_is_drawn_too(race: dict[str, Any]) -> None:

@@ -65,7 +65,7 @@ def test_a_claim_says_what_would_refute_it(name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", catalogue())
 def test_every_claim_has_verdict_numbers_and_a_picture_that_can_be_drawn(name: str, tmp_path: Path) -> None:
-    from thalweg.lab import pictures as plots
+    from thalweg.lab.pictures import draw
 
     result = sound(name)
     assert result.error is None
@@ -76,8 +76,8 @@ def test_every_claim_has_verdict_numbers_and_a_picture_that_can_be_drawn(name: s
     assert result.picture is not None
     assert result.picture.alt
     assert json.dumps(result.json("x.svg"), allow_nan=False)
-    plots.write(result.picture, tmp_path / "dark.svg", theme="dark")
-    text = plots.svg(result.picture, "x", narrow=True)
+    draw.write(result.picture, tmp_path / "dark.svg", theme="dark")
+    text = draw.svg(result.picture, "x", narrow=True)
     assert not re.search(r"\b(nan|inf)\b", re.sub(r">[^<]*<", "><", text))
 
 
@@ -158,12 +158,12 @@ def test_what_is_done_is_kept_when_interrupted(monkeypatch: pytest.MonkeyPatch, 
 
 
 def test_a_picture_that_cannot_be_drawn_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from thalweg.lab import pictures as plots
+    from thalweg.lab.pictures import draw
 
     def broken(*_: object) -> None:
         raise RuntimeError("no ink")
 
-    monkeypatch.setattr(plots, "write", broken)
+    monkeypatch.setattr(draw, "write", broken)
     found = claims([QUICK], out=tmp_path / "r", json=tmp_path / "c.json", jobs=1)
     assert found.finished
     assert "no ink" in str(found.failed[0].error)

@@ -71,7 +71,7 @@ def _drawn(result: Result, place: Path) -> Result:
     """The result with its picture on disk; a picture that cannot be drawn is the experiment's failure."""
     if result.picture is None:
         return result
-    from .pictures import write as draw
+    from .pictures.draw import write as draw
 
     try:
         draw(result.picture, place / f"{result.id}.svg")

@@ -335,10 +335,10 @@ def _keep(
 
 
 def _draw(picture: Picture, path: Path, theme: str) -> None:
-    from . import pictures as plots
+    from .pictures import draw, film  # matplotlib is slow to import
 
     if path.suffix.lower() in (".gif", ".mp4"):
         (land,) = [panel for panel in picture.panels if isinstance(panel, Map)]
-        plots.animate(land, path, theme)
+        film.animate(land, path, theme)
     else:
-        plots.write(picture, path, theme)
+        draw.write(picture, path, theme)

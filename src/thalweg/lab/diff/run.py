@@ -80,7 +80,7 @@ class Diff(DiffResult):
             text = self.html() if target.suffix.lower() == ".html" else self.json()
             files.write(target, lambda file: file.write(text.encode()))
         else:
-            from ..pictures import write  # matplotlib is slow to import
+            from ..pictures.draw import write  # matplotlib is slow to import
 
             write(self.picture, target)
         return target

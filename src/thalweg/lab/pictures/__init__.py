@@ -1,44 +1,10 @@
-"""The one place that draws: pictures as themable SVG for a page, as a file, or as a film."""
+"""Pictures: values below, drawing above. Importing this room, or its values, imports no matplotlib.
 
-from __future__ import annotations
-
-from pathlib import Path
-
-from . import draw
-from .canvas import spread
-from .film import animate
-from .panels import Picture
-from .plan import methods_of
-from .race import Plot, contour, effective_rate, loss_curves, save, sensitivity
-from .style import SENTINELS, palette, styles
-from .svg import SUFFIXES, checked, drawing, inline, save_figure
-
-__all__ = [
-    "Plot",
-    "animate",
-    "contour",
-    "effective_rate",
-    "loss_curves",
-    "methods_of",
-    "palette",
-    "save",
-    "sensitivity",
-    "spread",
-    "styles",
-    "svg",
-    "write",
-]
-
-
-def svg(picture: Picture, prefix: str, narrow: bool = False) -> str:
-    """A picture as SVG for a page: colours are its CSS variables, ids begin with ``prefix``."""
-    with drawing():
-        return inline(draw.figure(picture, SENTINELS, narrow), prefix, picture.alt)
-
-
-def write(picture: Picture, path: str | Path, theme: str = "light") -> Path:
-    """Write a picture as .svg, .pdf or .png in the colours of a theme; FileError, HyperparameterError."""
-    colours = palette(theme)
-    checked(path, SUFFIXES)
-    with drawing():
-        return save_figure(draw.figure(picture, colours), path, colours)
+panels, style                          what is to be seen, as values; how methods look
+looks                                  which style each line of a picture has
+text, axes, lines, canvas              measured words, ticks, thinned lines; a figure in CSS pixels
+occupancy, labels, marks               words that keep out of each other's way
+layout; charts, maps, heats, bars      the room that a panel asks for, and what it draws
+figure, svg                            panels side by side; a figure as SVG or a file
+draw, race, film                       pictures, the figures of a race, and films: what other rooms call
+"""

@@ -5,29 +5,35 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.lines import Line2D
 from PIL import Image
 
 from ... import files
 from ...errors import FileError, HyperparameterError
-from . import canvas as s
-from . import draw, maps
+from . import maps
+from .axes import Axis
+from .canvas import Canvas, depth
+from .figure import alone
+from .layout import Cell
+from .lines import last_seen
+from .looks import looks_of
 from .maps import Trace
 from .panels import Map, Picture
-from .plan import Cell, looks_of
 from .style import Colours, palette
 from .svg import checked, drawing
 
 Array = np.ndarray[Any, Any]
 SUFFIXES = (".gif", ".mp4")
-_WIDTH, _HEIGHT = 760.0, 430.0  # of the sheet and of the map's box, px
+_WIDTH, _HEIGHT = 760.0, 430.0  # of the canvas and of the map's box, px
 _SCALE = {".gif": 1.0, ".mp4": 2.0}  # pixels of the film a CSS pixel
 _PAUSE = 1.0  # how long the last frame stays, s
 
@@ -63,66 +69,95 @@ def _ffmpeg(path: Path) -> str:
     try:
         return str(import_module("imageio_ffmpeg").get_ffmpeg_exe())
     except (ImportError, RuntimeError):
-        found = shutil.which("ffmpeg")
-    if found is None:
+        program = shutil.which("ffmpeg")
+    if program is None:
         raise FileError(f"{path}: an .mp4 needs ffmpeg: pip install imageio-ffmpeg, or write a .gif")
-    return found
+    return program
 
 
-def _end(trace: Trace) -> int:
-    """The last point of a path that can be drawn."""
-    real = np.flatnonzero(~np.isnan(trace.points).any(axis=1))
-    return int(real[-1]) if len(real) else 0
+@dataclass(frozen=True)
+class _Moving:
+    """A path in a film: its line, the marker at its head, and the cross where it died, if it did on the map."""
+
+    trace: Trace
+    line: Line2D
+    head: Line2D
+    cross: Line2D | None
+
+    @property
+    def end(self) -> int:
+        """The last point of the path that can be drawn."""
+        real = np.flatnonzero(~np.isnan(self.trace.points).any(axis=1))
+        return int(real[-1]) if len(real) else 0
+
+    def until(self, step: int) -> int:
+        """The point that it has reached at a step."""
+        return min(step // self.trace.path.every, self.end)
+
+    def draw_line(self, ax: Axes, xs: Axis, ys: Axis, step: int) -> None:
+        if len(self.trace.points):
+            self.line.set_data(*self.trace.line(xs, ys, self.until(step)))
+            ax.draw_artist(self.line)
+
+    def draw_head(self, canvas: Canvas, ax: Axes, step: int) -> None:
+        until = self.until(step)
+        point = self.trace.points[until] if len(self.trace.points) else np.full(2, np.nan)
+        if self.cross is not None and until == self.end:
+            ax.draw_artist(self.cross)
+        elif np.all((point >= 0) & (point <= 1)):
+            x0, y0, width, height = ax.bbox.bounds
+            x, y = (np.array([x0, y0]) + point * (width, height)) / (canvas.width, canvas.height)
+            self.head.set_data([x], [y])
+            ax.draw_artist(self.head)
+
+
+def _moving(canvas: Canvas, ax: Axes, traces: Sequence[Trace]) -> list[_Moving]:
+    """The artists of each path, added to the panel."""
+    x0, y0, width, height = ax.bbox.bounds
+    moving = []
+    for order, trace in enumerate(traces):
+        name, style = trace.path.method, trace.style
+        line = ax.add_line(canvas.line(style, [], [], name, zorder=depth(order)))
+        head = maps.end_marker(canvas, ax, trace.path, style, np.zeros(2))
+        cross = None
+        if trace.path.died and (end := last_seen(trace.points)) is not None:
+            at = np.array([x0, y0]) + np.array([width, height]) * end
+            cross = canvas.cross(ax, style, at, name)
+        moving.append(_Moving(trace, line, head, cross))
+    return moving
 
 
 def frames(panel: Map, colours: Colours, count: int, scale: float) -> Iterator[Array]:
     """``count`` images (height, width, 4), uint8: only the paths and the number of the step are drawn anew."""
     panel = replace(panel, title=panel.title or " ")
     looks = looks_of(Picture([panel], ""))
-    plan = maps.plan(panel, looks, Cell(_WIDTH), _HEIGHT, film=True)
-    sheet, ax, _ = draw.alone(panel, plan, colours, _HEIGHT, rim=14, below=0)
-    figure = sheet.figure
+    layout, background = maps.film_layout(panel, looks, Cell(_WIDTH), _HEIGHT)
+    canvas, ax, _ = alone(panel, layout, colours, _HEIGHT, rim=14, below=0)
+    figure = canvas.figure
     figure.patch.set(visible=True, facecolor=colours["page"])
     x0, y0, width, height = ax.bbox.bounds
-    traces: list[Trace] = plan.fill(sheet, ax, still=False) or []
-    xs, ys = (s.Axis(*limits, False, (), ()) for limits in (ax.get_xlim(), ax.get_ylim()))
-    clock = sheet.words(x0 + width, y0 + height + 9, "", colour="ink", ha="right", va="bottom", bold=True)
-    lines, heads, crosses = [], [], []
-    for order, trace in enumerate(traces):
-        name, style = trace.path.method, trace.style
-        z = 3 + (40 - min(order, 40)) / 50
-        lines.append(ax.add_line(sheet.line(style, [], [], name, zorder=z)))
-        heads.append(maps.end_marker(sheet, ax, trace.path, style, np.zeros(2)))
-        end = s.leaves(trace.points, (0.0, 0.0, 1.0, 1.0))
-        at = np.array([x0, y0]) + np.array([width, height]) * (end if end is not None else np.zeros(2))
-        crosses.append(sheet.cross(ax, style, at, name) if trace.path.died and end is not None else None)
-    moving = [clock, *lines, *heads, *(c for c in crosses if c is not None)]
-    for artist in moving:
+    traces = background(canvas, ax)
+    xs, ys = (Axis(*limits, False, (), ()) for limits in (ax.get_xlim(), ax.get_ylim()))
+    clock = canvas.words(x0 + width, y0 + height + 9, "", colour="ink", ha="right", va="bottom", bold=True)
+    moving = _moving(canvas, ax, traces)
+    parts = [(m.line, m.head, *([] if m.cross is None else [m.cross])) for m in moving]
+    for artist in [clock, *(part for several in parts for part in several)]:
         artist.set_animated(True)
     figure.set_dpi(72 * scale)
-    canvas: Any = FigureCanvasAgg(figure)
-    canvas.draw()
-    still = canvas.copy_from_bbox(figure.bbox)
-    last = max((_end(t) * t.path.every for t in traces), default=0)
+    agg: Any = FigureCanvasAgg(figure)
+    agg.draw()
+    still = agg.copy_from_bbox(figure.bbox)
+    last = max((m.end * m.trace.path.every for m in moving), default=0)
     for k in range(count):
         step = round(last * k / max(1, count - 1))
-        canvas.restore_region(still)
-        for trace, line in zip(traces, lines, strict=True):
-            if len(trace.points):
-                line.set_data(*trace.line(xs, ys, min(step // trace.path.every, _end(trace))))
-                ax.draw_artist(line)
-        for trace, head, cross in zip(traces, heads, crosses, strict=True):
-            until = min(step // trace.path.every, _end(trace))
-            place = trace.points[until] if len(trace.points) else np.full(2, np.nan)
-            if cross is not None and until == _end(trace):
-                ax.draw_artist(cross)
-            elif np.all((place >= 0) & (place <= 1)):
-                at = (np.array([x0, y0]) + place * (width, height)) / (sheet.width, sheet.height)
-                head.set_data([at[0]], [at[1]])
-                ax.draw_artist(head)
+        agg.restore_region(still)
+        for m in moving:
+            m.draw_line(ax, xs, ys, step)
+        for m in moving:
+            m.draw_head(canvas, ax, step)
         clock.set_text(f"step {step:,}")
         ax.draw_artist(clock)
-        yield np.asarray(canvas.buffer_rgba()).copy()
+        yield np.asarray(agg.buffer_rgba()).copy()
 
 
 def _longest(panel: Map) -> int:
@@ -134,15 +169,15 @@ def _gif(panel: Map, path: Path, colours: Colours, seconds: float, count: int) -
     images = [Image.fromarray(a).convert("RGB") for a in frames(panel, colours, count, _SCALE[".gif"])]
     # One palette for all, from the frame that shows the most.
     shared = images[-1].quantize(255, dither=Image.Dither.NONE)
-    made = [image.quantize(palette=shared, dither=Image.Dither.NONE) for image in images]
+    quantized = [image.quantize(palette=shared, dither=Image.Dither.NONE) for image in images]
     # Times are whole hundredths of a second in this format.
     ends = np.round(np.linspace(0, 100 * seconds, count + 1)).astype(int) * 10
     times = [int(t) for t in np.diff(ends)]
     times[-1] += int(1000 * _PAUSE)
     files.write(
         path,
-        lambda file: made[0].save(
-            file, format="GIF", save_all=True, append_images=made[1:], duration=times, loop=0
+        lambda file: quantized[0].save(
+            file, format="GIF", save_all=True, append_images=quantized[1:], duration=times, loop=0
         ),
     )
 
@@ -168,9 +203,9 @@ def _mp4(panel: Map, path: Path, colours: Colours, fps: int, count: int, ffmpeg:
                 process.stdin.close()
             except BrokenPipeError:
                 pass  # what went wrong stands in its messages
-            said = process.stderr.read().decode(errors="replace").strip().splitlines()
+            messages = process.stderr.read().decode(errors="replace").strip().splitlines()
         if process.returncode != 0 or not out.is_file():
-            reason = said[-1] if said else f"exit status {process.returncode}"
+            reason = messages[-1] if messages else f"exit status {process.returncode}"
             raise FileError(f"{path}: ffmpeg could not write it ({reason})")
         data = out.read_bytes()
     files.write(path, lambda file: file.write(data))

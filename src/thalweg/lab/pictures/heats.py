@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Any, Literal, TypedDict, Unpack
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,22 +12,30 @@ from matplotlib.path import Path as Outline
 
 from ...errors import ProblemError
 from ..formatting import plain
-from . import canvas as s
-from .canvas import TICK, Canvas, extent, wrap
+from .axes import Axis, drawable, fit_axis
+from .canvas import Canvas
+from .layout import Cell, PanelLayout, empty_layout
+from .marks import mark_places
+from .occupancy import OccupancyGrid
 from .panels import Heat
-from .plan import (
-    Cell,
-    Looks,
-    Plan,
-    layers,
-    mark,
-    nothing,
-)
+from .style import layer_opacities
+from .text import TICK, extent, wrap
 
 Array = np.ndarray[Any, Any]
 
 
 _SHADES = 12
+# As on maps: bluer is lower, and each shade adds to the ones around it, so that no seams are seen.
+_TINTS = [0.04 + 0.86 * (1 - i / (_SHADES - 1)) for i in range(_SHADES)]
+
+
+class _BoxLook(TypedDict, total=False):
+    """How a box of the scale is drawn, as matplotlib calls it; a colour may have its opacity beside it."""
+
+    facecolor: str | tuple[str, float]
+    edgecolor: str
+    hatch: str
+    linewidth: float
 
 
 def _edges(centres: Array, log: bool) -> Array:
@@ -42,29 +50,29 @@ def _edges(centres: Array, log: bool) -> Array:
     return np.asarray(np.exp(edges) if log else edges)
 
 
-def _heat_axis(values: Array, log: bool, room: float, which: Any, most: int) -> tuple[s.Axis, Array]:
+def _heat_axis(
+    values: Array, log: bool, room: float, which: Literal["x", "y"], most: int
+) -> tuple[Axis, Array]:
     """The axis of a heat map and the borders of its cells; counted where the values are no scale."""
     rising = np.isfinite(values).all() and bool(np.all(np.diff(values) > 0))
     if rising and not (log and values[0] <= 0):
         edges = _edges(values, log)
-        return s.axis(float(edges[0]), float(edges[-1]), log, room, which, most), edges
+        return fit_axis(float(edges[0]), float(edges[-1]), log, room, which, most), edges
     count = len(values)
     words = [plain(float(v)) for v in values]
     size = max(extent(w, TICK)[0] for w in words) + 10 if which == "x" else 2 * TICK
     every = max(1, int(np.ceil(size * count / room)))
     shown = range(0, count, every)
-    return s.Axis(-0.5, count - 0.5, False, list(shown), [words[i] for i in shown]), np.arange(
-        count + 1
-    ) - 0.5
+    return Axis(-0.5, count - 0.5, False, list(shown), [words[i] for i in shown]), np.arange(count + 1) - 0.5
 
 
-def wanted(panel: Heat, cell: Cell) -> float:
+def wanted_height(panel: Heat, cell: Cell) -> float:
     """The height that a heat map's box would like, px."""
     return cell.pick(270, 420, 360, 300)
 
 
-def plan(panel: Heat, looks: Looks, cell: Cell, height: float) -> Plan:
-    """The plan of a heat map."""
+def layout(panel: Heat, cell: Cell, height: float) -> PanelLayout:
+    """The layout of a heat map whose box is ``height`` px high."""
     width = cell.width
     across, up = (np.asarray(v, np.float64).ravel() for v in (panel.columns, panel.rows))
     values = np.asarray(panel.values, np.float64)
@@ -73,27 +81,27 @@ def plan(panel: Heat, looks: Looks, cell: Cell, height: float) -> Plan:
             f"heat map {panel.title!r}: values must have shape {(len(up), len(across))}, got {values.shape}"
         )
     if not values.size:
-        return nothing(cell)
+        return empty_layout(cell)
     log = "v" in panel.log
-    values = np.where(np.isnan(s.finite(values, False)), np.nan, values)
+    values = np.where(np.isnan(drawable(values, False)), np.nan, values)
     if log and (values > 0).any():
         # Zero has no place on a log scale; it takes the deepest shade.
         values = np.where(values <= 0, np.nanmin(values[values > 0]), values)
-    values = s.finite(values, log)
+    values = drawable(values, log)
     ys, rows = _heat_axis(up, "y" in panel.log, height, "y", max(3, int(height / 48)))
     left = ys.room + 9
     real = values[~np.isnan(values)]
     low, high = (float(real.min()), float(real.max())) if len(real) else (0.1, 1.0)
-    bar = s.axis(low, high, log, height - 40, "y", max(2, int(height / 60)))
+    scale = fit_axis(low, high, log, height - 40, "y", max(2, int(height / 60)))
     missing = wrap(panel.missing, 70, TICK) if np.isnan(values).any() else ""
-    room = max(bar.room + 22, extent(missing, TICK)[0] + 22 if missing else 0)
+    room = max(scale.room + 22, extent(missing, TICK)[0] + 22 if missing else 0)
     right = 16 + room + 2
     box = width - left - right
     xs, cols = _heat_axis(across, "x" in panel.log, box, "x", max(3, int(box / 75)))
     if len(xs.ticks):
-        left = max(left, extent(xs.words[0], TICK)[0] / 2 - box * float(xs.unit(xs.ticks[0])) + 2)
-    fill = partial(_fill_heat, panel, values, xs, ys, cols, rows, bar, missing)
-    return Plan(width, left, right, fill, aside=panel.value)
+        left = max(left, extent(xs.words[0], TICK)[0] / 2 - box * float(xs.shares(xs.ticks[0])) + 2)
+    fill = partial(_fill_heat, panel, values, xs, ys, cols, rows, scale, missing)
+    return PanelLayout(width, left, right, fill, aside=panel.value)
 
 
 def _cells(chosen: Array, columns: Array, rows: Array) -> Outline:
@@ -123,50 +131,55 @@ def _cells(chosen: Array, columns: Array, rows: Array) -> Outline:
 def _fill_heat(
     panel: Heat,
     values: Array,
-    xs: s.Axis,
-    ys: s.Axis,
+    xs: Axis,
+    ys: Axis,
     columns: Array,
     rows: Array,
-    bar: s.Axis,
+    scale: Axis,
     missing: str,
-    sheet: Canvas,
+    canvas: Canvas,
     ax: Axes,
 ) -> None:
     ax.grid(False)
-    xs.put(ax, "x")
-    ys.put(ax, "y")
-    x0, y0, width, height = ax.bbox.bounds
-    blue, muted = sheet.colour["water"], sheet.colour["muted"]
+    xs.apply(ax, "x")
+    ys.apply(ax, "y")
+    blue, muted, gaps = canvas.colour["water"], canvas.colour["muted"], np.isnan(values)
     with np.errstate(invalid="ignore"):
-        share = np.where(np.isnan(values), -1, bar.unit(values))
+        share = np.where(gaps, -1, scale.shares(values))
     shade = np.clip(np.floor(share * _SHADES), 0, _SHADES - 1)
-    # As on maps: bluer is lower, and each shade adds to the ones around it, so that no seams are seen.
-    tints = [0.04 + 0.86 * (1 - i / (_SHADES - 1)) for i in range(_SHADES)]
-    for i, added in reversed(list(enumerate(layers(tints)))):
-        chosen = (shade <= i) & ~np.isnan(values)
+    for i, added in reversed(list(enumerate(layer_opacities(_TINTS)))):
+        chosen = (shade <= i) & ~gaps
         if chosen.any():
             ax.add_artist(PathPatch(_cells(chosen, columns, rows), facecolor=(blue, added), linewidth=0))
-    if np.isnan(values).any():
-        hatched = _cells(np.isnan(values), columns, rows)
+    if gaps.any():
+        hatched = _cells(gaps, columns, rows)
         ax.add_artist(PathPatch(hatched, facecolor="none", edgecolor=muted, hatch="////", linewidth=0))
+    _draw_scale(scale if not gaps.all() else None, missing, canvas, ax)
+    mark_places(panel.points, canvas, ax, xs, ys, OccupancyGrid(ax))
+
+
+def _draw_scale(scale: Axis | None, missing: str, canvas: Canvas, ax: Axes) -> None:
+    """Draw beside the panel which shade is which value, and what the hatching means."""
+    x0, y0, width, height = ax.bbox.bounds
     below = 26 + 14 * missing.count("\n") if missing else 0
     left, low, high = x0 + width + 16, y0 + below + 8, y0 + height
+    colour = canvas.colour
 
-    def box(x: float, y: float, w: float, h: float, **look: Any) -> None:
+    def box(x: float, y: float, w: float, h: float, **look: Unpack[_BoxLook]) -> None:
         corners = np.array([(x, y), (x + w, y), (x + w, y + h), (x, y + h), (x, y)])
-        outline = Outline(corners / (sheet.width, sheet.height), closed=True)
-        sheet.figure.add_artist(PathPatch(outline, transform=sheet.figure.transFigure, **look))
+        outline = Outline(corners / (canvas.width, canvas.height), closed=True)
+        canvas.figure.add_artist(PathPatch(outline, transform=canvas.figure.transFigure, **look))
 
-    if not np.isnan(values).all():
+    if scale is not None:
         step = (high - low) / _SHADES
-        box(left, low, 12, high - low, facecolor=sheet.colour["panel"], linewidth=0)
-        for i, tint in enumerate(tints):
-            box(left, low + i * step, 12, step, facecolor=(blue, tint), linewidth=0)
-        box(left, low, 12, high - low, facecolor="none", edgecolor=sheet.colour["rule"], linewidth=0.8)
-        at = low + (high - low) * np.asarray(bar.unit(bar.ticks))
-        for y, words in zip(at, bar.words, strict=True):
-            sheet.words(left + 18, float(y), words, size=TICK, va="center")
+        box(left, low, 12, high - low, facecolor=colour["panel"], linewidth=0)
+        for i, tint in enumerate(_TINTS):
+            box(left, low + i * step, 12, step, facecolor=(colour["water"], tint), linewidth=0)
+        box(left, low, 12, high - low, facecolor="none", edgecolor=colour["rule"], linewidth=0.8)
+        at = low + (high - low) * np.asarray(scale.shares(scale.ticks))
+        for y, words in zip(at, scale.words, strict=True):
+            canvas.words(left + 18, float(y), words, size=TICK, va="center")
     if missing:
-        box(left, y0, 12, 12, facecolor=sheet.colour["panel"], edgecolor=muted, hatch="////", linewidth=0.8)
-        sheet.words(left + 18, y0 + 12, missing, size=TICK, va="top")
-    mark(panel.points, sheet, ax, xs, ys, s.OccupancyGrid(ax))
+        panel, muted = colour["panel"], colour["muted"]
+        box(left, y0, 12, 12, facecolor=panel, edgecolor=muted, hatch="////", linewidth=0.8)
+        canvas.words(left + 18, y0 + 12, missing, size=TICK, va="top")

@@ -2,151 +2,91 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
-from contourpy import FillType, contour_generator
 from matplotlib.axes import Axes
-from matplotlib.patches import PathPatch
-from matplotlib.path import Path as Outline
-from scipy.interpolate import RectBivariateSpline
+from matplotlib.lines import Line2D
 
 from ...errors import ProblemError
-from . import canvas as s
-from .canvas import LABEL, Canvas, Tag, extent, wrap
-from .charts import BINS
+from .axes import Axis, drawable, fit_axis, x_axis
+from .canvas import Canvas, depth
+from .labels import Tag, place
+from .layout import Cell, PanelLayout, empty_layout
+from .lines import BINS, label_anchors, last_seen, nearby, panel_shares, thin
+from .looks import Looks, look_of
+from .marks import mark_places
+from .occupancy import OccupancyGrid
 from .panels import Map, Path
-from .plan import (
-    WINDOW,
-    Cell,
-    Looks,
-    Plan,
-    across,
-    anchors,
-    layers,
-    look_of,
-    mark,
-    nothing,
-    shares,
-)
 from .style import Style
+from .terrain import terrain
+from .text import LABEL, extent, fit, wrap
 
 Array = np.ndarray[Any, Any]
 
-
-_GRID = 220
-
-
-def _rimmed(v: Array) -> Array:
-    return np.concatenate([[v[0] - 0.02 * np.ptp(v)], v, [v[-1] + 0.02 * np.ptp(v)]])
+CLOSE = 34.0  # px: ends nearer than that are named in a key
 
 
-def terrain(ax: Axes, x: Array, y: Array, f: Array, sheet: Canvas, levels: int = 17) -> None:
-    """A landscape in one hue: bluer is lower; levels at quantiles of log10(f - min f + δ), finer near the floor."""
-    x, y, f = np.asarray(x, float), np.asarray(y, float), s.finite(f, False)
-    if min(f.shape) >= 4 and not np.isnan(f).any():
-        # A spline follows a narrow floor between the points of a grid; straight lines in log f would not.
-        spline = RectBivariateSpline(y, x, f, s=0)
-        x, y = np.linspace(x[0], x[-1], _GRID), np.linspace(y[0], y[-1], _GRID)
-        f = np.maximum(spline(y, x), f.min())
-    height = f - np.nanmin(f)
-    positive = height[height > 0]
-    if not len(positive):
-        return
-    depth = np.log10(height + 1e-3 * np.median(positive))
-    cuts = np.unique(np.nanquantile(depth, np.linspace(0, 1, levels + 1) ** 1.5))[1:-1]
-    # Rims outside the window, so that a region's outline is seen only where it is a contour line.
-    x, y = _rimmed(x), _rimmed(y)
-    depth = np.ma.masked_invalid(np.pad(depth, 1, mode="edge"))
-    found = contour_generator(x, y, depth, fill_type=FillType.OuterCode)
-    # Regions lie on one another: each adds what its tint has more than the one around it.
-    tints = [0.5 * (1 - i / levels) ** 1.5 for i in range(len(cuts))]
-    bottom = float(depth.min()) - 1.0
-    _, _, width, high = ax.bbox.bounds
-    scale = np.array([width / np.ptp(x), high / np.ptp(y)])
-    for cut, added in reversed(list(zip(cuts, layers(tints), strict=True))):
-        filled: Any = found.filled(bottom, cut)
-        points, codes = filled
-        parts = [_simple(p, c, scale) for p, c in zip(points, codes, strict=True)]
-        if not parts:
-            continue
-        region = Outline(np.concatenate([p for p, _ in parts]), np.concatenate([c for _, c in parts]))
-        blue = sheet.colour["water"]
-        ax.add_artist(PathPatch(region, facecolor=(blue, added), edgecolor=(blue, 0.35), linewidth=0.7))
+@dataclass(frozen=True)
+class _Run:
+    """A path ready to draw: points (n, 2) that cannot be drawn are NaN."""
+
+    path: Path
+    style: Style
+    points: Array
 
 
-def _simple(points: Array, codes: Array, scale: Array, tolerance: float = 0.25) -> tuple[Array, Array]:
-    """Outlines without points that lie within ``tolerance`` px of their neighbours' chord."""
-    for _ in range(4):
-        if len(points) < 8:
-            break
-        a, b, c = (points[:-2] * scale, points[1:-1] * scale, points[2:] * scale)
-        chord = c - a
-        length = np.maximum(np.hypot(*chord.T), 1e-9)
-        off = np.abs(chord[:, 0] * (b - a)[:, 1] - chord[:, 1] * (b - a)[:, 0]) / length
-        inner = (
-            (codes[:-2] != Outline.CLOSEPOLY)
-            & (codes[1:-1] == Outline.LINETO)
-            & (codes[2:] == Outline.LINETO)
-        )
-        drop = np.zeros(len(points), bool)
-        drop[1:-1] = inner & (off < tolerance)
-        drop[1:] &= ~(drop[:-1] & (np.arange(1, len(points)) % 2 == 0))
-        drop &= np.arange(len(points)) % 2 == 1
-        if not drop.any():
-            break
-        points, codes = points[~drop], codes[~drop]
-    return points, codes
+@dataclass(frozen=True)
+class _Key:
+    """Samples of these runs' lines with their names, beside the panel or in rows below it."""
 
+    runs: Sequence[_Run]
+    beside: bool
 
-def _path_points(path: Path) -> Array:
-    points = np.asarray(path.points, np.float64)
-    if points.ndim != 2 or points.shape[1] != 2:
-        raise ProblemError(f"path {path.label!r}: points must have shape (n, 2), got {points.shape}")
-    points = s.finite(points, False)
-    points[np.isnan(points).any(axis=1)] = np.nan
-    return points
+    @property
+    def longest(self) -> float:
+        """The width of the longest name, px."""
+        return max((extent(run.path.label, LABEL, True)[0] for run in self.runs), default=0.0)
 
+    def room(self, width: float) -> float:
+        """The room that it takes beside a panel, of ``width`` px for both."""
+        return min(58 + self.longest, 0.35 * width) if self.beside else 0.0
 
-def wanted(panel: Map, cell: Cell) -> float:
-    """The height that a map's box would like, px."""
-    return cell.pick(300, 520, 400, 320)
+    def per_row(self, width: float) -> int:
+        """Names in a row so many px wide."""
+        return max(1, int(width // (52 + self.longest))) if self.runs else 1
 
+    def foot(self, width: float) -> float:
+        """The room that it takes below a panel, px."""
+        return 0.0 if self.beside or not self.runs else 20.0 * -(-len(self.runs) // self.per_row(width)) + 10
 
-def plan(panel: Map, looks: Looks, cell: Cell, height: float, film: bool = False) -> Plan:
-    """The plan of a map; for a film its paths are named in a key."""
-    width = cell.width
-    x, y, f = (np.asarray(part, np.float64) for part in panel.grid)
-    if f.shape != (len(y), len(x)):
-        raise ProblemError(f"map {panel.title!r}: f must have shape {(len(y), len(x))}, got {f.shape}")
-    if min(f.shape) < 2 or not np.isfinite(f).any():
-        return nothing(cell)
-    ys = s.axis(float(y.min()), float(y.max()), False, height, "y", max(3, int(height / 60)))
-    left = ys.room + 9
-    drawn = [(path, look_of(path, looks), _path_points(path)) for path in panel.paths]
-    box = width - left - 28
-    rough = s.Axis(float(x.min()), float(x.max()), False, (), ())
-    finals = [s.leaves(shares(p[:, 0], p[:, 1], rough, ys), WINDOW) for _, _, p in drawn]
-    named = [
-        np.array(e) * (box, height)
-        for e, (path, *_) in zip(finals, drawn, strict=True)
-        if e is not None and path.label
-    ]
-    close = film or any(np.hypot(*(a - b)) < 34 for i, a in enumerate(named) for b in named[:i])
-    keyed = [(style, path.label, path.method) for path, style, _ in drawn if path.label] if close else []
-    beside = bool(keyed) and width >= 600
-    longest = max((extent(label, LABEL, True)[0] for _, label, _ in keyed), default=0.0)
-    key_room = min(58 + longest, 0.35 * width) if beside else 0.0
-    right = key_room or 16.0
-    xs, left, right = across((float(x.min()), float(x.max())), False, width, left, right)
-    box = width - left - right
-    per_row = max(1, int((box + left) // (52 + longest))) if keyed else 1
-    foot = 0.0 if beside or not keyed else 20.0 * -(-len(keyed) // per_row) + 10
-    fill = partial(_fill_map, panel, drawn, xs, ys, keyed, beside, per_row)
-    return Plan(width, left, right, fill, foot=foot)
+    def draw(self, canvas: Canvas, ax: Axes, per_row: int) -> None:
+        x0, y0, width, height = ax.bbox.bounds
+        for i, run in enumerate(self.runs):
+            if self.beside:
+                x, y = x0 + width + 16, y0 + height - 10 - 22 * i
+            else:
+                x, y = x0 + (i % per_row) * (52 + self.longest), y0 - 58 - 20 * (i // per_row)
+            at = np.array([[x, y], [x + 15, y], [x + 30, y]]) / (canvas.width, canvas.height)
+            style, label, method = run.style, run.path.label, run.path.method
+            sample = canvas.line(
+                style,
+                at[:, 0],
+                at[:, 1],
+                method,
+                marker=style.marker or None,
+                markersize=6,
+                markeredgewidth=0,
+                markevery=[1],
+                transform=canvas.figure.transFigure,
+            )
+            canvas.figure.add_artist(sample)
+            words = fit(label, canvas.width - x - 40, LABEL, True)
+            canvas.words(
+                x + 37, y, words, size=LABEL, colour=style.text, bold=True, method=method, va="center"
+            )
 
 
 @dataclass(frozen=True)
@@ -158,68 +98,143 @@ class Trace:
     points: Array
     kept: Array
 
-    def line(self, xs: s.Axis, ys: s.Axis, until: int | None = None) -> tuple[Array, Array]:
+    def line(self, xs: Axis, ys: Axis, until: int | None = None) -> tuple[Array, Array]:
         """x and y of the line, up to a point if one is given."""
         kept = self.kept
         if until is not None:
             kept = np.append(kept[kept < until], until)
-        shares = s.nearby(self.points[kept])
+        shares = nearby(self.points[kept])
         return xs.low + shares[:, 0] * (xs.high - xs.low), ys.low + shares[:, 1] * (ys.high - ys.low)
 
 
-def _fill_map(
-    panel: Map,
-    drawn: Sequence[tuple[Path, Style, Array]],
-    xs: s.Axis,
-    ys: s.Axis,
-    keyed: Sequence[tuple[Style, str, str]],
-    beside: bool,
-    per_row: int,
-    sheet: Canvas,
-    ax: Axes,
-    still: bool = True,
-) -> list[Trace]:
-    """The landscape, what is marked on it and its paths; without these for a film, which moves them."""
-    ax.grid(False)
-    xs.put(ax, "x")
-    ys.put(ax, "y")
-    terrain(ax, *panel.grid, sheet)
-    ground = s.OccupancyGrid(ax)
-    x0, y0, width, height = ax.bbox.bounds
-    corner, size = np.array([x0, y0]), np.array([width, height])
-    traces, ends = [], []
-    for path, style, points in drawn:
-        seen = shares(points[:, 0], points[:, 1], xs, ys)
-        traces.append(Trace(path, style, seen, _kept_path(seen, size)))
-        ground.line(corner + size * seen[traces[-1].kept])
-        if (end := s.leaves(seen, WINDOW)) is not None:
-            ends.append((traces[-1], corner + size * end))
-    for order, trace in enumerate(traces):
-        if still and len(trace.kept):
-            z = 3 + (40 - min(order, 40)) / 50
-            ax.add_line(sheet.line(trace.style, *trace.line(xs, ys), method=trace.path.method, zorder=z))
-    for trace, at in ends:
-        ground.take(*(at - 6), *(at + 6))
-        if still and trace.path.died:
-            sheet.cross(ax, trace.style, at, trace.path.method)
-        elif still:
-            end_marker(sheet, ax, trace.path, trace.style, at)
-    mark(panel.points, sheet, ax, xs, ys, ground)
-    if keyed:
-        _key(keyed, beside, per_row, sheet, ax)
+@dataclass(frozen=True)
+class _Drawing:
+    """A map ready to draw."""
+
+    panel: Map
+    runs: Sequence[_Run]
+    xs: Axis
+    ys: Axis
+    key: _Key
+    key_per_row: int
+
+    def whole(self, canvas: Canvas, ax: Axes) -> None:
+        """Draw the landscape, what is marked on it, and its paths with their ends."""
+        self._draw(canvas, ax, with_paths=True)
+
+    def without_paths(self, canvas: Canvas, ax: Axes) -> list[Trace]:
+        """Draw the landscape and what is marked on it; the paths, for a film, which moves them."""
+        return self._draw(canvas, ax, with_paths=False)
+
+    def _draw(self, canvas: Canvas, ax: Axes, with_paths: bool) -> list[Trace]:
+        ax.grid(False)
+        self.xs.apply(ax, "x")
+        self.ys.apply(ax, "y")
+        terrain(ax, *self.panel.grid, canvas)
+        occupancy = OccupancyGrid(ax)
+        x0, y0, width, height = ax.bbox.bounds
+        corner, size = np.array([x0, y0]), np.array([width, height])
+        traces: list[Trace] = []
+        ends: list[tuple[Trace, Array]] = []
+        for run in self.runs:
+            points = panel_shares(run.points[:, 0], run.points[:, 1], self.xs, self.ys)
+            trace = Trace(run.path, run.style, points, _kept_path(points, size))
+            traces.append(trace)
+            occupancy.line(corner + size * points[trace.kept])
+            if (end := last_seen(points)) is not None:
+                ends.append((trace, corner + size * end))
+        if with_paths:
+            self._draw_paths(canvas, ax, traces)
+        for trace, at in ends:
+            occupancy.take(*(at - 6), *(at + 6))
+            if with_paths and trace.path.died:
+                canvas.cross(ax, trace.style, at, trace.path.method)
+            elif with_paths:
+                end_marker(canvas, ax, trace.path, trace.style, at)
+        mark_places(self.panel.points, canvas, ax, self.xs, self.ys, occupancy)
+        if self.key.runs:
+            self.key.draw(canvas, ax, self.key_per_row)
+            return traces
+        for trace, at in ends:
+            if trace.path.label:
+                words = wrap(trace.path.label, 0.45 * width, LABEL, True)
+                anchors = label_anchors(corner + size * trace.points[trace.kept], occupancy.box)
+                place(canvas, occupancy, Tag(words, trace.style, at, trace.path.method), anchors)
         return traces
-    for trace, at in ends:
-        if trace.path.label:
-            words = wrap(trace.path.label, 0.45 * width, LABEL, True)
-            places = anchors(corner + size * trace.points[trace.kept], ground.box)
-            s.inside(sheet, ground, Tag(words, trace.style, at, trace.path.method), places)
-    return traces
+
+    def _draw_paths(self, canvas: Canvas, ax: Axes, traces: Sequence[Trace]) -> None:
+        for order, trace in enumerate(traces):
+            if len(trace.kept):
+                x, y = trace.line(self.xs, self.ys)
+                ax.add_line(canvas.line(trace.style, x, y, method=trace.path.method, zorder=depth(order)))
 
 
-def end_marker(sheet: Canvas, ax: Axes, path: Path, style: Style, at: Array) -> Any:
-    """The method's marker where its path ends, display px."""
-    x, y = at / (sheet.width, sheet.height)
-    marker = sheet.line(
+def wanted_height(panel: Map, cell: Cell) -> float:
+    """The height that a map's box would like, px."""
+    return cell.pick(300, 520, 400, 320)
+
+
+def layout(panel: Map, looks: Looks, cell: Cell, height: float) -> PanelLayout:
+    """The layout of a map whose box is ``height`` px high."""
+    return _prepare(panel, looks, cell, height, always_key=False)[0]
+
+
+def film_layout(
+    panel: Map, looks: Looks, cell: Cell, height: float
+) -> tuple[PanelLayout, Callable[[Canvas, Axes], list[Trace]]]:
+    """The layout of a map whose paths are named in a key, and what draws all but these paths, which it returns."""
+    room, drawing = _prepare(panel, looks, cell, height, always_key=True)
+
+    def background(canvas: Canvas, ax: Axes) -> list[Trace]:
+        if drawing is not None:
+            return drawing.without_paths(canvas, ax)
+        room.fill(canvas, ax)
+        return []
+
+    return room, background
+
+
+def _prepare(
+    panel: Map, looks: Looks, cell: Cell, height: float, always_key: bool
+) -> tuple[PanelLayout, _Drawing | None]:
+    """The layout and what it draws; None where there is no landscape to draw."""
+    width = cell.width
+    x, y, f = (np.asarray(part, np.float64) for part in panel.grid)
+    if f.shape != (len(y), len(x)):
+        raise ProblemError(f"map {panel.title!r}: f must have shape {(len(y), len(x))}, got {f.shape}")
+    if min(f.shape) < 2 or not np.isfinite(f).any():
+        return empty_layout(cell), None
+    ys = fit_axis(float(y.min()), float(y.max()), False, height, "y", max(3, int(height / 60)))
+    left = ys.room + 9
+    runs = [_Run(path, look_of(path, looks), _path_points(path)) for path in panel.paths]
+    rough = Axis(float(x.min()), float(x.max()), False, (), ())
+    named = [run for run in runs if run.path.label]
+    ends = [last_seen(panel_shares(r.points[:, 0], r.points[:, 1], rough, ys)) for r in named]
+    places = [np.array(end) * (width - left - 28, height) for end in ends if end is not None]
+    close = any(np.hypot(*(a - b)) < CLOSE for i, a in enumerate(places) for b in places[:i])
+    keyed = named if always_key or close else []
+    key = _Key(keyed, beside=bool(keyed) and width >= 600)
+    right = key.room(width) or 16.0
+    xs, left, right = x_axis((float(x.min()), float(x.max())), False, width, left, right)
+    below = width - right  # what a key below the panel may use
+    drawing = _Drawing(panel, runs, xs, ys, key, key.per_row(below))
+    return PanelLayout(width, left, right, drawing.whole, foot=key.foot(below)), drawing
+
+
+def _path_points(path: Path) -> Array:
+    """A path's points (n, 2), whole points NaN where one cannot be drawn; ProblemError for another shape."""
+    points = np.asarray(path.points, np.float64)
+    if points.ndim != 2 or points.shape[1] != 2:
+        raise ProblemError(f"path {path.label!r}: points must have shape (n, 2), got {points.shape}")
+    points = drawable(points, False)
+    points[np.isnan(points).any(axis=1)] = np.nan
+    return points
+
+
+def end_marker(canvas: Canvas, ax: Axes, path: Path, style: Style, at: Array) -> Line2D:
+    """Draw the method's marker where its path ends, display px."""
+    x, y = at / (canvas.width, canvas.height)
+    marker = canvas.line(
         style,
         [x],
         [y],
@@ -228,10 +243,10 @@ def end_marker(sheet: Canvas, ax: Axes, path: Path, style: Style, at: Array) -> 
         zorder=5,
         marker=style.marker or "o",
         markersize=8.5,
-        markeredgecolor=sheet.colour["panel"],
+        markeredgecolor=canvas.colour["panel"],
         markeredgewidth=1,
         clip_on=False,
-        transform=sheet.figure.transFigure,
+        transform=canvas.figure.transFigure,
     )
     ax.add_line(marker)
     return marker
@@ -249,34 +264,5 @@ def _kept_path(seen: Array, size: Array) -> Array:
         real = real[moved]
         if len(real) > 4 * BINS:
             bins = np.arange(len(real)) * BINS // len(real)
-            real = real[s.thin([pixels[real, 0], pixels[real, 1]], bins)]
+            real = real[thin([pixels[real, 0], pixels[real, 1]], bins)]
     return np.union1d(real, gaps)
-
-
-def _key(
-    keyed: Sequence[tuple[Style, str, str]], beside: bool, per_row: int, sheet: Canvas, ax: Axes
-) -> None:
-    """Samples of lines with their names, in a column beside the panel or in rows below it."""
-    x0, y0, width, height = ax.bbox.bounds
-    longest = max(extent(label, LABEL, True)[0] for _, label, _ in keyed)
-    for i, (style, label, method) in enumerate(keyed):
-        if beside:
-            x, y = x0 + width + 16, y0 + height - 10 - 22 * i
-        else:
-            x, y = x0 + (i % per_row) * (52 + longest), y0 - 58 - 20 * (i // per_row)
-        at = np.array([[x, y], [x + 15, y], [x + 30, y]]) / (sheet.width, sheet.height)
-        sample = sheet.line(
-            style,
-            at[:, 0],
-            at[:, 1],
-            method,
-            marker=style.marker or None,
-            markersize=6,
-            markeredgewidth=0,
-            markevery=[1],
-            transform=sheet.figure.transFigure,
-        )
-        sheet.figure.add_artist(sample)
-        room = sheet.width - x - 40
-        words = s.fit(label, room, LABEL, True)
-        sheet.words(x + 37, y, words, size=LABEL, colour=style.text, bold=True, method=method, va="center")

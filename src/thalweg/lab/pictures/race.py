@@ -13,14 +13,18 @@ from matplotlib.lines import Line2D
 
 from ..formatting import column, number
 from ..race_result import Columns, RaceResult, ranked
-from . import canvas as s
-from . import charts, draw
-from .canvas import TICK, WORDS, Canvas
+from . import charts
+from .axes import Axis, Limits, data_limits, fit_axis
+from .canvas import Canvas
+from .figure import alone
+from .figure import figure as draw_figure
+from .layout import NARROW, WIDE, Cell
+from .lines import thin
 from .panels import Chart, Curve, Map, Picture
 from .panels import Path as Run
-from .plan import NARROW, WIDE, Cell
 from .style import SENTINELS, Colours, Style, gid, palette, styles
 from .svg import SUFFIXES, checked, drawing, inline, save_figure
+from .text import TICK, WORDS, extent, fit
 
 Array = np.ndarray[Any, Any]
 Series = dict[str, dict[str, Array]]
@@ -52,20 +56,20 @@ def _thin(series: Series, most: int) -> Series:
     for name, part in series.items():
         count = len(part["step"])
         if count > 2 * most:
-            keep = s.thin([part["median"], part["p10"], part["p90"]], np.arange(count) * most // count)
+            keep = thin([part["median"], part["p10"], part["p90"]], np.arange(count) * most // count)
             part = {k: v[keep] for k, v in part.items()}
         thinned[name] = part
     return thinned
 
 
-def _close_limits(series: Series, names: Sequence[str], top: float, skip: float) -> s.Limits:
+def _close_limits(series: Series, names: Sequence[str], top: float, skip: float) -> Limits:
     """Limits of the bands without the first 1/skip of the run, whose fall would flatten them."""
     parts = [
         {k: v[part["step"] >= part["step"][-1] / skip] for k, v in part.items()}
         for part in (series[name] for name in names)
     ]
-    low, high = s.limits([part["median"] for part in parts], top=top)
-    wide_low, wide_high = s.limits([p[k] for p in parts for k in ("p10", "median", "p90")], top=top)
+    low, high = data_limits([part["median"] for part in parts], top=top)
+    wide_low, wide_high = data_limits([p[k] for p in parts for k in ("p10", "median", "p90")], top=top)
     # Coordinates that hardly ever get a gradient may sit many decades away.
     return max(wide_low, low / 300), min(wide_high, high * 300)
 
@@ -76,12 +80,12 @@ def _grid(count: int, narrow: bool) -> tuple[int, int]:
 
 
 def _multiples(
-    sheet: Canvas,
+    canvas: Canvas,
     looks: Mapping[str, Style],
     names: Sequence[str],
     top: float,
     height: float,
-    axes: Callable[[float], tuple[s.Axis, s.Axis]],
+    axes: Callable[[float], tuple[Axis, Axis]],
     fill: Callable[[Axes, str], None],
     aside: Mapping[str, str],
     narrow: bool,
@@ -90,30 +94,32 @@ def _multiples(
     columns = _grid(len(names), narrow)[0]
     guess = axes(200.0)[1]
     left = guess.room + 9
-    width = (sheet.width - left - 14 - _GAP * (columns - 1)) / columns
+    width = (canvas.width - left - 14 - _GAP * (columns - 1)) / columns
     xs, ys = axes(width)
     for i, name in enumerate(names):
-        row, place = divmod(i, columns)
-        x, y = left + place * (width + _GAP), top + _ABOVE + row * (height + _ABOVE)
-        ax = sheet.axes(x, y, width, height)
-        xs.put(ax, "x")
-        ys.put(ax, "y")
+        row, column_index = divmod(i, columns)
+        x, y = left + column_index * (width + _GAP), top + _ABOVE + row * (height + _ABOVE)
+        ax = canvas.axes(x, y, width, height)
+        xs.apply(ax, "x")
+        ys.apply(ax, "y")
         fill(ax, name)
         ax.set_gid(gid(name))
-        ax.tick_params(labelsize=10, pad=3, labelleft=place == 0, labelbottom=i + columns >= len(names))
+        ax.tick_params(
+            labelsize=10, pad=3, labelleft=column_index == 0, labelbottom=i + columns >= len(names)
+        )
         if len(marks := ax.get_xticklabels()) > 1 and columns > 1:
             # The outer numbers keep within the panel, away from its neighbours'.
-            if xs.unit(xs.ticks[0]) < 0.06:
+            if xs.shares(xs.ticks[0]) < 0.06:
                 marks[0].set_horizontalalignment("left")
-            if xs.unit(xs.ticks[-1]) > 0.94:
+            if xs.shares(xs.ticks[-1]) > 0.94:
                 marks[-1].set_horizontalalignment("right")
         note = aside.get(name, "")
-        used = s.extent(note, TICK)[0] + 8 if note else 0.0
-        title = s.fit(name, width - used, WORDS, True)
-        high = sheet.height - y + 7
-        sheet.words(x, high, title, colour=looks[name].text, bold=True, method=name, va="bottom")
+        used = extent(note, TICK)[0] + 8 if note else 0.0
+        title = fit(name, width - used, WORDS, True)
+        high = canvas.height - y + 7
+        canvas.words(x, high, title, colour=looks[name].text, bold=True, method=name, va="bottom")
         if note:
-            sheet.words(x + width, high, note, size=TICK, method=name, va="bottom", ha="right")
+            canvas.words(x + width, high, note, size=TICK, method=name, va="bottom", ha="right")
 
 
 def _over_steps(
@@ -131,7 +137,7 @@ def _over_steps(
     looks = styles(names)
     series = _thin(_series(table, names, "step"), 160)
     shown = [n for n in names if n in series and np.any(np.isfinite(series[n]["median"]))]
-    low, high = s.limits([series[n]["median"] for n in shown], top=top)
+    low, high = data_limits([series[n]["median"] for n in shown], top=top)
     for value, _ in references:
         if low / 30 < value < low * 1.02:
             low = value / 1.12
@@ -159,9 +165,9 @@ def _over_steps(
     width, height, each = (NARROW, 270.0, 96.0) if narrow else (WIDE, 350.0, 128.0)
     close_low, close_high = _close_limits(series, shown, top, 8 if zoom else np.inf)
 
-    def axes(across: float) -> tuple[s.Axis, s.Axis]:
-        whole = s.axis(0, last, False, across - 16, "x", 3, True)
-        return whole, s.axis(close_low, close_high, True, each, "y", 4)
+    def axes(across: float) -> tuple[Axis, Axis]:
+        whole = fit_axis(0, last, False, across - 16, "x", 3, True)
+        return whole, fit_axis(close_low, close_high, True, each, "y", 4)
 
     def fill(panel: Axes, name: str) -> None:
         x, y = (
@@ -174,18 +180,18 @@ def _over_steps(
         panel.add_line(Line2D(x, y, color=colour["ghost"], linewidth=0.8))
         stroke = colour[style.stroke]
         panel.fill_between(own["step"], own["p10"], own["p90"], color=stroke, alpha=0.25, linewidth=0)
-        panel.add_line(sheet.line(style, own["step"], own["median"]))
+        panel.add_line(canvas.line(style, own["step"], own["median"]))
         for value, _ in references:
             if close_low < value < close_high:
                 panel.axhline(value, color=colour["muted"], linewidth=0.9, linestyle=(0, (6, 3)), zorder=1.5)
 
     rows = _grid(len(shown), narrow)[1] if shown else 0
-    plan = charts.plan(chart, looks, Cell(width, 1, narrow), height)
-    sheet, ax, bottom = draw.alone(chart, plan, colour, height, below=rows * (each + _ABOVE) + 30)
-    plan.fill(sheet, ax)
+    layout = charts.layout(chart, looks, Cell(width, 1, narrow), height)
+    canvas, ax, bottom = alone(chart, layout, colour, height, below=rows * (each + _ABOVE) + 30)
+    layout.fill(canvas, ax)
     if shown:
-        _multiples(sheet, looks, shown, bottom, each, axes, fill, {}, narrow)
-    return sheet.figure
+        _multiples(canvas, looks, shown, bottom, each, axes, fill, {}, narrow)
+    return canvas.figure
 
 
 def _draw_loss(race: RaceResult, colour: Colours, narrow: bool) -> Figure:
@@ -214,14 +220,14 @@ def _draw_sensitivity(race: RaceResult, colour: Colours, narrow: bool) -> Figure
     tuned = {row["method"]: row["lr"] for row in race["methods"]}
     rows = _grid(max(1, len(shown)), narrow)[1]
     width, each = (NARROW, 110.0) if narrow else (WIDE, 150.0)
-    sheet = Canvas(colour, width, 14 + rows * (each + _ABOVE) + 46)
+    canvas = Canvas(colour, width, 14 + rows * (each + _ABOVE) + 46)
     starts = [m for m in race["curves"]["median"] if m]
     losses = [series[n]["loss"] for n in shown]
-    low, high = s.limits(losses, top=2 * max(starts) if starts else np.inf, pad=0.12)
-    left, right = s.limits([series[n]["lr"] for n in shown], pad=0.03)
+    low, high = data_limits(losses, top=2 * max(starts) if starts else np.inf, pad=0.12)
+    left, right = data_limits([series[n]["lr"] for n in shown], pad=0.03)
 
-    def axes(across: float) -> tuple[s.Axis, s.Axis]:
-        return s.axis(left, right, True, across, "x", 4), s.axis(low, high, True, each, "y", 5)
+    def axes(across: float) -> tuple[Axis, Axis]:
+        return fit_axis(left, right, True, across, "x", 4), fit_axis(low, high, True, each, "y", 5)
 
     def fill(panel: Axes, name: str) -> None:
         style = looks[name]
@@ -231,8 +237,17 @@ def _draw_sensitivity(race: RaceResult, colour: Colours, narrow: bool) -> Figure
             if other != name:
                 panel.add_line(Line2D(x[good], y[good], color=colour["ghost"], linewidth=0.8))
                 continue
-            dots: dict[str, Any] = {"marker": style.marker, "markersize": 4.5, "markeredgewidth": 0}
-            panel.add_line(sheet.line(style, x[good], y[good], linewidth=1.2, linestyle="solid", **dots))
+            joined = canvas.line(
+                style,
+                x[good],
+                y[good],
+                linewidth=1.2,
+                linestyle="solid",
+                marker=style.marker,
+                markersize=4.5,
+                markeredgewidth=0,
+            )
+            panel.add_line(joined)
             panel.plot(
                 x[~good],
                 np.full((~good).sum(), 0.95),
@@ -248,11 +263,11 @@ def _draw_sensitivity(race: RaceResult, colour: Colours, narrow: bool) -> Figure
             panel.axvline(rate, color=colour["ink"], linewidth=1, zorder=1.8, linestyle=(0, (2, 2)))
 
     aside = {n: f"rate {number(tuned[n], 2)}" if tuned[n] else "no rate" for n in shown}
-    _multiples(sheet, looks, shown, 14, each, axes, fill, aside, narrow)
+    _multiples(canvas, looks, shown, 14, each, axes, fill, aside, narrow)
     name = race["settings"]["loss_name"]
-    sheet.words(2, sheet.height - 3, f"final {name} of each trial", va="top")
-    sheet.words(width / 2, 6, "learning rate (each method in its own unit)", ha="center", va="bottom")
-    return sheet.figure
+    canvas.words(2, canvas.height - 3, f"final {name} of each trial", va="top")
+    canvas.words(width / 2, 6, "learning rate (each method in its own unit)", ha="center", va="bottom")
+    return canvas.figure
 
 
 def _draw_contour(race: RaceResult, colour: Colours, narrow: bool) -> Figure:
@@ -264,7 +279,7 @@ def _draw_contour(race: RaceResult, colour: Colours, narrow: bool) -> Figure:
     marked = [(x, y, "start"), *((x, y, "minimum") for x, y in minima)]
     surface = np.array(land["x"]), np.array(land["y"]), np.array(land["z"])
     panel = Map("", land["names"][0], land["names"][1], surface, runs, marked)
-    return draw.figure(Picture([panel], "", names), colour, narrow)
+    return draw_figure(Picture([panel], "", names), colour, narrow)
 
 
 class Plot:
@@ -276,8 +291,9 @@ class Plot:
     def __call__(self, race: RaceResult, alt: str = "", *, narrow: bool = False) -> str:
         """SVG whose colours are CSS variables; `narrow` lays it out for a phone."""
         with drawing():
-            figure = self.draw(race, SENTINELS, narrow)
-            return inline(figure, f"{self.name}-narrow" if narrow else self.name, alt)
+            return inline(
+                self.draw(race, SENTINELS, narrow), f"{self.name}-narrow" if narrow else self.name, alt
+            )
 
 
 loss_curves = Plot("loss", _draw_loss)

@@ -10,16 +10,19 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Literal
 
 from ...errors import HyperparameterError, nearest
 
 Colours = Mapping[str, str]
+Dash = Literal["solid"] | tuple[float, tuple[float, ...]]  # as matplotlib has it: an offset and lengths
 
-_SOLID, _DASHED, _DOTTED = "solid", (0, (5, 1.6)), (0, (1.8, 1.4))
+_SOLID: Dash = "solid"
+_DASHED: Dash = (0, (5, 1.6))
+_DOTTED: Dash = (0, (1.8, 1.4))
 # (light, dark, dash, marker): hues picked by a search for the largest worst-case distance
 # under the three kinds of colour blindness; dash and marker tell apart what hue cannot.
-_METHODS: dict[str, tuple[str, str, Any, str]] = {
+_METHODS: dict[str, tuple[str, str, Dash, str]] = {
     "SGD": ("#22262c", "#f2f5ef", _SOLID, "o"),
     "Momentum": ("#cc6900", "#ef8214", _DASHED, "s"),
     "Nesterov": ("#7f5600", "#ffda71", _DOTTED, "D"),
@@ -30,7 +33,7 @@ _METHODS: dict[str, tuple[str, str, Any, str]] = {
     "Adamax": ("#3f1fe0", "#6d77ff", _DASHED, "<"),
     "MaxProp": ("#b565b5", "#d07ba4", _DOTTED, ">"),
 }
-_OTHERS: tuple[tuple[str, str, Any, str], ...] = (
+_OTHERS: tuple[tuple[str, str, Dash, str], ...] = (
     ("#6b4a2f", "#c9a27e", (0, (7, 1.5, 1.5, 1.5)), "h"),
     ("#0f7c8c", "#4fd0dd", (0, (7, 1.5, 1.5, 1.5)), "d"),
     ("#6a7b1f", "#b9cf5c", (0, (3, 1)), "p"),
@@ -95,7 +98,7 @@ def palette(theme: str) -> dict[str, str]:
 SENTINELS = {token: f"#0a1c{i:02x}" for i, token in enumerate(palette("light"))}
 
 # Dashes of a method's second and third curve: all three differ, whichever the first is.
-_VARIANTS = {
+_VARIANTS: dict[Dash, tuple[Dash, Dash]] = {
     _SOLID: ((0, (6, 2)), (0, (1.5, 1.5))),
     _DASHED: ((0, (10, 2, 1.5, 2)), (0, (1.5, 1.5))),
     _DOTTED: ((0, (10, 2, 1.5, 2)), (0, (6, 2))),
@@ -108,7 +111,7 @@ class Style:
 
     stroke: str
     text: str
-    dash: Any
+    dash: Dash
     marker: str
     width: float = 1.8
 
@@ -122,6 +125,8 @@ class Style:
 
 THEORY = Style("muted", "muted", (0, (4, 2.5)), "", 1.2)
 _INK = Style("ink", "ink", "solid", "", 1.6)
+MUTED = Style("muted", "muted", (0, (6, 3)), "", 1.1)
+INK = Style("ink", "ink", "solid", "", 1.4)
 
 
 def gid(method: str) -> str:
@@ -158,3 +163,9 @@ def neutral(labels: Sequence[str], methods: Mapping[str, Style]) -> dict[str, St
     free += [_other(i) for i in (1, 0, 4, 2, 3, 5) if f"m-x{i}" not in taken]
     free = free or [_INK]
     return {label: free[i % len(free)] for i, label in enumerate(dict.fromkeys(labels))}
+
+
+def layer_opacities(tints: Sequence[float]) -> list[float]:
+    """The opacity that each layer adds to the ones below it, the palest last, to come to these tints."""
+    around = [*tints[1:], 0.0]
+    return [1 - (1 - tint) / (1 - other) for tint, other in zip(tints, around, strict=True)]

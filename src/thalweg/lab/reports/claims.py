@@ -8,6 +8,8 @@ from typing import Any
 
 from ..claims import Findings, Result
 from ..formatting import plain
+from ..pictures.looks import methods_of
+from ..pictures.style import styles
 from .page import block, chips, facts, figure, page
 
 # Verdict: class on the page, shape (never colour alone), words of the tally for one and for several.
@@ -122,14 +124,14 @@ def _claim(result: Result) -> str:
 
 
 def _picture(result: Result) -> str:
-    from .. import pictures as plots
+    from ..pictures.draw import svg  # matplotlib is slow to import
 
     if result.picture is None:
         return ""
-    names = plots.methods_of(result.picture)
-    head = chips(names, plots.styles(names)) if len(names) > 2 else ""
-    wide = plots.svg(result.picture, result.id)
-    narrow = plots.svg(result.picture, f"{result.id}-narrow", narrow=True)
+    names = methods_of(result.picture)
+    head = chips(names, styles(names)) if len(names) > 2 else ""
+    wide = svg(result.picture, result.id)
+    narrow = svg(result.picture, f"{result.id}-narrow", narrow=True)
     return head + figure(wide, narrow, "", f"{result.id}-picture")
 
 

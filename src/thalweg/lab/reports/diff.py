@@ -16,11 +16,11 @@ from .page import page as whole
 
 def page(result: DiffResult) -> str:
     """The whole page, self-contained."""
-    from .. import pictures as plots  # matplotlib is slow to import
+    from ..pictures.draw import svg  # matplotlib is slow to import
 
     said = sentences(result)
     growth = picture(result)
-    wide, narrow = plots.svg(growth, "diff"), plots.svg(growth, "diff-narrow", narrow=True)
+    wide, narrow = svg(growth, "diff"), svg(growth, "diff-narrow", narrow=True)
     body = f"""<p class="answer">{escape(said["verdict"])}</p>
 {f"<p>{escape(said['first'])}</p>" if "first" in said else ""}
 {figure(wide, narrow, _caption(result), "growth")}

@@ -9,19 +9,16 @@ from collections.abc import Iterable, Mapping
 from html import escape
 from importlib import resources
 from string import Template
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from ..pictures.style import Style
+from ..pictures.style import Style, palette
 
 
 def page(title: str, kind: str, body: str) -> str:
     """A whole page. ``title`` and ``kind`` ("race · beale") are plain words, ``body`` is HTML."""
-    from .. import pictures as plots
-
     shell = Template((resources.files(__package__) / "page.html").read_text(encoding="utf-8"))
     light, dark = (
-        "".join(f"--{token}:{value};" for token, value in plots.palette(theme).items())
+        "".join(f"--{token}:{value};" for token, value in palette(theme).items())
         for theme in ("light", "dark")
     )
     return shell.substitute(light=light, dark=dark, title=escape(title), kind=escape(kind), body=body)

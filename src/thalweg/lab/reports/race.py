@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from html import escape
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from ..formatting import column, listing, margin, number
+from ..pictures.style import Style, styles
 from ..race_result import Columns, MethodRow, RaceResult, height, ranked
 from .page import block, chips, facts, figure, key, page
 
 if TYPE_CHECKING:
-    from ..pictures import Plot
+    from ..pictures.race import Plot
 
 # Settings that the page shows elsewhere.
 _SHOWN_APART = {"command", "methods", "target_text", "loss_name"}
@@ -20,8 +21,6 @@ _SHOWN_APART = {"command", "methods", "target_text", "loss_name"}
 
 def render(race: RaceResult) -> str:
     """The whole page for a race; nothing in it is fetched from anywhere."""
-    from .. import pictures as plots  # matplotlib is slow to import and only a report needs it
-
     rows = ranked(race)
     names = [r["method"] for r in rows]
     body = f"""{_notice(race, rows)}
@@ -38,7 +37,7 @@ def render(race: RaceResult) -> str:
 </section>
 <section aria-labelledby="figures">
 <h2 id="figures">Figures</h2>
-{chips(names, plots.styles(names))}
+{chips(names, styles(names))}
 {_figures(race, rows)}
 </section>
 <section>
@@ -132,7 +131,7 @@ def _head(race: RaceResult, rows: list[MethodRow]) -> str:
     return f'<tr><th scope="col" class="name">method</th>{cells}</tr>'
 
 
-def _strips(rows: list[MethodRow], styles: Mapping[str, Any]) -> list[str]:
+def _strips(rows: list[MethodRow], looks: Mapping[str, Style]) -> list[str]:
     """For each row its band and median on one log scale, shared by the whole column."""
 
     def values(row: MethodRow) -> list[float]:
@@ -148,7 +147,7 @@ def _strips(rows: list[MethodRow], styles: Mapping[str, Any]) -> list[str]:
         if len(values(row)) < 3:
             return ""
         a, m, b = (6 + 108 * (math.log(v) - low) / size for v in values(row))
-        colour = f"var(--{styles[row['method']].stroke})"
+        colour = f"var(--{looks[row['method']].stroke})"
         return (
             f'<svg viewBox="0 0 120 14" aria-hidden="true"><path d="M6 7H114" class="rail"/>'
             f'<path d="M{a:.1f} 7H{max(b, a + 1):.1f}" style="stroke:{colour}" class="band"/>'
@@ -159,8 +158,6 @@ def _strips(rows: list[MethodRow], styles: Mapping[str, Any]) -> list[str]:
 
 
 def _rows(race: RaceResult, rows: list[MethodRow]) -> str:
-    from ..pictures import styles
-
     looks = styles(r["method"] for r in rows)
     losses = column([_loss(r) for r in rows])
     bands = list(zip(*(column([_loss(r, k) for r in rows]) for k in ("p10", "p90")), strict=True))
@@ -229,7 +226,7 @@ def _footnote(race: RaceResult) -> str:
 
 
 def _figures(race: RaceResult, rows: list[MethodRow]) -> str:
-    from .. import pictures as plots
+    from ..pictures import race as plots  # matplotlib is slow to import
 
     loss = escape(race["settings"]["loss_name"])
     ranking = ", ".join(f"{r['method']} {number(_loss(r))}" for r in rows)
