@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -31,7 +32,7 @@ def test_a_rule_needs_no_array_library_until_it_starts() -> None:
 def test_a_warm_step_imports_no_numba() -> None:
     code = (
         "import sys, numpy as np, thalweg as tw\nw = np.ones(3)\ntw.Adam().on(w).step(np.ones(3))\n"
-        "from thalweg.engines import objects\nprint('numba' in sys.modules, objects.compiled)"
+        "from thalweg.engines.cpu import object_cache\nprint('numba' in sys.modules, object_cache.compiled)"
     )
     fresh(code)
     assert fresh(code).split() == ["False", "0"]
@@ -44,6 +45,83 @@ def test_help_speaks(arguments: list[str]) -> None:
     )
     assert done.returncode == 0
     assert "Usage" in done.stdout
+
+
+def test_a_command_is_a_file_and_a_line_in_the_list() -> None:
+    import thalweg.cli
+
+    shared = {"__init__", "__main__", "arguments", "console", "version"}
+    files = {p.stem for p in Path(thalweg.cli.__file__).parent.glob("*.py")} - shared
+    assert files == set(thalweg.cli.COMMANDS)
+
+
+@pytest.mark.parametrize("module", ["thalweg", "thalweg.cli"])
+def test_the_package_runs_as_a_module(module: str) -> None:
+    done = subprocess.run([sys.executable, "-m", module, "--help"], capture_output=True, text=True)
+    assert done.returncode == 0
+    assert f"python -m {module} [OPTIONS] COMMAND" in done.stdout
+
+
+def test_help_loads_no_array_library() -> None:
+    code = (
+        "import sys\nfrom thalweg.cli import app\nsys.argv = ['thalweg', '--help']\n"
+        "try:\n    app()\nexcept SystemExit:\n    print(*sys.modules)"
+    )
+    loaded = fresh(code).split()
+    assert not [m for m in ("numpy", "scipy", "numba", "rich") if m in loaded]
+
+
+# A finder before all others that knows nothing of those packages.
+WITHOUT = """
+import sys
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {packages!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Absent())
+sys.argv = ["thalweg", *{arguments!r}]
+from thalweg.cli import main
+main()
+"""
+LAB = ("joblib", "matplotlib", "sklearn", "pyarrow", "threadpoolctl", "torch", "jax", "pandas")
+
+
+def without(packages: tuple[str, ...], *arguments: str) -> "subprocess.CompletedProcess[str]":
+    code = WITHOUT.format(packages=packages, arguments=arguments)
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+
+
+def test_fit_predict_and_rules_need_nothing_of_the_lab(tmp_path: Path) -> None:
+    data, model = tmp_path / "a.svm", tmp_path / "m.tw"
+    data.write_text("1 1:1 2:0.5\n0 2:1\n" * 20)
+    for arguments in (
+        ("rules",),
+        ("rules", "RMSprop:keras"),
+        ("fit", str(data), "--model", str(model)),
+        ("predict", str(model), str(data)),
+    ):
+        done = without(LAB, *arguments)
+        assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("package", "arguments", "remedy"),
+    [
+        ("typer", ["rules"], "the command line needs its extra: pip install 'thalweg[cli]'"),
+        (
+            "joblib",
+            ["race", "beale", "--trials", "1"],
+            "this command needs joblib: pip install 'thalweg[lab]'",
+        ),
+        ("matplotlib", ["show", "beale"], "this command needs matplotlib: pip install 'thalweg[lab]'"),
+    ],
+)
+def test_a_missing_extra_is_one_line_with_the_remedy(package: str, arguments: list[str], remedy: str) -> None:
+    done = without((package,), *arguments)
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [f"thalweg: {remedy}"]
 
 
 def test_exit_status_and_one_line_errors() -> None:

@@ -1,0 +1,5 @@
+"""``python -m thalweg.cli``: the command line."""
+
+from . import main
+
+main()

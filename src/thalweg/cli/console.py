@@ -1,0 +1,108 @@
+"""What all commands share: tables, progress, numbers in words, errors as one line, exit status."""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import typer
+
+from ..errors import HyperparameterError, ThalwegError, UnknownClaimError, UnknownProblemError
+
+DONE, FAILED, MISUSED = 0, 1, 2  # exit status
+
+
+@contextmanager
+def errors_as_one_line(extra: str = "lab") -> Iterator[None]:
+    """Turn thalweg's own errors into one line on stderr and an exit status; others are bugs and keep their traceback.
+
+    extra: the one that has all packages that the command needs, named where one is missing.
+    """
+    try:
+        yield
+    except ThalwegError as error:
+        say(f"thalweg: {error}")
+        misused = isinstance(error, HyperparameterError | UnknownProblemError | UnknownClaimError)
+        raise typer.Exit(MISUSED if misused else FAILED) from None
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package in ("", "thalweg"):
+            raise
+        say(f"thalweg: this command needs {package}: pip install 'thalweg[{extra}]'")
+        raise typer.Exit(FAILED) from None
+
+
+def say(text: str) -> None:
+    """Write a line to stderr at once."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> None:
+    """Print a table: drawn on a terminal, tab-separated elsewhere. right: the columns aligned to the right."""
+    if not sys.stdout.isatty():
+        for record in (head, *rows):
+            print("\t".join(record))
+        return
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for k, title in enumerate(head):
+        table.add_column(title, justify="right" if k in right else "left", no_wrap=k == 0, overflow="fold")
+    for record in rows:
+        table.add_row(*record)
+    Console(markup=False, highlight=False).print(table)
+
+
+def number(x: float | None, missing: str = "-") -> str:
+    """A number to four digits; the word for a missing one."""
+    return missing if x is None else f"{x:.4g}"
+
+
+def write_json(path: str, plain: object) -> None:
+    """Write plain data as JSON, beside and renamed. Raises FileError."""
+    from json import dumps
+
+    from ..files import write
+
+    write(path, lambda file: file.write(dumps(plain, indent=1).encode() + b"\n"))
+
+
+@contextmanager
+def phase_progress() -> Iterator[Callable[[str, int, int], None]]:
+    """What reports a phase, how much of it is done and of how much: a bar where stderr is a terminal, else lines."""
+    if not sys.stderr.isatty():
+
+        def line(phase: str, done: int, total: int) -> None:
+            if done in (0, total):
+                say(f"{phase}: {done}/{total}")
+
+        yield line
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TaskID,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description:<14}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def update(phase: str, done: int, total: int) -> None:
+            if phase not in tasks:
+                tasks[phase] = bars.add_task(phase, total=total)
+            bars.update(tasks[phase], completed=done, total=total)
+
+        yield update

@@ -1,0 +1,100 @@
+"""``thalweg race``: tune methods on a problem, rerun each on fresh seeds, and report."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .arguments import names
+from .console import DONE, FAILED, errors_as_one_line, number, phase_progress, print_table, say
+
+if TYPE_CHECKING:
+    from ..lab.race import Race
+
+
+def race(
+    problem: Annotated[
+        str,
+        typer.Argument(
+            help="A problem by name, or a table: a .csv, .tsv, .parquet or .svm file.",
+            metavar="[PROBLEM or FILE]",
+        ),
+    ] = "digits",
+    methods: Annotated[
+        str | None,
+        typer.Option(help="Comma-separated: Adam, RMSprop:keras, mine.py:MyRule. Default: the nine."),
+    ] = None,
+    trials: Annotated[
+        int, typer.Option(help="Learning rates tried for each method; 1 takes the rule's own.")
+    ] = 25,
+    seeds: Annotated[int, typer.Option(help="Fresh seeds for the final runs.")] = 20,
+    steps: Annotated[int | None, typer.Option(help="Steps of each run. Default: the problem's.")] = None,
+    batch: Annotated[int | None, typer.Option(help="Rows a step, 0 for all. Default: the problem's.")] = None,
+    seed: Annotated[int, typer.Option(help="Fixes every random number.")] = 0,
+    target: Annotated[str | None, typer.Option(help="For a table: the column to predict.")] = None,
+    drop: Annotated[str, typer.Option(help="For a table: comma-separated columns to leave out.")] = "",
+    out: Annotated[str, typer.Option(help="The report, one HTML page.")] = "race.html",
+    json: Annotated[str | None, typer.Option(help="Also write the numbers as JSON.")] = None,
+    listing: Annotated[bool, typer.Option("--list", help="List the problems and stop.")] = False,
+) -> None:
+    """Tune every method on the same budget, rerun each on fresh seeds, and write a report."""
+    with errors_as_one_line():
+        from ..lab.race import race as run
+        from ..problems import catalogue
+
+        if listing:
+            print_table(["problem", "title"], [[n, make().title] for n, make in catalogue().items()])
+            return
+        with phase_progress() as report:
+            result = run(
+                problem,
+                None if methods is None else names(methods),
+                trials=trials,
+                seeds=seeds,
+                steps=steps,
+                batch=batch,
+                seed=seed,
+                target=target,
+                drop=names(drop),
+                out=out,
+                json=json,
+                progress=report,
+            )
+        _print_results(result)
+        finished = result.data["finished"]
+        say(f"{'Report' if finished else 'Interrupted; what is done'}: {out}")
+    raise typer.Exit(DONE if finished else FAILED)
+
+
+def _print_results(result: "Race") -> None:
+    """Print a line for each method, best first; columns that say nothing are left out."""
+    rows = []
+    metric = ""
+    for r in result.data["methods"]:
+        loss = r["loss"]
+        metric = r["metric"]["name"] if r["metric"] else metric
+        rows.append(
+            [
+                r["method"],
+                number(r["lr"]),
+                number(loss["median"], "diverged"),
+                f"{number(loss['p10'], 'inf')} .. {number(loss['p90'], 'inf')}",
+                "" if not r["metric"] else number(r["metric"]["median"]),
+                number(r["steps_to_target"], "never"),
+                number(r["us_per_step"]),
+                f"{r['diverged']}/{r['trials']}",
+                "; ".join(r["notes"]),
+            ]
+        )
+    head = [
+        "method",
+        "rate",
+        "loss",
+        "10-90 %",
+        metric or "metric",
+        "steps to target",
+        "µs/step",
+        "diverged",
+        "note",
+    ]
+    kept = [k for k in range(len(head)) if k not in (4, 8) or any(row[k] for row in rows)]
+    print_table([head[k] for k in kept], [[row[k] for k in kept] for row in rows], right=range(1, 8))
