@@ -7,10 +7,8 @@ tensors, one array of 10^7, one of 10^6 and 2000 arrays of 500). The ceiling is 
 writes the same arrays with one addition each. Ratios travel between machines, times do not.
 """
 
-import argparse
-import json
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any
 
@@ -24,9 +22,25 @@ from thalweg.engines.cpu import dense as cpu
 from thalweg.engines.cpu import pool
 
 from .ceiling import bare
+from .options import options, save
 from .timing import interleaved
 
-LARGE, MANY, SMALL = (20_000_000,), (50_000,) * 200, (1000,)
+Sizes = tuple[int, ...]
+CASES: dict[str, tuple[Sizes, int]] = {  # sizes of the arrays; calls in a row
+    "large": ((20_000_000,), 1),
+    "many": ((50_000,) * 200, 1),
+    "small": ((1000,), 100),
+}
+WHOLES = (
+    ((50_000,) * 200, (10_000_000,)),
+    ((500,) * 2000, (1_000_000,)),
+)  # many arrays, and as many weights in one
+DRY_CASES: dict[str, tuple[Sizes, int]] = {
+    "large": ((2_000,), 1),
+    "many": ((50,) * 4, 1),
+    "small": ((100,), 1),
+}
+DRY_WHOLES = (((50,) * 4, (200,)),)
 
 TORCH: dict[str, tuple[Any, dict[str, Any]]] = {
     "SGD": (torch.optim.SGD, {}),
@@ -46,19 +60,19 @@ FUSED = {"SGD", "Momentum", "Nesterov", "Adagrad", "Adam"}
 
 def contestants(only: list[str] | None) -> dict[str, Rule]:
     """Every rule of the library; LpProp once without and once with powers."""
-    made: dict[str, Rule] = {n: r(lr=1e-6) for n, r in rules.shipped().items()}
-    made["LpProp (p = 3)"] = made["LpProp"].replace(p=3.0)
-    return {n: r for n, r in made.items() if only is None or n in only}
+    field: dict[str, Rule] = {n: r(lr=1e-6) for n, r in rules.shipped().items()}
+    field["LpProp (p = 3)"] = field["LpProp"].replace(p=3.0)
+    return {n: r for n, r in field.items() if only is None or n in only}
 
 
 @lru_cache(maxsize=4)
-def arrays(sizes: tuple[int, ...], seed: int) -> list[Any]:
+def arrays(sizes: Sizes, seed: int) -> list[Any]:
     """Weights (seed 0) or gradients (1), shared by all contestants: pages differ in speed."""
     rng = np.random.default_rng(seed)
     return [rng.standard_normal(n, dtype=np.float32) for n in sizes]
 
 
-def ours(rule: Rule, sizes: tuple[int, ...], **settings: Any) -> tuple[Any, Callable[[], None]]:
+def ours(rule: Rule, sizes: Sizes, **settings: Any) -> tuple[Any, Callable[[], None]]:
     """An optimizer and its step."""
     w, g = arrays(sizes, 0), arrays(sizes, 1)
     opt = rule.on(w if len(w) > 1 else w[0], **settings)
@@ -66,7 +80,7 @@ def ours(rule: Rule, sizes: tuple[int, ...], **settings: Any) -> tuple[Any, Call
     return opt, lambda: opt.step(grads)
 
 
-def traffic(rule: Rule, opt: Any, sizes: tuple[int, ...]) -> Callable[[], None]:
+def traffic(rule: Rule, opt: Any, sizes: Sizes) -> Callable[[], None]:
     """The ceiling, over the optimizer's own arrays."""
     (bucket,) = opt._buckets
     batch = cpu.Batch(bare(rule), np.dtype(np.float32), bucket.tensors)
@@ -76,12 +90,12 @@ def traffic(rule: Rule, opt: Any, sizes: tuple[int, ...]) -> Callable[[], None]:
     return lambda: batch.run([()], which)
 
 
-def rivals(name: str, sizes: tuple[int, ...]) -> dict[str, Callable[[], object]]:
+def rivals(name: str, sizes: Sizes) -> dict[str, Callable[[], object]]:
     """torch's variants of the same method."""
     if name not in TORCH:
         return {}
     kind, arguments = TORCH[name]
-    made: dict[str, Callable[[], object]] = {}
+    steps: dict[str, Callable[[], object]] = {}
     for variant, flags in {
         "loop": {"foreach": False},
         "foreach": {"foreach": True},
@@ -92,13 +106,13 @@ def rivals(name: str, sizes: tuple[int, ...]) -> dict[str, Callable[[], object]]
         parameters = [torch.nn.Parameter(torch.from_numpy(w)) for w in arrays(sizes, 0)]
         for p, g in zip(parameters, arrays(sizes, 1), strict=True):
             p.grad = torch.from_numpy(g.copy())  # foreach Nesterov writes into it
-        made[f"torch {variant}"] = kind(parameters, lr=1e-6, **arguments, **flags).step
-    return made
+        steps[f"torch {variant}"] = kind(parameters, lr=1e-6, **arguments, **flags).step
+    return steps
 
 
-def measure(name: str, rule: Rule, sizes: tuple[int, ...], rounds: int, repeat: int) -> dict[str, Any]:
-    """One row: seconds of each contestant, and the ratios."""
-    opt, step = ours(rule, sizes, on_nonfinite="propagate", rates=sizes == SMALL)
+def measure(name: str, rule: Rule, case: str, sizes: Sizes, rounds: int, repeat: int) -> dict[str, Any]:
+    """One row: seconds of each contestant, and the ratios; of the small case with all checks and rates."""
+    opt, step = ours(rule, sizes, on_nonfinite="propagate", rates=case == "small")
     calls: dict[str, Callable[[], object]] = {
         "ours": step,
         "ours, raise": ours(rule, sizes)[1],
@@ -115,36 +129,33 @@ def measure(name: str, rule: Rule, sizes: tuple[int, ...], rounds: int, repeat: 
         "torch_best": best,
         "to_torch": None
         if best is None
-        else seconds["ours, raise" if sizes == SMALL else "ours"] / seconds[best],
+        else seconds["ours, raise" if case == "small" else "ours"] / seconds[best],
     }
 
 
-def tensors(rounds: int) -> dict[str, float]:
-    """Many small tensors against one array of the same size, Adam."""
+def tensors(pairs: Iterable[tuple[Sizes, Sizes]], rounds: int) -> dict[str, float]:
+    """Adam's time on many small arrays over that on one array of as many weights, by what was compared."""
     rule = tw.Adam(lr=1e-6)
-    made = {}
-    for sizes, whole in ((MANY, (10_000_000,)), ((500,) * 2000, (1_000_000,))):
+    ratios = {}
+    for sizes, whole in pairs:
         calls = {
             "many": ours(rule, sizes, on_nonfinite="propagate")[1],
             "one": ours(rule, whole, on_nonfinite="propagate")[1],
         }
         seconds = interleaved(calls, rounds)
-        made[f"{len(sizes)} of {sizes[0]} / one of {whole[0]}"] = seconds["many"] / seconds["one"]
-    return made
-
-
-CASES = {"large": (LARGE, 1), "many": (MANY, 1), "small": (SMALL, 100)}
+        ratios[f"{len(sizes)} of {sizes[0]} / one of {whole[0]}"] = seconds["many"] / seconds["one"]
+    return ratios
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = options(__doc__, rounds=15, out="dense.json")
     parser.add_argument("--rules", help="comma-separated; default: all")
     parser.add_argument("--cases", default="large,many,small", help="any of large, many, small")
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--out", default="dense.json")
-    given = parser.parse_args()
+    chosen = parser.parse_args()
+    cases, wholes, rounds = (DRY_CASES, DRY_WHOLES, 1) if chosen.dry_run else (CASES, WHOLES, chosen.rounds)
     torch.set_num_threads(pool.threads())
-    chosen = contestants(given.rules.split(",") if given.rules else None)
+    only = chosen.rules.split(",") if chosen.rules else ["SGD", "Lion"] if chosen.dry_run else None
+    field = contestants(only)
     result: dict[str, Any] = {
         "machine": {
             "system": f"{platform.system()} {platform.machine()}",
@@ -155,13 +166,13 @@ def main() -> None:
         },
         "cases": {},
     }
-    for case in given.cases.split(","):
-        sizes, repeat = CASES[case]
+    for case in chosen.cases.split(","):
+        sizes, repeat = cases[case]
         print(f"\n{case}: {len(sizes)} × {sizes[0]} float32")
         print(f"{'rule':<34}{'ours':>11}{'/ceiling':>10}{'raise':>8}{'torch best':>16}{'ours/torch':>12}")
         rows = []
-        for name, rule in chosen.items():
-            row = measure(name, rule, sizes, given.rounds, repeat)
+        for name, rule in field.items():
+            row = measure(name, rule, case, sizes, rounds, repeat)
             rows.append(row)
             best = (
                 f"{row['torch_best'].removeprefix('torch ')} {row['seconds'][row['torch_best']] * 1e3:.3g} ms"
@@ -175,13 +186,11 @@ def main() -> None:
                 flush=True,
             )
         result["cases"][case] = rows
-    if not given.rules:
-        result["tensors"] = tensors(given.rounds)
+    if not chosen.rules:
+        result["tensors"] = tensors(wholes, rounds)
         for n, x in result["tensors"].items():
             print(f"{n}: {x:.2f}")
-    with open(given.out, "w") as file:
-        json.dump(result, file, indent=1)
-    print(f"\nwritten: {given.out}")
+    save(result, chosen)
 
 
 if __name__ == "__main__":

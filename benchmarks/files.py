@@ -8,7 +8,6 @@ compiled before. Vowpal Wabbit runs with every setting of ``GRID``; its best is 
 of the quickest setting within a thousandth of it. Ours is the fewest passes whose loss is at most the target.
 """
 
-import argparse
 import itertools
 import os
 import statistics
@@ -23,6 +22,7 @@ from sklearn.metrics import log_loss
 
 from .click_log import click_log
 from .linear import write_vw
+from .options import options
 from .timing import REST
 
 GRID = [{"l": rate, "passes": n} for rate, n in itertools.product((0.1, 0.25, 0.5, 1.0), (1, 2, 3))]
@@ -66,44 +66,59 @@ def python(code: str, *arguments: object) -> str:
     return done.stdout
 
 
+def theirs(train: Path, model: Path, bits: int, setting: dict[str, float]) -> float:
+    """Seconds in which Vowpal Wabbit learns a model."""
+    return float(python(_VW, train, model, bits, setting["l"], setting["passes"]))
+
+
+def ours(train: Path, model: Path, bits: int, passes: int) -> float:
+    """Seconds in which ``thalweg.fitting.fit`` learns a model."""
+    return float(python(_OURS, train, model, bits, passes))
+
+
+def our_loss(test: Path, labels: np.ndarray, model: Path, out: Path) -> float:
+    """The held-out log-loss of a model of ours."""
+    python(_OURS_PREDICT, test, model, out)
+    return float(log_loss(labels, np.loadtxt(out, delimiter=",", skiprows=1, usecols=3)))
+
+
+def their_best(train: Path, test: Path, labels: np.ndarray, bits: int) -> tuple[float, dict[str, float]]:
+    """Vowpal Wabbit's lowest held-out log-loss, and the quickest setting within a thousandth of it."""
+    model, out = train.with_name("model.vw"), train.with_name("out.txt")
+    scored = []
+    for setting in GRID:
+        theirs(train, model, bits, setting)
+        python(_VW_PREDICT, test, model, out)
+        scored.append((float(log_loss(labels, np.loadtxt(out, usecols=0))), setting))
+    target = min(loss for loss, _ in scored)
+    near = [s for loss, s in scored if loss <= target * 1.001]
+    return target, min(near, key=lambda s: statistics.median(theirs(train, model, bits, s) for _ in range(3)))
+
+
 def main() -> None:
-    """Print the losses, and the seconds of both."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    """Print the losses, and the seconds of both; in a dry run ours alone, on little."""
+    parser = options(__doc__, rounds=5)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--features", type=int, default=1_000_000)
-    parser.add_argument("--rounds", type=int, default=5)
-    given = parser.parse_args()
-    bits = int(given.features - 1).bit_length()
+    chosen = parser.parse_args()
+    rows, features = (200, 100) if chosen.dry_run else (chosen.rows, chosen.features)
+    bits = int(features - 1).bit_length()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        train, test = click_log(given.rows, given.features).split(given.rows // 10)
+        train, test = click_log(rows, features).split(rows // 10)
         texts = folder / "train.vw", folder / "test.vw"
         write_vw(train, texts[0])
         write_vw(test, texts[1])
         model, out = folder / "model", folder / "out.csv"
-
-        def theirs(setting: dict[str, float]) -> float:
-            return float(python(_VW, texts[0], model, bits, setting["l"], setting["passes"]))
-
-        def ours(passes: int) -> float:
-            return float(python(_OURS, texts[0], model, bits, passes))
-
-        scored = []
-        for setting in GRID:
-            theirs(setting)
-            python(_VW_PREDICT, texts[1], model, out)
-            scored.append((float(log_loss(test.labels, np.loadtxt(out, usecols=0))), setting))
-        target = min(loss for loss, _ in scored)
-        near = [s for loss, s in scored if loss <= target * 1.001]
-        best = min(near, key=lambda s: statistics.median(theirs(s) for _ in range(3)))
+        if chosen.dry_run:
+            ours(texts[0], model, bits, 1)
+            print(f"held-out log-loss {our_loss(texts[1], test.labels, model, out):.4f}")
+            return
+        target, best = their_best(*texts, test.labels, bits)
         reached = None
         for passes in (1, 2, 3, 4):
-            ours(passes)
-            python(_OURS_PREDICT, texts[1], model, out)
-            rows = np.loadtxt(out, delimiter=",", skiprows=1, usecols=3)
-            loss = float(log_loss(test.labels, rows))
+            ours(texts[0], model, bits, passes)
+            loss = our_loss(texts[1], test.labels, model, out)
             print(f"thalweg, {passes} passes: held-out log-loss {loss:.4f}")
             if loss <= target:
                 reached = passes
@@ -113,9 +128,9 @@ def main() -> None:
             f"{len(train.labels)} rows, {size:.0f} MB; truth {test.floor:.4f}; Vowpal Wabbit {target:.4f} {best}"
         )
         taken: dict[str, list[float]] = {"vw": [], "ours": []}
-        for _ in range(given.rounds):
-            taken["vw"].append(theirs(best))
-            taken["ours"].append(ours(reached or 1))
+        for _ in range(chosen.rounds):
+            taken["vw"].append(theirs(texts[0], model, bits, best))
+            taken["ours"].append(ours(texts[0], model, bits, reached or 1))
         vw, mine = statistics.median(taken["vw"]), statistics.median(taken["ours"])
         verdict = f"{mine / vw:.2f} of its time" if reached else "its loss is not reached"
         print(f"Vowpal Wabbit {vw:.2f} s, thalweg {mine:.2f} s in {reached or 1} passes: {verdict}")

@@ -12,7 +12,6 @@ settings are the best of the same grids by cross-validation on the rows learnt f
 of scikit-learn's own LogisticRegressionCV. ``±`` is the standard error of the difference, split by split.
 """
 
-import argparse
 import itertools
 import subprocess
 import sys
@@ -35,6 +34,7 @@ from sklearn.preprocessing import StandardScaler
 from thalweg.sklearn import LinearClassifier
 
 from .click_log import ClickLog, click_log
+from .options import options
 from .timing import interleaved
 
 RATES: list[dict[str, Any]] = [
@@ -150,19 +150,17 @@ def small() -> Iterator[tuple[str, Any, Any]]:
     yield "generated, dense", StandardScaler().fit_transform(x), y
 
 
-def many_splits(name: str, x: Any, y: Any, splits: int) -> None:
-    """A small set's table."""
-    grid = {
-        "max_iter": list(PASSES),
-        **{n: sorted({g[n] for g in GRID}) for n in ("alpha", "average")},
-    }
-    rates = [{n: [v] for n, v in rate.items()} | grid for rate in RATES]
+def many_splits(
+    name: str, x: Any, y: Any, splits: int, grid: list[dict[str, Any]] = GRID, penalties: int = 10
+) -> None:
+    """A small set's table; scikit-learn's settings are sought in the grid and among so many penalties."""
+    settings = [{n: [v] for n, v in setting.items()} | {"max_iter": list(PASSES)} for setting in grid]
     sgd = SGDClassifier(loss="log_loss", tol=None, random_state=0)
     cv = {"cv": 4, "scoring": "neg_log_loss"}
     models = {
-        "SGDClassifier, by cross-validation": GridSearchCV(sgd, rates, n_jobs=-1, **cv),
+        "SGDClassifier, by cross-validation": GridSearchCV(sgd, settings, n_jobs=-1, **cv),
         "LogisticRegressionCV": LogisticRegressionCV(
-            Cs=10, max_iter=2000, use_legacy_attributes=False, l1_ratios=(0,), **cv
+            Cs=penalties, max_iter=2000, use_legacy_attributes=False, l1_ratios=(0,), **cv
         ),
         "thalweg, defaults": LinearClassifier(random_state=0),
     }
@@ -222,13 +220,15 @@ def vowpal_wabbit(train: ClickLog, test: ClickLog, features: int) -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = options(__doc__, rounds=3)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--features", type=int, default=1_000_000)
-    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--small", action="store_true", help="the small sets alone")
     parser.add_argument("--vw", action="store_true", help="Vowpal Wabbit too (pip install vowpalwabbit)")
     given = parser.parse_args(arguments)
+    if given.dry_run:
+        rehearse()
+        return
     for name, x, y in small():
         many_splits(name, x, y, 20 if len(x) < 1000 else 6)
     if given.small:
@@ -248,6 +248,14 @@ def main(arguments: list[str] | None = None) -> None:
         compare(name, split, given.rounds, rivals(split, SAGA, ranked))
         if given.vw and name == "click log":
             vowpal_wabbit(train, test, given.features)
+
+
+def rehearse() -> None:
+    """Every kind of contest once, on little."""
+    many_splits("iris", *load_iris(return_X_y=True), splits=2, grid=GRID[:1], penalties=1)
+    train, test = click_log(300, 50).split(30)
+    split = (train.inputs, test.inputs, train.labels, test.labels)
+    compare("click log", split, 1, rivals(split, SAGA[:1], GRID[:1]))
 
 
 def _sgd(grid: dict[str, Any], passes: int) -> SGDClassifier:

@@ -8,8 +8,6 @@ donated: a training step without its gradient. Rounds are interleaved; ratios tr
 do not. Compiling is timed apart, tracing included, with no cache.
 """
 
-import argparse
-import json
 import time
 from collections.abc import Callable
 from typing import Any
@@ -24,6 +22,7 @@ from thalweg.core.rule import find
 from thalweg.optax import ROWS
 
 from .models import resnet_shapes
+from .options import options, save
 from .timing import interleaved
 
 Tree = Any
@@ -31,11 +30,12 @@ Tree = Any
 MORE: dict[str, dict[str, float]] = {n: {"momentum": 0.9} for n in ("Momentum", "Nesterov")}
 
 
-def trees() -> dict[str, Tree]:
-    """Parameters by name of the model."""
+def trees(dry: bool) -> dict[str, Tree]:
+    """Parameters by name of the model; in a dry run the first few arrays of the one, little of the other."""
     keys = iter(jax.random.split(jax.random.key(0), 200))
-    many = [jax.random.normal(next(keys), s, jnp.float32) for s in resnet_shapes()]
-    return {"ResNet-like": many, "one array": jax.random.normal(next(keys), (1_000_000,), jnp.float32)}
+    many = [jax.random.normal(next(keys), s, jnp.float32) for s in resnet_shapes()[: 3 if dry else None]]
+    million = (1_000 if dry else 1_000_000,)
+    return {"ResNet-like": many, "one array": jax.random.normal(next(keys), million, jnp.float32)}
 
 
 def transformations(name: str) -> dict[str, optax.GradientTransformation]:
@@ -67,19 +67,18 @@ class Contestant:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = options(__doc__, rounds=15, out="optax_door.json")
     parser.add_argument("--rules", help="comma-separated; default: all that Optax has")
     parser.add_argument("--models", help="comma-separated; default: ResNet-like,one array")
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--out", default="optax_door.json")
-    given = parser.parse_args()
-    chosen = given.rules.split(",") if given.rules else list(ROWS)
+    chosen = parser.parse_args()
+    names = chosen.rules.split(",") if chosen.rules else list(ROWS)[: 1 if chosen.dry_run else None]
+    rounds = 1 if chosen.dry_run else chosen.rounds
     device = jax.devices()[0]
     result: dict[str, Any] = {
         "jax": jax.__version__, "optax": optax.__version__, "device": device.device_kind, "models": {},
     }  # fmt: skip
-    models = trees()
-    for model in given.models.split(",") if given.models else models:
+    models = trees(chosen.dry_run)
+    for model in chosen.models.split(",") if chosen.models else models:
         params = models[model]
         leaves = jax.tree.leaves(params)
         print(
@@ -88,10 +87,10 @@ def main() -> None:
         print(f"{'rule':<33}{'ours':>10}{'optax':>12}{'ours/optax':>12}{'compiling':>12}{'optax':>9}")
         gradients = jax.tree.map(lambda p: 0.1 * p[::-1], params)
         rows = result["models"].setdefault(model, [])
-        for name in chosen:
+        for name in names:
             made = {n: Contestant(tx, params, gradients) for n, tx in transformations(name).items()}
             calls: dict[str, Callable[[], object]] = {**made}
-            seconds = interleaved(calls, given.rounds)
+            seconds = interleaved(calls, rounds)
             ratio = seconds["ours"] / seconds["optax"]
             compiling = {n: c.compiling for n, c in made.items()}
             rows.append({"rule": name, "seconds": seconds, "ratio": ratio, "compiling": compiling})
@@ -100,9 +99,7 @@ def main() -> None:
                 f"{compiling['ours']:>10.2f} s{compiling['optax']:>7.2f} s",
                 flush=True,
             )
-    with open(given.out, "w") as file:
-        json.dump(result, file, indent=1)
-    print(f"written: {given.out}")
+    save(result, chosen)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ SVMlight and Vowpal Wabbit text with ~40 Zipf features a row; read from disk (in
 to CSR, nothing kept. scikit-learn has no reader of Vowpal Wabbit's text.
 """
 
-import argparse
 import os
 import tempfile
 from pathlib import Path
@@ -16,6 +15,7 @@ from sklearn.datasets import load_svmlight_file
 
 from thalweg.reading import open_stream
 
+from .options import options
 from .timing import interleaved
 
 
@@ -38,17 +38,15 @@ def consume(path: Path, **settings: object) -> int:
 
 def main() -> None:
     """Print one line a format."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = options(__doc__, rounds=9)
     parser.add_argument("--rows", type=int, default=20_000)
-    parser.add_argument("--rounds", type=int, default=9)
-    given = parser.parse_args()
+    chosen = parser.parse_args()
+    rows, rounds = (50, 1) if chosen.dry_run else (chosen.rows, chosen.rounds)
     with tempfile.TemporaryDirectory() as folder:
         for form in ("%d", "%.6g", "%.16g"):
             svm, vw = Path(folder, "a.svm"), Path(folder, "a.vw")
-            svm.write_bytes(text(given.rows, form, False))
-            vw.write_bytes(text(given.rows, form, True))
+            svm.write_bytes(text(rows, form, False))
+            vw.write_bytes(text(rows, form, True))
             cache = Path(folder, f"cache{form[1:]}")
             taken = interleaved(
                 {
@@ -61,7 +59,7 @@ def main() -> None:
                         svm, ahead=0, zero_based=True, cache=cache
                     ),
                 },
-                given.rounds,
+                rounds,
             )
             size = os.path.getsize(svm) / 1e6
             speeds = {n: (os.path.getsize(vw) / 1e6 if "vw" in n else size) / t for n, t in taken.items()}

@@ -13,16 +13,16 @@ PARTS = {"tables": sparse_tables.main, "linear": linear.main}
 
 
 def main(arguments: list[str] | None = None) -> None:
-    given = sys.argv[1:] if arguments is None else arguments
-    if given and given[0] in ("-h", "--help"):
+    words = sys.argv[1:] if arguments is None else arguments
+    if words and words[0] in ("-h", "--help"):
         print(__doc__)
-    elif given and given[0] in PARTS:
-        PARTS[given[0]](given[1:])
-    elif given:
-        sys.exit(f"benchmarks.sparse: unknown part {given[0]!r}: one of {', '.join(PARTS)}")
+    elif words and words[0] in PARTS:
+        PARTS[words[0]](words[1:])
+    elif words and words != ["--dry-run"]:
+        sys.exit(f"benchmarks.sparse: unknown part {words[0]!r}: one of {', '.join(PARTS)}")
     else:
         for run in PARTS.values():
-            run([])
+            run(words)
 
 
 if __name__ == "__main__":

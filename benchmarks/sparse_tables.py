@@ -11,8 +11,7 @@ travel between machines, times do not.
 ``doubled`` is the time of a step on a table of twice the rows over that on the table, the batches equal.
 """
 
-import argparse
-import json
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -23,11 +22,13 @@ import thalweg as tw
 import thalweg.torch
 from thalweg import rules
 
+from .options import options, save
 from .timing import interleaved
 
-ROWS, WIDTH, BATCH = 1_000_000, 64, 8192
+DRY = "--dry-run" in sys.argv  # sizes are the module's, since every function speaks of them
+ROWS, WIDTH, BATCH = (1000, 4, 64) if DRY else (1_000_000, 64, 8192)
 BATCHES = 40  # that come in turn
-SETTLE = 120  # steps before any is timed: rows are behind by as much as that
+SETTLE = 2 if DRY else 120  # steps before any is timed: rows are behind by as much as that
 EXPONENT = 1.05
 BARS = {"Adam": ("SparseAdam", 0.5)} | dict.fromkeys(("Adagrad", "RMSprop", "Adadelta"), ("Adagrad", 0.3))
 Steps = dict[str, Callable[[], object]]
@@ -121,13 +122,12 @@ def timed(contestants: dict[str, Steps], rounds: int) -> dict[str, dict[str, flo
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = options(__doc__, rounds=15, out="sparse_tables.json")
     parser.add_argument("--rules", help="comma-separated; default: all")
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--out", default="sparse_tables.json")
-    given = parser.parse_args(arguments)
+    chosen = parser.parse_args(arguments)
+    rounds = 1 if DRY else chosen.rounds
     shipped = rules.shipped()
-    chosen = given.rules.split(",") if given.rules else list(shipped)
+    names = chosen.rules.split(",") if chosen.rules else ["Adagrad"] if DRY else list(shipped)
     touched = float(np.mean([len(np.unique(i)) for i in batches(ROWS)]))
     print(f"{ROWS:,} x {WIDTH} float32, {BATCH} lookups, {touched:.0f} distinct rows in a batch")
     rivals = {
@@ -135,12 +135,12 @@ def main(arguments: list[str] | None = None) -> None:
         "Adagrad": settled(of_torch(lambda t: torch.optim.Adagrad(t.parameters(), lr=1e-2))),
     }
     result: dict[str, Any] = {"torch": torch.__version__, "threads": torch.get_num_threads(), "rows": []}
-    fused = timed({"dense": dense()}, min(given.rounds, 5))["dense"]["step"]
+    fused = timed({"dense": dense()}, min(rounds, 5))["dense"]["step"]
     result["dense fused Adam"] = fused
     print(f"dense fused Adam of torch: {fused * 1e3:.0f} ms\n")
     head = ("rule", "what", "rows", "door", "SparseAdam", "Adagrad", "doubled", "bar")
     print(f"{head[0]:<34}{head[1]:<9}" + "".join(f"{x:>11}" for x in head[2:-1]) + f"{head[-1]:>22}")
-    for name in chosen:
+    for name in names:
         rule = shipped[name]()
         contestants = {
             "rows": settled(of_rows(rule, ROWS)),
@@ -148,7 +148,7 @@ def main(arguments: list[str] | None = None) -> None:
             "twice": settled(of_rows(rule, 2 * ROWS)),
             **rivals,
         }
-        seconds = timed(contestants, given.rounds)
+        seconds = timed(contestants, rounds)
         for what in ("step", "trained"):
             row = {n: seconds[n][what] for n in contestants}
             doubled = row["twice"] / row["rows"]
@@ -160,9 +160,7 @@ def main(arguments: list[str] | None = None) -> None:
                 told = "{:.2f}, {:.2f} <= {}".format(*ratios, bar)
             times = "".join(f"{row[n] * 1e3:>8.2f} ms" for n in head[2:6])
             print(f"{name:<34}{what:<9}{times}{doubled:>11.2f}{told:>22}", flush=True)
-    with open(given.out, "w") as file:
-        json.dump(result, file, indent=1)
-    print(f"written: {given.out}")
+    save(result, chosen)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Start-up: imports, the first step in a cold and in a warm process, eight cold processes at once.
 
-python -m benchmarks.startup
+python -m benchmarks.startup [--rounds 9] [--processes 8]
 """
 
 import os
@@ -10,11 +10,13 @@ import sys
 import tempfile
 import time
 
+from .options import options
+
 IMPORT = "import time, numpy; t = time.perf_counter(); import thalweg; print(time.perf_counter() - t)"
 STEP = (
     "import time, numpy as np; t = time.perf_counter(); import thalweg as tw;"
     "w = np.ones(1000, 'f'); tw.Adam().on(w).step(np.ones(1000, 'f')); taken = time.perf_counter() - t;"
-    "import sys; from thalweg.engines import objects; print(taken, 'numba' in sys.modules, objects.compiled)"
+    "import sys; from thalweg.engines.cpu import object_cache; print(taken, 'numba' in sys.modules, object_cache.compiled)"
 )
 
 
@@ -31,17 +33,21 @@ def run(code: str, cache: str) -> list[str]:
 
 
 def main() -> None:
+    parser = options(__doc__, rounds=9)
+    parser.add_argument("--processes", type=int, default=8)
+    chosen = parser.parse_args()
+    rounds, processes = (1, 1) if chosen.dry_run else (chosen.rounds, chosen.processes)
     with tempfile.TemporaryDirectory() as cache:
-        times = [float(run(IMPORT, cache)[0]) for _ in range(9)]
+        times = [float(run(IMPORT, cache)[0]) for _ in range(rounds)]
         print(f"import thalweg beyond NumPy's: {statistics.median(times) * 1e3:.0f} ms")
         taken, *_ = run(STEP, cache)
         print(f"first step, nothing cached: {float(taken):.2f} s")
-        warm = [run(STEP, cache) for _ in range(9)]
+        warm = [run(STEP, cache) for _ in range(rounds)]
         print(
             f"first step, second process: {statistics.median(float(x[0]) for x in warm) * 1e3:.0f} ms, Numba imported: {warm[0][1]}"
         )
         helps = []
-        for _ in range(5):
+        for _ in range(rounds):
             start = time.perf_counter()
             subprocess.run(
                 [os.path.join(os.path.dirname(sys.executable), "thalweg"), "--help"],
@@ -59,12 +65,12 @@ def main() -> None:
                 stdout=subprocess.PIPE,
                 text=True,
             )
-            for _ in range(8)
+            for _ in range(processes)
         ]
         outs = [p.communicate()[0].split() for p in several]
         compiled = sum(int(o[2]) for o in outs)
         print(
-            f"eight cold processes at once: {time.perf_counter() - start:.1f} s, kernels compiled: {compiled}"
+            f"{processes} cold processes at once: {time.perf_counter() - start:.1f} s, kernels compiled: {compiled}"
         )
 
 

@@ -12,8 +12,6 @@ before, as a training loop does. On CUDA a call ends when the device has done it
 weights stands beside a copy with the same traffic.
 """
 
-import argparse
-import json
 import os
 import statistics
 import subprocess
@@ -32,6 +30,7 @@ from thalweg.torch.optimizer import _share as share
 
 from .ceiling import bare
 from .models import resnet_shapes
+from .options import options, save
 from .timing import REST, interleaved
 
 ROWS: dict[str, tuple[Any, Any, dict[str, Any]]] = {
@@ -70,23 +69,27 @@ print(time.perf_counter() - start)
 """
 
 
-def resnet(device: str) -> list[torch.nn.Parameter]:
-    """Parameters with random gradients."""
+def resnet(device: str, dry: bool) -> list[torch.nn.Parameter]:
+    """Parameters with random gradients; in a dry run the first few."""
     torch.manual_seed(0)
-    params = [torch.nn.Parameter(torch.randn(s, device=device)) for s in resnet_shapes()]
+    shapes = resnet_shapes()[: 3 if dry else None]
+    params = [torch.nn.Parameter(torch.randn(s, device=device)) for s in shapes]
     for p in params:
         p.grad = torch.randn_like(p)
     return params
 
 
-def transformer(device: str) -> list[torch.nn.Parameter]:
-    """A small encoder's parameters, with the gradients of one real batch."""
+def transformer(device: str, dry: bool) -> list[torch.nn.Parameter]:
+    """A small encoder's parameters, with the gradients of one real batch; a tiny one's in a dry run."""
     torch.manual_seed(0)
-    layer = torch.nn.TransformerEncoderLayer(256, 4, 1024, dropout=0.0, batch_first=True)
+    width, words, depth = (8, 20, 1) if dry else (256, 2000, 4)
+    layer = torch.nn.TransformerEncoderLayer(width, 4, 4 * width, dropout=0.0, batch_first=True)
     model = torch.nn.Sequential(
-        torch.nn.Embedding(2000, 256), torch.nn.TransformerEncoder(layer, 4), torch.nn.Linear(256, 2000)
+        torch.nn.Embedding(words, width),
+        torch.nn.TransformerEncoder(layer, depth),
+        torch.nn.Linear(width, words),
     ).to(device)
-    tokens = torch.randint(0, 2000, (4, 32), device=device)
+    tokens = torch.randint(0, words, (4, 32), device=device)
     loss = torch.nn.functional.cross_entropy(model(tokens).flatten(0, 1), tokens.roll(-1, 1).flatten())
     loss.backward()
     return list(model.parameters())
@@ -138,7 +141,7 @@ def finished(call: Callable[[], object], device: torch.device) -> Callable[[], o
     return run
 
 
-def beside_a_copy(name: str, rounds: int, weights: int = 10**8) -> dict[str, float]:
+def beside_a_copy(name: str, rounds: int, weights: int) -> dict[str, float]:
     """Median seconds on the CUDA device, by its own clock: our step, and a copy with the same traffic."""
     p = torch.nn.Parameter(torch.randn(weights, device="cuda"))
     p.grad = torch.randn_like(p)
@@ -204,11 +207,11 @@ def startup(model: str) -> dict[str, float]:
         return {"cold": cold, "warm": statistics.median(warm), "torch fused": statistics.median(theirs)}
 
 
-def on(device: str, chosen: list[str], rounds: int) -> dict[str, Any]:
+def on(device: str, chosen: list[str], rounds: int, dry: bool) -> dict[str, Any]:
     """Every chosen method on both models, printed as it comes."""
     models: dict[str, Any] = {}
     for model, make in {"ResNet-like": resnet, "transformer": transformer}.items():
-        params = make(device)
+        params = make(device, dry)
         print(f"\n{model}, {device}: {sum(p.numel() for p in params):,} weights in {len(params)} tensors")
         print(
             f"{'rule':<10}{'when':<14}{'ours':>10}{'torch best':>20}{'ours/torch':>12}{'bar':>7}{'ours/ceiling':>14}"
@@ -234,32 +237,46 @@ def on(device: str, chosen: list[str], rounds: int) -> dict[str, Any]:
     return models
 
 
+def small(name: str, rounds: int) -> dict[str, Any]:
+    """A step on one tensor of 1000 weights, printed: what the door itself takes, beside torch's best."""
+    torch.manual_seed(0)
+    p = torch.nn.Parameter(torch.randn(1000))
+    p.grad = torch.randn_like(p)
+    contestants = calls(name, [p])
+    del contestants["ceiling"]
+    seconds = interleaved(contestants, rounds, repeat=100)
+    best = min((n for n in seconds if n.startswith("torch")), key=lambda n: seconds[n])
+    ratio = seconds["ours"] / seconds[best]
+    print(f"{name}, 1000 weights: {seconds['ours'] * 1e6:.1f} us, {ratio:.2f} x {best}", flush=True)
+    return {"rule": name, "seconds": seconds, "best": best, "ratio": ratio}
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = options(__doc__, rounds=15, out="torch_door.json")
     parser.add_argument("--rules", help="comma-separated; default: all")
     devices = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
     parser.add_argument("--device", choices=devices, nargs="+", default=devices)
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--out", default="torch_door.json")
-    given = parser.parse_args()
-    chosen = given.rules.split(",") if given.rules else list(ROWS)
+    chosen = parser.parse_args()
+    dry, rounds = chosen.dry_run, 1 if chosen.dry_run else chosen.rounds
+    names = chosen.rules.split(",") if chosen.rules else ["SGD"] if dry else list(ROWS)
     result: dict[str, Any] = {"torch": torch.__version__, "threads": torch.get_num_threads()}
-    if "cpu" in given.device:
-        result["models"] = on("cpu", chosen, given.rounds)
-    if "cuda" in given.device:
-        result["cuda"] = on("cuda", chosen, given.rounds)
+    if "cpu" in chosen.device:
+        result["models"] = on("cpu", names, rounds, dry)
+        result["small"] = [small(name, rounds) for name in names]
+    if "cuda" in chosen.device:
+        result["cuda"] = on("cuda", names, rounds, dry)
+        weights = 1000 if dry else 10**8
         result["copy"] = {
-            n: beside_a_copy(n, given.rounds) for n in dict.fromkeys(ROWS[n][0] for n in chosen)
+            n: beside_a_copy(n, rounds, weights) for n in dict.fromkeys(ROWS[n][0] for n in names)
         }
         for n, seconds in result["copy"].items():
             print(f"{n}, 10^8 weights: {seconds['ours'] / seconds['copy']:.2f} x a copy (bar 1.15)")
-    result["startup"] = {model: startup(model) for model in ("160 small tensors", "ResNet-like")}
+    lists = () if dry else ("160 small tensors", "ResNet-like")
+    result["startup"] = {model: startup(model) for model in lists}
     for model, seconds in result["startup"].items():
         told = ", ".join(f"{n} {x:.3f} s" for n, x in seconds.items())
         print(f"\nfirst step, {model}: {told}")
-    with open(given.out, "w") as file:
-        json.dump(result, file, indent=1)
-    print(f"written: {given.out}")
+    save(result, chosen)
 
 
 if __name__ == "__main__":

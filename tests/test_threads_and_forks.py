@@ -272,7 +272,7 @@ def test_multiprocessing_by_fork() -> None:
 COLD = """
 import json, os, sys
 import numpy as np, thalweg as tw
-from thalweg.engines import objects
+from thalweg.engines.cpu import object_cache as objects
 w = np.ones(1000)
 opt = tw.Adam(lr=0.1).on(w)
 opt.step(np.ones(1000))
@@ -493,7 +493,7 @@ def test_a_cache_that_vanishes(tmp_path: Path) -> None:
     """A folder removed while a process runs: the next kernel is compiled all the same."""
     code = (
         "import json, shutil, numpy as np, thalweg as tw\n"
-        "from thalweg.engines import objects\n"
+        "from thalweg.engines.cpu import object_cache as objects\n"
         "tw.SGD(lr=0.5).on(np.ones(2)).step(np.ones(2))\n"
         "shutil.rmtree(objects.folder())\n"
         "w = np.ones(2); tw.Adagrad(lr=0.5).on(w).step(np.ones(2))\n"
