@@ -20,15 +20,14 @@ from .figure import alone
 from .figure import figure as draw_figure
 from .layout import NARROW, WIDE, Cell
 from .lines import thin
+from .multiples import ABOVE, Multiples
 from .panels import Chart, Curve, Map, Picture
 from .panels import Path as Run
-from .style import SENTINELS, Colours, Style, gid, palette, styles
+from .style import SENTINELS, Colours, Style, palette, styles
 from .svg import SUFFIXES, checked, drawing, inline, save_figure
-from .text import TICK, WORDS, extent, fit
 
 Array = np.ndarray[Any, Any]
 Series = dict[str, dict[str, Array]]
-_GAP, _ABOVE = 18.0, 40.0  # between small panels, and above each, px
 
 
 def _names(race: RaceResult) -> list[str]:
@@ -36,7 +35,7 @@ def _names(race: RaceResult) -> list[str]:
 
 
 def _series(table: Columns | None, names: Iterable[str], key: str) -> Series:
-    """Long columns to one set of arrays per method, sorted by `key`, None as NaN."""
+    """Long columns to one set of arrays per method, sorted by ``key``, None as NaN."""
     if not table:
         return {}
     owner = np.asarray(table["method"], object)
@@ -62,64 +61,15 @@ def _thin(series: Series, most: int) -> Series:
     return thinned
 
 
-def _close_limits(series: Series, names: Sequence[str], top: float, skip: float) -> Limits:
+def _close_limits(series: Series, top: float, skip: float) -> Limits:
     """Limits of the bands without the first 1/skip of the run, whose fall would flatten them."""
     parts = [
-        {k: v[part["step"] >= part["step"][-1] / skip] for k, v in part.items()}
-        for part in (series[name] for name in names)
+        {k: v[part["step"] >= part["step"][-1] / skip] for k, v in part.items()} for part in series.values()
     ]
     low, high = data_limits([part["median"] for part in parts], top=top)
     wide_low, wide_high = data_limits([p[k] for p in parts for k in ("p10", "median", "p90")], top=top)
     # Coordinates that hardly ever get a gradient may sit many decades away.
     return max(wide_low, low / 300), min(wide_high, high * 300)
-
-
-def _grid(count: int, narrow: bool) -> tuple[int, int]:
-    columns = max(1, min(count, 2 if narrow else 5 if count > 8 else 4))
-    return columns, -(-count // columns)
-
-
-def _multiples(
-    canvas: Canvas,
-    looks: Mapping[str, Style],
-    names: Sequence[str],
-    top: float,
-    height: float,
-    axes: Callable[[float], tuple[Axis, Axis]],
-    fill: Callable[[Axes, str], None],
-    aside: Mapping[str, str],
-    narrow: bool,
-) -> None:
-    """Small panels with shared limits, one per method, in the order of the ranking."""
-    columns = _grid(len(names), narrow)[0]
-    guess = axes(200.0)[1]
-    left = guess.room + 9
-    width = (canvas.width - left - 14 - _GAP * (columns - 1)) / columns
-    xs, ys = axes(width)
-    for i, name in enumerate(names):
-        row, column_index = divmod(i, columns)
-        x, y = left + column_index * (width + _GAP), top + _ABOVE + row * (height + _ABOVE)
-        ax = canvas.axes(x, y, width, height)
-        xs.apply(ax, "x")
-        ys.apply(ax, "y")
-        fill(ax, name)
-        ax.set_gid(gid(name))
-        ax.tick_params(
-            labelsize=10, pad=3, labelleft=column_index == 0, labelbottom=i + columns >= len(names)
-        )
-        if len(marks := ax.get_xticklabels()) > 1 and columns > 1:
-            # The outer numbers keep within the panel, away from its neighbours'.
-            if xs.shares(xs.ticks[0]) < 0.06:
-                marks[0].set_horizontalalignment("left")
-            if xs.shares(xs.ticks[-1]) > 0.94:
-                marks[-1].set_horizontalalignment("right")
-        note = aside.get(name, "")
-        used = extent(note, TICK)[0] + 8 if note else 0.0
-        title = fit(name, width - used, WORDS, True)
-        high = canvas.height - y + 7
-        canvas.words(x, high, title, colour=looks[name].text, bold=True, method=name, va="bottom")
-        if note:
-            canvas.words(x + width, high, note, size=TICK, method=name, va="bottom", ha="right")
 
 
 def _over_steps(
@@ -137,61 +87,72 @@ def _over_steps(
     looks = styles(names)
     series = _thin(_series(table, names, "step"), 160)
     shown = [n for n in names if n in series and np.any(np.isfinite(series[n]["median"]))]
-    low, high = data_limits([series[n]["median"] for n in shown], top=top)
+    series = {n: series[n] for n in shown}
+    last = max((part["step"][-1] for part in series.values()), default=1.0) or 1.0
+    chart = _medians(series, last, title, top, references, narrow)
+    width, height, each = (NARROW, 270.0, 96.0) if narrow else (WIDE, 350.0, 128.0)
+    low, high = _close_limits(series, top, 8 if zoom else np.inf)
+
+    def axes(across: float) -> tuple[Axis, Axis]:
+        steps = fit_axis(0, last, False, across - 16, "x", 3, True)
+        return steps, fit_axis(low, high, True, each, "y", 4)
+
+    def fill(canvas: Canvas, panel: Axes, name: str) -> None:
+        _ghosts(panel, [part for n, part in series.items() if n != name], colour)
+        own, style = series[name], looks[name]
+        stroke = colour[style.stroke]
+        panel.fill_between(own["step"], own["p10"], own["p90"], color=stroke, alpha=0.25, linewidth=0)
+        panel.add_line(canvas.line(style, own["step"], own["median"]))
+        for value, _ in references:
+            if low < value < high:
+                panel.axhline(value, color=colour["muted"], linewidth=0.9, linestyle=(0, (6, 3)), zorder=1.5)
+
+    small = Multiples(shown, looks, narrow, each, axes, fill)
+    layout = charts.layout(chart, looks, Cell(width, 1, narrow), height)
+    canvas, ax, bottom = alone(chart, layout, colour, height, below=small.height + 30)
+    layout.fill(canvas, ax)
+    small.draw(canvas, bottom)
+    return canvas.figure
+
+
+def _medians(
+    series: Series, last: float, title: str, top: float, references: Sequence[tuple[float, str]], narrow: bool
+) -> Chart:
+    """The medians over steps, up to ``top``; beside those that last to the end, where they end."""
+    low, high = data_limits([part["median"] for part in series.values()], top=top)
     for value, _ in references:
         if low / 30 < value < low * 1.02:
             low = value / 1.12
-    last = max((series[n]["step"][-1] for n in shown), default=1.0) or 1.0
 
-    def final(name: str) -> tuple[float, float]:
-        good = np.flatnonzero(np.isfinite(series[name]["median"]))[-1]
-        return series[name]["step"][good], series[name]["median"][good]
+    def final(part: Mapping[str, Array]) -> tuple[float, float]:
+        good = np.flatnonzero(np.isfinite(part["median"]))[-1]
+        return part["step"][good], part["median"][good]
 
-    late = [n for n in shown if final(n)[0] >= 0.98 * last]
-    asides = {} if narrow else dict(zip(late, column([final(n)[1] for n in late]), strict=True))
+    finals = {n: final(part) for n, part in series.items()}
+    late = {n: value for n, (step, value) in finals.items() if step >= 0.98 * last}
+    asides = {} if narrow else dict(zip(late, column(list(late.values())), strict=True))
     curves = [
         # A curve above the panel ends at its upper edge, where it is named.
         Curve(
-            series[n]["step"],
-            np.minimum(series[n]["median"], high),
+            part["step"],
+            np.minimum(part["median"], high),
             n,
             n,
             died=n not in late,
             aside=asides.get(n, ""),
         )
-        for n in shown
+        for n, part in series.items()
     ]
-    chart = Chart("", "step", title, curves, "y", references, (), (0, last), (low, high))
-    width, height, each = (NARROW, 270.0, 96.0) if narrow else (WIDE, 350.0, 128.0)
-    close_low, close_high = _close_limits(series, shown, top, 8 if zoom else np.inf)
+    return Chart("", "step", title, curves, "y", references, (), (0, last), (low, high))
 
-    def axes(across: float) -> tuple[Axis, Axis]:
-        whole = fit_axis(0, last, False, across - 16, "x", 3, True)
-        return whole, fit_axis(close_low, close_high, True, each, "y", 4)
 
-    def fill(panel: Axes, name: str) -> None:
-        x, y = (
-            np.concatenate(
-                [np.append(series[n][key][::2], np.nan) for n in shown if n != name] or [np.empty(0)]
-            )
-            for key in ("step", "median")
-        )
-        own, style = series[name], looks[name]
-        panel.add_line(Line2D(x, y, color=colour["ghost"], linewidth=0.8))
-        stroke = colour[style.stroke]
-        panel.fill_between(own["step"], own["p10"], own["p90"], color=stroke, alpha=0.25, linewidth=0)
-        panel.add_line(canvas.line(style, own["step"], own["median"]))
-        for value, _ in references:
-            if close_low < value < close_high:
-                panel.axhline(value, color=colour["muted"], linewidth=0.9, linestyle=(0, (6, 3)), zorder=1.5)
-
-    rows = _grid(len(shown), narrow)[1] if shown else 0
-    layout = charts.layout(chart, looks, Cell(width, 1, narrow), height)
-    canvas, ax, bottom = alone(chart, layout, colour, height, below=rows * (each + _ABOVE) + 30)
-    layout.fill(canvas, ax)
-    if shown:
-        _multiples(canvas, looks, shown, bottom, each, axes, fill, {}, narrow)
-    return canvas.figure
+def _ghosts(panel: Axes, others: Sequence[Mapping[str, Array]], colour: Colours) -> None:
+    """Draw the other methods' medians in grey, every second point."""
+    x, y = (
+        np.concatenate([np.append(part[key][::2], np.nan) for part in others] or [np.empty(0)])
+        for key in ("step", "median")
+    )
+    panel.add_line(Line2D(x, y, color=colour["ghost"], linewidth=0.8))
 
 
 def _draw_loss(race: RaceResult, colour: Colours, narrow: bool) -> Figure:
@@ -218,9 +179,7 @@ def _draw_sensitivity(race: RaceResult, colour: Colours, narrow: bool) -> Figure
     series = _series(race["trials"], names, "lr")
     shown = [n for n in names if n in series]
     tuned = {row["method"]: row["lr"] for row in race["methods"]}
-    rows = _grid(max(1, len(shown)), narrow)[1]
     width, each = (NARROW, 110.0) if narrow else (WIDE, 150.0)
-    canvas = Canvas(colour, width, 14 + rows * (each + _ABOVE) + 46)
     starts = [m for m in race["curves"]["median"] if m]
     losses = [series[n]["loss"] for n in shown]
     low, high = data_limits(losses, top=2 * max(starts) if starts else np.inf, pad=0.12)
@@ -229,45 +188,52 @@ def _draw_sensitivity(race: RaceResult, colour: Colours, narrow: bool) -> Figure
     def axes(across: float) -> tuple[Axis, Axis]:
         return fit_axis(left, right, True, across, "x", 4), fit_axis(low, high, True, each, "y", 5)
 
-    def fill(panel: Axes, name: str) -> None:
-        style = looks[name]
+    def fill(canvas: Canvas, panel: Axes, name: str) -> None:
         for other in shown:
-            good = np.isfinite(series[other]["loss"]) & (series[other]["loss"] <= high)
-            x, y = series[other]["lr"], series[other]["loss"]
-            if other != name:
-                panel.add_line(Line2D(x[good], y[good], color=colour["ghost"], linewidth=0.8))
-                continue
-            joined = canvas.line(
-                style,
-                x[good],
-                y[good],
-                linewidth=1.2,
-                linestyle="solid",
-                marker=style.marker,
-                markersize=4.5,
-                markeredgewidth=0,
-            )
-            panel.add_line(joined)
-            panel.plot(
-                x[~good],
-                np.full((~good).sum(), 0.95),
-                linestyle="",
-                marker="x",
-                markersize=4.5,
-                markeredgewidth=1.3,
-                color=colour[style.stroke],
-                clip_on=False,
-                transform=panel.get_xaxis_transform(),
-            )
+            trials = series[other]
+            good = np.isfinite(trials["loss"]) & (trials["loss"] <= high)
+            if other == name:
+                _trials(canvas, panel, looks[name], trials, good)
+            else:
+                x, y = trials["lr"][good], trials["loss"][good]
+                panel.add_line(Line2D(x, y, color=colour["ghost"], linewidth=0.8))
         if rate := tuned[name]:
             panel.axvline(rate, color=colour["ink"], linewidth=1, zorder=1.8, linestyle=(0, (2, 2)))
 
-    aside = {n: f"rate {number(tuned[n], 2)}" if tuned[n] else "no rate" for n in shown}
-    _multiples(canvas, looks, shown, 14, each, axes, fill, aside, narrow)
+    asides = {n: f"rate {number(tuned[n], 2)}" if tuned[n] else "no rate" for n in shown}
+    small = Multiples(shown, looks, narrow, each, axes, fill, asides)
+    canvas = Canvas(colour, width, 14 + max(small.height, each + ABOVE) + 46)
+    small.draw(canvas, 14)
     name = race["settings"]["loss_name"]
     canvas.words(2, canvas.height - 3, f"final {name} of each trial", va="top")
     canvas.words(width / 2, 6, "learning rate (each method in its own unit)", ha="center", va="bottom")
     return canvas.figure
+
+
+def _trials(canvas: Canvas, panel: Axes, style: Style, trials: Mapping[str, Array], good: Array) -> None:
+    """Draw a method's trials joined by a line; crosses at the top for those that diverged or lie above."""
+    joined = canvas.line(
+        style,
+        trials["lr"][good],
+        trials["loss"][good],
+        linewidth=1.2,
+        linestyle="solid",
+        marker=style.marker,
+        markersize=4.5,
+        markeredgewidth=0,
+    )
+    panel.add_line(joined)
+    panel.plot(
+        trials["lr"][~good],
+        np.full((~good).sum(), 0.95),
+        linestyle="",
+        marker="x",
+        markersize=4.5,
+        markeredgewidth=1.3,
+        color=canvas.colour[style.stroke],
+        clip_on=False,
+        transform=panel.get_xaxis_transform(),
+    )
 
 
 def _draw_contour(race: RaceResult, colour: Colours, narrow: bool) -> Figure:
@@ -283,13 +249,13 @@ def _draw_contour(race: RaceResult, colour: Colours, narrow: bool) -> Figure:
 
 
 class Plot:
-    """A figure of a race: call it for themable SVG; `draw` makes the matplotlib figure."""
+    """A figure of a race: call it for themable SVG; ``draw`` makes the matplotlib figure."""
 
     def __init__(self, name: str, draw: Callable[[RaceResult, Colours, bool], Figure]) -> None:
         self.name, self.draw = name, draw
 
     def __call__(self, race: RaceResult, alt: str = "", *, narrow: bool = False) -> str:
-        """SVG whose colours are CSS variables; `narrow` lays it out for a phone."""
+        """SVG whose colours are CSS variables; ``narrow`` lays it out for a phone."""
         with drawing():
             return inline(
                 self.draw(race, SENTINELS, narrow), f"{self.name}-narrow" if narrow else self.name, alt
@@ -311,7 +277,7 @@ def save(
     transparent: bool = False,
     narrow: bool = False,
 ) -> Path:
-    """Write one figure as .svg, .pdf or .png in a theme's own colours; FileError."""
+    """Write one figure as .svg, .pdf or .png in a theme's own colours, and return its path; FileError."""
     colours = palette(theme)
     checked(path, SUFFIXES)
     with drawing():

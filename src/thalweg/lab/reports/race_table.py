@@ -1,0 +1,130 @@
+"""The table of a race: one row a method, with its band on a scale that all share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from html import escape
+from typing import Literal
+
+from ..formatting import column, number
+from ..pictures.style import Style, styles
+from ..race_result import MethodRow, OutsiderRow, RaceResult
+from .page import key
+
+
+def loss(row: MethodRow, key: Literal["median", "p10", "p90"] = "median") -> float | None:
+    """A quantile of a method's final losses; None where it is infinite."""
+    return row["loss"][key]
+
+
+def within_noise(rows: list[MethodRow]) -> list[MethodRow]:
+    """The methods whose 10-90 % band reaches down into the band of the best one."""
+    top = loss(rows[0], "p90") if rows else None
+    return [r for r in rows[1:] if top is not None and (low := loss(r, "p10")) is not None and low <= top]
+
+
+def _metric_name(rows: list[MethodRow]) -> str | None:
+    return next((r["metric"]["name"] for r in rows if r["metric"]), None)
+
+
+def head(race: RaceResult, rows: list[MethodRow]) -> str:
+    """The names of the columns."""
+    heads = ["learning rate", f"{race['settings']['loss_name']}, median", "10–90 %", ""]
+    heads += [name] if (name := _metric_name(rows)) else []
+    heads += ["steps to target", "µs per step", "diverged trials"]
+    cells = "".join(f'<th scope="col">{escape(h)}</th>' if h else '<td class="strip"></td>' for h in heads)
+    return f'<tr><th scope="col" class="name">method</th>{cells}</tr>'
+
+
+def body(race: RaceResult, rows: list[MethodRow]) -> str:
+    """The rows of the table: the methods as they are ranked, then what did not take part."""
+    looks = styles(r["method"] for r in rows)
+    metric = _metric_name(rows)
+    parts = zip(rows, column([loss(r) for r in rows]), _bands(rows), _strips(rows, looks), strict=True)
+    lines = [
+        _row(row, rows, _cells(row, value, band, strip, metric), looks[row["method"]])
+        for row, value, band, strip in parts
+    ]
+    if outsider := race["outsider"]:
+        lines.append(_outsider(outsider, metric))
+    return "\n".join(lines)
+
+
+def _strips(rows: list[MethodRow], looks: Mapping[str, Style]) -> list[str]:
+    """For each row its band and median on one log scale, shared by the whole column."""
+
+    def values(row: MethodRow) -> list[float]:
+        quantiles = row["loss"]
+        return [
+            v for v in (quantiles["p10"], quantiles["median"], quantiles["p90"]) if v is not None and v > 0
+        ]
+
+    ends = [math.log(v) for r in rows for v in values(r)]
+    if not ends:
+        return [""] * len(rows)
+    low, size = min(ends), max(max(ends) - min(ends), 1e-9)
+
+    def strip(row: MethodRow) -> str:
+        if len(values(row)) < 3:
+            return ""
+        a, m, b = (6 + 108 * (math.log(v) - low) / size for v in values(row))
+        colour = f"var(--{looks[row['method']].stroke})"
+        return (
+            f'<svg viewBox="0 0 120 14" aria-hidden="true"><path d="M6 7H114" class="rail"/>'
+            f'<path d="M{a:.1f} 7H{max(b, a + 1):.1f}" style="stroke:{colour}" class="band"/>'
+            f'<circle cx="{m:.1f}" cy="7" r="3.6" style="fill:{colour}"/></svg>'
+        )
+
+    return [strip(r) for r in rows]
+
+
+def _bands(rows: list[MethodRow]) -> list[str]:
+    """The 10-90 % band of each row in words; some seeds diverged where it has no upper end."""
+    lows, highs = (column([loss(r, k) for r in rows]) for k in ("p10", "p90"))
+    tops = [high if loss(r, "p90") is not None else "∞" for r, high in zip(rows, highs, strict=True)]
+    ends = zip(rows, lows, tops, strict=True)
+    return [f"{low}–{top}" if loss(r, "p10") is not None else "–" for r, low, top in ends]
+
+
+def _badge(row: MethodRow, rows: list[MethodRow]) -> str:
+    if row is rows[0] and loss(row) is not None:
+        return '<span class="badge">lowest</span>'
+    return '<span class="badge close">within noise</span>' if row in within_noise(rows) else ""
+
+
+def _row(row: MethodRow, rows: list[MethodRow], cells: Iterable[str], look: Style) -> str:
+    """A method's row of the table, its cells given."""
+    name, badge = escape(row["method"]), _badge(row, rows)
+    best = row is rows[0] and loss(row) is not None
+    notes = "".join(f"<small>{escape(n)}</small>" for n in row["notes"])
+    return (
+        f'<tr data-method="{name}"{" class=best" if best else ""}><th scope="row" class="name">'
+        f'<button type="button" data-pin="{name}" aria-pressed="false" '
+        f'title="{escape(row["rule"])}">{key(look)}{name}</button>'
+        f"{badge}{notes}</th>{''.join(cells)}</tr>"
+    )
+
+
+def _cells(row: MethodRow, value: str, band: str, strip: str, metric: str | None) -> Iterator[str]:
+    yield f"<td>{number(row['lr'])}</td><td><b>{value}</b></td><td>{band}</td>"
+    yield f'<td class="strip">{strip}</td>'
+    if metric:
+        yield f"<td>{_share(row['metric']['median'] if row['metric'] else None, metric)}</td>"
+    target = "–" if (steps := row["steps_to_target"]) is None else f"{steps:,.0f}"
+    yield f"<td>{target}</td><td>{number(row['us_per_step'])}</td>"
+    yield f"<td>{row['diverged']} / {row['trials']}</td>"
+
+
+def _outsider(outsider: OutsiderRow, metric: str | None) -> str:
+    """The row of what did not take part."""
+    cells = ["", f"<b>{number(outsider['loss'])}</b>", "", ""]
+    cells += [_share(outsider["metric"], metric)] if metric else []
+    cells += ["", "", ""]
+    tds = "".join(f"<td>{c}</td>" for c in cells)
+    return f'<tr class="outsider"><th scope="row" class="name">{escape(outsider["name"])}</th>{tds}</tr>'
+
+
+def _share(value: float | None, name: str) -> str:
+    """A metric: accuracies as per cent, others as plain numbers."""
+    return f"{100 * value:.1f} %" if value is not None and "accuracy" in name else number(value)
