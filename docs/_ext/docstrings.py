@@ -7,7 +7,6 @@ literal blocks, errors links.
 
 import inspect
 import re
-from typing import Any
 
 from sphinx.application import Sphinx
 
@@ -52,7 +51,7 @@ def rewritten(text: str, names: list[str]) -> list[str]:
     return out
 
 
-def _process(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+def _process(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
     names: list[str] = []
     if callable(obj):
         try:

@@ -3,12 +3,11 @@
 Browsers have drawn MathML themselves since 2023. A formula that cannot be read fails the build.
 """
 
-from typing import Any
-
 from docutils import nodes
 from math_core import LatexError, LatexToMathML
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
+from sphinx.writers.html5 import HTML5Translator
 
 _CONVERTER = LatexToMathML()
 
@@ -20,12 +19,12 @@ def _converted(latex: str, display: bool) -> str:
         raise ExtensionError(f"formula {latex!r}: {error}") from None
 
 
-def _inline(page: Any, node: nodes.math) -> None:
+def _inline(page: HTML5Translator, node: nodes.math) -> None:
     page.body.append(_converted(node.astext(), False))
     raise nodes.SkipNode
 
 
-def _block(page: Any, node: nodes.math_block) -> None:
+def _block(page: HTML5Translator, node: nodes.math_block) -> None:
     page.body.append(f'<div class="math">{_converted(node.astext(), True)}</div>')
     raise nodes.SkipNode
 

@@ -69,18 +69,18 @@ def title(kind: Kind) -> str:
 
 def sections(kind: Kind) -> dict[str, str]:
     """The labelled sentences at the end of the docstring (Units, Source, Errors), and the rest as ""."""
-    found = {"": ""}
+    texts = {"": ""}
     label = ""
     for block in blocks(kind)[1:]:
         if block.startswith("    "):
-            found[""] += f"\n\n```text\n{inspect.cleandoc(block)}\n```\n\n"
+            texts[""] += f"\n\n```text\n{inspect.cleandoc(block)}\n```\n\n"
             label = ""
             continue
         for line in block.splitlines():
             match = re.match(r"(Units|Source|Errors): (.*)", line)
             label, line = (match[1], match[2]) if match else (label, line)
-            found[label] = f"{found.get(label, '')}{line}\n"
-    return {n: _prose(text) for n, text in found.items()}
+            texts[label] = f"{texts.get(label, '')}{line}\n"
+    return {n: _prose(text) for n, text in texts.items()}
 
 
 def _prose(text: str) -> str:
@@ -122,15 +122,15 @@ def lines_table(kind: Kind) -> str:
 
 def arguments(row: Row) -> str:
     """What a dialect's arguments set."""
-    said = [
+    remarks = [
         f"`{n}` sets {' and '.join(map(code, (target,) if isinstance(target, str) else target))}"
         if n != target
         else f"`{n}`"
         for n, target in row.names.items()
     ]
-    said += [f"`{n}` wraps `lr` in `{ramp.__name__}`" for n, ramp in row.ramps.items()]
-    said += [f"{' + '.join(map(code, on))} gives {link(member)}" for on, member in row.members.items()]
-    return "; ".join(said)
+    remarks += [f"`{n}` wraps `lr` in `{ramp.__name__}`" for n, ramp in row.ramps.items()]
+    remarks += [f"{' + '.join(map(code, on))} gives {link(member)}" for on, member in row.members.items()]
+    return "; ".join(remarks)
 
 
 def differing(kind: Kind, row: Row) -> str:
@@ -166,7 +166,7 @@ def dialects_table(kind: Kind) -> str:
 
 def page(kind: Kind) -> str:
     """One rule's page."""
-    name, said = kind.__name__, sections(kind)
+    name, texts = kind.__name__, sections(kind)
     rule_parts = kind.parts
     out = [f"# {name}", title(kind)]
     out += ["## Formula", formula(kind)]
@@ -174,12 +174,12 @@ def page(kind: Kind) -> str:
         doc = " ".join((inspect.getdoc(rule_parts.rate) or "what `rate` returned.").split())
         doc = f"the e{doc[1:]}" if doc.startswith("Effective") else doc[0].lower() + doc[1:]
         out.append(f"`opt.rates()` shows, for the last step, {_prose(doc)}")
-    if said.get(""):
-        out += ["As the head of the rule's file writes it:", said[""]]
+    if texts.get(""):
+        out += ["As the head of the rule's file writes it:", texts[""]]
     out += ["## Lines", lines_table(kind)]
     out.append("A hyperparameter takes a number or a schedule. A state's line is where that state starts.")
-    if said.get("Units"):
-        out.append(f"Units: {unit(said['Units'])}")
+    if texts.get("Units"):
+        out.append(f"Units: {unit(texts['Units'])}")
     for both, targets in rule_parts.together.items():
         out.append(f"`{both}=` sets {' and '.join(map(code, targets))} together.")
     if rule_parts.dialects:
@@ -197,16 +197,16 @@ def page(kind: Kind) -> str:
                 clocks.setdefault(row.clock, []).append(n)
         for clock, names in clocks.items():
             doc = _prose(" ".join((inspect.getdoc(clock) or "").split()))
-            told = f"With the clock `{clock.__name__}` ({', '.join(map(code, names))}). {doc}".strip()
-            out += [told, formula(kind.like(names[0]))]
+            sentence = f"With the clock `{clock.__name__}` ({', '.join(map(code, names))}). {doc}".strip()
+            out += [sentence, formula(kind.like(names[0]))]
     if rule_parts.idle is not None:
         out += [
             "## While no gradient comes",
             _prose(" ".join((inspect.getdoc(rule_parts.idle) or "").split())),
         ]
     for label in ("Source", "Errors"):
-        if said.get(label):
-            text = said[label].replace("on its line below", "on its line")
+        if texts.get(label):
+            text = texts[label].replace("on its line below", "on its line")
             out += [f"## {label}", text[0].upper() + text[1:]]
     out += ["## Reference", f"```{{eval-rst}}\n.. autoclass:: thalweg.{name}\n   :no-members:\n```"]
     return "\n\n".join(out) + "\n"
@@ -292,12 +292,14 @@ def claims() -> str:
 
 def race_options() -> str:
     """The options of ``thalweg race``."""
-    import typer.main
+    from typer.core import TyperGroup
+    from typer.main import get_command
 
     from thalweg.cli import app
 
-    command = typer.main.get_command(app)
-    options = command.commands["race"].params  # type: ignore[attr-defined]
+    commands = get_command(app)
+    assert isinstance(commands, TyperGroup)
+    options = commands.commands["race"].params
     rows = [
         [
             code(p.opts[0]) if p.param_type_name == "option" else code("PROBLEM"),
@@ -326,8 +328,10 @@ def kernel() -> str:
 
 def decisions() -> str:
     """The records in ``docs/adr``, if there are any (an empty glob is a warning)."""
-    found = any((Path(__file__).parents[1] / "adr").glob("*.md"))
-    return "```{toctree}\n:glob:\n:maxdepth: 1\n\nadr/*\n```" if found else "None has been written down yet."
+    written = any((Path(__file__).parents[1] / "adr").glob("*.md"))
+    return (
+        "```{toctree}\n:glob:\n:maxdepth: 1\n\nadr/*\n```" if written else "None has been written down yet."
+    )
 
 
 GENERATED: dict[str, Callable[[], str]] = {

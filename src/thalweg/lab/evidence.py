@@ -24,8 +24,8 @@ def use(name: str, **settings: Any) -> Rule:
     Settings are the dialect's own names or the rule's lines. Raises HyperparameterError.
     """
     kind, _, dialect = name.partition(":")
-    found = find(kind)
-    return found.like(dialect, **settings) if dialect else found(**settings)
+    rule = find(kind)
+    return rule.like(dialect, **settings) if dialect else rule(**settings)
 
 
 @dataclass
@@ -41,7 +41,7 @@ class Evidence:
     reading: str = ""
 
     def number(self, text: str, value: float, source: float | None = None, within: float = 0.0) -> float:
-        """A measured number, and what a source gives for it: agreement within a relative share is a check."""
+        """Note a measured number and what a source gives for it, and return it: agreement within a relative share is a check."""
         self.numbers[text] = float(value)
         if source is not None:
             self.source_numbers[text] = float(source)
@@ -49,12 +49,12 @@ class Evidence:
         return float(value)
 
     def check(self, text: str, holds: bool) -> bool:
-        """What must be so for the claim to hold."""
+        """Note what must be so for the claim to hold; whether it is."""
         self.checks.append((text, bool(holds)))
         return bool(holds)
 
     def limit(self, text: str, confirmed: bool) -> bool:
-        """A circumstance in which the claim fails, as the condition that excludes it ("only while ...")."""
+        """Note a circumstance in which the claim fails, as the condition that excludes it ("only while ..."); whether it was met."""
         self.limits.append((text, bool(confirmed)))
         return bool(confirmed)
 
@@ -69,7 +69,7 @@ class Evidence:
 
     @property
     def verdict(self) -> Verdict:
-        """What follows."""
+        """What follows from the checks and limits."""
         needed = [*self.agreed.values(), *(holds for _, holds in self.checks)]
         if not needed or not all(needed):
             return "does not hold"

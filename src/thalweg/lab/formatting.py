@@ -1,4 +1,4 @@
-"""Numbers and lists in words, shared by the report, the plots and the terminal."""
+"""Numbers and lists in words, shared by reports, pictures and the terminal."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def plain(value: float | None, digits: int = 3) -> str:
     mantissa, sign, power = number(value, digits).partition("×10")
     if "." in mantissa:
         mantissa = mantissa.rstrip("0").rstrip(".")
-    made = f"10{power}" if sign and mantissa == "1" else f"{mantissa}{sign}{power}"
-    return made.replace("-", "−")
+    text = f"10{power}" if sign and mantissa == "1" else f"{mantissa}{sign}{power}"
+    return text.replace("-", "−")
 
 
 def tick(value: float) -> str:
@@ -46,12 +46,12 @@ def ticks(values: Sequence[float]) -> list[str]:
     largest = max((abs(v) for v in values), default=0.0)
     step = min((abs(v) for v in values if abs(v) > 1e-9 * largest), default=1.0)
     if step >= 1e-4 and largest < 1e6:
-        made = [f"{round(v, 10):,.10g}" if abs(v) >= 1e4 else f"{round(v, 10):.10g}" for v in values]
+        labels = [f"{round(v, 10):,.10g}" if abs(v) >= 1e4 else f"{round(v, 10):.10g}" for v in values]
     elif largest / step < 1e4:
-        made = [tick(v) if abs(v) > 1e-9 * largest else "0" for v in values]
+        labels = [tick(v) if abs(v) > 1e-9 * largest else "0" for v in values]
     else:
-        made = [f"{v:.10g}" for v in values]
-    return [m.replace("-", "−") for m in made]
+        labels = [f"{v:.10g}" for v in values]
+    return [label.replace("-", "−") for label in labels]
 
 
 def column(values: Sequence[float | None]) -> list[str]:
@@ -70,7 +70,7 @@ def listing(items: Iterable[str]) -> str:
 
 
 def margin(best: float, other: float) -> str:
-    """How far `best` lies below `other`, in words."""
+    """How far ``best`` lies below ``other``, in words."""
     if best <= 0 or other <= 0:
         return f"{number(other - best)} below"
     if other / best >= 2:

@@ -11,16 +11,16 @@ def versions() -> dict[str, str]:
     from .. import __version__
     from ..engines.cpu.pool import threads
 
-    made = {"thalweg": __version__, "python": platform.python_version()}
+    known = {"thalweg": __version__, "python": platform.python_version()}
     for n in ("numpy", "scipy", "numba", "scikit-learn"):
         try:
-            made[n] = version(n)
+            known[n] = version(n)
         except PackageNotFoundError:
             continue
-    made["system"] = f"{platform.system()} {platform.machine()}"
-    made["cpu"] = _cpu()
-    made["threads"] = str(threads())
-    return made
+    known["system"] = f"{platform.system()} {platform.machine()}"
+    known["cpu"] = _cpu()
+    known["threads"] = str(threads())
+    return known
 
 
 def _cpu() -> str:

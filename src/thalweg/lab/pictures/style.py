@@ -140,19 +140,19 @@ def _other(index: int) -> Style:
 
 def styles(names: Iterable[str]) -> dict[str, Style]:
     """A style for each method; an unknown name keeps its own wherever no other one has it."""
-    found: dict[str, Style] = {}
+    chosen: dict[str, Style] = {}
     taken: list[int] = []
     for name in sorted(set(names)):
         if name in _METHODS:
             slug = name.lower()
-            found[name] = Style(f"m-{slug}", f"t-{slug}", *_METHODS[name][2:])
+            chosen[name] = Style(f"m-{slug}", f"t-{slug}", *_METHODS[name][2:])
             continue
         first = zlib.crc32(name.encode()) % len(_OTHERS)
         cycle = [(first + i) % len(_OTHERS) for i in range(len(_OTHERS))]
         index = min(cycle, key=taken.count)
         taken.append(index)
-        found[name] = _other(index)
-    return found
+        chosen[name] = _other(index)
+    return chosen
 
 
 def neutral(labels: Sequence[str], methods: Mapping[str, Style]) -> dict[str, Style]:

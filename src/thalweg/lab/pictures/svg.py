@@ -44,10 +44,10 @@ def drawing() -> Iterator[None]:
         yield
 
 
-def source(figure: Figure, **more: Any) -> str:
+def source(figure: Figure, bbox_inches: Bbox | None = None) -> str:
     """A figure as SVG: no date, coordinates to a hundredth of a pixel, methods as data-method."""
     buffer = StringIO()
-    figure.savefig(buffer, format="svg", transparent=False, metadata={"Date": None}, **more)
+    figure.savefig(buffer, format="svg", transparent=False, metadata={"Date": None}, bbox_inches=bbox_inches)
     text = re.sub(r"<metadata>.*?</metadata>\s*", "", buffer.getvalue(), flags=re.DOTALL)
     text = re.sub(r"'DejaVu Sans'[^;\"]*", _FONT, text)
     text = re.sub(r'<g id="method:([0-9a-f]*)"', _named, text)
@@ -69,10 +69,10 @@ def inline(figure: Figure, prefix: str, alt: str) -> str:
     body = re.sub(r"<style.*?</style>", "", text[hit.end() :], flags=re.DOTALL)
 
     def themed(tag: re.Match[str]) -> str:
-        made = tag[0].replace(' xlink:href="#', ' href="#')
-        made = re.sub(r'<g id="[^"]*"', "<g", made)
-        made = re.sub(r'( id="|url\(#| href="#)', rf"\g<1>{prefix}-", made)
-        return re.sub(r"#0a1c[0-9a-f]{2}", lambda hit: f"var(--{_TOKENS[hit[0]]})", made)
+        text = tag[0].replace(' xlink:href="#', ' href="#')
+        text = re.sub(r'<g id="[^"]*"', "<g", text)
+        text = re.sub(r'( id="|url\(#| href="#)', rf"\g<1>{prefix}-", text)
+        return re.sub(r"#0a1c[0-9a-f]{2}", lambda hit: f"var(--{_TOKENS[hit[0]]})", text)
 
     body = re.sub(r"<[^>]*>", themed, body)
     body = re.sub(r"\n\s*", "\n", body)
@@ -90,7 +90,7 @@ def checked(path: str | Path, suffixes: tuple[str, ...], what: str = "picture") 
 
 
 def save_figure(figure: Figure, path: str | Path, colours: Colours, transparent: bool = False) -> Path:
-    """Write a figure as .svg, .pdf or .png on the page's colour; FileError."""
+    """Write a figure as .svg, .pdf or .png on the page's colour, and return its path; FileError."""
     path = checked(path, SUFFIXES)
     suffix = path.suffix.lower()
     figure.patch.set(visible=not transparent, facecolor=colours["page"])

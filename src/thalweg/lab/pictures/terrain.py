@@ -26,7 +26,7 @@ def _rimmed(v: Array) -> Array:
 
 
 def terrain(ax: Axes, x: Array, y: Array, f: Array, canvas: Canvas, levels: int = 17) -> None:
-    """A landscape in one hue: bluer is lower; levels at quantiles of log10(f - min f + δ), finer near the floor."""
+    """Draw a landscape in one hue: bluer is lower; levels at quantiles of log10(f - min f + δ), finer near the floor."""
     x, y, f = np.asarray(x, float), np.asarray(y, float), drawable(f, False)
     if min(f.shape) >= 4 and not np.isnan(f).any():
         # A spline follows a narrow floor between the points of a grid; straight lines in log f would not.
@@ -42,14 +42,14 @@ def terrain(ax: Axes, x: Array, y: Array, f: Array, canvas: Canvas, levels: int 
     # Rims outside the window, so that a region's outline is seen only where it is a contour line.
     x, y = _rimmed(x), _rimmed(y)
     depth = np.ma.masked_invalid(np.pad(depth, 1, mode="edge"))
-    found = contour_generator(x, y, depth, fill_type=FillType.OuterCode)
+    contours = contour_generator(x, y, depth, fill_type=FillType.OuterCode)
     # Regions lie on one another: each adds what its tint has more than the one around it.
     tints = [0.5 * (1 - i / levels) ** 1.5 for i in range(len(cuts))]
     bottom = float(depth.min()) - 1.0
     _, _, width, high = ax.bbox.bounds
     scale = np.array([width / np.ptp(x), high / np.ptp(y)])
     for cut, added in reversed(list(zip(cuts, layer_opacities(tints), strict=True))):
-        filled: Any = found.filled(bottom, cut)
+        filled: Any = contours.filled(bottom, cut)
         points, codes = filled
         parts = [_simple(p, c, scale) for p, c in zip(points, codes, strict=True)]
         if not parts:

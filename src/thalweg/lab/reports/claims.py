@@ -61,13 +61,13 @@ def tally(results: Sequence[Result]) -> str:
     return f"{total}: {', '.join(parts)}." if parts else f"{total}."
 
 
-def html(found: Findings, settings: Mapping[str, Any]) -> str:
+def html(findings: Findings, settings: Mapping[str, Any]) -> str:
     """The whole page, self-contained.
 
     settings: facts about the run; "command" makes it again, "versions" are its tools'. A run that was
     interrupted says so.
     """
-    results = found.results
+    results = findings.results
     used = [v for v in _VERDICTS if any(r.verdict == v for r in results)]
     legend = "".join(f"<span>{_mark(v)}</span>" for v in used)
     chapters = dict.fromkeys(r.claim.chapter for r in results)
@@ -77,10 +77,10 @@ def html(found: Findings, settings: Mapping[str, Any]) -> str:
         + "</ol></section>"
         for chapter in chapters
     )
-    notice = "" if found.finished else _NOTICE
+    notice = "" if findings.finished else _NOTICE
     body = f"""{notice}<p class="answer">{tally(results)}</p>
 <p class="about">Each claim was put to an experiment that says beforehand what would refute it. The
-figures beside ours are those that the source prints, where it prints any. The run took {plain(found.seconds)} s.</p>
+figures beside ours are those that the source prints, where it prints any. The run took {plain(findings.seconds)} s.</p>
 <nav aria-labelledby="contents">
 <h2 id="contents">The claims</h2>
 <p class="legend">{legend}</p>
@@ -145,8 +145,8 @@ def _numbers(result: Result) -> str:
     table = f'<table class="numbers"><thead><tr>{head}</tr></thead><tbody>{{}}</tbody></table>'
     if len(lines) <= MOST + 4:
         return table.format("".join(lines))
-    given = [i for i, (_, _, value) in enumerate(result.rows) if value is not None]
-    first = set(given) | set(list(range(len(lines)))[: max(0, MOST - len(given))])
+    with_source = [i for i, (_, _, value) in enumerate(result.rows) if value is not None]
+    first = set(with_source) | set(list(range(len(lines)))[: max(0, MOST - len(with_source))])
     shown, rest = ([line for i, line in enumerate(lines) if (i in first) == k] for k in (True, False))
     more = f"<details><summary>{len(rest)} more numbers</summary>{table.format(''.join(rest))}</details>"
     return f"<div>{table.format(''.join(shown))}{more}</div>"

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping
 from html import escape
 from importlib import resources
 from string import Template
-from typing import Any
 
 from ..pictures.style import Style, palette
 
@@ -61,7 +60,7 @@ def block(text: str, what: str) -> str:
     )
 
 
-def _value(value: Any) -> str:
+def _value(value: object) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{escape(str(k))} {_value(v)}" for k, v in value.items())
     if isinstance(value, list | tuple):
@@ -69,10 +68,10 @@ def _value(value: Any) -> str:
     return escape(str(value))
 
 
-def facts(given: Mapping[str, Any]) -> str:
+def facts(values: Mapping[str, object]) -> str:
     """Names with their values, as the entries of a list of terms; None is left out."""
     return "".join(
         f"<div><dt>{escape(str(k).replace('_', ' '))}</dt><dd>{_value(v)}</dd></div>"
-        for k, v in given.items()
+        for k, v in values.items()
         if v is not None
     )
