@@ -48,11 +48,11 @@ def test_help_speaks(arguments: list[str]) -> None:
 
 
 def test_a_command_is_a_file_and_a_line_in_the_list() -> None:
-    import thalweg.cli
+    from thalweg import cli
 
     shared = {"__init__", "__main__", "arguments", "console", "version"}
-    files = {p.stem for p in Path(thalweg.cli.__file__).parent.glob("*.py")} - shared
-    assert files == set(thalweg.cli.COMMANDS)
+    files = {p.stem for p in Path(cli.__file__).parent.glob("*.py")} - shared
+    assert files == set(cli.COMMANDS)
 
 
 @pytest.mark.parametrize("module", ["thalweg", "thalweg.cli"])

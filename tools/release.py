@@ -26,7 +26,7 @@ def first(pattern: str, path: str) -> str:
 def version() -> str:
     """The version on which package, changelog and citation agree; exits where they do not."""
     told = {
-        "src/thalweg/__init__.py": first(r'^__version__ = "(.+)"$', "src/thalweg/__init__.py"),
+        "src/thalweg/_version.py": first(r'^__version__ = "(.+)"$', "src/thalweg/_version.py"),
         "CHANGELOG.md": first(r"^## (\S+)", "CHANGELOG.md"),
         "CITATION.cff": first(r"^version: (.+)$", "CITATION.cff"),
     }

@@ -11,13 +11,18 @@
 The rules (``tw.Adam``, ``tw.Adagrad``, ...) are values; ``rule.on(arrays)`` starts one;
 ``Rule.like("torch", ...)`` writes it as another world does. NumPy and the compiled kernels are
 imported when first used.
+
+Of the modules those in ``_MODULES`` are public; the others are no attributes of this one, even once imported.
 """
 
-from importlib import import_module
-from importlib.util import find_spec
+import sys as _sys
+from importlib import import_module as _import_module
+from importlib.util import find_spec as _find_spec
+from types import ModuleType as _ModuleType
 from typing import TYPE_CHECKING, Any
 
 from . import rules as _rules
+from ._version import __version__ as __version__
 from .core import (
     IdleModel as IdleModel,
 )
@@ -119,7 +124,10 @@ if TYPE_CHECKING:
     from .rules.yogi import Yogi as Yogi
     from .scipy import minimize as minimize
 
-__version__ = "0.1.0"
+_MODULES = (
+    "core", "engines", "errors", "fitting", "keras", "lab", "linear", "optax", "printing", "problems", "reading",
+    "rules", "scipy", "sklearn", "torch",
+)  # fmt: skip
 
 _LATER = {  # where a public name stands that needs NumPy or more
     "Optimizer": "optimizer.optimizer",
@@ -178,27 +186,46 @@ _HERE = [
 
 
 def __getattr__(name: str) -> Any:
-    """Rules, rooms (``tw.problems``) and what needs NumPy, imported when first asked for."""
+    """Return a rule, a public module (``tw.problems``) or what needs NumPy, imported when first asked for."""
     if name == "__all__":
         return [*_HERE, *_LATER, *_rules.shipped()]
     if name.startswith("_"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if name in _RENAMED:
         raise AttributeError(f"thalweg.{name} is thalweg.{_RENAMED[name]} now")
+    if name in _MODULES:
+        return _import_module(f".{name}", __name__)
     value: Any = None
     if name in _LATER:
-        value = getattr(import_module(f".{_LATER[name]}", __name__), name)
-    elif find_spec(f".{name}", __name__) is not None:
-        return import_module(f".{name}", __name__)
+        value = getattr(_import_module(f".{_LATER[name]}", __name__), name)
     else:
         value = _rules.load(name)
     if value is None:
-        from .errors import nearest
-
-        raise AttributeError(f"thalweg has no {name!r}: {nearest(name, __dir__())}")
+        raise AttributeError(_where(name))
     globals()[name] = value
     return value
 
 
+def _where(name: str) -> str:
+    """Return the line of error for a name that is not public."""
+    if _find_spec(f".{name}", __name__) is not None:
+        return f"thalweg.{name} is an internal module; public ones are {', '.join(_MODULES)}"
+    from .errors import nearest
+
+    return f"thalweg has no {name!r}: {nearest(name, __dir__())}"
+
+
 def __dir__() -> list[str]:
-    return sorted([*_HERE, *_LATER, *_rules.shipped()])
+    return sorted([*_HERE, *_LATER, *_MODULES, *_rules.shipped()])
+
+
+class _Package(_ModuleType):
+    """The type of this module: a submodule becomes an attribute of it only if it is public."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        # The import system sets every submodule that it has loaded; `from thalweg import files` finds it without.
+        if not isinstance(value, _ModuleType) or name in _MODULES:
+            super().__setattr__(name, value)
+
+
+_sys.modules[__name__].__class__ = _Package

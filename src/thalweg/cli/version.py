@@ -9,7 +9,7 @@ def version(wanted: bool) -> None:
     """Print the version and exit, if that is wanted."""
     if not wanted:
         return
-    from .. import __version__
+    from .._version import __version__
     from ..engines.cpu import object_cache, pool
 
     folder = object_cache.folder()

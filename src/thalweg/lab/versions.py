@@ -8,7 +8,7 @@ from pathlib import Path
 
 def versions() -> dict[str, str]:
     """Names with versions, ready for a report."""
-    from .. import __version__
+    from .._version import __version__
     from ..engines.cpu.pool import threads
 
     known = {"thalweg": __version__, "python": platform.python_version()}
