@@ -19,7 +19,7 @@ import optax
 import thalweg.optax
 from thalweg.convert import arguments
 from thalweg.core.rule import find
-from thalweg.optax import ROWS
+from thalweg.optax.convert import ROWS
 
 from .models import resnet_shapes
 from .options import options, save

@@ -16,7 +16,8 @@ import thalweg as tw
 import thalweg.optax
 from thalweg.convert import arguments
 from thalweg.errors import HyperparameterError
-from thalweg.optax import ROWS, from_optax, to_optax, transformation
+from thalweg.optax import from_optax, to_optax, transformation
+from thalweg.optax.convert import ROWS
 
 from .paths import distances, worlds
 from .paths.distances import Case, Distance, cases, needed, share, ulps
