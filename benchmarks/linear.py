@@ -151,14 +151,20 @@ def small() -> Iterator[tuple[str, Any, Any]]:
 
 
 def many_splits(
-    name: str, x: Any, y: Any, splits: int, grid: list[dict[str, Any]] = GRID, penalties: int = 10
+    name: str,
+    x: Any,
+    y: Any,
+    splits: int,
+    grid: list[dict[str, Any]] = GRID,
+    penalties: int = 10,
+    jobs: int = -1,
 ) -> None:
     """A small set's table; scikit-learn's settings are sought in the grid and among so many penalties."""
     settings = [{n: [v] for n, v in setting.items()} | {"max_iter": list(PASSES)} for setting in grid]
     sgd = SGDClassifier(loss="log_loss", tol=None, random_state=0)
     cv = {"cv": 4, "scoring": "neg_log_loss"}
     models = {
-        "SGDClassifier, by cross-validation": GridSearchCV(sgd, settings, n_jobs=-1, **cv),
+        "SGDClassifier, by cross-validation": GridSearchCV(sgd, settings, n_jobs=jobs, **cv),
         "LogisticRegressionCV": LogisticRegressionCV(
             Cs=penalties, max_iter=2000, use_legacy_attributes=False, l1_ratios=(0,), **cv
         ),
@@ -252,7 +258,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def rehearse() -> None:
     """Every kind of contest once, on little."""
-    many_splits("iris", *load_iris(return_X_y=True), splits=2, grid=GRID[:1], penalties=1)
+    many_splits("iris", *load_iris(return_X_y=True), splits=2, grid=GRID[:1], penalties=1, jobs=1)
     train, test = click_log(300, 50).split(30)
     split = (train.inputs, test.inputs, train.labels, test.labels)
     compare("click log", split, 1, rivals(split, SAGA[:1], GRID[:1]))
