@@ -1,7 +1,7 @@
 """The sources' own loops, re-typed as given: the notes' three and Darve's ``adagrad``.
 
 The notes train a sigmoid neuron with two parameters on two points, sample by sample, under the
-squared loss. The text does not print the points; sources/README.md gives the course's usual ones.
+squared loss. The text does not print the points; docs/sources.md gives the course's usual ones.
 Scan slips mended: ``cps`` for ``eps`` in do_adagrad; the line numbers and the stray repetition
 of do_adam_sgd's last line (with ``m_hat`` for ``m_b_hat``) are dropped. ``grad_w_sgd`` and
 ``grad_b_sgd`` are the notes' per-sample gradients and thus equal ``grad_w`` and ``grad_b``. Added:

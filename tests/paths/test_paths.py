@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import thalweg as tw
+from thalweg.core.rule import RULES, Rule
 
 from ..strategies import FORMS
 from . import sources
@@ -20,12 +21,18 @@ OURS = {"use_nesterov"}
 
 
 def made(name: str, dialect: str, selects: dict[str, Any], arguments: dict[str, Any]) -> Any:
-    """The rule as its world's own arguments select it, asked of the family's first member."""
-    family = {"RMS": "RMSprop", "Mom": "SGD", "Nes": "SGD", "AMS": "Adam"}.get(name[:3], name)
-    head = getattr(tw, family)
-    if dialect not in head.parts.dialects or not head.parts.dialects[dialect].members:
-        head, selects = getattr(tw, name), {}
+    """The rule as its world's own arguments select it, asked of the family's head where the row names members."""
+    heads = [r for r in RULES.values() if dialect in r.parts.dialects and name in _members(r, dialect)]
+    if not heads:
+        return getattr(tw, name).like(dialect, **arguments)
+    (head,) = heads
     return head.like(dialect, **{k: v for k, v in selects.items() if k not in OURS}, **arguments)
+
+
+def _members(head: type[Rule], dialect: str) -> set[str]:
+    """The rules that a row's arguments can pick, itself among them where it has such arguments."""
+    members = head.parts.dialects[dialect].members
+    return {head.__name__, *members.values()} if members else set()
 
 
 STARTS = (1.5, 0.0)  # from 0 a path is nothing but updates: tiny ones are seen too
