@@ -8,7 +8,7 @@ from scipy.sparse import csr_array, random_array
 
 import thalweg as tw
 from thalweg.core.rule import Rule
-from thalweg.engines.cpu import linear as engine
+from thalweg.engines.cpu import csr, linear
 from thalweg.engines.ops import vectorised
 from thalweg.errors import FileError, HyperparameterError, ProblemError
 from thalweg.linear import Model, Settings, loss, losses, race
@@ -101,13 +101,13 @@ def test_every_rule_with_every_penalty(name, chosen):
 
 @pytest.mark.parametrize("name", ["Adagrad", "RMSprop", "Adam"])
 def test_counting_anew_and_schedules_change_nothing(name, monkeypatch):
-    monkeypatch.setattr(engine, "LOG", 7)
+    monkeypatch.setattr(linear, "LOG", 7)
     compare(getattr(tw, name)(lr=tw.cosine(0.05, steps=100)), l2=0.3)
 
 
 @pytest.mark.parametrize("chosen", [{"l1": 0.02}, {"average": 0}], ids=lambda c: "-".join(c))
 def test_products_that_vanish_are_counted_anew(chosen, monkeypatch):
-    monkeypatch.setattr(engine, "SMALLEST", -1.0)
+    monkeypatch.setattr(linear, "SMALLEST", -1.0)
     compare(tw.Adagrad(lr=0.05), l2=3.0, **chosen)
 
 
@@ -339,13 +339,13 @@ def test_a_schedule_that_would_shrink_beyond_zero_is_an_error():
 
 def test_what_is_wrong_with_rows():
     x, _, _ = data()
-    assert engine.look(engine.rows_of(x))[0] == engine.GOOD
+    assert csr.look(csr.rows_of(x))[0] == csr.GOOD
     for change, expected in (
-        (lambda a: a.indices.__setitem__(0, FEATURES), engine.OUTSIDE),
-        (lambda a: a.indices.__setitem__(0, -1), engine.OUTSIDE),
-        (lambda a: a.data.__setitem__(3, np.nan), engine.NONFINITE),
-        (lambda a: a.indices.__setitem__(slice(None), 1), engine.UNSORTED),
+        (lambda a: a.indices.__setitem__(0, FEATURES), csr.OUTSIDE),
+        (lambda a: a.indices.__setitem__(0, -1), csr.OUTSIDE),
+        (lambda a: a.data.__setitem__(3, np.nan), csr.NONFINITE),
+        (lambda a: a.indices.__setitem__(slice(None), 1), csr.UNSORTED),
     ):
         bad = x.copy()
         change(bad)
-        assert engine.look(engine.rows_of(bad))[0] == expected
+        assert csr.look(csr.rows_of(bad))[0] == expected

@@ -18,7 +18,7 @@ from scipy.optimize import Bounds, OptimizeResult
 
 import thalweg as tw
 import thalweg.scipy
-from thalweg.engines.cpu.dense import foreign
+from thalweg.engines.cpu.foreign import foreign
 from thalweg.errors import GradientError, HyperparameterError, NonFiniteError, ParameterError, ThalwegError
 from thalweg.rules import shipped
 

@@ -19,8 +19,7 @@ from torch.optim import lr_scheduler
 import thalweg as tw
 import thalweg.torch
 from thalweg.core.rule import Rule
-from thalweg.engines.cpu import dense as cpu
-from thalweg.engines.cpu import openmp
+from thalweg.engines.cpu import launch, openmp
 from thalweg.errors import HyperparameterError, NonFiniteError
 
 from .strategies import FORMS, KINDS, RULES, every_form, every_rule, form
@@ -252,7 +251,7 @@ def test_a_model_laid_out_anew_between_steps() -> None:
 
 def test_threads_do_not_change_the_bits() -> None:
     """One thread, torch's OpenMP team and the pool."""
-    size = 3 * cpu.GRAIN + 17
+    size = 3 * launch.GRAIN + 17
     start, g = torch.randn(size), torch.randn(size)
     results = []
     for threads in (1, 2, 3):

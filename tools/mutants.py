@@ -129,14 +129,16 @@ MUTANTS = [
     Mutant("core/update.py", "if parts.maximize:", "if not parts.maximize:", OPTIMIZER),
     Mutant("core/clock.py", "rule.at(t - 1)", "rule.at(t)", "tests/laws/test_values.py", "drive"),
     Mutant(
-        "engines/cpu/dense.py",
-        "abs({load_g}) <= F({limit!r})",
-        "abs({load_g}) != F({limit!r})",
+        "engines/cpu/text.py",
+        "<= F({largest!r})",
+        "!= F({largest!r})",
         "tests/test_bad_input.py",
     ),
-    Mutant("engines/cpu/dense.py", 'if b > table[o + 1]:"', 'if b > table[o + 1] + 1:"', ENGINE, "threads"),
     Mutant(
-        "engines/cpu/dense.py",
+        "engines/cpu/dense_text.py", 'if b > table[o + 1]:"', 'if b > table[o + 1] + 1:"', ENGINE, "threads"
+    ),
+    Mutant(
+        "engines/cpu/text.py",
         "F(math.pow(D({0}), D({1})))",
         "F(math.pow(D({0}), D({1}) + 1))",
         ENGINE,

@@ -318,11 +318,11 @@ def kernel() -> str:
 
     from thalweg.core import clock as scalars
     from thalweg.core import update as compose
-    from thalweg.engines.cpu.dense import source
+    from thalweg.engines.cpu.dense_text import printed
 
     rule = shipped()["Adagrad"]()
-    printed = source(compose.update(rule, known=scalars.known(rule)), np.dtype(np.float32))
-    body = printed[printed.index("def update") : printed.index("def kernel")].rstrip()
+    source = printed(compose.update(rule, known=scalars.known(rule)), np.dtype(np.float32))
+    body = source[source.index("def update") : source.index("def kernel")].rstrip()
     return f"```python3\n{body}\n```"
 
 

@@ -26,7 +26,7 @@ from scipy.optimize import Bounds, OptimizeResult
 from . import rules
 from .core.line import short
 from .core.rule import Rule
-from .engines.cpu.dense import foreign
+from .engines.cpu.foreign import foreign
 from .engines.cpu.objective_loop import Driver, Standing
 from .errors import GradientError, HyperparameterError, NonFiniteError, ParameterError, nearest
 from .optimizer.optimizer import on

@@ -12,8 +12,9 @@ from thalweg.core import update as compose
 from thalweg.core.formula import signature
 from thalweg.core.update import StepOptions
 from thalweg.engines import plain
-from thalweg.engines.cpu import dense as cpu
-from thalweg.engines.cpu import loops, pool
+from thalweg.engines.cpu import launch, loops, pool
+from thalweg.engines.cpu.dense_text import printed as source
+from thalweg.printing.python import function_source
 from thalweg.problems import catalogue
 
 from ..strategies import FORMS, KINDS, RULES, every_rule, form, streams
@@ -89,7 +90,7 @@ def test_powers_equal_the_formula(p: float, dtype: str) -> None:
 
 def test_small_powers_are_printed_without_powers() -> None:
     printed = {
-        p: cpu.source(
+        p: source(
             compose.update(tw.LpProp(p=p), StepOptions(), scalars.known(tw.LpProp(p=p))), np.dtype("f4")
         )
         for p in (1.0, 2.0, 4.0, 3.0)
@@ -100,7 +101,7 @@ def test_small_powers_are_printed_without_powers() -> None:
 @every_rule
 def test_bits_do_not_depend_on_threads(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """One thread and three, with slices small enough to be shared out."""
-    monkeypatch.setattr(cpu, "GRAIN", 64)
+    monkeypatch.setattr(launch, "GRAIN", 64)
     before = pool.threads()
     rule = RULES[name]()
     try:
@@ -165,10 +166,8 @@ def test_compiled_loops_walk_the_optimizers_path(name: str, problem: str) -> Non
 def plain_gradient(p: Any) -> Any:
     """The problem's gradient on the oracle's scalars, rows added one by one."""
     formula = p.objective.gradient_formula
-    lines = [*plain.PRINTER.lines(formula.body)]
-    values = ", ".join(plain.PRINTER.expression(e) for _, e in formula.outputs)
-    source = f"def f({', '.join((*formula.inputs, *formula.scalars))}):\n"
-    source += "".join(f"    {line}\n" for line in lines) + f"    return [{values}]\n"
+    inputs, outputs = (*formula.inputs, *formula.scalars), (e for _, e in formula.outputs)
+    source = function_source("f", plain.PRINTER, inputs, formula.body, outputs)
     import thalweg.core.math as formulas
 
     space: dict[str, Any] = {n: getattr(formulas, n) for n in (*formulas.LIBM, "power")}

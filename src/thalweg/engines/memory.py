@@ -38,7 +38,7 @@ def limit(stored: np.dtype[Any], power: int) -> float:
     return min(float(arithmetic(stored).type(top ** (1.0 / power))), largest)
 
 
-BLOCK, LANES = 1 << 14, 8  # a block's squares are summed in eight lanes, blocks by fsum
+BLOCK = 1 << 14  # a block's squares are summed in eight lanes, blocks by fsum
 
 
 def total(sums: Sequence[float]) -> float:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..core.formula import Formula
 from ..core.update import Update
-from ..printing.python import Printer, indented
+from ..printing.python import Printer, function_source
 
 _PRINTER = Printer(functions={"where": "where({0}, {1}, {2})"})
 
@@ -18,10 +18,9 @@ FUNCTIONS = ("sqrt", "abs", "exp", "log", "expm1", "log1p", "cos", "sin", "tanh"
 
 def function(formula: Formula, functions: Mapping[str, Any]) -> Callable[..., tuple[Any, ...]]:
     """A formula as a function of arrays (inputs, then scalars), with an array module's ``FUNCTIONS``."""
-    values = "".join(f"{_PRINTER.expression(e)}, " for _, e in formula.outputs)
-    lines = [*_PRINTER.lines(formula.body), f"return ({values})"]
+    inputs, outputs = (*formula.inputs, *formula.scalars), (e for _, e in formula.outputs)
     space = dict(functions)
-    exec(f"def evaluate({', '.join((*formula.inputs, *formula.scalars))}):\n{indented(lines, 1)}\n", space)
+    exec(function_source("evaluate", _PRINTER, inputs, formula.body, outputs), space)
     return space["evaluate"]  # type: ignore[no-any-return]
 
 

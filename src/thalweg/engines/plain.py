@@ -12,8 +12,9 @@ import numpy as np
 from ..core import math as formulas
 from ..core.math import LIBM
 from ..core.update import Update
-from ..printing.python import Printer, indented
-from .memory import BLOCK, LANES, Array, arithmetic, limit, total
+from ..printing.loop import LANES
+from ..printing.python import Printer, function_source
+from .memory import BLOCK, Array, arithmetic, limit, total
 
 PRINTER = Printer(
     number="F({0})",
@@ -24,9 +25,8 @@ PRINTER = Printer(
 
 def element(update: Update, dtype: np.dtype[Any]) -> Callable[..., tuple[Any, ...]]:
     """The update as a Python function of NumPy scalars: arrays' values, then scalars."""
-    values = "".join(f"{PRINTER.expression(e)}, " for e in update.written.values())
-    lines = [*PRINTER.lines(update.body), f"return ({values})"]
-    source = f"def element({', '.join((*update.arrays, *update.scalars))}):\n{indented(lines, 1)}\n"
+    inputs = (*update.arrays, *update.scalars)
+    source = function_source("element", PRINTER, inputs, update.body, update.written.values())
     space: dict[str, Any] = {n: getattr(formulas, n) for n in (*LIBM, "power")}
     space |= {"F": dtype.type, "np_sqrt": np.sqrt}
     exec(compile(source, "<thalweg plain>", "exec"), space)

@@ -1,6 +1,6 @@
 """Linear models on sparse rows, trained by any rule, one row a step."""
 
-from ..engines.cpu.linear import Rows, look, rows_of
+from ..engines.cpu.csr import Rows, look, rows_of
 from .losses import loss
 from .model import DEFAULT, Model, Settings
 from .race import race

@@ -17,7 +17,8 @@ from scipy.special import expit, logsumexp, softmax
 
 from ..core.rule import Rule
 from ..core.schedule import Schedule
-from ..engines.cpu.linear import Pass, Rows, rows_of
+from ..engines.cpu.csr import Rows, rows_of
+from ..engines.cpu.linear import Pass
 from ..engines.memory import Array
 from ..engines.ops import vectorised
 from ..errors import FileError, HyperparameterError, ProblemError, nearest

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..core.schedule import Schedule
-from ..engines.cpu.linear import Rows, rows_of
+from ..engines.cpu.csr import Rows, rows_of
 from ..engines.memory import Array
 from ..errors import HyperparameterError, ProblemError
 from .model import Model, Settings

@@ -12,8 +12,9 @@ from ..core.idle_model import Exact, plan, rests
 from ..core.line import short
 from ..core.rule import Rule
 from ..core.update import StepOptions, Update
-from ..engines.cpu.dense import real_of
-from ..engines.cpu.sparse import Gatherer, Table, stands
+from ..engines.cpu.compile import real_of
+from ..engines.cpu.gather import Gatherer
+from ..engines.cpu.sparse import Table, stands
 from ..engines.memory import Array
 from ..errors import GradientError
 from .parameters import Leaf, at

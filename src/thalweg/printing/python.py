@@ -2,11 +2,17 @@
 
 All print the same straight-line code; a ``Printer`` says how each writes a number, a quotient, a root
 and the functions of libm. Floats are written with ``repr``, which reads back exactly.
+
+What a formula calls x is printed as ``v_x``, or under another prefix, unless the source around gives it
+a name of its own. That source names nothing of its own so: whatever a rule calls its states and
+hyperparameters, none of them meets a name of the kernel, of a function or of a module.
 """
 
 import ast
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
+
+from ..core.formula import Formula
 
 _COMPARE = {ast.Gt: ">", ast.GtE: ">=", ast.Lt: "<", ast.LtE: "<=", ast.Eq: "==", ast.NotEq: "!="}
 _WHERE = "({1} if {0} else {2})"
@@ -17,7 +23,10 @@ _NONE: Mapping[str, str] = {}
 
 
 class Printer(NamedTuple):
-    """How expressions are written: ``number``, the operations named and each function are templates."""
+    """How expressions are written: ``number``, the operations named and each function are templates.
+
+    ``names`` are those of the formula that the source around knows by others; the rest get ``prefix``.
+    """
 
     number: str = "{0}"
     negative: str = "(-{0})"
@@ -25,6 +34,15 @@ class Printer(NamedTuple):
     power: str = "({0} ** {1})"
     functions: Mapping[str, str] = _NONE
     names: Mapping[str, str] = _NONE
+    prefix: str = "v_"
+
+    def named(self, prefix: str, names: Mapping[str, str] = _NONE) -> "Printer":
+        """Return the printer of one formula among others: its prefix, and what the source around calls its inputs."""
+        return self._replace(names=names, prefix=prefix)
+
+    def name(self, name: str) -> str:
+        """Return what printed source calls a name of the formula."""
+        return self.names.get(name) or self.prefix + name
 
     def expression(self, node: ast.expr) -> str:
         """One expression as source text, every operation in brackets: no precedence to get wrong."""
@@ -32,7 +50,7 @@ class Printer(NamedTuple):
             case ast.Constant():
                 return self.number.format(repr(float(node.value)))  # type: ignore[arg-type]
             case ast.Name():
-                return self.names.get(node.id, node.id)
+                return self.name(node.id)
             case ast.UnaryOp():
                 return self.negative.format(self.expression(node.operand))
             case ast.BinOp(op=ast.Pow()):
@@ -52,8 +70,12 @@ class Printer(NamedTuple):
         raise AssertionError(f"not lifted: {ast.dump(node)}")
 
     def lines(self, body: Iterable[tuple[str, ast.expr]]) -> list[str]:
-        """Assignments as source lines."""
-        return [f"{self.names.get(n, n)} = {self.expression(e)}" for n, e in body]
+        """Return assignments as source lines."""
+        return [f"{self.name(n)} = {self.expression(e)}" for n, e in body]
+
+    def section(self, formula: Formula) -> tuple[list[str], dict[str, str]]:
+        """Return a formula's lines, and its outputs by name as expressions."""
+        return self.lines(formula.body), {n: self.expression(e) for n, e in formula.outputs}
 
 
 def indented(lines: Iterable[str], depth: int) -> str:
@@ -61,19 +83,38 @@ def indented(lines: Iterable[str], depth: int) -> str:
     return "\n".join("    " * depth + line for line in lines)
 
 
+def function_source(
+    name: str,
+    printer: Printer,
+    inputs: Iterable[str],
+    body: Iterable[tuple[str, ast.expr]],
+    outputs: Iterable[ast.expr],
+) -> str:
+    """Return straight-line code as a Python function of its inputs, by position, that returns a tuple."""
+    arguments = ", ".join(map(printer.name, inputs))
+    return f"def {name}({arguments}):\n{indented(_returning(printer, body, outputs), 1)}\n"
+
+
+def _returning(
+    printer: Printer, body: Iterable[tuple[str, ast.expr]], outputs: Iterable[ast.expr]
+) -> list[str]:
+    values = "".join(f"{printer.expression(e)}, " for e in outputs)
+    return [*printer.lines(body), f"return ({values})"]
+
+
 def clock_source(
     outputs: Sequence[tuple[str, ast.expr]], body: Sequence[tuple[str, ast.expr]], inputs: Sequence[str]
 ) -> str:
-    """The host's clock: ``clock(t, ...)`` in Python floats, returning the scalars as a tuple.
+    """The host's clock: ``clock(t, ...)`` in Python floats, by position, returning the scalars as a tuple.
 
     ``pow`` is C's; where Python makes it raise, the total ``power`` answers instead.
     """
 
-    def written(printer: Printer) -> str:
-        values = "".join(f"{printer.expression(e)}, " for _, e in outputs)
-        return indented([*printer.lines(body), f"return ({values})"], 2)
+    def written(power: str) -> str:
+        printer = Printer(power=power)
+        return indented(_returning(printer, body, [e for _, e in outputs]), 2)
 
     return (
-        f"def clock({', '.join(inputs)}):\n    try:\n{written(Printer(power='pow({0}, {1})'))}\n"
-        f"    except (ValueError, OverflowError):\n{written(Printer(power='power({0}, {1})'))}\n"
+        f"def clock({', '.join(map(Printer().name, inputs))}):\n    try:\n{written('pow({0}, {1})')}\n"
+        f"    except (ValueError, OverflowError):\n{written('power({0}, {1})')}\n"
     )

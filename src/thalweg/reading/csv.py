@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from ..engines.cpu.job import Job
 from ..errors import FileError, HyperparameterError
 from .block import Block, Pass, Position
 from .sources import MARK, Buffer, Bytes, require_pyarrow, sample
-from .tables import Array, Columns, Layout, Reasons, call, kernel, kind_of, one_line, unique
+from .tables import Array, Columns, Layout, Reasons, kind_of, one_line, run, unique
 
 _SAMPLE = 1 << 20  # bytes of the first file that tell the types of its columns
 _HEAD = 1 << 16  # bytes that hold a file's first line
@@ -21,10 +22,11 @@ _MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "?")
 # How many rows a stretch of CSV holds, where the last of them ends, and which are odd: their number,
 # how many fields they have (-1: a carriage return in an unquoted field), where they begin and end.
 # A newline inside quotes ends no row, a blank line is none.
+_RECORDS_JOB = Job("text", "size", "rows", "delimiter", "width", "odd", "done", "count", "found")
 _RECORDS = """
 def kernel(job):
-    p = octets(job[0])
-    odd = words(job[5])
+    p = octets(job[TEXT])
+    odd = words(job[ODD])
     i = 0
     rows = 0
     begin = 0
@@ -35,7 +37,7 @@ def kernel(job):
     stray = False
     length = 0
     fields = 1
-    while i < job[1] and rows < job[2]:
+    while i < job[SIZE] and rows < job[ROWS]:
         c = p[i]
         if quoted:
             quoted = c != 34
@@ -45,7 +47,7 @@ def kernel(job):
             continue
         if c == 10:
             if length > 0:
-                if stray or fields != job[4]:
+                if stray or fields != job[WIDTH]:
                     odd[4 * found] = rows
                     odd[4 * found + 1] = -1 if stray else fields
                     odd[4 * found + 2] = begin
@@ -62,7 +64,7 @@ def kernel(job):
             start = False
             length += 1
         else:
-            start = c == job[3]
+            start = c == job[DELIMITER]
             fields += start
             if c != 13:
                 length += 1
@@ -71,9 +73,9 @@ def kernel(job):
                 length += 1
         closed = False
         i += 1
-    job[6] = begin
-    job[7] = rows
-    job[8] = found
+    job[DONE] = begin
+    job[COUNT] = rows
+    job[FOUND] = found
     return 0
 """
 
@@ -131,9 +133,17 @@ class Csv:
     def _records(self, text: Array, have: int, rows: int, width: int) -> tuple[int, int, Odd]:
         """Where the last whole row ends, how many rows there are before, and the odd ones; ``text[have]`` exists."""
         odd = np.empty((min(rows, have) + 1, 4), np.int64)
-        given = (text.ctypes.data, have, rows, ord(self._delimiter), width, odd.ctypes.data)
-        done, count, found = call(kernel(_RECORDS), *given, 0, 0, 0)[6:]
-        return done, count, odd[:found].tolist()
+        done = run(
+            _RECORDS_JOB,
+            _RECORDS,
+            text=text.ctypes.data,
+            size=have,
+            rows=rows,
+            delimiter=ord(self._delimiter),
+            width=width,
+            odd=odd.ctypes.data,
+        )
+        return done["done"], done["count"], odd[: done["found"]].tolist()
 
     def _parse(self, text: bytes, names: list[str], types: dict[str, Any]) -> Any:
         """An Arrow table of whole rows, none of them odd."""

@@ -18,8 +18,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..engines.cpu import dense as cpu
-from ..engines.cpu import object_cache as objects
+from ..engines.cpu.compile import Kernel, kernel
+from ..engines.cpu.job import Job
+from ..engines.cpu.launch import call
+from ..engines.cpu.text import source
 from ..engines.memory import address
 
 Array = np.ndarray[Any, Any]
@@ -55,10 +57,10 @@ _CODES = (
     "", "LABEL", "LABEL_SIZE", "NO_LABEL", "FEATURE", "NEGATIVE", "ZERO", "INDEX_SIZE", "TWICE", "VALUE", "VALUE_SIZE", "QID",
     "WEIGHT", "WEIGHT_SIGN", "WEIGHT_SIZE", "EXTRA", "NO_BAR", "NAMESPACE", "SCALE", "SCALE_SIZE", "SUM_SIZE",
 )  # fmt: skip
-_JOB = (
-    "TEXT", "BEGIN", "END", "MAX_ROWS", "MAX_ENTRIES", "MAX_LATE", "SKIP", "UNLABELLED", "BASE", "LIMIT",  # given
-    "LABELS", "WEIGHTS", "INDPTR", "INDICES", "VALUES", "TAGS", "BADS", "LATE", "EXACT", "POWERS", "KEYS", "SPARE", "HELD", "KNOWN",
-    "ROWS", "ENTRIES", "AT", "LINES", "FAULTY", "LISTED", "CURSOR", "TOP", "LOWEST", "FULL",  # found
+_JOB = Job(
+    "text", "begin", "end", "max_rows", "max_entries", "max_late", "skip", "unlabelled", "base", "limit",  # given
+    "labels", "weights", "indptr", "indices", "values", "tags", "bads", "late", "exact", "powers", "keys", "spare", "gathered", "known",
+    "rows", "entries", "at", "lines", "faulty", "listed", "cursor", "top", "lowest", "full",  # found
 )  # fmt: skip
 
 _COMMON = """
@@ -229,7 +231,7 @@ def settle(job, begin, n):
     # A row's entries by ascending index; those of one index are summed, in their order. How many remain.
     indices = ints(job[INDICES] + 4 * begin)
     values = state(job[VALUES] + 4 * begin)
-    held = state(job[HELD])
+    held = state(job[GATHERED])
     keys = words(job[KEYS])
     for k in range(n):
         keys[k] = (indices[k] << 32) | k
@@ -616,15 +618,10 @@ def nearest(digits: str) -> tuple[float, float]:
 
 
 @cache
-def _kernel(format: str) -> cpu.Kernel:
-    constants = [f"{n} = {k}" for k, n in enumerate(_JOB)]
-    constants += [f"{n} = {k}" for k, n in enumerate(_CODES) if n] + [f"MAX_BAD = {BAD}"]
-    lines, functions = (
-        (_SVMLIGHT, ("too_long",)) if format == "svmlight" else (HASH + _VW, ("turn", "murmur", "named"))
-    )
-    text = "# float32\n" + "\n".join(constants) + "\n" + _COMMON + lines + _LINES
-    common = ("long", "number", "narrow", "late", "real", "label", "order", "settle")
-    return cpu.kernel(text, (*common, *functions, "line", "kernel"))[0]
+def _kernel(format: str) -> Kernel:
+    codes = [f"{n} = {k}" for k, n in enumerate(_CODES) if n] + [f"MAX_BAD = {BAD}"]
+    lines = _SVMLIGHT if format == "svmlight" else HASH + _VW
+    return kernel(source("float32", _JOB, ["\n".join(codes), _COMMON, lines, _LINES]))[0]
 
 
 class Scanner:
@@ -643,34 +640,39 @@ class Scanner:
         hashed = format == "vw"
         rows = min(rows, size // 2 + 1)
         entries = size // (2 if hashed else 4) + 1  # no shorter feature than " a", " 1:1"
-        self._held: dict[str, Array] = {
-            "LABELS": np.empty(rows),
-            "WEIGHTS": np.empty(rows if hashed else 0, np.float32),
-            "INDPTR": np.empty(rows + 1, np.int64),
-            "INDICES": np.empty(entries, np.int32),
-            "VALUES": np.empty(entries, np.float32),
-            "TAGS": np.empty((rows if hashed else 0, 2), np.int64),
-            "BADS": np.empty((BAD, 4), np.int64),
-            "POWERS": np.array([float(f"1e{k}") for k in range(81)]),
-            "KEYS": np.empty(entries, np.int64),
-            "SPARE": np.empty(entries, np.int64),
-            "HELD": np.empty(entries, np.float32),
+        self._buffers: dict[str, Array] = {
+            "labels": np.empty(rows),
+            "weights": np.empty(rows if hashed else 0, np.float32),
+            "indptr": np.empty(rows + 1, np.int64),
+            "indices": np.empty(entries, np.int32),
+            "values": np.empty(entries, np.float32),
+            "tags": np.empty((rows if hashed else 0, 2), np.int64),
+            "bads": np.empty((BAD, 4), np.int64),
+            "powers": np.array([float(f"1e{k}") for k in range(81)]),
+            "keys": np.empty(entries, np.int64),
+            "spare": np.empty(entries, np.int64),
+            "gathered": np.empty(entries, np.float32),
         }
-        self._job = dict.fromkeys(_JOB, 0) | {n: address(a) for n, a in self._held.items()}
-        self._job |= {
-            "MAX_ROWS": rows, "MAX_ENTRIES": entries, "SKIP": skip, "UNLABELLED": unlabelled, "BASE": base, "LIMIT": limit,
-            "TOP": -1, "LOWEST": LARGEST,
-        }  # fmt: skip
+        self._words = {n: address(a) for n, a in self._buffers.items()} | {
+            "max_rows": rows,
+            "max_entries": entries,
+            "skip": skip,
+            "unlabelled": unlabelled,
+            "base": base,
+            "limit": limit,
+            "top": -1,
+            "lowest": LARGEST,
+        }
 
     def scan(self, text: Array, begin: int, end: int) -> Found:
         """The whole lines of ``text[begin:end]`` (uint8), whose last byte is a newline; as many as fit."""
-        late = np.empty((self._job["MAX_ROWS"] + 1024, 3), np.int64)
+        late = np.empty((self._words["max_rows"] + 1024, 3), np.int64)
         numbers: list[float] = []
         while True:
             job = self._pass(text, begin, end, late, numbers)
-            new = late[len(numbers) : job["LISTED"]].tolist()
+            new = late[len(numbers) : job["listed"]].tolist()
             exact = [nearest(bytes(text[a:b]).decode("ascii"))[row >= 0] for a, b, row in new]
-            stuck = job["FULL"] and not job["LINES"]  # the first line alone fills the list
+            stuck = job["full"] and not job["lines"]  # the first line alone fills the list
             if not stuck and all(
                 row >= 0 and math.isfinite(x) for x, (_, _, row) in zip(exact, new, strict=True)
             ):
@@ -678,47 +680,49 @@ class Scanner:
             numbers += exact
             if stuck:
                 late = np.concatenate([late, np.empty_like(late)])
-        held = self._held
+        buffers = self._buffers
         for x, (_, _, row) in zip(exact, new, strict=True):
-            held["LABELS"][row] = x
+            buffers["labels"][row] = x
         return self._found(text, job)
 
     def _pass(self, text: Array, begin: int, end: int, late: Array, numbers: list[float]) -> dict[str, int]:
         exact = np.array(numbers)
         given = {
-            "TEXT": address(text),
-            "BEGIN": begin,
-            "END": end,
-            "LATE": address(late),
-            "EXACT": exact.ctypes.data,
+            "text": address(text),
+            "begin": begin,
+            "end": end,
+            "late": address(late),
+            "exact": exact.ctypes.data,
+            "max_late": len(late),
+            "known": len(numbers),
+            "listed": len(numbers),
         }
-        given |= {"MAX_LATE": len(late), "KNOWN": len(numbers), "LISTED": len(numbers)}
-        job = np.array(list((self._job | given).values()), dtype=np.int64)
-        self._run(*objects.CONVENTION, address(job))
-        return dict(zip(_JOB, job.tolist(), strict=True))
+        job = _JOB.vector(**self._words, **given)
+        call(self._run, job)
+        return _JOB.read(job)
 
     def _found(self, text: Array, job: dict[str, int]) -> Found:
-        rows, entries, held = job["ROWS"], job["ENTRIES"], self._held
-        weights = held["WEIGHTS"][:rows]
-        tags = held["TAGS"][:rows]
+        rows, entries, buffers = job["rows"], job["entries"], self._buffers
+        weights = buffers["weights"][:rows]
+        tags = buffers["tags"][:rows]
         return Found(
-            held["LABELS"][:rows].copy(),
+            buffers["labels"][:rows].copy(),
             weights.copy() if np.any(weights != 1.0) else None,
-            held["INDPTR"][: rows + 1].copy(),
-            held["INDICES"][:entries].copy(),
-            held["VALUES"][:entries].copy(),
+            buffers["indptr"][: rows + 1].copy(),
+            buffers["indices"][:entries].copy(),
+            buffers["values"][:entries].copy(),
             [bytes(text[a:b]).decode("utf-8", "replace") for a, b in tags.tolist()]
             if np.any(tags[:, 1] > tags[:, 0])
             else None,
-            job["AT"],
-            job["LINES"],
-            job["FAULTY"],
+            job["at"],
+            job["lines"],
+            job["faulty"],
             [
                 (k, self._fault(text, *where))
-                for k, *where in held["BADS"][: min(job["FAULTY"], BAD)].tolist()
+                for k, *where in buffers["bads"][: min(job["faulty"], BAD)].tolist()
             ],
-            job["LOWEST"],
-            job["TOP"],
+            job["lowest"],
+            job["top"],
         )
 
     def _fault(self, text: Array, line: int, at: int, code: int) -> str:

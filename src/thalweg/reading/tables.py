@@ -7,15 +7,15 @@ Zeros are not stored.
 """
 
 from collections.abc import Callable, Iterable
-from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..engines.cpu import dense as cpu
-from ..engines.cpu import object_cache as objects
-from ..engines.memory import address
+from ..engines.cpu.compile import kernel
+from ..engines.cpu.job import Job
+from ..engines.cpu.launch import call
+from ..engines.cpu.text import source
 from ..errors import FileError, HyperparameterError, nearest
 from .block import Block, Pass, Position
 from .scanner import HASH, LARGEST
@@ -24,29 +24,31 @@ Array = np.ndarray[Any, Any]
 Reasons = dict[int, str]  # what is wrong with a row
 
 
+_NAMES_JOB = Job("text", "ends", "hashes", "count", "mask", "offset")
 _NAMES = """
 def kernel(job):
-    p = octets(job[0])
-    ends = words(job[1])
-    made = ints(job[2])
-    for k in range(job[3]):
-        made[k] = (murmur(p, ends[k], ends[k + 1] - ends[k], 0) & job[4]) + job[5]
+    p = octets(job[TEXT])
+    ends = words(job[ENDS])
+    made = ints(job[HASHES])
+    for k in range(job[COUNT]):
+        made[k] = (murmur(p, ends[k], ends[k + 1] - ends[k], 0) & job[MASK]) + job[OFFSET]
     return 0
 """
 
+_ROWS_JOB = Job("numbers", "hashed", "indptr", "indices", "values", "rows", "width", "texts", "entries")
 # A row's numbers that are not 0, then its hashed features by ascending index, equal ones summed.
 _ROWS = """
 def kernel(job):
-    numbers = state(job[0])
-    hashed = ints(job[1])
-    indptr = words(job[2])
-    indices = ints(job[3])
-    values = state(job[4])
-    width = job[6]
-    more = job[7]
+    numbers = state(job[NUMBERS])
+    hashed = ints(job[HASHED])
+    indptr = words(job[INDPTR])
+    indices = ints(job[INDICES])
+    values = state(job[VALUES])
+    width = job[WIDTH]
+    more = job[TEXTS]
     n = 0
     indptr[0] = 0
-    for r in range(job[5]):
+    for r in range(job[ROWS]):
         for k in range(width):
             x = numbers[r * width + k]
             if x != F(0.0):
@@ -70,20 +72,16 @@ def kernel(job):
                     values[at] = F(1.0)
                     n += 1
         indptr[r + 1] = n
-    job[8] = n
+    job[ENTRIES] = n
     return 0
 """
 
 
-@cache
-def kernel(text: str, *functions: str) -> cpu.Kernel:
-    return cpu.kernel("# float32\n" + text, (*functions, "kernel"))[0]
-
-
-def call(kernel: cpu.Kernel, *job: int) -> list[int]:
-    cells = np.array(job, dtype=np.int64)
-    kernel(*objects.CONVENTION, address(cells))
-    return cells.tolist()  # type: ignore[no-any-return]
+def run(job: Job, text: str, /, **words: int) -> dict[str, int]:
+    """Run the kernel of a printed text on one job; return what the job then holds."""
+    vector = job.vector(**words)
+    call(kernel(source("float32", job, [text]))[0], vector)
+    return job.read(vector)
 
 
 class Columns(NamedTuple):
@@ -251,28 +249,38 @@ class Layout:
         n = len(joined)
         ends = np.frombuffer(joined.buffers()[1], np.int64)[joined.offset : joined.offset + n + 1]
         data = joined.buffers()[2]
-        made = np.empty(n, np.int32)
-        mask = (1 << self.columns.bits) - 1
-        hashes = kernel(HASH + _NAMES, "turn", "murmur")
-        call(
-            hashes,
-            data.address if data is not None else 0,
-            ends.ctypes.data,
-            made.ctypes.data,
-            n,
-            mask,
-            self.width,
+        hashes = np.empty(n, np.int32)
+        run(
+            _NAMES_JOB,
+            HASH + _NAMES,
+            text=data.address if data is not None else 0,
+            ends=ends.ctypes.data,
+            hashes=hashes.ctypes.data,
+            count=n,
+            mask=(1 << self.columns.bits) - 1,
+            offset=self.width,
         )
         missing = pc.fill_null(pc.equal(pc.binary_length(values), 0), True)
-        return made, np.asarray(missing)
+        return hashes, np.asarray(missing)
 
     def _rows(self, numbers: Array, hashed: Array) -> tuple[Array, Array, Array]:
         n = len(numbers)
         indptr = np.empty(n + 1, np.int64)
         indices = np.empty(numbers.size + hashed.size, np.int32)
         values = np.empty(numbers.size + hashed.size, np.float32)
-        arrays = [a.ctypes.data for a in (numbers, hashed, indptr, indices, values)]
-        nnz = call(kernel(_ROWS), *arrays, n, self.width, len(self.texts), 0)[8]
+        done = run(
+            _ROWS_JOB,
+            _ROWS,
+            numbers=numbers.ctypes.data,
+            hashed=hashed.ctypes.data,
+            indptr=indptr.ctypes.data,
+            indices=indices.ctypes.data,
+            values=values.ctypes.data,
+            rows=n,
+            width=self.width,
+            texts=len(self.texts),
+        )
+        nnz = done["entries"]
         return indptr, indices[:nnz].copy(), values[:nnz].copy()
 
 

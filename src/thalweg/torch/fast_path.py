@@ -13,6 +13,7 @@ import torch
 
 from ..core.update import Update
 from ..engines.cpu import dense as cpu
+from ..engines.cpu.launch import Share
 from .groups import Plan
 
 Tensor = torch.Tensor
@@ -81,7 +82,7 @@ class UnchangedGroup:
         self._table[:, self._column] = places
         return True
 
-    def sweep(self, plan: Plan, share: cpu.Share) -> cpu.Sweep:
+    def sweep(self, plan: Plan, share: Share) -> cpu.Sweep:
         """The update, ready to run."""
         done = self._counts.tolist()
         times = sorted(set(done))

@@ -24,7 +24,7 @@ from ..core.schedule import Schedule, from_plain, to_plain
 from ..core.update import Update
 from ..engines import cuda, ops
 from ..engines.cpu import dense as cpu
-from ..engines.cpu import openmp
+from ..engines.cpu import launch, openmp
 from ..errors import GradientError, HyperparameterError, NonFiniteError
 from ..optimizer.row_tracking import SparseGradient, inside
 from . import device, groups
@@ -643,8 +643,8 @@ def _share() -> Callable[..., int]:
     """Who runs the kernels: the OpenMP team that torch has, else the pool, else this thread alone."""
     threads = torch.get_num_threads()
     if threads == 1:
-        return lambda call, job, total: cpu.run(call, job, total, total)
-    return openmp.team(_LIBRARIES, threads) or cpu.by_pool
+        return lambda kernel, own, total: launch.run(kernel, own, total, total)
+    return openmp.team(_LIBRARIES, threads) or launch.by_pool
 
 
 def _real(x: Tensor) -> Tensor:

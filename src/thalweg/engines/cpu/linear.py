@@ -17,218 +17,29 @@ d) After ``LOG`` steps, or where P becomes too small, everything catches up and 
 import ast
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from ...core import clock as scalars
 from ...core import update as compose
-from ...core.formula import Formula, Function, lift
+from ...core.formula import Function, lift
 from ...core.idle_model import GROWTH, CatchUp, plan, rests
 from ...core.rule import Rule, RuleParts
 from ...core.schedule import Schedule
 from ...core.update import StepOptions, Update
 from ...errors import HyperparameterError
-from ...printing.python import indented
 from .. import plain
 from ..memory import Array, address
-from . import dense as cpu
-from . import object_cache as objects
-from .sparse import WIDE, Text, shape
+from . import launch
+from .compile import Kernel
+from .compile import kernel as compiled
+from .csr import Rows
+from .job import RESULT
+from .linear_text import CATCH, FIT, JOB, PassText, Printed
 
 LOG = 1 << 18  # steps that are logged before everything catches up
 SMALLEST = -300.0  # of the logarithm of a product, before counting starts anew; half of what is safe
-AHEAD = {"far": 8, "near": 4, "next": 2}  # rows ahead at which pointers, entries and records are asked for
-
-FIT, CATCH = 0, 1
-FIELDS = (
-    "phase",
-    "count",
-    "order",
-    "indptr",
-    "indices",
-    "data",
-    "dense",
-    "targets",
-    "weights",
-    "records",
-    "stride",
-    "features",
-    "width",
-    "now",
-    "capacity",
-    "done",
-    "window",
-    "good",
-    "log",
-    "sums",
-    "pulls",
-    "counts",
-    "hyper",
-    "planned",
-    "constants",
-    "work",
-    "room",
-    "result",
-)
-KINDS = {"float32": "singles", "float64": "reals", "int32": "ints", "int64": "words"}
-NUMBERS = ("alpha1", "alpha2", "from", "intercept")  # in front of the hyperparameters
-
-_DOT = """
-def dot(n, x, w):
-    distinct()
-    {zeros} = F(0.0)
-    whole = n - n % 8
-    for i in range(0, whole, 8):
-{lanes}
-    for i in range(whole, n):
-        lane0 += F(x[i]) * w[i]
-    return ((lane0 + lane1) + (lane2 + lane3)) + ((lane4 + lane5) + (lane6 + lane7))
-
-def outer(n, x, slope, g):
-    distinct()
-    for i in range(n):
-        g[i] = slope * F(x[i])
-"""
-
-_DOTS = """
-def dots(n, width, x, w, z):
-    for i in range(n):
-        a = F(x[i])
-        for c in range(width):
-            z[c] += D(a * w[i * width + c])
-
-def outers(n, width, x, slopes, g):
-    for i in range(n):
-        a = F(x[i])
-        for c in range(width):
-            g[i * width + c] = F(slopes[c]) * a
-"""
-
-_KERNEL = """
-def kernel(job):
-    count = job[{count}]
-    records = job[{records}]
-    stride = job[{stride}]
-    width = {width}
-    now = job[{now}]
-    window = job[{window}]
-    good = job[{good}]
-    log = job[{log}]
-    sums = reals(job[{sums}])
-    pulls = reals(job[{pulls}])
-    counts = reals(job[{counts}])
-    constants = reals(job[{constants}])
-    table = constants
-    hyper = reals(job[{hyper}])
-    planned = reals(job[{planned}])
-    result = reals(job[{result}])
-    job[2] = 0
-    if job[{phase}] == 1:
-        for j in range(job[0], job[1]):
-            at = records + stride * j
-{flush}
-        return 0
-    indptr = {index}(job[{indptr}])
-    indices = {index}(job[{indices}])
-    order = words(job[{order}])
-    targets = reals(job[{targets}])
-    weights = reals(job[{weights}])
-    features = job[{features}]
-    dense = job[{dense}]
-    done = job[{done}]
-    work = job[{work}]
-    room = job[{room}]
-{buffers}
-    z = reals(work)
-    slopes = reals(work + 8 * width)
-    own = reals(work + 16 * width)
-    scalars = reals(log)
-{start}
-    for k in range(count):
-        if now >= job[{capacity}]:
-            break
-        row = order[k]
-        if dense != 0:
-            n = dense
-            first = np.int64(0)
-            x = {datum}(job[{data}] + {datum_size} * dense * row)
-        else:
-            first = np.int64(indptr[row])
-            n = np.int64(indptr[row + 1]) - first
-            x = {datum}(job[{data}] + {datum_size} * first)
-            if k + {far} < count:
-                prefetch(job[{indptr}] + {index_size} * order[k + {far}])
-                prefetch(job[{targets}] + 8 * order[k + {far}])
-            if k + {near} < count:
-                begin = np.int64(indptr[order[k + {near}]])
-                end = np.int64(indptr[order[k + {near}] + 1])
-                for line in range({index_size} * begin, {index_size} * end + 63, 64):
-                    prefetch(job[{indices}] + line)
-                for line in range({datum_size} * begin, {datum_size} * end + 63, 64):
-                    prefetch(job[{data}] + line)
-            if k + {next} < count:
-                begin = np.int64(indptr[order[k + {next}]])
-                end = np.int64(indptr[order[k + {next}] + 1])
-                for e in range(begin, end):
-                    prefetch(records + stride * np.int64(indices[e]))
-        now += 1
-{tick}
-        for i in range(n):
-            at = records + stride * np.int64(indices[first + i])
-{gather}
-        weight = D(1.0)
-        if job[{weights}] != 0:
-            weight = weights[row]
-        y = targets[row]
-        value = D(0.0)
-{score}
-        result[0] += weight * value
-        result[1] += weight
-{outer}
-        step(n * width, {buffers_all}, scalars)
-        for i in range(n):
-            at = records + stride * np.int64(indices[first + i])
-{scatter}
-        if hyper[{intercept}] != 0.0:
-            at = records + stride * features
-            for c in range(width):
-                bg[c] = F(slopes[c])
-            step(width, {at_all}, own)
-        job[2] = k + 1
-    job[{now}] = now
-    return 0
-"""
-
-_MULTINOMIAL = """
-top = z[0]
-for c in range(width):
-    top = max(top, z[c])
-total = D(0.0)
-for c in range(width):
-    slopes[c] = math.exp(z[c] - top)
-    total += slopes[c]
-label = np.int64(y)
-value = top + math.log(total) - z[label]
-for c in range(width):
-    slopes[c] = slopes[c] / total * weight
-slopes[label] -= weight
-"""
-
-
-class Printed(NamedTuple):
-    """What a kernel is printed from."""
-
-    rule_parts: RuleParts
-    update: Update
-    plan: CatchUp
-    clock: Formula
-    loss: Function | None
-    values: tuple[float, ...]
-    planned: tuple[str, ...]
-    lags: bool
-    single: bool
-    options: StepOptions
 
 
 def still(rule_parts: RuleParts) -> bool:
@@ -256,251 +67,9 @@ def planned(rule: Rule, options: StepOptions, bits: int) -> CatchUp:
     return made
 
 
-class _Text(Text):
-    """The printed source of a pass."""
-
-    short = 0  # what has a closed form is not logged
-
-    def __init__(self, p: Printed, stored: str, index: str, datum: str) -> None:
-        super().__init__(p.update, shape(p.rule_parts, p.plan), stored)
-        self.p, self.index, self.datum = p, index, datum
-        self.kept = [n for n in p.update.arrays if n != "g"]
-
-    def lag(self) -> None:
-        """A record from the last step that it has seen to another, with what is summed and truncated."""
-        p, shrinks = self.p, bool(self.p.plan.products)
-        closed = p.plan.kind == "closed"
-        call = f"catch(n, {self.own}, s, e, window, good, log, constants, table, sums)"
-        lines = ["distinct()"]
-        if p.options.total and closed:
-            scale = " * math.exp(-sums[s])" if shrinks else ""
-            lines += [f"part_ = F((counts[e] - counts[s]){scale})", "for i in range(n):"]
-            lines.append(f"    {self.place['_total']}[i] += part_ * {self.place['w']}[i]")
-        lines.append(call)
-        if p.options.truncate and closed:
-            scale = " * math.exp(sums[e])" if shrinks else ""
-            lines += [f"pull_ = F((pulls[e] - pulls[s]){scale})", "for i in range(n):"]
-            w = f"{self.place['w']}[i]"
-            lines += [f"    w = {w}", "    if w > pull_:", f"        {w} = w - pull_"]
-            lines += ["    elif w < -pull_:", f"        {w} = w + pull_", "    elif w == w:"]
-            lines += [f"        {w} = F(0.0)"]
-        arguments = f"n, {self.own}, s, e, window, good, log, constants, table, sums, pulls, counts"
-        self.define("lag", arguments, lines)
-
-    def place_of(self, n: str) -> str:
-        k = self.kept.index(n)
-        return f"state(at + {self.real.itemsize * k} * width)" if k else "state(at)"
-
-    def clock(self) -> tuple[list[str], list[str]]:
-        """What is computed once before the rows, and at each."""
-        p = self.p
-        hyper = p.rule_parts.hyperparameters
-        values = {n: f"h_{n}" for n in hyper} | {"t": "now_"} | {n: f"c_{n}" for n, _ in p.clock.body}
-        printer = WIDE._replace(names=values)
-        start = [f"n_{n} = hyper[{k}]" for k, n in enumerate(NUMBERS)]
-        start += [f"h_{n} = hyper[{k + len(NUMBERS)}]" for k, n in enumerate(hyper) if n not in p.planned]
-        tick = [f"h_{n} = planned[k * {len(p.planned)} + {k}]" for k, n in enumerate(p.planned)]
-        logged = p.plan.kind in ("bounded", "replay")
-        moves = bool(p.planned or scalars.moving(p.clock) or logged or p.options.total)
-        made = printer.lines(p.clock.body)
-        outputs = {n: printer.expression(e) for n, e in p.clock.outputs}
-        outputs |= {"_keep": "1.0 - h_lr * n_alpha2", "_pull": "h_lr * n_alpha1"}
-        outputs |= {"_count": "(1.0 if now_ > n_from else 0.0)"}
-        resting = {"_keep": "1.0", "_pull": "0.0"}
-        for k, n in enumerate(p.update.scalars):
-            made += [f"scalars[{k}] = {outputs[n]}", f"own[{k}] = {resting.get(n, f'scalars[{k}]')}"]
-        tick.append("now_ = D(done + k + 1)")
-        if logged:
-            tick.append(f"scalars = reals(log + {8 * len(p.update.scalars)} * now)")
-        if moves:
-            tick += made
-        else:
-            start += made
-        if p.lags:
-            tick.append("advance(now, window, scalars, constants, table, sums)")
-            at = {n: f"scalars[{k}]" for k, n in enumerate(p.update.scalars)}
-            product = bool(p.plan.products)
-            if p.options.truncate:
-                scale = " * math.exp(-sums[now])" if product else ""
-                tick.append(f"pulls[now] = pulls[now - 1] + {at['_pull']}{scale}")
-            if p.options.total:
-                scale = " * math.exp(sums[now])" if product else ""
-                tick.append(f"counts[now] = counts[now - 1] + {at['_count']}{scale}")
-        return start, tick
-
-    def lagging(self, to: str) -> list[str]:
-        own = ", ".join(self.place_of(n) for n in self.kept)
-        return [
-            f"seen = ints(at + {self.real.itemsize * len(self.kept)} * width)",
-            "last = np.int64(seen[0])",
-            f"if last >= 0 and last < {to}:",
-            f"    lag(width, {own}, last, {to}, window, good, log, constants, table, sums, pulls, counts)",
-        ]
-
-    def score(self) -> list[str]:
-        """z, the loss and its slopes."""
-        p = self.p
-        intercept = ["at = records + stride * features"]
-        if p.single:
-            lines = [*intercept, "z[0] = D(dot(n, x, bw))"]
-            lines += ["if n_intercept != 0.0:", "    z[0] += D(state(at)[0])"]
-        else:
-            lines = [*intercept, "for c in range(width):", "    z[c] = D(0.0)"]
-            lines += ["    if n_intercept != 0.0:", "        z[c] = D(state(at)[c])"]
-            lines.append("dots(n, width, x, bw, z)")
-        if p.loss is None:
-            return [*lines, *_MULTINOMIAL.strip().splitlines()]
-        formula = lift(p.loss, outputs=("value", "slope"))
-        names = {"z": "z_", "y": "y_"} | {n: f"l_{n}" for n, _ in formula.body}
-        names |= {n: repr(v) for n, v in zip(formula.scalars[1:], p.values, strict=True)}
-        printer = WIDE._replace(names=names)
-        made = {n: printer.expression(e) for n, e in formula.outputs}
-        body = [*printer.lines(formula.body), f"value += {made['value']}"]
-        body.append(f"slopes[c_] = weight * ({made['slope']})")
-        if p.single:
-            return [*lines, "c_ = 0", "z_ = z[0]", "y_ = y", *body]
-        target = "1.0 if c_ == np.int64(y) else -1.0"
-        lines += ["for c_ in range(width):", "    z_ = z[c_]", f"    y_ = {target}"]
-        return [*lines, *(f"    {x}" for x in body)]
-
-    def source(self) -> tuple[str, tuple[str, ...]]:
-        """The source and its functions' names."""
-        p = self.p
-        self.steps()
-        if p.lags:
-            if self.form.kind in ("closed", "series", "bounded"):
-                self.settle()
-            self.catch()
-            self.advance()
-            self.lag()
-        lanes = [f"lane{j} += F(x[i + {j}]) * w[i + {j}]" for j in range(8)]
-        if p.single:
-            lanes_text = indented(lanes, 2)
-            zeros = " = ".join(f"lane{j}" for j in range(8))
-            dot, outer = _DOT.format(zeros=zeros, lanes=lanes_text).strip().split("\n\n")
-            self.functions |= {"dot": dot + "\n", "outer": outer + "\n"}
-        else:
-            dots, outers = _DOTS.strip().split("\n\n")
-            self.functions |= {"dots": dots + "\n", "outers": outers + "\n"}
-        item = self.real.itemsize
-        buffers = [
-            f"b{n if n in 'wg' else self.kept.index(n)} = state(work + 16 * width + {8 * len(p.update.scalars)} + {item} * room * {k})"
-            for k, n in enumerate(p.update.arrays)
-        ]
-        b = {n: f"b{n if n in 'wg' else self.kept.index(n)}" for n in p.update.arrays}
-        start, tick = self.clock()
-
-        def copied(template: str, lines: list[str]) -> list[str]:
-            if p.single:
-                return lines + [template.format(b[n], "i", self.place_of(n), "0") for n in self.kept]
-            made = [f"p_{k} = {self.place_of(n)}" for k, n in enumerate(self.kept)]
-            made.append("for c in range(width):")
-            made += [
-                "    " + template.format(b[n], "i * width + c", f"p_{k}", "c")
-                for k, n in enumerate(self.kept)
-            ]
-            return lines + made
-
-        gather = copied("{0}[{1}] = {2}[{3}]", self.lagging("now - 1") if p.lags else [])
-        scatter = copied("{2}[{3}] = {0}[{1}]", [])
-        flush = ["pass"]
-        if p.lags:
-            scatter.append(f"ints(at + {item * len(self.kept)} * width)[0] = np.int32(now)")
-            flush = [*self.lagging("now"), "if last >= 0:", "    seen[0] = np.int32(0)"]
-        outer = "outer(n, x, F(slopes[0]), bg)" if p.single else "outers(n, width, x, slopes, bg)"
-        fields = {n: 3 + k for k, n in enumerate(FIELDS)}
-        self.functions["kernel"] = _KERNEL.format(
-            **{n: v for n, v in fields.items() if n not in ("width",)},
-            **AHEAD,
-            width="1" if p.single else f"job[{fields['width']}]",
-            index=KINDS[self.index],
-            index_size=np.dtype(self.index).itemsize,
-            datum=KINDS[self.datum],
-            datum_size=np.dtype(self.datum).itemsize,
-            flush=indented(flush, 3),
-            buffers=indented(buffers, 1),
-            start=indented(start, 1),
-            tick=indented(tick, 2),
-            gather=indented(gather, 3),
-            score=indented(self.score(), 2),
-            outer=indented([outer], 2),
-            buffers_all=", ".join(b[n] for n in p.update.arrays),
-            scatter=indented(scatter, 3),
-            intercept=NUMBERS.index("intercept"),
-            at_all=", ".join("bg" if n == "g" else self.place_of(n) for n in p.update.arrays),
-        )
-        return f"# {self.stored}\n" + "\n".join(self.functions.values()), tuple(self.functions)
-
-
 @cache
-def _kernel(p: Printed, stored: str, index: str, datum: str) -> cpu.Kernel:
-    return cpu.kernel(*_Text(p, stored, index, datum).source())[0]
-
-
-class Rows(NamedTuple):
-    """Examples: CSR arrays (indices distinct within a row), or, without indptr, a dense (n, d) array."""
-
-    data: Array
-    indices: Array | None
-    indptr: Array | None
-    shape: tuple[int, int]
-
-
-def rows_of(x: Any) -> Rows:
-    """A dense array or a CSR matrix (``data``, ``indices``, ``indptr``, ``shape``) as rows; copied where it must be."""
-    if isinstance(x, Rows):
-        return x
-    shape = (x.shape[0], x.shape[1])
-    data = x if isinstance(x, np.ndarray) else x.data
-    real = data.dtype if data.dtype.name in ("float32", "float64") else np.dtype(np.float64)
-    data = np.ascontiguousarray(data, dtype=real)
-    if isinstance(x, np.ndarray):
-        return Rows(data, None, None, shape)
-    kinds = {x.indices.dtype.name, x.indptr.dtype.name}
-    index = np.int32 if kinds == {"int32"} else np.int64
-    indices, indptr = (np.ascontiguousarray(a, dtype=index) for a in (x.indices, x.indptr))
-    return Rows(data, indices, indptr, shape)
-
-
-_LOOK = """
-def kernel(job):
-    indptr = {index}(job[4])
-    indices = {index}(job[5])
-    data = {datum}(job[6])
-    features = job[7]
-    job[2] = 0
-    for r in range(job[0], job[1]):
-        last = np.int64(-1)
-        for e in range(np.int64(indptr[r]), np.int64(indptr[r + 1])):
-            j = np.int64(indices[e])
-            if j < 0 or j >= features:
-                job[2] = 1
-                job[3] = r
-                return 0
-            if j <= last and job[2] == 0:
-                job[2] = 2
-                job[3] = r
-            last = j
-            if not abs(data[e]) <= {largest!r}:
-                job[2] = 3
-                job[3] = r
-                return 0
-    return 0
-"""
-GOOD, OUTSIDE, UNSORTED, NONFINITE = range(4)
-
-
-def look(rows: Rows) -> tuple[int, int]:
-    """What is wrong with CSR rows, if anything, and in which row: OUTSIDE, UNSORTED or NONFINITE."""
-    assert rows.indices is not None and rows.indptr is not None
-    index, datum = rows.indices.dtype.name, rows.data.dtype.name
-    largest = float(np.finfo(rows.data.dtype).max)
-    text = f"# {datum}\n" + _LOOK.format(index=KINDS[index], datum=KINDS[datum], largest=largest)
-    call = cpu.kernel(text, ("kernel",))[0]
-    places = [address(a) if a.size else 0 for a in (rows.indptr, rows.indices, rows.data)]
-    job = np.array((0, rows.shape[0], 0, 0, *places, rows.shape[1]), dtype=np.int64)
-    call(*objects.CONVENTION, address(job))
-    return int(job[2]), int(job[3])
+def _kernel(p: Printed, stored: str, index: str, datum: str) -> Kernel:
+    return compiled(PassText(p, stored, index, datum).whole())[0]
 
 
 def _stays(update: Update, start: Mapping[str, float], row: Sequence[float]) -> bool:
@@ -603,7 +172,7 @@ class Pass:
         targets, weights: float64 (n,); classes as numbers from 0, or -1 and +1 where there is one score.
         """
         index = "int32" if rows.indices is None else rows.indices.dtype.name
-        call = _kernel(self._printed, self.real.name, index, rows.data.dtype.name)
+        kernel = _kernel(self._printed, self.real.name, index, rows.data.dtype.name)
         if rows.indices is None or rows.indptr is None:
             longest = rows.shape[1]
             indices, indptr = np.arange(longest, dtype=np.int32), np.zeros(1, dtype=np.int32)
@@ -614,7 +183,7 @@ class Pass:
         arrays = self._printed.update.arrays
         head = 16 * self.outputs + 8 * len(self._printed.update.scalars)
         work = np.empty(head + self.real.itemsize * room * len(arrays) + 64, dtype=np.uint8)
-        result = np.zeros(2)
+        totals = np.zeros(2)
         done, total = 0, len(order)
         while done < total:
             if (
@@ -626,7 +195,7 @@ class Pass:
             plans = self._schedule(count)
             if self._options.decoupled:
                 count = self._shrinking(count, plans)
-            words = dict.fromkeys(FIELDS, 0) | {
+            words = {
                 "phase": FIT,
                 "count": count,
                 "order": address(order) + 8 * done,
@@ -646,17 +215,17 @@ class Pass:
                 "planned": address(plans) if plans.size else 0,
                 "work": address(work),
                 "room": room,
-                "result": address(result),
+                "totals": address(totals),
             }
-            job = self._job(words, 0, 0)
-            call(*objects.CONVENTION, address(job))
-            made = int(job[2])
+            job = self._job(words)
+            launch.call(kernel, job)
+            taken = int(job[RESULT])
             if self._seen is not None:
-                self._now = int(job[3 + FIELDS.index("now")])
+                self._now = int(job[JOB.at["now"]])
                 self._seen[self.features] = self._now
-            self.t += made
-            done += made
-        return float(result[0]), float(result[1])
+            self.t += taken
+            done += taken
+        return float(totals[0]), float(totals[1])
 
     def begin(self, weights: Array, intercepts: Array) -> None:
         """Begin at given weights (features, outputs) and intercepts (outputs,)."""
@@ -704,30 +273,29 @@ class Pass:
             self._good = self._good and float(lr.max()) <= GROWTH * self._low
         return made
 
-    def _job(self, words: dict[str, int], lo: int, hi: int) -> Array:
-        words |= {
-            "window": self.plan.window,
-            "good": int(self._good),
-            "log": address(self._log),
-            "sums": address(self._sums),
-            "pulls": address(self._pulls),
-            "counts": address(self._counts),
-            "hyper": address(self._hyper),
-            "constants": address(self._constants),
-        }
-        return np.array((lo, hi, 0, *words.values()), dtype=np.int64)
+    def _job(self, words: Mapping[str, int]) -> Array:
+        return JOB.vector(
+            window=self.plan.window,
+            good=int(self._good),
+            log=address(self._log),
+            sums=address(self._sums),
+            pulls=address(self._pulls),
+            counts=address(self._counts),
+            hyper=address(self._hyper),
+            constants=address(self._constants),
+            **words,
+        )
 
     def catch_up(self) -> None:
         """Bring every coordinate to the last step."""
         if self._seen is not None and self._now:
-            words = dict.fromkeys(FIELDS, 0) | {
+            words = {
+                "hi": self.features + 1,
                 "phase": CATCH,
                 "records": address(self._memory),
                 "stride": self._stride,
                 "width": self.outputs,
                 "now": self._now,
             }
-            call = _kernel(self._printed, self.real.name, "int32", self.real.name)
-            job = self._job(words, 0, self.features + 1)
-            call(*objects.CONVENTION, address(job))
+            launch.call(_kernel(self._printed, self.real.name, "int32", self.real.name), self._job(words))
         self._now, self._low, self._good = 0, np.inf, True

@@ -6,20 +6,15 @@ slope(z, y) a to the gradient and moves all coordinates in one vectorised loop. 
 
 from ...core.objective import Scored
 from ...core.update import Update
+from ...printing.loop import summed_in_lanes, updated
 from ...printing.python import indented
-from .dense import PRINTER
-from .loop_unrolled import Inside, section
+from .loop_unrolled import Inside
+from .text import PRINTER, Pointers
 
 _DOT = """
 def dot(n, a, x):
     distinct()
-    {zeros} = D(0.0)
-    whole = n - n % 8
-    for i in range(0, whole, 8):
 {lanes}
-    for i in range(whole, n):
-        lane0 += a[i] * x[i]
-    return ((lane0 + lane1) + (lane2 + lane3)) + ((lane4 + lane5) + (lane6 + lane7))
 """
 _ADD = """
 def add(n, s, a, g):
@@ -28,34 +23,35 @@ def add(n, s, a, g):
         g[i] += s * a[i]
 """
 _MOVE = """
-def move(n, {pointers}, batch, {scalars}):
+def move({arguments}):
     distinct()
-    for i in range(n):
-        g = p_g[i] / batch
-        p_g[i] = D(0.0)
-{body}
+{loop}
 """
 
 
+class _Summed(Pointers):
+    """Arrays of which the gradient is a sum over a batch that is begun anew when it is read."""
+
+    def load(self, array: str, index: str = "i") -> str:
+        value = super().load(array, index)
+        return f"{value} / batch" if array == "g" else value
+
+
 def inside(update: Update, states: tuple[str, ...], objective: Scored) -> Inside:
-    """The lines of one configuration's run; float64 only."""
+    """Return the lines of one configuration's run; float64 only."""
     value, slope, _ = objective.formulas
-    arrays = [n for n in update.arrays if n not in ("g", "_rate")]
-    held = ["g", *arrays, "_rate"]
-    body = [f"{n} = p_{n}[i]" for n in arrays]
-    body += PRINTER.lines(update.body)
-    body += [f"new{k} = {PRINTER.expression(e)}" for k, e in enumerate(update.written.values())]
-    body += [f"p_{n}[i] = new{k}" for k, n in enumerate(update.written)]
-    lanes = [f"lane{j} += a[i + {j}] * x[i + {j}]" for j in range(8)]
-    scalars = [f"k_{n}" for n in update.scalars]
+    read = ["g", *(n for n in update.arrays if n not in ("g", "_rate"))]
+    held = [*read, "_rate"]
+    memory = _Summed(held, (), "float64")
+    step_of_all = updated(PRINTER, memory, update, read)
+    lanes = summed_in_lanes("D(0.0)", lambda i: f"a[{i}] * x[{i}]")
     functions = {
-        "dot": _DOT.format(zeros=" = ".join(f"lane{j}" for j in range(8)), lanes=indented(lanes, 2)),
+        "dot": _DOT.format(lanes=indented(lanes, 1)),
         "add": _ADD,
         "move": _MOVE.format(
-            pointers=", ".join(f"p_{n}" for n in held),
-            scalars=", ".join(update.scalars),
-            body=indented(body, 2),
-        ).replace(", ):", "):"),
+            arguments=", ".join(["n", *memory.place.values(), "batch", *map(PRINTER.name, update.scalars)]),
+            loop=indented(step_of_all.loop([memory.store("g", "D(0.0)")]), 1),
+        ),
     }
     at = [f"a_{n} = work + 8 * d * (c * {len(held)} + {k})" for k, n in enumerate(held)]
     initial = {"g": "D(0.0)", "w": "starts[c * d + i]", "_rate": "D(math.nan)"} | {
@@ -63,20 +59,21 @@ def inside(update: Update, states: tuple[str, ...], objective: Scored) -> Inside
     }
     start = [*at, "for i in range(d):", *(f"    reals(a_{n})[i] = {initial[n]}" for n in held)]
 
-    def scored(formula_lines: list[str]) -> list[str]:
-        head = ["z = dot(d, reals(job[13] + 8 * q * (d + 1)), reals(a_w))", "y = data[q * (d + 1) + d]"]
-        return [f"    {line}" for line in (*head, *formula_lines)]
+    def scored(body: list[str]) -> list[str]:
+        head = ["z = dot(d, reals(job[DATA] + 8 * q * (d + 1)), reals(a_w))", "y = data[q * (d + 1) + d]"]
+        return [f"    {line}" for line in (*head, *body)]
 
-    lines, made = section(slope, "s_", {"z": "z", "y": "y"})
-    (result,) = made.values()
+    score = {"z": "z", "y": "y"}
+    lines, outputs = PRINTER.named("s_", score).section(slope)
+    (result,) = outputs.values()
     step = ["for b in range(batch):"]
     step.append("    q = order[(stream[c] * steps + t - 1) * batch + b] if shuffled else b")
-    step += scored([*lines, f"add(d, {result}, reals(job[13] + 8 * q * (d + 1)), reals(a_g))"])
-    given = ", ".join([*(f"reals(a_{n})" for n in held), "D(batch)", *scalars])
-    step.append(f"move(d, {given})")
+    step += scored([*lines, f"add(d, {result}, reals(job[DATA] + 8 * q * (d + 1)), reals(a_g))"])
+    arguments = ["d", *(f"reals(a_{n})" for n in held), "D(batch)", *(f"k_{n}" for n in update.scalars)]
+    step.append(f"move({', '.join(arguments)})")
 
-    lines, made = section(value, "v_", {"z": "z", "y": "y"})
-    (result,) = made.values()
+    lines, outputs = PRINTER.named("v_", score).section(value)
+    (result,) = outputs.values()
     loss = ["loss = D(0.0)", "for q in range(rows):"]
     loss += [*scored([*lines, f"loss = loss + {result}"]), "loss = loss / D(rows)"]
     copy = ["for i in range(d):", "    {0}[k * d + i] = reals({1})[i]"]

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from ...core.formula import Formula
 from ...core.objective import Objective
 from ...core.update import Update
-from .dense import PRINTER
+from ...printing.loop import updated
+from .text import PRINTER
 
 LARGEST = 32  # parameters; the loop is unrolled over them
 
@@ -25,19 +25,24 @@ class Inside(NamedTuple):
     rates: list[str]
 
 
-def section(formula: Formula, prefix: str, inputs: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
-    """A formula's lines with its names made its own, and its outputs as source."""
-    names = dict(inputs) | {n: f"{prefix}{n}" for n, _ in formula.body}
-    printer = PRINTER._replace(names=names)
-    return printer.lines(formula.body), {n: printer.expression(e) for n, e in formula.outputs}
+class _Registers(NamedTuple):
+    """Arrays of which every coordinate is a variable of its own: what writing one says."""
+
+    variables: Mapping[str, str]
+
+    def load(self, array: str) -> str:
+        return self.variables[array]
+
+    def store(self, array: str, value: str) -> str:
+        return f"{self.variables[array]} = {value}"
 
 
 def inside(update: Update, states: tuple[str, ...], objective: Objective) -> Inside:
-    """The lines of one configuration's run."""
+    """Return the lines of one configuration's run."""
     d = len(objective.parameters)
     x = [f"x{j}" for j in range(d)]
     start = [f"{x[j]} = F(starts[c * {d} + {j}])" for j in range(d)]
-    start += [f"{s}_{j} = F(h_{s})" for s in states for j in range(d)]
+    start += [f"s{j}_{s} = F(h_{s})" for s in states for j in range(d)]
     start += [f"r{j} = F(math.nan)" for j in range(d)]
 
     step = []
@@ -45,34 +50,29 @@ def inside(update: Update, states: tuple[str, ...], objective: Objective) -> Ins
     columns = objective.columns
     row = {n: f"d_{n}" for n in columns}
     read = [f"d_{n} = F(data[q * {len(columns)} + {k}])" for k, n in enumerate(columns)]
+    body, gradient = PRINTER.named("g_", parameters | row).section(objective.gradient_formula)
     if columns:
-        body, grads = section(objective.gradient_formula, "g_", parameters | row)
         step += [f"g{j} = F(0.0)" for j in range(d)]
         step.append("for b in range(batch):")
         step.append("    q = order[(stream[c] * steps + t - 1) * batch + b] if shuffled else b")
-        inner = [*read, *body, *(f"g{j} = g{j} + {e}" for j, e in enumerate(grads.values()))]
+        inner = [*read, *body, *(f"g{j} = g{j} + {e}" for j, e in enumerate(gradient.values()))]
         step += [f"    {line}" for line in inner]
         step += [f"g{j} = g{j} / F(batch)" for j in range(d)]
     else:
-        body, grads = section(objective.gradient_formula, "g_", parameters)
-        step += body + [f"g{j} = {e}" for j, e in enumerate(grads.values())]
+        step += body + [f"g{j} = {e}" for j, e in enumerate(gradient.values())]
+    scalars = {n: f"k_{n}" for n in update.scalars}
     for j in range(d):
-        inputs = {"w": x[j], "g": f"g{j}", **{s: f"{s}_{j}" for s in states}}
-        inputs |= {n: f"k_{n}" for n in update.scalars}
-        names = inputs | {n: f"u{j}_{n}" for n, _ in update.body}
-        printer = PRINTER._replace(names=names)
-        step += printer.lines(update.body)
-        target = inputs | {"_rate": f"r{j}"}
-        new = [(target[n], f"n{j}_{i}", e) for i, (n, e) in enumerate(update.written.items())]
-        step += [f"{fresh} = {printer.expression(e)}" for _, fresh, e in new]
-        step += [f"{n} = {fresh}" for n, fresh, _ in new]
+        variables = {"w": x[j], "g": f"g{j}", "_rate": f"r{j}", **{s: f"s{j}_{s}" for s in states}}
+        printer = PRINTER.named(f"v{j}_", scalars | variables)
+        coordinate = updated(printer, _Registers(variables), update, read=())
+        step += [*coordinate.lines, *coordinate.stores]
 
     if objective.mean_formula is not None:
-        body, value = section(objective.mean_formula, "v_", parameters)
+        body, value = PRINTER.named("v_", parameters).section(objective.mean_formula)
         (result,) = value.values()
         loss = [*body, f"loss = D({result})"]
     else:
-        body, value = section(objective.value_formula, "v_", parameters | row)
+        body, value = PRINTER.named("v_", parameters | row).section(objective.value_formula)
         (result,) = value.values()
         inner = [*read, *body, f"loss = loss + D({result})"]
         loss = ["loss = D(0.0)", "for q in range(rows):", *(f"    {line}" for line in inner)]

@@ -21,35 +21,60 @@ from ...core.update import StepOptions, Update
 from ...errors import HyperparameterError, nearest
 from ...printing.python import indented
 from ..memory import Array, address
+from . import launch
 from . import loop_scored as scored
 from . import loop_unrolled as unrolled
-from .dense import kernel
-from .dense import run as run_kernel
+from .compile import kernel
+from .job import Job
+from .text import PRINTER
+from .text import source as printed
+
+JOB = Job(
+    "steps",
+    "every",
+    "hyper",
+    "starts",
+    "paths",
+    "losses",
+    "rates",
+    "order",
+    "batch",
+    "stream",
+    "data",
+    "rows",
+    "planned",
+    "parameters",
+    "work",
+    "levels",
+    "reached",
+    "measured",
+    "ends",
+)
 
 _LOOP = """
 def loop(job):
-    steps = job[3]
-    every = job[4]
-    hyper = reals(job[5])
-    starts = reals(job[6])
-    paths = reals(job[7])
-    losses = reals(job[8])
-    rates = reals(job[9])
-    order = words(job[10])
-    shuffled = job[10] != 0
-    batch = job[11]
-    stream = words(job[12])
-    data = reals(job[13])
-    rows = job[14]
-    planned = reals(job[15])
-    d = job[16]
-    work = job[17]
-    stop = reals(job[18])[0]
-    target = reals(job[18])[1]
-    reached = words(job[19])
-    ends = reals(job[21])
+    steps = job[STEPS]
+    every = job[EVERY]
+    hyper = reals(job[HYPER])
+    starts = reals(job[STARTS])
+    paths = reals(job[PATHS])
+    losses = reals(job[LOSSES])
+    rates = reals(job[RATES])
+    order = words(job[ORDER])
+    shuffled = job[ORDER] != 0
+    batch = job[BATCH]
+    stream = words(job[STREAM])
+    data = reals(job[DATA])
+    rows = job[ROWS]
+    planned = reals(job[PLANNED])
+    d = job[PARAMETERS]
+    work = job[WORK]
+    stop = reals(job[LEVELS])[0]
+    target = reals(job[LEVELS])[1]
+    reached = words(job[REACHED])
+    ends = reals(job[ENDS])
     records = steps // every + 1
-    for c in range(job[0], job[1]):
+    for c in range(job[LO], job[HI]):
 {start}
         left = 1  # a countdown, since a division would cost as much as the step
         k = c * records
@@ -62,13 +87,13 @@ def loop(job):
             left -= 1
             if left == 0:
                 left = every
-                if job[7]:
+                if job[PATHS]:
 {path}
-                if job[9]:
+                if job[RATES]:
 {rates}
-                if job[20]:
+                if job[MEASURED]:
 {loss}
-                    if job[8]:
+                    if job[LOSSES]:
                         losses[k] = loss
                     if not loss <= worst:  # NaN is as bad as infinity
                         worst = loss if loss == loss else D(math.inf)
@@ -116,16 +141,18 @@ def source(
     objective: Objective | Scored,
     dtype: str,
     planned: tuple[str, ...],
-) -> tuple[str, tuple[str, ...]]:
-    """The printed loop and its functions' names.
+) -> str:
+    """Return the printed loop.
 
     ``formula`` is the clock's, ``planned`` hyperparameters follow a schedule.
     """
     kind = scored if isinstance(objective, Scored) else unrolled
-    made = kind.inside(update, states, objective)  # type: ignore[arg-type]
+    of_run = kind.inside(update, states, objective)  # type: ignore[arg-type]
     start = [f"h_{n} = hyper[c * {len(lines)} + {k}]" for k, n in enumerate(lines)]
-    clock, values = unrolled.section(formula, "c_", {"t": "now", **{n: f"h_{n}" for n in formula.inputs[1:]}})
-    clock = [line.replace("F(", "D(") for line in clock]  # the clock ticks in float64
+    # The clock ticks in float64, in the same expressions.
+    ticking = PRINTER.named("c_", {"t": "now", **{n: f"h_{n}" for n in formula.inputs[1:]}})
+    clock, values = ticking.section(formula)
+    clock = [line.replace("F(", "D(") for line in clock]
     clock += [f"k_{n} = F({v.replace('F(', 'D(')})" for n, v in values.items()]
     step = [f"h_{n} = planned[(t - 1) * {len(planned)} + {k}]" for k, n in enumerate(planned)]
     if scalars.moving(formula) or planned:
@@ -133,13 +160,13 @@ def source(
     else:
         start += clock
     text = _LOOP.format(
-        start=indented([*start, *made.start], 2),
-        step=indented([*step, *made.step], 4),
-        path=indented(made.path, 5),
-        rates=indented(made.rates, 5),
-        loss=indented(made.loss, 5),
+        start=indented([*start, *of_run.start], 2),
+        step=indented([*step, *of_run.step], 4),
+        path=indented(of_run.path, 5),
+        rates=indented(of_run.rates, 5),
+        loss=indented(of_run.loss, 5),
     )
-    return f"# {dtype}\n" + "".join(made.functions.values()) + text, (*made.functions, "loop")
+    return printed(dtype, JOB, [*of_run.functions.values(), text])
 
 
 def run(
@@ -185,7 +212,7 @@ def run(
         if bad:
             raise HyperparameterError(f"{type(rule).__name__}: {n} must lie in {line.range}, got {bad[0]}")
     update = compose.update(rule, StepOptions(rates=True), scalars.known(rule, vary))
-    call, _ = kernel(*source(rule.clock_formula, update, tuple(lines), states, objective, dtype, planned))
+    call, _ = kernel(source(rule.clock_formula, update, tuple(lines), states, objective, dtype, planned))
     records = steps // every + 1
     loss = np.full((count, records), np.nan) if "loss" in record else None
     path = np.full((count, records, d), np.nan) if "path" in record else None
@@ -201,26 +228,28 @@ def run(
         "plan": np.ascontiguousarray(plan, dtype=np.float64),
         "levels": np.array([stop, target], dtype=np.float64),
     }
-    job = [
-        steps,
-        every,
-        address(hyper),
-        address(starts),
-        *(0 if a is None else address(a) for a in (path, loss, rates)),
-        0 if order is None else address(kept["order"]),
-        rows if order is None else order.shape[-1],
-        address(kept["stream"]),
-        address(kept["data"]),
-        rows,
-        address(kept["plan"]),
-        d,
-        address(work),
-        address(kept["levels"]),
-        address(reached),
-        int(loss is not None or "ends" in record or max(stop, target) > -np.inf),
-        address(ends),
-    ]
-    run_kernel(call, job, count, 1)
+    own = JOB.own(
+        steps=steps,
+        every=every,
+        hyper=address(hyper),
+        starts=address(starts),
+        paths=0 if path is None else address(path),
+        losses=0 if loss is None else address(loss),
+        rates=0 if rates is None else address(rates),
+        order=0 if order is None else address(kept["order"]),
+        batch=rows if order is None else order.shape[-1],
+        stream=address(kept["stream"]),
+        data=address(kept["data"]),
+        rows=rows,
+        planned=address(kept["plan"]),
+        parameters=d,
+        work=address(work),
+        levels=address(kept["levels"]),
+        reached=address(reached),
+        measured=int(loss is not None or "ends" in record or max(stop, target) > -np.inf),
+        ends=address(ends),
+    )
+    launch.run(call, own, count, 1)
     first, settled = reached.T
     return Trace(np.arange(records, dtype=np.int64) * every, loss, path, rates, first, settled, ends)
 

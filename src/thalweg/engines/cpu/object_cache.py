@@ -113,8 +113,9 @@ def _numba() -> str:
 
 @lru_cache(maxsize=1)
 def _compiler() -> str:
-    """The file whose intrinsics and options stand around every printed source, as a hash."""
-    return hashlib.sha256(Path(__file__).with_name("dense.py").read_bytes()).hexdigest()
+    """The files whose options and intrinsics stand around every printed source, as a hash."""
+    files = (Path(__file__).with_name(n) for n in ("compile.py", "intrinsics.py"))
+    return hashlib.sha256(b"\0".join(f.read_bytes() for f in files)).hexdigest()
 
 
 def key(source: str) -> str:

@@ -17,14 +17,40 @@ from ...core.formula import Formula
 from ...core.rule import Rule
 from ...core.schedule import Schedule
 from ...core.update import Update
+from ...printing.loop import updated
 from ...printing.python import indented
 from ..memory import Array, address, limit
-from . import object_cache as objects
-from .dense import PRINTER, Foreign, kernel
-from .loop_unrolled import section
+from . import launch
+from .compile import kernel
+from .foreign import Foreign
+from .job import RESULT, Job
+from .text import PRINTER, Pointers, source
+
+JOB = Job(
+    "steps",
+    "size",
+    "done",
+    "function",
+    "words",
+    "point",
+    "gradient",
+    "shown",
+    "last",
+    "best",
+    "best_gradient",
+    "scale",
+    "low",
+    "high",
+    "numbers",
+    "counts",
+    "measures",
+    "hyper",
+    "planned",
+    "arrays",
+)
 
 _LOOP = """
-def look(n, g, x, last, scale, low, high, held, bound):
+def look(n, g, x, last, scale, low, high, measures, bound):
     distinct()
     top = D(0.0)
     move = D(0.0)
@@ -37,9 +63,9 @@ def look(n, g, x, last, scale, low, high, held, bound):
             top = max(top, a)
         move = max(move, abs((x[i] - last[i]) / scale[i]))
         size = max(size, abs(x[i] / scale[i]))
-    held[0] = top
-    held[1] = move
-    held[2] = size
+    measures[0] = top
+    measures[1] = move
+    measures[2] = size
     return good
 
 def copy(n, a, b):
@@ -47,61 +73,62 @@ def copy(n, a, b):
     for i in range(n):
         b[i] = a[i]
 
-def move(n, p_x, p_g, p_scale, p_low, p_high, {pointers}, {scalars}):
+def placed(w, scale, low, high):
+    # Where w puts x = w * scale, and w itself, both within the bounds.
+    at = w * scale
+    if at < low:
+        at = low
+    if at > high:
+        at = high
+    if w < low / scale:
+        w = low / scale
+    if w > high / scale:
+        w = high / scale
+    return at, w
+
+def move({arguments}):
     distinct()
-    for i in range(n):
-        g = p_g[i] * p_scale[i]
-{body}
-        p_at = new0 * p_scale[i]
-        if p_at < p_low[i]:
-            p_at = p_low[i]
-        if p_at > p_high[i]:
-            p_at = p_high[i]
-        p_x[i] = p_at
-        if new0 < p_low[i] / p_scale[i]:
-            new0 = p_low[i] / p_scale[i]
-        if new0 > p_high[i] / p_scale[i]:
-            new0 = p_high[i] / p_scale[i]
-        p_w[i] = new0
+{loop}
 
 def drive(job):
-    steps = job[3]
-    n = job[4]
-    t = job[5]
-    x = reals(job[8])
-    g = reals(job[9])
-    shown = reals(job[10])
-    last = reals(job[11])
-    best = reals(job[12])
-    best_g = reals(job[13])
-    scale = reals(job[14])
-    low = reals(job[15])
-    high = reals(job[16])
-    numbers = reals(job[17])
-    counts = words(job[18])
-    held = reals(job[19])
-    hyper = reals(job[20])
-    planned = reals(job[21])
+    steps = job[STEPS]
+    n = job[SIZE]
+    t = job[DONE]
+    x = reals(job[POINT])
+    g = reals(job[GRADIENT])
+    shown = reals(job[SHOWN])
+    last = reals(job[LAST])
+    best = reals(job[BEST])
+    best_g = reals(job[BEST_GRADIENT])
+    scale = reals(job[SCALE])
+    low = reals(job[LOW])
+    high = reals(job[HIGH])
+    numbers = reals(job[NUMBERS])
+    counts = words(job[COUNTS])
+    measures = reals(job[MEASURES])
+    hyper = reals(job[HYPER])
+    planned = reals(job[PLANNED])
+    arrays = words(job[ARRAYS])
     gtol = numbers[0]
     ftol = numbers[1]
     xtol = numbers[2]
 {start}
     for k in range(steps):
         copy(n, x, shown)
-        if call(job[6], shown, g, held, n, words(job[7])) != 0:
+        if call(job[FUNCTION], shown, g, measures, n, words(job[WORDS])) != 0:
             break
-        f = held[0]
+        f = measures[0]
         if not abs(f) <= D({largest!r}):
             break
-        if not look(n, g, x, last, scale, low, high, held, D({bound!r})):
+        if not look(n, g, x, last, scale, low, high, measures, D({bound!r})):
             break
-        if held[0] <= gtol or f <= numbers[3]:
+        if measures[0] <= gtol or f <= numbers[3]:
             break
         calm_f = counts[0] + 1
         if abs(f - numbers[4]) > ftol * max(max(abs(f), abs(numbers[4])), D(1.0)):
             calm_f = 0
         calm_x = counts[1] + 1
-        if held[1] > xtol * max(held[2], D(1.0)):
+        if measures[1] > xtol * max(measures[2], D(1.0)):
             calm_x = 0
         if (ftol >= 0 and calm_f >= counts[2]) or (xtol >= 0 and calm_x >= counts[2]):
             break
@@ -117,7 +144,7 @@ def drive(job):
         t += 1
         now = D(t)
 {step}
-        job[2] += 1
+        job[RESULT] += 1
     return 0
 """
 
@@ -136,38 +163,49 @@ class Standing:
     calm_x: int
 
 
+class _Scaled(Pointers):
+    """A run's arrays: g is taken for w, of which x = w * scale stays within the bounds."""
+
+    def load(self, array: str, index: str = "i") -> str:
+        return f"g[{index}] * scale[{index}]" if array == "g" else super().load(array, index)
+
+    def store(self, array: str, value: str) -> str:
+        if array != "w":
+            return super().store(array, value)
+        return f"x[i], {self.place[array]}[i] = placed({value}, scale[i], low[i], high[i])"
+
+
 @lru_cache(maxsize=64)
-def _source(
-    formula: Formula, update: Update, hyper: tuple[str, ...], planned: tuple[str, ...]
-) -> tuple[str, tuple[str, ...]]:
-    """The printed loop of an update and its functions' names; the clock's formula, its schedules apart."""
+def _source(formula: Formula, update: Update, hyper: tuple[str, ...], planned: tuple[str, ...]) -> str:
+    """Return the printed loop of an update; the clock's formula, its schedules apart."""
     start = [f"h_{n} = hyper[{k}]" for k, n in enumerate(hyper)]
-    clock, values = section(formula, "c_", {"t": "now", **{n: f"h_{n}" for n in formula.inputs[1:]}})
+    ticking = PRINTER.named("c_", {"t": "now", **{n: f"h_{n}" for n in formula.inputs[1:]}})
+    clock, values = ticking.section(formula)
     clock += [f"k_{n} = {v}" for n, v in values.items()]
     step = [f"h_{n} = planned[k * {len(planned)} + {j}]" for j, n in enumerate(planned)]
     if scalars.moving(formula) or planned:
         step += clock
     else:
         start += clock
-    arrays = [n for n in update.arrays if n != "g"]
-    body = [f"{n} = p_{n}[i]" for n in arrays]
-    body += PRINTER.lines(update.body)
-    body += [f"new{k} = {PRINTER.expression(e)}" for k, e in enumerate(update.written.values())]
-    body += [f"p_{n}[i] = new{k}" for k, n in enumerate(update.written) if n != "w"]
-    given = [f"reals(job[{22 + k}])" for k in range(len(arrays))]
-    step.append(
-        f"move(n, x, g, scale, low, high, {', '.join([*given, *(f'k_{n}' for n in update.scalars)])})"
-    )
+    memory = _Scaled(_moved(update), (), "float64")
+    fixed = ["n", "x", "g", "scale", "low", "high"]
+    arrays = [f"reals(arrays[{k}])" for k in range(len(memory.place))]
+    step.append(f"move({', '.join([*fixed, *arrays, *(f'k_{n}' for n in update.scalars)])})")
+    loop = updated(PRINTER, memory, update, ["g", *memory.place]).loop()
     text = _LOOP.format(
-        pointers=", ".join(f"p_{n}" for n in arrays),
-        scalars=", ".join(update.scalars),
-        body=indented(body, 2),
+        arguments=", ".join([*fixed, *memory.place.values(), *map(PRINTER.name, update.scalars)]),
+        loop=indented(loop, 1),
         start=indented(start, 1),
         step=indented(step, 2),
         largest=float(np.finfo(np.float64).max),
         bound=limit(np.dtype(np.float64), update.power),
-    ).replace(", ):", "):")
-    return f"# float64\n{text}", ("look", "copy", "move", "drive")
+    )
+    return source("float64", JOB, [text])
+
+
+def _moved(update: Update) -> list[str]:
+    """The arrays that a run keeps from step to step."""
+    return [n for n in update.arrays if n != "g"]
 
 
 class Driver:
@@ -195,15 +233,15 @@ class Driver:
         self.planned = tuple(n for n, v in values.items() if isinstance(v, Schedule))
         update = compose.update(rule, known=scalars.known(rule))
         # The interpreter's lock is kept: Numba's own code may need it where the function raises.
-        self._call = kernel(*_source(rule.clock_formula, update, tuple(values), self.planned))[1]
+        self._call = kernel(_source(rule.clock_formula, update, tuple(values), self.planned))[1]
         self.x = np.empty(w.size)
         self._own = {"w": w, **states, "scale": scale, "low": low, "high": high}
         self._buffers = [np.empty(w.size) for _ in range(5)]  # g, shown, last, best, best_g
         self._numbers = np.array([*tolerances, 0.0, 0.0])
         self._counts = np.array([0, 0, patience, 0])
-        self._held = np.empty(3)
+        self._measures = np.empty(3)
         self._hyper = np.array([0.0 if n in self.planned else float(v) for n, v in values.items()])  # type: ignore[arg-type]
-        self._arrays = [address(self._own[n]) for n in update.arrays if n != "g"]
+        self._arrays = np.array([address(self._own[n]) for n in _moved(update)], dtype=np.int64)
 
     def advance(self, steps: int, t: int, at: Standing) -> int:
         """Take up to ``steps`` steps from step t on; how many were taken. ``x`` and ``at`` move along."""
@@ -216,17 +254,25 @@ class Driver:
             plan = np.array([[row[n] for n in self.planned] for row in rows])
         else:
             plan = np.zeros(1)
-        job = np.array(
-            [
-                0, 1, 0, steps, self.n, t, self.foreign.address, address(self.foreign.words), address(self.x),
-                *map(address, self._buffers), *(address(self._own[n]) for n in ("scale", "low", "high")),
-                address(self._numbers), address(self._counts), address(self._held), address(self._hyper),
-                address(plan), *self._arrays,
-            ],
-            dtype=np.int64,
-        )  # fmt: skip
-        self._call(*objects.CONVENTION, address(job))
+        buffers = ("gradient", "shown", "last", "best", "best_gradient")
+        job = JOB.vector(
+            steps=steps,
+            size=self.n,
+            done=t,
+            function=self.foreign.address,
+            words=address(self.foreign.words),
+            point=address(self.x),
+            numbers=address(self._numbers),
+            counts=address(self._counts),
+            measures=address(self._measures),
+            hyper=address(self._hyper),
+            planned=address(plan),
+            arrays=address(self._arrays),
+            **{n: address(a) for n, a in zip(buffers, self._buffers, strict=True)},
+            **{n: address(self._own[n]) for n in ("scale", "low", "high")},
+        )
+        launch.call(self._call, job)
         at.last_x, at.best_x, at.best_g = last.copy(), best.copy(), best_g.copy()
         at.last_f, at.best_f = self._numbers[4:].tolist()
         at.calm_f, at.calm_x, _, at.best_step = self._counts.tolist()
-        return int(job[2])
+        return int(job[RESULT])

@@ -16,6 +16,7 @@ import numpy as np
 
 from ..memory import address
 from . import object_cache as objects
+from .job import OWN, RESULT
 
 GRAIN = 1 << 16  # coordinates a thread takes at least: waking a spinning team costs little
 WIDTH = 16  # words between two jobs, so that no two threads write into one cache line
@@ -96,18 +97,18 @@ def team(folder: str, threads: int) -> Callable[[Callable[..., int], Sequence[in
     return None if parallel is None else partial(_run, parallel, threads)
 
 
-def _run(parallel: Parallel, threads: int, call: Callable[..., int], job: Sequence[int], total: int) -> int:
+def _run(parallel: Parallel, threads: int, call: Callable[..., int], own: Sequence[int], total: int) -> int:
     parts = max(1, min(threads, total // GRAIN))
     width = -(-total // parts)
     width += -width % 64  # whole cache lines
     starts = np.arange(0, total, width, dtype=np.int64)
     jobs = np.zeros((len(starts), WIDTH), dtype=np.int64)
     jobs[:, 0], jobs[:, 1] = starts, np.minimum(starts + width, total)
-    jobs[:, 3 : 3 + len(job)] = job
+    jobs[:, OWN : OWN + len(own)] = own
     if len(starts) == 1:
         call(*objects.CONVENTION, address(jobs))
     else:
         kernel = ctypes.cast(call, ctypes.c_void_p).value or 0  # type: ignore[arg-type]
         data = np.array((0, len(starts), kernel, *objects.CONVENTION, address(jobs)), dtype=np.int64)
         parallel(_entry(), address(data), len(starts), 0)
-    return int(jobs[:, 2].max())
+    return int(jobs[:, RESULT].max())

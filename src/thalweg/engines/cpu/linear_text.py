@@ -1,0 +1,369 @@
+"""The printed kernel of a linear model's pass; see ``linear`` for when and why."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ...core import clock as scalars
+from ...core.formula import Formula, Function, lift
+from ...core.idle_model import CatchUp
+from ...core.rule import RuleParts
+from ...core.update import StepOptions, Update
+from ...printing.loop import summed_in_lanes
+from ...printing.python import indented
+from .csr import KINDS
+from .job import Job
+from .sparse_text import Text, shape
+from .text import WIDE, source
+
+AHEAD = {"far": 8, "near": 4, "next": 2}  # rows ahead at which pointers, entries and records are asked for
+FIT, CATCH = 0, 1  # phases
+JOB = Job(
+    "phase",
+    "count",
+    "order",
+    "indptr",
+    "indices",
+    "data",
+    "dense",
+    "targets",
+    "weights",
+    "records",
+    "stride",
+    "features",
+    "width",
+    "now",
+    "capacity",
+    "done",
+    "window",
+    "good",
+    "log",
+    "sums",
+    "pulls",
+    "counts",
+    "hyper",
+    "planned",
+    "constants",
+    "work",
+    "room",
+    "totals",
+)
+NUMBERS = ("alpha1", "alpha2", "from", "intercept")  # in front of the hyperparameters
+
+_DOT = """
+def dot(n, x, w):
+    distinct()
+{lanes}
+"""
+
+_OUTER = """
+def outer(n, x, slope, g):
+    distinct()
+    for i in range(n):
+        g[i] = slope * F(x[i])
+"""
+
+_DOTS = """
+def dots(n, width, x, w, z):
+    for i in range(n):
+        a = F(x[i])
+        for c in range(width):
+            z[c] += D(a * w[i * width + c])
+
+def outers(n, width, x, slopes, g):
+    for i in range(n):
+        a = F(x[i])
+        for c in range(width):
+            g[i * width + c] = F(slopes[c]) * a
+"""
+
+_KERNEL = """
+def kernel(job):
+    count = job[COUNT]
+    records = job[RECORDS]
+    stride = job[STRIDE]
+    width = {width}
+    now = job[NOW]
+    window = job[WINDOW]
+    good = job[GOOD]
+    log = job[LOG]
+    sums = reals(job[SUMS])
+    pulls = reals(job[PULLS])
+    counts = reals(job[COUNTS])
+    constants = reals(job[CONSTANTS])
+    table = constants
+    hyper = reals(job[HYPER])
+    planned = reals(job[PLANNED])
+    totals = reals(job[TOTALS])
+    job[RESULT] = 0
+    if job[PHASE] == {CATCH}:
+        for j in range(job[LO], job[HI]):
+            at = records + stride * j
+{flush}
+        return 0
+    indptr = {index}(job[INDPTR])
+    indices = {index}(job[INDICES])
+    order = words(job[ORDER])
+    targets = reals(job[TARGETS])
+    weights = reals(job[WEIGHTS])
+    features = job[FEATURES]
+    dense = job[DENSE]
+    done = job[DONE]
+    work = job[WORK]
+    room = job[ROOM]
+{buffers}
+    z = reals(work)
+    slopes = reals(work + 8 * width)
+    own = reals(work + 16 * width)
+    scalars = reals(log)
+{start}
+    for k in range(count):
+        if now >= job[CAPACITY]:
+            break
+        row = order[k]
+        if dense != 0:
+            n = dense
+            first = np.int64(0)
+            x = {datum}(job[DATA] + {datum_size} * dense * row)
+        else:
+            first = np.int64(indptr[row])
+            n = np.int64(indptr[row + 1]) - first
+            x = {datum}(job[DATA] + {datum_size} * first)
+            if k + {far} < count:
+                prefetch(job[INDPTR] + {index_size} * order[k + {far}])
+                prefetch(job[TARGETS] + 8 * order[k + {far}])
+            if k + {near} < count:
+                begin = np.int64(indptr[order[k + {near}]])
+                end = np.int64(indptr[order[k + {near}] + 1])
+                for line in range({index_size} * begin, {index_size} * end + 63, 64):
+                    prefetch(job[INDICES] + line)
+                for line in range({datum_size} * begin, {datum_size} * end + 63, 64):
+                    prefetch(job[DATA] + line)
+            if k + {next} < count:
+                begin = np.int64(indptr[order[k + {next}]])
+                end = np.int64(indptr[order[k + {next}] + 1])
+                for e in range(begin, end):
+                    prefetch(records + stride * np.int64(indices[e]))
+        now += 1
+{tick}
+        for i in range(n):
+            at = records + stride * np.int64(indices[first + i])
+{gather}
+        weight = D(1.0)
+        if job[WEIGHTS] != 0:
+            weight = weights[row]
+        y = targets[row]
+        value = D(0.0)
+{score}
+        totals[0] += weight * value
+        totals[1] += weight
+{outer}
+        step(n * width, {buffers_all}, scalars)
+        for i in range(n):
+            at = records + stride * np.int64(indices[first + i])
+{scatter}
+        if hyper[{intercept}] != 0.0:
+            at = records + stride * features
+            for c in range(width):
+                bg[c] = F(slopes[c])
+            step(width, {at_all}, own)
+        job[RESULT] = k + 1
+    job[NOW] = now
+    return 0
+"""
+
+_MULTINOMIAL = """
+top = z[0]
+for c in range(width):
+    top = max(top, z[c])
+total = D(0.0)
+for c in range(width):
+    slopes[c] = math.exp(z[c] - top)
+    total += slopes[c]
+label = np.int64(y)
+value = top + math.log(total) - z[label]
+for c in range(width):
+    slopes[c] = slopes[c] / total * weight
+slopes[label] -= weight
+"""
+
+
+class Printed(NamedTuple):
+    """What a kernel is printed from."""
+
+    rule_parts: RuleParts
+    update: Update
+    plan: CatchUp
+    clock: Formula
+    loss: Function | None
+    values: tuple[float, ...]
+    planned: tuple[str, ...]
+    lags: bool
+    single: bool
+    options: StepOptions
+
+
+class PassText(Text):
+    """The printed source of a pass."""
+
+    short = 0  # what has a closed form is not logged
+
+    def __init__(self, p: Printed, stored: str, index: str, datum: str) -> None:
+        super().__init__(p.update, shape(p.rule_parts, p.plan), stored)
+        self.p, self.index, self.datum = p, index, datum
+        self.kept = [n for n in p.update.arrays if n != "g"]
+
+    def lag(self) -> None:
+        """A record from the last step that it has seen to another, with what is summed and truncated."""
+        p, shrinks = self.p, bool(self.p.plan.products)
+        closed = p.plan.kind == "closed"
+        call = f"catch(n, {self.own}, s, e, window, good, log, constants, table, sums)"
+        lines = ["distinct()"]
+        if p.options.total and closed:
+            scale = " * math.exp(-sums[s])" if shrinks else ""
+            lines += [f"part_ = F((counts[e] - counts[s]){scale})", "for i in range(n):"]
+            lines.append(f"    {self.place['_total']}[i] += part_ * {self.place['w']}[i]")
+        lines.append(call)
+        if p.options.truncate and closed:
+            scale = " * math.exp(sums[e])" if shrinks else ""
+            lines += [f"pull_ = F((pulls[e] - pulls[s]){scale})", "for i in range(n):"]
+            w = f"{self.place['w']}[i]"
+            lines += [f"    w = {w}", "    if w > pull_:", f"        {w} = w - pull_"]
+            lines += ["    elif w < -pull_:", f"        {w} = w + pull_", "    elif w == w:"]
+            lines += [f"        {w} = F(0.0)"]
+        arguments = f"n, {self.own}, s, e, window, good, log, constants, table, sums, pulls, counts"
+        self.define("lag", arguments, lines)
+
+    def place_of(self, n: str) -> str:
+        k = self.kept.index(n)
+        return f"state(at + {self.real.itemsize * k} * width)" if k else "state(at)"
+
+    def clock(self) -> tuple[list[str], list[str]]:
+        """What is computed once before the rows, and at each."""
+        p = self.p
+        hyper = p.rule_parts.hyperparameters
+        printer = WIDE.named("c_", {n: f"h_{n}" for n in hyper} | {"t": "now_"})
+        start = [f"n_{n} = hyper[{k}]" for k, n in enumerate(NUMBERS)]
+        start += [f"h_{n} = hyper[{k + len(NUMBERS)}]" for k, n in enumerate(hyper) if n not in p.planned]
+        tick = [f"h_{n} = planned[k * {len(p.planned)} + {k}]" for k, n in enumerate(p.planned)]
+        logged = p.plan.kind in ("bounded", "replay")
+        moves = bool(p.planned or scalars.moving(p.clock) or logged or p.options.total)
+        clock, outputs = printer.section(p.clock)
+        outputs |= {"_keep": "1.0 - h_lr * n_alpha2", "_pull": "h_lr * n_alpha1"}
+        outputs |= {"_count": "(1.0 if now_ > n_from else 0.0)"}
+        resting = {"_keep": "1.0", "_pull": "0.0"}
+        for k, n in enumerate(p.update.scalars):
+            clock += [f"scalars[{k}] = {outputs[n]}", f"own[{k}] = {resting.get(n, f'scalars[{k}]')}"]
+        tick.append("now_ = D(done + k + 1)")
+        if logged:
+            tick.append(f"scalars = reals(log + {8 * len(p.update.scalars)} * now)")
+        if moves:
+            tick += clock
+        else:
+            start += clock
+        if p.lags:
+            tick.append("advance(now, window, scalars, constants, table, sums)")
+            at = {n: f"scalars[{k}]" for k, n in enumerate(p.update.scalars)}
+            product = bool(p.plan.products)
+            if p.options.truncate:
+                scale = " * math.exp(-sums[now])" if product else ""
+                tick.append(f"pulls[now] = pulls[now - 1] + {at['_pull']}{scale}")
+            if p.options.total:
+                scale = " * math.exp(sums[now])" if product else ""
+                tick.append(f"counts[now] = counts[now - 1] + {at['_count']}{scale}")
+        return start, tick
+
+    def lagging(self, to: str) -> list[str]:
+        own = ", ".join(self.place_of(n) for n in self.kept)
+        return [
+            f"seen = ints(at + {self.real.itemsize * len(self.kept)} * width)",
+            "last = np.int64(seen[0])",
+            f"if last >= 0 and last < {to}:",
+            f"    lag(width, {own}, last, {to}, window, good, log, constants, table, sums, pulls, counts)",
+        ]
+
+    def score(self) -> list[str]:
+        """z, the loss and its slopes."""
+        p = self.p
+        intercept = ["at = records + stride * features"]
+        if p.single:
+            lines = [*intercept, "z[0] = D(dot(n, x, bw))"]
+            lines += ["if n_intercept != 0.0:", "    z[0] += D(state(at)[0])"]
+        else:
+            lines = [*intercept, "for c in range(width):", "    z[c] = D(0.0)"]
+            lines += ["    if n_intercept != 0.0:", "        z[c] = D(state(at)[c])"]
+            lines.append("dots(n, width, x, bw, z)")
+        if p.loss is None:
+            return [*lines, *_MULTINOMIAL.strip().splitlines()]
+        formula = lift(p.loss, outputs=("value", "slope"))
+        constants = {n: repr(v) for n, v in zip(formula.scalars[1:], p.values, strict=True)}
+        body, result = WIDE.named("l_", {"z": "z_", "y": "y_"} | constants).section(formula)
+        body += [f"value += {result['value']}", f"slopes[c_] = weight * ({result['slope']})"]
+        if p.single:
+            return [*lines, "c_ = 0", "z_ = z[0]", "y_ = y", *body]
+        target = "1.0 if c_ == np.int64(y) else -1.0"
+        lines += ["for c_ in range(width):", "    z_ = z[c_]", f"    y_ = {target}"]
+        return [*lines, *(f"    {x}" for x in body)]
+
+    def whole(self) -> str:
+        """Return the whole source."""
+        p = self.p
+        self.steps()
+        if p.lags:
+            if self.form.kind in ("closed", "series", "bounded"):
+                self.settle()
+            self.catch()
+            self.advance()
+            self.lag()
+        if p.single:
+            lanes = summed_in_lanes("F(0.0)", lambda i: f"F(x[{i}]) * w[{i}]")
+            self.functions |= {"dot": _DOT.format(lanes=indented(lanes, 1)), "outer": _OUTER}
+        else:
+            self.functions |= {"dots": _DOTS}
+        item = self.real.itemsize
+        buffers = [
+            f"b{n if n in 'wg' else self.kept.index(n)} = state(work + 16 * width + {8 * len(p.update.scalars)} + {item} * room * {k})"
+            for k, n in enumerate(p.update.arrays)
+        ]
+        b = {n: f"b{n if n in 'wg' else self.kept.index(n)}" for n in p.update.arrays}
+        start, tick = self.clock()
+
+        def copied(template: str, lines: list[str]) -> list[str]:
+            if p.single:
+                return lines + [template.format(b[n], "i", self.place_of(n), "0") for n in self.kept]
+            made = [f"p_{k} = {self.place_of(n)}" for k, n in enumerate(self.kept)]
+            made.append("for c in range(width):")
+            made += [
+                "    " + template.format(b[n], "i * width + c", f"p_{k}", "c")
+                for k, n in enumerate(self.kept)
+            ]
+            return lines + made
+
+        gather = copied("{0}[{1}] = {2}[{3}]", self.lagging("now - 1") if p.lags else [])
+        scatter = copied("{2}[{3}] = {0}[{1}]", [])
+        flush = ["pass"]
+        if p.lags:
+            scatter.append(f"ints(at + {item * len(self.kept)} * width)[0] = np.int32(now)")
+            flush = [*self.lagging("now"), "if last >= 0:", "    seen[0] = np.int32(0)"]
+        outer = "outer(n, x, F(slopes[0]), bg)" if p.single else "outers(n, width, x, slopes, bg)"
+        self.functions["kernel"] = _KERNEL.format(
+            **AHEAD,
+            CATCH=CATCH,
+            width="1" if p.single else "job[WIDTH]",
+            index=KINDS[self.index],
+            index_size=np.dtype(self.index).itemsize,
+            datum=KINDS[self.datum],
+            datum_size=np.dtype(self.datum).itemsize,
+            flush=indented(flush, 3),
+            buffers=indented(buffers, 1),
+            start=indented(start, 1),
+            tick=indented(tick, 2),
+            gather=indented(gather, 3),
+            score=indented(self.score(), 2),
+            outer=indented([outer], 2),
+            buffers_all=", ".join(b[n] for n in p.update.arrays),
+            scatter=indented(scatter, 3),
+            intercept=NUMBERS.index("intercept"),
+            at_all=", ".join("bg" if n == "g" else self.place_of(n) for n in p.update.arrays),
+        )
+        return source(self.stored, JOB, self.functions.values())
