@@ -1,52 +1,134 @@
-"""Write README's speed table from the benchmark's numbers.
+"""Write the speeds in README.md and docs/speed.md from the numbers of two benchmarks.
 
-python -m benchmarks.dense --out dense.json && python -m tools.readme dense.json
+    python -m benchmarks.dense --out dense.json && python -m benchmarks.torch_door --out torch_door.json
+    python -m tools.readme dense.json torch_door.json
+
+README gets a short table, the page all of it. Ratios only, where others are beside: times do not travel.
 """
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
 
-BEGIN, END = "<!-- speed: written by python -m tools.readme dense.json -->", "<!-- /speed -->"
+ROOT = Path(__file__).resolve().parent.parent
+BEGIN, END = "<!-- speed: written by python -m tools.readme -->", "<!-- /speed -->"
+SHORT = ("SGD", "Momentum", "Adagrad", "RMSprop", "Adadelta", "Adam", "Adamax")  # what README shows
+Row = dict[str, Any]
 
 
-def table(result: dict[str, Any]) -> str:
-    """Ratios only: times do not travel."""
-    cases = {n: {row["rule"]: row for row in rows} for n, rows in result["cases"].items()}
-    lines = [
-        f"One step, float32, {result['machine']['threads']} threads, against torch {result['machine']['torch']}"
-        " (its best of loop, foreach and fused). Below 1 is faster. The ceiling is a loop that reads and writes"
-        " the same arrays and only adds.",
-        "",
-        "| rule | 2·10⁷ weights: to the ceiling | to torch | 200 × 5·10⁴: to torch | 1000 weights, all checks: µs | to torch |",
-        "| --- | ---: | ---: | ---: | ---: | ---: |",
+def ratio(row: Row | None, ratio: str, best: str) -> str:
+    """A ratio and what it is to; a dash where there is nothing beside."""
+    if row is None or row[ratio] is None:
+        return "–"
+    return f"{row[ratio]:.2f} ({row[best].removeprefix('torch ')})"
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    """A table of Markdown, all but its first column set to the right."""
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def by_rule(rows: list[Row]) -> dict[str, Row]:
+    return {row["rule"]: row for row in rows}
+
+
+def short(dense: Row, door: Row) -> str:
+    """README's table: the methods that most people look for, through both doors."""
+    large, small = (by_rule(dense["cases"][case]) for case in ("large", "small"))
+    torch_small = by_rule(door["small"])
+    rows = [
+        [
+            name,
+            f"{large[name]['to_ceiling']:.2f}",
+            ratio(large[name], "to_torch", "torch_best"),
+            ratio(small[name], "to_torch", "torch_best"),
+            ratio(torch_small.get(name), "ratio", "best"),
+        ]
+        for name in SHORT
     ]
-    for name, row in cases["large"].items():
-        many, small = cases["many"][name], cases["small"][name]
-        lines.append(
-            f"| {name} | {row['to_ceiling']:.2f} | {_against(row)} | {_against(many)} |"
-            f" {small['seconds']['ours, raise'] * 1e6:.1f} | {_against(small)} |"
-        )
-    told = ", ".join(f"{n}: {x:.2f}" for n, x in result["tensors"].items())
-    return "\n".join([*lines, "", f"Many small tensors in one call (Adam), time against one array: {told}."])
+    head = [
+        "rule", "NumPy door, 2·10⁷ weights: to the ceiling", "to torch", "NumPy door, 1000 weights: to torch",
+        "torch door, 1000 weights: to torch",
+    ]  # fmt: skip
+    return f"{machine(dense)}\n\n{table(head, rows)}"
 
 
-def _against(row: dict[str, Any]) -> str:
+def machine(dense: Row) -> str:
+    """What was timed against what."""
     return (
-        "–"
-        if row["to_torch"] is None
-        else f"{row['to_torch']:.2f} ({row['torch_best'].removeprefix('torch ')})"
+        f"One step, float32, {dense['machine']['threads']} threads, against torch {dense['machine']['torch']} (its best of loop,"
+        " foreach and fused). Below 1 is faster. The ceiling is a loop that reads and writes the same arrays and only adds."
     )
 
 
+def numpy_door(dense: Row) -> str:
+    """Every rule on NumPy arrays."""
+    cases = {case: by_rule(rows) for case, rows in dense["cases"].items()}
+    rows = [
+        [
+            name,
+            f"{row['to_ceiling']:.2f}",
+            ratio(row, "to_torch", "torch_best"),
+            ratio(cases["many"][name], "to_torch", "torch_best"),
+            f"{cases['small'][name]['seconds']['ours, raise'] * 1e6:.1f}",
+            ratio(cases["small"][name], "to_torch", "torch_best"),
+        ]
+        for name, row in cases["large"].items()
+    ]
+    head = [
+        "rule", "2·10⁷ weights: to the ceiling", "to torch", "200 × 5·10⁴: to torch",
+        "1000 weights, all checks: µs", "to torch",
+    ]  # fmt: skip
+    many = ", ".join(f"{what}: {x:.2f}" for what, x in dense["tensors"].items())
+    return f"{table(head, rows)}\n\nMany small tensors in one call (Adam), time against one array: {many}."
+
+
+def torch_door(door: Row) -> str:
+    """Every method that torch has, through our door for it: two models, and one tensor of 1000 weights."""
+    found = {(m, row["when"], row["rule"]): row for m, rows in door["models"].items() for row in rows}
+    columns = list(dict.fromkeys((model, when) for model, when, _ in found))
+    names = dict.fromkeys(rule for _, _, rule in found)
+    small = by_rule(door["small"])
+    rows = [
+        [
+            name,
+            *(ratio(found.get((*column, name)), "ratio", "best") for column in columns),
+            f"{small[name]['seconds']['ours'] * 1e6:.1f}",
+            ratio(small[name], "ratio", "best"),
+        ]
+        for name in names
+    ]
+    head = [
+        "method",
+        *(f"{model}, {when}: to torch" for model, when in columns),
+        "1000 weights: µs",
+        "to torch",
+    ]
+    return table(head, rows)
+
+
+def write(path: Path, text: str) -> None:
+    """Put the text between the markers of a file; ValueError where they are not there once."""
+    pattern = re.compile(f"{re.escape(BEGIN)}.*{re.escape(END)}", flags=re.S)
+    written, count = pattern.subn(lambda _: f"{BEGIN}\n{text}\n{END}", path.read_text())
+    if count != 1:
+        raise ValueError(f"{path}: {BEGIN} ... {END} must stand there once")
+    path.write_text(written)
+
+
 def main() -> None:
-    result = json.loads(Path(sys.argv[1]).read_text())
-    readme = Path(__file__).resolve().parent.parent / "README.md"
-    text = readme.read_text()
-    head, _, rest = text.partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    readme.write_text(f"{head}{BEGIN}\n{table(result)}\n{END}{tail}")
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
+    dense, door = (json.loads(Path(name).read_text()) for name in sys.argv[1:])
+    write(ROOT / "README.md", short(dense, door))
+    write(
+        ROOT / "docs" / "speed.md",
+        f"## NumPy arrays\n\n{machine(dense)}\n\n{numpy_door(dense)}\n\n## The torch door\n\n"
+        f"The same against the same torch; *after torch* right after an operation of torch, as in a training loop.\n\n{torch_door(door)}",
+    )
 
 
 if __name__ == "__main__":
