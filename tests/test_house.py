@@ -35,7 +35,7 @@ ALLOWED = {
     "torch": ("torch",),
     "sklearn": ("sklearn", "problems"),
     "joblib": ("lab.workers",),
-    "threadpoolctl": ("lab.race", "lab.workers"),
+    "threadpoolctl": ("lab.workers",),
     "matplotlib": ("lab.pictures",),
     "contourpy": ("lab.pictures",),
     "PIL": ("lab.pictures.film",),

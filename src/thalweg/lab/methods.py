@@ -1,4 +1,4 @@
-"""Methods by name: ``Adam``, ``RMSprop:keras(rho=0.95)``, ``mine.py:MyRule``; and what a race tunes of them."""
+"""Methods by name: ``Adam``, ``RMSprop:keras(rho=0.95)``, ``mine.py:MyRule``."""
 
 import importlib.util
 import sys
@@ -7,18 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from .. import rules
 from ..core.rule import Rule
-from ..core.schedule import Schedule
 from ..errors import FileError, HyperparameterError, nearest
 
 NINE = ("SGD", "Momentum", "Nesterov", "Adagrad", "RMSprop", "Adadelta", "Adam", "Adamax", "MaxProp")
-
-# Where learning rates are looked for, by their unit: the sources of the ranges are those of the
-# benchmarks that lab papers agree on; a rate with the unit of w grows with the weights themselves.
-RANGES = {"w/g": (1e-5, 1e1), "w": (1e-5, 1e0), "1": (1e-3, 1e2)}
 
 
 @dataclass(frozen=True)
@@ -27,18 +20,6 @@ class Method:
 
     name: str
     rule: Rule
-
-    @property
-    def tunable(self) -> bool:
-        """Whether a race looks for its learning rate."""
-        return "lr" in self.rule.parts.hyperparameters and not isinstance(self.rule.values["lr"], Schedule)
-
-    def span(self, scale: float) -> tuple[float, float]:
-        """The range of learning rates; ``scale`` is the larger of 1 and the start's root mean square."""
-        unit = self.rule.parts.lines["lr"].unit
-        low, high = RANGES.get(unit, RANGES["w/g"])
-        factor = scale if unit == "w" else 1.0
-        return low * factor, high * factor
 
 
 _USER = "thalweg_user_"
@@ -119,17 +100,3 @@ def methods(names: Sequence[str | Rule] | str | None) -> list[Method]:
             raise HyperparameterError(f"methods: {m.name} is named twice")
         unique.append(m if seen[m.name] == 1 else Method(f"{m.name} ({seen[m.name]})", m.rule))
     return unique
-
-
-def quantiles(count: int, seed: int) -> list[float]:
-    """A scrambled Halton sequence in (0, 1): the same for every method."""
-    from scipy.stats import qmc  # takes a second or more to import
-
-    drawn = qmc.Halton(d=1, scramble=True, rng=np.random.default_rng(seed)).random(count)[:, 0]
-    return [float(u) for u in drawn]
-
-
-def rate(span: tuple[float, float], u: float) -> float:
-    """The learning rate at a quantile of a log-uniform range, to four digits (as it is printed)."""
-    low, high = span
-    return float(f"{low * (high / low) ** u:.4g}")

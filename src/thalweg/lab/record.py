@@ -9,7 +9,7 @@ or the method's average of it. ``eps_share`` is the part of a's denominator that
 near 1 a coordinate moves as under plain gradient descent.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from numbers import Integral
@@ -28,8 +28,9 @@ from ..errors import FileError, ProblemError
 from ..files import write as write_file
 from ..problems import Problem
 from ..problems import problem as named
-from ..problems.base import pack, unpack
+from ..problems.base import Params, Rows, pack, unpack
 from .methods import method
+from .trial import follow
 
 Array = np.ndarray[Any, Any]
 TINY = 1e-300  # below that a gradient has no ratio
@@ -155,15 +156,8 @@ def record(
         raise ProblemError(
             f"record: {steps // every + 1} records of {w.size} coordinates are too many; raise every={every}"
         )
-    rows = problem.batches(seed, problem.batch if batch is None else batch, steps)
-    return _walk(
-        rule,
-        w,
-        (partial(_gradient, problem, like, r) for r in rows),
-        lambda at: problem.loss(unpack(at, like)),
-        steps,
-        every,
-    )
+    batches = problem.batches(seed, problem.batch if batch is None else batch, steps)
+    return _watched(rule, problem, unpack(w, like), w, batches, steps, every)
 
 
 def _start(name: str, given: Any, size: int) -> Array:
@@ -177,6 +171,33 @@ def _start(name: str, given: Any, size: int) -> Array:
     return w.astype(float)
 
 
+class GivenGradients(Problem):
+    """A problem whose gradient at step t is row t of a table (T, d), whatever the parameters; its loss is 0."""
+
+    name = "fed"
+
+    def __init__(self, table: Array) -> None:
+        self.table = table
+
+    def start(self, seed: int) -> Array:
+        """Zeros (d,)."""
+        return np.zeros(self.table.shape[1])
+
+    def gradient(self, params: Params, rows: Rows | None) -> Array:
+        """The row of the table that the batch names."""
+        assert rows is not None
+        row: Array = self.table[rows[0]]
+        return row
+
+    def loss(self, params: Params) -> float:
+        """0: nothing is known but gradients."""
+        return 0.0
+
+    def batches(self, seed: int, batch: int, steps: int) -> Iterator[Rows]:
+        """One row of the table after the other."""
+        return iter(np.arange(steps)[:, None])
+
+
 def fed(rule: Rule, gradients: Array, start: ArrayLike | Mapping[str, ArrayLike] | None = None) -> Record:
     """The record of a rule that is given its gradients, (T, d), whatever the weights; the loss is 0.
 
@@ -185,69 +206,75 @@ def fed(rule: Rule, gradients: Array, start: ArrayLike | Mapping[str, ArrayLike]
     gradients = np.asarray(gradients, dtype=float)
     if gradients.ndim != 2:
         raise ProblemError(f"fed: gradients must be (T, d), got shape {gradients.shape}")
-    w = _start("fed", np.zeros(gradients.shape[1]) if start is None else start, gradients.shape[1])
-    return _walk(rule, w, (partial(_given, g) for g in gradients), lambda at: 0.0, len(gradients), 1)
+    given = GivenGradients(gradients)
+    w = _start("fed", given.start(0) if start is None else start, gradients.shape[1])
+    steps = len(gradients)
+    return _watched(rule, given, w, w, given.batches(0, 1, steps), steps, 1)
 
 
-def _gradient(problem: Problem, like: Any, rows: Any, at: Array) -> Array:
-    return pack(problem.gradient(unpack(at, like), rows))
-
-
-def _given(gradient: Array, at: Array) -> Array:
-    return gradient
-
-
-def _walk(
+def _watched(
     rule: Rule,
+    problem: Problem,
+    params: Params,
     w: Array,
-    gradients: Iterable[Callable[[Array], Array]],
-    loss: Callable[[Array], float],
+    batches: Iterable[Rows | None],
     steps: int,
     every: int,
 ) -> Record:
-    names = rule.parts.states
-    count = steps // every + 1
-    step = applied(compose.update(rule, StepOptions(rates=rule.parts.rate is not None)))
-    clock = scalars.clock(rule)
-    softeners = dict.fromkeys(_softeners(rule), 0.0)
-    kept: dict[str, Array] = {
-        n: np.full((count, w.size), np.nan)
-        for n in ("weights", "gradient", "update", "rate", "eps_share", *names)
-    }
-    losses = np.full(count, np.nan)
-    states = {n: np.full(w.size, float(getattr(rule, n))) for n in names}
-    for n, v in ({"weights": w} | states).items():
-        kept[n][0] = v
-    losses[0] = loss(w)
-    last = 0
+    """Run the rule's own formula from ``w``, the packed view of ``params``, and keep what it did."""
+    watch = _Watch(rule, w, steps // every + 1, partial(problem.loss, params))
     with np.errstate(all="ignore"):
-        for t, gradient in enumerate(gradients, start=1):
-            g = gradient(w)
-            named = dict(zip(scalars.names(rule), clock(t), strict=True))
-            made = step({"w": w, "g": g, **states}, named)
-            fresh = made["w"]
-            if t % every == 0:
-                last = t // every
-                rate = made.get("_rate", np.full(w.size, np.nan))
-                bare = step({"w": w, "g": g, **states}, named | softeners).get("_rate", rate)
-                found = {"weights": fresh, "gradient": g, "update": fresh - w, "rate": rate}
-                found["eps_share"] = _share(rate, bare)
-                for n, v in (found | {n: made[n] for n in names}).items():
-                    kept[n][last] = v
-                losses[last] = loss(fresh)
-                if not np.isfinite(losses[last]):
-                    break
-            w, states = fresh, {n: made[n] for n in names}
-    kept = {n: v[: last + 1] for n, v in kept.items()}
-    held = {n: kept.pop(n) for n in names}
+        follow(problem, params, watch.step, batches, every, watch.look)
+    kept = {n: values[: watch.last + 1] for n, values in watch.kept.items()}
+    losses = watch.losses[: watch.last + 1]
     return Record(
         rule=rule,
-        steps=np.arange(last + 1) * every,
-        loss=losses[: last + 1],
-        states=held,
-        died=not np.isfinite(losses[last]),
+        steps=np.arange(watch.last + 1) * every,
+        loss=losses,
+        states={n: kept.pop(n) for n in rule.parts.states},
+        died=not np.isfinite(losses[-1]),
         **kept,
     )
+
+
+class _Watch:
+    """Steps a rule's formula on packed parameters, in place, and records a step when it is looked at."""
+
+    def __init__(self, rule: Rule, w: Array, count: int, loss: Callable[[], float]) -> None:
+        names = rule.parts.states
+        self.w, self.loss, self.t, self.last = w, loss, 0, 0
+        self.formula = applied(compose.update(rule, StepOptions(rates=rule.parts.rate is not None)))
+        self.names, self.clock = scalars.names(rule), scalars.clock(rule)
+        self.before: dict[str, Array] = {}
+        self.after: dict[str, Array] = {}
+        self.values: dict[str, float] = {}
+        self.softeners = dict.fromkeys(_softeners(rule), 0.0)
+        self.states = {n: np.full(w.size, float(getattr(rule, n))) for n in names}
+        columns = ("weights", "gradient", "update", "rate", "eps_share", *names)
+        self.kept = {n: np.full((count, w.size), np.nan) for n in columns}
+        self.losses = np.full(count, np.nan)
+
+    def step(self, gradient: Any) -> None:
+        """Move the parameters and the states; what the step was made of is held until the next one."""
+        self.t += 1
+        self.before = {"w": self.w.copy(), "g": pack(gradient), **self.states}
+        self.values = dict(zip(self.names, self.clock(self.t), strict=True))
+        self.after = self.formula(self.before, self.values)
+        self.states = {n: self.after[n] for n in self.states}
+        self.w[:] = self.after["w"]
+
+    def look(self, k: int) -> bool:
+        """Record the last step as the k-th row; whether the loss is still finite."""
+        row: dict[str, Array] = {"weights": self.w, **self.states}
+        if k:
+            rate = self.after.get("_rate", np.full(self.w.size, np.nan))
+            bare = self.formula(self.before, self.values | self.softeners).get("_rate", rate)
+            row["gradient"], row["update"] = self.before["g"], self.w - self.before["w"]
+            row["rate"], row["eps_share"] = rate, _share(rate, bare)
+        for n, values in row.items():
+            self.kept[n][k] = values
+        self.losses[k], self.last = self.loss(), k
+        return k == 0 or bool(np.isfinite(self.losses[k]))
 
 
 def _softeners(rule: Rule) -> list[str]:

@@ -1,18 +1,181 @@
-"""Learning rates tried side by side in one compiled loop: steps to a target, final losses; usual tasks."""
+"""The one place where settings are searched: what of a rule is tuned and where, what is tried, what was best.
 
-from dataclasses import dataclass
+Two ways to look: a race gives every method the same number of quasi-random trials of its own ranges, more at an edge
+(``Tuner``); where runs are cheap a whole grid of learning rates goes through one compiled loop (``try_rates``).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from ..core.rule import Rule
-from ..engines.cpu import loops
+from ..core.schedule import Schedule
 from ..problems import landscape
+from ..problems.base import Params, pack
 from ..problems.compiled import CompiledProblem
-from .trial import ceiling
+from .trial import Trial
 
 Array = np.ndarray[Any, Any]
+Settings: TypeAlias = dict[str, float]  # values by line
+
+# Where learning rates are looked for, by their unit: the sources of the ranges are those of the
+# benchmarks that lab papers agree on; a rate with the unit of w grows with the weights themselves.
+RANGES = {"w/g": (1e-5, 1e1), "w": (1e-5, 1e0), "1": (1e-3, 1e2)}
+EDGE = 0.1  # of the logarithmic range, at either end
+DECADE = 10.0  # by which a range is widened
+
+
+# What is tuned, and where.
+
+
+@dataclass(frozen=True)
+class Range:
+    """The values of a line that are looked at, evenly on a log scale; both ends positive."""
+
+    low: float
+    high: float
+
+    def at(self, quantile: float) -> float:
+        """The value at a quantile of the range, to four digits (as it is printed)."""
+        return float(f"{self.low * (self.high / self.low) ** quantile:.4g}")
+
+    def side(self, value: float) -> int:
+        """-1 or 1 where a value lies at the low or high end, else 0."""
+        low, high = np.log(self.low), np.log(self.high)
+        place = (np.log(value) - low) / (high - low)
+        return -1 if place < EDGE else 1 if place > 1 - EDGE else 0
+
+    def beyond(self, side: int) -> "Range":
+        """The next decade on one side; the range itself for side 0."""
+        if side < 0:
+            return Range(self.low / DECADE, self.low)
+        return Range(self.high, self.high * DECADE) if side else self
+
+    def joined(self, other: "Range") -> "Range":
+        """From the lower of both to the higher."""
+        return Range(min(self.low, other.low), max(self.high, other.high))
+
+
+def space(rule: Rule, scale: float) -> dict[str, Range]:
+    """The lines of a rule that are tuned, with their ranges: lr, unless there is none or it is a schedule.
+
+    scale: of the parameters (``scale_of``), with which a range in the unit of w grows.
+    """
+    if "lr" not in rule.parts.hyperparameters or isinstance(rule.values["lr"], Schedule):
+        return {}
+    unit = rule.parts.lines["lr"].unit
+    low, high = RANGES.get(unit, RANGES["w/g"])
+    factor = scale if unit == "w" else 1.0
+    return {"lr": Range(low * factor, high * factor)}
+
+
+def scale_of(start: Params) -> float:
+    """The larger of 1 and the start's root mean square."""
+    packed = pack(start)
+    return max(1.0, float(np.sqrt(np.mean(packed * packed))))
+
+
+# Quasi-random trials, the same for every method.
+
+
+def quantiles(count: int, dimensions: int, seed: int) -> Array:
+    """A scrambled Halton sequence in (0, 1): (count, dimensions)."""
+    from scipy.stats import qmc  # takes a second or more to import
+
+    drawn: Array = qmc.Halton(d=dimensions, scramble=True, rng=np.random.default_rng(seed)).random(count)
+    return drawn
+
+
+@dataclass
+class Search:
+    """One method's search: where it looks, what was tried, and the loss that came of it (inf: it diverged).
+
+    ``exhausted``: the best value still lies at the edge after the ranges were widened.
+    """
+
+    rule: Rule
+    space: dict[str, Range]
+    tried: list[Settings] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)
+    exhausted: bool = False
+
+    def add(self, settings: Settings, loss: float) -> None:
+        """Take in what a trial led to."""
+        self.tried.append(settings)
+        self.losses.append(loss)
+
+    @property
+    def best(self) -> int | None:
+        """The trial with the lowest loss; None before there is one that did not diverge."""
+        sound = [i for i, v in enumerate(self.losses) if np.isfinite(v)]
+        return min(sound, key=lambda i: self.losses[i]) if sound else None
+
+    @property
+    def tuned(self) -> Rule:
+        """The rule at its best settings; the rule as it is where nothing was found."""
+        return self.rule if self.best is None else self.rule.replace(**self.tried[self.best])
+
+    @property
+    def edges(self) -> dict[str, int]:
+        """The lines whose best value lies at an end of their range: -1 low, 1 high."""
+        if self.best is None:
+            return {}
+        sides = {n: self.space[n].side(v) for n, v in self.tried[self.best].items()}
+        return {n: side for n, side in sides.items() if side}
+
+    def wider(self) -> dict[str, Range]:
+        """Where extra trials look: beyond the edges, in the ranges themselves where the best lies inside."""
+        edges = self.edges
+        return {n: r.beyond(edges.get(n, 0)) for n, r in self.space.items()}
+
+
+Proposal: TypeAlias = tuple[Search, Settings]
+
+
+@dataclass(frozen=True)
+class Tuner:
+    """All methods' searches on one budget: each round's proposals are to be run and added before the next.
+
+    trials: of each method; one takes the rules as they are. Ranges are widened once, with a quarter as many extra
+    trials for every method, where any method's best lies at an edge.
+    """
+
+    searches: Sequence[Search]
+    trials: int
+    seed: int
+
+    def rounds(self) -> Iterator[tuple[str, list[Proposal]]]:
+        """Yield each round's name and proposals, trial by trial, so that an interrupted race is a fair one."""
+        extra = max(1, self.trials // 4) if self.trials > 1 else 0
+        dimensions = max([1, *(len(s.space) for s in self.searches)])
+        drawn = quantiles(self.trials + extra, dimensions, self.seed)
+        first: list[Proposal] = []
+        for k, point in enumerate(drawn[: self.trials]):
+            for search in self.searches:
+                if search.space and self.trials > 1:
+                    first.append((search, _settings(search.space, point)))
+                elif k == 0:
+                    first.append((search, {}))
+        yield "tuning", first
+        if not extra or not any(s.edges for s in self.searches):
+            return
+        wider = [s.wider() for s in self.searches]
+        pairs = list(zip(self.searches, wider, strict=True))
+        more = drawn[self.trials :]
+        yield "tuning, wider", [(s, _settings(w, point)) for point in more for s, w in pairs if w]
+        for search, ranges in pairs:
+            search.space = {n: r.joined(search.space[n]) for n, r in ranges.items()}
+            search.exhausted = bool(search.edges)
+
+
+def _settings(ranges: Mapping[str, Range], point: Array) -> Settings:
+    return {n: r.at(float(u)) for (n, r), u in zip(ranges.items(), point, strict=False)}
+
+
+# Grids of learning rates, side by side.
 
 
 def grid(low: float, high: float, count: int) -> Array:
@@ -21,7 +184,7 @@ def grid(low: float, high: float, count: int) -> Array:
 
 
 @dataclass(frozen=True)
-class Trials:
+class Tried:
     """What each learning rate led to: arrays (n,).
 
     ``reached``: steps to the target, inf where it was not met; ``loss``: the last one (the one that met the
@@ -48,7 +211,7 @@ class Trials:
         return float(self.reached[self.best])
 
 
-def trials(
+def try_rates(
     rule: Rule,
     problem: CompiledProblem,
     lrs: Array,
@@ -56,38 +219,34 @@ def trials(
     target: float,
     *,
     start: Array | None = None,
-    vary: dict[str, Array] | None = None,
+    vary: Mapping[str, Array] | None = None,
     batch: int = 0,
-    seed: int = 0,
+    seeds: Sequence[int] = (0,),
     every: int = 1,
     stay: bool = False,
-) -> Trials:
+) -> Tried:
     """Run ``rule`` at each of ``lrs`` until its loss is at most ``target``, for at most ``steps`` steps.
 
-    start: (d,), else the problem's for ``seed``. vary: other lines, (n,) values each. batch: rows a step,
-    0 for all. every: how often the loss is looked at. stay: all steps are run, and the target counts as
-    met from where the loss no longer leaves it. A run that diverges on its way has not met it.
+    start: (d,) or (S, d), else the problem's for ``seeds``; over several starts or seeds medians are taken. vary: other
+    lines, (n,) values each. batch: rows a step, 0 for all. every: how often the loss is looked at. stay: all steps
+    are run, and the target counts as met from where the loss no longer leaves it. A run that diverges on its way has
+    not met it.
     """
-    lrs = np.asarray(lrs, dtype=float)
-    at = problem.start(seed) if start is None else np.asarray(start, dtype=float)
-    order = problem.order(seed, batch, steps)
-    trace = loops.run(
+    runs = Trial(
         rule,
-        problem.objective,
-        np.tile(at, (len(lrs), 1)),
+        problem,
         steps,
+        seeds=seeds,
+        starts=start,
+        batch=batch,
         vary={"lr": lrs, **(vary or {})},
         every=every,
         record=("ends",),
         stop=-np.inf if stay else target,
         target=target,
-        data=problem.data,
-        order=None if order is None else order[None],
-    )
-    last, worst = trace.ends.T
-    good = worst <= ceiling(problem, np.array(problem.loss(at)))
-    met = trace.settled if stay else trace.reached
-    return Trials(lrs, np.where(good & (met >= 0), met, np.inf), np.where(good, last, np.inf))
+    ).run()
+    met = np.where(np.isfinite(runs.last), runs.settled if stay else runs.reached, np.inf)
+    return Tried(np.asarray(lrs, dtype=float), np.median(met, axis=1), np.median(runs.last, axis=1))
 
 
 def soonest(
@@ -98,30 +257,20 @@ def soonest(
     target: float,
     *,
     first: int = 64,
-    **how: Any,
-) -> Trials:
-    """``trials`` with a budget that grows fourfold, from ``first`` to ``most`` steps, until a rate meets the target.
+    start: Array | None = None,
+    vary: Mapping[str, Array] | None = None,
+) -> Tried:
+    """``try_rates`` with a budget that grows fourfold, from ``first`` to ``most`` steps, until a rate meets the target.
 
     The same best rate and steps as with ``most`` at once, without waiting for the slow ones, whose ``reached``
     is inf.
     """
     steps = min(first, most)
     while True:
-        made = trials(rule, problem, lrs, steps, target, **how)
-        if steps == most or np.isfinite(made.steps):
-            return made
+        tried = try_rates(rule, problem, lrs, steps, target, start=start, vary=vary)
+        if steps == most or np.isfinite(tried.steps):
+            return tried
         steps = min(4 * steps, most)
-
-
-def settled(
-    rule: Rule, problem: CompiledProblem, lrs: Array, starts: Array, steps: int, target: float
-) -> Array:
-    """``trials`` that stay, from several starts: steps (n, S), inf where the target is not kept.
-
-    lrs: (n,). starts: (S, d). All rows a step.
-    """
-    runs = (trials(rule, problem, lrs, steps, target, start=at, stay=True).reached for at in starts)
-    return np.column_stack(list(runs))
 
 
 # The usual grid: four learning rates a decade over six decades.
@@ -148,22 +297,17 @@ class Task:
             "" if self.start is None else f" from ({', '.join(f'{x:g}' for x in self.start)})"
         )
 
-    def trials(self, rule: Rule, lrs: Array) -> Trials:
+    def tried(self, rule: Rule, lrs: Array) -> Tried:
         """Each learning rate, all rows at every step; medians over the starts."""
         return _tried(self, rule, tuple(float(lr) for lr in lrs))
 
 
 @lru_cache(maxsize=256)  # several claims ask for the same
-def _tried(task: Task, rule: Rule, lrs: tuple[float, ...]) -> Trials:
+def _tried(task: Task, rule: Rule, lrs: tuple[float, ...]) -> Tried:
     on = landscape(task.problem)
     shift = 0.0 if task.start is None else np.subtract(task.start, on.starts[0])
-    at = np.array(lrs)
-    runs = [
-        trials(rule, on, at, task.steps, task.target, start=on.start(seed) + shift, stay=True)
-        for seed in range(3)
-    ]
-    reached, loss = (np.median([getattr(r, n) for r in runs], axis=0) for n in ("reached", "loss"))
-    return Trials(at, reached, loss)
+    starts = np.array([on.start(seed) + shift for seed in range(3)])
+    return try_rates(rule, on, np.array(lrs), task.steps, task.target, start=starts, stay=True)
 
 
 # What tuned rates are compared on: the usual starts of nine problems, none left out.

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from ..core.rule import Rule
-from ..engines.cpu import loops
 from ..errors import HyperparameterError, ProblemError, ThalwegError
 from ..files import require_writable
 from ..problems import landscape
@@ -26,9 +25,9 @@ from .methods import Method
 from .pictures.panels import Chart, Curve, Map, Panel, Picture
 from .pictures.panels import Path as Way
 from .record import record, write
-from .search import grid, trials
+from .search import grid, scale_of, space, try_rates
 from .theory import diagnose
-from .trial import blown
+from .trial import Trial
 
 Array = np.ndarray[Any, Any]
 Span = tuple[float, float]
@@ -133,12 +132,12 @@ def show(
         rule, note = _rate(p, m, at, steps, seed, lr, target)
         walks.append(_walk(p, m, rule, note, at, steps, seed, target))
         report("methods", len(walks), len(entrants))
-    made = Shown(p, at, steps, target, walks, _picture(p, walks, view, floor))
+    shown = Shown(p, at, steps, target, walks, _picture(p, walks, view, floor))
     if out is not None:
-        _draw(made.picture, Path(out), theme)
+        _draw(shown.picture, Path(out), theme)
     if table is not None:
         _keep(p, walks, at, steps, seed, table)
-    return made
+    return shown
 
 
 def _window(p: FormulaProblem, window: tuple[Span, Span] | None) -> tuple[Span, Span] | None:
@@ -195,45 +194,34 @@ def _rate(
     p: FormulaProblem, m: Method, at: Array, steps: int, seed: int, lr: float | None, target: float
 ) -> tuple[Rule, str]:
     """The method at the rate that is asked for, else at its best one; and a word where that is the last tried."""
-    if not m.tunable:
+    tuned = space(m.rule, scale_of(at))
+    if "lr" not in tuned:
         return m.rule, ""
     if lr is not None:
         return m.rule.replace(lr=lr), ""
-    span = m.span(max(1.0, float(np.sqrt(np.mean(at**2)))))
-    rates = grid(*span, TRIALS)
-    tried = trials(m.rule, p, rates, steps, target, start=at, batch=p.batch, seed=seed, stay=True)
-    low, high = span
+    low, high = tuned["lr"].low, tuned["lr"].high
+    rates = grid(low, high, TRIALS)
+    tried = try_rates(m.rule, p, rates, steps, target, start=at, batch=p.batch, seeds=(seed,), stay=True)
     edge = f"its rate is the last of those tried, {low:.3g} to {high:.3g}"
-    found = m.rule.replace(lr=float(f"{tried.lr:.3g}"))
-    return found, edge if tried.best in (0, TRIALS - 1) else ""
+    return m.rule.replace(lr=float(f"{tried.lr:.3g}")), edge if tried.best in (0, TRIALS - 1) else ""
 
 
 def _walk(
     p: FormulaProblem, m: Method, rule: Rule, note: str, at: Array, steps: int, seed: int, target: float
 ) -> Walk:
-    order = p.order(seed, p.batch, steps)
-    trace = loops.run(
-        rule,
-        p.objective,
-        at[None],
-        steps,
-        record=("loss", "path"),
-        target=target,
-        data=p.data,
-        order=None if order is None else order[None],
-    )
-    assert trace.loss is not None and trace.path is not None
-    loss = blown(trace.loss[0], p)
+    runs = Trial(
+        rule, p, steps, (seed,), starts=at, batch=p.batch, record=("loss", "path"), target=target
+    ).run()
+    loss, settled = runs.curves[0, 0], runs.settled[0, 0]
     died = not np.isfinite(loss[-1])
     end = int(np.argmax(~np.isfinite(loss))) if died else steps + 1
-    met = -1 if died else int(trace.settled[0])
     return Walk(
         m,
         rule,
         float(rule.at(0)["lr"]) if "lr" in rule.parts.hyperparameters else None,
-        trace.path[0, :end],
+        runs.path[0, 0, :end],
         loss[:end],
-        met if met >= 0 else None,
+        None if died or np.isinf(settled) else int(settled),
         died,
         _why(p, rule, at) if died else note,
     )

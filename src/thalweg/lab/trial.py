@@ -1,43 +1,118 @@
-"""One method on one problem from one seed, or compiled for many at once: losses, metric, rates, time."""
+"""The lab's one way to run something: a rule, at several settings, on a problem, from several seeds.
+
+A trial is plain data: all that decides the numbers, and what of them is kept. A problem whose runs can be
+compiled goes through one compiled loop, all settings and seeds side by side; any other is stepped through.
+"""
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from ..core.rule import Rule
-from ..optimizer import tree
 from ..problems import Problem, Source
+from ..problems.base import Params, Rows, pack, unpack
 from ..problems.compiled import CompiledProblem
+from .methods import parcel
 
 Array = np.ndarray[Any, Any]
 BLOWN = 1e3  # a height this many times that of the start counts as diverged
 QUANTILES = (0.1, 0.5, 0.9)
 
 
-@dataclass(frozen=True)
-class Run:
-    """A run's records: R = steps // every + 1.
+@dataclass(frozen=True, eq=False)
+class Runs:
+    """What S settings from K seeds left behind at R records, of which record 0 is the start; float64.
 
-    ``steps`` (R,), ``loss`` (R,) with inf from divergence on, ``rates`` (R, 3): 10, 50, 90 % over
-    coordinates (or None), ``path`` (R, 2) for problems of two parameters (or None), ``metric`` at the
-    end, ``seconds`` spent in gradient and step.
+    ``steps`` (R,). ``records`` hold what was asked for, by name: "loss" (S, K, R); "path", "rates" (S, K, R, d), rates
+    NaN at the start; "rate_bands" (S, K, R, 3), 10, 50, 90 % over coordinates; "metric" (S, K), NaN where the run
+    diverged or the problem has none; "ends" (S, K, 2), the last loss and the highest. Rates are missing where the
+    rule has none. ``reached`` (S, K): the first recorded step with a loss of at most ``stop``; the run ended there,
+    and later records are NaN. ``settled`` (S, K): the recorded step from which on the loss is at most ``target``.
+    Both are inf where there is none. ``ceiling`` (S, K): the loss above which a run counts as diverged.
+    ``seconds`` (S, K): of gradient and step, a step.
     """
 
     steps: Array
-    loss: Array
-    rates: Array | None
-    path: Array | None
-    metric: float | None
-    seconds: float
+    records: Mapping[str, Array]
+    reached: Array
+    settled: Array
+    ceiling: Array
+    seconds: Array
 
     @property
-    def diverged(self) -> bool:
-        """Whether the loss became non-finite or a thousand times its start."""
-        return not np.isfinite(self.loss[-1])
+    def loss(self) -> Array:
+        """The losses (S, K, R) as they are."""
+        return self.records["loss"]
+
+    @property
+    def path(self) -> Array:
+        """The parameters (S, K, R, d)."""
+        return self.records["path"]
+
+    @property
+    def rates(self) -> Array:
+        """The effective rates (S, K, R, d), NaN at the start."""
+        return self.records["rates"]
+
+    @property
+    def curves(self) -> Array:
+        """The losses (S, K, R), inf from the first that is non-finite or above the ceiling."""
+        bad = ~np.isfinite(self.loss) | (self.loss > self.ceiling[..., None])
+        return np.where(np.maximum.accumulate(bad, axis=-1), np.inf, self.loss)
+
+    @property
+    def last(self) -> Array:
+        """The last loss (S, K), that at the target where a run ended there; inf where the run diverged."""
+        last, highest = np.moveaxis(self.records["ends"], -1, 0)
+        return np.where(highest <= self.ceiling, last, np.inf)
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """All that decides what runs give, and what of it is kept; ``run`` gives it.
+
+    rule, problem: the problem itself or what it is made from. steps: of each run. seeds: each fixes a start and an
+    order of rows, K of them. starts: (d,) or (K, d), packed, in place of the seeds'; with one seed all take its rows.
+    batch: rows a step, 0 for all. vary: line → (S,) values in place of the rule's, start values of states among
+    them; S = 1 without. options: what else ``Rule.on`` takes, for runs that are then stepped through. every: steps
+    between records. record: of "loss", "path", "rates", "rate_bands", "metric", "ends" (see ``Runs``). stop, target: losses at
+    which a run ends, and at which it has settled.
+    """
+
+    rule: Rule
+    problem: Problem | Source
+    steps: int
+    seeds: Sequence[int] = (0,)
+    starts: Array | Sequence[float] | None = None
+    batch: int = 0
+    vary: Mapping[str, Array] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    every: int = 1
+    record: tuple[str, ...] = ("loss",)
+    stop: float = -np.inf
+    target: float = -np.inf
+
+    def run(self) -> Runs:
+        """Run every setting from every seed; HyperparameterError, ProblemError."""
+        p = resolve(self.problem)
+        if isinstance(p, CompiledProblem) and not self.options:
+            return _compiled(self, p)
+        return _stepped(self, p)
+
+    @property
+    def settings(self) -> int:
+        """How many settings are run, S."""
+        return max((len(values) for values in self.vary.values()), default=1)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "rule": parcel(self.rule)}  # a user's file cannot be imported by name
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, rule=state["rule"].opened())
 
 
 @lru_cache(maxsize=4)
@@ -45,114 +120,179 @@ def _made(source: Source) -> Problem:
     return source.problem()
 
 
-def find(source: Source | Problem) -> Problem:
-    """A problem as it is, or from its source (kept for the next call)."""
-    return _made(source) if isinstance(source, Source) else source
+def resolve(problem: Source | Problem) -> Problem:
+    """Return a problem as it is, or from its source, which is kept for the next call."""
+    return _made(problem) if isinstance(problem, Source) else problem
 
 
 def ceiling(p: Problem, start: Array) -> Array:
     """The loss above which a run counts as diverged: BLOWN times the start's height over the minimum.
 
-    A start that lies near the minimum counts as high as the problem's usual one. Where no minimum is
-    known the height is that over 0, which is that of most losses.
+    start: losses of any shape. A start that lies near the minimum counts as high as the problem's usual one.
+    Where no minimum is known the height is that over 0, which is that of most losses.
     """
     floor = p.minimum or 0.0
     height: Array = floor + BLOWN * np.maximum(np.abs(start - floor), p.height)
     return height
 
 
-def blown(loss: Array, p: Problem) -> Array:
-    """Losses (..., R) with inf from the first that is non-finite or above the problem's ceiling."""
-    bad = ~np.isfinite(loss) | (loss > ceiling(p, loss[..., :1]))
-    return np.where(np.maximum.accumulate(bad, axis=-1), np.inf, loss)
-
-
-def train(
-    source: Source | Problem,
-    rule: Rule,
-    seed: int,
-    steps: int,
-    batch: int,
-    every: int,
-    rates: bool,
-) -> Run:
-    """Step by step, for problems with their own gradient code."""
-    p = find(source)
-    params: Any = p.start(seed)
-    rates = rates and rule.parts.rate is not None
-    opt = rule.on(params, on_nonfinite="propagate", rates=rates)
-    records = steps // every + 1
-    loss = np.full(records, np.inf)
-    seen = np.full((records, 3), np.nan)
-    loss[0] = p.loss(params)
-    seconds, done = 0.0, 0
-    with np.errstate(all="ignore"):
-        tick = time.perf_counter()
-        for done, rows in enumerate(p.batches(seed, batch, steps), start=1):
-            opt.step(p.gradient(params, rows))
-            if done % every == 0:
-                seconds += time.perf_counter() - tick
-                k = done // every
-                loss[k] = p.loss(params)
-                if not loss[k] <= ceiling(p, loss[:1]):
-                    break
-                if rates:
-                    flat = np.concatenate([np.ravel(a) for _, a in tree.leaves(opt.rates())])
-                    seen[k] = np.quantile(flat, QUANTILES)
-                tick = time.perf_counter()
-        metric = p.metric(params) if np.isfinite(loss[-1]) else None
-    return Run(
-        np.arange(records) * every,
-        blown(loss, p),
-        seen if rates else None,
-        None,
-        metric,
-        seconds / max(done, 1),
-    )
-
-
-def compiled(
-    p: CompiledProblem,
-    rule: Rule,
-    lrs: Sequence[float] | None,
-    seeds: Sequence[int],
-    steps: int,
-    batch: int,
-    every: int,
-    full: bool,
-) -> list[list[Run]]:
-    """All learning rates × all seeds in one compiled loop; runs[rate][seed]."""
+def _compiled(trial: Trial, p: CompiledProblem) -> Runs:
+    """All settings and seeds in one compiled loop."""
     from ..engines.cpu import loops
 
-    count = len(lrs) if lrs is not None else 1
-    starts = np.array([p.start(s) for s in seeds])
-    orders = [p.order(s, batch, steps) for s in seeds]
-    order = None if orders[0] is None else np.stack([o for o in orders if o is not None])
-    every_start = np.tile(starts, (count, 1))
-    vary = {} if lrs is None else {"lr": np.repeat(np.asarray(lrs, dtype=float), len(seeds))}
+    settings, wanted = trial.settings, set(trial.record)
+    starts = np.array([p.start(s) for s in trial.seeds]) if trial.starts is None else np.array(trial.starts)
+    seeds = max(len(trial.seeds), len(starts) if starts.ndim == 2 else 1)
+    starts = np.broadcast_to(starts, (seeds, starts.shape[-1]))
+    orders = [order for s in trial.seeds if (order := p.order(s, trial.batch, trial.steps)) is not None]
+    parts = {
+        "loss": wanted & {"loss", "metric"},
+        "path": wanted & {"path", "metric"},
+        "rates": wanted & {"rates", "rate_bands"},
+        "ends": wanted & {"ends"},
+    }
     tick = time.perf_counter()
     trace = loops.run(
-        rule,
+        trial.rule,
         p.objective,
-        every_start,
-        steps,
-        vary=vary,
-        every=every,
-        record=("loss", "path", "rates") if full else ("loss",),
+        np.tile(starts, (settings, 1)),
+        trial.steps,
+        vary={n: np.repeat(np.asarray(v, dtype=float), seeds) for n, v in trial.vary.items()},
+        every=trial.every,
+        record=tuple(n for n, needed in parts.items() if needed),
+        stop=trial.stop,
+        target=trial.target,
         data=p.data,
-        order=order,
-        stream=np.tile(np.arange(len(seeds)), count),
+        order=np.stack(orders) if orders else None,
+        stream=np.tile(np.arange(seeds) if len(trial.seeds) > 1 else np.zeros(seeds, int), settings),
     )
-    seconds = (time.perf_counter() - tick) / (steps * len(every_start))
-    assert trace.loss is not None
-    losses = blown(trace.loss, p)
+    seconds = (time.perf_counter() - tick) / max(1, trial.steps * settings * seeds)
+
+    def shaped(values: Array) -> Array:
+        return values.reshape(settings, seeds, *values.shape[1:])
+
+    arrays = {"loss": trace.loss, "path": trace.path, "rates": trace.rates, "ends": trace.ends}
+    records = {n: shaped(a) for n, a in arrays.items() if a is not None and parts[n]}
+    with np.errstate(all="ignore"):
+        first = records["loss"][..., 0] if "loss" in records else np.array([p.loss(x) for x in starts])
+        if "rate_bands" in wanted:
+            bands = np.quantile(records["rates"], QUANTILES, axis=-1)
+            records["rate_bands"] = np.moveaxis(bands, 0, -1)
+    reached, settled = (
+        shaped(np.where(steps < 0, np.inf, steps)) for steps in (trace.reached, trace.settled)
+    )
+    high = np.broadcast_to(ceiling(p, first), (settings, seeds))
+    runs = Runs(trace.steps, records, reached, settled, high, np.full((settings, seeds), seconds))
+    if "metric" in wanted:
+        sound = np.isfinite(runs.curves[..., -1])
+        metric = [
+            [_number(p.metric(runs.path[s, k, -1])) if sound[s, k] else np.nan for k in range(seeds)]
+            for s in range(settings)
+        ]
+        records["metric"] = np.array(metric)
+    return runs
+
+
+def _number(metric: float | None) -> float:
+    return np.nan if metric is None else metric
+
+
+def follow(
+    p: Problem,
+    params: Params,
+    step: Callable[[Any], None],
+    batches: Iterable[Rows | None],
+    every: int,
+    look: Callable[[int], bool],
+) -> float:
+    """Step along the gradients at ``params``, which ``step`` moves in place; the seconds that a step took.
+
+    look: called with each record's number, 0 before the first step; the run ends where it says False.
+    """
+    seconds, done = 0.0, 0
+    if not look(0):
+        return seconds
+    tick = time.perf_counter()
+    for done, rows in enumerate(batches, start=1):
+        step(p.gradient(params, rows))
+        if done % every == 0:
+            seconds += time.perf_counter() - tick
+            if not look(done // every):
+                break
+            tick = time.perf_counter()
+    return seconds / max(done, 1)
+
+
+def _stepped(trial: Trial, p: Problem) -> Runs:
+    """Each setting from each seed, step by step."""
+    starts = None if trial.starts is None else np.atleast_2d(np.asarray(trial.starts, dtype=float))
+    seeds = max(len(trial.seeds), 0 if starts is None else len(starts))
     runs = []
-    for i in range(len(every_start)):
-        rates = path = metric = None
-        if trace.rates is not None and trace.path is not None:
-            with np.errstate(all="ignore"):
-                rates = np.quantile(trace.rates[i], QUANTILES, axis=-1).T
-            path = trace.path[i] if trace.path.shape[-1] == 2 else None
-            metric = p.metric(trace.path[i, -1]) if np.isfinite(losses[i, -1]) else None
-        runs.append(Run(trace.steps, losses[i], rates, path, metric, seconds))
-    return [runs[k * len(seeds) : (k + 1) * len(seeds)] for k in range(count)]
+    for s in range(trial.settings):
+        rule = trial.rule.replace(**{n: float(v[s]) for n, v in trial.vary.items()})
+        for k in range(seeds):
+            seed = trial.seeds[k % len(trial.seeds)]
+            runs.append(_walk(trial, p, rule, seed, None if starts is None else starts[k % len(starts)]))
+
+    def stacked(values: Iterable[Any]) -> Array:
+        made = np.array(list(values))
+        return made.reshape(trial.settings, seeds, *made.shape[1:])
+
+    return Runs(
+        np.arange(trial.steps // trial.every + 1) * trial.every,
+        {n: stacked(r.records[n] for r in runs) for n in runs[0].records},
+        stacked(r.reached for r in runs),
+        stacked(r.settled for r in runs),
+        stacked(r.ceiling for r in runs),
+        stacked(r.seconds for r in runs),
+    )
+
+
+def _walk(trial: Trial, p: Problem, rule: Rule, seed: int, start: Array | None) -> Runs:
+    """One run, without the axes of settings and seeds."""
+    wanted = set(trial.record) - ({"rates", "rate_bands"} if rule.parts.rate is None else set())
+    rated = bool(wanted & {"rates", "rate_bands"})
+    measured = bool(wanted & {"loss", "ends", "metric"}) or max(trial.stop, trial.target) > -np.inf
+    params = p.start(seed) if start is None else unpack(start.copy(), p.start(seed))
+    optimizer = rule.on(params, on_nonfinite="propagate", rates=rated, **trial.options)
+    steps = np.arange(trial.steps // trial.every + 1) * trial.every
+    size = pack(params).size
+    widths = {"path": size, "rates": size, "rate_bands": len(QUANTILES)}
+    records: dict[str, Array] = {
+        n: np.full((len(steps), width), np.nan) for n, width in widths.items() if n in wanted
+    }
+    loss = records["loss"] = np.full(len(steps), np.nan)
+    ends = records["ends"] = np.array([np.nan, -np.inf])
+    reached, settled, high = np.array(np.inf), np.array(np.inf), np.array(np.inf)
+
+    def look(k: int) -> bool:
+        """Record the k-th time; whether the run goes on."""
+        if "path" in records:
+            records["path"][k] = pack(params)
+        if k and rated:
+            rates = pack(optimizer.rates())
+            if "rates" in records:
+                records["rates"][k] = rates
+            if "rate_bands" in records:
+                records["rate_bands"][k] = np.quantile(rates, QUANTILES)
+        if not measured:
+            return True
+        loss[k] = p.loss(params)
+        if k == 0:
+            high[...] = ceiling(p, loss[0])
+        ends[:] = loss[k], max(ends[1], np.inf if np.isnan(loss[k]) else loss[k])
+        if not loss[k] <= trial.target:
+            settled[...] = np.inf
+        elif np.isinf(settled):
+            settled[...] = steps[k]
+        if loss[k] <= trial.stop:
+            reached[...] = steps[k]
+        return bool(trial.stop < loss[k] <= high)
+
+    with np.errstate(all="ignore"):
+        batches = p.batches(seed, trial.batch, trial.steps)
+        seconds = follow(p, params, optimizer.step, batches, trial.every, look)
+        if "metric" in wanted:
+            records["metric"] = np.array(_number(p.metric(params)) if np.isfinite(loss[-1]) else np.nan)
+    kept = {n: a for n, a in records.items() if n in wanted}
+    return Runs(steps, kept, reached, settled, high, np.array(seconds))

@@ -21,6 +21,11 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def one_thread() -> threadpool_limits:
+    """A context in which sums are done in one thread, so that they are the same on any machine."""
+    return threadpool_limits(1)
+
+
 def side_by_side(
     call: Callable[..., T], tasks: Iterable[tuple[Any, ...]], count: int, jobs: int | None = None
 ) -> Iterator[T]:
@@ -30,7 +35,7 @@ def side_by_side(
     """
     workers = min(cores() if jobs is None else jobs, count)
     if workers <= 1:
-        with threadpool_limits(1):
+        with one_thread():
             for task in tasks:
                 yield call(*task)
         return
@@ -51,4 +56,4 @@ def _worker() -> None:
     """A process of the pool leaves Ctrl-C to its parent and does its sums in one thread."""
     if multiprocessing.parent_process() is not None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        threadpool_limits(1)
+        one_thread()

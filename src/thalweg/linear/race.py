@@ -7,7 +7,8 @@ held out once, of a very small one up to three times, beside others each time, s
 
 import itertools
 import math
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -27,6 +28,19 @@ CLOSE = 0.003  # of rates whose losses are so near, the lowest: more rows than a
 MANY = 256  # passes, at most
 PASSES = 3  # where it is open and the set is larger than a sample
 MOST = 64  # factors of 4 from where a race begins: as far as units go
+
+
+Part: TypeAlias = tuple[
+    Any, Array, Array | None
+]  # rows, their targets and weights, as ``Model.learn`` takes them
+
+
+class Fold(NamedTuple):
+    """What is learnt from, what is held out, and the seed of the order in which the rows are learnt."""
+
+    train: Part
+    held_out: Part
+    seed: int
 
 
 def part(rows: Rows, which: Array) -> Any:
@@ -50,7 +64,7 @@ def race(
     rate: bool = True,
     seed: int = 0,
 ) -> tuple[Settings, int]:
-    """The settings with the rule's lr that learns a sample best, and the number of passes.
+    """Return the settings with the rule's lr that learns a sample best, and the number of passes.
 
     rows, targets, weights: as for ``Model.learn``. passes: None chooses them too, where the rows are few.
     rate: False keeps the lr. Raises HyperparameterError where the rule has no number as lr.
@@ -67,61 +81,101 @@ def race(
         passes = PASSES
     if total < 4 or (passes is not None and not rate):
         return settings, passes or PASSES
-    rng = np.random.default_rng(seed)
-    times = max(1, min(TIMES, AGAIN // total))
-    folds = []
-    for order in [rng.permutation(told)[:SAMPLE] for _ in range(times)]:
-        cuts = np.linspace(0, len(order), FOLDS + 1).astype(int)[: None if total < FEW else 2]
-        folds += [
-            (np.delete(order, slice(lo, hi)), order[lo:hi]) for lo, hi in itertools.pairwise(cuts.tolist())
-        ]
-    parts = [
-        [(part(rows, w), targets[w], None if weights is None else weights[w]) for w in fold] for fold in folds
-    ]
-    draws = [int(rng.integers(1 << 31)) for _ in folds]
-    longest = passes or min(MANY, max(PASSES, STEPS // len(folds[0][0])))
+    folds = _folds(rows, targets, weights, told, np.random.default_rng(seed))
+    longest = passes or min(MANY, max(PASSES, STEPS // len(folds[0].train[1])))
     rungs = [passes] if passes else [2**k for k in range(12) if 2**k < longest] + [longest]
-    known: dict[Any, list[float]] = {}
+    curves = _Curves(settings, features, classes, folds, rungs)
+    best = None  # the rule's own
+    if rate:
+        assert isinstance(lr, float | int)
+        best = _lowest(curves.least, float(lr) or 0.1, 1.0 + (CLOSE if total > SAMPLE else 0.0))
+        settings = settings._replace(rule=settings.rule.replace(lr=best))
+    if not math.isfinite(curves.least(best)):
+        raise ProblemError("learning_rate: no rate keeps the loss finite: scale the features, or lower lr")
+    curve = curves.at(best)
+    return settings, rungs[curve.index(min(curve))]
 
-    def run(lr: Any) -> list[float]:
-        """The held-out loss after each rung's passes, the mean over the folds, up to where it rises."""
-        if lr in known:
-            return known[lr]
-        made = known[lr] = [math.inf]
+
+def _folds(
+    rows: Rows, targets: Array, weights: Array | None, told: Array, rng: np.random.Generator
+) -> list[Fold]:
+    """Cut a sample of the rows ``told`` into folds: one is held out, or of few rows each in turn."""
+    total = len(told)
+    cuts: list[tuple[Array, Array]] = []
+    for order in [rng.permutation(told)[:SAMPLE] for _ in range(max(1, min(TIMES, AGAIN // total)))]:
+        edges = np.linspace(0, len(order), FOLDS + 1).astype(int)[: None if total < FEW else 2]
+        cuts += [
+            (np.delete(order, slice(lo, hi)), order[lo:hi]) for lo, hi in itertools.pairwise(edges.tolist())
+        ]
+
+    def taken(which: Array) -> Part:
+        return part(rows, which), targets[which], None if weights is None else weights[which]
+
+    return [Fold(taken(train), taken(held_out), int(rng.integers(1 << 31))) for train, held_out in cuts]
+
+
+class _Curves:
+    """Held-out losses against passes, learnt once for each learning rate; None is the rule as it is.
+
+    rungs: the passes after which the loss is looked at. A rate that fails has a loss of inf; the rule's own raises.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        features: int,
+        classes: Array | None,
+        folds: Sequence[Fold],
+        rungs: Sequence[int],
+    ) -> None:
+        self.settings, self.features, self.classes = settings, features, classes
+        self.folds, self.rungs = folds, rungs
+        self.known: dict[float | None, list[float]] = {}
+
+    def least(self, lr: float | None) -> float:
+        """The lowest loss at any rung."""
+        return min(self.at(lr))
+
+    def at(self, lr: float | None) -> list[float]:
+        """The loss after each rung's passes, the mean over the folds, up to where it rises; inf where it fails."""
+        if lr not in self.known:
+            self.known[lr] = self._learnt(lr)
+        return self.known[lr]
+
+    def _learnt(self, lr: float | None) -> list[float]:
+        losses: list[float] = []
         try:
-            chosen = settings._replace(rule=settings.rule.replace(lr=lr))
-            models = [Model(chosen, features, classes) for _ in parts]
-            random = [np.random.default_rng(d) for d in draws]
-            for more in np.diff([0, *rungs]).tolist():
-                losses = []
-                for model, draw, (train, held) in zip(models, random, parts, strict=True):
-                    shuffled = np.concatenate([draw.permutation(len(train[1])) for _ in range(more)])
-                    model.learn(*train, order=shuffled)
-                    losses.append(model.loss_of(*held))
-                made.append(float(np.mean(losses)))
-                if not made[-1] < made[-2]:
+            rule = self.settings.rule if lr is None else self.settings.rule.replace(lr=lr)
+            models = [
+                Model(self.settings._replace(rule=rule), self.features, self.classes) for _ in self.folds
+            ]
+            draws = [np.random.default_rng(fold.seed) for fold in self.folds]
+            for more in np.diff([0, *self.rungs]).tolist():
+                each = []
+                for model, draw, fold in zip(models, draws, self.folds, strict=True):
+                    count = len(fold.train[1])
+                    shuffled = np.concatenate([draw.permutation(count) for _ in range(more)])
+                    model.learn(*fold.train, order=shuffled)
+                    each.append(model.loss_of(*fold.held_out))
+                losses.append(float(np.mean(each)))
+                if not losses[-1] < min(losses[-2:-1], default=math.inf):
                     break
         except (ProblemError, HyperparameterError):  # it diverged, or would shrink w beyond 0
-            if not rate:
+            if lr is None:
                 raise
-        known[lr] = [x if math.isfinite(x) else math.inf for x in made[1:]] or [math.inf]
-        return known[lr]
+        return [x if math.isfinite(x) else math.inf for x in losses] or [math.inf]
 
-    def best(lr: Any) -> float:
-        return min(run(lr))
 
-    start: Any = lr
-    if rate:
-        start = float(start) or 0.1
-        for factor in (4.0, 0.25):
-            for _ in range(MOST):
-                if not best(start * factor) < best(start):
-                    break
-                start *= factor
-        near = (start / 2.0, start, start * 2.0)
-        least = min(map(best, near)) * (1.0 + (CLOSE if total > SAMPLE else 0.0))
-        start = next((x for x in near if best(x) <= least), start)
-    if not math.isfinite(best(start)):
-        raise ProblemError("learning_rate: no rate keeps the loss finite: scale the features, or lower lr")
-    made = run(start)
-    return settings._replace(rule=settings.rule.replace(lr=start)), rungs[made.index(min(made))]
+def _lowest(loss: Callable[[float], float], rate: float, slack: float) -> float:
+    """Go by factors of 4 from ``rate`` to where the loss is least, then by 2.
+
+    slack: the lowest rate whose loss is within this factor of the least is taken.
+    """
+    for factor in (4.0, 0.25):
+        for _ in range(MOST):
+            if not loss(rate * factor) < loss(rate):
+                break
+            rate *= factor
+    near = (rate / 2.0, rate, rate * 2.0)
+    least = min(map(loss, near)) * slack
+    return next((x for x in near if loss(x) <= least), rate)

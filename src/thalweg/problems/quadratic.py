@@ -148,7 +148,9 @@ def quadratic(n: int = 4, beta: float = 0.1) -> FormulaProblem:
     )
 
 
-def spectrum(eigenvalues: Sequence[float] = SPECTRUM, rotation_seed: int | None = 0) -> FormulaProblem:
+def spectrum(
+    eigenvalues: Array | Sequence[float] = SPECTRUM, rotation_seed: int | None = 0
+) -> FormulaProblem:
     """A quadratic with these eigenvalues (n of them, positive); its start has 1 along every eigenvector.
 
     rotation_seed: draws the eigenvectors; None leaves them along the axes. Raises ProblemError.

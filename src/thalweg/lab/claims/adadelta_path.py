@@ -11,13 +11,12 @@ Refuted by: a neuron start from which the minimum is not reached, or a rate that
 
 import numpy as np
 
-from ...engines.cpu import loops
-from ...problems import problem
+from ...problems import landscape
 from ...problems.formula import FormulaProblem
 from ..evidence import Evidence, use
 from ..pictures.panels import Chart, Curve, Map, Panel, Path, Picture
 from ..record import record
-from ..search import Array
+from ..trial import Array, Trial
 
 CHAPTER = "AdaDelta"
 STEPS, EVERY, TARGET = 1_000_000, 10, 1e-3
@@ -33,28 +32,20 @@ def _curvature(p: FormulaProblem, at: Array) -> float:
 def experiment() -> Evidence:
     found = Evidence()
     rule = use("Adadelta:slides")
-    surfaces = [problem("neuron"), problem("beale")]
+    neuron, beale = surfaces = landscape("neuron"), landscape("beale")
     paths, reached, closest, last = {}, {}, {}, {}
     for p in surfaces:
-        assert isinstance(p, FormulaProblem)
-        starts = np.array(p.starts)
-        trace = loops.run(rule, p.objective, starts, STEPS, record=("path", "loss"), every=EVERY, data=p.data)
-        assert trace.path is not None
-        assert trace.loss is not None
-        far = np.linalg.norm(trace.path - np.array(p.minima[0]), axis=2)
-        hit = trace.loss < TARGET
-        name = p.name
-        paths[name], closest[name], last[name] = trace.path, far.min(axis=1), far[:, -1]
+        runs = Trial(rule, p, STEPS, starts=np.array(p.starts), every=EVERY, record=("path", "loss")).run()
+        path, name = runs.path[0], p.name
+        far = np.linalg.norm(path - np.array(p.minima[0]), axis=2)
+        hit = runs.loss[0] < TARGET
+        paths[name], closest[name], last[name] = path, far.min(axis=1), far[:, -1]
         reached[name] = np.where(hit.any(axis=1), hit.argmax(axis=1) * EVERY, np.inf)
         for k, (x, y) in enumerate(p.starts):
             where = f"{name} from ({x:g}, {y:g})"
             found.number(f"steps to f < 1e-3, {where}", reached[name][k])
             found.number(f"distance from the minimum after a million steps, {where}", last[name][k])
-    neuron, beale = surfaces
-    assert isinstance(neuron, FormulaProblem)
-    assert isinstance(beale, FormulaProblem)
-    early = loops.run(rule, neuron.objective, np.array(neuron.starts), 10_000, data=neuron.data).loss
-    assert early is not None
+    early = Trial(rule, neuron, 10_000, starts=np.array(neuron.starts)).run().loss[0]
     uphill = found.number("largest rise of f in the first 10,000 steps, neuron", np.diff(early, axis=1).max())
     found.check("no step on the neuron goes uphill, but for rounding", uphill < 1e-15)
     found.check("the minimum is reached from all three starts", bool(np.all(last["neuron"] < 1e-6)))

@@ -14,13 +14,12 @@ Refuted by: an amplitude that does not fall on the neuron and on curvatures belo
 import numpy as np
 
 from ...core.rule import Rule
-from ...engines.cpu import loops
-from ...problems import problem
+from ...problems import landscape
 from ...problems.formula import FormulaProblem
-from ...problems.quadratic import objective
+from ...problems.quadratic import spectrum
 from ..evidence import Evidence, use
 from ..pictures.panels import Chart, Curve, Picture
-from ..search import Array
+from ..trial import Array, Trial
 
 CHAPTER = "AdaDelta"
 STEPS, EVERY, TARGET = 1_000_000, 11, 1e-3  # an odd stride sees both sides of an oscillation of period 2
@@ -29,21 +28,10 @@ CURVATURES = np.array([0.1, 1.0, 1.9, 2.1, 10.0, 100.0])
 WINDOWS = np.unique(np.geomspace(1, STEPS // EVERY, 60).astype(int))
 
 
-def _walk(rule: Rule, p: FormulaProblem, steps: int, every: int, noisy: bool = False) -> Array:
-    order = p.order(0, 1, steps) if noisy else None
-    start = np.array([p.starts[0]])
-    trace = loops.run(
-        rule,
-        p.objective,
-        start,
-        steps,
-        record=("path",),
-        every=every,
-        data=p.data,
-        order=None if order is None else order[None],
-    )
-    assert trace.path is not None
-    path: Array = trace.path[0]
+def _walk(rule: Rule, p: FormulaProblem, steps: int, every: int, batch: int = 0) -> Array:
+    """The path from the first usual start: (records, d)."""
+    runs = Trial(rule, p, steps, starts=p.starts[0], batch=batch, every=every, record=("path",)).run()
+    path: Array = runs.path[0, 0]
     return path
 
 
@@ -55,8 +43,7 @@ def _envelope(distance: Array) -> Array:
 
 def experiment() -> Evidence:
     found = Evidence()
-    neuron = problem("neuron")
-    assert isinstance(neuron, FormulaProblem)
+    neuron = landscape("neuron")
     best = np.array(neuron.minima[0])
     rules = {
         "RMSprop, lr 0.1": use("RMSprop:notes", lr=0.1),
@@ -76,13 +63,10 @@ def experiment() -> Evidence:
         found.check(f"{name} goes on oscillating", abs(lasting - 1) < 0.01 and far[name][-1] > 1e-3)
     found.check("Adadelta settles on the neuron", far["Adadelta"][-1] < SETTLED)
 
-    square = objective(np.diag(CURVATURES))
-    ends = {}
-    for name in ("RMSprop, lr 0.1", "Adadelta"):
-        starts = np.ones((1, len(CURVATURES)))
-        path = loops.run(rules[name], square, starts, STEPS, record=("path",), every=EVERY).path
-        assert path is not None
-        ends[name] = _envelope(np.abs(path[0]))
+    square = spectrum(CURVATURES, None)
+    ends = {
+        n: _envelope(np.abs(_walk(rules[n], square, STEPS, EVERY))) for n in ("RMSprop, lr 0.1", "Adadelta")
+    }
     flat = CURVATURES < 2
     eps = float(rules["Adadelta"].hyperparameters["eps_u"])  # type: ignore[arg-type]
     law = np.sqrt(eps * STEPS / 4 * (1 - 4 / CURVATURES[~flat] ** 2))
@@ -105,7 +89,7 @@ def experiment() -> Evidence:
 
     noisy = neuron.transformed(noise=0.05)
     rough = [
-        np.linalg.norm(_walk(rules[n], noisy, 100_000, 1, noisy=True)[50_000:] - best, axis=1).mean()
+        np.linalg.norm(_walk(rules[n], noisy, 100_000, 1, batch=1)[50_000:] - best, axis=1).mean()
         for n in rules
     ]
     for name, value in zip(rules, rough, strict=True):
@@ -113,17 +97,11 @@ def experiment() -> Evidence:
     found.limit("only while gradients carry no noise: with it Adadelta wanders too", rough[-1] > 0.01)
 
     tries = np.array([1e-4, 1e-6, 1e-8, 1e-10])
-    trace = loops.run(
-        rules["Adadelta"],
-        neuron.objective,
-        np.tile(neuron.starts[0], (len(tries), 1)),
-        STEPS,
-        vary={"eps_v": tries, "eps_u": tries},
-        record=(),
-        stop=TARGET,
-        data=neuron.data,
-    )
-    reached = np.where(trace.reached < 0, np.inf, trace.reached)
+    vary = {"eps_v": tries, "eps_u": tries}
+    runs = Trial(
+        rules["Adadelta"], neuron, STEPS, starts=neuron.starts[0], vary=vary, record=(), stop=TARGET
+    ).run()
+    reached = runs.reached[:, 0]
     for value, steps in zip(tries, reached, strict=True):
         found.number(f"steps to f < 1e-3 without any rate, eps {value:g}", steps)
     found.check("without any rate it reaches the target at its default eps", bool(np.isfinite(reached[1])))

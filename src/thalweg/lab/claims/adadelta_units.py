@@ -11,11 +11,12 @@ Refuted by: AdaDelta's share not falling with eps from u > 0, or Adagrad's or RM
 import numpy as np
 
 from ...core.rule import Rule
-from ...problems import problem
+from ...problems import Problem, landscape
+from ...problems.base import Grads, Params, Rows, pack, unpack
 from ...problems.formula import FormulaProblem
 from ..evidence import Evidence, use
 from ..pictures.panels import Chart, Curve, Map, Panel, Path, Picture
-from ..search import Array
+from ..trial import Array, Trial
 
 CHAPTER = "AdaDelta"
 SCALE, STEPS = 4.0, 400
@@ -24,16 +25,30 @@ SQUARED_UPDATE = 1e-3  # the start state u of the runs that have one
 BOTH = ("w", "b")
 
 
+class _ByName(Problem):
+    """A problem whose coordinates are leaves of their own, so that each may have a rule of its own."""
+
+    def __init__(self, p: FormulaProblem) -> None:
+        self.p = p
+
+    def start(self, seed: int) -> Params:
+        """The usual start, whatever the seed."""
+        return {n: np.array([x]) for n, x in zip(BOTH, self.p.starts[0], strict=True)}
+
+    def gradient(self, params: Params, rows: Rows | None) -> Grads:
+        """The problem's, by name."""
+        return unpack(self.p.gradient(pack(params), rows), params)
+
+    def loss(self, params: Params) -> float:
+        """The problem's."""
+        return self.p.loss(pack(params))
+
+
 def _walk(p: FormulaProblem, first: Rule, second: Rule) -> Array:
     """The path (STEPS + 1, 2), each coordinate with a rule of its own."""
-    params = {n: np.array([x]) for n, x in zip(BOTH, p.starts[0], strict=True)}
-    opt = first.on(params, groups={"b": second}, rates=False)
-    path = [list(p.starts[0])]
-    for _ in range(STEPS):
-        g = p.gradient(np.array(path[-1]), None)
-        opt.step({n: g[k : k + 1] for k, n in enumerate(BOTH)})
-        path.append([float(params[n][0]) for n in BOTH])
-    return np.array(path)
+    options = {"groups": {"b": second}}
+    path: Array = Trial(first, _ByName(p), STEPS, options=options, record=("path",)).run().path[0, 0]
+    return path
 
 
 def _share(plain: Array, back: Array) -> float:
@@ -44,8 +59,7 @@ def _share(plain: Array, back: Array) -> float:
 
 def experiment() -> Evidence:
     found = Evidence()
-    neuron = problem("neuron")
-    assert isinstance(neuron, FormulaProblem)
+    neuron = landscape("neuron")
     other = neuron.transformed(scale=[1, SCALE])
     to_old = np.array([1, 1 / SCALE])
 

@@ -12,11 +12,11 @@ arriving later at a small rate.
 
 import numpy as np
 
-from ...engines.cpu import loops
 from ...problems import landscape
 from ..evidence import Evidence, use
 from ..pictures.panels import Chart, Curve, Picture
-from ..search import grid, trials
+from ..search import grid, try_rates
+from ..trial import Trial
 
 CHAPTER = "AdaGrad"
 TARGET, STEPS, RATES, DECADE = 1e-4, 40_000, grid(1e-3, 1e1, 33), 8  # eight rates a decade
@@ -28,7 +28,7 @@ def experiment() -> Evidence:
     found = Evidence()
     on = landscape("quadratic")
     rules = {n: use(f"{n}:slides", eps=EPS) for n in ("Adagrad", "RMSprop")}
-    tried = {n: trials(rule, on, RATES, STEPS, TARGET, stay=True) for n, rule in rules.items()}
+    tried = {n: try_rates(rule, on, RATES, STEPS, TARGET, stay=True) for n, rule in rules.items()}
     reached = {n: t.reached for n, t in tried.items()}
     cost = {}
     for n, k in (("Adagrad", HIGH * DECADE), ("RMSprop", LOW * DECADE)):
@@ -46,20 +46,12 @@ def experiment() -> Evidence:
     slow = RATES[[LOW * DECADE, HIGH * DECADE]]
     sums = {}
     for n, rule in rules.items():
-        trace = loops.run(
-            rule,
-            on.objective,
-            np.tile(on.starts[0], (len(slow), 1)),
-            STEPS,
-            vary={"lr": slow},
-            every=10,
-            record=("rates",),
-        )
-        assert trace.rates is not None
-        sums[n] = (
-            slow[:, None] / trace.rates[:, 1:, 0]
-        ) ** 2  # of the steepest coordinate, eps being nothing
-    steps = trace.steps[1:]
+        runs = Trial(
+            rule, on, STEPS, starts=on.starts[0], vary={"lr": slow}, every=10, record=("rates",)
+        ).run()
+        # Of the steepest coordinate, eps being nothing.
+        sums[n] = (slow[:, None] / runs.rates[:, 0, 1:, 0]) ** 2
+    steps = runs.steps[1:]
     growth = sums["Adagrad"][0, -1] / sums["Adagrad"][1, -1]
     found.number(f"s at the end, lr = {slow[0]:g} over {slow[1]:g}, steepest coordinate", growth)
     found.check("at a tenth of the rate s ends more than fifty times larger", growth > 50)

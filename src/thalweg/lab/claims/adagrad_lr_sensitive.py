@@ -27,7 +27,7 @@ def experiment() -> Evidence:
     steps = {}  # by method: (tasks, rates), inf where the target was not met
     for name in METHODS:
         rule = use(name if name == "SGD" else f"{name}:slides")
-        steps[name] = np.array([task.trials(rule, RATES).reached for task in TASKS])
+        steps[name] = np.array([task.tried(rule, RATES).reached for task in TASKS])
     rows = np.arange(len(TASKS))
     best = {n: np.argmin(s, axis=1) for n, s in steps.items()}
     fewest = {n: s.min(axis=1) for n, s in steps.items()}

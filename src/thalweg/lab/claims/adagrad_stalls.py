@@ -12,36 +12,25 @@ RMSProp's at the same rate.
 
 import numpy as np
 
-from ...engines.cpu import loops
 from ...problems import landscape, problem
 from ...problems.compiled import CompiledProblem
 from ..evidence import Evidence, use
 from ..pictures.panels import Chart, Curve, Picture
-from ..search import grid, trials
+from ..search import grid, try_rates
+from ..trial import Array, Trial
 
 CHAPTER = "AdaGrad"
 LR, STEPS, ROWS = 0.1, 1000, 8000
 NEAR, RATES = 0.05, grid(1e-1, 1e1, 17)
 
 
-def run(
-    name: str, on: CompiledProblem, steps: int, batch: int, every: int = 1
-) -> tuple[np.ndarray, np.ndarray]:
+def run(name: str, on: CompiledProblem, steps: int, batch: int, every: int = 1) -> tuple[Array, Array]:
     """Path and rates from the first usual start at lr = LR: (records, d) each."""
-    rule, order = use(name, lr=LR), on.order(0, batch, steps)
-    trace = loops.run(
-        rule,
-        on.objective,
-        np.array(on.starts[:1]),
-        steps,
-        every=every,
-        record=("path", "rates"),
-        data=on.data,
-        order=None if order is None else order[None],
+    trial = Trial(
+        use(name, lr=LR), on, steps, starts=on.starts[0], batch=batch, every=every, record=("path", "rates")
     )
-    assert trace.path is not None
-    assert trace.rates is not None
-    return trace.path[0], trace.rates[0]
+    runs = trial.run()
+    return runs.path[0, 0], runs.rates[0, 0]
 
 
 def experiment() -> Evidence:
@@ -87,7 +76,7 @@ def experiment() -> Evidence:
     power = np.log(way["Adagrad"][500] / way["Adagrad"][50]) / np.log(500 / 50)
     found.number("gutter: way gone ~ steps^q from 50 to 500 steps, q", power)
     found.limit("only in a given number of steps: it slows as √t and never quite stops", 0.45 < power < 0.55)
-    tuned = trials(use("Adagrad:slides"), gutter, RATES, 2000, 1e-3, stay=True)
+    tuned = try_rates(use("Adagrad:slides"), gutter, RATES, 2000, 1e-3, stay=True)
     found.number("gutter: steps to f < 0.001 for good, best rate", tuned.steps)
     found.number("gutter: that rate", tuned.lr)
     found.limit("only at a rate that is small for the way to go: tuned, it arrives", tuned.steps < 100)

@@ -11,7 +11,6 @@ that swings across the valley as far as momentum does.
 
 import numpy as np
 
-from ...engines.cpu import loops
 from ...problems import landscape
 from ...problems.compiled import CompiledProblem
 from ...problems.formula import FormulaProblem
@@ -19,7 +18,8 @@ from ...problems.quadratic import of
 from ..evidence import Evidence, use
 from ..pictures.panels import Array, Bars, Map, Path, Picture
 from ..record import fed, record
-from ..search import grid, settled
+from ..search import grid, try_rates
+from ..trial import Trial
 
 CHAPTER = "Momentum and Adam"
 RATES, MOST, STARTS = grid(1e-4, 4, 70), 4000, 9
@@ -105,15 +105,13 @@ def _tried(
     """Medians over starts at the best rate: steps until f stays below the target, way across; that rate."""
     jitter = np.random.default_rng(0).uniform(0.9, 1.1, (STARTS, 2))
     starts = np.array(p.starts[0]) * jitter
-    counts = np.median(settled(use(name, **settings), p, RATES, starts, MOST, target), axis=1)
+    counts = try_rates(use(name, **settings), p, RATES, MOST, target, start=starts, stay=True).reached
     best = int(np.argmin(counts))
     lr = float(RATES[best])
     if np.isinf(counts[best]):
         return float("inf"), float("nan"), lr
-    path = loops.run(
-        use(name, lr=lr, **settings), p.objective, starts, int(counts[best]), data=p.data, record=("path",)
-    ).path
-    assert path is not None
+    best_rule = use(name, lr=lr, **settings)
+    path = Trial(best_rule, p, int(counts[best]), starts=starts, record=("path",)).run().path[0]
     way = np.abs(np.diff(path[:, :, 1], axis=1)).sum(axis=1) / np.abs(starts[:, 1])
     return float(counts[best]), float(np.median(way)), lr
 

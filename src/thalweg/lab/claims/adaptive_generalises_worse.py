@@ -11,15 +11,17 @@ gradient, the batch size, the state's initial value (RMSProp with β = 0.999 the
 Refuted by: an adaptive method that makes fewer errors, or a plain one that makes any.
 """
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 
 from ...core.rule import Rule
 from ...core.schedule import cosine
-from ...engines.cpu import loops
 from ...problems.wilson import Wilson, minimum_norm
 from ..evidence import Evidence, use
 from ..pictures.panels import Array, Chart, Curve, Picture
 from ..search import grid
+from ..trial import Trial
 
 CHAPTER = "Limits"
 PLACES = ((100, 0.6), (100, 0.55), (60, 0.75), (200, 0.6))
@@ -102,31 +104,30 @@ def experiment() -> Evidence:
 def _ends(
     rule: Rule,
     p: Wilson,
-    vary: dict[str, Array],
+    vary: Mapping[str, Array],
     steps: int = STEPS,
     every: int = EVERY,
-    order: Array | None = None,
+    batch: int = 0,
+    seeds: Sequence[int] = (0,),
     stop: float = STOP,
 ) -> tuple[Array, Array]:
     """Weights (C, d) and training loss (C,) at the end of each run from w = 0, or once it interpolates."""
-    count = max((len(v) for v in vary.values()), default=len(order) if order is not None else 1)
-    trace = loops.run(
+    trial = Trial(
         rule,
-        p.objective,
-        np.zeros((count, p.inputs.shape[1])),
+        p,
         steps,
+        seeds,
+        starts=p.starts[0],
+        batch=batch,
         vary=vary,
         every=every,
         record=("loss", "path"),
         stop=stop,
-        data=p.data,
-        order=order,
-        stream=None if order is None else np.arange(count),
     )
-    assert trace.loss is not None and trace.path is not None
-    last = np.where(trace.reached >= 0, trace.reached // every, trace.loss.shape[1] - 1)
-    rows = np.arange(count)
-    return trace.path[rows, last], trace.loss[rows, last]
+    runs = trial.run()
+    last = np.minimum(runs.reached, runs.steps[-1]).astype(int) // every
+    at = (*np.indices(last.shape), last)
+    return runs.path[at].reshape(last.size, -1), runs.loss[at].ravel()
 
 
 def _scores(p: Wilson, ends: tuple[Array, Array]) -> Array:
@@ -158,10 +159,8 @@ def _batch(p: Wilson) -> dict[str, Array]:
         medians = []
         for batch in BATCHES:
             steps = 20_000 // batch + 2000
-            orders = [p.order(seed, batch, steps) for seed in range(SEEDS)]
-            order = None if orders[0] is None else np.array(orders)
             rule = use(name, **settings, lr=low if label == "Adagrad" else cosine(3 * low, steps=steps))
-            medians.append(np.median(_scores(p, _ends(rule, p, {}, steps, steps // 20, order))))
+            medians.append(np.median(_scores(p, _ends(rule, p, {}, steps, steps // 20, batch, range(SEEDS)))))
         found[label] = np.array(medians)
     return found
 

@@ -15,7 +15,7 @@ import numpy as np
 from ..evidence import Evidence, use
 from ..pictures.panels import Chart, Curve, Picture
 from ..record import fed
-from ..search import Array
+from ..trial import Array
 
 CHAPTER = "Momentum and Adam"
 STEPS, COORDINATES = 50, 20_000

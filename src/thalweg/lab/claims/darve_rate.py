@@ -17,7 +17,6 @@ from functools import cache
 import numpy as np
 
 from ...core.rule import Rule
-from ...engines.cpu import loops
 from ...problems.compiled import CompiledProblem
 from ...problems.least_squares import scaled
 from ...problems.quadratic import quadratic
@@ -26,6 +25,7 @@ from ..pictures.panels import Array, Chart, Curve, Picture
 from ..search import grid
 from ..theory import Darve, darve, descent_steps
 from ..theory.scaling import Norm
+from ..trial import Trial
 
 CHAPTER = "Theory"
 TOLERANCES = (1e-1, 1e-2, 1e-3, 1e-6)
@@ -153,18 +153,9 @@ def _tuned(theory: Darve, start: Array) -> float:
 def _run(
     rule: Rule, p: CompiledProblem, start: Array, rates: Array, steps: int, every: int
 ) -> tuple[Array, Array]:
-    trace = loops.run(
-        rule,
-        p.objective,
-        np.tile(start, (len(rates), 1)),
-        steps,
-        vary={"lr": rates},
-        every=every,
-        record=("path", "loss"),
-        data=p.data,
-    )
-    assert trace.path is not None and trace.loss is not None
-    return trace.path, trace.loss
+    """Paths (rates, records, n) and losses (rates, records)."""
+    runs = Trial(rule, p, steps, starts=start, vary={"lr": rates}, every=every, record=("path", "loss")).run()
+    return runs.path[:, 0], runs.loss[:, 0]
 
 
 def _sizes(path: Array, loss: Array, norm: Norm) -> Array:

@@ -19,8 +19,8 @@ from ...problems.neuron import neuron
 from ...problems.quadratic import quadratic
 from ..evidence import Evidence, use
 from ..pictures.panels import Array, Chart, Curve, Heat, Picture
-from ..search import Trials, grid, settled, trials
-from ..trial import train
+from ..search import Tried, grid, try_rates
+from ..trial import Trial
 
 CHAPTER = "Momentum and Adam"
 MOST = 12_000
@@ -54,7 +54,9 @@ def experiment() -> Evidence:
             counts[0] > 10 * counts[k],
         )
     valley = rosenbrock()
-    after = np.median(settled(use("Adam:slides"), valley, TUNED, _starts(valley, 0), MOST, 1e-3), axis=1)
+    after = try_rates(
+        use("Adam:slides"), valley, TUNED, MOST, 1e-3, start=_starts(valley, 0), stay=True
+    ).reached
     stays = found.number(
         f"steps until f stays below to the end of {MOST:,}, lr = 0.001 over best, rosenbrock",
         after[0] / after.min(),
@@ -109,11 +111,11 @@ def experiment() -> Evidence:
     return found
 
 
-def _tried(name: str, lrs: Array, **vary: Array) -> Trials:
+def _tried(name: str, lrs: Array, **vary: Array) -> Tried:
     make, target, start = PROBLEMS[name]
     p: FormulaProblem = make()
     at = np.array(p.starts[start])
-    return trials(use("Adam:slides"), p, lrs, MOST, target, start=at, vary=vary)
+    return try_rates(use("Adam:slides"), p, lrs, MOST, target, start=at, vary=vary)
 
 
 def _starts(p: FormulaProblem, start: int) -> Array:
@@ -124,19 +126,19 @@ def _medians(name: str) -> Array:
     """Steps to the target at each of TUNED, medians over starts, so that no lucky hit counts."""
     make, target, start = PROBLEMS[name]
     p = make()
-    tried = [trials(use("Adam:slides"), p, TUNED, MOST, target, start=at).reached for at in _starts(p, start)]
-    made: Array = np.median(tried, axis=0)
-    return made
+    return try_rates(use("Adam:slides"), p, TUNED, MOST, target, start=_starts(p, start)).reached
 
 
 def _accuracy(lr: float, steps: int) -> float:
     """Test accuracy of a network on handwritten digits, mean over two seeds."""
     p = digits_network()
-    runs = [train(p, use("Adam:slides", lr=lr), seed, steps, p.batch, steps, False) for seed in range(2)]
-    return float(np.mean([np.nan if r.metric is None else r.metric for r in runs]))
+    trial = Trial(
+        use("Adam:slides", lr=lr), p, steps, range(2), batch=p.batch, every=steps, record=("metric",)
+    )
+    return float(np.mean(trial.run().records["metric"]))
 
 
-def _picture(first: Trials, second: Trials, v0: Trials) -> Picture:
+def _picture(first: Tried, second: Tried, v0: Tried) -> Picture:
     a, b = first.best, second.best
     eps, lr = np.unravel_index(a, (EPSILONS.size, RATES.size))
     two, one = np.unravel_index(b, (LEFT2.size, LEFT1.size))

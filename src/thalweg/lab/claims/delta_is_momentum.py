@@ -9,12 +9,11 @@ Refuted by: updates that do not grow along a steady gradient, or that grow witho
 
 import numpy as np
 
-from ...engines.cpu import loops
-from ...problems import problem
-from ...problems.compiled import CompiledProblem
+from ...problems import landscape
 from ..evidence import Evidence, use
 from ..pictures.panels import Chart, Curve, Picture
 from ..record import fed
+from ..trial import Trial
 
 CHAPTER = "AdaDelta"
 STEADY, AFTER, STEPS, TARGET = 200, 30, 100_000, 1e-3
@@ -66,20 +65,11 @@ def experiment() -> Evidence:
         abs(alternating["Adadelta"] / steady["Adadelta"] - 1) < 1e-9 and alternating["Momentum"] < 1,
     )
 
-    neuron = problem("neuron")
-    assert isinstance(neuron, CompiledProblem)
-    runs = {
-        n: loops.run(
-            rules[n],
-            neuron.objective,
-            np.array([neuron.starts[0]]),
-            STEPS,
-            stop=TARGET,
-            data=neuron.data,
-        )
+    neuron = landscape("neuron")
+    need = {
+        n: Trial(rules[n], neuron, STEPS, starts=neuron.starts[0], stop=TARGET).run().reached[0, 0]
         for n in ("Adadelta", "RMSprop")
     }
-    need = {n: float(t.reached[0]) if t.reached[0] >= 0 else np.inf for n, t in runs.items()}
     found.number("steps to f < 1e-3 on the neuron, Adadelta", need["Adadelta"])
     found.number("the same with the numerator held", need["RMSprop"])
     found.check(

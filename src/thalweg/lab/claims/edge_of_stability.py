@@ -11,10 +11,12 @@ that begins there; a limit of the step's own matrix that is another.
 
 import numpy as np
 
+from ...problems.base import unpack
 from ...problems.regression_network import chebyshev
 from ..evidence import Evidence, use
 from ..pictures.panels import Chart, Curve, Picture
 from ..theory import limit, preconditioned, sharpness
+from ..trial import Array, Trial
 
 CHAPTER = "Theory"
 EVERY, WITHIN, STRAY = 50, 0.1, 0.2
@@ -22,18 +24,14 @@ STATED = {"Adam": 38.0, "RMSprop": 2.0}  # Cohen et al. 2022, times the rate
 RUNS = (("Adam", 2e-3, 4000), ("Adam", 3e-3, 2000), ("RMSprop", 3e-4, 4000))
 
 
-def gauge(name: str, lr: float, steps: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def gauge(name: str, lr: float, steps: int) -> tuple[Array, Array, Array]:
     """Step, rate times curvature over the limit, and raw sharpness along a run."""
-    net, rule = chebyshev(), use(name, lr=lr)
-    x = net.start(0)
-    optimizer = rule.on(x, rates=True)
-    margins, raw = [], []
-    for t in range(1, steps + 1):
-        optimizer.step(net.gradient(x, None))
-        if t % EVERY == 0:
-            margins.append(preconditioned(net, x, optimizer.rates()))
-            raw.append(sharpness(net, x))
-    return EVERY * np.arange(1, len(margins) + 1), np.array(margins), np.array(raw)
+    net = chebyshev()
+    runs = Trial(use(name, lr=lr), net, steps, every=EVERY, record=("path", "rates")).run()
+    like = net.start(0)
+    at = [unpack(x, like) for x in runs.path[0, 0, 1:]]
+    margins = [preconditioned(net, x, a) for x, a in zip(at, runs.rates[0, 0, 1:], strict=True)]
+    return runs.steps[1:], np.array(margins), np.array([sharpness(net, x) for x in at])
 
 
 def experiment() -> Evidence:

@@ -12,13 +12,11 @@ Refuted by: a first step that differs from the formula, or steps that do not gro
 import numpy as np
 
 from ...core.rule import Rule
-from ...engines.cpu import loops
-from ...problems import problem
-from ...problems.compiled import CompiledProblem
+from ...problems import landscape
 from ..evidence import Evidence, use
 from ..pictures.panels import Chart, Curve, Picture
 from ..record import fed
-from ..search import Array
+from ..trial import Array, Trial
 
 CHAPTER = "AdaDelta"
 STEPS, TARGET, LEAST = 200_000, 1e-3, 1e-14
@@ -53,15 +51,11 @@ def experiment() -> Evidence:
         bool(ratios[default][0] < 0.1),
     )
 
-    neuron = problem("neuron")
-    assert isinstance(neuron, CompiledProblem)
+    neuron = landscape("neuron")
 
-    def steps(made: Rule, vary: dict[str, Array]) -> Array:
-        starts = np.tile(neuron.starts[0], (len(EPS), 1))
-        trace = loops.run(
-            made, neuron.objective, starts, STEPS, vary=vary, record=(), stop=TARGET, data=neuron.data
-        )
-        return np.where(trace.reached < 0, np.inf, trace.reached.astype(float))
+    def steps(rule: Rule, vary: dict[str, Array]) -> Array:
+        trial = Trial(rule, neuron, STEPS, starts=neuron.starts[0], vary=vary, record=(), stop=TARGET)
+        return trial.run().reached[:, 0]
 
     by_eps = steps(rule, {"eps_v": EPS, "eps_u": EPS})
     by_u = steps(use("Adadelta:notes", eps=LEAST), {"u": EPS})

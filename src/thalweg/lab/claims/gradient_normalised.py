@@ -11,12 +11,12 @@ import numpy as np
 
 from ...core.rule import Rule
 from ...core.schedule import exponential, inverse_sqrt
-from ...engines.cpu import loops
 from ...problems.quadratic import matrix, quadratic
 from ..evidence import Evidence, use
 from ..pictures.panels import Array, Chart, Curve, Picture
 from ..record import fed
 from ..search import grid
+from ..trial import Trial
 
 CHAPTER = "Theory"
 N, BETA, STEPS, STARTS, LAST = 4, 0.1, 20_000, 5, 1000
@@ -95,12 +95,7 @@ def experiment() -> Evidence:
 def _paths(rule: Rule, **vary: Array) -> Array:
     """Runs from the same random starts, for each value (C,) of one line if given: (C, S, STEPS + 1, n)."""
     starts = np.random.default_rng(0).uniform(0.5, 1.5, (STARTS, N))
-    values = {n: np.repeat(v, STARTS) for n, v in vary.items()}
-    count = max((len(v) for v in vary.values()), default=1)
-    at = np.tile(starts, (count, 1))
-    path = loops.run(rule, quadratic(N, BETA).objective, at, STEPS, vary=values, record=("path",)).path
-    assert path is not None
-    return path.reshape(count, STARTS, STEPS + 1, N)
+    return Trial(rule, quadratic(N, BETA), STEPS, starts=starts, vary=vary, record=("path",)).run().path
 
 
 def _ends(paths: Array, coordinates: int = N) -> Array:

@@ -9,12 +9,12 @@ Refuted by: an exponent that is not nearer to 1 than to 2, gradient descent's, w
 
 import numpy as np
 
-from ...engines.cpu import loops
 from ...problems.least_squares import scaled
 from ...problems.quadratic import matrix, of
 from ..evidence import Evidence, use
 from ..pictures.panels import Array, Chart, Curve, Picture
 from ..record import record
+from ..trial import Trial
 
 CHAPTER = "Theory"
 SIZES = ((4, 0.1), (10, 0.5), (100, 0.9))
@@ -96,12 +96,11 @@ def _descent() -> Array:
     found = []
     for seed in range(MATRICES):
         h = matrix(10, 0.5, seed=seed)
-        start = np.random.default_rng(seed).standard_normal((1, 10))
-        rule, p = use("SGD", lr=1 / float(np.linalg.eigvalsh(h)[-1])), of(h, tuple(start[0]))
+        start = np.random.default_rng(seed).standard_normal(10)
+        rule, p = use("SGD", lr=1 / float(np.linalg.eigvalsh(h)[-1])), of(h, tuple(start))
         every = SHOWN[1]
-        path = loops.run(rule, p.objective, start, SHOWN[-1], every=every, record=("path",), data=p.data).path
-        assert path is not None
-        x = path[0, [t // every for t in SHOWN]]
+        runs = Trial(rule, p, SHOWN[-1], starts=start, every=every, record=("path",)).run()
+        x = runs.path[0, 0, [t // every for t in SHOWN]]
         found.append(np.abs(x @ h) / np.linalg.norm(x, axis=1)[:, None])
     medians: Array = np.median(found, axis=0)
     return medians

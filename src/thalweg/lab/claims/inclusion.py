@@ -17,12 +17,10 @@ import numpy as np
 
 from ...core.rule import Rule
 from ...core.schedule import Schedule
-from ...engines.cpu import loops
-from ...problems import problem
-from ...problems.compiled import CompiledProblem
+from ...problems import landscape
 from ..evidence import Evidence, use
 from ..pictures.panels import Chart, Curve, Picture
-from ..search import Array
+from ..trial import Array, Trial
 
 CHAPTER = "Theory"
 ALPHA, BETA, STEPS = 1e-4, 0.9, 200
@@ -55,13 +53,10 @@ def _limits(eps: float) -> dict[str, tuple[Rule, str]]:
 
 def experiment() -> Evidence:
     found = Evidence()
-    valley = problem("rosenbrock")
-    assert isinstance(valley, CompiledProblem)
+    valley = landscape("rosenbrock")
 
     def path(rule: Rule) -> Array:
-        made = loops.run(rule, valley.objective, np.array([valley.starts[0]]), STEPS, record=("path",)).path
-        assert made is not None
-        return made
+        return Trial(rule, valley, STEPS, starts=valley.starts[0], record=("path",)).run().path
 
     plain = {"Momentum": path(use("Momentum", lr=ALPHA, beta=BETA)), "SGD": path(use("SGD", lr=ALPHA))}
     apart: dict[str, list[float]] = {}

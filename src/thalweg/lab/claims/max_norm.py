@@ -11,12 +11,10 @@ Refuted by: limits that fail where the powers do, or a path or circle that does 
 import numpy as np
 
 from ...core.rule import Rule
-from ...engines.cpu import loops
-from ...problems import problem
-from ...problems.compiled import CompiledProblem
+from ...problems import landscape
 from ..evidence import Evidence, use
 from ..pictures.panels import Chart, Curve, Picture
-from ..search import Array
+from ..trial import Array, Trial
 
 CHAPTER = "Norms"
 SIZES = np.geomspace(1e-12, 1e12, 25)  # of gradients
@@ -104,20 +102,14 @@ def experiment() -> Evidence:
         off["LpProp, p = 100"] < 1e-4,
     )
 
-    neuron = problem("neuron")
-    assert isinstance(neuron, CompiledProblem)
-    start = np.array([neuron.starts[0]])
+    neuron = landscape("neuron")
 
-    def path(rule: Rule, vary: dict[str, Array], count: int) -> Array:
-        at = np.repeat(start, count, axis=0)
-        made = loops.run(
-            rule, neuron.objective, at, STEPS, vary=vary, record=("path",), data=neuron.data
-        ).path
-        assert made is not None
-        return made
+    def paths(rule: Rule, **vary: Array) -> Array:
+        trial = Trial(rule, neuron, STEPS, starts=neuron.starts[0], vary=vary, record=("path",))
+        return trial.run().path[:, 0]
 
-    goal = path(use("MaxProp:notes", lr=0.01), {}, 1)
-    apart = np.abs(path(use("LpProp:notes", lr=0.01), {"p": POWERS}, len(POWERS)) - goal).max(axis=(1, 2))
+    goal = paths(use("MaxProp:notes", lr=0.01))
+    apart = np.abs(paths(use("LpProp:notes", lr=0.01), p=POWERS) - goal).max(axis=(1, 2))
     for p in (2, 8, 32, 100, 1000):
         found.number(f"distance of LpProp's path from MaxProp's, p = {p}", apart[p == POWERS][0])
     found.check(

@@ -15,7 +15,7 @@ from ...problems.quadratic import of
 from ..evidence import Evidence, use
 from ..pictures.panels import Array, Chart, Curve, Map, Path, Picture
 from ..record import record
-from ..search import Trials, grid, soonest
+from ..search import Tried, grid, soonest
 
 CHAPTER = "Momentum and Adam"
 KAPPAS = (1, 10, 100, 1000, 10_000)
@@ -86,7 +86,7 @@ def experiment() -> Evidence:
 
 def _tried(
     name: str, kappa: float, betas: Array | None = None, rates: Array = RATES, **settings: float
-) -> Trials:
+) -> Tried:
     """One rule at all rates, and at all of ``betas``, on four eigenvalues from 1 to kappa."""
     values = np.geomspace(1, kappa, 4)
     p = of(np.diag(values), tuple(1 / np.sqrt(values)))

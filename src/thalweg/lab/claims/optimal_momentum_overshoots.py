@@ -11,11 +11,11 @@ the predicted one by more than a thousandth.
 
 import numpy as np
 
-from ...engines.cpu.loops import run
-from ...problems.quadratic import objective
+from ...problems.quadratic import spectrum
 from ..evidence import Evidence
 from ..pictures.panels import Chart, Curve, Picture
 from ..theory import fitted_factor, steps_to, transient, tuned
+from ..trial import Trial
 
 CHAPTER = "Theory"
 START, GOAL, FLOOR = np.array([1.0, 1.0]), 1e-6, 1e-250
@@ -32,9 +32,8 @@ def experiment() -> Evidence:
         for name, text in NAMES.items():
             best = tuned(name, 1.0, float(kappa))
             steps = int(steps_to(best.factor, FLOOR))
-            trace = run(best.rule, objective(np.diag(eigenvalues)), START[None], steps, record=("path",))
-            assert trace.path is not None
-            size = np.linalg.norm(trace.path[0], axis=1)
+            runs = Trial(best.rule, spectrum(eigenvalues, None), steps, starts=START, record=("path",)).run()
+            size = np.linalg.norm(runs.path[0, 0], axis=1)
             taken = int(np.argmax(size <= GOAL))
             found.number(f"steps to 10⁻⁶, {text}, κ = {kappa}", taken)
             found.numbers[f"steps from the factor alone, {text}, κ = {kappa}"] = steps_to(best.factor, GOAL)

@@ -12,13 +12,13 @@ the grid, or over the tasks at best rates.
 
 import numpy as np
 
-from ...engines.cpu import loops
 from ...problems import landscape, problem
 from ...problems.compiled import CompiledProblem
 from ..evidence import Evidence, use
 from ..methods import NINE
 from ..pictures.panels import Chart, Curve, Map, Path, Picture
-from ..search import RATES, TASKS, trials
+from ..search import RATES, TASKS, try_rates
+from ..trial import Trial
 
 CHAPTER = "RMSProp"
 LR, TARGET, STEPS, SHOWN, WALK = 0.1, 1e-3, 12_000, 2, 400
@@ -33,7 +33,7 @@ def experiment() -> Evidence:
     for k, start in enumerate(neuron.starts):
         for j, n in enumerate(PAIR):
             rule = use(f"{n}:notes-code", lr=LR)
-            tried = trials(
+            tried = try_rates(
                 rule, neuron, np.array([LR]), STEPS, TARGET, start=np.array(start), batch=1, stay=True
             )
             first[k, j] = found.number(
@@ -46,23 +46,14 @@ def experiment() -> Evidence:
     walks, rates = {}, {}
     for n in NINE:
         rule = use(n) if n == "Adadelta" else use(n, lr=LR)
-        trace = loops.run(
-            rule,
-            neuron.objective,
-            np.array(neuron.starts),
-            WALK,
-            record=("path", "rates"),
-            data=neuron.data,
-        )
-        assert trace.path is not None
-        assert trace.rates is not None
-        walks[n], rates[n] = trace.path, trace.rates[SHOWN, 1:, 0]
+        runs = Trial(rule, neuron, WALK, starts=np.array(neuron.starts), record=("path", "rates")).run()
+        walks[n], rates[n] = runs.path[0], runs.rates[0, SHOWN, 1:, 0]
     kept = {n: float(rates[n].min() / rates[n][0]) for n in PAIR}
     for n in PAIR:
         found.number(f"smallest effective rate of w over the first, {WALK} steps, {n}", kept[n])
     found.check("RMSProp's rate falls less far than Adagrad's", kept["RMSprop"] > 2 * kept["Adagrad"])
 
-    steps = {n: np.array([t.trials(use(f"{n}:slides"), RATES).reached for t in TASKS]) for n in PAIR}
+    steps = {n: np.array([t.tried(use(f"{n}:slides"), RATES).reached for t in TASKS]) for n in PAIR}
     won = {
         "RMSprop": np.sum(steps["RMSprop"] < steps["Adagrad"], axis=0),
         "Adagrad": np.sum(steps["Adagrad"] < steps["RMSprop"], axis=0),
@@ -102,10 +93,8 @@ def experiment() -> Evidence:
         left = {}
         for n in PAIR:
             rule = use(f"{n}:slides")
-            runs = [
-                trials(rule, on, RATES, count, -1.0, batch=1, seed=k, every=count).loss for k in range(SEEDS)
-            ]
-            left[n] = float(np.min(np.median(runs, axis=0)))
+            tried = try_rates(rule, on, RATES, count, -1.0, batch=1, seeds=range(SEEDS), every=count)
+            left[n] = float(np.min(tried.loss))
             found.number(
                 f"{words}: f after {count} steps at the best rate, median of {SEEDS} seeds, {n}", left[n]
             )

@@ -12,11 +12,11 @@ Refuted by: a rate that goes on changing, a run that comes to rest although ε i
 import numpy as np
 
 from ...core.schedule import inverse_sqrt, inverse_time
-from ...engines.cpu import loops
 from ...problems import landscape
-from ...problems.quadratic import objective
+from ...problems.quadratic import spectrum
 from ..evidence import Evidence, use
 from ..pictures.panels import Chart, Curve, Picture
+from ..trial import Array, Trial
 
 CHAPTER = "RMSProp"
 LAMBDA = np.array([0.01, 1.0, 100.0])
@@ -27,25 +27,15 @@ EPS = 1e-300  # nothing beside any gradient
 
 def experiment() -> Evidence:
     found = Evidence()
-    bowl = objective(np.diag(LAMBDA))
+    bowl = spectrum(LAMBDA, None)
 
-    def end(
-        rule_name: str, lr: np.ndarray, steps: int = STEPS, **vary: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """|x| and the rates over the last steps: (configurations, LAST, 3)."""
+    def end(rule_name: str, lr: Array, **vary: Array) -> tuple[Array, Array]:
+        """|x| and the rates over the last steps: (settings, LAST, 3)."""
         settings = {"lr": lr, **{n: np.broadcast_to(v, lr.shape) for n, v in vary.items()}}
         first = {n: float(v.flat[0]) for n, v in settings.items()}
-        trace = loops.run(
-            use(rule_name, **first),
-            bowl,
-            np.tile(START, (len(lr), 1)),
-            steps,
-            vary=settings,
-            record=("path", "rates"),
-        )
-        assert trace.path is not None
-        assert trace.rates is not None
-        return np.abs(trace.path[:, -LAST:]), trace.rates[:, -LAST:]
+        rule = use(rule_name, **first)
+        runs = Trial(rule, bowl, STEPS, starts=START, vary=settings, record=("path", "rates")).run()
+        return np.abs(runs.path[:, 0, -LAST:]), runs.rates[:, 0, -LAST:]
 
     lr, beta = (a.ravel() for a in np.meshgrid(LRS, BETAS))
     x, rate = end("RMSprop:slides", lr, beta=beta, eps_root=np.array(EPS))
@@ -60,18 +50,9 @@ def experiment() -> Evidence:
 
     for name in ("neuron", "beale", "himmelblau", "quadratic"):
         on = landscape(name)
-        near = np.array([on.minima[0]]) + 0.05
-        trace = loops.run(
-            use("RMSprop:slides", lr=0.01, eps=EPS),
-            on.objective,
-            near,
-            STEPS,
-            record=("path", "rates"),
-            data=on.data,
-        )
-        assert trace.path is not None
-        assert trace.rates is not None
-        w, a = trace.path[0, -2:], trace.rates[0, -2:].mean(axis=0)
+        near, rule = np.array(on.minima[0]) + 0.05, use("RMSprop:slides", lr=0.01, eps=EPS)
+        swinging = Trial(rule, on, STEPS, starts=near, record=("path", "rates")).run()
+        w, a = swinging.path[0, 0, -2:], swinging.rates[0, 0, -2:].mean(axis=0)
         hessian = np.array([on.hessian_product(w.mean(axis=0), e) for e in np.eye(w.shape[1])])
         top = float(np.max(np.abs(np.linalg.eigvals(a[:, None] * hessian))))
         found.number(f"largest eigenvalue of rate · Hessian at the end, {name}", top)
@@ -106,9 +87,8 @@ def experiment() -> Evidence:
     runs = {}
     for words, plan in plans.items():
         rule = use("RMSprop:slides", lr=plan, beta=0.9, eps=EPS)
-        trace = loops.run(rule, bowl, np.array([START]), STEPS, record=("path",))
-        assert trace.path is not None
-        runs[words] = np.abs(trace.path[0, :, 1])
+        path = Trial(rule, bowl, STEPS, starts=START, record=("path",)).run().path
+        runs[words] = np.abs(path[0, 0, :, 1])
         found.number(f"last |x| over the first lr/2, {words}", runs[words][-1] / 0.05)
     decayed = max(float(r[-LAST:].max()) for r in list(runs.values())[1:])
     found.limit(
@@ -116,11 +96,7 @@ def experiment() -> Evidence:
     )
 
     shown = use("RMSprop:slides", beta=0.9, eps=EPS)
-    trace = loops.run(
-        shown, bowl, np.tile(START, (3, 1)), 2000, vary={"lr": np.array(LRS)}, record=("path", "rates")
-    )
-    assert trace.path is not None
-    assert trace.rates is not None
+    begun = Trial(shown, bowl, 2000, starts=START, vary={"lr": np.array(LRS)}, record=("path", "rates")).run()
     early = slice(0, 2001, 3)  # an odd stride, so that both ends of a swing are seen
     found.picture = Picture(
         [
@@ -129,7 +105,9 @@ def experiment() -> Evidence:
                 "step",
                 "|x|",
                 [
-                    Curve(trace.steps[early], np.abs(trace.path[k, early, 1]), f"lr = {rate:g}", "RMSprop", k)
+                    Curve(
+                        begun.steps[early], np.abs(begun.path[k, 0, early, 1]), f"lr = {rate:g}", "RMSprop", k
+                    )
                     for k, rate in enumerate(LRS)
                 ],
                 log="y",
@@ -141,7 +119,7 @@ def experiment() -> Evidence:
                 "step",
                 "λ · rate",
                 [
-                    Curve(trace.steps[early], trace.rates[k, early, 1], f"lr = {rate:g}", "RMSprop", k)
+                    Curve(begun.steps[early], begun.rates[k, 0, early, 1], f"lr = {rate:g}", "RMSprop", k)
                     for k, rate in enumerate(LRS)
                 ],
                 log="y",

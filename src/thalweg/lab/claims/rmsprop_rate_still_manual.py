@@ -17,7 +17,7 @@ from ...problems import landscape, problem
 from ...problems.compiled import CompiledProblem
 from ..evidence import Evidence, use
 from ..pictures.panels import Bars, Chart, Curve, Picture
-from ..search import RATES, TASKS, grid, trials
+from ..search import RATES, TASKS, grid, try_rates
 
 CHAPTER = "RMSProp"
 SUGGESTED, PRICE, SCALES, ROWS = ("keras", "torch", "notes"), 4.0, (0.01, 1.0, 100.0), 4000
@@ -27,7 +27,7 @@ SHOWN = (2, 5, 8, 12, 15)  # of the tasks, for the picture
 def experiment() -> Evidence:
     found = Evidence()
     rule = use("RMSprop:slides")
-    steps = np.array([task.trials(rule, RATES).reached for task in TASKS])
+    steps = np.array([task.tried(rule, RATES).reached for task in TASKS])
     solved = np.isfinite(steps.min(axis=1))
     found.number(f"tasks of {len(TASKS)} that some rate solves", solved.sum())
     found.check("every task is solved by some rate", bool(solved.all()))
@@ -56,7 +56,7 @@ def experiment() -> Evidence:
     for scale in SCALES:
         other = on.transformed(scale=scale)
         tiny = use("RMSprop:slides", eps=1e-30)
-        tried = trials(
+        tried = try_rates(
             tiny, other, grid(1e-6, 1e2, 33), 2000, 1e-3, start=np.array(other.starts[0]), stay=True
         )
         moved.append(found.number(f"best rate, Beale with its coordinates times {scale:g}", tried.lr))
@@ -68,8 +68,7 @@ def experiment() -> Evidence:
     zipf = problem("zipf")
     assert isinstance(zipf, CompiledProblem)
     at = np.concatenate([list(values.values()), RATES])
-    runs = [trials(rule, zipf, at, ROWS, -1.0, batch=1, seed=k, every=ROWS).loss for k in range(3)]
-    loss = np.median(runs, axis=0)
+    loss = try_rates(rule, zipf, at, ROWS, -1.0, batch=1, seeds=range(3), every=ROWS).loss
     for k, (name, lr) in enumerate(values.items()):
         found.number(f"zipf: loss after {ROWS} rows at lr = {lr:g} ({name}), median of 3 seeds", loss[k])
     found.number("zipf: the same at the best rate", loss.min())

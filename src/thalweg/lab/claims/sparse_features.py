@@ -14,12 +14,13 @@ descent.
 import numpy as np
 
 from ...core.rule import Rule
-from ...engines.cpu import loops
 from ...problems import landscape
+from ...problems.formula import FormulaProblem
 from ..evidence import Evidence, use
 from ..pictures.panels import Chart, Curve, Picture
 from ..record import fed
-from ..search import grid, trials
+from ..search import grid, try_rates
+from ..trial import Array, Trial
 
 CHAPTER = "Why adapt"
 LR, EPOCHS, ORDERS, LARGE = 0.1, 20, 5, 10.0
@@ -36,26 +37,16 @@ def experiment() -> Evidence:
     begun = np.argmax(data[orders[:, :, 0], 0] > 0, axis=1) + 1  # the first step that moves w
     every = np.arange(ORDERS)
 
-    def walk(rule: Rule, rows: np.ndarray = data) -> tuple[np.ndarray, np.ndarray]:
+    def walk(rule: Rule, on: FormulaProblem) -> tuple[Array, Array]:
         """The share of its way that each weight has gone, and the rates: (orders, steps + 1, 2)."""
-        run = loops.run(
-            rule,
-            on.objective,
-            np.tile(start, (ORDERS, 1)),
-            steps,
-            record=("path", "rates"),
-            data=rows,
-            order=orders,
-            stream=every,
-        )
-        assert run.path is not None
-        assert run.rates is not None
-        return 1 - np.abs(run.path - teacher) / np.abs(start - teacher), run.rates
+        trial = Trial(rule, on, steps, range(ORDERS), starts=start, batch=1, record=("path", "rates"))
+        runs = trial.run()
+        return 1 - np.abs(runs.path[0] - teacher) / np.abs(start - teacher), runs.rates[0]
 
     adagrad, sgd = use("Adagrad:notes", lr=LR), use("SGD", lr=LR)
     gone = {}
-    gone["SGD"], _ = walk(sgd)
-    gone["Adagrad"], rates = walk(adagrad)
+    gone["SGD"], _ = walk(sgd, on)
+    gone["Adagrad"], rates = walk(adagrad, on)
 
     figure = fed(adagrad, np.array([[np.sqrt(0.019)]])).rate[1, 0]
     found.number("effective rate for a squared gradient of 0.019", figure, 0.72, within=0.01)
@@ -81,15 +72,16 @@ def experiment() -> Evidence:
     ahead = bool(np.all(behind["Adagrad"] > 1.5 * behind["SGD"]))
     found.check("w comes along half as far again under Adagrad, every order", ahead)
     for name in ("SGD", "Adagrad:notes"):
-        tried = [
-            trials(use(name), on, RATES, BUDGET, TARGET, start=start, batch=1, seed=k, stay=True)
-            for k in range(ORDERS)
-        ]
-        best = np.min(np.median([t.reached for t in tried], axis=0))
+        tried = try_rates(
+            use(name), on, RATES, BUDGET, TARGET, start=start, batch=1, seeds=range(ORDERS), stay=True
+        )
+        best = np.min(tried.reached)
         found.number(
             f"steps to f < {TARGET:g} at the best rate, {name.split(':')[0]}, median of orders", best
         )
-    _, large = walk(adagrad, data * [LARGE, 1.0])
+    larger = landscape("neuron-sparse")
+    larger.data = data * [LARGE, 1.0]
+    _, large = walk(adagrad, larger)
     found.limit(
         f"only while the sparse feature's values are small: at x = {LARGE:g} in its rows w's rate ends below b's",
         bool(np.all(large[:, -1, 0] < large[:, -1, 1])),

@@ -10,12 +10,11 @@ Refuted by: other rates, or first updates no larger than lr.
 
 import numpy as np
 
-from ...problems import problem
-from ...problems.compiled import CompiledProblem
+from ...problems import landscape
 from ..evidence import Evidence, use
 from ..pictures.panels import Bars, Chart, Curve, Panel, Picture
 from ..record import fed
-from ..search import grid, trials
+from ..search import grid, try_rates
 
 CHAPTER = "Momentum and Adam"
 GRADIENT, STEPS = 0.1, 2000
@@ -66,10 +65,9 @@ def experiment() -> Evidence:
 
     ratios = {}
     for name, target in TASKS.items():
-        p = problem(name)
-        assert isinstance(p, CompiledProblem)
+        p = landscape(name)
         both = [
-            trials(use(f"Adam:{d}"), p, grid(1e-3, 10.0, 33), 2000, target, start=np.array(p.starts[0]))
+            try_rates(use(f"Adam:{d}"), p, grid(1e-3, 10.0, 33), 2000, target, start=np.array(p.starts[0]))
             for d in ("notes-uncorrected", "notes")
         ]
         for words, t in zip(("without", "with"), both, strict=True):

@@ -15,10 +15,10 @@ import numpy as np
 
 from ...core import clock as scalars
 from ...core.rule import Rule, find
-from ...engines.cpu.loops import run
 from ...errors import HyperparameterError, ProblemError, nearest
 from ...problems.base import Array, finite, need_integer
-from ...problems.quadratic import objective
+from ...problems.quadratic import spectrum
+from ..trial import Trial
 from .freeze import frozen, own_rate
 
 
@@ -161,22 +161,16 @@ def measured_limit(rule: Rule, steps: int = 4000) -> float:
     lr = rule.at(0).get("lr", 0.0)
     if not lr > 0:
         raise HyperparameterError(f"{rule!r}: a positive lr is needed, around which to look")
-    bowl = objective(np.eye(1))
+    bowl = spectrum((1.0,), None)
     every = max(1, steps // _RECORDS)
 
     def tried(rates: Array) -> tuple[int, float]:
         """How many of these runs, in order, are stable before one is not; the last one's effective rate."""
-        trace = run(
-            rule,
-            bowl,
-            np.ones((len(rates), 1)),
-            steps,
-            vary={"lr": rates},
-            every=every,
-            record=("path", "rates"),
+        trial = Trial(
+            rule, bowl, steps, starts=(1.0,), vary={"lr": rates}, every=every, record=("path", "rates")
         )
-        assert trace.path is not None and trace.rates is not None
-        size = np.abs(trace.path[:, 1:, 0])
+        runs = trial.run()
+        size, used = np.abs(runs.path[:, 0, 1:, 0]), runs.rates[:, 0, :, 0]
         # The first quarter belongs to the transient. After it no quarter may exceed the one before, and
         # the last one not the ceiling, where an adaptive rule takes over. (NaN is under no ceiling.)
         quarters = np.stack([q.max(axis=1) for q in np.array_split(size, 4, axis=1)[1:]])
@@ -184,13 +178,13 @@ def measured_limit(rule: Rule, steps: int = 4000) -> float:
         good = ~grown.any(axis=0) & (quarters[-1] < _CEILING)
         stable = int(np.argmin(good)) if not good.all() else len(rates)
         # What is held is lr times the same factor, whatever the gradients were.
-        factors = trace.rates[:stable, 1 + trace.rates.shape[1] // 4 :, 0] / rates[:stable, None]
+        factors = used[:stable, 1 + used.shape[1] // 4 :] / rates[:stable, None]
         if stable and not np.ptp(factors) <= _HELD * np.abs(factors).max():
             raise HyperparameterError(
                 f"{rule!r}: its rate follows the gradients, from {factors.min():.4g} to {factors.max():.4g}"
                 " times lr; hold it with a large eps, such as eps=1e100 and lr=1e100"
             )
-        return stable, float(trace.rates[max(stable - 1, 0), -1, 0])
+        return stable, float(used[max(stable - 1, 0), -1])
 
     rates = lr * np.geomspace(1e-6, 1e6, 600)
     found = inf

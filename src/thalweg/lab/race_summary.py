@@ -1,0 +1,320 @@
+"""What a race's runs say, as the plain data of ``race_result``: medians, bands, targets, the command and the code."""
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..errors import HyperparameterError
+from ..problems import Outsider, Problem, Source
+from ..problems.formula import FormulaProblem
+from . import methods as naming
+from .race_result import (
+    VERSION,
+    Columns,
+    Landscape,
+    MethodRow,
+    Number,
+    OutsiderRow,
+    Quantiles,
+    RaceResult,
+    height,
+)
+from .search import Search
+from .statistics import bands, quantile, steps_to
+from .trial import Array, Runs
+from .versions import versions
+from .workers import one_thread
+
+TUNING_SEEDS = 3
+CONSECUTIVE = 3  # records on which a noisy loss must meet the target
+
+
+@dataclass(frozen=True)
+class Budget:
+    """The budget of a race: counts, never clocks. HyperparameterError for counts that cannot be."""
+
+    trials: int
+    seeds: int
+    steps: int
+    batch: int
+    seed: int
+    tuning_seeds: int = TUNING_SEEDS
+
+    def __post_init__(self) -> None:
+        least = {"trials": 1, "seeds": 1, "steps": 1, "batch": 0, "seed": 0, "tuning_seeds": 1}
+        for n, low in least.items():
+            value = getattr(self, n)
+            if isinstance(value, bool) or not isinstance(value, int) or value < low:
+                raise HyperparameterError(f"race: {n} must be a whole number >= {low}, got {value!r}")
+
+    @property
+    def tuning(self) -> list[int]:
+        """The seeds on which settings are chosen."""
+        return [self.seed * 10_000 + i for i in range(self.tuning_seeds)]
+
+    @property
+    def test(self) -> list[int]:
+        """The seeds on which the chosen settings are rerun: none of them was seen in tuning."""
+        return [self.seed * 10_000 + 1_000 + i for i in range(self.seeds)]
+
+
+@dataclass
+class Entry:
+    """One method in a race: its search, the runs of each trial, and those on fresh seeds."""
+
+    name: str
+    search: Search
+    trial_runs: list[Runs] = field(default_factory=list)
+    test_runs: list[Runs] = field(default_factory=list)
+
+    @property
+    def reported(self) -> list[Runs]:
+        """The runs that are reported: on fresh seeds, or, if interrupted before, the best trial's."""
+        best = self.search.best
+        return self.test_runs or ([] if best is None else [self.trial_runs[best]])
+
+    @property
+    def losses(self) -> Array:
+        """The reported runs' losses (seeds, records), inf from divergence on; (0, 0) before there are any."""
+        return np.concatenate([r.curves[0] for r in self.reported] or [np.empty((0, 0))])
+
+    @property
+    def notes(self) -> list[str]:
+        """What to say beside the numbers."""
+        notes = []
+        if self.search.exhausted:
+            notes.append("best rate at the edge of its range: more may be gained beyond it")
+        if self.reported and not self.test_runs:
+            notes.append("not rerun on fresh seeds: these are tuning values")
+        return notes
+
+
+def summary(
+    p: Problem, source: Source | Problem, budget: Budget, entries: Sequence[Entry], finished: bool
+) -> RaceResult:
+    """Everything that is reported of a race."""
+    source = source if isinstance(source, Source) else Source(p.name)
+    floor, tau, goal = _goal(p, entries)
+    rows = [_row(e, p, floor, tau) for e in entries]
+    order = sorted(range(len(rows)), key=lambda i: height(rows[i]))
+    with one_thread():
+        outsider = p.outsider() if finished else None
+    best = entries[order[0]] if rows[order[0]]["loss"]["median"] is not None else None
+    return {
+        "version": VERSION,
+        "problem": p.name,
+        "title": p.title,
+        "text": p.text,
+        "finished": finished,
+        "settings": {
+            "methods": [e.name for e in entries],
+            "trials": budget.trials,
+            "tuning_seeds": budget.tuning_seeds,
+            "seeds": budget.seeds,
+            "steps": budget.steps,
+            "batch": budget.batch,
+            "seed": budget.seed,
+            "selection": f"median final {p.loss_name}",
+            "target": goal,
+            "target_text": _target_text(goal, tau, p),
+            "loss_name": p.loss_name,
+            "command": _command(source, budget, entries),
+        },
+        "versions": versions(),
+        "methods": [rows[i] for i in order],
+        "curves": _curves(entries),
+        "trials": _trials(entries),
+        "rates": _rates(entries),
+        "paths": _paths(entries),
+        "landscape": _landscape(p),
+        "outsider": _outsider(outsider),
+        "code": "" if best is None else _code(best, source, budget),
+    }
+
+
+def _goal(p: Problem, entries: Sequence[Entry]) -> tuple[float, float, float | None]:
+    """The loss that counts as the minimum, the share of the way that may be left, and the target."""
+    losses = [e.losses for e in entries if e.losses.size]
+    floor = p.minimum
+    if floor is None:
+        floor = float(min((curves.min() for curves in losses), default=0.0))
+    tau = 0.1 if p.noisy and p.minimum is None else 1e-3
+    starts = [loss for curves in losses for loss in curves[:, 0]]
+    return floor, tau, floor + tau * (float(np.median(starts)) - floor) if starts else None
+
+
+def _finite(x: float) -> Number:
+    return float(x) if np.isfinite(x) else None
+
+
+def _row(entry: Entry, p: Problem, floor: float, tau: float) -> MethodRow:
+    runs, losses, search = entry.reported, entry.losses, entry.search
+    median, low, high = (_finite(quantile(losses[:, -1], q)) if runs else None for q in (0.5, 0.1, 0.9))
+    loss: Quantiles = {"median": median, "p10": low, "p90": high}
+    consecutive = CONSECUTIVE if p.noisy else 1
+    reached = [
+        steps_to(curve, runs[0].steps, floor + tau * (curve[0] - floor), consecutive) for curve in losses
+    ]
+    seconds = [s for r in runs for s in r.seconds[0]]
+    tuned = search.tuned
+    return {
+        "method": entry.name,
+        "rule": repr(tuned),
+        "lr": _finite(tuned.at(0).get("lr", np.nan)) if search.losses else None,
+        "loss": loss,
+        "metric": None
+        if p.metric_name is None or not runs
+        else {"name": p.metric_name, "median": _finite(float(np.median(_metrics(runs))))},
+        "steps_to_target": _finite(quantile(reached, 0.5)) if reached else None,
+        "us_per_step": _finite(float(np.median(seconds)) * 1e6) if runs else None,
+        "diverged": sum(not np.isfinite(v) for v in search.losses),
+        "trials": len(search.losses),
+        "notes": entry.notes,
+    }
+
+
+def _metrics(runs: Sequence[Runs]) -> Array:
+    """The test metrics over seeds; -inf where a run diverged, or where none was recorded."""
+    parts = [
+        r.records["metric"][0] if "metric" in r.records else np.full(r.seconds.shape[1], np.nan) for r in runs
+    ]
+    metrics = np.concatenate(parts)
+    return np.where(np.isnan(metrics), -np.inf, metrics)
+
+
+def _trials(entries: Sequence[Entry]) -> Columns:
+    """Every tuning trial with its settings, one row each; lr also where it was not tuned."""
+    tuned = dict.fromkeys(["lr", *(n for e in entries for n in e.search.space)])
+    table: Columns = {"method": [], **{n: [] for n in tuned}, "loss": []}
+    for entry in entries:
+        own = entry.search.rule.at(0)
+        for settings, loss in zip(entry.search.tried, entry.search.losses, strict=True):
+            table["method"].append(entry.name)
+            table["loss"].append(_finite(loss))
+            for n in tuned:
+                table[n].append(_finite(settings.get(n, own.get(n, np.nan))))
+    return table
+
+
+def _curves(entries: Sequence[Entry]) -> Columns:
+    table: Columns = {n: [] for n in ("method", "step", "median", "p10", "p90")}
+    for entry in entries:
+        if entry.reported:
+            low, middle, high = bands(entry.losses)
+            table["method"] += [entry.name] * len(middle)
+            table["step"] += entry.reported[0].steps.tolist()
+            for n, values in (("median", middle), ("p10", low), ("p90", high)):
+                table[n] += [_finite(x) for x in values]
+    return table
+
+
+def _first(entry: Entry, record: str) -> Array | None:
+    """What the first reported seed recorded, by record."""
+    kept = entry.reported[0].records if entry.reported else {}
+    return kept[record][0, 0] if record in kept else None
+
+
+def _rates(entries: Sequence[Entry]) -> Columns:
+    table: Columns = {n: [] for n in ("method", "step", "p10", "median", "p90")}
+    for entry in entries:
+        rates = _first(entry, "rate_bands")
+        if rates is not None:
+            for step, row in zip(entry.reported[0].steps.tolist()[1:], rates[1:], strict=True):
+                table["method"].append(entry.name)
+                table["step"].append(step)
+                for n, x in zip(("p10", "median", "p90"), row, strict=True):
+                    table[n].append(_finite(x))
+    return table
+
+
+def _paths(entries: Sequence[Entry]) -> Columns | None:
+    """Of problems of two parameters."""
+    table: Columns = {n: [] for n in ("method", "step", "x", "y")}
+    for entry in entries:
+        path = _first(entry, "path")
+        if path is not None and path.shape[-1] == 2:
+            for step, (x, y) in zip(entry.reported[0].steps.tolist(), path, strict=True):
+                table["method"].append(entry.name)
+                table["step"].append(step)
+                table["x"].append(_finite(x))
+                table["y"].append(_finite(y))
+    return table if table["method"] else None
+
+
+def _landscape(p: Problem) -> Landscape | None:
+    grid = p.grid() if isinstance(p, FormulaProblem) else None
+    if grid is None or not isinstance(p, FormulaProblem):
+        return None
+    x, y, z = grid
+    return {
+        "x": x.tolist(),
+        "y": y.tolist(),
+        "z": z.tolist(),
+        "minima": [list(m) for m in p.minima],
+        "start": list(p.starts[0]),
+        "names": list(p.objective.parameters),
+    }
+
+
+def _outsider(o: Outsider | None) -> OutsiderRow | None:
+    if o is None:
+        return None
+    return {
+        "name": o.name,
+        "loss": _finite(o.loss),
+        "metric": None if o.metric is None else _finite(o.metric),
+    }
+
+
+def _target_text(goal: float | None, tau: float, p: Problem) -> str:
+    if goal is None:
+        return ""
+    end = "the known minimum" if p.minimum is not None else "the lowest loss of any method"
+    held = f", on {CONSECUTIVE} records in a row" if p.noisy else ""
+    return f"{p.loss_name} at most {goal:.3g}: {100 * (1 - tau):g} % of the way from the start to {end}{held}"
+
+
+def _command(source: Source, budget: Budget, entries: Sequence[Entry]) -> str:
+    parts = ["thalweg", "race", source.name]
+    if source.target is not None:
+        parts += ["--target", source.target]
+    if source.drop:
+        parts += ["--drop", ",".join(source.drop)]
+    names = [e.name for e in entries]
+    if names != list(naming.NINE):
+        parts += ["--methods", ",".join(names)]
+    for n in ("trials", "seeds", "steps", "batch", "seed"):
+        parts += [f"--{n}", str(getattr(budget, n))]
+    return shlex.join(parts)
+
+
+def _code(entry: Entry, source: Source, budget: Budget) -> str:
+    """Lines that rebuild the winner and run it on the first fresh seed."""
+    rule = entry.search.tuned
+    module = type(rule).__module__
+    shipped = module.startswith("thalweg.")
+    where = "tw." if shipped else ""
+    head = ["import thalweg as tw", "from thalweg.problems import problem"]
+    if not shipped:
+        head.append(f"from {module.removeprefix('thalweg_user_')} import {type(rule).__name__}")
+    given = [repr(source.name)] + [
+        f"{n}={v!r}" for n, v in (("target", source.target), ("drop", source.drop)) if v
+    ]
+    call = f"problem({', '.join(given)})"
+    seed = budget.test[0]
+    return "\n".join(
+        [
+            *head,
+            "",
+            f"rule = {where}{rule!r}",
+            f"p = {call}",
+            f"w = p.start(seed={seed})",
+            "opt = rule.on(w)                      # w changes in place",
+            f"for rows in p.batches(seed={seed}, batch={budget.batch}, steps={budget.steps}):",
+            "    opt.step(p.gradient(w, rows))",
+            "print(p.loss(w), p.metric(w))",
+            "",
+        ]
+    )
