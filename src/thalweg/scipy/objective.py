@@ -1,0 +1,140 @@
+"""f and its gradient at a point: called, counted, checked; finite differences where there is no gradient."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from ..core.line import short
+from ..errors import GradientError
+from ..optimizer.row_tracking import Rows, sparse
+
+Array = np.ndarray[Any, Any]
+
+DIFFERENCES = {"2-point": 0.5, "3-point": 1 / 3, "cs": 0.5}  # powers of eps: SciPy's relative steps
+
+
+class Objective:
+    """f and its gradient at a point, counted; GradientError where they are of another kind or shape."""
+
+    def __init__(
+        self, fun: Any, jac: Any, args: Any, box: tuple[Array, Array], difference: str, rng: Any
+    ) -> None:
+        memo = getattr(jac, "__self__", None)
+        if memo is not None and memo is fun and type(memo).__module__.startswith("scipy."):
+            fun, jac = memo.fun, True  # SciPy's memo of (f, gradient), which keeps a draw while x rests
+        self.fun, self.jac, self.box, self.rng = fun, jac, box, rng
+        self.args = args if isinstance(args, tuple) else (args,)
+        if rng is not None:
+            self.args += (rng,)
+        self.nfev = self.njev = 0
+        self.f = math.nan  # the last value
+        n = box[0].size
+        if not (callable(jac) or jac is True):
+            self.jac = difference = jac if isinstance(jac, str) else difference
+            self.cost = 1 + (2 * n if difference == "3-point" else n)
+        else:
+            self.cost = 1
+        self.draw = None if rng is None or jac is True else rng.bit_generator
+
+    def __call__(self, x: Array) -> tuple[float, Array]:
+        """f and the gradient at x; with a generator all calls see the same draw."""
+        self.njev += 1
+        before = None if self.draw is None else self.draw.state
+
+        def call(function: Any, point: Array) -> Any:
+            if self.draw is not None:
+                self.draw.state = before
+            self.nfev += function is self.fun
+            return function(point.copy(), *self.args)
+
+        made = call(self.fun, x)
+        if self.jac is True:
+            if not isinstance(made, tuple | list) or len(made) != 2:
+                raise GradientError(f"with jac=True fun must return (f, gradient), got {short(made)}")
+            self.f = real_number("fun", made[0])
+            return self.f, gradient_vector(made[1], x.size)
+        self.f = f = real_number("fun", made)
+        if isinstance(self.jac, str):
+            return f, finite_differences(partial(call, self.fun), x, f, self.box, self.jac)
+        return f, gradient_vector(call(self.jac, x), x.size)
+
+
+def real_number(name: str, made: Any) -> float:
+    if isinstance(made, float):
+        return float(made)
+    if isinstance(made, tuple | list) and len(made) == 2:
+        raise GradientError(f"{name} returned two values: pass jac=True where they are f and its gradient")
+    value = as_array(made)
+    if value.size != 1 or value.dtype.kind not in "fiub":
+        raise GradientError(f"{name} must return one real number, got {short(made)}")
+    return float(value.item())
+
+
+def as_array(made: Any) -> Array:
+    """As NumPy has it; ragged lists as an array of objects, which is refused like any other."""
+    try:
+        return np.asarray(made)
+    except ValueError:
+        return np.array(None)
+
+
+def gradient_vector(made: Any, size: int) -> Array:
+    if sparse(made) and not isinstance(made, Rows) and math.prod(made.shape) == size:
+        made = made.toarray().reshape(-1)  # the objective reads all of x at every step: nothing to be saved
+    array = as_array(made)
+    if array.dtype.kind not in "fiu" or (array.shape != (size,) and not size == array.size == 1):
+        got = short(made) if array.dtype.kind not in "fiuc" else f"{array.dtype} of shape {array.shape}"
+        raise GradientError(f"the gradient must be real and of shape ({size},) as x, got {got}")
+    return array.astype(np.float64, copy=False).reshape(size)
+
+
+def finite_differences(
+    fun: Callable[[Array], Any], x: Array, f: float, box: tuple[Array, Array], kind: str
+) -> Array:
+    """The gradient by finite differences that stay within the bounds; 0 where they leave no room.
+
+    The steps are SciPy's: a power of eps times max(1, abs(x)).
+    """
+    steps = np.finfo(float).eps ** DIFFERENCES[kind] * np.maximum(1.0, np.abs(x))
+    made = np.zeros(x.size)
+    if kind == "cs":
+        for i, h in enumerate(steps):
+            point = x.astype(complex)
+            point[i] += 1j * h
+            f_i = np.asarray(fun(point))
+            if f_i.size != 1 or f_i.dtype.kind != "c":
+                raise GradientError(f"for 'cs' fun must return one complex number, got {short(f_i)}")
+            made[i] = f_i.item().imag / h
+        return made
+
+    def value(i: int, at: float) -> tuple[float, float]:
+        point = x.copy()
+        point[i] = at
+        return float(point[i] - x[i]), real_number("fun", fun(point))
+
+    for i, (at, h, low, high) in enumerate(zip(x, steps, *box, strict=True)):
+        below, above = at - low, high - at
+        if kind == "3-point" and min(below, above) >= h:
+            (a, fa), (b, fb) = value(i, at - h), value(i, at + h)
+            made[i] = (fb - fa) / (b - a)
+            continue
+        reach = 2 * h if kind == "3-point" else h
+        sign = math.copysign(1.0, at)
+        if (above if sign > 0 else below) < reach:
+            sign = 1.0 if above >= below else -1.0
+            reach = min(reach, max(above, below))
+        if reach == 0:
+            continue
+        a, fa = value(i, at + sign * reach)
+        if kind == "2-point":
+            made[i] = (fa - f) / a
+            continue
+        b, fb = value(i, at + sign * reach / 2)
+        # The slope at 0 of the parabola through (0, f), (b, fb), (a, fa).
+        made[i] = ((fb - f) * a / b - (fa - f) * b / a) / (a - b)
+    return made
