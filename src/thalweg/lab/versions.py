@@ -2,12 +2,13 @@
 
 import platform
 import sys
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 
 def versions() -> dict[str, str]:
     """Names with versions, ready for a report."""
+    from importlib.metadata import PackageNotFoundError, version  # only a report needs it, and it is slow
+
     from .._version import __version__
     from ..engines.cpu.pool import threads
 
