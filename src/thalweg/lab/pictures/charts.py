@@ -88,7 +88,12 @@ def _y_limits(chart: Chart, lines: Sequence[_Line], shown: Limits) -> Limits:
             reach = (high / low) ** 0.5 * 30 if log else 0.5 * (high - low)
             low = max(wild_low, low / reach if log else low - reach) if wild_low < low else low
             high = min(wild_high, high * reach if log else high + reach) if wild_high > high else high
-    for value, _ in chart.levels:
+    return _with_levels(low, high, [value for value, _ in chart.levels], log)
+
+
+def _with_levels(low: float, high: float, levels: Sequence[float], log: bool) -> Limits:
+    """Limits that take in the levels that lie not far outside."""
+    for value in levels:
         if log and low / 30 < value < low:
             low = value / 1.12
         elif log and high < value < high * 30:

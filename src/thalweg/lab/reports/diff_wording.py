@@ -57,6 +57,7 @@ def text(result: DiffResult) -> str:
 
 
 def _verdict(result: DiffResult) -> str:
+    """Whether they differ, by how much and on which gradients, and where the loss ends."""
     names = f"{result.a.name} and {result.b.name}"
     where = f"over {result.steps} steps of {result.source}"
     if result.verdict == "identical":
@@ -85,6 +86,7 @@ def _ordinary(result: DiffResult) -> str:
 
 
 def _first(result: DiffResult) -> str:
+    """The first step at which they part, and the first at which float32 would show it."""
     at, seen = result.first, result.seen
     if at is None:
         return ""
@@ -100,6 +102,7 @@ def _first(result: DiffResult) -> str:
 
 
 def _why(result: DiffResult) -> str:
+    """Which setting makes most of the difference on which gradients, and which make none."""
     parts = {n: x for n, x in result.parts.items() if x > ROUNDING}
     if not result.causes or not parts:
         return ""
@@ -132,10 +135,12 @@ def _article(c: Cause) -> str:
 
 
 def _about(c: Cause) -> str:
+    """A cause with both sides of it: beta (0.99 against 0.9)."""
     return f"{_article(c)} ({c.a}{',' if ' ' in c.a else ''} against {c.b})"
 
 
 def _agree(result: DiffResult) -> str:
+    """What to set in the second to follow the first, and what that leaves."""
     agreement = result.agreement
     if agreement is None or result.verdict != "different":
         return ""
