@@ -147,16 +147,18 @@ MUTANTS = [
     Mutant("engines/cpu/loops.py", "planned[(t - 1) *", "planned[t *", ENGINE, "compiled_loops"),
     Mutant("optimizer/optimizer.py", "leaf.gathered = 0", "leaf.gathered = leaf.gathered", OPTIMIZER),
     Mutant("optimizer/optimizer.py", "bound / norm", "norm / bound", OPTIMIZER),
-    Mutant("optimizer/optimizer.py", "1.0 / t if average == ", "1.0 / (t + 1) if average == ", OPTIMIZER),
+    Mutant("optimizer/bucket.py", "1.0 / t if average == ", "1.0 / (t + 1) if average == ", OPTIMIZER),
     Mutant("core/update.py", "ast.UnaryOp(ast.USub(), right)", "right", XLA, "difference"),
     Mutant("core/update.py", "ast.BinOp(right, ast.Mult(), rest)", "rest", XLA, "formulas_that"),
     Mutant("core/clock.py", '_called("expm1", self', '_called("exp", self', XLA, "clock"),
     Mutant("core/clock.py", 'return _called("exp", self', 'return _called("expm1", self', XLA, "clock"),
     Mutant("engines/xla.py", "evaluate(done + 1.0", "evaluate(done", XLA, "clock"),
     Mutant("engines/xla.py", "1.0 - given.get", "1.0 + given.get", XLA, "around"),
-    Mutant("optax.py", "optax.safe_increment(state.count)", "state.count", OPTAX, "rule_on"),
-    Mutant("optax.py", '"trace", -1.0', '"trace", 1.0', OPTAX, "goes_on"),
-    Mutant("optax.py", "written[n].astype(x.dtype)", "written[n].astype(given.dtype)", OPTAX, "16_bits"),
+    Mutant("optax/__init__.py", "optax.safe_increment(state.count)", "state.count", OPTAX, "rule_on"),
+    Mutant("optax/convert.py", '"trace", -1.0', '"trace", 1.0', OPTAX, "goes_on"),
+    Mutant(
+        "optax/__init__.py", "written[n].astype(x.dtype)", "written[n].astype(given.dtype)", OPTAX, "16_bits"
+    ),
     Mutant("keras.py", "opt.count(int(_read(optimizer.iterations)))", "pass", KERAS, "goes_on"),
     Mutant("convert.py", "if rule.clock is not theirs.clock", "if False", OPTAX, "agree"),
     Mutant("scipy/judge.py", "point.f <= self.lowest.f", "True", SCIPY, "lowest"),
@@ -180,14 +182,18 @@ MUTANTS = [
     Mutant(
         "engines/cpu/objective_loop.py", "at.calm_f, at.calm_x, at.best_step", "0, 0, 0", SCIPY, "same_run"
     ),
-    Mutant("reading/scanner.py", "F(x * (1.0 - 2.0**-50))", "f", READ_TEXT, "rounded_once"),
-    Mutant("reading/scanner.py", "and -22 <= e <= 22", "and -40 <= e <= 40", READ_TEXT, "rounded_once"),
-    Mutant("reading/scanner.py", "job[LISTED] = listed\n", "listed = listed\n", READ_TEXT, "independent"),
-    Mutant("reading/scanner.py", "(indices[k] << 32) | k", "(indices[k] << 32)", READ_TEXT, "sorted"),
-    Mutant("reading/scanner.py", "h ^= n", "h ^= 0", READ_TEXT, "vw_hashes"),
-    Mutant("reading/scanner.py", "return h + seed", "return h", READ_TEXT, "vw_hashes"),
+    Mutant("reading/kernels/common.py", "F(x * (1.0 - 2.0**-50))", "f", READ_TEXT, "rounded_once"),
     Mutant(
-        "reading/scanner.py",
+        "reading/kernels/common.py", "and -22 <= e <= 22", "and -40 <= e <= 40", READ_TEXT, "rounded_once"
+    ),
+    Mutant(
+        "reading/kernels/common.py", "job[LISTED] = listed\n", "listed = listed\n", READ_TEXT, "independent"
+    ),
+    Mutant("reading/kernels/common.py", "(indices[k] << 32) | k", "(indices[k] << 32)", READ_TEXT, "sorted"),
+    Mutant("reading/kernels/vw.py", "h ^= n", "h ^= 0", READ_TEXT, "vw_hashes"),
+    Mutant("reading/kernels/vw.py", "return h + seed", "return h", READ_TEXT, "vw_hashes"),
+    Mutant(
+        "reading/kernels/vw.py",
         "while p[i] == 32 or p[i] == 9:\n        i += 1\n    if p[i] == 10 or (p[i] == 13",
         "while p[i] <= 32:\n        i += 1\n    if p[i] == 10 or (p[i] == 13",
         READ_TEXT,

@@ -18,7 +18,8 @@ from ..engines.cpu.launch import call
 from ..engines.cpu.text import source
 from ..errors import FileError, HyperparameterError, nearest
 from .block import Block, Pass, Position
-from .scanner import HASH, LARGEST
+from .kernels.vw import HASH
+from .scanner import LARGEST
 
 Array = np.ndarray[Any, Any]
 Reasons = dict[int, str]  # what is wrong with a row
