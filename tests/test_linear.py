@@ -7,17 +7,13 @@ import pytest
 from scipy.sparse import csr_array, random_array
 
 import thalweg as tw
-from thalweg.core.rule import Rule
 from thalweg.engines.cpu import csr, linear
 from thalweg.engines.ops import vectorised
 from thalweg.errors import FileError, HyperparameterError, ProblemError
 from thalweg.linear import Model, Settings, loss, losses, race
 
-RULES = [
-    n
-    for n in dir(tw)
-    if isinstance(getattr(tw, n), type) and issubclass(getattr(tw, n), Rule) and n != "Rule"
-]
+from .strategies import RULES
+
 ROWS, FEATURES = 120, 24
 
 

@@ -24,6 +24,7 @@ import numpy as np
 from ..core.formula import Formula
 from ..core.math import LIBM
 from ..core.update import Update
+from ..printing.loop import updated
 from ..printing.python import Printer, indented
 
 BLOCK = 1024  # coordinates of one block: eight for each of its threads, two vectors of float32
@@ -89,45 +90,51 @@ def kernel(table, scalars, count: "i32", depth: "i32"):
 """
 
 
+class _Blocks(NamedTuple):
+    """Arrays behind pointers to a block's first coordinates; a ``whole`` block needs no mask, and moves in vectors."""
+
+    update: Update
+    stored: str
+    whole: bool
+
+    def _at(self, array: str) -> str:
+        pointer = f"p{self.update.arrays.index(array)}"
+        return f"tl.multiple_of({pointer}, 16) + i" if self.whole else f"{pointer} + i"
+
+    def load(self, array: str) -> str:
+        mask = "" if self.whole else ", mask=i < n"
+        return f"tl.load({self._at(array)}{mask}).to(tl.{_STORED[self.stored]})"
+
+    def store(self, array: str, value: str) -> str:
+        value = f"{value}.to(tl.{self.stored})" if array in self.update.stored else value
+        return f"tl.store({self._at(array)}, {value}{'' if self.whole else ', mask=i < n'})"
+
+
 def source(update: Update, stored: str) -> str:
-    """The printed kernel of an update for parameters of a dtype: one of NumPy's names, or bfloat16.
+    """Return the kernel of an update for parameters of a dtype: one of NumPy's names, or bfloat16.
 
     ``kernel(table, scalars, count, depth)``: ``Table`` on the device, the scalars as rows of float64.
     """
     real = _STORED[stored]
-    position = {n: k for k, n in enumerate(update.arrays)}
+    printer = _printer(real)
     formula = Formula("update", (), (), update.body, tuple(update.written.items()), {})
     read = [n for n in update.arrays if n in formula.names()]
-    # Names of the formula get a mark, so that none meets those of the kernel.
-    names = {n: f"{n}_" for n in (*update.arrays, *update.scalars, *(n for n, _ in update.body))}
-    printer = _printer(real)._replace(names=names)
+    whole, masked = (updated(printer, _Blocks(update, stored, w), update, read) for w in (True, False))
     pointers = []
-    for n, k in position.items():
+    for k, n in enumerate(update.arrays):
         kind = stored if n in update.stored else real
         pointers.append(f"p{k} = tl.load(at + {ROW + k}).to(tl.pointer_type(tl.{kind}))")
-
-    def load(n: str, whole: bool) -> str:
-        k = position[n]
-        moved = f"tl.multiple_of(p{k}, 16) + i" if whole else f"p{k} + i, mask=i < n"
-        return f"{names[n]} = tl.load({moved}).to(tl.{real})"
-
-    def store(k: int, n: str, whole: bool) -> str:
-        moved = f"tl.multiple_of(p{position[n]}, 16) + i" if whole else f"p{position[n]} + i"
-        value = f"new{k}.to(tl.{stored})" if n in update.stored else f"new{k}"
-        return f"tl.store({moved}, {value}{'' if whole else ', mask=i < n'})"
-
-    body = printer.lines(update.body)
-    body += [f"new{k} = {printer.expression(e)}" for k, e in enumerate(update.written.values())]
+    scalars = [
+        f"{printer.name(n)} = tl.load(scalars + {k}).to(tl.{real})" for k, n in enumerate(update.scalars)
+    ]
     return f"# {stored}\n" + _UPDATE.format(
-        scalars=indented(
-            [f"{names[n]} = tl.load(scalars + {k}).to(tl.{real})" for k, n in enumerate(update.scalars)], 1
-        ),
+        scalars=indented(scalars, 1),
         pointers=indented(pointers, 1),
-        loads_whole=indented([load(n, True) for n in read], 2),
-        loads=indented([load(n, False) for n in read], 2),
-        body=indented(body, 1),
-        stores_whole=indented([store(k, n, True) for k, n in enumerate(update.written)], 2),
-        stores=indented([store(k, n, False) for k, n in enumerate(update.written)], 2),
+        loads_whole=indented(whole.loads, 2),
+        loads=indented(masked.loads, 2),
+        body=indented(whole.lines, 1),
+        stores_whole=indented(whole.stores, 2),
+        stores=indented(masked.stores, 2),
         columns=ROW + len(update.arrays),
         width=len(update.scalars),
         block=BLOCK,
@@ -140,7 +147,7 @@ def kernel(steps, given, scalars, count: "i32"):
     row = tl.program_id(0) * {block} + tl.arange(0, {block})
     good = row < count
     step = tl.load(steps + row, mask=good, other=0).to(tl.pointer_type(tl.float32))
-    t_ = tl.load(step, mask=good, other=0.0).to(tl.float64) + 1.0
+    now = tl.load(step, mask=good, other=0.0).to(tl.float64) + 1.0
 {given}
 {body}
 {stores}
@@ -154,12 +161,13 @@ def clock_source(clock: Formula) -> str:
     ``kernel(steps, given, scalars, count)``: addresses of the counts, the values of ``clock.inputs``
     after t, and ``count`` rows of float64 to write.
     """
-    names = {n: f"{n}_" for n in (*clock.inputs, *(n for n, _ in clock.body))}
-    printer = _printer("float64")._replace(names=names)
+    printer = _printer("float64").named("v_", {"t": "now"})
     width = len(clock.outputs)
     return "# clock\n" + _CLOCK.format(
         block=CLOCKS,
-        given=indented([f"{names[n]} = tl.load(given + {k})" for k, n in enumerate(clock.inputs[1:])], 1),
+        given=indented(
+            [f"{printer.name(n)} = tl.load(given + {k})" for k, n in enumerate(clock.inputs[1:])], 1
+        ),
         body=indented(printer.lines(clock.body), 1),
         stores=indented(
             [
