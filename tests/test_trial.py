@@ -1,0 +1,133 @@
+"""The lab's one way to run something: plain data in and out, compiled or stepped, many settings and seeds at once."""
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import thalweg as tw
+from thalweg.lab.methods import method
+from thalweg.lab.search import Range, Search, Tuner
+from thalweg.lab.trial import Runs, Trial
+from thalweg.problems import Problem, Source, landscape
+from thalweg.problems.base import Array, Grads, Params, Rows, pack
+
+
+class Stepped(Problem):
+    """A landscape that hides that its runs can be compiled."""
+
+    def __init__(self, name: str) -> None:
+        self.on = landscape(name)
+        self.minimum, self.height = self.on.minimum, self.on.height
+        self.name, self.rows = name, self.on.rows
+
+    def start(self, seed: int) -> Array:
+        return self.on.start(seed)
+
+    def gradient(self, params: Params, rows: Rows | None) -> Grads:
+        return self.on.gradient(pack(params), rows)
+
+    def loss(self, params: Params) -> float:
+        return self.on.loss(pack(params))
+
+
+WHOLE = ("loss", "path", "rates", "rate_bands", "ends")
+
+
+def alike(a: Runs, b: Runs) -> None:
+    np.testing.assert_array_equal(a.steps, b.steps)
+    np.testing.assert_array_equal(a.reached, b.reached)
+    np.testing.assert_array_equal(a.settled, b.settled)
+    for name in a.records:
+        np.testing.assert_allclose(a.records[name], b.records[name], rtol=1e-9, err_msg=name)
+
+
+@pytest.mark.parametrize(("stop", "target"), [(-np.inf, 1.0), (1.0, -np.inf), (0.5, 2.0)])
+def test_a_stepped_trial_says_what_a_compiled_one_says(stop: float, target: float) -> None:
+    rates = {"lr": np.array([1e-3, 1e-2, 0.1])}
+    compiled, stepped = (
+        Trial(tw.Adam(), p, 60, (0, 3), vary=rates, every=2, record=WHOLE, stop=stop, target=target).run()
+        for p in (landscape("beale"), Stepped("beale"))
+    )
+    assert compiled.loss.shape == (3, 2, 31)
+    assert compiled.path.shape == (3, 2, 31, 2)
+    assert np.isfinite(compiled.reached if stop > 0 else compiled.settled).any()
+    assert np.isinf(compiled.reached if stop > 0 else compiled.settled).any()
+    if stop > 0:  # after the end of a run the compiled records are NaN too
+        ended = np.isfinite(compiled.reached)
+        assert np.isnan(compiled.loss[ended][:, -1]).all()
+    alike(compiled, stepped)
+
+
+@pytest.mark.parametrize("p", [landscape("quadratic"), Stepped("quadratic")])
+def test_a_diverged_run_is_infinite_from_there_on(p: Problem) -> None:
+    runs = Trial(tw.SGD(), p, 40, vary={"lr": np.array([0.1, 10.0])}, record=("loss", "ends")).run()
+    assert np.isfinite(runs.curves[0]).all()
+    assert np.isinf(runs.curves[1, 0, -1])
+    assert np.isinf(runs.last).tolist() == [[False], [True]]
+
+
+def test_every_setting_and_seed_is_the_run_that_it_is_alone() -> None:
+    on = landscape("neuron-sparse")
+    rates = np.array([0.01, 0.1])
+    together = Trial(tw.RMSprop(), on, 50, (1, 2, 5), batch=4, vary={"lr": rates}).run().loss
+    for s, lr in enumerate(rates):
+        for k, seed in enumerate((1, 2, 5)):
+            alone = Trial(tw.RMSprop(lr=float(lr)), on, 50, (seed,), batch=4).run().loss
+            np.testing.assert_array_equal(together[s, k], alone[0, 0])
+
+
+def test_a_start_takes_the_place_of_the_seeds_and_is_left_as_it_is() -> None:
+    at = np.array([0.5, 0.25])
+    for p in (landscape("beale"), Stepped("beale")):
+        runs = Trial(tw.SGD(lr=1e-3), p, 5, starts=at, record=("path",)).run()
+        np.testing.assert_array_equal(runs.path[0, 0, 0], at)
+    np.testing.assert_array_equal(at, [0.5, 0.25])
+
+
+def test_options_stand_around_the_rule() -> None:
+    plain, decayed = (
+        Trial(tw.SGD(lr=1e-3), landscape("beale"), 20, options=options, record=("path",)).run().path
+        for options in ({}, {"weight_decay": 0.1})
+    )
+    assert not np.array_equal(plain, decayed)
+
+
+def test_a_trial_travels_with_a_rule_of_the_users_own(tmp_path: Path) -> None:
+    file = tmp_path / "own.py"
+    source = Path(__file__).parent.parent / "src/thalweg/rules/sgd.py"
+    file.write_text(
+        source.read_text().replace("from ..core", "from thalweg.core").replace("class SGD", "class Own")
+    )
+    trial = Trial(method(f"{file}:Own").rule, Source("beale"), 10, (4,), every=5)
+    back = pickle.loads(pickle.dumps(trial))
+    np.testing.assert_array_equal(back.run().loss, trial.run().loss)
+
+
+def test_two_lines_are_searched_as_one_is() -> None:
+    """All that a race asks of the search: rounds of settings, what came of them, the best and its edges."""
+    space = {"lr": Range(1e-3, 1.0), "beta": Range(0.1, 0.9)}
+    search = Search(tw.Momentum(), space)
+    rounds = []
+    for name, proposals in Tuner([search], 8, 0).rounds():
+        rounds.append((name, len(proposals)))
+        for found, settings in proposals:
+            assert settings.keys() == space.keys()
+            found.add(settings, -settings["lr"])  # the larger the better: the best lies at the edge
+    assert rounds == [("tuning", 8), ("tuning, wider", 2)]
+    best = max(search.tried, key=lambda s: s["lr"])
+    assert search.tuned == tw.Momentum(**best)
+    assert search.space["lr"].high == 10.0
+    assert len({s["beta"] for s in search.tried}) == 10
+
+
+def test_a_race_over_two_lines_needs_no_more_than_a_space_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    both = {"lr": Range(1e-4, 1e-2), "beta": Range(0.1, 0.99)}
+    monkeypatch.setattr("thalweg.lab.race.space", lambda rule, scale: both if "beta" in rule.values else {})
+    race = tw.race("beale", ["Momentum", "Adam"], trials=4, seeds=2, steps=30)
+    assert list(race.trials) == ["method", "lr", "beta", "loss"]
+    tuned = [b for m, b in zip(race.trials["method"], race.trials["beta"], strict=True) if m == "Momentum"]
+    assert len(set(tuned)) == len(tuned) >= 4
+    assert any(f"beta={b!r}" in race.data["code"] + str(race.columns["rule"]) for b in tuned)
+    assert "Momentum" in race.html()
