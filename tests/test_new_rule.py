@@ -104,3 +104,39 @@ def test_names_of_a_rule_are_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyP
     three.flush()
     np.testing.assert_array_equal(dense, plain)
     np.testing.assert_array_equal(rows, plain)
+
+
+SAME_NAME = """
+from thalweg.core import Rule, Scalar, nonnegative, rule
+
+
+def step(w, g, /, lr):
+    return w - lr * g
+
+
+@rule(step)
+class Adam(Rule):
+    lr: Scalar = nonnegative(default=0.5, unit="w/g")
+"""
+
+
+def test_a_rule_of_the_users_own_does_not_shadow_the_librarys(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(SAME_NAME)
+    trial = (
+        "import mine, thalweg as tw\nfrom thalweg.core.rule import find\n"
+        "assert tw.Adam is not mine.Adam and find('Adam') is tw.Adam and tw.rules.named('Adam') == tw.Adam()\n"
+        "assert mine.Adam().lr == 0.5 and tw.Adam().lr == 0.001"
+    )
+    done = subprocess.run([sys.executable, "-c", trial], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(("old", "new"), [("together", "aliases"), ("coast", "idle_model")])
+def test_old_keywords_of_a_rule_name_the_new(old: str, new: str) -> None:
+    with pytest.raises(tw.errors.RuleError, match=f"{old}= is called {new}= now"):
+        tw.rule(lambda w, g: w, **{old: None})
+
+
+def test_the_old_keyword_of_a_row_names_the_new() -> None:
+    with pytest.raises(tw.errors.RuleError, match="held= is called pinned= now"):
+        tw.row(held={"eps": 0.0})

@@ -137,13 +137,13 @@ def differing(kind: Kind, row: Row) -> str:
     """The values in which a dialect differs from the rule's own defaults, held lines apart."""
     lines = kind.parts.lines
     return ", ".join(
-        f"`{n}={value(v)}`" for n, v in row.values.items() if n not in row.held and v != lines[n].default
+        f"`{n}={value(v)}`" for n, v in row.values.items() if n not in row.pinned and v != lines[n].default
     )
 
 
 def held(row: Row) -> str:
     """The lines that a dialect does not have."""
-    return ", ".join(f"`{n}={value(v)}`" for n, v in row.held.items())
+    return ", ".join(f"`{n}={value(v)}`" for n, v in row.pinned.items())
 
 
 def note(row: Row) -> str:
@@ -180,7 +180,7 @@ def page(kind: Kind) -> str:
     out.append("A hyperparameter takes a number or a schedule. A state's line is where that state starts.")
     if texts.get("Units"):
         out.append(f"Units: {unit(texts['Units'])}")
-    for both, targets in rule_parts.together.items():
+    for both, targets in rule_parts.aliases.items():
         out.append(f"`{both}=` sets {' and '.join(map(code, targets))} together.")
     if rule_parts.dialects:
         some = next(

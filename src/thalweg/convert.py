@@ -22,7 +22,7 @@ def require(rule: Rule, world: str, where: str) -> None:
         raise ValueError(
             f"{at} has the clock of {rule.dialect or 'its paper'}, {title} has not{_hat(rule, theirs)}"
         )
-    for n, v in rows[world].held.items():
+    for n, v in rows[world].pinned.items():
         got = getattr(rule, n)
         if got == v:
             continue

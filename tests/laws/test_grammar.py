@@ -9,8 +9,8 @@ import pytest
 
 import thalweg as tw
 from thalweg.core.formula import lift
+from thalweg.core.saved_rule import class_from
 from thalweg.errors import HyperparameterError, RuleError
-from thalweg.lab.methods import load_rule
 
 from ..strategies import RULES, every_form, form
 
@@ -49,7 +49,7 @@ def rule_file(folder: Path, body: str, name: str = "Mine", head: str = "def step
 def test_a_broken_formula_names_file_line_and_remedy(what: str, tmp_path: Path) -> None:
     body, remedy = BROKEN[what]
     path = rule_file(tmp_path, body, name=f"Broken{list(BROKEN).index(what)}")
-    kind = load_rule(path, f"Broken{list(BROKEN).index(what)}")
+    kind = class_from(path, f"Broken{list(BROKEN).index(what)}")
     with pytest.raises(RuleError) as error:
         kind().step_formula  # noqa: B018
     told = str(error.value)
@@ -93,7 +93,7 @@ def test_parts_that_disagree_are_named(what: str, tmp_path: Path) -> None:
         f"{HEAD}{source}\n\n@rule(step)\nclass {name}(Rule):\n    lr: Scalar = nonnegative(default=0.1, unit='w/g')\n"
     )
     with pytest.raises(tw.errors.ThalwegError, match=told):
-        load_rule(str(path), name)().clock_formula  # noqa: B018
+        class_from(str(path), name)().clock_formula  # noqa: B018
 
 
 def test_rate_must_be_called_by_step(tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_rate_must_be_called_by_step(tmp_path: Path) -> None:
         "@rule(step, rate=rate)\nclass Drift(Rule):\n    lr: Scalar = nonnegative(default=0.1, unit='w/g')\n"
     )
     with pytest.raises(RuleError, match="step must call rate"):
-        load_rule(str(path), "Drift")().step_formula  # noqa: B018
+        class_from(str(path), "Drift")().step_formula  # noqa: B018
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -139,7 +139,7 @@ def test_a_users_rule_gets_every_engine_and_name(tmp_path: Path) -> None:
     )
     import numpy as np
 
-    kind = load_rule(str(path), "Signed")
+    kind = class_from(str(path), "Signed")
     for engine in ("cpu", "plain"):
         w = np.array([1.0, 2.0, 3.0])
         kind().on(w, engine=engine).step(np.array([-2.0, 0.0, 5.0]))

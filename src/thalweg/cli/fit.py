@@ -13,7 +13,6 @@ from .arguments import names, numbers
 from .console import DONE, FAILED, errors_as_one_line, number, print_table, say, write_json
 
 if TYPE_CHECKING:
-    from ..core.rule import Rule
     from ..fitting import Progress, Report
 
 EVERY = 5.0  # seconds between lines of progress off a terminal
@@ -95,7 +94,7 @@ def fit(
             require_writable(json)
         require_apart([model, cache, json], [*expand(data), *(expand(test) if test else ())])
         settings: dict[str, Any] = {
-            "task": task, "loss": loss, "rule": _named_rule(rule), "passes": passes, "bits": bits, "l1": l1, "l2": l2,
+            "task": task, "loss": loss, "rule": rule, "passes": passes, "bits": bits, "l1": l1, "l2": l2,
             "average": average, "intercept": intercept, "epsilon": epsilon, "quantile": quantile,
             "classes": None if classes is None else numbers("classes", classes), "test": test or None,
             "on_bad_line": on_bad_line, "features": features, "seed": seed, "memory": memory,
@@ -120,15 +119,6 @@ def fit(
         if not result.finished:
             say(f"Interrupted; the same command goes on from {result.checkpoint}")
     raise typer.Exit(DONE if result.finished else FAILED)
-
-
-def _named_rule(text: str | None) -> "Rule | str | None":
-    """A rule by name as ``fitting.fit`` takes it; one of the user's own is loaded from its file."""
-    if text is None or not text.partition("(")[0].strip().partition(":")[0].endswith(".py"):
-        return text
-    from ..lab.methods import method
-
-    return method(text).rule
 
 
 def _summary(report: "Report") -> list[list[str]]:

@@ -19,9 +19,8 @@ def rules(
 ) -> None:
     """List the rules; or show one: formula, hyperparameters with ranges and units, dialects, source."""
     with errors_as_one_line(extra="cli"):
-        from ..lab.methods import method
         from ..printing.latex import TEXT, display, text
-        from ..rules import shipped
+        from ..rules import named, shipped, spelled
 
         if name is None:
             print_table(
@@ -32,11 +31,11 @@ def rules(
                 ],
             )
             return
-        chosen = method(name).rule
+        chosen = named(name)
         kind = type(chosen)
-        shown: Rule | type[Rule] = (
-            chosen if ":" in name and not name.partition(":")[0].endswith(".py") else kind
-        )
+        head, tail, _ = spelled(name)
+        in_a_dialect = ":" in tail if head.endswith(".py") else bool(tail)
+        shown: Rule | type[Rule] = chosen if in_a_dialect else kind
         if latex:
             print(display(shown))
             return

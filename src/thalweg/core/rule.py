@@ -9,12 +9,14 @@ The class is a frozen, comparable, printable value whose constructor takes its l
 knows no arrays: ``on`` is put in place by the package's root, which knows the optimizer.
 """
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, TypeVar, dataclass_transform
 
 from ..errors import HyperparameterError, RuleError, nearest
+from .dialect import Row, member, resolve, row
 from .formula import Builder, Formula, Function, keys, lift, name, signature
 from .idle_model import IdleModel
 from .line import Line, Scalar, fraction, nonnegative, number, positive, short, state
@@ -22,55 +24,6 @@ from .schedule import Schedule
 
 if TYPE_CHECKING:
     from ..optimizer.optimizer import on as _on
-
-
-class Row(NamedTuple):
-    """What one library or text sets: its version, its names, the values of the lines.
-
-    ``held`` are lines that this world does not have, with the value that takes them out of the
-    formula. ``names`` maps its arguments to lines (a tuple where one argument sets several).
-    ``ramps`` maps an argument to the schedule that it wraps around lr. ``members`` says which rule of
-    the family is meant when an argument is switched on. ``clock`` replaces the rule's own.
-    """
-
-    version: str
-    names: Mapping[str, str | tuple[str, ...]]
-    held: Mapping[str, float]
-    ramps: Mapping[str, Callable[..., Schedule]]
-    members: Mapping[tuple[str, ...], str]
-    clock: Function | None
-    note: str
-    values: Mapping[str, float]
-
-
-def row(
-    version: str = "",
-    *,
-    names: Mapping[str, Any] | None = None,
-    held: Mapping[str, float] | None = None,
-    ramps: Mapping[str, Callable[..., Schedule]] | None = None,
-    members: Mapping[tuple[str, ...], str] | None = None,
-    clock: Function | None = None,
-    note: str = "",
-    **values: float,
-) -> Row:
-    """A dialect row: what a library or text sets, as values and never as a branch.
-
-    version: of the library or paper. names: its arguments → lines. held: lines it does not have, at the
-    value that takes them out. ramps: arguments that wrap lr in a schedule (``lr_decay``). members:
-    switched-on arguments → the rule of the family. clock: in place of the rule's. note: a remark.
-    Any other argument is a line's value in this world.
-    """
-    return Row(
-        version,
-        names or {},
-        held or {},
-        ramps or {},
-        members or {},
-        clock,
-        note,
-        {**(held or {}), **values},
-    )
 
 
 class RuleParts(NamedTuple):
@@ -83,7 +36,7 @@ class RuleParts(NamedTuple):
     idle_model: IdleModel | None
     lines: Mapping[str, Line]
     dialects: Mapping[str, Row]
-    together: Mapping[str, tuple[str, ...]]  # one name that sets several lines
+    aliases: Mapping[str, tuple[str, ...]]  # one name that sets several lines
 
     def __eq__(self, other: object) -> bool:  # one class's parts: they key caches
         return self is other
@@ -102,11 +55,16 @@ class RuleParts(NamedTuple):
         return tuple(n for n, line in self.lines.items() if not line.is_state)
 
 
+R = TypeVar("R", bound="Rule")
+
 RULES: dict[str, type["Rule"]] = {}
-"""Every rule class by name, filled by the decorator."""
+"""Every rule class by name, filled by the decorator; the library's own before a user's of that name."""
 
 LOADERS: list[Callable[[str], object]] = []
 """Called with a name that is not in RULES, to import the file that defines it."""
+
+
+_LIBRARY = f"{__package__.partition('.')[0]}.rules."
 
 
 class _Signature:
@@ -144,7 +102,7 @@ class Rule:
         if len(values) > len(lines):
             raise HyperparameterError(f"{where}: takes {len(lines)} values, got {len(values)}")
         given = dict(zip(lines, values, strict=False))
-        for n, both in self.parts.together.items():
+        for n, both in self.parts.aliases.items():
             if n in named:
                 named.update(dict.fromkeys(both, named.pop(n)))
         for n, v in named.items():
@@ -179,8 +137,8 @@ class Rule:
         args = ", ".join(f"{n}={v!r}" for n, v in self.values.items())
         if not self._dialect:
             return f"{type(self).__name__}({args})"
-        held = self.parts.dialects[self._dialect].held
-        args = "".join(f", {n}={v!r}" for n, v in self.values.items() if n not in held)
+        pinned = self.parts.dialects[self._dialect].pinned
+        args = "".join(f", {n}={v!r}" for n, v in self.values.items() if n not in pinned)
         return f"{type(self).__name__}.like({self._dialect!r}{args})"
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -214,8 +172,7 @@ class Rule:
 
     def replace(self, **named: Any) -> Self:
         """The same rule with some lines changed."""
-        made: Self = restore(type(self), self._dialect, {**self.values, **named})
-        return made
+        return restore(type(self), self._dialect, {**self.values, **named})
 
     def at(self, step: int) -> dict[str, float]:
         """The hyperparameters' values after ``step`` steps (0 before the first), schedules called.
@@ -242,11 +199,11 @@ class Rule:
         Raises HyperparameterError where the schedule leaves the line's range.
         """
         schedule: Any = getattr(self, name)
-        made = [float(schedule(k)) for k in steps]
-        if not all(map(self.parts.lines[name].holds, made)):
+        values = [float(schedule(k)) for k in steps]
+        if not all(map(self.parts.lines[name].holds, values)):
             for k in steps:
                 self.at(k)  # says where
-        return made
+        return values
 
     # Dialects.
 
@@ -264,61 +221,17 @@ class Rule:
         if not isinstance(dialect, str) or dialect not in rows:
             raise HyperparameterError(f"{where}: unknown dialect: {nearest(dialect, rows)}")
         chosen = rows[dialect]
-        switches = {n for combination in chosen.members for n in combination}
-        on = tuple(sorted(n for n in switches if _switched(where, n, named.get(n))))
-        member = chosen.members.get(on, cls.__name__ if not on else None)
-        if member is None:
-            allowed = " or ".join(" with ".join(m) for m in chosen.members if set(on) < set(m))
-            raise HyperparameterError(
-                f"{where}: {' with '.join(on)} does not go alone; allowed: {allowed or 'neither'}"
-            )
-        if member != cls.__name__:
-            booleans = {n for n in on if isinstance(named[n], bool)}
-            rest = {n: v for n, v in named.items() if n not in booleans and (n not in switches or n in on)}
-            return find(member).like(dialect, **rest)
-        values: dict[str, Any] = dict(chosen.values)
-        ramps: dict[str, Any] = {}
-        for n, v in named.items():
-            if n in switches:
-                continue
-            if n in chosen.ramps:
-                ramps[n] = v
-            elif n in chosen.names:
-                target = chosen.names[n]
-                if isinstance(target, str):
-                    values[target] = v
-                    continue
-                if target in cls.parts.together.values() and not isinstance(v, tuple | list):
-                    v = (v,) * len(target)
-                if not isinstance(v, tuple | list) or len(v) != len(target):
-                    raise HyperparameterError(f"{where}: {n} sets {', '.join(target)}, got {v!r}")
-                values.update(zip(target, v, strict=True))
-            elif n in chosen.held:
-                known = [f"{k} (sets {t})" for k, t in chosen.names.items() if t in cls._siblings(n)]
-                raise HyperparameterError(
-                    f"{where}: {n} does not exist in this dialect (held at {chosen.held[n]:g});"
-                    f" set {' or '.join(known) or ', '.join(chosen.names)}"
-                )
-            elif n in cls.parts.lines:
-                values[n] = v
-            elif n == "weight_decay":
-                raise HyperparameterError(
-                    f"{where}: weight decay belongs to the optimizer: rule.on(params, weight_decay=...)"
-                )
-            else:
-                known = [*chosen.names, *chosen.ramps, *sorted(switches)]
-                known += [x for x in cls.parts.lines if x not in chosen.held and x not in known]
-                raise HyperparameterError(f"{where}: unknown argument {n!r}: {nearest(n, known)}")
-        for n, v in ramps.items():
-            base = values.get("lr", cls.parts.lines["lr"].default)
-            values["lr"] = chosen.ramps[n](base, decay=v) if v else base
-        made: Rule = restore(cls, dialect if chosen.clock is not None else "", values)
-        return made
+        name, arguments = member(where, chosen, cls.__name__, named)
+        if name != cls.__name__:
+            return cls._relative(name).like(dialect, **arguments)
+        values = resolve(where, chosen, cls.parts.lines, cls.parts.aliases, arguments)
+        return restore(cls, dialect if chosen.clock is not None else "", values)
 
     @classmethod
-    def _siblings(cls, line: str) -> set[str | tuple[str, ...]]:
-        stem = line.split("_")[0]
-        return {n for n in cls.parts.lines if n.split("_")[0] == stem}
+    def _relative(cls, name: str) -> type["Rule"]:
+        """The rule of the family with that name: from this rule's own file, else from the library."""
+        own = getattr(sys.modules.get(cls.__module__), name, None)
+        return own if isinstance(own, type) and issubclass(own, Rule) else find(name)
 
     @property
     def step_formula(self) -> Formula:
@@ -338,20 +251,11 @@ class Rule:
             raise RuleError("import thalweg, not thalweg.core: the root wires rules to the optimizer")
 
 
-def _switched(where: str, name: str, value: Any) -> bool:
-    try:
-        return bool(value)
-    except (TypeError, ValueError):
-        raise HyperparameterError(
-            f"{where}: {name} must be a number or a truth value, got {short(value)}"
-        ) from None
-
-
-def restore(cls: type[Any], dialect: str, values: Mapping[str, Any]) -> Any:
-    """A rule from its class, the dialect whose clock it keeps, and its values."""
-    made = cls(**values)
-    object.__setattr__(made, "_dialect", dialect)
-    return made
+def restore(cls: type[R], dialect: str, values: Mapping[str, Any]) -> R:
+    """Return a rule from its class, the dialect whose clock it keeps, and its values."""
+    restored = cls(**values)
+    object.__setattr__(restored, "_dialect", dialect)
+    return restored
 
 
 @cache
@@ -369,29 +273,38 @@ def _step_formula(rule_parts: RuleParts) -> Formula:
 @cache
 def _clock_formula(rule_parts: RuleParts, clock: Function | None) -> Formula:
     builder = Builder()
-    made: dict[str, Any] = {}
+    computed: dict[str, Any] = {}
     wanted = signature(rule_parts.step)[1]
     if clock is not None:
         arguments = [n for group in signature(clock) for n in group]
         values = builder.unfold(clock, [name(n) for n in arguments])
-        made = dict(zip(keys(clock), values, strict=True))
-    missing = [n for n in wanted if n not in made and n not in rule_parts.hyperparameters]
+        computed = dict(zip(keys(clock), values, strict=True))
+    missing = [n for n in wanted if n not in computed and n not in rule_parts.hyperparameters]
     if missing:
         raise RuleError(
             f"{rule_parts.step.__code__.co_filename}: step takes {', '.join(missing)}:"
             " neither a line of the rule nor given by its clock"
         )
-    outputs = [(n, made.get(n, name(n))) for n in wanted]
+    outputs = [(n, computed.get(n, name(n))) for n in wanted]
     return builder.formula("clock", ("t", *rule_parts.hyperparameters), (), outputs)
 
 
 def find(rule_name: str) -> type[Rule]:
     """The rule class of that name; HyperparameterError with the nearest names."""
-    for load in LOADERS if rule_name not in RULES else ():
-        load(rule_name)
+    if rule_name not in RULES or not is_shipped(RULES[rule_name]):
+        for load in LOADERS:
+            load(rule_name)
     if rule_name not in RULES:
         raise HyperparameterError(f"unknown rule {rule_name!r}: {nearest(rule_name, RULES)}")
     return RULES[rule_name]
+
+
+def is_shipped(kind: type["Rule"]) -> bool:
+    """Whether a rule class is the library's own, not a user's."""
+    return kind.__module__.startswith(_LIBRARY)
+
+
+_RENAMED = {"together": "aliases", "coast": "idle_model"}  # keywords of 0.1.0
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(number, positive, nonnegative, fraction, state))
@@ -403,14 +316,20 @@ def rule(
     clock: Function | None = None,
     idle_model: IdleModel | None = None,
     dialects: Mapping[str, Row] | None = None,
-    together: Mapping[str, tuple[str, ...]] | None = None,
+    aliases: Mapping[str, tuple[str, ...]] | None = None,
+    **unknown: Any,
 ) -> Callable[[type[Any]], type[Any]]:
     """Make a class of lines into a rule.
 
     ``step(w, g, *states, /, *scalars)`` returns the new w and states; ``rate`` is called by it;
     ``idle(w, *states, k, /, *scalars)`` is k steps with g = 0 in closed form, ``idle_model`` what is known of
-    them where there is none; ``clock(t, ...)`` gives what is computed once a step; ``together`` names lines set by one argument. Raises RuleError when names do not fit.
+    them where there is none; ``clock(t, ...)`` gives what is computed once a step; ``aliases`` names lines set by one
+    argument. Raises RuleError when names do not fit.
     """
+    for n in unknown:
+        raise RuleError(
+            f"rule: {n}= is called {_RENAMED[n]}= now" if n in _RENAMED else f"rule: takes no {n}="
+        )
 
     def decorate(cls: type[Any]) -> type[Any]:
         lines: dict[str, Line] = {
@@ -424,12 +343,12 @@ def rule(
             idle_model,
             MappingProxyType(lines),
             MappingProxyType(dict(dialects or {})),
-            MappingProxyType(dict(together or {})),
+            MappingProxyType(dict(aliases or {})),
         )
         _check(cls, rule_parts)
         cls.parts = rule_parts
-        known = RULES.get(cls.__name__)
-        if known is None or known.__module__ == cls.__module__:
+        known = RULES.setdefault(cls.__name__, cls)
+        if known.__module__ == cls.__module__ or (is_shipped(cls) and not is_shipped(known)):
             RULES[cls.__name__] = cls
         return cls
 
@@ -477,10 +396,12 @@ def _check(cls: type[Any], rule_parts: RuleParts) -> None:
             raise RuleError(f"{where}: idle_model takes {wrong}, which are no hyperparameters")
     for dialect, r in rule_parts.dialects.items():
         wrong = [n for n in r.values if n not in rule_parts.lines]
-        targets = [t for v in r.names.values() for t in ((v,) if isinstance(v, str) else v)]
-        wrong += [n for n in targets if n not in rule_parts.lines]
+        wrong += sorted(r.named_lines.difference(rule_parts.lines))
         if wrong:
             raise RuleError(f"{where}: dialect {dialect!r} sets {wrong}, which are no lines of the rule")
+        wrong = [n for n in r.states if n not in declared]
+        if wrong:
+            raise RuleError(f"{where}: dialect {dialect!r} places {wrong}, which are no states of the rule")
 
 
 __all__ = ["RULES", "RuleParts", "Row", "Rule", "find", "row", "rule"]

@@ -121,10 +121,13 @@ def _rule(given: Rule | str | None) -> tuple[Rule, bool]:
     """The rule, and whether its learning rate is to be chosen: where no value was given."""
     if isinstance(given, Rule):
         return given, False
-    bare = given is None or not spelled(given)[2]
-    made = DEFAULT if given is None else named(given)
-    lr = made.hyperparameters.get("lr")
-    return made, bare and lr is not None and not isinstance(lr, Schedule)
+    if given is None:
+        return DEFAULT, True
+    head, _, arguments = spelled(given)
+    rule = named(given)
+    bare = not arguments and not head.endswith(".py")  # a user's own rule keeps its own rate
+    lr = rule.hyperparameters.get("lr")
+    return rule, bare and lr is not None and not isinstance(lr, Schedule)
 
 
 def opened(

@@ -1,102 +1,113 @@
 """Methods by name: ``Adam``, ``RMSprop:keras(rho=0.95)``, ``mine.py:MyRule``."""
 
-import importlib.util
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from .. import rules
-from ..core.rule import Rule
-from ..errors import FileError, HyperparameterError, nearest
+from ..core.line import Scalar
+from ..core.rule import Rule, is_shipped
+from ..core.schedule import Schedule
+from ..errors import HyperparameterError
 
 NINE = ("SGD", "Momentum", "Nesterov", "Adagrad", "RMSprop", "Adadelta", "Adam", "Adamax", "MaxProp")
 
 
 @dataclass(frozen=True)
 class Method:
-    """A rule under the name that the user gave it."""
+    """A rule under the name that the user gave it; ``text`` is what ``method`` makes it from, "" if nothing does."""
 
     name: str
     rule: Rule
-
-
-_USER = "thalweg_user_"
-
-
-@dataclass(frozen=True)
-class Parcel:
-    """A rule on its way to another process, which cannot import a user's file by name."""
-
-    rule: Rule | None
-    file: str = ""
-    name: str = ""
-    values: tuple[tuple[str, Any], ...] = ()
-
-    def opened(self) -> Rule:
-        """The rule, its file run again where need be."""
-        return self.rule if self.rule is not None else load_rule(self.file, self.name)(**dict(self.values))
-
-
-def parcel(rule: Rule) -> Parcel:
-    """A rule made ready to travel."""
-    module = type(rule).__module__
-    if not module.startswith(_USER):
-        return Parcel(rule)
-    return Parcel(None, str(sys.modules[module].__file__), type(rule).__name__, tuple(rule.values.items()))
-
-
-def load_rule(path: str, name: str) -> type[Rule]:
-    """A rule class from a user's own file; FileError, HyperparameterError."""
-    file = Path(path)
-    if not file.is_file():
-        raise FileError(f"{path}: no such file; a rule of your own is named FILE.py:NAME")
-    title = _USER + file.stem
-    if title not in sys.modules:
-        spec = importlib.util.spec_from_file_location(title, file)
-        assert spec is not None and spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[title] = module
-        try:
-            spec.loader.exec_module(module)
-        except Exception as error:
-            del sys.modules[title]
-            raise FileError(f"{path}: cannot be run ({type(error).__name__}: {error})") from None
-    found = getattr(sys.modules[title], name, None)
-    if not (isinstance(found, type) and issubclass(found, Rule)):
-        known = [
-            n
-            for n, v in vars(sys.modules[title]).items()
-            if isinstance(v, type) and issubclass(v, Rule) and v is not Rule
-        ]
-        raise HyperparameterError(f"{path} has no rule {name!r}: {nearest(name, known)}")
-    return found
+    text: str = ""
 
 
 def method(name: str | Rule) -> Method:
-    """A method from its name or a rule; HyperparameterError with the nearest names."""
+    """Return the method of a name or of a rule.
+
+    name: ``Adam``, ``RMSprop:keras(rho=0.95)``, ``mine.py:MyRule``, ``mine.py:MyRule:half(lr=0.1)``. Raises
+    HyperparameterError with the nearest names, FileError for a file of the user's own.
+    """
     if isinstance(name, Rule):
-        return Method(f"{type(name).__name__}:{name.dialect}" if name.dialect else type(name).__name__, name)
-    head, tail, given = rules.spelled(name)
+        kind = type(name).__name__
+        return Method(f"{kind}:{name.dialect}" if name.dialect else kind, name, spelling(name))
+    rule = rules.named(name)
+    head, _, _ = rules.spelled(name)
+    shown = name.strip()[len(head) :]
     if head.endswith(".py"):
-        return Method(name.removeprefix(f"{head}:"), load_rule(head, tail)(**given))
-    rule = rules.named(name, more=", or FILE.py:NAME")
+        return Method(shown.removeprefix(":"), rule, name)
     proper = next(n for n in rules.shipped() if n.lower() == head.lower())
-    return Method(proper + name.strip()[len(head) :], rule)
+    return Method(proper + shown, rule, name)
+
+
+def spelling(rule: Rule) -> str:
+    """The name that ``method`` makes this very rule from; "" where none does.
+
+    None does where a line follows a schedule, and for a class that stands in no file.
+    """
+    kind = type(rule)
+    head = kind.__name__
+    if not is_shipped(kind):
+        file = getattr(sys.modules.get(kind.__module__), "__file__", None)
+        if kind.__module__ == "__main__" or not str(file).endswith(".py"):
+            return ""
+        head = f"{file}:{head}"
+    pinned: Mapping[str, float] = {}
+    start = kind()
+    if rule.dialect:
+        head, pinned, start = (
+            f"{head}:{rule.dialect}",
+            rule.parts.dialects[rule.dialect].pinned,
+            kind.like(rule.dialect),
+        )
+    changed = {n: v for n, v in rule.values.items() if v != getattr(start, n)}
+    if any(isinstance(v, Schedule) for v in changed.values()) or pinned.keys() & changed:
+        return ""
+    return head + (f"({', '.join(f'{n}={v!r}' for n, v in changed.items())})" if changed else "")
+
+
+class Code(NamedTuple):
+    """Lines to paste: imports, and an expression that is the rule."""
+
+    imports: tuple[str, ...]
+    expression: str
+
+
+def code(rule: Rule) -> Code | None:
+    """Return what makes this very rule when it is pasted; None for a class or a schedule that no file has."""
+    if not is_shipped(type(rule)):
+        text = spelling(rule)
+        return Code(("from thalweg.lab.methods import method",), f"method({text!r}).rule") if text else None
+    kinds = sorted(
+        {kind for value in rule.values.values() for kind in _schedules(value)}, key=lambda k: k.__name__
+    )
+    if any(kind.__module__ != Schedule.__module__ for kind in kinds):
+        return None
+    names = ", ".join(kind.__name__ for kind in kinds)
+    more = (f"from {Schedule.__module__} import {names}",) if names else ()
+    return Code(("import thalweg as tw", *more), f"tw.{rule!r}")
+
+
+def _schedules(value: Scalar) -> Iterator[type[Schedule]]:
+    """The classes of a schedule and of those within it."""
+    if isinstance(value, Schedule):
+        yield type(value)
+        for inner in value.fields.values():
+            yield from _schedules(inner)
 
 
 def methods(names: Sequence[str | Rule] | str | None) -> list[Method]:
     """Methods in order, the nine by default; HyperparameterError where two would share a name."""
     names = [names] if isinstance(names, str) else names
-    made = [method(n) for n in (names if names is not None else NINE)]
-    if not made:
+    entrants = [method(n) for n in (names if names is not None else NINE)]
+    if not entrants:
         raise HyperparameterError("methods: name at least one")
     seen: dict[str, int] = {}
     unique: list[Method] = []
-    for m in made:
+    for m in entrants:
         seen[m.name] = seen.get(m.name, 0) + 1
         if seen[m.name] > 1 and any(m.rule == u.rule for u in unique):
             raise HyperparameterError(f"methods: {m.name} is named twice")
-        unique.append(m if seen[m.name] == 1 else Method(f"{m.name} ({seen[m.name]})", m.rule))
+        unique.append(m if seen[m.name] == 1 else replace(m, name=f"{m.name} ({seen[m.name]})"))
     return unique

@@ -149,6 +149,8 @@ def race(
     entrants = naming.methods(methods)
     source = problem if isinstance(problem, Problem) else Source(os.fspath(problem), target, tuple(drop))
     p = resolve(source)
+    if isinstance(source, Source) and p.source is not None:
+        source = p.source  # with the content that its file had just now
     budget = Budget(
         trials,
         seeds,
@@ -157,7 +159,7 @@ def race(
         seed,
     )
     scale = scale_of(p.start(budget.tuning[0]))
-    entries = [Entry(m.name, Search(m.rule, space(m.rule, scale))) for m in entrants]
+    entries = [Entry(m.name, m.text, Search(m.rule, space(m.rule, scale))) for m in entrants]
     runner = _Runner(source, budget, progress or (lambda what, done, total: None))
     finished = True
     try:
@@ -165,7 +167,7 @@ def race(
         runner.test(entries)
     except KeyboardInterrupt:
         finished = False
-    result = Race(summary(p, source, budget, entries, finished))
+    result = Race(summary(p, budget, entries, finished))
     for path in (out, json):
         if path is not None:
             result.save(path)

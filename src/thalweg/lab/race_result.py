@@ -42,7 +42,8 @@ class MethodRow(TypedDict):
 
 
 class RaceSettings(TypedDict):
-    """The budget, how the winner of tuning was selected, and the command that runs the race again."""
+    """The budget, how the winner of tuning was selected, and the command that runs the race again
+    ("" for what no command line can name)."""
 
     methods: list[str]
     trials: int

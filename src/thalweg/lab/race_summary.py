@@ -65,6 +65,7 @@ class Entry:
     """One method in a race: its search, the runs of each trial, and those on fresh seeds."""
 
     name: str
+    text: str  # what the method is made from again; "" where nothing says it
     search: Search
     trial_runs: list[Runs] = field(default_factory=list)
     test_runs: list[Runs] = field(default_factory=list)
@@ -91,11 +92,8 @@ class Entry:
         return notes
 
 
-def summary(
-    p: Problem, source: Source | Problem, budget: Budget, entries: Sequence[Entry], finished: bool
-) -> RaceResult:
+def summary(p: Problem, budget: Budget, entries: Sequence[Entry], finished: bool) -> RaceResult:
     """Everything that is reported of a race."""
-    source = source if isinstance(source, Source) else Source(p.name)
     floor, tau, goal = _goal(p, entries)
     rows = [_row(e, p, floor, tau) for e in entries]
     order = sorted(range(len(rows)), key=lambda i: height(rows[i]))
@@ -120,7 +118,7 @@ def summary(
             "target": goal,
             "target_text": _target_text(goal, tau, p),
             "loss_name": p.loss_name,
-            "command": _command(source, budget, entries),
+            "command": _command(p.source, budget, entries),
         },
         "versions": versions(),
         "methods": [rows[i] for i in order],
@@ -130,7 +128,7 @@ def summary(
         "paths": _paths(entries),
         "landscape": _landscape(p),
         "outsider": _outsider(outsider),
-        "code": "" if best is None else _code(best, source, budget),
+        "code": "" if best is None else _code(best, p.source, budget),
     }
 
 
@@ -276,40 +274,39 @@ def _target_text(goal: float | None, tau: float, p: Problem) -> str:
     return f"{p.loss_name} at most {goal:.3g}: {100 * (1 - tau):g} % of the way from the start to {end}{held}"
 
 
-def _command(source: Source, budget: Budget, entries: Sequence[Entry]) -> str:
+def _command(source: Source | None, budget: Budget, entries: Sequence[Entry]) -> str:
+    """The command line that runs the race again; "" for what no command line can name."""
+    texts = [e.text for e in entries]
+    if source is None or not all(texts):
+        return ""
     parts = ["thalweg", "race", source.name]
     if source.target is not None:
         parts += ["--target", source.target]
     if source.drop:
         parts += ["--drop", ",".join(source.drop)]
-    names = [e.name for e in entries]
-    if names != list(naming.NINE):
-        parts += ["--methods", ",".join(names)]
+    if texts != list(naming.NINE):
+        parts += ["--methods", ",".join(texts)]
     for n in ("trials", "seeds", "steps", "batch", "seed"):
         parts += [f"--{n}", str(getattr(budget, n))]
     return shlex.join(parts)
 
 
-def _code(entry: Entry, source: Source, budget: Budget) -> str:
-    """Lines that rebuild the winner and run it on the first fresh seed."""
-    rule = entry.search.tuned
-    module = type(rule).__module__
-    shipped = module.startswith("thalweg.")
-    where = "tw." if shipped else ""
-    head = ["import thalweg as tw", "from thalweg.problems import problem"]
-    if not shipped:
-        head.append(f"from {module.removeprefix('thalweg_user_')} import {type(rule).__name__}")
+def _code(entry: Entry, source: Source | None, budget: Budget) -> str:
+    """Lines that rebuild the winner and run it on the first fresh seed; "" for what no name or file has."""
+    code = naming.code(entry.search.tuned)
+    if source is None or code is None:
+        return ""
     given = [repr(source.name)] + [
         f"{n}={v!r}" for n, v in (("target", source.target), ("drop", source.drop)) if v
     ]
-    call = f"problem({', '.join(given)})"
     seed = budget.test[0]
     return "\n".join(
         [
-            *head,
+            *code.imports,
+            "from thalweg.problems import problem",
             "",
-            f"rule = {where}{rule!r}",
-            f"p = {call}",
+            f"rule = {code.expression}",
+            f"p = problem({', '.join(given)})",
             f"w = p.start(seed={seed})",
             "opt = rule.on(w)                      # w changes in place",
             f"for rows in p.batches(seed={seed}, batch={budget.batch}, steps={budget.steps}):",

@@ -4,6 +4,7 @@ A trial is plain data: all that decides the numbers, and what of them is kept. A
 compiled goes through one compiled loop, all settings and seeds side by side; any other is stepped through.
 """
 
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from ..core.rule import Rule
-from ..problems import Problem, Source
+from ..core.saved_rule import packed, unpacked
+from ..problems import Problem, Source, make
 from ..problems.base import Params, Rows, pack, unpack
 from ..problems.compiled import CompiledProblem
-from .methods import parcel
 
 Array = np.ndarray[Any, Any]
 BLOWN = 1e3  # a height this many times that of the start counts as diverged
@@ -109,20 +110,30 @@ class Trial:
         return max((len(values) for values in self.vary.values()), default=1)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "rule": parcel(self.rule)}  # a user's file cannot be imported by name
+        return {**self.__dict__, "rule": packed(self.rule)}  # a user's file cannot be imported by name
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, rule=state["rule"].opened())
+        self.__dict__.update(state, rule=unpacked(state["rule"]))
 
 
 @lru_cache(maxsize=4)
-def _made(source: Source) -> Problem:
-    return source.problem()
+def _made(source: Source, stamp: tuple[int, int]) -> Problem:
+    return make(source)
+
+
+def _stamp(source: Source) -> tuple[int, int]:
+    """When the source's file was written, and its size: one that was edited is read again; zeros without one."""
+    file, _, _ = source.name.rpartition(":")
+    try:
+        status = os.stat(file or source.name)
+    except OSError:
+        return 0, 0
+    return status.st_mtime_ns, status.st_size
 
 
 def resolve(problem: Source | Problem) -> Problem:
     """Return a problem as it is, or from its source, which is kept for the next call."""
-    return _made(problem) if isinstance(problem, Source) else problem
+    return _made(problem, _stamp(problem)) if isinstance(problem, Source) else problem
 
 
 def ceiling(p: Problem, start: Array) -> Array:

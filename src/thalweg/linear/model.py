@@ -16,14 +16,13 @@ import numpy as np
 from scipy.special import expit, logsumexp, softmax
 
 from ..core.rule import Rule
+from ..core.saved_rule import described, rebuilt
 from ..core.schedule import Schedule
 from ..engines.cpu.csr import Rows, rows_of
 from ..engines.cpu.linear import Pass
 from ..engines.memory import Array
 from ..engines.ops import vectorised
 from ..errors import FileError, HyperparameterError, ProblemError, nearest
-from ..optimizer.optimizer import _described as described
-from ..optimizer.optimizer import _rebuilt as rebuilt
 from ..rules.adagrad import Adagrad
 from . import losses
 from .losses import MULTINOMIAL, Loss

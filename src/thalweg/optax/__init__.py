@@ -132,11 +132,11 @@ class _Plan(NamedTuple):
 def _planned(
     rule: Rule, weight_decay: xla.Value, decay: Any, maximize: bool, given: Mapping[str, xla.Value]
 ) -> _Plan:
-    lines, together = rule.parts.lines, rule.parts.together
-    wanted = {t: v for n, v in given.items() for t in together.get(n, (n,))}
+    lines, aliases = rule.parts.lines, rule.parts.aliases
+    wanted = {t: v for n, v in given.items() for t in aliases.get(n, (n,))}
     for n in wanted:
         if n not in lines:
-            hint = nearest(n, [*lines, *together])
+            hint = nearest(n, [*lines, *aliases])
             if n == "hyperparameters":
                 hint = "name what is injected: optax.inject_hyperparams(lambda lr: transformation(rule, lr=lr))(lr=...)"
             raise HyperparameterError(

@@ -18,8 +18,8 @@ from typing import IO, Any, Literal
 import numpy as np
 
 from ..core.line import short
-from ..core.rule import Rule, find, restore
-from ..core.schedule import Schedule, from_plain, to_plain
+from ..core.rule import Rule
+from ..core.saved_rule import described, rebuilt, require_class
 from ..engines import Engine, engine
 from ..engines.memory import address
 from ..errors import (
@@ -582,9 +582,9 @@ class Optimizer:
         self.flush()
         head = {
             "format": FORMAT,
-            "rule": _described(self.rule),
+            "rule": described(self.rule),
             "settings": self.settings._asdict(),
-            "groups": [{"rule": _described(g.rule), "settings": g.settings._asdict()} for g in self._groups],
+            "groups": [{"rule": described(g.rule), "settings": g.settings._asdict()} for g in self._groups],
             "leaves": [
                 {
                     "path": x.path,
@@ -680,11 +680,9 @@ def load(path: str | os.PathLike[str], params: Params, *, rule: Rule | type[Rule
             )
     places = [held[p][0] for p, _ in found]
     for g in head["groups"]:
-        _require_rule(g["rule"], rule)
+        require_class(g["rule"], rule)
     try:
-        groups = [
-            Group(_rebuilt(g["rule"], rule), checked(Settings(**g["settings"]))) for g in head["groups"]
-        ]
+        groups = [Group(rebuilt(g["rule"], rule), checked(Settings(**g["settings"]))) for g in head["groups"]]
         made = Optimizer(params, groups, [membership[k] for k in places], "cpu")
         made._restore(head, arrays, places)
     except ParameterError:
@@ -706,45 +704,6 @@ def _norm(run: Engine, gradients: Sequence[tuple[Array, Array | None]]) -> float
     if not 0 < top < math.inf:
         return top
     return top * math.sqrt(sum(float(np.sum((x / top) ** 2)) for x in sums))
-
-
-def _described(rule: Rule) -> dict[str, Any]:
-    values = {n: to_plain(v) for n, v in rule.values.items()}
-    return {"name": type(rule).__name__, "ours": _ours(type(rule)), "dialect": rule.dialect, "values": values}
-
-
-def _ours(kind: type[Rule]) -> bool:
-    return kind.__module__.startswith(f"{__package__}.")
-
-
-def _require_rule(saved: Mapping[str, Any], given: Rule | type[Rule] | None) -> None:
-    """HyperparameterError where a file needs what only its owner has: a rule, or a schedule."""
-    name, values = saved["name"], saved.get("values", {})
-    handed = given if isinstance(given, type) or given is None else type(given)
-    if not saved.get("ours") and (handed is None or handed.__name__ != name):
-        raise HyperparameterError(f"load: {name} is a rule of your own: pass rule={name}")
-    for n, value in values.items():
-        kind = value.get("schedule") if isinstance(value, dict) else None
-        if kind is not None and kind not in Schedule.KINDS and not isinstance(given, Rule):
-            raise HyperparameterError(
-                f"load: {n} follows {kind!r}, a schedule of your own: pass the rule itself to load, rule={name}({n}=...)"
-            )
-
-
-def _rebuilt(saved: Mapping[str, Any], given: Rule | type[Rule] | None) -> Rule:
-    """The rule of a file: thalweg's own by name, another only as the caller handed it over."""
-    handed = given if isinstance(given, type) or given is None else type(given)
-    kind = handed if handed is not None and handed.__name__ == saved["name"] else find(saved["name"])
-    plain = saved["values"]
-    try:
-        values = {n: from_plain(v) for n, v in plain.items()}
-    except HyperparameterError:  # a schedule of the user's own: only the rule handed over has it
-        if not isinstance(given, Rule) or type(given) is not kind:
-            raise
-        values = given.values
-    if saved["dialect"] and saved["dialect"] not in kind.parts.dialects:
-        raise ValueError("unknown dialect")
-    return restore(kind, saved["dialect"], values)  # type: ignore[no-any-return]
 
 
 __all__ = ["Optimizer", "Params", "Settings", "load", "on"]

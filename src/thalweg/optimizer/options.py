@@ -164,12 +164,12 @@ def _changed(rule: Rule, settings: Settings, key: str, changes: Any) -> Group:
     other = changes.pop("rule", rule)
     if not isinstance(other, Rule):
         raise HyperparameterError(f"on: group {key!r}: rule must be a rule, got {short(other)}")
-    known = {*other.parts.lines, *other.parts.together} - set(OF_A_GROUP)
+    known = {*other.parts.lines, *other.parts.aliases} - set(OF_A_GROUP)
     lines = {n: v for n, v in changes.items() if n in known}
     rest = {n: v for n, v in changes.items() if n not in lines}
     for n in rest:
         if n not in OF_A_GROUP:
-            allowed = [*other.parts.lines, *other.parts.together, *OF_A_GROUP, "rule"]
+            allowed = [*other.parts.lines, *other.parts.aliases, *OF_A_GROUP, "rule"]
             raise HyperparameterError(f"on: group {key!r}: unknown setting {n!r}: {nearest(n, allowed)}")
     try:
         return started(other.replace(**lines) if lines else other, settings._replace(**rest))

@@ -1,14 +1,15 @@
 """Problems that methods are compared on. A file here or below with ``PROBLEMS`` is found; no list names it."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 from pkgutil import walk_packages
 
+from ..core.user_file import origin, run_file
 from ..errors import UnknownProblemError, nearest
-from .base import Outsider, Problem
+from .base import Outsider, Problem, Source
 from .formula import FormulaProblem
 
 
@@ -21,35 +22,50 @@ def catalogue() -> dict[str, Callable[[], Problem]]:
     return found
 
 
-@dataclass(frozen=True)
-class Source:
-    """What a problem is made from: enough to make it again in another process."""
+def make(source: Source) -> Problem:
+    """Return the problem of a source, which it remembers; FileError, ProblemError, UnknownProblemError."""
+    known = catalogue()
+    file, _, name = source.name.rpartition(":")
+    if source.name in known:
+        made = known[source.name]()
+    elif file.endswith(".py"):
+        made, content = _from_file(file, name, source.content)
+        source = replace(source, content=content)
+    elif Path(source.name).suffix or Path(source.name).exists() or "/" in source.name:
+        from .table import read
 
-    name: str
-    target: str | None = None
-    drop: tuple[str, ...] = ()
-
-    def problem(self) -> Problem:
-        """The problem; FileError, ProblemError, UnknownProblemError."""
-        known = catalogue()
-        if self.name in known:
-            return known[self.name]()
-        if Path(self.name).suffix or Path(self.name).exists() or "/" in self.name:
-            from .table import read
-
-            return read(self.name, self.target, drop=self.drop)
+        made = read(source.name, source.target, drop=source.drop)
+    else:
         raise UnknownProblemError(
-            f"unknown problem {self.name!r}: {nearest(self.name, known)}; or name a .csv, .tsv, .parquet or .svm file"
+            f"unknown problem {source.name!r}: {nearest(source.name, known)};"
+            " or name a .csv, .tsv, .parquet or .svm file, or FILE.py:NAME"
         )
+    made.source = source
+    return made
+
+
+def _from_file(path: str, name: str, content: str) -> tuple[Problem, str]:
+    """A problem from a user's own file, which is run: an object of that name, or a function that makes it.
+
+    Returned with the digest of the file's content.
+    """
+    module = run_file(path, "a problem of your own is named FILE.py:NAME", content)
+    value = getattr(module, name, None)
+    if callable(value) and not isinstance(value, Problem):
+        value = value()
+    if not isinstance(value, Problem):
+        known = [n for n, v in vars(module).items() if isinstance(v, Problem)]
+        raise UnknownProblemError(f"{path} has no problem {name!r}: {nearest(name, known)}")
+    return value, origin(module.__name__)[1]
 
 
 def problem(name: str, target: str | None = None, drop: Sequence[str] = ()) -> Problem:
-    """The problem of that name, or the one that a table's file makes.
+    """The problem of that name, the one that a table's file makes, or one of the user's own, ``FILE.py:NAME``.
 
     target: for a file, the column to predict; drop: columns to leave out. Raises FileError,
     ProblemError, UnknownProblemError.
     """
-    return Source(name, target, tuple(drop)).problem()
+    return make(Source(name, target, tuple(drop)))
 
 
 def landscape_catalogue() -> dict[str, Callable[[], FormulaProblem]]:
@@ -59,8 +75,7 @@ def landscape_catalogue() -> dict[str, Callable[[], FormulaProblem]]:
 
 def landscape(name: str) -> FormulaProblem:
     """A landscape by name; UnknownProblemError, also for problems that are none."""
-    make = catalogue().get(name)
-    found = None if make is None else make()
+    found = make(Source(name)) if name in catalogue() or ".py:" in name else None
     if isinstance(found, FormulaProblem):
         return found
     if found is not None:
@@ -70,4 +85,13 @@ def landscape(name: str) -> FormulaProblem:
     raise UnknownProblemError(f"unknown landscape {name!r}: {nearest(name, landscape_catalogue())}")
 
 
-__all__ = ["Outsider", "Problem", "Source", "catalogue", "landscape", "landscape_catalogue", "problem"]
+__all__ = [
+    "Outsider",
+    "Problem",
+    "Source",
+    "catalogue",
+    "landscape",
+    "landscape_catalogue",
+    "make",
+    "problem",
+]

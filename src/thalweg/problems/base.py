@@ -39,6 +39,21 @@ class Outsider:
     metric: float | None
 
 
+@dataclass(frozen=True)
+class Source:
+    """What a problem is made from, as plain values: enough for ``problems.make``, in another process too.
+
+    name: of the library's, ``FILE.py:NAME`` of the user's own, or a table's file. target: the column of a
+    table to predict. drop: columns to leave out. content: of a user's file, the digest that it must have;
+    "" takes it as it is.
+    """
+
+    name: str
+    target: str | None = None
+    drop: tuple[str, ...] = ()
+    content: str = ""
+
+
 class Problem(ABC):
     """A function to minimise, with its gradient and a seeded start."""
 
@@ -52,6 +67,7 @@ class Problem(ABC):
     rows: int = 0  # training rows; 0 when there is no data
     steps: int = 600  # how many steps a race takes unless told otherwise
     batch: int = 32  # rows a step, likewise; 0 means all
+    source: Source | None = None  # what it was made from, where a name or a file says it
     height: float = 0.0  # of the usual start over the minimum, where both are known
 
     @abstractmethod

@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import Any
 
 from ..core.rule import LOADERS, RULES, Rule
+from ..core.saved_rule import class_from
 from ..errors import HyperparameterError, nearest
 
 
@@ -59,18 +60,22 @@ def spelled(text: str) -> tuple[str, str, dict[str, Any]]:
         ) from None
 
 
-def named(text: str, *, more: str = "") -> Rule:
-    """A rule of the library by name: ``Adam``, ``RMSprop:keras``, ``RMSprop:keras(rho=0.95)``.
+def named(text: str) -> Rule:
+    """Return the rule of a name: ``Adam``, ``RMSprop:keras(rho=0.95)``, ``mine.py:MyRule``, ``mine.py:MyRule:half``.
 
-    The case of the rule's name is of no account. ``more`` ends the sentence of the HyperparameterError for
-    a name that is unknown.
+    The case of the name of a rule of the library is of no account; a user's file is run. Raises FileError,
+    and HyperparameterError with the nearest names.
     """
     head, dialect, given = spelled(text)
-    known = shipped()
-    folded = {n.lower(): n for n in known}
-    if head.lower() not in folded:
-        raise HyperparameterError(f"unknown method {head!r}: {nearest(head, known)}{more}")
-    kind = known[folded[head.lower()]]
+    if head.endswith(".py"):
+        own, _, dialect = dialect.partition(":")
+        kind = class_from(head, own)
+    else:
+        known = shipped()
+        folded = {n.lower(): n for n in known}
+        if head.lower() not in folded:
+            raise HyperparameterError(f"unknown method {head!r}: {nearest(head, known)}, or FILE.py:NAME")
+        kind = known[folded[head.lower()]]
     return kind.like(dialect, **given) if dialect else kind(**given)
 
 

@@ -43,7 +43,7 @@ def idle_states(m, s, k, /, beta1, beta2, eps_in):
     return beta1**k * m, old * s + (1 - beta2) * sums * m * m + eps_in * (1 - old) / (1 - beta2)
 
 
-COAST = IdleModel(shrink, idle_states)
+IDLE_MODEL = IdleModel(shrink, idle_states)
 
 
 BOTH = {"epsilon": ("eps", "eps_in")}
@@ -55,7 +55,7 @@ DIALECTS = {
 }
 
 
-@rule(step, rate=rate, clock=clock, idle_model=COAST, dialects=DIALECTS, together=BOTH)
+@rule(step, rate=rate, clock=clock, idle_model=IDLE_MODEL, dialects=DIALECTS, aliases=BOTH)
 class AdaBelief(Rule):
     """Adam that trusts gradients which come as expected."""
 

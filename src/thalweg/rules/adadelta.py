@@ -42,9 +42,9 @@ RATE = {"learning_rate": "lr", "rho": "beta", "epsilon": BOTH}
 HERE = {"eps": BOTH}
 
 DIALECTS = {
-    "notes": row(names=HERE, held=NO_LR, beta=0.9, eps_v=1e-6, eps_u=1e-6),
-    "slides": row(names=HERE, held=NO_LR, beta=0.9, eps_v=1e-6, eps_u=1e-6),
-    "zeiler": row(names={"rho": "beta", "eps": BOTH}, held=NO_LR, beta=0.95, eps_v=1e-6, eps_u=1e-6),
+    "notes": row(names=HERE, pinned=NO_LR, beta=0.9, eps_v=1e-6, eps_u=1e-6),
+    "slides": row(names=HERE, pinned=NO_LR, beta=0.9, eps_v=1e-6, eps_u=1e-6),
+    "zeiler": row(names={"rho": "beta", "eps": BOTH}, pinned=NO_LR, beta=0.95, eps_v=1e-6, eps_u=1e-6),
     "torch": row("2.13.0", names={"lr": "lr", "rho": "beta", **HERE}),
     "keras": row("3.15.1", names=RATE, lr=1e-3, beta=0.95, eps_v=1e-7, eps_u=1e-7),
     "tf.keras-legacy": row(
@@ -58,7 +58,7 @@ DIALECTS = {
 }
 
 
-@rule(step, rate=rate, idle=idle, clock=clock, dialects=DIALECTS, together=HERE)
+@rule(step, rate=rate, idle=idle, clock=clock, dialects=DIALECTS, aliases=HERE)
 class Adadelta(Rule):
     """Adaptive learning rates from the root mean squares of updates and gradients."""
 

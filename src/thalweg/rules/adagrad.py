@@ -31,28 +31,28 @@ START = {"initial_accumulator_value": "s"}
 KERAS = {"learning_rate": "lr", **START}
 
 DIALECTS = {
-    "notes": row(names={"eta": "lr"}, held=OUTSIDE, lr=0.1, eps=1e-8),
-    "notes-code": row(names={"eta": "lr"}, held=OUTSIDE, lr=0.1, eps=1e-8),
-    "darve": row(names={"eps": "eps_root"}, held=INSIDE, eps_root=1e-7, note="g over the batch size"),
-    "slides": row(names={"eta": "lr", "eps": "eps_root"}, held=INSIDE, eps_root=1e-8),
+    "notes": row(names={"eta": "lr"}, pinned=OUTSIDE, lr=0.1, eps=1e-8),
+    "notes-code": row(names={"eta": "lr"}, pinned=OUTSIDE, lr=0.1, eps=1e-8),
+    "darve": row(names={"eps": "eps_root"}, pinned=INSIDE, eps_root=1e-7, note="g over the batch size"),
+    "slides": row(names={"eta": "lr", "eps": "eps_root"}, pinned=INSIDE, eps_root=1e-8),
     "torch": row(
-        "2.13.0", names={"lr": "lr", "eps": "eps", **START}, held=OUTSIDE, ramps={"lr_decay": inverse_time}
+        "2.13.0", names={"lr": "lr", "eps": "eps", **START}, pinned=OUTSIDE, ramps={"lr_decay": inverse_time}
     ),
     "keras": row(
-        "3.15.1", names={**KERAS, "epsilon": "eps_root"}, held=INSIDE, lr=1e-3, eps_root=1e-7, s=0.1
+        "3.15.1", names={**KERAS, "epsilon": "eps_root"}, pinned=INSIDE, lr=1e-3, eps_root=1e-7, s=0.1
     ),
     "tf.keras-legacy": row(
         "2.21.0",
         names={**KERAS, "epsilon": "eps"},
-        held=OUTSIDE,
+        pinned=OUTSIDE,
         ramps={"decay": inverse_time},
         lr=1e-3,
         eps=1e-7,
         s=0.1,
     ),
-    "optax": row("0.2.8", names={**KERAS, "eps": "eps_root"}, held=INSIDE, eps_root=1e-7, s=0.1),
-    "tf1": row("2.21.0", names=KERAS, held=NONE, s=0.1),
-    "ensmallen": row("f65354c0", names={"stepSize": "lr", "epsilon": "eps"}, held=OUTSIDE, eps=1e-8),
+    "optax": row("0.2.8", names={**KERAS, "eps": "eps_root"}, pinned=INSIDE, eps_root=1e-7, s=0.1),
+    "tf1": row("2.21.0", names=KERAS, pinned=NONE, s=0.1),
+    "ensmallen": row("f65354c0", names={"stepSize": "lr", "epsilon": "eps"}, pinned=OUTSIDE, eps=1e-8),
 }
 
 

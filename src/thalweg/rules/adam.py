@@ -70,7 +70,7 @@ def move_scale(k, /, beta1, beta2, size, fix):
     return size * beta1**k, sqrt(beta2**k * fix)
 
 
-COAST = IdleModel(shrink, idle_states, move_terms=move_terms, move_scale=move_scale, zero=("eps_root",))
+IDLE_MODEL = IdleModel(shrink, idle_states, move_terms=move_terms, move_scale=move_scale, zero=("eps_root",))
 
 
 OUTSIDE, HAT = {"eps_root": 0.0}, {"eps_root": 0.0, "epoch": 1.0}
@@ -81,25 +81,25 @@ AMSGRAD: dict[tuple[str, ...], str] = {("amsgrad",): "AMSGrad"}
 TORCH = {"lr": "lr", "betas": ("beta1", "beta2"), "eps": "eps"}
 
 DIALECTS = {
-    "notes": row(names={"eta": "lr"}, held=OUTSIDE, lr=0.1),
+    "notes": row(names={"eta": "lr"}, pinned=OUTSIDE, lr=0.1),
     "notes-code": row(
-        names={"eta": "lr"}, held=OUTSIDE, lr=0.1, eps=1e-10, epoch=2, note="two points an epoch"
+        names={"eta": "lr"}, pinned=OUTSIDE, lr=0.1, eps=1e-10, epoch=2, note="two points an epoch"
     ),
-    "notes-uncorrected": row(names={"eta": "lr"}, held=HAT, clock=uncorrected, lr=0.1),
-    "slides": row(names={"eta": "lr"}, held=OUTSIDE),
-    "paper": row("arXiv 1412.6980v9", names={"alpha": "lr", "epsilon": "eps"}, held=OUTSIDE),
-    "torch": row("2.13.0", names=TORCH, held=OUTSIDE, members=AMSGRAD),
-    "keras": row("3.15.1", names=KERAS, held=HAT, members=AMSGRAD, clock=epsilon_hat, eps=1e-7),
+    "notes-uncorrected": row(names={"eta": "lr"}, pinned=HAT, clock=uncorrected, lr=0.1),
+    "slides": row(names={"eta": "lr"}, pinned=OUTSIDE),
+    "paper": row("arXiv 1412.6980v9", names={"alpha": "lr", "epsilon": "eps"}, pinned=OUTSIDE),
+    "torch": row("2.13.0", names=TORCH, pinned=OUTSIDE, members=AMSGRAD),
+    "keras": row("3.15.1", names=KERAS, pinned=HAT, members=AMSGRAD, clock=epsilon_hat, eps=1e-7),
     "tf.keras-legacy": row(
-        "2.21.0", names=KERAS, held=HAT, ramps={"decay": inverse_time}, clock=epsilon_hat, eps=1e-7
+        "2.21.0", names=KERAS, pinned=HAT, ramps={"decay": inverse_time}, clock=epsilon_hat, eps=1e-7
     ),
     "optax": row("0.2.8", names=OPTAX),
-    "tf1": row("2.21.0", names=TF1, held=HAT, clock=epsilon_hat),
-    "ensmallen": row("f65354c0", names={"stepSize": "lr", "epsilon": "eps"}, held=HAT, clock=epsilon_hat),
+    "tf1": row("2.21.0", names=TF1, pinned=HAT, clock=epsilon_hat),
+    "ensmallen": row("f65354c0", names={"stepSize": "lr", "epsilon": "eps"}, pinned=HAT, clock=epsilon_hat),
 }
 
 
-@rule(step, rate=rate, clock=clock, idle_model=COAST, dialects=DIALECTS)
+@rule(step, rate=rate, clock=clock, idle_model=IDLE_MODEL, dialects=DIALECTS)
 class Adam(Rule):
     """Adaptive moment estimation."""
 

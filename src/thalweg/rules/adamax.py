@@ -49,7 +49,7 @@ def idle_states(m, u, k, /, beta1, beta2, eps_in):
     return beta1**k * m, where(k > 0, maximum(beta2**k * u, eps_in), u)
 
 
-COAST = IdleModel(shrink, idle_states)
+IDLE_MODEL = IdleModel(shrink, idle_states)
 
 
 OUTSIDE, WITHIN = {"eps_in": 0.0}, {"eps": 0.0}
@@ -57,26 +57,28 @@ KERAS = {"learning_rate": "lr", "beta_1": "beta1", "beta_2": "beta2", "epsilon":
 OPTAX = {"learning_rate": "lr", "b1": "beta1", "b2": "beta2", "eps": "eps_in"}
 
 DIALECTS = {
-    "notes": row(names={"eta": "lr"}, held=OUTSIDE, eps=1e-8),
-    "paper": row("arXiv 1412.6980v9", names={"alpha": "lr"}, held={"eps": 0.0, "eps_in": 0.0}),
-    "torch": row("2.13.0", names={"lr": "lr", "betas": ("beta1", "beta2"), "eps": "eps_in"}, held=WITHIN),
-    "keras": row("3.15.1", names=KERAS, held=OUTSIDE, lr=1e-3, eps=1e-7),
+    "notes": row(names={"eta": "lr"}, pinned=OUTSIDE, eps=1e-8),
+    "paper": row("arXiv 1412.6980v9", names={"alpha": "lr"}, pinned={"eps": 0.0, "eps_in": 0.0}),
+    "torch": row("2.13.0", names={"lr": "lr", "betas": ("beta1", "beta2"), "eps": "eps_in"}, pinned=WITHIN),
+    "keras": row("3.15.1", names=KERAS, pinned=OUTSIDE, lr=1e-3, eps=1e-7),
     "tf.keras-legacy": row(
-        "2.21.0", names=KERAS, held=OUTSIDE, ramps={"decay": inverse_time}, lr=1e-3, eps=1e-7
+        "2.21.0", names=KERAS, pinned=OUTSIDE, ramps={"decay": inverse_time}, lr=1e-3, eps=1e-7
     ),
-    "optax": row("0.2.8", names=OPTAX, held=WITHIN),
+    "optax": row("0.2.8", names=OPTAX, pinned=WITHIN),
     "tf1": row(
         "2.21.0",
         names={"learning_rate": "lr", "epsilon": "eps"},
-        held=OUTSIDE,
+        pinned=OUTSIDE,
         eps=1e-8,
         note="the raw op ApplyAdaMax",
     ),
-    "ensmallen": row("f65354c0", names={"stepSize": "lr", "epsilon": "eps"}, held=OUTSIDE, lr=1e-3, eps=1e-8),
+    "ensmallen": row(
+        "f65354c0", names={"stepSize": "lr", "epsilon": "eps"}, pinned=OUTSIDE, lr=1e-3, eps=1e-8
+    ),
 }
 
 
-@rule(step, rate=rate, clock=clock, idle_model=COAST, dialects=DIALECTS)
+@rule(step, rate=rate, clock=clock, idle_model=IDLE_MODEL, dialects=DIALECTS)
 class Adamax(Rule):
     """Adam in the infinity norm."""
 

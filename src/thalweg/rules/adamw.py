@@ -34,7 +34,7 @@ def step(w, g, m, v, /, keep, beta1, take1, beta2, take2, size, fix, eps, eps_ro
     return w, m, v
 
 
-COAST = IdleModel(
+IDLE_MODEL = IdleModel(
     shrink,
     idle_states,
     products={"w": "keep"},
@@ -48,15 +48,15 @@ OUTSIDE = {"eps_root": 0.0}
 DECAY = {"weight_decay": "weight_decay"}
 
 DIALECTS = {
-    "torch": row("2.13.0", names={**TORCH, **DECAY}, held=OUTSIDE),
+    "torch": row("2.13.0", names={**TORCH, **DECAY}, pinned=OUTSIDE),
     "keras": row(
-        "3.15.1", names={**KERAS, **DECAY}, held=OUTSIDE, clock=epsilon_hat, eps=1e-7, weight_decay=4e-3
+        "3.15.1", names={**KERAS, **DECAY}, pinned=OUTSIDE, clock=epsilon_hat, eps=1e-7, weight_decay=4e-3
     ),
     "optax": row("0.2.8", names={**OPTAX, **DECAY}, weight_decay=1e-4),
 }
 
 
-@rule(step, rate=rate, clock=clock, idle_model=COAST, dialects=DIALECTS)
+@rule(step, rate=rate, clock=clock, idle_model=IDLE_MODEL, dialects=DIALECTS)
 class AdamW(Rule):
     """Adam with decoupled weight decay."""
 

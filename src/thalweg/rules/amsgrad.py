@@ -67,7 +67,7 @@ def move_scale(k, /, beta1, size, after):
     return size * beta1**k, sqrt(after)
 
 
-COAST = IdleModel(shrink, idle_states, move_terms=move_terms, move_scale=move_scale, zero=("eps_root",))
+IDLE_MODEL = IdleModel(shrink, idle_states, move_terms=move_terms, move_scale=move_scale, zero=("eps_root",))
 
 
 OUTSIDE, NONE = {"eps_root": 0.0}, {"eps": 0.0, "eps_root": 0.0}
@@ -76,15 +76,19 @@ OPTAX = {"learning_rate": "lr", "b1": "beta1", "b2": "beta2", "eps": "eps", "eps
 TORCH = {"lr": "lr", "betas": ("beta1", "beta2"), "eps": "eps"}
 
 DIALECTS = {
-    "paper": row("arXiv 1904.09237", names={"alpha": "lr"}, held=NONE, clock=uncorrected),
-    "torch": row("2.13.0", names=TORCH, held=OUTSIDE, note="Adam(amsgrad=True)"),
-    "keras": row("3.15.1", names=KERAS, held=OUTSIDE, clock=epsilon_hat, eps=1e-7, note="Adam(amsgrad=True)"),
+    "paper": row("arXiv 1904.09237", names={"alpha": "lr"}, pinned=NONE, clock=uncorrected),
+    "torch": row("2.13.0", names=TORCH, pinned=OUTSIDE, note="Adam(amsgrad=True)"),
+    "keras": row(
+        "3.15.1", names=KERAS, pinned=OUTSIDE, clock=epsilon_hat, eps=1e-7, note="Adam(amsgrad=True)"
+    ),
     "optax": row("0.2.8", names=OPTAX, clock=corrected_before),
-    "ensmallen": row("f65354c0", names={"stepSize": "lr", "epsilon": "eps"}, held=OUTSIDE, clock=epsilon_hat),
+    "ensmallen": row(
+        "f65354c0", names={"stepSize": "lr", "epsilon": "eps"}, pinned=OUTSIDE, clock=epsilon_hat
+    ),
 }
 
 
-@rule(step, rate=rate, clock=clock, idle_model=COAST, dialects=DIALECTS)
+@rule(step, rate=rate, clock=clock, idle_model=IDLE_MODEL, dialects=DIALECTS)
 class AMSGrad(Rule):
     """Adam whose denominator never falls."""
 

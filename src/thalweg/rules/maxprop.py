@@ -28,11 +28,11 @@ def idle(w, v, k, /, beta, eps_in):
 
 
 DIALECTS = {
-    "notes": row(names={"eta": "lr"}, held={"eps_in": 0.0}, beta=0.9, eps=1e-8),
+    "notes": row(names={"eta": "lr"}, pinned={"eps_in": 0.0}, beta=0.9, eps=1e-8),
     "torch": row(
         "2.13.0",
         names={"lr": "lr", "eps": "eps_in"},
-        held={"eps": 0.0},
+        pinned={"eps": 0.0},
         lr=2e-3,
         beta=0.999,
         eps_in=1e-8,

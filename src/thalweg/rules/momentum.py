@@ -52,13 +52,13 @@ def move_scale(k, /, lr, beta):
     return lr * beta**k, 1
 
 
-COAST = IdleModel(shrink, idle_states, move_terms=move_terms, move_scale=move_scale)
+IDLE_MODEL = IdleModel(shrink, idle_states, move_terms=move_terms, move_scale=move_scale)
 
 
 DIALECTS = {
     "slides": row(
         names={"eta": "lr"},
-        held={"dampening": 0.0},
+        pinned={"dampening": 0.0},
         clock=average,
         beta=0.9,
         note="an average; the slides print +, the gradient is descended",
@@ -66,12 +66,12 @@ DIALECTS = {
     "torch": row(
         "2.13.0", names={"lr": "lr", "momentum": "beta", "dampening": "dampening"}, lr=1e-3, beta=0.0
     ),
-    "optax": row("0.2.8", names={"learning_rate": "lr", "momentum": "beta"}, held={"dampening": 0.0}),
-    "tf1": row("2.21.0", names={"learning_rate": "lr", "momentum": "beta"}, held={"dampening": 0.0}),
+    "optax": row("0.2.8", names={"learning_rate": "lr", "momentum": "beta"}, pinned={"dampening": 0.0}),
+    "tf1": row("2.21.0", names={"learning_rate": "lr", "momentum": "beta"}, pinned={"dampening": 0.0}),
 }
 
 
-@rule(step, rate=rate, idle=idle, clock=clock, idle_model=COAST, dialects=DIALECTS)
+@rule(step, rate=rate, idle=idle, clock=clock, idle_model=IDLE_MODEL, dialects=DIALECTS)
 class Momentum(Rule):
     """Heavy-ball momentum."""
 

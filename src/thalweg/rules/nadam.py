@@ -80,7 +80,7 @@ def idle_states(m, v, k, /, beta1, beta2):
     return beta1**k * m, beta2**k * v
 
 
-COAST = IdleModel(shrink, idle_states, products={"p": "mu"})
+IDLE_MODEL = IdleModel(shrink, idle_states, products={"p": "mu"})
 
 
 OUTSIDE = {"eps_root": 0.0}
@@ -89,20 +89,20 @@ OPTAX = {"learning_rate": "lr", "b1": "beta1", "b2": "beta2", "eps": "eps", "eps
 TORCH = {"lr": "lr", "betas": ("beta1", "beta2"), "eps": "eps", "momentum_decay": "momentum_decay"}
 
 DIALECTS = {
-    "torch": row("2.13.0", names=TORCH, held=OUTSIDE, lr=2e-3),
-    "keras": row("3.15.1", names=KERAS, held={**OUTSIDE, "momentum_decay": 1.0}, lr=1e-3, eps=1e-7),
-    "optax": row("0.2.8", names=OPTAX, held={"momentum_decay": 0.0}, clock=constant, lr=1e-3),
+    "torch": row("2.13.0", names=TORCH, pinned=OUTSIDE, lr=2e-3),
+    "keras": row("3.15.1", names=KERAS, pinned={**OUTSIDE, "momentum_decay": 1.0}, lr=1e-3, eps=1e-7),
+    "optax": row("0.2.8", names=OPTAX, pinned={"momentum_decay": 0.0}, clock=constant, lr=1e-3),
     "ensmallen": row(
         "f65354c0",
         names={"stepSize": "lr", "epsilon": "eps", "scheduleDecay": "momentum_decay"},
-        held=OUTSIDE,
+        pinned=OUTSIDE,
         clock=epsilon_hat,
         lr=1e-3,
     ),
 }
 
 
-@rule(step, rate=rate, clock=clock, idle_model=COAST, dialects=DIALECTS)
+@rule(step, rate=rate, clock=clock, idle_model=IDLE_MODEL, dialects=DIALECTS)
 class NAdam(Rule):
     """Adam with Nesterov momentum."""
 

@@ -44,7 +44,7 @@ def move_scale(k, /, lr, beta):
     return lr * beta ** (k + 1), 1
 
 
-COAST = IdleModel(shrink, idle_states, move_terms=move_terms, move_scale=move_scale)
+IDLE_MODEL = IdleModel(shrink, idle_states, move_terms=move_terms, move_scale=move_scale)
 
 
 DIALECTS = {
@@ -54,7 +54,7 @@ DIALECTS = {
 }
 
 
-@rule(step, rate=rate, idle=idle, idle_model=COAST, dialects=DIALECTS)
+@rule(step, rate=rate, idle=idle, idle_model=IDLE_MODEL, dialects=DIALECTS)
 class Nesterov(Rule):
     """Nesterov's accelerated gradient with a constant momentum."""
 

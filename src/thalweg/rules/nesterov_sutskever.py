@@ -44,7 +44,7 @@ def move_scale(k, /, beta):
     return -(beta ** (k + 1)), 1
 
 
-COAST = IdleModel(shrink, idle_states, move_terms=move_terms, move_scale=move_scale)
+IDLE_MODEL = IdleModel(shrink, idle_states, move_terms=move_terms, move_scale=move_scale)
 
 
 KERAS = {"learning_rate": "lr", "momentum": "beta"}
@@ -56,7 +56,7 @@ DIALECTS = {
 }
 
 
-@rule(step, rate=rate, idle=idle, idle_model=COAST, dialects=DIALECTS)
+@rule(step, rate=rate, idle=idle, idle_model=IDLE_MODEL, dialects=DIALECTS)
 class NesterovSutskever(Rule):
     """Nesterov momentum whose velocity has the parameter's unit."""
 

@@ -79,7 +79,7 @@ def idle_states(m, v, k, /, beta1, beta2):
     return beta1**k * m, beta2**k * v
 
 
-COAST = IdleModel(shrink, idle_states)
+IDLE_MODEL = IdleModel(shrink, idle_states)
 
 
 HELD = {"scale": 1.0, "eps_root": 0.0, "threshold": 5.0}
@@ -88,13 +88,13 @@ OPTAX = {"learning_rate": "lr", "b1": "beta1", "b2": "beta2", "eps": "eps", "eps
 PAPER = {"scale": 1.0, "eps": 0.0, "eps_root": 0.0, "threshold": 4.0}
 
 DIALECTS = {
-    "paper": row("arXiv 1908.03265v4", names={"alpha": "lr"}, held=PAPER, clock=corrected),
-    "torch": row("2.13.0", names=TORCH, held=HELD),
-    "optax": row("0.2.8", names={**OPTAX, "threshold": "threshold"}, held={"scale": 1.0}, clock=corrected),
+    "paper": row("arXiv 1908.03265v4", names={"alpha": "lr"}, pinned=PAPER, clock=corrected),
+    "torch": row("2.13.0", names=TORCH, pinned=HELD),
+    "optax": row("0.2.8", names={**OPTAX, "threshold": "threshold"}, pinned={"scale": 1.0}, clock=corrected),
 }
 
 
-@rule(step, rate=rate, clock=clock, idle_model=COAST, dialects=DIALECTS)
+@rule(step, rate=rate, clock=clock, idle_model=IDLE_MODEL, dialects=DIALECTS)
 class RAdam(Rule):
     """Rectified Adam."""
 

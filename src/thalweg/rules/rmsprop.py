@@ -46,14 +46,14 @@ LR_INSIDE = {
 }
 
 DIALECTS = {
-    "notes": row(names={"eta": "lr", "eps": "eps_root"}, held=INSIDE, lr=0.1, beta=0.9, eps_root=1e-8),
-    "notes-code": row(names={"eta": "lr"}, held=OUTSIDE, lr=0.1, beta=0.5, eps=1e-4),
-    "slides": row(names={"eta": "lr", "eps": "eps_root"}, held=INSIDE, beta=0.9, eps_root=1e-8),
-    "torch": row("2.13.0", names={"lr": "lr", "alpha": "beta", "eps": "eps"}, held=OUTSIDE, members=TORCH),
+    "notes": row(names={"eta": "lr", "eps": "eps_root"}, pinned=INSIDE, lr=0.1, beta=0.9, eps_root=1e-8),
+    "notes-code": row(names={"eta": "lr"}, pinned=OUTSIDE, lr=0.1, beta=0.5, eps=1e-4),
+    "slides": row(names={"eta": "lr", "eps": "eps_root"}, pinned=INSIDE, beta=0.9, eps_root=1e-8),
+    "torch": row("2.13.0", names={"lr": "lr", "alpha": "beta", "eps": "eps"}, pinned=OUTSIDE, members=TORCH),
     "keras": row(
         "3.15.1",
         names={**KERAS, "epsilon": "eps_root"},
-        held=INSIDE,
+        pinned=INSIDE,
         members=LR_INSIDE,
         lr=1e-3,
         beta=0.9,
@@ -62,7 +62,7 @@ DIALECTS = {
     "tf.keras-legacy": row(
         "2.21.0",
         names={**KERAS, "epsilon": "eps"},
-        held=OUTSIDE,
+        pinned=OUTSIDE,
         ramps={"decay": inverse_time},
         members=LR_INSIDE,
         lr=1e-3,
@@ -70,9 +70,9 @@ DIALECTS = {
         eps=1e-7,
         note="with momentum its eps moves inside the root",
     ),
-    "optax": row("0.2.8", names=OPTAX, held=INSIDE, members=LR_INSIDE, beta=0.9, eps_root=1e-8),
-    "tf1": row("2.21.0", names=TF1, held=INSIDE, members=LR_INSIDE, beta=0.9, eps_root=1e-10, v=1.0),
-    "ensmallen": row("f65354c0", names={"stepSize": "lr", "alpha": "beta", "epsilon": "eps"}, held=OUTSIDE),
+    "optax": row("0.2.8", names=OPTAX, pinned=INSIDE, members=LR_INSIDE, beta=0.9, eps_root=1e-8),
+    "tf1": row("2.21.0", names=TF1, pinned=INSIDE, members=LR_INSIDE, beta=0.9, eps_root=1e-10, v=1.0),
+    "ensmallen": row("f65354c0", names={"stepSize": "lr", "alpha": "beta", "epsilon": "eps"}, pinned=OUTSIDE),
 }
 
 

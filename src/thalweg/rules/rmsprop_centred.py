@@ -40,21 +40,21 @@ OPTAX = {"learning_rate": "lr", "decay": "beta", "eps": "eps_root", "initial_sca
 TF1 = {"learning_rate": "lr", "decay": "beta", "epsilon": "eps_root"}
 
 DIALECTS = {
-    "torch": row("2.13.0", names={"lr": "lr", "alpha": "beta", "eps": "eps"}, held=OUTSIDE),
+    "torch": row("2.13.0", names={"lr": "lr", "alpha": "beta", "eps": "eps"}, pinned=OUTSIDE),
     "keras": row(
-        "3.15.1", names={**KERAS, "epsilon": "eps_root"}, held=INSIDE, lr=1e-3, beta=0.9, eps_root=1e-7
+        "3.15.1", names={**KERAS, "epsilon": "eps_root"}, pinned=INSIDE, lr=1e-3, beta=0.9, eps_root=1e-7
     ),
     "tf.keras-legacy": row(
         "2.21.0",
         names={**KERAS, "epsilon": "eps"},
-        held=OUTSIDE,
+        pinned=OUTSIDE,
         ramps={"decay": inverse_time},
         lr=1e-3,
         beta=0.9,
         eps=1e-7,
     ),
-    "optax": row("0.2.8", names=OPTAX, held=INSIDE, beta=0.9, eps_root=1e-8),
-    "tf1": row("2.21.0", names=TF1, held=INSIDE, beta=0.9, eps_root=1e-10, v=1.0),
+    "optax": row("0.2.8", names=OPTAX, pinned=INSIDE, beta=0.9, eps_root=1e-8),
+    "tf1": row("2.21.0", names=TF1, pinned=INSIDE, beta=0.9, eps_root=1e-10, v=1.0),
 }
 
 

@@ -53,17 +53,19 @@ def move_scale(k, /, lr, mu):
     return lr * mu**k, 1
 
 
-COAST = IdleModel(shrink, idle_states, move_terms=move_terms, move_scale=move_scale)
+IDLE_MODEL = IdleModel(shrink, idle_states, move_terms=move_terms, move_scale=move_scale)
 
 
 DIALECTS = {
     "torch": row(
-        "2.13.0", names={"lr": "lr", "alpha": "beta", "eps": "eps", "momentum": "mu"}, held={"eps_root": 0.0}
+        "2.13.0",
+        names={"lr": "lr", "alpha": "beta", "eps": "eps", "momentum": "mu"},
+        pinned={"eps_root": 0.0},
     ),
 }
 
 
-@rule(step, rate=rate, idle=idle, clock=clock, idle_model=COAST, dialects=DIALECTS)
+@rule(step, rate=rate, idle=idle, clock=clock, idle_model=IDLE_MODEL, dialects=DIALECTS)
 class RMSpropMomentum(Rule):
     """RMSprop whose normalised gradients are summed with momentum."""
 

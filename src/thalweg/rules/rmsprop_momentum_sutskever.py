@@ -49,7 +49,7 @@ def move_scale(k, /, mu):
     return mu**k, 1
 
 
-COAST = IdleModel(shrink, idle_states, move_terms=move_terms, move_scale=move_scale)
+IDLE_MODEL = IdleModel(shrink, idle_states, move_terms=move_terms, move_scale=move_scale)
 
 
 INSIDE = {"eps": 0.0}
@@ -58,23 +58,23 @@ OPTAX = {"learning_rate": "lr", "decay": "beta", "momentum": "mu", "eps": "eps_r
 TF1 = {"learning_rate": "lr", "decay": "beta", "momentum": "mu", "epsilon": "eps_root"}
 
 DIALECTS = {
-    "keras": row("3.15.1", names=KERAS, held=INSIDE, lr=1e-3, beta=0.9, eps_root=1e-7),
+    "keras": row("3.15.1", names=KERAS, pinned=INSIDE, lr=1e-3, beta=0.9, eps_root=1e-7),
     "tf.keras-legacy": row(
         "2.21.0",
         names=KERAS,
-        held=INSIDE,
+        pinned=INSIDE,
         ramps={"decay": inverse_time},
         lr=1e-3,
         beta=0.9,
         eps_root=1e-7,
         note="without momentum its eps stands outside the root",
     ),
-    "optax": row("0.2.8", names=OPTAX, held=INSIDE, beta=0.9, eps_root=1e-8),
-    "tf1": row("2.21.0", names=TF1, held=INSIDE, beta=0.9, eps_root=1e-10, v=1.0),
+    "optax": row("0.2.8", names=OPTAX, pinned=INSIDE, beta=0.9, eps_root=1e-8),
+    "tf1": row("2.21.0", names=TF1, pinned=INSIDE, beta=0.9, eps_root=1e-10, v=1.0),
 }
 
 
-@rule(step, rate=rate, idle=idle, clock=clock, idle_model=COAST, dialects=DIALECTS)
+@rule(step, rate=rate, idle=idle, clock=clock, idle_model=IDLE_MODEL, dialects=DIALECTS)
 class RMSpropMomentumSutskever(Rule):
     """RMSprop whose momentum has the parameter's unit."""
 

@@ -50,7 +50,7 @@ def move_scale(k, /, beta1, size, fix):
     return size * beta1**k, sqrt(fix)
 
 
-COAST = IdleModel(shrink, idle_states, move_terms=move_terms, move_scale=move_scale, zero=("eps_root",))
+IDLE_MODEL = IdleModel(shrink, idle_states, move_terms=move_terms, move_scale=move_scale, zero=("eps_root",))
 
 
 OPTAX = {"learning_rate": "lr", "b1": "beta1", "b2": "beta2", "eps": "eps"}
@@ -59,15 +59,15 @@ DIALECTS = {
     "paper": row(
         "NeurIPS 2018",
         names={"eta": "lr", "epsilon": "eps"},
-        held={"eps_root": 0.0},
+        pinned={"eps_root": 0.0},
         clock=uncorrected,
         v=0.0,
     ),
-    "optax": row("0.2.8", names=OPTAX, held={"eps_root": 0.0}, m=1e-6, note="both averages start at 1e-6"),
+    "optax": row("0.2.8", names=OPTAX, pinned={"eps_root": 0.0}, m=1e-6, note="both averages start at 1e-6"),
 }
 
 
-@rule(step, rate=rate, clock=clock, idle_model=COAST, dialects=DIALECTS)
+@rule(step, rate=rate, clock=clock, idle_model=IDLE_MODEL, dialects=DIALECTS)
 class Yogi(Rule):
     """Adam with a controlled growth of its rate."""
 

@@ -44,7 +44,7 @@ def _names(kind: Kind) -> dict[str, Targets]:
 def _held(kind: Kind) -> Mapping[str, float]:
     """Lines that torch does not have, at the values that take them out."""
     row = kind.parts.dialects.get("torch")
-    return {} if row is None else row.held
+    return {} if row is None else row.pinned
 
 
 def _ramps(kind: Kind) -> Mapping[str, Any]:
@@ -68,7 +68,7 @@ def _spoken(rule: Rule) -> dict[str, Targets]:
             if not _hidden(kind, n, values):
                 continue
             hidden.add(n)
-        if n in kind.parts.together and len({values[t] for t in targets}) > 1:
+        if n in kind.parts.aliases and len({values[t] for t in targets}) > 1:
             continue
         made[n] = targets
     used = hidden.union(*made.values())
@@ -103,7 +103,7 @@ def entries(rule: Rule) -> dict[str, Any]:
     values = rule.values
     made: dict[str, Any] = {}
     for n, targets in _spoken(rule).items():
-        whole = len(targets) == 1 or n in kind.parts.together
+        whole = len(targets) == 1 or n in kind.parts.aliases
         made[n] = values[targets[0]] if whole else tuple(values[t] for t in targets)
     for n, ramp in _ramps(kind).items():
         shape, lr = type(ramp(1.0, decay=1.0)), values["lr"]
@@ -161,7 +161,7 @@ def _values(kind: Kind, names: Mapping[str, Targets], group: Mapping[str, Any]) 
     values: dict[str, Any] = {}
     for n, targets in names.items():
         given = group[n]
-        if len(targets) == 1 or n in kind.parts.together:
+        if len(targets) == 1 or n in kind.parts.aliases:
             values |= dict.fromkeys(targets, given)
             continue
         if not isinstance(given, tuple | list) or len(given) != len(targets):

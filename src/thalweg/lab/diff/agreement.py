@@ -42,7 +42,7 @@ class _Follower:
         """The settings that turn B into this rule, in the words of B's world."""
         targets = self.base.targets
         settings: dict[str, Any] = {n: on for n, on in self.switches.items() if n not in targets or not on}
-        aliases = self.base.rule.parts.together.values()
+        aliases = self.base.rule.parts.aliases.values()
         for argument, lines in targets.items():
             values = tuple(getattr(rule, n) for n in lines)
             if values != tuple(getattr(self.b.rule, n, None) for n in lines):

@@ -23,10 +23,11 @@ from ... import files, rules
 from ...core.line import short
 from ...core.rule import Rule
 from ...errors import FileError, HyperparameterError, ProblemError
-from ...problems import Problem
+from ...problems import Problem, Source
 from ...problems import problem as named
 from ...problems.base import stream
 from ..diff_result import Array, DiffResult, Side
+from ..methods import spelling
 from ..pictures.panels import Picture
 from ..record import fed, record
 from ..reports import diff as report
@@ -198,11 +199,14 @@ def _command(
     seed: int,
 ) -> str:
     """The command line that makes this again; "" for what the command line cannot name."""
-    if not (isinstance(a, str) and isinstance(b, str) and (problem is None or isinstance(problem, str))):
+    texts = [rule if isinstance(rule, str) else spelling(rule) for rule in (a, b)]
+    place = problem.source if isinstance(problem, Problem) else problem
+    name = place.name if isinstance(place, Source) and place.target is None and not place.drop else place
+    if not all(texts) or (problem is not None and not isinstance(name, str)):
         return ""
-    parts = ["thalweg", "diff", a, b]
-    if problem is not None:
-        parts += ["--problem", problem, "--seed", str(seed)]
+    parts = ["thalweg", "diff", *texts]
+    if isinstance(name, str):
+        parts += ["--problem", name, "--seed", str(seed)]
     if same:
         parts += ["--same", ",".join(f"{n}={v}" for n, v in same.items())]
     if steps is not None:

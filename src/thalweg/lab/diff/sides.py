@@ -18,7 +18,7 @@ def side(rule: Rule | str) -> Side:
     if isinstance(rule, str):
         head, tail, _ = rules.spelled(rule)
         named = method(rule)
-        world = "" if head.endswith(".py") else tail
+        world = tail.partition(":")[2] if head.endswith(".py") else tail
         return Side(named.name, named.rule, world or _world(named.rule))
     if not isinstance(rule, Rule):
         raise HyperparameterError(f"diff: must be given a rule or its name, got {rule!r}")
@@ -58,9 +58,9 @@ def with_same(side: Side, same: Mapping[str, Any]) -> Side:
                 f"same: {name} sets {', '.join(lines)} of {side.name}, so it must be {len(lines)} values, got {value!r}"
             )
         for line in lines:
-            if side.row is not None and line in side.row.held:
+            if side.row is not None and line in side.row.pinned:
                 raise HyperparameterError(
-                    f"same: {side.name} has no {line} (held at {side.row.held[line]:g}); leave {name} out"
+                    f"same: {side.name} has no {line} (pinned at {side.row.pinned[line]:g}); leave {name} out"
                 )
         values |= zip(lines, each, strict=True)
     return replace(side, rule=side.rule.replace(**values)) if values else side

@@ -189,8 +189,9 @@ def _run(race: RaceResult, rows: list[MethodRow]) -> str:
         f"<p>Every method was given the same {settings['trials']} trials to find its settings, each trial scored over "
         f"{_count(settings['tuning_seeds'])}. The setting with the best {settings['selection']} then ran over "
         f"{_count(settings['seeds'])} for {settings['steps']:,} steps.</p>",
-        f"<p>To run it again:</p>{block(settings['command'], 'the command')}",
     ]
+    if settings["command"]:
+        parts.append(f"<p>To run it again:</p>{block(settings['command'], 'the command')}")
     parts.append(f"<dl>{facts({k: v for k, v in settings.items() if k not in _SHOWN_APART})}")
     parts.append(f"{facts(race['versions'])}</dl>")
     if rules := [(r["method"], r["rule"]) for r in rows if r["rule"]]:

@@ -1,0 +1,57 @@
+"""A user's own file, run as a module that is known by the file's place and by what stands in it.
+
+``b/mine.py`` is not ``a/mine.py``, and a file that was edited is run again: a module's name holds a digest
+of both. Only what the user names is run; nothing that was read from a saved run is.
+"""
+
+import hashlib
+import sys
+from pathlib import Path
+from types import ModuleType
+
+from ..errors import FileError
+
+_PREFIX = "thalweg_user_"
+
+
+def digest(content: bytes) -> str:
+    """What a file's content is known by: its SHA-256, in hexadecimal digits."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def run_file(path: str, purpose: str, content_digest: str = "") -> ModuleType:
+    """Return the module of a user's file, running it if this very content has not been run yet.
+
+    purpose: ends the sentence of the FileError for a file that is not there. content_digest: of the content
+    that is wanted, where it must be the same as elsewhere. Raises FileError.
+    """
+    file = Path(path)
+    try:
+        content = file.read_bytes()
+    except OSError:
+        raise FileError(f"{path}: no such file; {purpose}") from None
+    found = digest(content)
+    if content_digest not in ("", found):
+        raise FileError(f"{path}: was edited while it was in use; run the command again")
+    place = digest(str(file.resolve()).encode())
+    title = f"{_PREFIX}{file.stem}_{place[:8]}{found[:16]}"
+    if title in sys.modules:
+        return sys.modules[title]
+    module = ModuleType(title)
+    module.__file__ = str(file.resolve())
+    sys.modules[title] = module
+    try:
+        # Compiled from what was read: a cached .pyc is told from an older one by seconds and size alone.
+        exec(compile(content, module.__file__, "exec"), vars(module))
+    except Exception as error:
+        del sys.modules[title]
+        raise FileError(f"{path}: cannot be run ({type(error).__name__}: {error})") from None
+    vars(module)["__thalweg_content__"] = found
+    return module
+
+
+def origin(title: str) -> tuple[str, str]:
+    """The path and the content's digest of a module that ``run_file`` made; two "" for any other."""
+    module = sys.modules.get(title)
+    content = getattr(module, "__thalweg_content__", "")
+    return (str(module.__file__), content) if module is not None and content else ("", "")
