@@ -18,7 +18,8 @@ def address(array: Array) -> int:
     try:
         return _addressof(_view(array))  # type: ignore[arg-type]  # twice as fast as the array's own description
     except (TypeError, ValueError):  # read-only, empty, or float16's unknown buffer format
-        return array.__array_interface__["data"][0]  # type: ignore[no-any-return]
+        start: int = array.__array_interface__["data"][0]
+        return start
 
 
 def arithmetic(stored: np.dtype[Any]) -> np.dtype[Any]:

@@ -21,7 +21,8 @@ def function(formula: Formula, functions: Mapping[str, Any]) -> Callable[..., tu
     inputs, outputs = (*formula.inputs, *formula.scalars), (e for _, e in formula.outputs)
     space = dict(functions)
     exec(function_source("evaluate", _PRINTER, inputs, formula.body, outputs), space)
-    return space["evaluate"]  # type: ignore[no-any-return]
+    evaluate: Callable[..., tuple[Any, ...]] = space["evaluate"]
+    return evaluate
 
 
 @cache

@@ -30,7 +30,8 @@ def element(update: Update, dtype: np.dtype[Any]) -> Callable[..., tuple[Any, ..
     space: dict[str, Any] = {n: getattr(formulas, n) for n in (*LIBM, "power")}
     space |= {"F": dtype.type, "np_sqrt": np.sqrt}
     exec(compile(source, "<thalweg plain>", "exec"), space)
-    return space["element"]  # type: ignore[no-any-return]
+    run: Callable[..., tuple[Any, ...]] = space["element"]
+    return run
 
 
 class Batch:

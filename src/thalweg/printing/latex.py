@@ -5,7 +5,7 @@ assigned and t after, and what a rule sets to 0 is left out.
 """
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..core.formula import Builder, Function, keys, name, signature
@@ -130,8 +130,8 @@ class _Writer:
     def _write(self, node: ast.expr) -> tuple[str, int]:
         style = self.style
         match node:
-            case ast.Constant():
-                return f"{float(node.value):g}", _ATOM  # type: ignore[arg-type]
+            case ast.Constant(value=int() | float() as value):
+                return f"{float(value):g}", _ATOM
             case ast.Name():
                 return style.symbol(node.id), _ATOM
             case ast.UnaryOp():
@@ -185,22 +185,27 @@ class _Simplify(ast.NodeTransformer):
     def __init__(self, values: Mapping[str, ast.expr]) -> None:
         self.values = values
 
+    def simplified(self, node: ast.expr) -> ast.expr:
+        """Return an expression with the values put in."""
+        simple: ast.expr = self.visit(node)
+        return simple
+
     def visit_Name(self, node: ast.Name) -> ast.expr:
         return self.values.get(node.id, node)
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
-        arguments = [self.visit(a) for a in node.args]
+        arguments = [self.simplified(a) for a in node.args]
         if isinstance(node.func, ast.Name) and node.func.id == "floor" and _whole(arguments[0]):
-            return arguments[0]  # type: ignore[no-any-return]
+            return arguments[0]
         return ast.Call(node.func, arguments, [])
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
-        left, right = self.visit(node.left), self.visit(node.right)
+        left, right = self.simplified(node.left), self.simplified(node.right)
         match node.op:
             case ast.Add() if _is(left, 0.0):
-                return right  # type: ignore[no-any-return]
+                return right
             case ast.Add() | ast.Sub() if _is(right, 0.0):
-                return left  # type: ignore[no-any-return]
+                return left
             case ast.Add() if (
                 isinstance(left, ast.BinOp) and isinstance(left.op, ast.Sub) and _same(left.right, right)
             ):
@@ -208,9 +213,9 @@ class _Simplify(ast.NodeTransformer):
             case ast.Mult() if _is(left, 0.0) or _is(right, 0.0):
                 return ast.Constant(0.0)
             case ast.Mult() if _is(left, 1.0):
-                return right  # type: ignore[no-any-return]
+                return right
             case ast.Mult() | ast.Div() | ast.Pow() if _is(right, 1.0):
-                return left  # type: ignore[no-any-return]
+                return left
             case ast.Mult() if (
                 isinstance(right, ast.BinOp) and isinstance(right.op, ast.Div) and _is(right.left, 1.0)
             ):
@@ -231,8 +236,8 @@ def _whole(node: ast.expr) -> bool:
     match node:
         case ast.Name("t"):
             return True
-        case ast.Constant():
-            return float(node.value).is_integer()  # type: ignore[arg-type]
+        case ast.Constant(value=int() | float() as value):
+            return float(value).is_integer()
         case ast.BinOp(op=ast.Add() | ast.Sub()):
             return _whole(node.left) and _whole(node.right)
     return False
@@ -271,7 +276,7 @@ def _lines(rule: Rule, style: Style, whole_class: bool) -> list[tuple[str, str]]
 
     def shown(tree: ast.expr) -> ast.expr:
         simplify.values = values | old | held
-        return simplify.visit(tree)  # type: ignore[no-any-return]
+        return simplify.simplified(tree)
 
     for target, tree in builder.body:
         if target in finals:
@@ -305,7 +310,7 @@ class _Named(Builder):
         self._asked = ""
         self._depth = 0
 
-    def unfold(self, function: Function, arguments):  # type: ignore[no-untyped-def]
+    def unfold(self, function: Function, arguments: Sequence[ast.expr]) -> tuple[ast.expr, ...]:
         self._depth += 1
         try:
             return super().unfold(function, arguments)

@@ -47,8 +47,8 @@ class Printer(NamedTuple):
     def expression(self, node: ast.expr) -> str:
         """One expression as source text, every operation in brackets: no precedence to get wrong."""
         match node:
-            case ast.Constant():
-                return self.number.format(repr(float(node.value)))  # type: ignore[arg-type]
+            case ast.Constant(value=int() | float() as value):
+                return self.number.format(repr(float(value)))
             case ast.Name():
                 return self.name(node.id)
             case ast.UnaryOp():

@@ -40,7 +40,9 @@ def _namespace(stored: str) -> dict[str, Any]:
 
 def _entry(text: str) -> Any:
     """The last function of a printed source, compiled with those before it, as Numba's dispatcher."""
-    from numba import njit, types
+    from numba import njit
+
+    from .intrinsics import ENTRY
 
     space = _namespace(text.partition("\n")[0].removeprefix("# "))
     before = set(space)
@@ -54,8 +56,7 @@ def _entry(text: str) -> Any:
     }
     for name in helpers:
         space[name] = njit(**options)(space[name])
-    signature = types.int64(types.CPointer(types.int64))  # type: ignore[no-untyped-call]
-    return njit([signature], **options)(space[last])
+    return njit([ENTRY], **options)(space[last])
 
 
 def compile_source(text: str) -> tuple[str, bytes]:

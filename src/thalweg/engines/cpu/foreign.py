@@ -84,7 +84,7 @@ def foreign(fun: Any, jac: Any, args: tuple[Any, ...]) -> Foreign | None:
 def _foreign(fun: Any, jac: Any, kinds: tuple[str, ...]) -> Any:
     from numba import carray, cfunc, from_dtype, types  # type: ignore[attr-defined]
 
-    from .intrinsics import pointer
+    from .intrinsics import REALS, WORDS, pointer
 
     arguments = ["x"]
     space: dict[str, Any] = {"carray": carray, "fun": fun, "jac": jac, "reals": pointer(types.float64)}
@@ -102,5 +102,4 @@ def _foreign(fun: Any, jac: Any, kinds: tuple[str, ...]) -> Any:
     call = f"({', '.join(arguments)})"
     lines = [f"f, slope = fun{call}"] if jac is True else [f"f = fun{call}", f"slope = jac{call}"]
     exec(compile(_FOREIGN.format(call=indented(lines, 2)), "<thalweg objective>", "exec"), space)
-    real, word = types.CPointer(types.float64), types.CPointer(types.int64)  # type: ignore[no-untyped-call]
-    return cfunc(types.int64(real, real, real, types.int64, word))(space["objective"])
+    return cfunc(types.int64(REALS, REALS, REALS, types.int64, WORDS))(space["objective"])

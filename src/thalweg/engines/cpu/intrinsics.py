@@ -12,23 +12,23 @@ from numba.extending import intrinsic
 
 
 def pointer(to: Any) -> Any:
-    """The cast from an address to a pointer to numbers of a Numba type."""
+    """Return the cast from an address to a pointer to numbers of a Numba type."""
 
     @intrinsic
-    def cast(typing_context, address):  # type: ignore[no-untyped-def]
-        def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def cast(typing_context, address):
+        def generate(context, builder, signature, arguments):
             return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
 
-        return types.CPointer(to)(types.int64), generate  # type: ignore[no-untyped-call]
+        return types.CPointer(to)(types.int64), generate
 
     return cast
 
 
 @intrinsic
-def distinct(typing_context):  # type: ignore[no-untyped-def]
+def distinct(typing_context):
     """The pointers that the function around takes do not overlap."""
 
-    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, arguments):
         for argument in builder.function.args[2:]:
             if isinstance(argument.type, ir.PointerType):
                 argument.add_attribute("noalias")
@@ -38,30 +38,30 @@ def distinct(typing_context):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def from_half(typing_context, bits):  # type: ignore[no-untyped-def]
+def from_half(typing_context, bits):
     """A float16's bits as float32."""
 
-    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, arguments):
         return builder.fpext(builder.bitcast(arguments[0], ir.HalfType()), ir.FloatType())
 
     return types.float32(types.uint16), generate
 
 
 @intrinsic
-def to_half(typing_context, value):  # type: ignore[no-untyped-def]
+def to_half(typing_context, value):
     """A float32 as a float16's bits, rounded."""
 
-    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, arguments):
         return builder.bitcast(builder.fptrunc(arguments[0], ir.HalfType()), ir.IntType(16))
 
     return types.uint16(types.float32), generate
 
 
 @intrinsic
-def from_bfloat(typing_context, bits):  # type: ignore[no-untyped-def]
+def from_bfloat(typing_context, bits):
     """A bfloat16's bits as float32: its upper half."""
 
-    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, arguments):
         word = ir.IntType(32)
         high = builder.shl(builder.zext(arguments[0], word), ir.Constant(word, 16))
         return builder.bitcast(high, ir.FloatType())
@@ -70,10 +70,10 @@ def from_bfloat(typing_context, bits):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def to_bfloat(typing_context, value):  # type: ignore[no-untyped-def]
+def to_bfloat(typing_context, value):
     """The upper half of a float32's word, rounded by carrying; a NaN stays one."""
 
-    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, arguments):
         word = ir.IntType(32)
         bits = builder.bitcast(arguments[0], word)
         high = builder.lshr(bits, ir.Constant(word, 16))
@@ -88,10 +88,10 @@ def to_bfloat(typing_context, value):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def call(typing_context, address, x, g, f, n, words):  # type: ignore[no-untyped-def]
+def call(typing_context, address, x, g, f, n, words):
     """Call a function of ``foreign``'s convention by its address."""
 
-    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, arguments):
         kind = ir.FunctionType(ir.IntType(64), [a.type for a in arguments[1:]])
         return builder.call(builder.inttoptr(arguments[0], kind.as_pointer()), arguments[1:])
 
@@ -99,10 +99,10 @@ def call(typing_context, address, x, g, f, n, words):  # type: ignore[no-untyped
 
 
 @intrinsic
-def prefetch(typing_context, address):  # type: ignore[no-untyped-def]
+def prefetch(typing_context, address):
     """Ask for the cache line at an address."""
 
-    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, arguments):
         word, place = ir.IntType(32), ir.IntType(8).as_pointer()
         kind = ir.FunctionType(ir.VoidType(), [place, word, word, word])
         known = builder.module.globals.get("llvm.prefetch.p0")
@@ -113,6 +113,9 @@ def prefetch(typing_context, address):  # type: ignore[no-untyped-def]
 
     return types.void(types.int64), generate
 
+
+REALS, WORDS = types.CPointer(types.float64), types.CPointer(types.int64)
+ENTRY = types.int64(WORDS)  # a kernel's signature
 
 # What every printed source may call, whatever its dtypes.
 SPACE = {

@@ -52,7 +52,8 @@ def _parallel(folder: str) -> Parallel | None:
         return None
     function.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint)
     function.restype = None
-    return function  # type: ignore[no-any-return]
+    parallel: Parallel = function
+    return parallel
 
 
 @cache
