@@ -204,13 +204,7 @@ def run(
     states = rule.parts.states
     planned = tuple(n for n, v in rule.hyperparameters.items() if isinstance(v, Schedule) and n not in vary)
     plan = np.array([[rule.at(t)[n] for n in planned] for t in range(steps)] if planned else [[0.0]])
-    hyper = np.empty((count, len(lines)))
-    for k, (n, line) in enumerate(lines.items()):
-        value = vary[n] if n in vary else 0.0 if n in planned else getattr(rule, n)
-        hyper[:, k] = value
-        bad = [x for x in hyper[:, k].tolist() if not line.holds(x)] if n in vary else []
-        if bad:
-            raise HyperparameterError(f"{type(rule).__name__}: {n} must lie in {line.range}, got {bad[0]}")
+    hyper = _lines(rule, count, vary, planned)
     update = compose.update(rule, StepOptions(rates=True), scalars.known(rule, vary))
     call, _ = kernel(source(rule.clock_formula, update, tuple(lines), states, objective, dtype, planned))
     records = steps // every + 1
@@ -252,6 +246,18 @@ def run(
     launch.run(call, own, count, 1)
     first, settled = reached.T
     return Trace(np.arange(records, dtype=np.int64) * every, loss, path, rates, first, settled, ends)
+
+
+def _lines(rule: Rule, count: int, vary: Mapping[str, Array], planned: Sequence[str]) -> Array:
+    """Return the values of the rule's lines, a row for each configuration; those of ``planned`` are 0 here."""
+    lines = rule.parts.lines
+    values = np.empty((count, len(lines)))
+    for k, (n, line) in enumerate(lines.items()):
+        values[:, k] = vary[n] if n in vary else 0.0 if n in planned else getattr(rule, n)
+        bad = [x for x in values[:, k].tolist() if not line.holds(x)] if n in vary else []
+        if bad:
+            raise HyperparameterError(f"{type(rule).__name__}: {n} must lie in {line.range}, got {bad[0]}")
+    return values
 
 
 def _check(
