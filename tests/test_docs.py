@@ -35,3 +35,13 @@ def test_readme_has_two_set_up_commands() -> None:
         "pip install -e '.[test]' && pytest",
     ]
     assert "pip install -e '.[test]' && pytest" in (ROOT / "README.md").read_text()
+
+
+def test_decisions_are_numbered() -> None:
+    """One number each, said in the file's name and in its heading; at most forty lines."""
+    records = sorted((ROOT / "docs" / "adr").glob("*.md"))
+    for number, record in enumerate(records, 1):
+        assert record.name.startswith(f"{number:04}-")
+        lines = record.read_text().splitlines()
+        assert lines[0].startswith(f"# {number}. ")
+        assert len(lines) <= 40
