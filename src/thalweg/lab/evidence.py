@@ -10,15 +10,16 @@ it is not: confirmed, it becomes a condition.
 
 import math
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
+from ..core.line import Scalar
 from ..core.rule import Rule, find
 from .pictures.panels import Picture
 
 Verdict = Literal["holds", "holds under conditions", "does not hold"]
 
 
-def use(name: str, **settings: Any) -> Rule:
+def use(name: str, **settings: Scalar) -> Rule:
     """A rule by name when the experiment runs: ``use("RMSprop:slides", lr=0.1)``.
 
     Settings are the dialect's own names or the rule's lines. Raises HyperparameterError.

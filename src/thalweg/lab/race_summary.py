@@ -270,8 +270,8 @@ def _target_text(goal: float | None, tau: float, p: Problem) -> str:
     if goal is None:
         return ""
     end = "the known minimum" if p.minimum is not None else "the lowest loss of any method"
-    held = f", on {CONSECUTIVE} records in a row" if p.noisy else ""
-    return f"{p.loss_name} at most {goal:.3g}: {100 * (1 - tau):g} % of the way from the start to {end}{held}"
+    kept = f", on {CONSECUTIVE} records in a row" if p.noisy else ""
+    return f"{p.loss_name} at most {goal:.3g}: {100 * (1 - tau):g} % of the way from the start to {end}{kept}"
 
 
 def _command(source: Source | None, budget: Budget, entries: Sequence[Entry]) -> str:

@@ -28,7 +28,7 @@ from ..errors import FileError, ProblemError
 from ..files import write as write_file
 from ..problems import Problem
 from ..problems import problem as named
-from ..problems.base import Params, Rows, pack, unpack
+from ..problems.base import Grads, Params, Rows, pack, unpack
 from .methods import method
 from .trial import follow
 
@@ -134,7 +134,7 @@ def record(
     problem: Problem | str,
     steps: int,
     *,
-    start: Any = None,
+    start: ArrayLike | Mapping[str, ArrayLike] | None = None,
     seed: int = 0,
     batch: int | None = None,
     every: int = 1,
@@ -160,10 +160,10 @@ def record(
     return _watched(rule, problem, unpack(w, like), w, batches, steps, every)
 
 
-def _start(name: str, given: Any, size: int) -> Array:
+def _start(name: str, start: Params | ArrayLike | Mapping[str, ArrayLike], size: int) -> Array:
     """Packed weights of the size that is needed; ProblemError."""
     try:
-        w = pack(given) if isinstance(given, dict) else np.asarray(given, dtype=float).flatten()
+        w = pack(start) if isinstance(start, dict) else np.asarray(start, dtype=float).flatten()
     except (TypeError, ValueError, AttributeError):
         raise ProblemError(f"{name}: start must be numbers in the problem's structure") from None
     if w.size != size:
@@ -206,10 +206,10 @@ def fed(rule: Rule, gradients: Array, start: ArrayLike | Mapping[str, ArrayLike]
     gradients = np.asarray(gradients, dtype=float)
     if gradients.ndim != 2:
         raise ProblemError(f"fed: gradients must be (T, d), got shape {gradients.shape}")
-    given = GivenGradients(gradients)
-    w = _start("fed", given.start(0) if start is None else start, gradients.shape[1])
+    source = GivenGradients(gradients)
+    w = _start("fed", source.start(0) if start is None else start, gradients.shape[1])
     steps = len(gradients)
-    return _watched(rule, given, w, w, given.batches(0, 1, steps), steps, 1)
+    return _watched(rule, source, w, w, source.batches(0, 1, steps), steps, 1)
 
 
 def _watched(
@@ -254,7 +254,7 @@ class _Watch:
         self.kept = {n: np.full((count, w.size), np.nan) for n in columns}
         self.losses = np.full(count, np.nan)
 
-    def step(self, gradient: Any) -> None:
+    def step(self, gradient: Grads) -> None:
         """Move the parameters and the states; what the step was made of is held until the next one."""
         self.t += 1
         self.before = {"w": self.w.copy(), "g": pack(gradient), **self.states}

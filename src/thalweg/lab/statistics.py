@@ -21,8 +21,8 @@ def quantile(values: Sequence[float] | Array, q: float) -> float:
 
 def bands(losses: Array) -> tuple[Array, Array, Array]:
     """10 %, 50 % and 90 % over seeds (rows) at each record (columns)."""
-    made = [np.array([quantile(column, q) for column in losses.T]) for q in (0.1, 0.5, 0.9)]
-    return made[0], made[1], made[2]
+    low, middle, high = (np.array([quantile(column, q) for column in losses.T]) for q in (0.1, 0.5, 0.9))
+    return low, middle, high
 
 
 def steps_to(loss: Array, steps: Array, target: float, consecutive: int) -> float:

@@ -246,8 +246,8 @@ def _stepped(trial: Trial, p: Problem) -> Runs:
             runs.append(_walk(trial, p, rule, seed, None if starts is None else starts[k % len(starts)]))
 
     def stacked(values: Iterable[Any]) -> Array:
-        made = np.array(list(values))
-        return made.reshape(trial.settings, seeds, *made.shape[1:])
+        whole = np.array(list(values))
+        return whole.reshape(trial.settings, seeds, *whole.shape[1:])
 
     return Runs(
         np.arange(trial.steps // trial.every + 1) * trial.every,

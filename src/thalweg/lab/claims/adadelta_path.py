@@ -30,7 +30,7 @@ def _curvature(p: FormulaProblem, at: Array) -> float:
 
 
 def experiment() -> Evidence:
-    found = Evidence()
+    evidence = Evidence()
     rule = use("Adadelta:slides")
     neuron, beale = surfaces = landscape("neuron"), landscape("beale")
     paths, reached, closest, last = {}, {}, {}, {}
@@ -43,31 +43,33 @@ def experiment() -> Evidence:
         reached[name] = np.where(hit.any(axis=1), hit.argmax(axis=1) * EVERY, np.inf)
         for k, (x, y) in enumerate(p.starts):
             where = f"{name} from ({x:g}, {y:g})"
-            found.number(f"steps to f < 1e-3, {where}", reached[name][k])
-            found.number(f"distance from the minimum after a million steps, {where}", last[name][k])
+            evidence.number(f"steps to f < 1e-3, {where}", reached[name][k])
+            evidence.number(f"distance from the minimum after a million steps, {where}", last[name][k])
     early = Trial(rule, neuron, 10_000, starts=np.array(neuron.starts)).run().loss[0]
-    uphill = found.number("largest rise of f in the first 10,000 steps, neuron", np.diff(early, axis=1).max())
-    found.check("no step on the neuron goes uphill, but for rounding", uphill < 1e-15)
-    found.check("the minimum is reached from all three starts", bool(np.all(last["neuron"] < 1e-6)))
+    uphill = evidence.number(
+        "largest rise of f in the first 10,000 steps, neuron", np.diff(early, axis=1).max()
+    )
+    evidence.check("no step on the neuron goes uphill, but for rounding", uphill < 1e-15)
+    evidence.check("the minimum is reached from all three starts", bool(np.all(last["neuron"] < 1e-6)))
     slow = reached["neuron"].max() / reached["neuron"].min()
-    found.number("slowest start over fastest, neuron", slow)
-    found.limit(
+    evidence.number("slowest start over fastest, neuron", slow)
+    evidence.limit(
         "soon only from a start with a slope: from the flat (-4, 4) it takes hundreds of times as long as from "
         "(-2, -2), and no rate is there to be raised",
         bool(slow > 100),
     )
     steep = {
-        p.name: found.number(
+        p.name: evidence.number(
             f"largest curvature at the minimum, {p.name}", _curvature(p, np.array(p.minima[0]))
         )
         for p in (neuron, beale)
     }
-    found.limit(
+    evidence.limit(
         "to rest only where the minimum is not steep: on Beale's function it comes near and is driven off again, "
         "for its curvature is above 2 (see adadelta-settles)",
         bool(steep["beale"] > 2 and last["beale"][0] > 10 * closest["beale"][0]),
     )
-    found.limit(
+    evidence.limit(
         "only into the valley where it starts: from (3, 4) on Beale's function it never sees the minimum",
         bool(closest["beale"][1] > 1),
     )
@@ -78,9 +80,9 @@ def experiment() -> Evidence:
     }
     rises = {n: float(np.mean(np.diff(a) > 0)) for n, a in rates.items()}
     for name, value in rises.items():
-        found.number(f"share of steps at which the rate of w rises, {name}", value)
-    found.check("Adadelta's rate rises and falls", 0.05 < rises["Adadelta"] < 0.99)
-    found.check("Adagrad's only falls", rises["Adagrad"] == 0)
+        evidence.number(f"share of steps at which the rate of w rises, {name}", value)
+    evidence.check("Adadelta's rate rises and falls", 0.05 < rises["Adadelta"] < 0.99)
+    evidence.check("Adagrad's only falls", rises["Adagrad"] == 0)
 
     def map_of(p: FormulaProblem, title: str, shown: list[int]) -> Map:
         grid = p.grid()
@@ -104,14 +106,14 @@ def experiment() -> Evidence:
             log="xy",
         ),
     ]
-    found.picture = Picture(
+    evidence.picture = Picture(
         panels,
         "Adadelta's paths on two error surfaces, and its effective rate beside Adagrad's.",
         ("Adadelta", "Adagrad"),
     )
-    found.reading = (
+    evidence.reading = (
         "Left: from three starts, named by their coordinates, Adadelta goes down to the neuron's minimum. Middle: on "
         "Beale's function it depends on the start, and the steep minimum does not hold it. Right: its rate rises and "
         "falls with the surface, Adagrad's only falls."
     )
-    return found
+    return evidence

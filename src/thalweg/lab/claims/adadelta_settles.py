@@ -42,7 +42,7 @@ def _envelope(distance: Array) -> Array:
 
 
 def experiment() -> Evidence:
-    found = Evidence()
+    evidence = Evidence()
     neuron = landscape("neuron")
     best = np.array(neuron.minima[0])
     rules = {
@@ -55,33 +55,33 @@ def experiment() -> Evidence:
     }
     middle = int(np.searchsorted(WINDOWS * EVERY, STEPS // 10))
     for name, d in far.items():
-        found.number(f"distance on the neuron after a million steps, {name}", d[-1])
+        evidence.number(f"distance on the neuron after a million steps, {name}", d[-1])
     for name in list(rules)[:2]:
-        lasting = found.number(
+        lasting = evidence.number(
             f"its last decade: end over beginning, {name}", far[name][-1] / far[name][middle]
         )
-        found.check(f"{name} goes on oscillating", abs(lasting - 1) < 0.01 and far[name][-1] > 1e-3)
-    found.check("Adadelta settles on the neuron", far["Adadelta"][-1] < SETTLED)
+        evidence.check(f"{name} goes on oscillating", abs(lasting - 1) < 0.01 and far[name][-1] > 1e-3)
+    evidence.check("Adadelta settles on the neuron", far["Adadelta"][-1] < SETTLED)
 
     square = spectrum(CURVATURES, None)
     ends = {
         n: _envelope(np.abs(_walk(rules[n], square, STEPS, EVERY))) for n in ("RMSprop, lr 0.1", "Adadelta")
     }
     flat = CURVATURES < 2
-    eps = float(rules["Adadelta"].hyperparameters["eps_u"])  # type: ignore[arg-type]
+    eps = float(rules["Adadelta"].at(0)["eps_u"])
     law = np.sqrt(eps * STEPS / 4 * (1 - 4 / CURVATURES[~flat] ** 2))
     for h, a in zip(CURVATURES, ends["Adadelta"][-1], strict=True):
-        found.number(f"Adadelta's amplitude after a million steps, curvature {h:g}", a)
-    found.number(
+        evidence.number(f"Adadelta's amplitude after a million steps, curvature {h:g}", a)
+    evidence.number(
         "RMSprop's amplitude, largest over curvatures, in lr", ends["RMSprop, lr 0.1"][-1].max() / 0.1
     )
-    found.number("Adadelta's amplitude over the law, curvature 100", ends["Adadelta"][-1, -1] / law[-1])
-    found.check(
+    evidence.number("Adadelta's amplitude over the law, curvature 100", ends["Adadelta"][-1, -1] / law[-1])
+    evidence.check(
         "Adadelta settles where the curvature is below 2", bool(np.all(ends["Adadelta"][-1, flat] < SETTLED))
     )
-    found.check("RMSprop settles at no curvature", bool(np.all(ends["RMSprop, lr 0.1"][-1] > 1e-3)))
+    evidence.check("RMSprop settles at no curvature", bool(np.all(ends["RMSprop, lr 0.1"][-1] > 1e-3)))
     steep = ends["Adadelta"][-1, ~flat]
-    found.limit(
+    evidence.limit(
         "only where the curvature is below 2 sqrt(eps_v / eps_u), which is 2 for one eps: above it Adadelta's "
         "oscillation goes on growing, like sqrt(eps t) / 2",
         bool(np.all(np.abs(steep / law - 1) < 0.05) and np.all(steep > 2 * ends["Adadelta"][middle, ~flat])),
@@ -93,8 +93,8 @@ def experiment() -> Evidence:
         for n in rules
     ]
     for name, value in zip(rules, rough, strict=True):
-        found.number(f"mean distance with gradient noise 0.05, {name}", value)
-    found.limit("only while gradients carry no noise: with it Adadelta wanders too", rough[-1] > 0.01)
+        evidence.number(f"mean distance with gradient noise 0.05, {name}", value)
+    evidence.limit("only while gradients carry no noise: with it Adadelta wanders too", rough[-1] > 0.01)
 
     tries = np.array([1e-4, 1e-6, 1e-8, 1e-10])
     vary = {"eps_v": tries, "eps_u": tries}
@@ -103,9 +103,9 @@ def experiment() -> Evidence:
     ).run()
     reached = runs.reached[:, 0]
     for value, steps in zip(tries, reached, strict=True):
-        found.number(f"steps to f < 1e-3 without any rate, eps {value:g}", steps)
-    found.check("without any rate it reaches the target at its default eps", bool(np.isfinite(reached[1])))
-    found.limit(
+        evidence.number(f"steps to f < 1e-3 without any rate, eps {value:g}", steps)
+    evidence.check("without any rate it reaches the target at its default eps", bool(np.isfinite(reached[1])))
+    evidence.limit(
         "without a rate, but not without a setting: eps takes its place (see eps-is-a-rate)",
         bool(reached[-1] > 10 * reached[1]),
     )
@@ -147,15 +147,15 @@ def experiment() -> Evidence:
             y_range=(1e-8, 3.0),
         ),
     ]
-    found.picture = Picture(
+    evidence.picture = Picture(
         panels,
         "On the neuron RMSprop oscillates for ever and Adadelta settles; on a steep quadratic Adadelta's "
         "oscillation grows with the square root of time.",
         ("RMSprop", "Adadelta"),
     )
-    found.reading = (
+    evidence.reading = (
         "Left and middle: on the neuron RMSprop keeps jumping across the minimum while Adadelta comes to rest. "
         "Right: so it does on gentle curvature, but above a curvature of 2 its oscillation grows like √t and "
         "overtakes RMSprop's, which stays at half its rate."
     )
-    return found
+    return evidence

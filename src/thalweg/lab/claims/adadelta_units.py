@@ -58,7 +58,7 @@ def _share(plain: Array, back: Array) -> float:
 
 
 def experiment() -> Evidence:
-    found = Evidence()
+    evidence = Evidence()
     neuron = landscape("neuron")
     other = neuron.transformed(scale=[1, SCALE])
     to_old = np.array([1, 1 / SCALE])
@@ -72,18 +72,18 @@ def experiment() -> Evidence:
         return use("Adadelta:notes", u=u * c**2, eps_u=eps * units**2, eps_v=eps / units**2)
 
     own = pair(delta(1e-6, 0.0), delta(1e-6, 0.0, units=SCALE))[2]
-    found.number("Adadelta, eps in each coordinate's units", own)
-    found.check("with eps in units Adadelta's path rescales to the bit", own == 0)
+    evidence.number("Adadelta, eps in each coordinate's units", own)
+    evidence.check("with eps in units Adadelta's path rescales to the bit", own == 0)
     warm = [pair(delta(e, SQUARED_UPDATE), delta(e, SQUARED_UPDATE, SCALE)) for e in EPS]
     cold = [pair(delta(e, 0.0), delta(e, 0.0)) for e in EPS]
     for e, one, two in list(zip(EPS, warm, cold, strict=True))[::3]:
-        found.number(f"Adadelta from u > 0, one eps, {e:.0e}", one[2])
-        found.number(f"Adadelta from u = 0, one eps, {e:.0e}", two[2])
+        evidence.number(f"Adadelta from u > 0, one eps, {e:.0e}", one[2])
+        evidence.number(f"Adadelta from u = 0, one eps, {e:.0e}", two[2])
     shares = np.array([w[2] for w in warm])
-    found.check("from u > 0 the difference falls as eps does", bool(np.all(np.diff(shares) < 0)))
-    found.check("and vanishes: below 1e-6 at the smallest eps", bool(shares[-1] < 1e-6))
-    way = found.number("way of b from u = 0 in 400 steps, eps 1e-20", np.ptp(cold[-1][0][:, 1]))
-    found.limit(
+    evidence.check("from u > 0 the difference falls as eps does", bool(np.all(np.diff(shares) < 0)))
+    evidence.check("and vanishes: below 1e-6 at the smallest eps", bool(shares[-1] < 1e-6))
+    way = evidence.number("way of b from u = 0 in 400 steps, eps 1e-20", np.ptp(cold[-1][0][:, 1]))
+    evidence.limit(
         "only once past updates outweigh eps: from u = 0 the first step is sqrt(eps / (1 - beta)) in any unit, "
         "and as eps falls the run stops moving before it rescales",
         bool(cold[-1][2] > 0.1 and way < 1e-3),
@@ -92,13 +92,13 @@ def experiment() -> Evidence:
     for name, eps in (("Adagrad:notes", "eps"), ("RMSprop:slides", "eps_root")):
         kind = name.partition(":")[0]
         power = SCALE if eps == "eps" else SCALE**2
-        rule, softener = use(name, lr=0.1), use(name).hyperparameters[eps]
-        fixed[kind] = pair(rule, use(name, lr=0.1, **{eps: softener / power}))  # type: ignore[operator]
-        mended = pair(rule, use(name, lr=0.1 * SCALE, **{eps: softener / power}))[2]  # type: ignore[operator]
-        found.number(f"{kind}, same lr", fixed[kind][2])
-        found.number(f"{kind}, lr times the scale", mended)
-        found.check(f"{kind}'s path does not rescale", fixed[kind][2] > 0.1)
-        found.check(f"{kind}'s does if its lr is rescaled by hand", mended == 0)
+        rule, softener = use(name, lr=0.1), use(name).at(0)[eps]
+        fixed[kind] = pair(rule, use(name, lr=0.1, **{eps: softener / power}))
+        mended = pair(rule, use(name, lr=0.1 * SCALE, **{eps: softener / power}))[2]
+        evidence.number(f"{kind}, same lr", fixed[kind][2])
+        evidence.number(f"{kind}, lr times the scale", mended)
+        evidence.check(f"{kind}'s path does not rescale", fixed[kind][2] > 0.1)
+        evidence.check(f"{kind}'s does if its lr is rescaled by hand", mended == 0)
 
     def map_of(title: str, method: str, paths: tuple[Array, Array, float]) -> Map:
         grid = neuron.grid()
@@ -128,13 +128,13 @@ def experiment() -> Evidence:
             levels=[(fixed[n][2], n) for n in fixed],
         ),
     ]
-    found.picture = Picture(
+    evidence.picture = Picture(
         panels,
         "Adadelta's path with b in another unit lies on its path as it was; Adagrad's is another path.",
         ("Adadelta", "Adagrad", "RMSprop"),
     )
-    found.reading = (
+    evidence.reading = (
         "Left: with b rescaled and mapped back Adadelta takes the same path. Middle: Adagrad takes another. "
         "Right: what remains falls with eps if u starts above 0; from u = 0 it does not fall at all."
     )
-    return found
+    return evidence

@@ -25,7 +25,7 @@ EPS = 1e-30  # so small that no rate depends on it
 
 
 def experiment() -> Evidence:
-    found = Evidence()
+    evidence = Evidence()
     on = landscape("quadratic")
     rules = {n: use(f"{n}:slides", eps=EPS) for n in ("Adagrad", "RMSprop")}
     tried = {n: try_rates(rule, on, RATES, STEPS, TARGET, stay=True) for n, rule in rules.items()}
@@ -33,15 +33,15 @@ def experiment() -> Evidence:
     cost = {}
     for n, k in (("Adagrad", HIGH * DECADE), ("RMSprop", LOW * DECADE)):
         cost[n] = reached[n][k - DECADE] / reached[n][k]
-        found.number(f"steps at lr = {RATES[k - DECADE]:g} over steps at {RATES[k]:g}, {n}", cost[n])
-    found.check(
+        evidence.number(f"steps at lr = {RATES[k - DECADE]:g} over steps at {RATES[k]:g}, {n}", cost[n])
+    evidence.check(
         "a rate ten times smaller costs Adagrad more than fifty times the steps", cost["Adagrad"] > 50
     )
-    found.check("it costs RMSProp no more than ten times", cost["RMSprop"] <= 10)
+    evidence.check("it costs RMSProp no more than ten times", cost["RMSprop"] <= 10)
     k = LOW * DECADE
     gain = reached["Adagrad"][k] / reached["RMSprop"][k]
-    found.number(f"Adagrad's steps over RMSProp's at lr = {RATES[k]:g}", gain)
-    found.check("RMSProp needs a tenth of the steps or fewer there", gain > 10)
+    evidence.number(f"Adagrad's steps over RMSProp's at lr = {RATES[k]:g}", gain)
+    evidence.check("RMSProp needs a tenth of the steps or fewer there", gain > 10)
 
     slow = RATES[[LOW * DECADE, HIGH * DECADE]]
     sums = {}
@@ -53,23 +53,23 @@ def experiment() -> Evidence:
         sums[n] = (slow[:, None] / runs.rates[:, 0, 1:, 0]) ** 2
     steps = runs.steps[1:]
     growth = sums["Adagrad"][0, -1] / sums["Adagrad"][1, -1]
-    found.number(f"s at the end, lr = {slow[0]:g} over {slow[1]:g}, steepest coordinate", growth)
-    found.check("at a tenth of the rate s ends more than fifty times larger", growth > 50)
-    found.check("s only grows", bool(np.all(np.diff(sums["Adagrad"], axis=1) >= 0)))
+    evidence.number(f"s at the end, lr = {slow[0]:g} over {slow[1]:g}, steepest coordinate", growth)
+    evidence.check("at a tenth of the rate s ends more than fifty times larger", growth > 50)
+    evidence.check("s only grows", bool(np.all(np.diff(sums["Adagrad"], axis=1) >= 0)))
 
     floor = tried["RMSprop"].loss / RATES**2
-    found.number("RMSProp's last f over lr², median of rates", np.median(floor))
+    evidence.number("RMSProp's last f over lr², median of rates", np.median(floor))
     arriving = RATES[np.isfinite(reached["RMSprop"])]
-    found.number("largest rate at which RMSProp arrives for good", arriving.max(initial=0.0))
-    found.number("where its swing alone would have f at the target", np.sqrt(TARGET / np.median(floor)))
-    found.limit(
+    evidence.number("largest rate at which RMSProp arrives for good", arriving.max(initial=0.0))
+    evidence.number("where its swing alone would have f at the target", np.sqrt(TARGET / np.median(floor)))
+    evidence.limit(
         "RMSProp mends it only while lr is so small that its swing stays under the target; above that it never arrives",
         bool(np.all(np.isinf(reached["RMSprop"][2 * DECADE :]))),
     )
     for n, t in tried.items():
-        found.number(f"fewest steps over all rates, {n}", t.steps)
-        found.number(f"the rate that takes them, {n}", t.lr)
-    found.limit(
+        evidence.number(f"fewest steps over all rates, {n}", t.steps)
+        evidence.number(f"the rate that takes them, {n}", t.lr)
+    evidence.limit(
         "there is something to mend only while lr is small for the way to go: at its best rate Adagrad is the faster",
         tried["Adagrad"].steps < tried["RMSprop"].steps,
     )
@@ -80,7 +80,7 @@ def experiment() -> Evidence:
         Curve(lows, reached[n][i] * (lows / RATES[i]) ** p, "lr⁻²" if p == -2 else "lr⁻¹", look="theory")
         for n, (i, p) in anchor.items()
     ]
-    found.picture = Picture(
+    evidence.picture = Picture(
         [
             Chart(
                 f"Steps until f stays below {TARGET:g}",
@@ -106,9 +106,9 @@ def experiment() -> Evidence:
         "exceeds the target; Adagrad's sum ends the larger the smaller the rate.",
         ("Adagrad", "RMSprop"),
     )
-    found.reading = (
+    evidence.reading = (
         "Left: below a rate of 1 a tenfold smaller rate costs Adagrad almost a hundred times the steps and RMSProp "
         "less than ten; where RMSProp's line ends it swings above the target for ever. Right: the slower Adagrad is, "
         "the larger its sum."
     )
-    return found
+    return evidence

@@ -23,7 +23,7 @@ METHODS = ("SGD", "Adagrad", "RMSprop", "Adam")
 
 
 def experiment() -> Evidence:
-    found = Evidence()
+    evidence = Evidence()
     steps = {}  # by method: (tasks, rates), inf where the target was not met
     for name in METHODS:
         rule = use(name if name == "SGD" else f"{name}:slides")
@@ -43,30 +43,32 @@ def experiment() -> Evidence:
         still[n], tried[n] = int(np.isfinite(s[over, best[n][over] + DECADE]).sum()), len(over)
         basin[n] = float(np.median(np.sum(s <= NEAR * fewest[n][:, None], axis=1)[solved] / DECADE))
         first[n] = int(np.sum(solved & (fewest[n] == record)))
-        found.number(f"tasks of {len(TASKS)} solved by some rate, {n}", solved.sum())
-        found.number(f"a tenth of the best rate: times the steps, median of tasks, {n}", cost[n])
-        found.number(f"tasks in that median, of which a tenth lies on the grid, {n}", len(under))
-        found.number(f"ten times the best rate: tasks that still arrive, {n}", still[n])
-        found.number(f"tasks of which ten times the best rate lies on the grid, {n}", tried[n])
-        found.number(f"decades of rates within {NEAR:g} times the fewest steps, median, {n}", basin[n])
-        found.number(f"tasks of {len(TASKS)} on which its best rate takes the fewest steps, {n}", first[n])
+        evidence.number(f"tasks of {len(TASKS)} solved by some rate, {n}", solved.sum())
+        evidence.number(f"a tenth of the best rate: times the steps, median of tasks, {n}", cost[n])
+        evidence.number(f"tasks in that median, of which a tenth lies on the grid, {n}", len(under))
+        evidence.number(f"ten times the best rate: tasks that still arrive, {n}", still[n])
+        evidence.number(f"tasks of which ten times the best rate lies on the grid, {n}", tried[n])
+        evidence.number(f"decades of rates within {NEAR:g} times the fewest steps, median, {n}", basin[n])
+        evidence.number(f"tasks of {len(TASKS)} on which its best rate takes the fewest steps, {n}", first[n])
     others = [n for n in METHODS if n != "Adagrad"]
-    found.check("a tenth of the best rate costs Adagrad more than ten times the steps", cost["Adagrad"] > 10)
-    found.check("and more than it costs any of the others", all(cost["Adagrad"] > cost[n] for n in others))
-    found.check("its basin is narrower than Adam's", basin["Adagrad"] < basin["Adam"])
+    evidence.check(
+        "a tenth of the best rate costs Adagrad more than ten times the steps", cost["Adagrad"] > 10
+    )
+    evidence.check("and more than it costs any of the others", all(cost["Adagrad"] > cost[n] for n in others))
+    evidence.check("its basin is narrower than Adam's", basin["Adagrad"] < basin["Adam"])
     suits = best["RMSprop"]
     slower = int(np.sum(steps["Adagrad"][rows, suits] > 2 * fewest["RMSprop"]))
-    found.number("tasks on which Adagrad at RMSProp's best rate takes more than twice its steps", slower)
+    evidence.number("tasks on which Adagrad at RMSProp's best rate takes more than twice its steps", slower)
     both = np.isfinite(fewest["Adagrad"]) & np.isfinite(fewest["RMSprop"])
     apart = np.median((RATES[best["Adagrad"]] / RATES[suits])[both])
-    found.number("Adagrad's best rate over RMSProp's, median of the tasks that both solve", apart)
-    found.check("slow: so on most tasks", slower > len(TASKS) / 2)
-    found.limit(
+    evidence.number("Adagrad's best rate over RMSProp's, median of the tasks that both solve", apart)
+    evidence.check("slow: so on most tasks", slower > len(TASKS) / 2)
+    evidence.limit(
         f"slow only where the rate is too small: with best rates it takes the fewest steps on {first['Adagrad']} of "
         f"{len(TASKS)} tasks (no noise)",
         first["Adagrad"] > len(TASKS) / 2,
     )
-    found.limit(
+    evidence.limit(
         f"sensitive only to rates that are too small: at ten times the best it still arrives on {still['Adagrad']} of "
         f"{tried['Adagrad']} tasks, gradient descent on {still['SGD']} of {tried['SGD']}, RMSProp on {still['RMSprop']} of "
         f"{tried['RMSprop']}",
@@ -75,15 +77,15 @@ def experiment() -> Evidence:
             for n in ("SGD", "RMSprop")
         ),
     )
-    found.limit(
+    evidence.limit(
         "against Adam: RMSProp's basin is no wider than Adagrad's", basin["RMSprop"] <= basin["Adagrad"]
     )
-    found.limit(
+    evidence.limit(
         "against adaptive methods: gradient descent's basin is narrower", basin["SGD"] < basin["Adagrad"]
     )
 
     shown = [task.problem for task in TASKS].index(SHOWN)
-    found.picture = Picture(
+    evidence.picture = Picture(
         [
             Chart(
                 f"Steps until f stays below {TASKS[shown].target:g}, Beale",
@@ -116,8 +118,8 @@ def experiment() -> Evidence:
         "its basin is narrower than Adam's.",
         METHODS,
     )
-    found.reading = (
+    evidence.reading = (
         "Left: Adagrad's curve is the steepest on its left side and reaches the lowest point. Middle: over all tasks a "
         "rate ten times too small costs it the most. Right: how wide the band of good rates is."
     )
-    return found
+    return evidence

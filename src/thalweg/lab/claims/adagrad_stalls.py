@@ -34,7 +34,7 @@ def run(name: str, on: CompiledProblem, steps: int, batch: int, every: int = 1) 
 
 
 def experiment() -> Evidence:
-    found = Evidence()
+    evidence = Evidence()
     gutter, neuron, noisy = (
         landscape("gutter"),
         landscape("neuron-sparse"),
@@ -43,8 +43,8 @@ def experiment() -> Evidence:
     for words, on, batch in (("gutter", gutter, 0), ("sparse neuron", neuron, 1), ("noisy beale", noisy, 1)):
         _, rates = run("Adagrad:slides", on, STEPS, batch)
         rises = int(np.sum(np.diff(rates[1:], axis=0) > 0))
-        found.number(f"{words}: times that a rate rises in {STEPS} steps", rises)
-        found.check(f"{words}: the effective rate never rises", rises == 0)
+        evidence.number(f"{words}: times that a rate rises in {STEPS} steps", rises)
+        evidence.check(f"{words}: the effective rate never rises", rises == 0)
 
     zipf = problem("zipf")
     assert isinstance(zipf, CompiledProblem)
@@ -55,42 +55,44 @@ def experiment() -> Evidence:
     _, rates = run("Adagrad:slides", zipf, ROWS, 1, every=ROWS)
     used = often > 0
     slope, offset = np.polyfit(np.log(often[used]), np.log(rates[-1, used]), 1)
-    found.number("final rate ~ (number of updates)^p over 200 features, p", slope)
-    found.check("weights with more updates have the lower rates, p < -1/4", slope < -0.25)
+    evidence.number("final rate ~ (number of updates)^p over 200 features, p", slope)
+    evidence.check("weights with more updates have the lower rates, p < -1/4", slope < -0.25)
 
     far = abs(gutter.starts[0][0])
     way = {n: run(f"{n}:slides", gutter, 4 * STEPS, 0)[0][:, 0] + far for n in ("Adagrad", "RMSprop")}
     arrived = {n: int(np.argmax(w > (1 - NEAR) * far)) for n, w in way.items()}
     for n, t in arrived.items():
-        found.number(
+        evidence.number(
             f"gutter: steps to within {NEAR:.0%} of the way's end, lr = {LR:g}, {n}", t if t else np.inf
         )
-    found.check(
+    evidence.check(
         "RMSProp walks on at about lr a step: it arrives in no more than one and a half times way over lr",
         0 < arrived["RMSprop"] <= 1.5 * far / LR,
     )
-    found.check(
+    evidence.check(
         "in the steps that take RMSProp to the end Adagrad has not gone half the way",
         arrived["RMSprop"] > 0 and way["Adagrad"][arrived["RMSprop"]] < 0.5 * far,
     )
     power = np.log(way["Adagrad"][500] / way["Adagrad"][50]) / np.log(500 / 50)
-    found.number("gutter: way gone ~ steps^q from 50 to 500 steps, q", power)
-    found.limit("only in a given number of steps: it slows as √t and never quite stops", 0.45 < power < 0.55)
+    evidence.number("gutter: way gone ~ steps^q from 50 to 500 steps, q", power)
+    evidence.limit(
+        "only in a given number of steps: it slows as √t and never quite stops", 0.45 < power < 0.55
+    )
     tuned = try_rates(use("Adagrad:slides"), gutter, RATES, 2000, 1e-3, stay=True)
-    found.number("gutter: steps to f < 0.001 for good, best rate", tuned.steps)
-    found.number("gutter: that rate", tuned.lr)
-    found.limit("only at a rate that is small for the way to go: tuned, it arrives", tuned.steps < 100)
+    evidence.number("gutter: steps to f < 0.001 for good, best rate", tuned.steps)
+    evidence.number("gutter: that rate", tuned.lr)
+    evidence.limit("only at a rate that is small for the way to go: tuned, it arrives", tuned.steps < 100)
     path, _ = run("Adagrad:slides", neuron, STEPS, 1)
     left = np.abs(path[-1] - neuron.minima[0]) / np.abs(path[0] - neuron.minima[0])
     for k, words in enumerate(("the rare weight", "the frequent bias")):
-        found.number(f"sparse neuron: share of the way left after {STEPS} steps, {words}", left[k])
-    found.limit(
+        evidence.number(f"sparse neuron: share of the way left after {STEPS} steps, {words}", left[k])
+    evidence.limit(
         "only for each update: step for step the rare weight is still the further behind", left[0] > left[1]
     )
 
     axis = np.arange(4 * STEPS + 1)
     counts = np.sort(often[used])
-    found.picture = Picture(
+    evidence.picture = Picture(
         [
             Chart(
                 "Final rate of each feature's weight",
@@ -118,8 +120,8 @@ def experiment() -> Evidence:
         "where RMSprop walks on.",
         ("Adagrad", "RMSprop"),
     )
-    found.reading = (
+    evidence.reading = (
         "Left: each point is a feature; the more updates its weight received, the lower its rate. Right: on a steady "
         "slope RMSprop walks at lr a step, Adagrad's steps shrink as 1/√t. It slows rather than stops."
     )
-    return found
+    return evidence

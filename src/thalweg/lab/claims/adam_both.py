@@ -34,35 +34,35 @@ WILD = ("RMSprop:slides", {"beta": 0.999})
 
 
 def experiment() -> Evidence:
-    found = Evidence()
-    _inclusions(found)
+    evidence = Evidence()
+    _inclusions(evidence)
     gutter, steep = landscape("gutter"), of(np.diag([1.0, 1000.0]), (-10.0, 1.0))
     assert isinstance(gutter, FormulaProblem)
     speed, swing, rates = {}, {}, {}
     for place, p, target in (("gutter", gutter, 1e-2), ("κ = 1000", steep, 1e-3)):
         for label, (name, settings) in CASES.items():
-            made = _tried(p, target, name, settings)
-            speed[place, label], swing[place, label], rates[place, label] = made
-            found.number(f"steps to stay at f ≤ {target:g}, {place}, {label}", made[0])
-            found.number(f"way across over the start's distance, {place}, {label}", made[1])
+            steps, way, lr = _tried(p, target, name, settings)
+            speed[place, label], swing[place, label], rates[place, label] = steps, way, lr
+            evidence.number(f"steps to stay at f ≤ {target:g}, {place}, {label}", steps)
+            evidence.number(f"way across over the start's distance, {place}, {label}", way)
         best, momentum = speed[place, "Adam"], speed[place, "Momentum"]
-        found.check(f"{place}: Adam is as fast as momentum", best <= 1.1 * momentum)
-        found.check(f"{place}: faster than without momentum", best < 0.9 * speed[place, "Adam, β₁ = 0"])
-        found.check(f"{place}: five times as fast as SGD", best < speed[place, "SGD"] / 5)
+        evidence.check(f"{place}: Adam is as fast as momentum", best <= 1.1 * momentum)
+        evidence.check(f"{place}: faster than without momentum", best < 0.9 * speed[place, "Adam, β₁ = 0"])
+        evidence.check(f"{place}: five times as fast as SGD", best < speed[place, "SGD"] / 5)
         calm = swing[place, "Adam"] < swing[place, "Momentum"] / 3
-        found.check(f"{place}: it moves less than a third as far across as momentum", calm)
-    found.limit(
+        evidence.check(f"{place}: it moves less than a third as far across as momentum", calm)
+    evidence.limit(
         "only with a long average: with β = 0.9 RMSProp itself oscillates and settles at small rates alone",
         speed["gutter", "RMSprop, β = 0.9"] > 2 * speed["gutter", "Adam, β₁ = 0"],
     )
-    found.limit(
+    evidence.limit(
         "only in comparison with momentum: without momentum Adam's way across is shorter still",
         swing["gutter", "Adam"] > 1.5 * swing["gutter", "Adam, β₁ = 0"],
     )
-    wild = found.number(
+    wild = evidence.number(
         "steps on the gutter, RMSprop, β = 0.999, start not corrected", _tried(gutter, 1e-2, *WILD)[0]
     )
-    found.limit(
+    evidence.limit(
         "only against a corrected start: uncorrected, RMSProp with β = 0.999 strides 30 times as far at first and beats Adam",
         wild < speed["gutter", "Adam"],
     )
@@ -70,33 +70,33 @@ def experiment() -> Evidence:
     rosenbrock = landscape("rosenbrock")
     for place, p in (("a valley at 45°", turned), ("the curved valley of Rosenbrock", rosenbrock)):
         both, momentum = (_tried(p, 1e-3, *CASES[m])[0] for m in ("Adam", "Momentum"))
-        found.number(f"steps, {place}, Adam", both)
-        found.number(f"steps, {place}, Momentum", momentum)
-        found.limit(
+        evidence.number(f"steps, {place}, Adam", both)
+        evidence.number(f"steps, {place}, Momentum", momentum)
+        evidence.limit(
             f"only where the valley follows an axis: in {place} momentum alone is faster", momentum < both
         )
-    found.picture = _picture(gutter, speed, swing, rates)
-    found.reading = (
+    evidence.picture = _picture(gutter, speed, swing, rates)
+    evidence.reading = (
         "On the map SGD would take hundreds of small steps: momentum strides along the valley but swings from wall "
         "to wall, RMSProp walks; Adam strides with a few swings. The bars count both, at each method's best rate."
     )
-    return found
+    return evidence
 
 
-def _inclusions(found: Evidence) -> None:
+def _inclusions(evidence: Evidence) -> None:
     """Adam's two limits, on the same gradients for both rules."""
     gradients = np.random.default_rng(0).standard_normal((200, 3)) * [1e-2, 1.0, 1e2]
     t = np.arange(1, 201)[:, None]
     bare = fed(use("Adam:slides", lr=1.0, beta1=0.0, beta2=0.9, eps=0.0), gradients).update[1:]
     rms = fed(use("RMSprop:slides", lr=1.0, beta=0.9, eps=0.0), gradients).update[1:]
     gap = np.abs(bare / (rms * np.sqrt(1 - 0.9**t)) - 1).max()
-    found.number("Adam with β₁ = 0 against RMSprop times √(1 − β^t), largest relative gap", gap)
-    found.check("β₁ = 0 leaves RMSProp with a corrected start", gap < 1e-9)
+    evidence.number("Adam with β₁ = 0 against RMSprop times √(1 − β^t), largest relative gap", gap)
+    evidence.check("β₁ = 0 leaves RMSProp with a corrected start", gap < 1e-9)
     large = fed(use("Adam:slides", lr=1e12, eps=1e12), gradients).update[1:]
     mean = fed(use("Momentum:slides", lr=1.0), gradients).update[1:]
     gap = np.max(np.abs(large * (1 - 0.9**t) - mean).max(axis=0) / np.abs(mean).max(axis=0))
-    found.number("Adam with ε = 10¹² against momentum over 1 − β^t, largest relative gap", gap)
-    found.check("a large ε leaves momentum", gap < 1e-6)
+    evidence.number("Adam with ε = 10¹² against momentum over 1 − β^t, largest relative gap", gap)
+    evidence.check("a large ε leaves momentum", gap < 1e-6)
 
 
 def _tried(

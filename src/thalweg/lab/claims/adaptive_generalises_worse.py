@@ -39,7 +39,7 @@ STOP, STEPS, EVERY = 1e-9, 4000, 200
 
 
 def experiment() -> Evidence:
-    found = Evidence()
+    evidence = Evidence()
     for n, p in PLACES:
         p_here = Wilson(n, p)
         where = f"n = {n}, p = {p:g}"
@@ -47,29 +47,29 @@ def experiment() -> Evidence:
             w, loss = _ends(
                 use(name, **settings), p_here, {"lr": np.array([low]), "eps": np.array([1e-3 / n])}
             )
-            error = found.number(f"error on new examples, {label}, {where}", p_here.metric(w[0]))
-            found.check(
+            error = evidence.number(f"error on new examples, {label}, {where}", p_here.metric(w[0]))
+            evidence.check(
                 f"{label}'s error is the share 1 - p of negatives, {where}", abs(error - (1 - p)) < 1e-9
             )
-            found.check(
+            evidence.check(
                 f"{label} fits the training data and calls all positive, {where}",
                 loss[0] < 1e-5 and error > 0,
             )
             even = np.allclose(np.abs(w[0]), 0.25, atol=0.02)
-            found.check(f"{label} ends at w = ±1/4 in every weight, {where}", bool(even))
+            evidence.check(f"{label} ends at w = ±1/4 in every weight, {where}", bool(even))
         for label, name in PLAIN.items():
             w, loss = _ends(use(name), p_here, {"lr": np.array([0.5])}, stop=1e-26)
-            error = found.number(f"error on new examples, {label}, {where}", p_here.metric(w[0]))
-            found.check(
+            error = evidence.number(f"error on new examples, {label}, {where}", p_here.metric(w[0]))
+            evidence.check(
                 f"{label} fits the training data and makes no error, {where}", loss[0] < 1e-5 and error == 0
             )
             apart = np.abs(w[0] - p_here.least_norm()).max()
-            found.check(f"{label} ends at the solution of minimum norm, {where}", apart < 1e-10)
+            evidence.check(f"{label} ends at the solution of minimum norm, {where}", apart < 1e-10)
         exact = np.linalg.pinv(p_here.inputs) @ p_here.targets
         gap = np.abs(exact - p_here.least_norm()).max()
-        found.check(f"the closed form is the pseudo-inverse's solution, {where}", gap < 1e-10)
+        evidence.check(f"the closed form is the pseudo-inverse's solution, {where}", gap < 1e-10)
     for text, alphas in (("closed form here", minimum_norm), ("the often quoted α", _quoted)):
-        found.number(
+        evidence.number(
             f"residual of Wilson's system, {text}, n = 200", _residual(Wilson(200, 0.6), *alphas(120, 80))
         )
     problem = Wilson(N, P)
@@ -81,24 +81,24 @@ def experiment() -> Evidence:
             word = (
                 "largest batch" if dial == "batch" else f"smallest {'ε' if dial == 'ε' else 'initial state'}"
             )
-            found.number(f"{word} without error{', in ' + unit if unit else ''}, {label}", float(edge))
-    found.limit(
+            evidence.number(f"{word} without error{', in ' + unit if unit else ''}, {label}", float(edge))
+    evidence.limit(
         "only with ε below the gradients: with ε = 10 g̃ none errs", _all_right(dials["ε"], EPSILONS >= 10)
     )
-    found.limit(
+    evidence.limit(
         "only with full or half batches: with 10 of 100 none errs",
         _all_right(dials["batch"], np.array(BATCHES) <= 10),
     )
-    found.limit(
+    evidence.limit(
         "only from states near 0: from 0.1, a thousand times g̃², none errs",
         _all_right(dials["state"], STATES >= 0.1),
     )
-    found.picture = _picture(dials, problem)
-    found.reading = (
+    evidence.picture = _picture(dials, problem)
+    evidence.reading = (
         "Each panel turns one dial of the same runs. Where a curve is above 0 the method calls every new negative "
         f"positive and errs on 1 − p = {1 - P:g} of new examples; below 0 it makes no error, as gradient descent always."
     )
-    return found
+    return evidence
 
 
 def _ends(
@@ -136,33 +136,33 @@ def _scores(p: Wilson, ends: tuple[Array, Array]) -> Array:
 
 
 def _epsilon(p: Wilson) -> dict[str, Array]:
-    found = {}
+    scores = {}
     eps = EPSILONS / N
     for label, (name, settings, low, _) in ADAPTIVE.items():
         vary = {"eps": eps, "lr": np.maximum(low, 0.3 * eps)}
-        found[label] = _scores(p, _ends(use(name, **settings), p, vary))
-    return found
+        scores[label] = _scores(p, _ends(use(name, **settings), p, vary))
+    return scores
 
 
 def _state(p: Wilson) -> dict[str, Array]:
-    found = {}
+    scores = {}
     for label, (name, settings, low, state) in ADAPTIVE.items():
         vary = {state: STATES, "lr": np.maximum(low, 0.3 * np.sqrt(STATES))}
-        found[label] = _scores(p, _ends(use(name, **(settings | LONG.get(label, {}))), p, vary))
-    return found
+        scores[label] = _scores(p, _ends(use(name, **(settings | LONG.get(label, {}))), p, vary))
+    return scores
 
 
 def _batch(p: Wilson) -> dict[str, Array]:
     """Medians over shuffles; the rates of those that average fall to 0, so that they too settle."""
-    found = {}
+    scores = {}
     for label, (name, settings, low, _) in ADAPTIVE.items():
         medians = []
         for batch in BATCHES:
             steps = 20_000 // batch + 2000
             rule = use(name, **settings, lr=low if label == "Adagrad" else cosine(3 * low, steps=steps))
             medians.append(np.median(_scores(p, _ends(rule, p, {}, steps, steps // 20, batch, range(SEEDS)))))
-        found[label] = np.array(medians)
-    return found
+        scores[label] = np.array(medians)
+    return scores
 
 
 def _all_right(scores: dict[str, Array], where: Array) -> bool:

@@ -30,44 +30,46 @@ ADAPTIVE = ("Adagrad", "RMSprop, β = 0.999", "Adam, β₁ = 0")
 
 
 def experiment() -> Evidence:
-    found = Evidence()
+    evidence = Evidence()
     turns = [_turn(a) for a in ANGLES]
     plane = {m: np.array([_steps(m, np.array([1.0, KAPPA]), q) for q in turns]) for m in METHODS}
     h = turns[-1] @ np.diag([1.0, KAPPA]) @ turns[-1].T
-    found.number("largest over smallest diagonal entry of H at 45°", h[0, 0] / h[1, 1])
-    found.number("larger over smaller gradient component at 45°, median", _unevenness(h))
-    found.number("larger over smaller gradient component at 0°, median", _unevenness(np.diag([1.0, KAPPA])))
+    evidence.number("largest over smallest diagonal entry of H at 45°", h[0, 0] / h[1, 1])
+    evidence.number("larger over smaller gradient component at 45°, median", _unevenness(h))
+    evidence.number(
+        "larger over smaller gradient component at 0°, median", _unevenness(np.diag([1.0, KAPPA]))
+    )
     for m in ADAPTIVE:
         gain = plane["SGD"] / plane[m]
         for a, g in zip(ANGLES, gain, strict=True):
-            found.number(f"gain over SGD at {a}°, {m}", g)
-        found.check(f"{m} gains more than tenfold along the axes", gain[0] > 10)
-        found.check(f"{m} is no faster than SGD at 45°, to a fifth", gain[-1] < 1.2)
+            evidence.number(f"gain over SGD at {a}°, {m}", g)
+        evidence.check(f"{m} gains more than tenfold along the axes", gain[0] > 10)
+        evidence.check(f"{m} is no faster than SGD at 45°, to a fifth", gain[-1] < 1.2)
     near = min(plane["SGD"][1] / plane[m][1] for m in ADAPTIVE)
-    found.limit("only where the axes are turned: 1° from them all three still gain tenfold", near > 10)
+    evidence.limit("only where the axes are turned: 1° from them all three still gain tenfold", near > 10)
     eight = np.geomspace(1, KAPPA, 8)
     random = np.linalg.qr(np.random.default_rng(0).standard_normal((8, 8)))[0]
     places = {"axes": np.eye(8), "random": random, "balanced": hadamard(8) / np.sqrt(8)}
     wide = {(m, p): _steps(m, eight, q) for m in ("SGD", "Adagrad", "Adam") for p, q in places.items()}
     for (m, p), steps in wide.items():
-        found.number(f"steps in eight dimensions, {p}, {m}", steps)
+        evidence.number(f"steps in eight dimensions, {p}, {m}", steps)
     for p, bound in (("random", 2.0), ("balanced", 2.0)):
         gain = wide["SGD", p] / wide["Adagrad", p]
-        found.check(f"in eight dimensions, {p}, Adagrad gains less than twofold", gain < bound)
+        evidence.check(f"in eight dimensions, {p}, Adagrad gains less than twofold", gain < bound)
     along = wide["SGD", "axes"] / wide["Adagrad", "axes"]
-    found.check("in eight dimensions along the axes more than fivefold", along > 5)
-    found.check(
+    evidence.check("in eight dimensions along the axes more than fivefold", along > 5)
+    evidence.check(
         "gradient descent is as slow in every position",
         bool(plane["SGD"].min() > KAPPA and plane["SGD"].max() < 1.02 * plane["SGD"].min() < np.inf),
     )
-    found.limit(
+    evidence.limit(
         "for adaptive rates alone: the momentum in Adam gains threefold at 45° all the same",
         plane["SGD"][-1] > 3 * plane["Adam"][-1],
     )
     looks = {"SGD": 0, "Adagrad": 0, "RMSprop, β = 0.999": 0, "Adam, β₁ = 0": 1, "Adam": 0}
     curves = [Curve(np.array(ANGLES), steps, m, m.partition(",")[0], looks[m]) for m, steps in plane.items()]
     rows = [(f"{m}, {p}", wide[m, p], m) for p in places for m in ("SGD", "Adagrad", "Adam")]
-    found.picture = Picture(
+    evidence.picture = Picture(
         [
             Chart(
                 "A valley of condition 1000, turned", "angle, degrees", "steps to f ≤ 0.0001", curves, log="y"
@@ -84,12 +86,12 @@ def experiment() -> Evidence:
         "Steps against the valley's angle: adaptive methods lose their gain by 45°; bars for eight dimensions.",
         ("SGD", "Adagrad", "RMSprop", "Adam"),
     )
-    found.reading = (
+    evidence.reading = (
         "Left: gradient descent does not see the angle. Along the axes adaptive rates need a handful of steps, at 45° as many "
         "as gradient descent; what Adam keeps is momentum's. Right: the same in eight dimensions; where all diagonal "
         "entries are alike Adagrad's advantage is gone."
     )
-    return found
+    return evidence
 
 
 def _turn(degrees: float) -> Array:

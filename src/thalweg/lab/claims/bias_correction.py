@@ -29,7 +29,7 @@ def _averages(name: str, g: Array) -> tuple[Array, Array]:
     With beta2 = 0, which m̂ does not depend on, an update is -lr m̂ / (|g| + eps).
     """
     rule = use(name, lr=1.0, beta2=0.0)
-    eps = float(rule.hyperparameters["eps"])  # type: ignore[arg-type]
+    eps = float(rule.at(0)["eps"])
     run = fed(rule, g)
     return run.states["m"][1:], -run.update[1:] * (np.abs(g) + eps)
 
@@ -43,8 +43,8 @@ def _errors(values: Array, goal: Array | float) -> Array:
 
 
 def experiment() -> Evidence:
-    found = Evidence()
-    beta = float(use("Adam:notes").hyperparameters["beta1"])  # type: ignore[arg-type]
+    evidence = Evidence()
+    beta = float(use("Adam:notes").at(0)["beta1"])
     kept = (1 - beta**T)[:, 0]
     rng = np.random.default_rng(0)
     shape = (STEPS, COORDINATES)
@@ -63,35 +63,35 @@ def experiment() -> Evidence:
         exact = max(exact, float(np.max(np.abs(m - weights @ g)) / np.max(np.abs(m))))
         worst = max(
             worst,
-            found.number(
+            evidence.number(
                 f"largest error of m̂ in standard errors, {name}", np.abs(_errors(corrected, mean)).max()
             ),
         )
         without = max(without, float(np.abs(_errors(m, mean * kept)).max()))
-        kept_first = found.number(f"E[m] over E[g] at the first step, {name}", m[0].mean() / mean)
-        found.check(
+        kept_first = evidence.number(f"E[m] over E[g] at the first step, {name}", m[0].mean() / mean)
+        evidence.check(
             f"at the first step that is 1 - β to 5 %, {name}", abs(kept_first / (1 - beta) - 1) < 0.05
         )
         drawn[name] = (m.mean(axis=1) / mean, corrected.mean(axis=1) / mean)
-    found.number("largest error of m against (1 - β^t) E[g], in standard errors", without)
-    found.check("E[m̂] = E[g] at every step for four distributions", worst < CHANCE)
-    found.check("E[m] = (1 - β^t) E[g] at every step", without < CHANCE)
+    evidence.number("largest error of m against (1 - β^t) E[g], in standard errors", without)
+    evidence.check("E[m̂] = E[g] at every step for four distributions", worst < CHANCE)
+    evidence.check("E[m] = (1 - β^t) E[g] at every step", without < CHANCE)
 
     fading = 0.9**T * rng.normal(1.0, 1.0, shape)
     m, corrected = _averages("Adam:notes", fading)
     exact = max(exact, float(np.max(np.abs(m - weights @ fading)) / np.max(np.abs(m))))
-    found.number("largest deviation from m = (1 - β) Σ β^(t-z) g_z, relative", exact)
-    found.check("the identity holds to rounding, whatever the gradients", exact < 1e-12)
+    evidence.number("largest deviation from m = (1 - β) Σ β^(t-z) g_z, relative", exact)
+    evidence.check("the identity holds to rounding, whatever the gradients", exact < 1e-12)
     ratio = corrected.mean(axis=1) / 0.9 ** T[:, 0]
-    found.number("E[m̂] over E[g] at step 50 where E[g] shrinks by a tenth a step", ratio[-1])
-    found.limit(
+    evidence.number("E[m̂] over E[g] at step 50 where E[g] shrinks by a tenth a step", ratio[-1])
+    evidence.limit(
         "only while all gradients come from the same distribution, as the notes assume: where they shrink m̂ lags behind",
         bool(ratio[-1] > 2),
     )
     g = rng.normal(1.0, 1.0, shape)
     epochs = _averages("Adam:notes-code", g)[1].mean(axis=1)
-    found.number("E[m̂] over E[g] at the second sample in the notes' code", epochs[1])
-    found.limit(
+    evidence.number("E[m̂] over E[g] at the second sample in the notes' code", epochs[1])
+    evidence.limit(
         "only where the power counts updates: the notes' own code counts epochs, and with two samples an epoch m̂ "
         "starts too large",
         bool(epochs[1] > 1.5),
@@ -127,13 +127,13 @@ def experiment() -> Evidence:
             levels=[(1.0, "unbiased")],
         ),
     ]
-    found.picture = Picture(
+    evidence.picture = Picture(
         panels,
         "The average of m starts at a tenth of the gradients' mean and follows 1 - beta^t; corrected it lies at 1.",
         ("Adam",),
     )
-    found.reading = (
+    evidence.reading = (
         "Left: for normal, exponential and heavy-tailed gradients m follows 1 − βᵗ and m̂ stays at 1. Right: m̂ is "
         "biased where the gradients' distribution moves, and in the notes' code, which counts epochs."
     )
-    return found
+    return evidence

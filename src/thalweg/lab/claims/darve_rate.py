@@ -40,20 +40,20 @@ SIZES = {  # n → β, darve's gain, how near it is meant, steps, records every,
 
 
 def experiment() -> Evidence:
-    found = Evidence()
+    evidence = Evidence()
     shown = {}
     for n, (beta, _, _, steps, every, rates) in SIZES.items():
         theory = _theory(n)
         stated = theory.gain_estimate
-        _spectra(found, theory, n)
+        _spectra(evidence, theory, n)
         p = quadratic(n, beta) if n == 4 else scaled(n, beta)
         start = np.ones(n)
         plain = {(q, t): _descent(theory, start, t, q) for q in NORMS for t in TOLERANCES}
         tuned = _tuned(theory, start)
         for (q, t), darves in plain.items():
             if q != "max" or t == MAIN:
-                found.number(f"steps of SGD to {t:g} of {NAMES[q]}, α = 1/λ₁, n = {n}", darves)
-        found.number(f"steps of SGD to {MAIN:g} of {NAMES['2']}, best rate, n = {n}", tuned)
+                evidence.number(f"steps of SGD to {t:g} of {NAMES[q]}, α = 1/λ₁, n = {n}", darves)
+        evidence.number(f"steps of SGD to {MAIN:g} of {NAMES['2']}, best rate, n = {n}", tuned)
         for epsilon in (0.0, 1e-7):
             path, loss = _run(use("Adagrad:darve", eps=epsilon), p, start, rates, steps, every)
             gains = {}
@@ -62,55 +62,55 @@ def experiment() -> Evidence:
                 gains[q, t] = plain[q, t] / hit.min()  # 0 where it was not met
                 if q != "max" or t == MAIN:
                     text = f"steps of Adagrad to {t:g} of {NAMES[q]}, ε = {epsilon:g}, best rate, n = {n}"
-                    found.number(text, hit.min())
+                    evidence.number(text, hit.min())
             lr = float(rates[int(np.argmin(_hits(_sizes(path, loss, "2"), MAIN)))])
-            found.number(f"best rate of Adagrad, ε = {epsilon:g}, n = {n}", lr)
+            evidence.number(f"best rate of Adagrad, ε = {epsilon:g}, n = {n}", lr)
             shown[n, epsilon] = (
                 np.arange(path.shape[1]) * every,
                 _sizes(path, loss, "2")[list(rates).index(lr)],
             )
             for q in ("2", "max"):
-                gain = found.number(
+                gain = evidence.number(
                     f"gain in steps to {MAIN:g} of {NAMES[q]}, ε = {epsilon:g}, n = {n}", gains[q, MAIN]
                 )
-                found.check(
+                evidence.check(
                     f"the gain in steps to {MAIN:g} of {NAMES[q]} is more than {stated:,.0f}, ε = {epsilon:g}, n = {n}",
                     gain > stated,
                 )
-            both = found.number(
+            both = evidence.number(
                 f"gain in steps to {MAIN:g} of ‖x‖₂, both at their best rates, ε = {epsilon:g}, n = {n}",
                 gains["2", MAIN] * tuned / plain["2", MAIN],
             )
-            found.check(
+            evidence.check(
                 f"it is more than {stated:,.0f} with both tuned, ε = {epsilon:g}, n = {n}", both > stated
             )
             over_all = [g for (q, _), g in gains.items() if q != "f"]
-            worst = found.number(
+            worst = evidence.number(
                 f"smallest gain over norms of x and tolerances, ε = {epsilon:g}, n = {n}", min(over_all)
             )
-            found.number(
+            evidence.number(
                 f"of {len(over_all)} norms and tolerances, not met in {steps:,} steps (gain 0), ε = {epsilon:g}, n = {n}",
                 over_all.count(0.0),
             )
             if epsilon == 0:
-                found.limit(
+                evidence.limit(
                     f"as a lower bound: without ε the gain is more than ten times as high, n = {n}",
                     worst > 10 * stated,
                 )
                 missed = gains["f", MAIN] < stated
-                found.limit(
+                evidence.limit(
                     f"for the distance, not for f, whose first thousandth the steep modes decide, n = {n}",
                     missed,
                 )
-    _elsewhere(found)
-    _run_of_descent(found, shown)
-    _one(found)
-    found.picture = _picture(shown)
-    found.reading = (
+    _elsewhere(evidence)
+    _run_of_descent(evidence, shown)
+    _one(evidence)
+    evidence.picture = _picture(shown)
+    evidence.reading = (
         "Left and middle: AdaGrad leaves the plateau thousands of times sooner than gradient descent, and sooner than the thin line of "
         "the analysis, which holds s ∝ β^(2i). Right: the eigenvalues fall like β^(2(i−1)); AdaGrad's scaling leaves β^(i−1)."
     )
-    return found
+    return evidence
 
 
 @cache
@@ -118,24 +118,24 @@ def _theory(n: int) -> Darve:
     return darve(n, SIZES[n][0])
 
 
-def _spectra(found: Evidence, theory: Darve, n: int) -> None:
+def _spectra(evidence: Evidence, theory: Darve, n: int) -> None:
     i = np.arange(n)
     slope = np.polyfit(i * np.log(theory.beta), np.log(theory.eigenvalues), 1)[0]
-    found.number(f"power of β by which λ_i falls from i to i + 1, n = {n}", slope)
-    found.check(f"it is 2 to a tenth: λ_i ∝ β^(2(i-1)), n = {n}", abs(slope / 2 - 1) < 0.1)
-    found.number(f"smallest |U_ii|, n = {n}", float(theory.alignment.min()))
-    found.check(f"eigenvectors are near the identity, n = {n}", float(theory.alignment.min()) > 0.9)
+    evidence.number(f"power of β by which λ_i falls from i to i + 1, n = {n}", slope)
+    evidence.check(f"it is 2 to a tenth: λ_i ∝ β^(2(i-1)), n = {n}", abs(slope / 2 - 1) < 0.1)
+    evidence.number(f"smallest |U_ii|, n = {n}", float(theory.alignment.min()))
+    evidence.check(f"eigenvectors are near the identity, n = {n}", float(theory.alignment.min()) > 0.9)
     for text, value, power in (
         ("gradient descent", theory.ratio, 2 * (n - 1)),
         ("AdaGrad, s ∝ β^(2i)", theory.preconditioned_ratio, n - 1),
     ):
-        found.number(f"share of the slowest mode lost in a step, {text}, n = {n}", value)
-        ours = found.number(f"as a power of β, {text}, n = {n}", np.log(value) / np.log(theory.beta))
-        found.check(f"that power is {power} to a tenth, {text}, n = {n}", abs(ours / power - 1) < 0.1)
+        evidence.number(f"share of the slowest mode lost in a step, {text}, n = {n}", value)
+        ours = evidence.number(f"as a power of β, {text}, n = {n}", np.log(value) / np.log(theory.beta))
+        evidence.check(f"that power is {power} to a tenth, {text}, n = {n}", abs(ours / power - 1) < 0.1)
     _, stated, within, *_ = SIZES[n]
-    gain = found.number(f"gain from the spectra, n = {n}", theory.gain, stated, within)
-    exact = found.number(f"(1/β)^(n−1), n = {n}", theory.gain_estimate)
-    found.check(f"the gain from the spectra is (1/β)^(n−1) to 2 %, n = {n}", abs(gain / exact - 1) < 0.02)
+    gain = evidence.number(f"gain from the spectra, n = {n}", theory.gain, stated, within)
+    exact = evidence.number(f"(1/β)^(n−1), n = {n}", theory.gain_estimate)
+    evidence.check(f"the gain from the spectra is (1/β)^(n−1) to 2 %, n = {n}", abs(gain / exact - 1) < 0.02)
 
 
 def _descent(theory: Darve, start: Array, tolerance: float, norm: Norm, rate: float | None = None) -> float:
@@ -172,7 +172,7 @@ def _hits(left: Array, tolerance: float) -> Array:
     return np.where(hit.any(axis=1), hit.argmax(axis=1), np.inf)
 
 
-def _elsewhere(found: Evidence) -> None:
+def _elsewhere(evidence: Evidence) -> None:
     """The gain in ‖x‖₂ from normal starts, without ε."""
     for n, (beta, _, _, steps, every, rates) in SIZES.items():
         theory = _theory(n)
@@ -182,39 +182,39 @@ def _elsewhere(found: Evidence) -> None:
             start = np.random.default_rng(seed).standard_normal(n)
             path, loss = _run(use("Adagrad:darve", eps=0.0), p, start, rates, steps // 2, every)
             hit = float(_hits(_sizes(path, loss, "2"), MAIN).min()) * every
-            gain = found.number(
+            gain = evidence.number(
                 f"gain in steps to {MAIN:g} of ‖x‖₂, normal start {seed}, n = {n}",
                 _descent(theory, start, MAIN, "2") / hit,
             )
-            found.check(
+            evidence.check(
                 f"the gain is more than {stated:,.0f} from normal start {seed}, n = {n}", gain > stated
             )
 
 
-def _run_of_descent(found: Evidence, shown: dict[tuple[int, float], tuple[Array, Array]]) -> None:
+def _run_of_descent(evidence: Evidence, shown: dict[tuple[int, float], tuple[Array, Array]]) -> None:
     """Gradient descent at n = 4, step by step, against its closed form."""
     theory, every = _theory(4), 1000
     alpha = 1 / theory.eigenvalues[0]
     path, loss = _run(use("SGD"), quadratic(4, 0.1), np.ones(4), np.array([alpha]), 12_000_000, every)
     left = _sizes(path, loss, "2")
     shown[4, -1.0] = np.arange(left.shape[1]) * every, left[0]
-    ran = found.number(
+    ran = evidence.number(
         "steps of SGD to 0.001 of ‖x‖₂, α = 1/λ₁, n = 4, run", float(_hits(left, MAIN)[0]) * every
     )
     predicted = _descent(theory, np.ones(4), MAIN, "2")
-    found.check("the run agrees with the closed form to a thousandth", abs(ran / predicted - 1) < 1e-3)
+    evidence.check("the run agrees with the closed form to a thousandth", abs(ran / predicted - 1) < 1e-3)
 
 
-def _one(found: Evidence) -> None:
+def _one(evidence: Evidence) -> None:
     """AdaGrad with darve's ε at lr = 1, n = 100, as long as the predicted gain allows."""
     theory = _theory(100)
     allowed = int(_descent(theory, np.ones(100), MAIN, "2") / theory.gain_estimate)
     path, loss = _run(use("Adagrad:darve"), scaled(), np.ones(100), np.array([1.0]), allowed, allowed // 100)
-    left = found.number(
+    left = evidence.number(
         f"share of ‖x‖₂ left after {allowed:,} steps of Adagrad, lr = 1, ε = 1e-7, n = 100",
         _sizes(path, loss, "2")[0, -1],
     )
-    found.limit(
+    evidence.limit(
         "for n = 100 only without ε or with a rate well above 1: ε = 1e-7 exceeds the squares of the small gradients, and at lr = 1 the gain is missed",
         left > MAIN,
     )

@@ -40,16 +40,16 @@ TUNED, STARTS = np.append(DEFAULT["lr"], grid(1e-3, 3, 31)), 9
 
 @np.errstate(invalid="ignore")  # a target that no rate met: inf / inf
 def experiment() -> Evidence:
-    found = Evidence()
+    evidence = Evidence()
     best, steps = {}, {}
     for name in PROBLEMS:
         counts = _medians(name)
         k = int(np.argmin(counts[1:])) + 1
         best[name], steps[name] = float(TUNED[k]), float(counts[k])
-        found.number(f"steps at lr = 0.001, {name}, median of {STARTS} starts", counts[0])
-        found.number(f"steps at the best rate, {name}, median of {STARTS} starts", counts[k])
-        found.number(f"the best rate, {name}", TUNED[k])
-        found.check(
+        evidence.number(f"steps at lr = 0.001, {name}, median of {STARTS} starts", counts[0])
+        evidence.number(f"steps at the best rate, {name}, median of {STARTS} starts", counts[k])
+        evidence.number(f"the best rate, {name}", TUNED[k])
+        evidence.check(
             f"lr = 0.001 costs more than ten times the best rate's steps on {name}",
             counts[0] > 10 * counts[k],
         )
@@ -57,11 +57,11 @@ def experiment() -> Evidence:
     after = try_rates(
         use("Adam:slides"), valley, TUNED, MOST, 1e-3, start=_starts(valley, 0), stay=True
     ).reached
-    stays = found.number(
+    stays = evidence.number(
         f"steps until f stays below to the end of {MOST:,}, lr = 0.001 over best, rosenbrock",
         after[0] / after.min(),
     )
-    found.limit(
+    evidence.limit(
         "to reach a target, not to stay there: rates that arrive soon leave again, and the default is near the best that stay",
         bool(stays < 2),
     )
@@ -71,44 +71,46 @@ def experiment() -> Evidence:
     left1, left2 = (a.ravel() for a in np.meshgrid(LEFT1, LEFT2))
     at_best = np.full(left1.size, best["rosenbrock"])
     second = _tried("rosenbrock", at_best, beta1=1 - left1, beta2=1 - left2)
-    usual = found.number(
+    usual = evidence.number(
         "steps on rosenbrock from its usual start, best rate and defaults",
         _tried("rosenbrock", at_best[:1]).steps,
     )
     for what, made in (("lr and ε", first), ("β₁ and β₂ at the best rate", second)):
         slow = float(np.mean(made.reached > 10 * usual))
-        found.number(f"settings of {what} tried", made.reached.size)
-        found.number(f"share of them ten times slower, or failing, {what}", slow)
-        found.check(f"at least a third of the settings of {what} are ten times slower", slow > 1 / 3)
+        evidence.number(f"settings of {what} tried", made.reached.size)
+        evidence.number(f"share of them ten times slower, or failing, {what}", slow)
+        evidence.check(f"at least a third of the settings of {what} are ten times slower", slow > 1 / 3)
 
     lr = best["neuron"]
     v0 = _tried("neuron", np.full(FIRST.size, lr), v=FIRST)
     m0 = _tried("neuron", np.full(3, lr), m=np.array([-1e-3, 0.0, 1e-3]))
     ones = int(np.argmin(np.abs(FIRST - 1)))
-    found.number("steps on neuron with v₀ = 1 over v₀ = 0", v0.reached[ones] / v0.reached[0])
-    found.number("steps on neuron with m₀ = 0.001 over m₀ = 0", m0.reached[2] / m0.reached[1])
-    found.number("steps on neuron with m₀ = -0.001 over m₀ = 0", m0.reached[0] / m0.reached[1])
-    found.check(
+    evidence.number("steps on neuron with v₀ = 1 over v₀ = 0", v0.reached[ones] / v0.reached[0])
+    evidence.number("steps on neuron with m₀ = 0.001 over m₀ = 0", m0.reached[2] / m0.reached[1])
+    evidence.number("steps on neuron with m₀ = -0.001 over m₀ = 0", m0.reached[0] / m0.reached[1])
+    evidence.check(
         "v₀ = 1 costs the neuron more than ten times the steps", v0.reached[ones] > 10 * v0.reached[0]
     )
-    found.check(
+    evidence.check(
         "m₀ = ±0.001 more than doubles them", bool(min(m0.reached[0], m0.reached[2]) > 2 * m0.reached[1])
     )
     behind = {}
     for length in (600, 3000):
         default, tuned = (_accuracy(lr, length) for lr in (DEFAULT["lr"], 1e-2))
-        found.number(f"test accuracy of the digits network after {length:,} steps, lr = 0.001", default)
-        found.number(f"test accuracy of the digits network after {length:,} steps, lr = 0.01", tuned)
+        evidence.number(f"test accuracy of the digits network after {length:,} steps, lr = 0.001", default)
+        evidence.number(f"test accuracy of the digits network after {length:,} steps, lr = 0.01", tuned)
         behind[length] = tuned - default
-    found.check("the digits network is two points behind after 600 steps at lr = 0.001", behind[600] > 0.02)
-    found.limit("for short runs: after 3,000 steps the network is within a point", behind[3000] < 0.01)
-    found.picture = _picture(first, second, v0)
-    found.reading = (
+    evidence.check(
+        "the digits network is two points behind after 600 steps at lr = 0.001", behind[600] > 0.02
+    )
+    evidence.limit("for short runs: after 3,000 steps the network is within a point", behind[3000] < 0.01)
+    evidence.picture = _picture(first, second, v0)
+    evidence.reading = (
         "Left: on Rosenbrock's function the default lies in the slow corner; the best settings are two decades off. "
         "Middle: at the best rate the defaults of β₁ and β₂ are good, but a wrong pair costs as much as a wrong rate. "
         "Right: the state that v starts from can cost as much as either."
     )
-    return found
+    return evidence
 
 
 def _tried(name: str, lrs: Array, **vary: Array) -> Tried:

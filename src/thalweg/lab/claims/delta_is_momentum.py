@@ -22,9 +22,9 @@ WITHOUT = {"Adadelta": "RMSprop", "Momentum": "SGD"}  # the same method without 
 
 
 def experiment() -> Evidence:
-    found = Evidence()
+    evidence = Evidence()
     adadelta = use("Adadelta:slides")
-    eps = float(adadelta.hyperparameters["eps_u"])  # type: ignore[arg-type]
+    eps = float(adadelta.at(0)["eps_u"])
     rules = {
         "Adadelta": adadelta,
         "RMSprop": use("RMSprop:slides", lr=eps**0.5, eps=eps),
@@ -43,23 +43,23 @@ def experiment() -> Evidence:
     steady = {n: float(gain[n][0]) for n in WITHOUT}
     alternating = {n: float(abs(gain[n][2])) for n in WITHOUT}
     for name, bare in WITHOUT.items():
-        found.number(f"first update, {name} over {bare}", first[name])
-        found.number(f"update after {STEADY} equal gradients, {name} over {bare}", steady[name])
-        found.number(f"update after {STEADY} alternating gradients, {name} over {bare}", alternating[name])
-        found.number(f"way gone after the gradient vanished, in last updates, {name}", coasting[name])
-        found.number(f"steps against a gradient that turned round, {name}", against[name])
-        found.check(f"{name} and {bare} begin with the same step", abs(first[name] - 1) < 1e-9)
-        found.check(f"along a steady gradient the term makes {name}'s updates grow", steady[name] > 2)
-    found.check(
+        evidence.number(f"first update, {name} over {bare}", first[name])
+        evidence.number(f"update after {STEADY} equal gradients, {name} over {bare}", steady[name])
+        evidence.number(f"update after {STEADY} alternating gradients, {name} over {bare}", alternating[name])
+        evidence.number(f"way gone after the gradient vanished, in last updates, {name}", coasting[name])
+        evidence.number(f"steps against a gradient that turned round, {name}", against[name])
+        evidence.check(f"{name} and {bare} begin with the same step", abs(first[name] - 1) < 1e-9)
+        evidence.check(f"along a steady gradient the term makes {name}'s updates grow", steady[name] > 2)
+    evidence.check(
         "momentum coasts and goes on against the gradient",
         coasting["Momentum"] > 1 and against["Momentum"] > 1,
     )
-    found.limit(
+    evidence.limit(
         "only while successive gradients agree: AdaDelta stops at once where the gradient vanishes, turns at once "
         "where it turns, and never moves against it, so no velocity is carried",
         coasting["Adadelta"] == 0 and against["Adadelta"] == 0,
     )
-    found.limit(
+    evidence.limit(
         "as a memory of the updates' size, not of their direction: alternating gradients make its updates grow as "
         "steady ones do, where momentum cancels them",
         abs(alternating["Adadelta"] / steady["Adadelta"] - 1) < 1e-9 and alternating["Momentum"] < 1,
@@ -70,9 +70,9 @@ def experiment() -> Evidence:
         n: Trial(rules[n], neuron, STEPS, starts=neuron.starts[0], stop=TARGET).run().reached[0, 0]
         for n in ("Adadelta", "RMSprop")
     }
-    found.number("steps to f < 1e-3 on the neuron, Adadelta", need["Adadelta"])
-    found.number("the same with the numerator held", need["RMSprop"])
-    found.check(
+    evidence.number("steps to f < 1e-3 on the neuron, Adadelta", need["Adadelta"])
+    evidence.number("the same with the numerator held", need["RMSprop"])
+    evidence.check(
         "the numerator saves more than half the steps on the neuron", need["Adadelta"] < need["RMSprop"] / 2
     )
 
@@ -102,14 +102,14 @@ def experiment() -> Evidence:
             log="y",
         ),
     ]
-    found.picture = Picture(
+    evidence.picture = Picture(
         panels,
         "Adadelta's updates grow along a steady gradient as momentum's do, but turn and stop at once.",
         ("Adadelta", "Momentum"),
     )
-    found.reading = (
+    evidence.reading = (
         "Left and middle: along a steady gradient Adadelta speeds up as momentum does, but where the gradient turns "
         "or vanishes it follows at once while momentum coasts. Right: it speeds up on alternating gradients too, "
         "which momentum cancels: what it remembers is size, not direction."
     )
-    return found
+    return evidence

@@ -35,25 +35,25 @@ def gauge(name: str, lr: float, steps: int) -> tuple[Array, Array, Array]:
 
 
 def experiment() -> Evidence:
-    found = Evidence()
+    evidence = Evidence()
     margins, sharp = [], []
     for k, (name, lr, steps) in enumerate(RUNS):
         bound = STATED[name]
         at, moved, raw = gauge(name, lr, steps)
         late = moved[2 * len(moved) // 3 :]
         text = f"{name}, lr {lr:g}"
-        found.number(
+        evidence.number(
             f"rate × curvature, median of the last third, {text}", float(np.median(late)), bound, WITHIN
         )
-        found.numbers[f"lowest of the last third, {text}"] = float(late.min())
-        found.numbers[f"highest of the last third, {text}"] = float(late.max())
+        evidence.numbers[f"lowest of the last third, {text}"] = float(late.min())
+        evidence.numbers[f"highest of the last third, {text}"] = float(late.max())
         close = abs(limit(use(name, lr=lr)) / bound - 1) < 1e-9
-        found.check(f"{text}: the step's matrix has this limit", close)
-        found.check(f"{text}: it comes from at least a fifth below", bool(moved[0] < 0.8 * bound))
-        found.check(f"{text}: it stays within 20 %", bool(np.all(np.abs(late / bound - 1) < STRAY)))
+        evidence.check(f"{text}: the step's matrix has this limit", close)
+        evidence.check(f"{text}: it comes from at least a fifth below", bool(moved[0] < 0.8 * bound))
+        evidence.check(f"{text}: it stays within 20 %", bool(np.all(np.abs(late / bound - 1) < STRAY)))
         margins.append(Curve(at, moved / bound, text, name, variant=k % 2))
         sharp.append(Curve(at, raw, text, name, variant=k % 2))
-    found.picture = Picture(
+    evidence.picture = Picture(
         [
             Chart(
                 "Rate × curvature over the method's limit",
@@ -68,8 +68,8 @@ def experiment() -> Evidence:
         "Rate times curvature rises to each method's stability limit and hovers there; the curvature alone does not.",
         ("Adam", "RMSprop"),
     )
-    found.reading = (
+    evidence.reading = (
         "Left: whatever the method and its rate, the run climbs to the line and stays. Right: the Hessian's own "
         "largest eigenvalue knows no such line; under RMSProp it keeps growing while the rates shrink with it."
     )
-    return found
+    return evidence

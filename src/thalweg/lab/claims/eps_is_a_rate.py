@@ -31,22 +31,22 @@ def _slope(x: Array, y: Array, low: float, high: float) -> float:
 
 
 def experiment() -> Evidence:
-    found = Evidence()
+    evidence = Evidence()
     rule = use("Adadelta:notes")
-    beta, default = (float(rule.hyperparameters[n]) for n in ("beta", "eps_u"))  # type: ignore[arg-type]
+    beta, default = (float(rule.at(0)[n]) for n in ("beta", "eps_u"))
     ratios = {}
     for eps in (1e-12, 1e-6):
         first = fed(use("Adadelta:notes", eps=eps), np.concatenate([GRADIENTS, -GRADIENTS])[None]).update[1]
         ratios[eps] = first * -np.sign(np.concatenate([GRADIENTS, -GRADIENTS])) / np.sqrt(eps / (1 - beta))
     one = int(np.argmin(np.abs(GRADIENTS - 1)))
-    unit = found.number("first step over sqrt(eps / (1 - beta)), g = 1, eps 1e-6", ratios[default][one])
-    found.check("the first step is sqrt(eps / (1 - beta)) to 1e-4 there", bool(abs(unit - 1) < 1e-4))
-    found.check(
+    unit = evidence.number("first step over sqrt(eps / (1 - beta)), g = 1, eps 1e-6", ratios[default][one])
+    evidence.check("the first step is sqrt(eps / (1 - beta)) to 1e-4 there", bool(abs(unit - 1) < 1e-4))
+    evidence.check(
         "so it is for all gradients from 1e-4 to 1e4 and both signs, eps 1e-12",
         np.allclose(ratios[1e-12], 1, rtol=0.01),
     )
-    found.number("the same, g = 1e-4, eps 1e-6", ratios[default][0])
-    found.limit(
+    evidence.number("the same, g = 1e-4, eps 1e-6", ratios[default][0])
+    evidence.limit(
         "the first step only where (1 - beta) g^2 is large against eps: below, it is g itself",
         bool(ratios[default][0] < 0.1),
     )
@@ -67,23 +67,25 @@ def experiment() -> Evidence:
     }
     for eps in (1e-14, 1e-10, 1e-6, 1e-2):
         k = int(np.argmin(np.abs(np.log(EPS / eps))))
-        found.number(f"steps to f < 1e-3, eps {eps:.0e}", by_eps[k])
-        found.number(f"steps to f < 1e-3, start state u {eps:.0e} (eps 1e-14)", by_u[k])
+        evidence.number(f"steps to f < 1e-3, eps {eps:.0e}", by_eps[k])
+        evidence.number(f"steps to f < 1e-3, start state u {eps:.0e} (eps 1e-14)", by_u[k])
     for name, slope in slopes.items():
-        found.number(f"steps grow like this power of {name}", slope)
+        evidence.number(f"steps grow like this power of {name}", slope)
     by_eps, by_u = (np.minimum(s, STEPS + 1) for s in (by_eps, by_u))  # one more than allowed: not reached
     small = EPS <= 1e-6
-    found.check("steps only grow as eps falls below 1e-6", bool(np.all(np.diff(by_eps[small]) < 0)))
-    found.check("ten decades of eps change them more than 100 times", by_eps[0] > 100 * by_eps[EPS > 1e-4][0])
-    found.check("steps fall as u grows to 1e-2", bool(np.all(np.diff(by_u[EPS <= 1e-2]) < 0)))
-    found.check("u changes them more than 100 times", by_u[0] > 100 * by_u[EPS > 1e-3][0])
-    found.limit(
+    evidence.check("steps only grow as eps falls below 1e-6", bool(np.all(np.diff(by_eps[small]) < 0)))
+    evidence.check(
+        "ten decades of eps change them more than 100 times", by_eps[0] > 100 * by_eps[EPS > 1e-4][0]
+    )
+    evidence.check("steps fall as u grows to 1e-2", bool(np.all(np.diff(by_u[EPS <= 1e-2]) < 0)))
+    evidence.check("u changes them more than 100 times", by_u[0] > 100 * by_u[EPS > 1e-3][0])
+    evidence.limit(
         "less than a rate: steps grow like eps^(-1/3), where a rate of sqrt(eps) would give eps^(-1/2), because u "
         "goes on growing",
         abs(slopes["eps"] + 1 / 3) < 0.02 and abs(slopes["lr^2, RMSprop"] + 1 / 2) < 0.02,
     )
     flat = by_eps[EPS > 1]
-    found.limit(
+    evidence.limit(
         "only while eps is small: a large one divides itself out and leaves gradient descent with a rate of 1",
         bool(np.ptp(flat) <= 0.02 * flat.max()),
     )
@@ -123,14 +125,14 @@ def experiment() -> Evidence:
             levels=[(1.0, "the formula")],
         ),
     ]
-    found.picture = Picture(
+    evidence.picture = Picture(
         panels,
         "Adadelta's steps to a target against epsilon and against its start state look like RMSprop's against its rate.",
         ("Adadelta", "RMSprop"),
     )
-    found.reading = (
+    evidence.reading = (
         "Left: steps against the square root of eps fall as RMSprop's do against its rate, only less steeply. "
         "Middle: the start state u does the same. Right: the first step depends on eps, not on the gradient, "
         "unless the gradient is tiny."
     )
-    return found
+    return evidence

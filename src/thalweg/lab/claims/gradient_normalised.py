@@ -25,25 +25,25 @@ BARE = {"beta": 0.0, "eps": 0.0}
 
 
 def experiment() -> Evidence:
-    found = Evidence()
+    evidence = Evidence()
     gradients = np.random.default_rng(0).standard_normal((50, 3)) * np.geomspace(1, 1e-6, 50)[:, None]
     for name in ("MaxProp", "RMSprop"):
         update = fed(use(name, lr=0.1, **BARE), gradients).update[1:]
         signs = np.allclose(update, -0.1 * np.sign(gradients), rtol=1e-9)
-        found.check(f"{name} with β = 0 and no ε moves by lr · sign(g), however small g is", signs)
+        evidence.check(f"{name} with β = 0 and no ε moves by lr · sign(g), however small g is", signs)
     fixed = _paths(use("MaxProp", lr=1.0, **BARE), lr=RATES)
     size = dict(zip(RATES, _ends(fixed), strict=True))
     share = np.array([np.median(s) / r for r, s in size.items()])
-    found.number("largest |x_i| in the last 1,000 steps over lr, smallest of nine rates", share.min())
-    found.number("largest |x_i| in the last 1,000 steps over lr, largest of nine rates", share.max())
-    found.check(
+    evidence.number("largest |x_i| in the last 1,000 steps over lr, smallest of nine rates", share.min())
+    evidence.number("largest |x_i| in the last 1,000 steps over lr, largest of nine rates", share.max())
+    evidence.check(
         "at no rate and from no start does it come nearer than half a step",
         all(s.min() >= r / 2 for r, s in size.items()),
     )
     first = np.median(_ends(fixed, 1), axis=1) / RATES
-    found.number("the same for x₁ alone, largest of nine rates", first.max())
-    found.check("along x₁ the cycle is one step wide", bool(first.max() <= 1 and first.min() >= 0.5))
-    found.check(
+    evidence.number("the same for x₁ alone, largest of nine rates", first.max())
+    evidence.check("along x₁ the cycle is one step wide", bool(first.max() <= 1 and first.min() >= 0.5))
+    evidence.check(
         "flat coordinates follow the sign of the steep ones' error: their cycle is wider",
         bool(share.max() > 2 * first.max()),
     )
@@ -54,8 +54,8 @@ def experiment() -> Evidence:
     }
     near = {n: float(np.median(_ends(p, 1))) for n, p in others.items()}
     for n, x in near.items():
-        found.number(f"largest |x₁| in the last 1,000 steps, {n}", x)
-    found.check(
+        evidence.number(f"largest |x₁| in the last 1,000 steps, {n}", x)
+    evidence.check(
         "Adagrad settles far below the best of these rates",
         near["Adagrad"] < 1e-3 * float(np.median(size[RATES[0]])),
     )
@@ -63,33 +63,33 @@ def experiment() -> Evidence:
     falling = _paths(use("MaxProp", lr=inverse_sqrt(0.1), **BARE))[0]
     slow = float(np.median(_ends(falling)))
     final = 0.1 / STEPS**0.5
-    found.number("largest |x_i| in the last 1,000 steps over the last rate, lr = 0.1/√t", slow / final)
-    found.limit(
+    evidence.number("largest |x_i| in the last 1,000 steps over the last rate, lr = 0.1/√t", slow / final)
+    evidence.limit(
         "only while the rate is fixed: with 0.1/√t it ends ten times closer than with 0.1 throughout",
         slow < 0.1 * float(np.median(size[RATES[-1]])),
     )
     short = float(np.median(_ends(_paths(use("MaxProp", lr=exponential(0.1, factor=0.8), **BARE)))))
-    found.number("largest |x_i| in the end, lr = 0.1 · 0.8^t, whose sum is 0.5", short)
-    found.check("a rate whose sum is too small stops short", short > 0.1)
+    evidence.number("largest |x_i| in the end, lr = 0.1 · 0.8^t, whose sum is 0.5", short)
+    evidence.check("a rate whose sum is too small stops short", short > 0.1)
     epsilons = 0.01 * steep / 2 * grid(0.1, 10, 41)
     softened = _paths(use("MaxProp", lr=0.01, beta=0.0), eps=epsilons)
     settled = np.median(_ends(softened, 1), axis=1) < 0.01 / 20
     edge = float(epsilons[np.argmax(settled)]) if settled.any() else np.inf
-    found.number(
+    evidence.number(
         "smallest ε with which x₁ comes within lr/20, over lr λ₁ / 2 (theory: 1)", edge / (0.01 * steep / 2)
     )
-    found.limit(
+    evidence.limit(
         "only while ε < lr λ₁ / 2: above, the method is gradient descent near the minimum and settles",
         abs(edge / (0.01 * steep / 2) - 1) < 0.15,
     )
     shown = {f"MaxProp β = 0, lr {RATES[k]:g}": fixed[k] for k in (-1, len(RATES) // 2, 0)}
-    found.picture = _picture({**shown, "MaxProp β = 0, 0.1/√t": falling, **others}, share, first)
-    found.reading = (
+    evidence.picture = _picture({**shown, "MaxProp β = 0, 0.1/√t": falling, **others}, share, first)
+    evidence.reading = (
         "Left: with a fixed rate the distance falls until it is of the size of a step and then goes round and round; a rate "
         "that falls, gradient descent and AdaGrad go on. Right: along x₁ the cycle is about one step wide at every rate; "
         "where H is flat, signs follow the steep coordinates' error and the cycle is many steps wide."
     )
-    return found
+    return evidence
 
 
 def _paths(rule: Rule, **vary: Array) -> Array:
@@ -100,8 +100,8 @@ def _paths(rule: Rule, **vary: Array) -> Array:
 
 def _ends(paths: Array, coordinates: int = N) -> Array:
     """The largest |x_i| of the last steps, over the first coordinates: (..., S)."""
-    made: Array = np.abs(paths[..., -LAST:, :coordinates]).max(axis=(-2, -1))
-    return made
+    largest: Array = np.abs(paths[..., -LAST:, :coordinates]).max(axis=(-2, -1))
+    return largest
 
 
 def _picture(paths: dict[str, Array], share: Array, first: Array) -> Picture:

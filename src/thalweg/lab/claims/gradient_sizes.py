@@ -23,7 +23,7 @@ SHOWN = (0, 100, 10_000, 300_000)  # steps of gradient descent
 
 
 def experiment() -> Evidence:
-    found = Evidence()
+    evidence = Evidence()
     for n, beta in SIZES:
         ratio = _ratios(n, beta)
         whole, tail = (
@@ -31,23 +31,23 @@ def experiment() -> Evidence:
             _exponent(np.median(ratio, axis=1), beta, n // 2),
         )
         front = ratio / beta ** np.arange(n)[:, None]
-        found.number(f"exponent over all i, n = {n}", whole)
-        found.number(f"exponent over the second half, n = {n}", tail)
-        found.number(f"|[HX]_i| over β^(i-1) ‖X‖, median, n = {n}", float(np.median(front)))
+        evidence.number(f"exponent over all i, n = {n}", whole)
+        evidence.number(f"exponent over the second half, n = {n}", tail)
+        evidence.number(f"|[HX]_i| over β^(i-1) ‖X‖, median, n = {n}", float(np.median(front)))
         for q in (10, 90):
-            found.number(
+            evidence.number(
                 f"|[HX]_i| over β^(i-1) ‖X‖, {q} % quantile, n = {n}", float(np.percentile(front, q))
             )
-        found.check(f"the exponent is 1 to a quarter over the second half, n = {n}", abs(tail - 1) < 0.25)
+        evidence.check(f"the exponent is 1 to a quarter over the second half, n = {n}", abs(tail - 1) < 0.25)
         if n == 100:
-            found.limit(
+            evidence.limit(
                 "in proportion only: for n = 100 the median is less than a tenth of β^(i-1) ‖X‖, since ‖D X‖ counts, not ‖X‖",
                 float(np.median(front)) < 0.1,
             )
     plain = _exponent(np.median(_ratios(10, 0.5, condition=1.0), axis=1), 0.5)
-    found.number("exponent for H = I, n = 10", plain)
-    found.limit("only where H couples the coordinates: for H = I it is β^(2(i-1))", abs(plain - 2) < 0.1)
-    found.limit(
+    evidence.number("exponent for H = I, n = 10", plain)
+    evidence.limit("only where H couples the coordinates: for H = I it is β^(2(i-1))", abs(plain - 2) < 0.1)
+    evidence.limit(
         "for i large: over all i the exponent is above 1.1, since the diagonal's share falls like β^(2(i-1))",
         _exponent(np.median(_ratios(10, 0.5), axis=1), 0.5) > 1.1,
     )
@@ -58,29 +58,29 @@ def experiment() -> Evidence:
         roots.append(
             np.sqrt(record(use("Adagrad:darve", lr=0.1, eps=0.0), p, 100, start=start).states["s"][-1])
         )
-    grown = found.number(
+    grown = evidence.number(
         "exponent of Adagrad's √s_i over the second half, n = 10", _exponent(np.median(roots, axis=0), 0.5, 5)
     )
-    found.check("AdaGrad's √s_i has the exponent 1 to a quarter", abs(grown - 1) < 0.25)
+    evidence.check("AdaGrad's √s_i has the exponent 1 to a quarter", abs(grown - 1) < 0.25)
     along = _descent()
     late = _exponent(along[-1], 0.5, 5)
-    found.number(f"exponent after {SHOWN[-1]:,} steps of gradient descent, n = 10", late)
-    found.limit("only early in a run: once the steep modes have converged the order is reversed", late < 0)
-    found.picture = _picture(along)
-    found.reading = (
+    evidence.number(f"exponent after {SHOWN[-1]:,} steps of gradient descent, n = 10", late)
+    evidence.limit("only early in a run: once the steep modes have converged the order is reversed", late < 0)
+    evidence.picture = _picture(along)
+    evidence.reading = (
         "Left: the components fall like β^(i−1) once i is large, whatever balanced H is; without couplings they fall twice "
         "as fast. Right: along a run of gradient descent the large components go first; in the end the order is reversed."
     )
-    return found
+    return evidence
 
 
 def _ratios(n: int, beta: float, condition: float = 2.0) -> Array:
     """|[H X]_i| / ‖X‖ over matrices and normal X: (n, MATRICES * POINTS)."""
-    found = []
+    ratios = []
     for seed in range(MATRICES):
         x = np.random.default_rng(seed).standard_normal((n, POINTS))
-        found.append(np.abs(matrix(n, beta, condition, seed) @ x) / np.linalg.norm(x, axis=0))
-    return np.hstack(found)
+        ratios.append(np.abs(matrix(n, beta, condition, seed) @ x) / np.linalg.norm(x, axis=0))
+    return np.hstack(ratios)
 
 
 def _exponent(sizes: Array, beta: float, first: int = 0) -> float:
@@ -93,7 +93,7 @@ def _exponent(sizes: Array, beta: float, first: int = 0) -> float:
 
 def _descent() -> Array:
     """|[H x]_i| / ‖x‖ at SHOWN steps of gradient descent with lr = 1/λ₁, medians over matrices: (len(SHOWN), 10)."""
-    found = []
+    sizes = []
     for seed in range(MATRICES):
         h = matrix(10, 0.5, seed=seed)
         start = np.random.default_rng(seed).standard_normal(10)
@@ -101,8 +101,8 @@ def _descent() -> Array:
         every = SHOWN[1]
         runs = Trial(rule, p, SHOWN[-1], starts=start, every=every, record=("path",)).run()
         x = runs.path[0, 0, [t // every for t in SHOWN]]
-        found.append(np.abs(x @ h) / np.linalg.norm(x, axis=1)[:, None])
-    medians: Array = np.median(found, axis=0)
+        sizes.append(np.abs(x @ h) / np.linalg.norm(x, axis=1)[:, None])
+    medians: Array = np.median(sizes, axis=0)
     return medians
 
 

@@ -52,7 +52,7 @@ def _limits(eps: float) -> dict[str, tuple[Rule, str]]:
 
 
 def experiment() -> Evidence:
-    found = Evidence()
+    evidence = Evidence()
     valley = landscape("rosenbrock")
 
     def path(rule: Rule) -> Array:
@@ -66,34 +66,34 @@ def experiment() -> Evidence:
     for name, (_, goal) in _limits(1.0).items():
         for eps, distance in zip(EPS, apart[name], strict=True):
             if eps in (1e4, 1e6, 1e8, 1e12):
-                found.number(f"{name} from {goal}, ε = {eps:.0e}", distance)
+                evidence.number(f"{name} from {goal}, ε = {eps:.0e}", distance)
         power = np.polyfit(np.log(EPS[2:]), np.log(np.maximum(apart[name][2:], 1e-300)), 1)[0]
-        found.number(f"power of ε with which {name}'s distance falls", power)
-        found.check(f"{name} tends to {goal} like 1/ε", abs(power + 1) < 0.02)
+        evidence.number(f"power of ε with which {name}'s distance falls", power)
+        evidence.check(f"{name} tends to {goal} like 1/ε", abs(power + 1) < 0.02)
         times = np.multiply(EPS, apart[name])[FAR:]
-        found.number(f"{name}: distance times ε at ε = {EPS[-1]:.0e}", times[-1])
-        found.check(
+        evidence.number(f"{name}: distance times ε at ε = {EPS[-1]:.0e}", times[-1])
+        evidence.check(
             f"{name}: distance times ε is a constant to 1 % from ε = {EPS[FAR]:.0e} on",
             bool(times.min() > 0 and times.max() / times.min() < 1.01),
         )
     still = float(np.abs(path(use("Momentum", lr=ALPHA, beta=0.0)) - plain["SGD"]).max())
-    found.number("momentum with β = 0 from gradient descent", still)
-    found.check("momentum with β = 0 is gradient descent", still == 0)
+    evidence.number("momentum with β = 0 from gradient descent", still)
+    evidence.check("momentum with β = 0 is gradient descent", still == 0)
     largest = EPS[-1]
     fixed = path(use("Adam", lr=largest * ALPHA / (1 - BETA), beta1=BETA, eps=largest))
-    constant = found.number(
+    constant = evidence.number(
         "Adam from Momentum with a constant rate, ε = 1e+12", np.abs(fixed - plain["Momentum"]).max()
     )
-    found.limit(
+    evidence.limit(
         "Adam and AdaMax only with a rate schedule that undoes their bias correction: at a constant rate a gap remains",
         bool(constant > 1e6 * apart["Adam"][-1]),
     )
-    found.limit(
+    evidence.limit(
         "only in the limit: at an ε of the gradients' size the paths are apart",
         apart["Adam"][0] > 1e-2,
     )
     at = np.array(EPS)
-    found.picture = Picture(
+    evidence.picture = Picture(
         [
             Chart(
                 "Distance between paths, 200 steps on Rosenbrock",
@@ -107,8 +107,8 @@ def experiment() -> Evidence:
         "Six methods' distances from momentum or gradient descent fall like one over epsilon.",
         tuple(apart),
     )
-    found.reading = (
+    evidence.reading = (
         "A hundred times the ε, a hundredth of the distance: with a large ε the adaptive methods are momentum and "
         "gradient descent. Adam at a constant rate keeps its gap."
     )
-    return found
+    return evidence

@@ -18,14 +18,14 @@ BETA, STEPS = 0.9, 60
 
 
 def experiment() -> Evidence:
-    found = Evidence()
+    evidence = Evidence()
     rule = use("RMSprop:slides", lr=0.1, beta=BETA)
     # Column z sees a gradient of 1 at step z alone, so its state at the end is that step's weight.
     weights = fed(rule, np.eye(STEPS)).states["v"][-1][::-1]
     age = np.arange(STEPS)
     for k, stated in enumerate((0.1, 0.09, 0.081)):
-        found.number(f"weight of the gradient {k} steps ago", weights[k], stated, within=1e-9)
-    found.check("all weights are (1 - β) β^age", np.allclose(weights, (1 - BETA) * BETA**age, rtol=1e-12))
+        evidence.number(f"weight of the gradient {k} steps ago", weights[k], stated, within=1e-9)
+    evidence.check("all weights are (1 - β) β^age", np.allclose(weights, (1 - BETA) * BETA**age, rtol=1e-12))
     steps = np.arange(1, STEPS + 1)
     kinds = {"gradients shrink": 0.9**steps, "gradients grow": 1.1**steps, "gradients stay": np.ones(STEPS)}
     gradients = np.column_stack(list(kinds.values()))
@@ -33,11 +33,11 @@ def experiment() -> Evidence:
     grown = fed(use("Adagrad:slides", lr=0.1), gradients).rate[1:]
     change = dict(zip(kinds, rates[-1] / rates[STEPS // 2], strict=True))
     for kind, ratio in change.items():
-        found.number(f"rate at the end over half way, {kind}", ratio)
-    found.check("the rate rises where gradients shrink", change["gradients shrink"] > 1.5)
-    found.check("it falls where they grow", change["gradients grow"] < 0.7)
-    found.check("it stays where they stay", abs(change["gradients stay"] - 1) < 0.05)
-    found.check("AdaGrad's falls in all three", bool(np.all(np.diff(grown, axis=0) < 0)))
+        evidence.number(f"rate at the end over half way, {kind}", ratio)
+    evidence.check("the rate rises where gradients shrink", change["gradients shrink"] > 1.5)
+    evidence.check("it falls where they grow", change["gradients grow"] < 0.7)
+    evidence.check("it stays where they stay", abs(change["gradients stay"] - 1) < 0.05)
+    evidence.check("AdaGrad's falls in all three", bool(np.all(np.diff(grown, axis=0) < 0)))
     panels = [
         Chart(
             "Weight of a past squared gradient",
@@ -57,13 +57,13 @@ def experiment() -> Evidence:
             log="y",
         ),
     ]
-    found.picture = Picture(
+    evidence.picture = Picture(
         panels,
         "The weights fall geometrically with age; RMSProp's rate rises, falls and stays with the gradients.",
         ("RMSprop", "Adagrad"),
     )
-    found.reading = (
+    evidence.reading = (
         "Left: the measured weights lie on the geometric law. Right: where gradients shrink RMSProp's rate rises, "
         "where they grow it falls, where they stay it settles; AdaGrad's falls in all three."
     )
-    return found
+    return evidence

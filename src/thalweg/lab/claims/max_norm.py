@@ -8,6 +8,8 @@ sizes; the distance of LpProp's path from MaxProp's and of the unit circle from 
 Refuted by: limits that fail where the powers do, or a path or circle that does not tend to the limit.
 """
 
+from typing import Any
+
 import numpy as np
 
 from ...core.rule import Rule
@@ -25,7 +27,7 @@ ANGLES = np.linspace(0, 2 * np.pi, 721)
 STEPS = 200
 
 
-def _breaks(x: float, dtype: type[np.floating]) -> float:  # type: ignore[type-arg]
+def _breaks(x: float, dtype: type[np.floating[Any]]) -> float:
     """The first whole p at which x^p is 0 or infinite."""
     with np.errstate(all="ignore"):
         powers = dtype(x) ** np.arange(1, 20_001).astype(dtype)
@@ -42,33 +44,33 @@ def _circle(p: float) -> Array:
 
 def _updates(rule: Rule, gradients: Array) -> Array:
     """The updates in float32, (T, d), as the library makes them."""
-    made = []
+    updates = []
     w = np.zeros(gradients.shape[1], np.float32)
     opt = rule.on(w, on_nonfinite="propagate")
     for g in gradients:
         w[:] = 0
         opt.step(g)
-        made.append(w.copy())
-    return np.array(made)
+        updates.append(w.copy())
+    return np.array(updates)
 
 
 def _naive(gradients: Array, beta: float, p: float) -> Array:
     """g over the naive power sum's root in float32, (T, d)."""
     kept, power = np.float32(beta**p), np.float32(p)
-    v, made = np.zeros(gradients.shape[1], np.float32), []
+    v, updates = np.zeros(gradients.shape[1], np.float32), []
     with np.errstate(all="ignore"):
         for g in gradients:
             v = kept * v + (1 - kept) * np.abs(g) ** power
-            made.append(-g / v ** (1 / power))
-    return np.array(made)
+            updates.append(-g / v ** (1 / power))
+    return np.array(updates)
 
 
 def experiment() -> Evidence:
-    found = Evidence()
+    evidence = Evidence()
     for kind in (np.float32, np.float64):
         for x in (0.01, 0.1, 10.0):
-            found.number(f"first p at which {x:g}^p breaks, {kind.__name__}", _breaks(x, kind))
-    found.check(
+            evidence.number(f"first p at which {x:g}^p breaks, {kind.__name__}", _breaks(x, kind))
+    evidence.check(
         "0.1^p and 10^p break at p below 50 in float32", all(_breaks(x, np.float32) < 50 for x in (0.1, 10))
     )
 
@@ -79,25 +81,25 @@ def experiment() -> Evidence:
         "MaxProp": use("MaxProp:notes", lr=1.0, eps=0.0),
         "Adamax": use("Adamax:notes", lr=1.0, eps=0.0),
     }
-    beta = float(stable["MaxProp"].hyperparameters["beta"])  # type: ignore[arg-type]
+    beta = float(stable["MaxProp"].at(0)["beta"])
     naive = _naive(gradients, beta, 100.0)
     lost = np.mean(~np.isfinite(naive).all(axis=0) | (naive == 0).any(axis=0))
-    found.number("gradient sizes from 1e-12 to 1e12 at which the naive p = 100 fails in float32", lost)
-    found.check("the naive power sum fails for most sizes", bool(lost > 0.5))
+    evidence.number("gradient sizes from 1e-12 to 1e12 at which the naive p = 100 fails in float32", lost)
+    evidence.check("the naive power sum fails for most sizes", bool(lost > 0.5))
     one = int(np.argmin(np.abs(SIZES - 1)))
     off = {}
     for name, rule in stable.items():
         u = _updates(rule, gradients)
         off[name] = float(np.max(np.abs(u / u[:, one : one + 1] - 1)))
-        found.number(f"largest relative difference of updates between sizes, {name}", off[name])
+        evidence.number(f"largest relative difference of updates between sizes, {name}", off[name])
         if name != "LpProp, p = 100":
-            found.check(f"{name} gives the same updates at every size", off[name] < 1e-4)
+            evidence.check(f"{name} gives the same updates at every size", off[name] < 1e-4)
     ok = np.isfinite(naive).all(axis=0) & (naive != 0).all(axis=0)
     agree = np.abs(naive[:, ok] / _updates(stable["LpProp, p = 100"], gradients)[:, ok] - 1)
-    found.number(
+    evidence.number(
         "largest relative difference of the naive form from LpProp where it survives", agree.max(initial=0.0)
     )
-    found.limit(
+    evidence.limit(
         "only where the powers are formed: divided by the larger term first, p = 100 is as stable as p = ∞",
         off["LpProp, p = 100"] < 1e-4,
     )
@@ -111,8 +113,8 @@ def experiment() -> Evidence:
     goal = paths(use("MaxProp:notes", lr=0.01))
     apart = np.abs(paths(use("LpProp:notes", lr=0.01), p=POWERS) - goal).max(axis=(1, 2))
     for p in (2, 8, 32, 100, 1000):
-        found.number(f"distance of LpProp's path from MaxProp's, p = {p}", apart[p == POWERS][0])
-    found.check(
+        evidence.number(f"distance of LpProp's path from MaxProp's, p = {p}", apart[p == POWERS][0])
+    evidence.check(
         "LpProp's path tends to MaxProp's as p grows", bool(np.all(np.diff(apart) < 0) and apart[-1] < 1e-4)
     )
 
@@ -121,9 +123,13 @@ def experiment() -> Evidence:
         [np.max(np.abs(np.linalg.norm(_circle(p), axis=1) - np.linalg.norm(square, axis=1))) for p in POWERS]
     )
     for p in (2, 8, 32, 1000):
-        found.number(f"largest gap in radius between unit circle and square, p = {p}", gaps[p == POWERS][0])
-    limit = found.number("gap times p at p = 1000, over sqrt(2) ln 2", gaps[-1] * 1000 / (2**0.5 * np.log(2)))
-    found.check(
+        evidence.number(
+            f"largest gap in radius between unit circle and square, p = {p}", gaps[p == POWERS][0]
+        )
+    limit = evidence.number(
+        "gap times p at p = 1000, over sqrt(2) ln 2", gaps[-1] * 1000 / (2**0.5 * np.log(2))
+    )
+    evidence.check(
         "the circle tends to the square, the gap falling like 1/p",
         bool(np.all(np.diff(gaps) < 0)) and abs(limit - 1) < 0.01,
     )
@@ -157,13 +163,13 @@ def experiment() -> Evidence:
             log="xy",
         ),
     ]
-    found.picture = Picture(
+    evidence.picture = Picture(
         panels,
         "Unit circles of growing p fill the square; powers of numbers far from 1 break at small p; LpProp tends to MaxProp.",
         ("MaxProp",),
     )
-    found.reading = (
+    evidence.reading = (
         "Left: as p grows the unit circle fills the square. Middle: the farther x is from 1, the sooner its power "
         "under- or overflows. Right: LpProp, which never forms such a power, tends to MaxProp."
     )
-    return found
+    return evidence

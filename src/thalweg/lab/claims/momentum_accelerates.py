@@ -27,7 +27,7 @@ SLIDES = "Momentum:slides"
 
 @np.errstate(invalid="ignore")  # a target that no rate met: inf / inf
 def experiment() -> Evidence:
-    found = Evidence()
+    evidence = Evidence()
     sgd = [_tried("SGD", k) for k in KAPPAS]
     nine, ninety_nine = ([_tried(SLIDES, k, beta=b) for k in KAPPAS] for b in (0.9, 0.99))
     tuned, nesterov = ([_tried(name, k, BETAS) for k in KAPPAS] for name in (SLIDES, "Nesterov"))
@@ -39,21 +39,21 @@ def experiment() -> Evidence:
     steps["Nesterov"] = np.array([t.steps for t in nesterov])
     for k, kappa in enumerate(KAPPAS):
         for name, counts in steps.items():
-            found.number(f"steps at κ = {kappa:,}, {name}", counts[k])
+            evidence.number(f"steps at κ = {kappa:,}, {name}", counts[k])
     gain = {n: steps["SGD"] / c for n, c in steps.items()}
     last = KAPPAS[-1]
     bound = (1 + 0.9) / (1 - 0.9)
-    found.number(f"gain at κ = {last:,}, β = 0.9 (theory for κ → ∞: {bound:.0f})", gain["β = 0.9"][-1])
-    found.number(f"gain at κ = {last:,}, β tuned (theory: {last**0.5:.0f})", gain["β tuned"][-1])
+    evidence.number(f"gain at κ = {last:,}, β = 0.9 (theory for κ → ∞: {bound:.0f})", gain["β = 0.9"][-1])
+    evidence.number(f"gain at κ = {last:,}, β tuned (theory: {last**0.5:.0f})", gain["β tuned"][-1])
     wide = np.array(KAPPAS) >= 100
     root = np.sqrt(KAPPAS)
-    found.check("SGD's steps grow like κ", _within(steps["SGD"][wide], np.log(1e3) * root[wide] ** 2 / 2))
-    found.check(
+    evidence.check("SGD's steps grow like κ", _within(steps["SGD"][wide], np.log(1e3) * root[wide] ** 2 / 2))
+    evidence.check(
         "those of momentum with β tuned like √κ",
         _within(steps["β tuned"][wide], np.log(1e3) * root[wide] / 2),
     )
-    found.check("so do Nesterov's", _within(steps["Nesterov"][wide], np.log(1e3) * root[wide] / 2))
-    found.check(
+    evidence.check("so do Nesterov's", _within(steps["Nesterov"][wide], np.log(1e3) * root[wide] / 2))
+    evidence.check(
         "β = 0.9 is at least three times as fast as SGD from κ = 100 on", gain["β = 0.9"][wide].min() > 3
     )
     for name, target in (("rosenbrock", 1e-4), ("beale", 1e-4)):
@@ -61,27 +61,29 @@ def experiment() -> Evidence:
         taken = {}
         for rule in ("SGD", SLIDES):
             taken[rule] = soonest(use(rule), p, grid(1e-4, 1, 80), MOST, target).steps
-            found.number(f"steps to f ≤ {target:g} on {name}, {rule}", taken[rule])
-        found.check(f"momentum is faster on {name}", taken[SLIDES] < taken["SGD"])
+            evidence.number(f"steps to f ≤ {target:g} on {name}, {rule}", taken[rule])
+        evidence.check(f"momentum is faster on {name}", taken[SLIDES] < taken["SGD"])
     same = _tried(SLIDES, 1000, rates=np.array([sgd[3].lr * 1000]), beta=0.9)
-    found.number("steps at κ = 1,000, β = 0.9 at SGD's best rate", same.steps)
-    found.limit(
+    evidence.number("steps at κ = 1,000, β = 0.9 at SGD's best rate", same.steps)
+    evidence.limit(
         "only with a larger rate: at gradient descent's own best rate the slides' average gains less than a tenth",
         same.steps > 0.9 * steps["SGD"][3],
     )
-    found.limit("only where κ is large: with β = 0.9 not at κ = 10", steps["β = 0.9"][1] > steps["SGD"][1])
-    found.limit("only with a β that fits: with 0.99 not at κ = 100", steps["β = 0.99"][2] > steps["SGD"][2])
-    found.limit(
+    evidence.limit("only where κ is large: with β = 0.9 not at κ = 10", steps["β = 0.9"][1] > steps["SGD"][1])
+    evidence.limit(
+        "only with a β that fits: with 0.99 not at κ = 100", steps["β = 0.99"][2] > steps["SGD"][2]
+    )
+    evidence.limit(
         "by √κ only with β tuned: with β = 0.9 by 19 at most, however large κ",
         bool(gain["β = 0.9"][-1] < 0.5 * last**0.5),
     )
-    found.picture = _picture(steps)
-    found.reading = (
+    evidence.picture = _picture(steps)
+    evidence.reading = (
         "Left: on log scales gradient descent's steps rise with slope 1, those of momentum with β tuned with "
         "slope 1/2; a fixed β leaves slope 1/2 where κ outgrows it, and costs steps where κ is small. Right: the same "
         f"{SHOWN} steps on κ = 100 take momentum to the minimum and gradient descent a part of the way."
     )
-    return found
+    return evidence
 
 
 def _tried(

@@ -24,7 +24,7 @@ SHOWN = {100: 180, 1000: 600}  # steps in the picture, by κ
 
 
 def experiment() -> Evidence:
-    found = Evidence()
+    evidence = Evidence()
     panels = []
     for kappa, most in SHOWN.items():
         eigenvalues = np.array([1.0, float(kappa)])
@@ -35,29 +35,31 @@ def experiment() -> Evidence:
             runs = Trial(best.rule, spectrum(eigenvalues, None), steps, starts=START, record=("path",)).run()
             size = np.linalg.norm(runs.path[0, 0], axis=1)
             taken = int(np.argmax(size <= GOAL))
-            found.number(f"steps to 10⁻⁶, {text}, κ = {kappa}", taken)
-            found.numbers[f"steps from the factor alone, {text}, κ = {kappa}"] = steps_to(best.factor, GOAL)
+            evidence.number(f"steps to 10⁻⁶, {text}, κ = {kappa}", taken)
+            evidence.numbers[f"steps from the factor alone, {text}, κ = {kappa}"] = steps_to(
+                best.factor, GOAL
+            )
             predicted = np.linalg.norm(START) * transient(best.rule, eigenvalues, START, 2 * taken)
             below = predicted <= GOAL
             foretold = int(np.argmax(below)) if below.any() else -1
-            found.number(f"steps predicted from the step's matrix, {text}, κ = {kappa}", foretold)
+            evidence.number(f"steps predicted from the step's matrix, {text}, κ = {kappa}", foretold)
             agree = np.allclose(size[1:taken], predicted[1:taken], rtol=1e-6)
-            found.check(
+            evidence.check(
                 f"{text}, κ = {kappa}: the run and its length are as predicted", agree and foretold == taken
             )
             fitted = fitted_factor(size, 100 * FLOOR)
             close = abs(fitted - best.factor) < 1e-3
-            found.check(f"{text}, κ = {kappa}: the last half contracts by the asymptotic factor", close)
+            evidence.check(f"{text}, κ = {kappa}: the last half contracts by the asymptotic factor", close)
             if name == "Momentum":
-                found.check(
+                evidence.check(
                     f"κ = {kappa}: at first the run moves away",
                     bool(size[1] > 0 and size.max() > 1.5 * size[0]),
                 )
-                found.number(f"highest ‖x‖, heavy ball, κ = {kappa}", size.max())
-                found.number(f"highest ‖x‖ predicted, heavy ball, κ = {kappa}", predicted.max())
+                evidence.number(f"highest ‖x‖, heavy ball, κ = {kappa}", size.max())
+                evidence.number(f"highest ‖x‖ predicted, heavy ball, κ = {kappa}", predicted.max())
                 hump = abs(size.max() / predicted.max() - 1) < 1e-6
-                found.check(f"κ = {kappa}: the hump is as high as predicted", bool(hump))
-                found.check(
+                evidence.check(f"κ = {kappa}: the hump is as high as predicted", bool(hump))
+                evidence.check(
                     f"κ = {kappa}: the factor alone promises too much by a quarter",
                     taken > 1.25 * steps_to(best.factor, GOAL),
                 )
@@ -76,13 +78,13 @@ def experiment() -> Evidence:
                 y_range=(1e-7, 30),
             )
         )
-    found.picture = Picture(
+    evidence.picture = Picture(
         panels,
         "Heavy ball at its optimum first rises to several times the start, then falls fastest.",
         tuple(NAMES),
     )
-    found.reading = (
+    evidence.reading = (
         "Heavy ball's two modes coincide at the optimum, so a term that grows like the step number stands before the "
         "falling power: the hump. The dashed line is what the factor alone would promise."
     )
-    return found
+    return evidence

@@ -27,7 +27,7 @@ PAIR = ("Adagrad", "RMSprop")
 
 
 def experiment() -> Evidence:
-    found = Evidence()
+    evidence = Evidence()
     neuron = landscape("neuron")
     first = np.zeros((len(neuron.starts), 2))
     for k, start in enumerate(neuron.starts):
@@ -36,12 +36,14 @@ def experiment() -> Evidence:
             tried = try_rates(
                 rule, neuron, np.array([LR]), STEPS, TARGET, start=np.array(start), batch=1, stay=True
             )
-            first[k, j] = found.number(
+            first[k, j] = evidence.number(
                 f"the notes' code from ({start[0]:g}, {start[1]:g}): steps to f < {TARGET:g}, {n}",
                 tried.steps,
             )
-    found.check("the notes' codes: RMSProp arrives from every start", bool(np.all(np.isfinite(first[:, 1]))))
-    found.check("and in half Adagrad's steps or fewer", bool(np.all(first[:, 1] <= first[:, 0] / 2)))
+    evidence.check(
+        "the notes' codes: RMSProp arrives from every start", bool(np.all(np.isfinite(first[:, 1])))
+    )
+    evidence.check("and in half Adagrad's steps or fewer", bool(np.all(first[:, 1] <= first[:, 0] / 2)))
 
     walks, rates = {}, {}
     for n in NINE:
@@ -50,8 +52,8 @@ def experiment() -> Evidence:
         walks[n], rates[n] = runs.path[0], runs.rates[0, SHOWN, 1:, 0]
     kept = {n: float(rates[n].min() / rates[n][0]) for n in PAIR}
     for n in PAIR:
-        found.number(f"smallest effective rate of w over the first, {WALK} steps, {n}", kept[n])
-    found.check("RMSProp's rate falls less far than Adagrad's", kept["RMSprop"] > 2 * kept["Adagrad"])
+        evidence.number(f"smallest effective rate of w over the first, {WALK} steps, {n}", kept[n])
+    evidence.check("RMSProp's rate falls less far than Adagrad's", kept["RMSprop"] > 2 * kept["Adagrad"])
 
     steps = {n: np.array([t.tried(use(f"{n}:slides"), RATES).reached for t in TASKS]) for n in PAIR}
     won = {
@@ -60,23 +62,25 @@ def experiment() -> Evidence:
     }
     total = {n: int(w.sum()) for n, w in won.items()}
     for n, other in (PAIR, PAIR[::-1]):
-        found.number(f"equal rates, all {len(RATES)}: {n} before {other}, pairs of task and rate", total[n])
-    found.check(
+        evidence.number(
+            f"equal rates, all {len(RATES)}: {n} before {other}, pairs of task and rate", total[n]
+        )
+    evidence.check(
         f"at equal rates from {RATES[0]:g} to {RATES[-1]:g} RMSProp is first more often than Adagrad",
         total["RMSprop"] > total["Adagrad"],
     )
     more = (won["RMSprop"] <= won["Adagrad"]) & (won["Adagrad"] > 0)
     turn = int(np.argmax(more)) if more.any() else len(RATES)  # from this rate on RMSProp is not ahead
     for n in PAIR:
-        found.number(f"equal rates, the {turn} smallest: {n} first, pairs", won[n][:turn].sum())
-        found.number(f"equal rates, the other {len(RATES) - turn}: {n} first, pairs", won[n][turn:].sum())
-    found.number(f"largest of the {turn} smallest rates", RATES[turn - 1] if turn else 0.0)
+        evidence.number(f"equal rates, the {turn} smallest: {n} first, pairs", won[n][:turn].sum())
+        evidence.number(f"equal rates, the other {len(RATES) - turn}: {n} first, pairs", won[n][turn:].sum())
+    evidence.number(f"largest of the {turn} smallest rates", RATES[turn - 1] if turn else 0.0)
     best = {n: s.min(axis=1) for n, s in steps.items()}
     tuned = {"Adagrad": int(np.sum(best["Adagrad"] < best["RMSprop"]))}
     tuned["RMSprop"] = int(np.sum(best["RMSprop"] < best["Adagrad"]))
     for n in PAIR:
-        found.number(f"best rates: tasks of {len(TASKS)} on which {n} arrives first", tuned[n])
-    found.check(
+        evidence.number(f"best rates: tasks of {len(TASKS)} on which {n} arrives first", tuned[n])
+    evidence.check(
         "with both rates tuned RMSProp is first on more tasks than Adagrad",
         tuned["RMSprop"] > tuned["Adagrad"],
     )
@@ -95,17 +99,17 @@ def experiment() -> Evidence:
             rule = use(f"{n}:slides")
             tried = try_rates(rule, on, RATES, count, -1.0, batch=1, seeds=range(SEEDS), every=count)
             left[n] = float(np.min(tried.loss))
-            found.number(
+            evidence.number(
                 f"{words}: f after {count} steps at the best rate, median of {SEEDS} seeds, {n}", left[n]
             )
         lower += left["Adagrad"] < left["RMSprop"]
-    found.number(f"noise: problems of {len(noisy)} on which Adagrad ends lower at its best rate", lower)
+    evidence.number(f"noise: problems of {len(noisy)} on which Adagrad ends lower at its best rate", lower)
 
     grid = neuron.grid()
     assert grid is not None
     starts = [(x, y, "start") for x, y in neuron.starts]
     x, y = neuron.starts[SHOWN]
-    found.picture = Picture(
+    evidence.picture = Picture(
         [
             Map(
                 f"Sigmoid neuron, {WALK} steps, lr = {LR:g}",
@@ -134,10 +138,10 @@ def experiment() -> Evidence:
         "RMSprop's rises again; at equal small rates RMSprop arrives first, at large ones Adagrad.",
         NINE,
     )
-    found.reading = (
+    evidence.reading = (
         f"Left: in the notes' own runs RMSProp arrives and Adagrad lags. Middle: Adagrad's rate only falls. Right: that "
         f"does not make RMSProp the faster method. One lr is not the same pace to both: RMSProp is first at small rates "
         f"({total['RMSprop']} pairs in all), Adagrad at large ones ({total['Adagrad']}), and with both rates tuned Adagrad is "
         f"first on {tuned['Adagrad']} of {len(TASKS)} tasks."
     )
-    return found
+    return evidence

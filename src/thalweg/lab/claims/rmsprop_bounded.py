@@ -21,7 +21,7 @@ LR, STEPS, SHOCK, AFTER = 0.01, 1200, 1000.0, 300
 
 
 def experiment() -> Evidence:
-    found = Evidence()
+    evidence = Evidence()
     rules = {"RMSprop": ("v", use("RMSprop:slides", lr=LR)), "Adagrad": ("s", use("Adagrad:slides", lr=LR))}
     beale = landscape("beale").transformed(noise=0.5)
     cases: dict[str, tuple[Problem, np.ndarray | None]] = {
@@ -37,42 +37,42 @@ def experiment() -> Evidence:
             if name == "RMSprop":
                 largest = np.maximum.accumulate(np.nan_to_num(run.gradient) ** 2, axis=0)
                 above = int(np.sum(squares > largest * (1 + 1e-12)))
-                found.number(f"{words}: times that RMSProp's v exceeds the largest g² so far", above)
-                found.check(f"{words}: v never exceeds the largest squared gradient so far", above == 0)
+                evidence.number(f"{words}: times that RMSProp's v exceeds the largest g² so far", above)
+                evidence.check(f"{words}: v never exceeds the largest squared gradient so far", above == 0)
             mean = squares.mean(axis=1)
             tenth = STEPS // 10
             growth[name] = float(mean[-tenth:].mean() / mean[tenth : 2 * tenth].mean())
-            found.number(
+            evidence.number(
                 f"{words}: mean square kept, last tenth of the steps over the second tenth, {name}",
                 growth[name],
             )
             if words == "noisy beale":
                 states[name] = mean
-        found.check(f"{words}: RMSProp's squares do not grow with the steps", growth["RMSprop"] < 1.5)
-        found.check(f"{words}: Adagrad's do, more than threefold", growth["Adagrad"] > 3)
+        evidence.check(f"{words}: RMSProp's squares do not grow with the steps", growth["RMSprop"] < 1.5)
+        evidence.check(f"{words}: Adagrad's do, more than threefold", growth["Adagrad"] > 3)
 
     blow = np.ones((AFTER, 1))
     blow[0] = SHOCK
     shocked = {n: fed(rule, blow).states[state][1:, 0] for n, (state, rule) in rules.items()}
     for name, squares in shocked.items():
         low = np.flatnonzero(squares < 2)
-        found.number(
+        evidence.number(
             f"steps from one gradient of {SHOCK:g} until the state is below 2, {name}",
             low[0] if low.size else np.inf,
         )
-    found.check(
+    evidence.check(
         "RMSProp forgets the blow, Adagrad does not", shocked["RMSprop"][-1] < 2 < shocked["Adagrad"][-1]
     )
     calm = record(use("Adagrad:slides", lr=1.0), landscape("quadratic-2d"), STEPS).states["s"].sum(axis=1)
     still = float(calm[-1] / calm[STEPS // 10])
-    found.number("quadratic without noise: Adagrad's s at the end over a tenth of the way, lr = 1", still)
-    found.limit(
+    evidence.number("quadratic without noise: Adagrad's s at the end over a tenth of the way, lr = 1", still)
+    evidence.limit(
         "the contrast with Adagrad only where gradients do not vanish: else its sum stops growing too",
         still < 1.01,
     )
 
     steps = np.arange(1, STEPS + 1)
-    found.picture = Picture(
+    evidence.picture = Picture(
         [
             Chart(
                 "Noisy Beale: mean square kept",
@@ -93,8 +93,8 @@ def experiment() -> Evidence:
         "one huge gradient RMSprop's average falls back within some hundred steps.",
         ("RMSprop", "Adagrad"),
     )
-    found.reading = (
+    evidence.reading = (
         "Left: noise keeps the gradients alive, so Adagrad's sum climbs; RMSProp's average stays where the gradients "
         "are. Right: a single blow stays in the sum for good and leaves the average geometrically."
     )
-    return found
+    return evidence

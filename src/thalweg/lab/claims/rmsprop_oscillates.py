@@ -11,6 +11,7 @@ Refuted by: a rate that goes on changing, a run that comes to rest although ε i
 
 import numpy as np
 
+from ...core.line import Scalar
 from ...core.schedule import inverse_sqrt, inverse_time
 from ...problems import landscape
 from ...problems.quadratic import spectrum
@@ -26,7 +27,7 @@ EPS = 1e-300  # nothing beside any gradient
 
 
 def experiment() -> Evidence:
-    found = Evidence()
+    evidence = Evidence()
     bowl = spectrum(LAMBDA, None)
 
     def end(rule_name: str, lr: Array, **vary: Array) -> tuple[Array, Array]:
@@ -41,12 +42,12 @@ def experiment() -> Evidence:
     x, rate = end("RMSprop:slides", lr, beta=beta, eps_root=np.array(EPS))
     swing, sharp = x / (lr[:, None, None] / 2), rate * LAMBDA
     for words, values, law in (("swing over lr/2", swing, 1), ("curvature times effective rate", sharp, 2)):
-        found.number(f"{words}, smallest of all", values.min())
-        found.number(f"{words}, largest of all", values.max())
-        found.check(f"{words} is {law}, every lr, β and curvature", np.allclose(values, law, rtol=1e-6))
+        evidence.number(f"{words}, smallest of all", values.min())
+        evidence.number(f"{words}, largest of all", values.max())
+        evidence.check(f"{words} is {law}, every lr, β and curvature", np.allclose(values, law, rtol=1e-6))
     change = np.max(np.ptp(rate, axis=1) / rate.mean(axis=1))
-    found.number("largest relative change of the rate in the last hundred steps", change)
-    found.check("the rate has become constant", change < 1e-6)
+    evidence.number("largest relative change of the rate in the last hundred steps", change)
+    evidence.check("the rate has become constant", change < 1e-6)
 
     for name in ("neuron", "beale", "himmelblau", "quadratic"):
         on = landscape(name)
@@ -55,31 +56,31 @@ def experiment() -> Evidence:
         w, a = swinging.path[0, 0, -2:], swinging.rates[0, 0, -2:].mean(axis=0)
         hessian = np.array([on.hessian_product(w.mean(axis=0), e) for e in np.eye(w.shape[1])])
         top = float(np.max(np.abs(np.linalg.eigvals(a[:, None] * hessian))))
-        found.number(f"largest eigenvalue of rate · Hessian at the end, {name}", top)
-        found.check(f"it is 2 within 1 % on {name}", abs(top / 2 - 1) < 0.01)
+        evidence.number(f"largest eigenvalue of rate · Hessian at the end, {name}", top)
+        evidence.check(f"it is 2 within 1 % on {name}", abs(top / 2 - 1) < 0.01)
 
     lr = np.full(6, 0.1)
     eps = 0.5 * lr * np.array([0.01, 0.1, 0.5, 0.9, 1.1, 2.0])  # in units of λ·lr/2 for λ = 1
     x, _ = end("RMSprop:notes-code", lr, beta=np.array(0.9), eps=eps)
     left = np.maximum(lr[:, None] / 2 - eps[:, None] / LAMBDA, 0.0)
-    found.check(
+    evidence.check(
         "an ε leaves the swing lr/2 - ε/λ, nothing where that is negative",
         np.allclose(x[:, -1], left, atol=1e-6),
     )
-    found.number("last |x| for ε at 0.9 of λ·lr/2, over lr/2", x[3, -1, 1] / (lr[0] / 2))
-    found.number("last |x| for ε at 1.1 of λ·lr/2, over lr/2", x[4, -1, 1] / (lr[0] / 2))
-    found.limit(
+    evidence.number("last |x| for ε at 0.9 of λ·lr/2, over lr/2", x[3, -1, 1] / (lr[0] / 2))
+    evidence.number("last |x| for ε at 1.1 of λ·lr/2, over lr/2", x[4, -1, 1] / (lr[0] / 2))
+    evidence.limit(
         "only while ε is below λ·lr/2, the size of the gradient in the swing",
         bool(np.all(x[4:, -1, 1] < 1e-6)),
     )
     x, _ = end("RMSprop:slides", np.array(LRS), beta=np.array(SLOW), eps_root=np.array(EPS))
     rests = int(np.sum(x[:, -1] < 1e-300))
-    found.number(f"runs of {x[:, -1].size} that underflow to rest at β = {SLOW:g}", rests)
-    found.limit(
+    evidence.number(f"runs of {x[:, -1].size} that underflow to rest at β = {SLOW:g}", rests)
+    evidence.limit(
         f"only while the average forgets in time: at β = {SLOW:g} runs underflow to rest first", rests > 0
     )
 
-    plans = {
+    plans: dict[str, Scalar] = {
         "constant lr": 0.1,
         "lr/(1 + t/100)": inverse_time(0.1, decay=0.01),
         "lr/√(1 + t)": inverse_sqrt(0.1),
@@ -89,16 +90,16 @@ def experiment() -> Evidence:
         rule = use("RMSprop:slides", lr=plan, beta=0.9, eps=EPS)
         path = Trial(rule, bowl, STEPS, starts=START, record=("path",)).run().path
         runs[words] = np.abs(path[0, 0, :, 1])
-        found.number(f"last |x| over the first lr/2, {words}", runs[words][-1] / 0.05)
+        evidence.number(f"last |x| over the first lr/2, {words}", runs[words][-1] / 0.05)
     decayed = max(float(r[-LAST:].max()) for r in list(runs.values())[1:])
-    found.limit(
+    evidence.limit(
         "only while the learning rate is constant: decayed, the swing goes with it", decayed < 0.02 * 0.05
     )
 
     shown = use("RMSprop:slides", beta=0.9, eps=EPS)
     begun = Trial(shown, bowl, 2000, starts=START, vary={"lr": np.array(LRS)}, record=("path", "rates")).run()
     early = slice(0, 2001, 3)  # an odd stride, so that both ends of a swing are seen
-    found.picture = Picture(
+    evidence.picture = Picture(
         [
             Chart(
                 "Distance from the minimum, curvature 1",
@@ -141,8 +142,8 @@ def experiment() -> Evidence:
         "curvature; with a decaying rate the distance goes on falling.",
         ("RMSprop",),
     )
-    found.reading = (
+    evidence.reading = (
         "Left and middle: every rate ends in a swing between lr/2 and -lr/2 with an effective rate of exactly 2/λ, the "
         "edge of stability; a small rate swings as long as a large one, only closer. Right: a decaying rate ends it."
     )
-    return found
+    return evidence

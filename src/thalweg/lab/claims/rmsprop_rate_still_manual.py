@@ -25,31 +25,31 @@ SHOWN = (2, 5, 8, 12, 15)  # of the tasks, for the picture
 
 
 def experiment() -> Evidence:
-    found = Evidence()
+    evidence = Evidence()
     rule = use("RMSprop:slides")
     steps = np.array([task.tried(rule, RATES).reached for task in TASKS])
     solved = np.isfinite(steps.min(axis=1))
-    found.number(f"tasks of {len(TASKS)} that some rate solves", solved.sum())
-    found.check("every task is solved by some rate", bool(solved.all()))
+    evidence.number(f"tasks of {len(TASKS)} that some rate solves", solved.sum())
+    evidence.check("every task is solved by some rate", bool(solved.all()))
     with np.errstate(invalid="ignore"):  # a task that no rate solves has no price
         price = steps / steps.min(axis=1, keepdims=True)
     best = np.where(solved, RATES[steps.argmin(axis=1)], np.nan)
     low, high = np.quantile(best[solved], (0.1, 0.9)) if solved.any() else (np.nan, np.nan)
-    found.number("best rates of the tasks, 10 % quantile", low)
-    found.number("best rates of the tasks, 90 % quantile", high)
-    found.check("eight tenths of the best rates spread over a decade or more", high / low >= 10)
+    evidence.number("best rates of the tasks, 10 % quantile", low)
+    evidence.number("best rates of the tasks, 90 % quantile", high)
+    evidence.check("eight tenths of the best rates spread over a decade or more", high / low >= 10)
     fails = np.sum(~(price[solved] <= PRICE), axis=0)
-    found.number(
+    evidence.number(
         f"the value that fails least: tasks of {len(TASKS)} that it misses by more than {PRICE:g} times",
         fails.min(),
     )
-    found.number("that value", RATES[fails.argmin()])
-    found.check(f"no value comes within {PRICE:g} times the fewest steps on every task", fails.min() > 0)
+    evidence.number("that value", RATES[fails.argmin()])
+    evidence.check(f"no value comes within {PRICE:g} times the fewest steps on every task", fails.min() > 0)
     values = {n: use(f"RMSprop:{n}").at(0)["lr"] for n in SUGGESTED}
     for name, lr in values.items():
         count = int(fails[np.abs(np.log(RATES / lr)).argmin()])
-        found.number(f"tasks that lr = {lr:g} ({name}) misses by more than {PRICE:g} times", count)
-        found.check(f"the value of {name} misses a quarter of the tasks or more", count >= len(TASKS) / 4)
+        evidence.number(f"tasks that lr = {lr:g} ({name}) misses by more than {PRICE:g} times", count)
+        evidence.check(f"the value of {name} misses a quarter of the tasks or more", count >= len(TASKS) / 4)
 
     on = landscape("beale")
     moved = []
@@ -59,9 +59,9 @@ def experiment() -> Evidence:
         tried = try_rates(
             tiny, other, grid(1e-6, 1e2, 33), 2000, 1e-3, start=np.array(other.starts[0]), stay=True
         )
-        moved.append(found.number(f"best rate, Beale with its coordinates times {scale:g}", tried.lr))
+        moved.append(evidence.number(f"best rate, Beale with its coordinates times {scale:g}", tried.lr))
     ratios = np.array(moved) / moved[1] / np.array(SCALES)
-    found.check(
+    evidence.check(
         "the best rate goes with the size of the weights", bool(np.all(np.abs(np.log10(ratios)) < 0.5))
     )
 
@@ -70,18 +70,18 @@ def experiment() -> Evidence:
     at = np.concatenate([list(values.values()), RATES])
     loss = try_rates(rule, zipf, at, ROWS, -1.0, batch=1, seeds=range(3), every=ROWS).loss
     for k, (name, lr) in enumerate(values.items()):
-        found.number(f"zipf: loss after {ROWS} rows at lr = {lr:g} ({name}), median of 3 seeds", loss[k])
-    found.number("zipf: the same at the best rate", loss.min())
+        evidence.number(f"zipf: loss after {ROWS} rows at lr = {lr:g} ({name}), median of 3 seeds", loss[k])
+    evidence.number("zipf: the same at the best rate", loss.min())
 
     alike = [k for k, t in enumerate(TASKS) if t.problem == "neuron"]
     common = float(price[alike].max(axis=0).min())
-    found.number(f"one rate for the neuron's {len(alike)} starts: price on the worst of them", common)
-    found.limit(
+    evidence.number(f"one rate for the neuron's {len(alike)} starts: price on the worst of them", common)
+    evidence.limit(
         "only between tasks that differ: from all of the neuron's starts one rate will do", common < 2
     )
 
     marks = [(lr, f"{lr:g}, {name}") for name, lr in values.items()]
-    found.picture = Picture(
+    evidence.picture = Picture(
         [
             Chart(
                 "Price of a learning rate",
@@ -109,8 +109,8 @@ def experiment() -> Evidence:
         "sixteen tasks beside three suggested values.",
         ("RMSprop",),
     )
-    found.reading = (
+    evidence.reading = (
         "Left: each task has its own range of good rates, cut off on the right where the swing of RMSProp exceeds the "
         "target. Right: no suggested value lies near all best rates. The rate is a length in the space of weights."
     )
-    return found
+    return evidence

@@ -28,7 +28,7 @@ TARGET, BUDGET, RATES = 1e-3, 2000, grid(1e-1, 1e2, 25)
 
 
 def experiment() -> Evidence:
-    found = Evidence()
+    evidence = Evidence()
     on = landscape("neuron-sparse")
     assert on.data is not None
     data, start, teacher = on.data, np.array(on.starts[0]), np.array(on.minima[0])
@@ -49,52 +49,52 @@ def experiment() -> Evidence:
     gone["Adagrad"], rates = walk(adagrad, on)
 
     figure = fed(adagrad, np.array([[np.sqrt(0.019)]])).rate[1, 0]
-    found.number("effective rate for a squared gradient of 0.019", figure, 0.72, within=0.01)
+    evidence.number("effective rate for a squared gradient of 0.019", figure, 0.72, within=0.01)
     first = rates[every, begun, 0]
-    found.number("the neuron's own first effective rate of w, median of orders", np.median(first))
+    evidence.number("the neuron's own first effective rate of w, median of orders", np.median(first))
 
     moved = np.mean(np.diff(gone["SGD"][:, :, 0], axis=1) != 0)
-    found.number("share of gradient descent's steps that move w", moved)
-    found.check("gradient descent moves w in no more than a tenth of its steps", moved < 0.101)
+    evidence.number("share of gradient descent's steps that move w", moved)
+    evidence.check("gradient descent moves w in no more than a tenth of its steps", moved < 0.101)
     falls = first / rates[every, begun + epoch, 0], rates[:, 1, 1] / rates[:, 1 + epoch, 1]
     for name, fall in zip("wb", falls, strict=True):
-        found.number(f"Adagrad: rate of {name} at its first update over one epoch later", np.median(fall))
-    found.check(
+        evidence.number(f"Adagrad: rate of {name} at its first update over one epoch later", np.median(fall))
+    evidence.check(
         "b's rate falls at least twice as far as w's, every order", bool(np.all(falls[1] > 2 * falls[0]))
     )
     higher = [bool(np.all(r[t:, 0] > r[t:, 1])) for r, t in zip(rates, begun, strict=True)]
-    found.check("w's rate stays above b's, every order", all(higher))
+    evidence.check("w's rate stays above b's, every order", all(higher))
     behind = {}
     for name, way in gone.items():
         late = np.argmax(way[:, :, 1] >= 0.9, axis=1)
         behind[name] = way[every, late, 0]
-        found.number(f"{name}: share of w's way gone when b has gone 0.9, median", np.median(behind[name]))
+        evidence.number(f"{name}: share of w's way gone when b has gone 0.9, median", np.median(behind[name]))
     ahead = bool(np.all(behind["Adagrad"] > 1.5 * behind["SGD"]))
-    found.check("w comes along half as far again under Adagrad, every order", ahead)
+    evidence.check("w comes along half as far again under Adagrad, every order", ahead)
     for name in ("SGD", "Adagrad:notes"):
         tried = try_rates(
             use(name), on, RATES, BUDGET, TARGET, start=start, batch=1, seeds=range(ORDERS), stay=True
         )
         best = np.min(tried.reached)
-        found.number(
+        evidence.number(
             f"steps to f < {TARGET:g} at the best rate, {name.split(':')[0]}, median of orders", best
         )
     larger = landscape("neuron-sparse")
     larger.data = data * [LARGE, 1.0]
     _, large = walk(adagrad, larger)
-    found.limit(
+    evidence.limit(
         f"only while the sparse feature's values are small: at x = {LARGE:g} in its rows w's rate ends below b's",
         bool(np.all(large[:, -1, 0] < large[:, -1, 1])),
     )
 
-    found.limit(
+    evidence.limit(
         f"only early on the way: at lr = {LR:g} gradient descent's w overtakes within {EPOCHS} epochs",
         bool(np.all(gone["SGD"][:, -1, 0] > gone["Adagrad"][:, -1, 0])),
     )
 
     axis = np.arange(steps + 1)
     seen = np.where(axis[:, None] >= [begun[0], 1], rates[0], np.nan)
-    found.picture = Picture(
+    evidence.picture = Picture(
         [
             Chart(
                 f"Adagrad's effective rate, lr = {LR:g}",
@@ -123,9 +123,9 @@ def experiment() -> Evidence:
         "come under gradient descent and Adagrad.",
         ("SGD", "Adagrad"),
     )
-    found.reading = (
+    evidence.reading = (
         "Left: w meets its feature in every tenth row and keeps the higher rate; b pays in every row. Right: under "
         "gradient descent b has all but arrived while w has hardly left; Adagrad brings w along sooner, until its rates "
         "have fallen below lr. With both rates tuned the difference in steps is small."
     )
-    return found
+    return evidence

@@ -29,8 +29,8 @@ KINDS |= {"averaged momentum": ("Momentum:slides", "Adam")}  # drawn as Adam, wh
 
 
 def experiment() -> Evidence:
-    found = Evidence()
-    found.number("gradient descent", measured_limit(use("SGD", lr=1.0)), 2.0, WITHIN)
+    evidence = Evidence()
+    evidence.number("gradient descent", measured_limit(use("SGD", lr=1.0)), 2.0, WITHIN)
     fine = 1 - np.geomspace(1.0, 0.01, 24)
     curves = []
     for kind, (name, colour) in KINDS.items():
@@ -38,17 +38,17 @@ def experiment() -> Evidence:
         for beta in BETAS:
             rule = use(name, lr=1.0, beta=beta)
             stated = FORMULAS[kind](beta)
-            measured.append(found.number(f"{kind}, β = {beta:g}", measured_limit(rule), stated, WITHIN))
+            measured.append(evidence.number(f"{kind}, β = {beta:g}", measured_limit(rule), stated, WITHIN))
             close = abs(limit(rule) / stated - 1) < 1e-9
-            found.check(f"{kind}, β = {beta:g}: the step's matrix has the formula's limit", close)
+            evidence.check(f"{kind}, β = {beta:g}: the step's matrix has the formula's limit", close)
         theory = [limit(use(name, lr=1.0, beta=b)) for b in fine]
         curves.append(Curve(fine, np.array(theory), kind, colour))
         curves.append(Curve(np.array(BETAS), np.array(measured), "", look="points"))
-    found.check(
+    evidence.check(
         "Nesterov's limit lies below gradient descent's wherever β > 0",
-        all(found.numbers[f"Nesterov, β = {b:g}"] < 2 for b in BETAS[1:]),
+        all(evidence.numbers[f"Nesterov, β = {b:g}"] < 2 for b in BETAS[1:]),
     )
-    found.picture = Picture(
+    evidence.picture = Picture(
         [
             Chart(
                 "Largest stable rate times curvature",
@@ -62,8 +62,8 @@ def experiment() -> Evidence:
         "Stability limits against momentum: heavy ball rises to 4, averaged momentum without bound, Nesterov falls.",
         ("Momentum", "Nesterov", "Adam"),
     )
-    found.reading = (
+    evidence.reading = (
         "Lines come from the spectral radius of the step's own matrix; the black dots at β = 0, 0.5, 0.9 and 0.99 are runs. Averaging the gradient buys a rate "
         "1/(1 − β) times as large, heavy ball at most twice, and Nesterov's look ahead costs some of it."
     )
-    return found
+    return evidence

@@ -23,18 +23,18 @@ TASKS = {"neuron": 1e-3, "beale": 1e-3, "rosenbrock": 1e-3, "quadratic-2d": 1e-6
 
 
 def experiment() -> Evidence:
-    found = Evidence()
+    evidence = Evidence()
     plain = use("Adam:notes-uncorrected", lr=1.0)
-    beta1, beta2 = (float(plain.hyperparameters[n]) for n in ("beta1", "beta2"))  # type: ignore[arg-type]
+    beta1, beta2 = (float(plain.at(0)[n]) for n in ("beta1", "beta2"))
     two = fed(plain, np.array([[GRADIENT], [0.0]]))
-    found.number("v after the first gradient", two.states["v"][1, 0], 1e-5, within=1e-9)
-    after = found.number("v after the second, which is 0", two.states["v"][2, 0])
-    found.check("v after the second is 0.999 of that, 9.99e-6", abs(after / 9.99e-6 - 1) < 1e-9)
-    found.number("first effective rate, in lr", two.rate[1, 0], 316.22, within=1e-4)
-    found.number("second effective rate, in lr", two.rate[2, 0], 316.38, within=1e-4)
-    first = found.number("first update without correction, in lr", -two.update[1, 0])
+    evidence.number("v after the first gradient", two.states["v"][1, 0], 1e-5, within=1e-9)
+    after = evidence.number("v after the second, which is 0", two.states["v"][2, 0])
+    evidence.check("v after the second is 0.999 of that, 9.99e-6", abs(after / 9.99e-6 - 1) < 1e-9)
+    evidence.number("first effective rate, in lr", two.rate[1, 0], 316.22, within=1e-4)
+    evidence.number("second effective rate, in lr", two.rate[2, 0], 316.38, within=1e-4)
+    first = evidence.number("first update without correction, in lr", -two.update[1, 0])
     ratio = (1 - beta1) / (1 - beta2) ** 0.5
-    found.check("it is (1 - β₁) / sqrt(1 - β₂) = 3.16 lr", abs(first / ratio - 1) < 1e-5)
+    evidence.check("it is (1 - β₁) / sqrt(1 - β₂) = 3.16 lr", abs(first / ratio - 1) < 1e-5)
 
     same = np.full((STEPS, 1), GRADIENT)
     moved = {b: -fed(use("Adam:notes-uncorrected", lr=1.0, beta2=b), same).update[1:, 0] for b in BETAS}
@@ -42,23 +42,23 @@ def experiment() -> Evidence:
     step = np.arange(1, STEPS + 1)
     law = (1 - beta1**step) / np.sqrt(1 - beta2**step)
     raw = moved[beta2]
-    start = found.number("first update with correction, in lr", mended[0])
-    found.check("the first update with correction is lr", abs(start - 1) < 1e-6)
-    peak = found.number("largest update without correction, equal gradients, in lr", raw.max())
-    found.number("the step at which it comes", int(raw.argmax()) + 1)
-    found.number("updates above 1.5 lr", int(np.sum(raw > 1.5)))
-    found.number("update at step 1,000, in lr", raw[999])
+    start = evidence.number("first update with correction, in lr", mended[0])
+    evidence.check("the first update with correction is lr", abs(start - 1) < 1e-6)
+    peak = evidence.number("largest update without correction, equal gradients, in lr", raw.max())
+    evidence.number("the step at which it comes", int(raw.argmax()) + 1)
+    evidence.number("updates above 1.5 lr", int(np.sum(raw > 1.5)))
+    evidence.number("update at step 1,000, in lr", raw[999])
     for b in BETAS:
-        found.number(f"first update without correction, β₂ = {b}, in lr", moved[b][0])
-    found.check("updates are (1 - β₁^t) / sqrt(1 - β₂^t) lr", np.allclose(raw, law, rtol=1e-5))
-    found.check("the start is several times too large without correction", first > 3 and peak > 3)
-    found.check("with correction no update exceeds lr", bool(np.all(mended <= 1 + 1e-9)))
-    found.limit(
+        evidence.number(f"first update without correction, β₂ = {b}, in lr", moved[b][0])
+    evidence.check("updates are (1 - β₁^t) / sqrt(1 - β₂^t) lr", np.allclose(raw, law, rtol=1e-5))
+    evidence.check("the start is several times too large without correction", first > 3 and peak > 3)
+    evidence.check("with correction no update exceeds lr", bool(np.all(mended <= 1 + 1e-9)))
+    evidence.limit(
         "only the rate on m is 316: m is uncorrected too and ten times too small, so the first update is 3.16 lr and "
         "none exceeds 7 lr",
         bool(peak < 7),
     )
-    found.limit(
+    evidence.limit(
         "only while 1 - β₁ is above sqrt(1 - β₂): with β₂ = 0.99 the first update is lr, with 0.9 a third of it",
         abs(moved[0.99][0] - 1) < 1e-3 and moved[0.9][0] < 0.5,
     )
@@ -71,9 +71,9 @@ def experiment() -> Evidence:
             for d in ("notes-uncorrected", "notes")
         ]
         for words, t in zip(("without", "with"), both, strict=True):
-            found.number(f"steps to the target on {name} {words} correction, best rate", t.steps)
+            evidence.number(f"steps to the target on {name} {words} correction, best rate", t.steps)
         ratios[name] = both[0].steps / both[1].steps
-    found.limit(
+    evidence.limit(
         "only at a rate that suits corrected Adam: at its own best rate the uncorrected one is faster on some problems",
         min(ratios.values()) < 0.9,
     )
@@ -106,14 +106,14 @@ def experiment() -> Evidence:
             levels=[(1.0, "equal")],
         ),
     ]
-    found.picture = Picture(
+    evidence.picture = Picture(
         panels,
         "Without correction Adam's updates start at 3.2 times the rate, rise to 6.6 and fall to it in thousands of steps.",
         ("Adam",),
     )
-    found.reading = (
+    evidence.reading = (
         "Left: without correction the first update is 3.2 lr and the twelfth 6.6 lr, and thousands of steps pass "
         "until it is lr. Middle: with a smaller β₂ the start is timid instead. Right: at its own best rate the "
         "uncorrected method needs up to about twice the steps, and on some problems fewer."
     )
-    return found
+    return evidence

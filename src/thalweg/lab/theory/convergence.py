@@ -95,8 +95,8 @@ def transient(
     moves = scalars.scheduled(rule) or bool(scalars.moving(rule.clock_formula))
 
     def matrices(t: int) -> tuple[tuple[str, ...], Array]:
-        held = own_rate(rule, t) if rate is None else rate
-        step = frozen(rule, np.nan if held is None else held, t)
+        used = own_rate(rule, t) if rate is None else rate
+        step = frozen(rule, np.nan if used is None else used, t)
         return step.names, step.at(values)
 
     names, matrix = matrices(1)
@@ -107,8 +107,8 @@ def transient(
         if moves and k:
             _, matrix = matrices(k + 1)
         state = matrix @ state
-    made: Array = norms / norms[0]
-    return made
+    shares: Array = norms / norms[0]
+    return shares
 
 
 def steps_to(factor: float, reduction: float) -> float:

@@ -178,12 +178,12 @@ def diagnose(
     ProblemError, RuleError.
     """
     need_integer("t", t, 1)
-    held = _fitting(
+    rated = _fitting(
         problem, params, "rates", first_rates(rule, problem, params, rows) if rates is None else rates
     )
     sharp = curvature(problem, params, rows=rows, tol=1e-4)
     lowest = curvature(problem, params, rows=rows, tol=NEGLIGIBLE / 2, below=abs(sharp))
-    moved = preconditioned(problem, params, held, rows, tol=1e-4)
+    moved = preconditioned(problem, params, rated, rows, tol=1e-4)
     bound = limit(rule)
     lr = rule.at(t - 1).get("lr")
     if lr is None:
