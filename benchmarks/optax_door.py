@@ -19,7 +19,7 @@ import optax
 import thalweg.optax
 from thalweg.convert import arguments
 from thalweg.core.rule import find
-from thalweg.optax.convert import ROWS
+from thalweg.rules import movable
 
 from .models import resnet_shapes
 from .options import options, save
@@ -41,8 +41,8 @@ def trees(dry: bool) -> dict[str, Tree]:
 def transformations(name: str) -> dict[str, optax.GradientTransformation]:
     """Ours and Optax's, with the same hyperparameters."""
     rule = find(name).like("optax", learning_rate=1e-6, **MORE.get(name, {}))
-    row = ROWS[name]
-    theirs = getattr(optax, row.function)(**arguments(rule, "optax", "benchmark"), **row.options)
+    row = type(rule).parts.dialects["optax"]
+    theirs = getattr(optax, row.optimizers[0])(**arguments(rule, "optax", "benchmark"), **row.options)
     return {"ours": thalweg.optax.transformation(rule), "optax": theirs}
 
 
@@ -71,7 +71,9 @@ def main() -> None:
     parser.add_argument("--rules", help="comma-separated; default: all that Optax has")
     parser.add_argument("--models", help="comma-separated; default: ResNet-like,one array")
     chosen = parser.parse_args()
-    names = chosen.rules.split(",") if chosen.rules else list(ROWS)[: 1 if chosen.dry_run else None]
+    names = (
+        chosen.rules.split(",") if chosen.rules else list(movable("optax"))[: 1 if chosen.dry_run else None]
+    )
     rounds = 1 if chosen.dry_run else chosen.rounds
     device = jax.devices()[0]
     result: dict[str, Any] = {

@@ -16,7 +16,8 @@ from .paths.worlds import KERAS, _keras, _wide
 keras = _keras()  # chooses the backend, and a folder of its own
 
 import thalweg as tw  # noqa: E402
-from thalweg.keras import ROWS, from_keras, to_keras  # noqa: E402
+from thalweg.keras import from_keras, to_keras  # noqa: E402
+from thalweg.rules import movable  # noqa: E402
 
 from .strategies import RULES  # noqa: E402
 
@@ -143,10 +144,10 @@ def test_variables_left_out_of_weight_decay_stay_out() -> None:
 
 
 def test_every_row_of_keras_can_be_moved() -> None:
-    assert set(ROWS) == {n for n, r in RULES.items() if "keras" in r.parts.dialects} == set(KERAS)
-    for name, row in ROWS.items():
-        kind, states = KERAS[name]
-        assert row.optimizer == kind and {*row.states} == {*RULES[name].parts.states} == {*states}
+    assert set(movable("keras")) == {n for n, r in RULES.items() if "keras" in r.parts.dialects} == set(KERAS)
+    for name, rule in movable("keras").items():
+        row, (kind, states) = rule.parts.dialects["keras"], KERAS[name]
+        assert row.optimizers == (kind,) and {*row.states} == {*RULES[name].parts.states} == {*states}
 
 
 def test_what_moves_is_copied() -> None:

@@ -1,6 +1,7 @@
 """A new rule is one file: what CONTRIBUTING shows is put into the rules' folder and gets everything."""
 
 import importlib
+import os
 import re
 import shutil
 import subprocess
@@ -53,7 +54,7 @@ def test_a_new_rule_is_one_file_of_at_most_sixty_lines(tmp_path: Path) -> None:
     ran = subprocess.run(
         [sys.executable, "-m", "pytest", "-n", "0", "-p", "no:cacheprovider", "-k", "SignDescent", *laws],
         cwd=ROOT,
-        env={**__import__("os").environ, "PYTHONPATH": str(tmp_path)},
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
         capture_output=True,
         text=True,
     )
@@ -140,3 +141,80 @@ def test_old_keywords_of_a_rule_name_the_new(old: str, new: str) -> None:
 def test_the_old_keyword_of_a_row_names_the_new() -> None:
     with pytest.raises(tw.errors.RuleError, match="held= is called pinned= now"):
         tw.row(held={"eps": 0.0})
+
+
+WORLDLY = '''
+"""Adamax under another name, with all that its worlds say of it."""
+
+from ..core import Rule, Scalar, fraction, maximum, nonnegative, ratio, row, rule, state
+
+
+def clock(t, lr, beta1):
+    return {"take1": 1 - beta1, "size": lr / (1 - beta1**t)}
+
+
+def step(w, g, m, u, /, beta1, take1, beta2, size, eps):
+    m = beta1 * m + take1 * g
+    u = maximum(beta2 * u, abs(g) + eps)
+    return w - ratio(size, u) * m, m, u
+
+
+TORCH = {"lr": "lr", "betas": ("beta1", "beta2"), "eps": "eps"}
+
+
+@rule(
+    step,
+    clock=clock,
+    dialects={"torch": row("2", names=TORCH, optimizer="Twin", states={"m": "exp_avg", "u": "exp_inf"})},
+)
+class Worldly(Rule):
+    """A twin of Adamax."""
+
+    lr: Scalar = nonnegative(default=2e-3, unit="w")
+    beta1: Scalar = fraction(default=0.9)
+    beta2: Scalar = fraction(default=0.999)
+    eps: Scalar = nonnegative(default=1e-8, unit="g")
+    m: float = state(default=0.0, unit="g", signed=True)
+    u: float = state(default=0.0, unit="g")
+'''
+
+MOVING = """
+import torch, thalweg as tw, thalweg.torch
+
+class Twin(torch.optim.Adamax):
+    pass
+
+torch.optim.Twin = Twin
+one, two = (torch.nn.Parameter(torch.linspace(-1, 1, 5, dtype=torch.float64)) for _ in range(2))
+theirs, original = Twin([one], lr=0.1), torch.optim.Adamax([two], lr=0.1)
+
+def steps(*optimizers):
+    for k in range(5):
+        for w, o in zip((one, two), optimizers):
+            w.grad = torch.cos(torch.arange(5, dtype=torch.float64) + k)
+            o.step()
+    torch.testing.assert_close(one, two, rtol=1e-12, atol=1e-12)
+
+steps(theirs, original)
+ours = thalweg.torch.Optimizer.from_torch(theirs)
+assert ours.param_groups[0]["rule"] == "Worldly"
+steps(ours, original)
+back = ours.to_torch()
+assert type(back) is Twin and back.state[one]["step"] == 10
+steps(back, original)
+"""
+
+
+def test_a_rule_that_torch_has_too_moves_over_by_its_own_file(tmp_path: Path) -> None:
+    """States and optimizer stand in the rule's row: no other file is touched."""
+    pytest.importorskip("torch")
+    shutil.copytree(ROOT / "src" / "thalweg", tmp_path / "thalweg")
+    (tmp_path / "thalweg" / "rules" / "worldly.py").write_text(WORLDLY)
+    done = subprocess.run(
+        [sys.executable, "-c", MOVING],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )
+    assert done.returncode == 0, done.stderr

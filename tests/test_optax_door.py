@@ -17,7 +17,7 @@ import thalweg.optax
 from thalweg.convert import arguments
 from thalweg.errors import HyperparameterError
 from thalweg.optax import from_optax, to_optax, transformation
-from thalweg.optax.convert import ROWS
+from thalweg.rules import movable
 
 from .paths import distances, worlds
 from .paths.distances import Case, Distance, cases, needed, share, ulps
@@ -81,12 +81,13 @@ def same(a: Tree, b: Tree) -> None:
 
 def theirs(rule: Any) -> optax.GradientTransformation:
     row = ROWS[type(rule).__name__]
-    made: optax.GradientTransformation = getattr(optax, row.function)(
+    made: optax.GradientTransformation = getattr(optax, row.optimizers[0])(
         **arguments(rule, "optax", "test"), **row.options
     )
     return made
 
 
+ROWS = {n: r.parts.dialects["optax"] for n, r in movable("optax").items()}
 FAST = ["Momentum", "RMSpropCentredMomentumSutskever", "AdamW", "NAdam"]
 
 

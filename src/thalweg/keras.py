@@ -5,12 +5,12 @@
     opt.step(grads)
     model.optimizer = thalweg.keras.to_keras(opt, model.trainable_variables)
 
-One table says which rule an optimizer of Keras is and what its states are called there. Only the rounding
+The rules' own Keras rows say which optimizer they are and what its states are called. Only the rounding
 differs: Keras takes its bias corrections in the variables' dtype.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -20,45 +20,26 @@ except ImportError as error:
     raise ImportError(f"thalweg.keras needs Keras 3 ({error}): pip install keras", name=error.name) from None
 
 from .convert import arguments, require
+from .core.dialect import Row
 from .core.line import short
-from .core.rule import Rule, find
+from .core.rule import Rule
 from .core.schedule import Schedule
 from .optimizer.optimizer import Optimizer
+from .rules import movable
 
 
-class Row(NamedTuple):
-    """A rule's twin: the optimizer of Keras, its states' attributes, and options that pick it."""
+def _heads() -> dict[str, type[Rule]]:
+    """Each of Keras's optimizers and the rule that is the head of its family: the one with the fewest states."""
+    heads: dict[str, type[Rule]] = {}
+    for kind in sorted(movable("keras").values(), key=lambda kind: len(kind.parts.states)):
+        heads.setdefault(_row(kind).optimizers[0], kind)
+    return heads
 
-    optimizer: str
-    states: Mapping[str, str]
-    options: Mapping[str, bool] = {}
+
+def _row(kind: type[Rule]) -> Row:
+    return kind.parts.dialects["keras"]
 
 
-_ADAM = {"m": "_momentums", "v": "_velocities"}
-_AVERAGE = {"v": "_velocities"}
-_CENTRED = {**_AVERAGE, "a": "_average_gradients"}
-_PUSHED = {"b": "_momentums"}
-
-ROWS = {
-    "SGD": Row("SGD", {}),
-    "MomentumSutskever": Row("SGD", {"v": "momentums"}),
-    "NesterovSutskever": Row("SGD", {"v": "momentums"}, {"nesterov": True}),
-    "Adagrad": Row("Adagrad", {"s": "_accumulators"}),
-    "RMSprop": Row("RMSprop", _AVERAGE),
-    "RMSpropMomentumSutskever": Row("RMSprop", {**_AVERAGE, **_PUSHED}),
-    "RMSpropCentred": Row("RMSprop", _CENTRED, {"centered": True}),
-    "RMSpropCentredMomentumSutskever": Row("RMSprop", {**_CENTRED, **_PUSHED}, {"centered": True}),
-    "Adadelta": Row("Adadelta", {"v": "_accumulated_grads", "u": "_accumulated_delta_vars"}),
-    "Adam": Row("Adam", _ADAM),
-    "AMSGrad": Row("Adam", {**_ADAM, "u": "_velocity_hats"}, {"amsgrad": True}),
-    "AdamW": Row("AdamW", _ADAM),
-    "Adamax": Row("Adamax", {"m": "_m", "u": "_u"}),
-    "NAdam": Row("Nadam", {**_ADAM, "p": "_u_product"}),
-    "Lion": Row("Lion", {"m": "_momentums"}),
-}
-_HEADS: dict[str, str] = {}  # the head of each family: the first rule of its optimizer
-for _name, _row in ROWS.items():
-    _HEADS.setdefault(_row.optimizer, _name)
 _UNKNOWN = ("clipnorm", "use_ema", "loss_scale_factor", "gradient_accumulation_steps")
 
 
@@ -74,8 +55,9 @@ def from_keras(optimizer: Any, **changes: Any) -> Optimizer:
     not built yet.
     """
     title = type(optimizer).__name__
-    if title not in _HEADS or not isinstance(optimizer, getattr(keras.optimizers, title)):
-        known = ", ".join(_HEADS)
+    heads = _heads()
+    if title not in heads or not isinstance(optimizer, getattr(keras.optimizers, title)):
+        known = ", ".join(heads)
         raise TypeError(f"from_keras: must be one of keras.optimizers' {known}; got {short(optimizer)}")
     if not optimizer.built:
         raise ValueError(f"from_keras: {title} is not built: call optimizer.build(model.trainable_variables)")
@@ -86,8 +68,8 @@ def from_keras(optimizer: Any, **changes: Any) -> Optimizer:
     for v in variables:
         if v.constraint is not None:
             raise ValueError(f"from_keras: the constraint of {v.path} has no counterpart here")
-    rule = _rule(optimizer, title, changes)
-    row = ROWS[type(rule).__name__]
+    rule = _rule(optimizer, heads[title], changes)
+    row = _row(type(rule))
     decay, own = optimizer.weight_decay, "weight_decay" in rule.hyperparameters
     groups = {
         str(k): {"weight_decay": 0.0}
@@ -112,12 +94,11 @@ def from_keras(optimizer: Any, **changes: Any) -> Optimizer:
     return opt
 
 
-def _rule(optimizer: Any, title: str, changes: Mapping[str, Any]) -> Rule:
-    head = find(_HEADS[title])
-    row = head.parts.dialects["keras"]
-    switches = {n for combination in row.members for n in combination}
+def _rule(optimizer: Any, head: type[Rule], changes: Mapping[str, Any]) -> Rule:
+    row = _row(head)
+    switches = row.switches
     if getattr(optimizer, "amsgrad", False) and "amsgrad" not in switches:
-        raise ValueError(f"from_keras: no rule for {title} with amsgrad=True")
+        raise ValueError(f"from_keras: no rule for {row.optimizers[0]} with amsgrad=True")
     given = {n: getattr(optimizer, n) for n in row.names if n != "learning_rate"}
     given |= {n: getattr(optimizer, n) for n in switches if getattr(optimizer, n)}
     if isinstance(optimizer._learning_rate, keras.Variable):
@@ -145,7 +126,9 @@ def to_keras(optimizer: Optimizer, variables: Sequence[Any], **arguments_: Any) 
     """
     rule, settings = optimizer.rule, optimizer.settings
     require(rule, "keras", "to_keras")
-    row = ROWS[type(rule).__name__]
+    row = _row(type(rule))
+    if not row.optimizers:
+        raise ValueError(f"to_keras: no optimizer of Keras is known for {type(rule).__name__}")
     weights = optimizer.params if isinstance(optimizer.params, list | tuple) else [optimizer.params]
     variables = list(variables)
     shapes, theirs = [np.shape(w) for w in weights], [tuple(v.shape) for v in variables]
@@ -168,7 +151,7 @@ def to_keras(optimizer: Optimizer, variables: Sequence[Any], **arguments_: Any) 
         given["weight_decay"] = settings.weight_decay
     given |= {"clipvalue": settings.clip_value, "global_clipnorm": settings.clip_norm}
     spared = _spared(optimizer)
-    made = getattr(keras.optimizers, row.optimizer)(**given)
+    made = getattr(keras.optimizers, row.optimizers[0])(**given)
     if spared:
         made.exclude_from_weight_decay(var_list=[variables[k] for k in spared])
     made.build(variables)

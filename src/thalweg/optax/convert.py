@@ -1,6 +1,6 @@
 """Runs moved over from Optax's own transformations to ours, and back."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -9,6 +9,7 @@ import optax
 
 from ..convert import arguments, require
 from ..core import clock as scalars
+from ..core.dialect import Row
 from ..core.line import short
 from ..core.rule import Rule
 from ..core.schedule import Schedule
@@ -18,46 +19,22 @@ from .state import Kind, State, state_tuple
 Tree = Any  # a pytree: params, gradients, updates
 
 
-class Row(NamedTuple):
-    """A rule's twin: Optax's function, options that pick it, and where its states are kept.
+class _Place(NamedTuple):
+    """Where Optax keeps a state: a field of a named tuple, times ``sign``."""
 
-    A state is a field of a named tuple of Optax, times ``sign``.
-    """
-
-    function: str
-    options: Mapping[str, Any]
-    states: Mapping[str, tuple[str, str, float]]
+    tuple: str
+    field: str
+    sign: float
 
 
-def _row(function: str, tuples: str, states: Mapping[str, str], **options: Any) -> Row:
-    return Row(function, options, {n: (tuples, field, 1.0) for n, field in states.items()})
+def _places(row: Row) -> dict[str, _Place]:
+    """The places of a row's states: "-TraceState.trace" is the field ``trace``, of the other sign."""
+    places = {}
+    for state, text in row.states.items():
+        title, _, field = text.removeprefix("-").partition(".")
+        places[state] = _Place(title, field, -1.0 if text.startswith("-") else 1.0)
+    return places
 
-
-_MOMENTS = {"m": "mu", "v": "nu"}
-_PUSHED = {"b": ("TraceState", "trace", -1.0)}
-_PLAIN = _row("rmsprop", "ScaleByRmsState", {"v": "nu"})
-_CENTRED = _row("rmsprop", "ScaleByRStdDevState", {"v": "nu", "a": "mu"}, centered=True)
-
-ROWS: dict[str, Row] = {
-    "SGD": Row("sgd", {}, {}),
-    "Momentum": _row("sgd", "TraceState", {"m": "trace"}),
-    "Nesterov": _row("sgd", "TraceState", {"m": "trace"}, nesterov=True),
-    "Adagrad": _row("adagrad", "ScaleByRssState", {"s": "sum_of_squares"}),
-    "RMSprop": _PLAIN,
-    "RMSpropMomentumSutskever": _PLAIN._replace(states={**_PLAIN.states, **_PUSHED}),
-    "RMSpropCentred": _CENTRED,
-    "RMSpropCentredMomentumSutskever": _CENTRED._replace(states={**_CENTRED.states, **_PUSHED}),
-    "Adadelta": _row("adadelta", "ScaleByAdaDeltaState", {"v": "e_g", "u": "e_x"}),
-    "Adam": _row("adam", "ScaleByAdamState", _MOMENTS),
-    "AdamW": _row("adamw", "ScaleByAdamState", _MOMENTS),
-    "NAdam": _row("nadam", "ScaleByAdamState", _MOMENTS),
-    "RAdam": _row("radam", "ScaleByAdamState", _MOMENTS),
-    "Yogi": _row("yogi", "ScaleByAdamState", _MOMENTS),
-    "Adamax": _row("adamax", "ScaleByAdamState", {"m": "mu", "u": "nu"}),
-    "AMSGrad": _row("amsgrad", "ScaleByAmsgradState", {**_MOMENTS, "u": "nu_max"}),
-    "AdaBelief": _row("adabelief", "ScaleByBeliefState", {"m": "mu", "s": "nu"}),
-    "Lion": _row("lion", "ScaleByLionState", {"m": "mu"}),
-}
 
 _COUNTED = ("ScaleByScheduleState",)  # counts the steps where a state does not
 _WITH_COUNT = "WithCountState"  # newer forms of RMSprop's states
@@ -75,10 +52,10 @@ def from_optax(opt_state: Any, rule: Rule, *, count: int | None = None) -> State
     Raises ValueError where the states are not in it, or the rule is not Optax's form (with the size of
     the difference).
     """
-    row = _twin(rule, "from_optax")
+    places = _places(_row(rule, "from_optax"))
     kind: Kind = type(rule)
-    held = {t: _found(opt_state, t) for t in {t for t, _, _ in row.states.values()}}
-    counts = [x.count for x in (*held.values(), *_named(opt_state)) if "count" in x._fields]
+    tuples = {title: _found(opt_state, title) for title in {p.tuple for p in places.values()}}
+    counts = [x.count for x in (*tuples.values(), *_named(opt_state)) if "count" in x._fields]
     if count is not None:
         if isinstance(count, int) and count < 0:
             raise ValueError(f"from_optax: count must be a number of steps, 0 or more, got {count}")
@@ -89,14 +66,15 @@ def from_optax(opt_state: Any, rule: Rule, *, count: int | None = None) -> State
         raise ValueError(f"from_optax: Optax has kept no count of steps, and {rule!r} needs one: pass count=")
     else:
         done = jnp.zeros((), jnp.int32)
-    made = {}
-    for n, (held_in, field, sign) in row.states.items():
-        made[n] = jax.tree.map(lambda x, s=sign: _copied(x, s), getattr(held[held_in], field))
+    states = {}
+    for n, place in places.items():
+        field = getattr(tuples[place.tuple], place.field)
+        states[n] = jax.tree.map(lambda x, s=place.sign: _copied(x, s), field)
     for n in kind.parts.states:
-        if n not in made:  # NAdam's product of momenta, which Optax takes as b1**count
+        if n not in states:  # NAdam's product of momenta, which Optax takes as b1**count
             product = float(rule.at(0)["beta1"]) ** int(done)
-            made[n] = jax.tree.map(lambda x, p=product: jnp.full_like(x, p), made["m"])
-    return state_tuple(kind)(done, *(made[n] for n in kind.parts.states))
+            states[n] = jax.tree.map(lambda x, p=product: jnp.full_like(x, p), states["m"])
+    return state_tuple(kind)(done, *(states[n] for n in kind.parts.states))
 
 
 def to_optax(state: State, rule: Rule, params: Tree) -> tuple[optax.GradientTransformationExtraArgs, Any]:
@@ -105,22 +83,22 @@ def to_optax(state: State, rule: Rule, params: Tree) -> tuple[optax.GradientTran
     state: that of the transformation, or of a chain or ``inject_hyperparams`` around it. params: as they
     are now. Raises ValueError where Optax has no such update, and says how far it would be off.
     """
-    row = _twin(rule, "to_optax")
+    row = _row(rule, "to_optax")
     kind: Kind = type(rule)
     ours = _found(state, state_tuple(kind).__name__)
     given = {n: _spoken(v) for n, v in arguments(rule, "optax", "to_optax").items()}
-    made: optax.GradientTransformationExtraArgs = getattr(optax, row.function)(**given, **row.options)
+    made: optax.GradientTransformationExtraArgs = getattr(optax, row.optimizers[0])(**given, **row.options)
     fields: dict[str, dict[str, Any]] = {}
-    for n, (held_in, field, sign) in row.states.items():
-        fields.setdefault(held_in, {})[field] = (getattr(ours, n), sign)
+    for n, place in _places(row).items():
+        fields.setdefault(place.tuple, {})[place.field] = (getattr(ours, n), place.sign)
 
     def filled(x: Any) -> Any:
-        held_in = _base(x)
-        if held_in not in fields and held_in not in _COUNTED:
+        title = _base(x)
+        if title not in fields and title not in _COUNTED:
             return x
         changes = {
             f: jax.tree.map(lambda old, new, s=sign: _copied(new, s).astype(old.dtype), getattr(x, f), new)
-            for f, (new, sign) in fields.get(held_in, {}).items()
+            for f, (new, sign) in fields.get(title, {}).items()
         }
         if "count" in x._fields:
             changes["count"] = jnp.array(ours.count, x.count.dtype)
@@ -130,13 +108,14 @@ def to_optax(state: State, rule: Rule, params: Tree) -> tuple[optax.GradientTran
     return made, jax.tree.map(filled, made.init(params), is_leaf=lambda x: _base(x) in known)
 
 
-def _twin(rule: Rule, where: str) -> Row:
+def _row(rule: Rule, where: str) -> Row:
     if not isinstance(rule, Rule):
         raise TypeError(f"{where}: rule must be a rule such as Adam.like('optax'), got {short(rule)}")
     require(rule, "optax", where)
-    if type(rule).__name__ not in ROWS:
+    row = type(rule).parts.dialects["optax"]
+    if not row.optimizers:
         raise ValueError(f"{where}: no function of Optax is known for {type(rule).__name__}")
-    return ROWS[type(rule).__name__]
+    return row
 
 
 def _base(x: Any) -> str:

@@ -38,6 +38,14 @@ def shipped() -> dict[str, type[Rule]]:
     return {r.__name__: r for r in sorted(ours, key=lambda r: r.__module__)}
 
 
+def movable(world: str) -> dict[str, type[Rule]]:
+    """All rules whose row of ``world`` names an optimizer of it: the library's, then users' of other names."""
+    every = {**shipped(), **{n: r for n, r in RULES.items() if n not in shipped()}}
+    return {
+        n: r for n, r in every.items() if world in r.parts.dialects and r.parts.dialects[world].optimizers
+    }
+
+
 def spelled(text: str) -> tuple[str, str, dict[str, Any]]:
     """What ``RMSprop:keras(rho=0.95)`` says: head, what follows the colon, arguments; HyperparameterError.
 

@@ -51,7 +51,14 @@ OPTAX = {"learning_rate": "lr", "b1": "beta1", "b2": "beta2", "eps": "eps", "eps
 
 DIALECTS = {
     "paper": row("arXiv 2010.07468v5", names={"alpha": "lr", **BOTH}),
-    "optax": row("0.2.8", names=OPTAX, eps=1e-16, eps_in=1e-16),
+    "optax": row(
+        "0.2.8",
+        optimizer="adabelief",
+        states={"m": "ScaleByBeliefState.mu", "s": "ScaleByBeliefState.nu"},
+        names=OPTAX,
+        eps=1e-16,
+        eps_in=1e-16,
+    ),
 }
 
 

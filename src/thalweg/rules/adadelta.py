@@ -45,13 +45,31 @@ DIALECTS = {
     "notes": row(names=HERE, pinned=NO_LR, beta=0.9, eps_v=1e-6, eps_u=1e-6),
     "slides": row(names=HERE, pinned=NO_LR, beta=0.9, eps_v=1e-6, eps_u=1e-6),
     "zeiler": row(names={"rho": "beta", "eps": BOTH}, pinned=NO_LR, beta=0.95, eps_v=1e-6, eps_u=1e-6),
-    "torch": row("2.13.0", names={"lr": "lr", "rho": "beta", **HERE}),
-    "keras": row("3.15.1", names=RATE, lr=1e-3, beta=0.95, eps_v=1e-7, eps_u=1e-7),
+    "torch": row(
+        "2.13.0",
+        optimizer="Adadelta",
+        states={"v": "square_avg", "u": "acc_delta"},
+        names={"lr": "lr", "rho": "beta", **HERE},
+    ),
+    "keras": row(
+        "3.15.1",
+        optimizer="Adadelta",
+        states={"v": "_accumulated_grads", "u": "_accumulated_delta_vars"},
+        names=RATE,
+        lr=1e-3,
+        beta=0.95,
+        eps_v=1e-7,
+        eps_u=1e-7,
+    ),
     "tf.keras-legacy": row(
         "2.21.0", names=RATE, ramps={"decay": inverse_time}, lr=1e-3, beta=0.95, eps_v=1e-7, eps_u=1e-7
     ),
     "optax": row(
-        "0.2.8", names={"learning_rate": "lr", "rho": "beta", **HERE}, note="its default lr=None ascends"
+        "0.2.8",
+        optimizer="adadelta",
+        states={"v": "ScaleByAdaDeltaState.e_g", "u": "ScaleByAdaDeltaState.e_x"},
+        names={"learning_rate": "lr", "rho": "beta", **HERE},
+        note="its default lr=None ascends",
     ),
     "tf1": row("2.21.0", names=RATE, lr=1e-3, beta=0.95, eps_v=1e-8, eps_u=1e-8),
     "ensmallen": row("f65354c0", names={"stepSize": "lr", "rho": "beta", "epsilon": BOTH}, beta=0.95),

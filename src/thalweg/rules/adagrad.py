@@ -36,10 +36,22 @@ DIALECTS = {
     "darve": row(names={"eps": "eps_root"}, pinned=INSIDE, eps_root=1e-7, note="g over the batch size"),
     "slides": row(names={"eta": "lr", "eps": "eps_root"}, pinned=INSIDE, eps_root=1e-8),
     "torch": row(
-        "2.13.0", names={"lr": "lr", "eps": "eps", **START}, pinned=OUTSIDE, ramps={"lr_decay": inverse_time}
+        "2.13.0",
+        optimizer="Adagrad",
+        states={"s": "sum"},
+        names={"lr": "lr", "eps": "eps", **START},
+        pinned=OUTSIDE,
+        ramps={"lr_decay": inverse_time},
     ),
     "keras": row(
-        "3.15.1", names={**KERAS, "epsilon": "eps_root"}, pinned=INSIDE, lr=1e-3, eps_root=1e-7, s=0.1
+        "3.15.1",
+        optimizer="Adagrad",
+        states={"s": "_accumulators"},
+        names={**KERAS, "epsilon": "eps_root"},
+        pinned=INSIDE,
+        lr=1e-3,
+        eps_root=1e-7,
+        s=0.1,
     ),
     "tf.keras-legacy": row(
         "2.21.0",
@@ -50,7 +62,15 @@ DIALECTS = {
         eps=1e-7,
         s=0.1,
     ),
-    "optax": row("0.2.8", names={**KERAS, "eps": "eps_root"}, pinned=INSIDE, eps_root=1e-7, s=0.1),
+    "optax": row(
+        "0.2.8",
+        optimizer="adagrad",
+        states={"s": "ScaleByRssState.sum_of_squares"},
+        names={**KERAS, "eps": "eps_root"},
+        pinned=INSIDE,
+        eps_root=1e-7,
+        s=0.1,
+    ),
     "tf1": row("2.21.0", names=KERAS, pinned=NONE, s=0.1),
     "ensmallen": row("f65354c0", names={"stepSize": "lr", "epsilon": "eps"}, pinned=OUTSIDE, eps=1e-8),
 }

@@ -88,12 +88,34 @@ DIALECTS = {
     "notes-uncorrected": row(names={"eta": "lr"}, pinned=HAT, clock=uncorrected, lr=0.1),
     "slides": row(names={"eta": "lr"}, pinned=OUTSIDE),
     "paper": row("arXiv 1412.6980v9", names={"alpha": "lr", "epsilon": "eps"}, pinned=OUTSIDE),
-    "torch": row("2.13.0", names=TORCH, pinned=OUTSIDE, members=AMSGRAD),
-    "keras": row("3.15.1", names=KERAS, pinned=HAT, members=AMSGRAD, clock=epsilon_hat, eps=1e-7),
+    "torch": row(
+        "2.13.0",
+        optimizer=("Adam", "AdamW"),
+        options={"amsgrad": False},
+        states={"m": "exp_avg", "v": "exp_avg_sq"},
+        names=TORCH,
+        pinned=OUTSIDE,
+        members=AMSGRAD,
+    ),
+    "keras": row(
+        "3.15.1",
+        optimizer="Adam",
+        states={"m": "_momentums", "v": "_velocities"},
+        names=KERAS,
+        pinned=HAT,
+        members=AMSGRAD,
+        clock=epsilon_hat,
+        eps=1e-7,
+    ),
     "tf.keras-legacy": row(
         "2.21.0", names=KERAS, pinned=HAT, ramps={"decay": inverse_time}, clock=epsilon_hat, eps=1e-7
     ),
-    "optax": row("0.2.8", names=OPTAX),
+    "optax": row(
+        "0.2.8",
+        optimizer="adam",
+        states={"m": "ScaleByAdamState.mu", "v": "ScaleByAdamState.nu"},
+        names=OPTAX,
+    ),
     "tf1": row("2.21.0", names=TF1, pinned=HAT, clock=epsilon_hat),
     "ensmallen": row("f65354c0", names={"stepSize": "lr", "epsilon": "eps"}, pinned=HAT, clock=epsilon_hat),
 }

@@ -59,12 +59,32 @@ OPTAX = {"learning_rate": "lr", "b1": "beta1", "b2": "beta2", "eps": "eps_in"}
 DIALECTS = {
     "notes": row(names={"eta": "lr"}, pinned=OUTSIDE, eps=1e-8),
     "paper": row("arXiv 1412.6980v9", names={"alpha": "lr"}, pinned={"eps": 0.0, "eps_in": 0.0}),
-    "torch": row("2.13.0", names={"lr": "lr", "betas": ("beta1", "beta2"), "eps": "eps_in"}, pinned=WITHIN),
-    "keras": row("3.15.1", names=KERAS, pinned=OUTSIDE, lr=1e-3, eps=1e-7),
+    "torch": row(
+        "2.13.0",
+        optimizer="Adamax",
+        states={"m": "exp_avg", "u": "exp_inf"},
+        names={"lr": "lr", "betas": ("beta1", "beta2"), "eps": "eps_in"},
+        pinned=WITHIN,
+    ),
+    "keras": row(
+        "3.15.1",
+        optimizer="Adamax",
+        states={"m": "_m", "u": "_u"},
+        names=KERAS,
+        pinned=OUTSIDE,
+        lr=1e-3,
+        eps=1e-7,
+    ),
     "tf.keras-legacy": row(
         "2.21.0", names=KERAS, pinned=OUTSIDE, ramps={"decay": inverse_time}, lr=1e-3, eps=1e-7
     ),
-    "optax": row("0.2.8", names=OPTAX, pinned=WITHIN),
+    "optax": row(
+        "0.2.8",
+        optimizer="adamax",
+        states={"m": "ScaleByAdamState.mu", "u": "ScaleByAdamState.nu"},
+        names=OPTAX,
+        pinned=WITHIN,
+    ),
     "tf1": row(
         "2.21.0",
         names={"learning_rate": "lr", "epsilon": "eps"},

@@ -48,11 +48,31 @@ OUTSIDE = {"eps_root": 0.0}
 DECAY = {"weight_decay": "weight_decay"}
 
 DIALECTS = {
-    "torch": row("2.13.0", names={**TORCH, **DECAY}, pinned=OUTSIDE),
-    "keras": row(
-        "3.15.1", names={**KERAS, **DECAY}, pinned=OUTSIDE, clock=epsilon_hat, eps=1e-7, weight_decay=4e-3
+    "torch": row(
+        "2.13.0",
+        optimizer=("AdamW", "Adam"),
+        options={"amsgrad": False},
+        states={"m": "exp_avg", "v": "exp_avg_sq"},
+        names={**TORCH, **DECAY},
+        pinned=OUTSIDE,
     ),
-    "optax": row("0.2.8", names={**OPTAX, **DECAY}, weight_decay=1e-4),
+    "keras": row(
+        "3.15.1",
+        optimizer="AdamW",
+        states={"m": "_momentums", "v": "_velocities"},
+        names={**KERAS, **DECAY},
+        pinned=OUTSIDE,
+        clock=epsilon_hat,
+        eps=1e-7,
+        weight_decay=4e-3,
+    ),
+    "optax": row(
+        "0.2.8",
+        optimizer="adamw",
+        states={"m": "ScaleByAdamState.mu", "v": "ScaleByAdamState.nu"},
+        names={**OPTAX, **DECAY},
+        weight_decay=1e-4,
+    ),
 }
 
 

@@ -77,11 +77,37 @@ TORCH = {"lr": "lr", "betas": ("beta1", "beta2"), "eps": "eps"}
 
 DIALECTS = {
     "paper": row("arXiv 1904.09237", names={"alpha": "lr"}, pinned=NONE, clock=uncorrected),
-    "torch": row("2.13.0", names=TORCH, pinned=OUTSIDE, note="Adam(amsgrad=True)"),
-    "keras": row(
-        "3.15.1", names=KERAS, pinned=OUTSIDE, clock=epsilon_hat, eps=1e-7, note="Adam(amsgrad=True)"
+    "torch": row(
+        "2.13.0",
+        optimizer=("Adam", "AdamW"),
+        options={"amsgrad": True},
+        states={"m": "exp_avg", "v": "exp_avg_sq", "u": "max_exp_avg_sq"},
+        names=TORCH,
+        pinned=OUTSIDE,
+        note="Adam(amsgrad=True)",
     ),
-    "optax": row("0.2.8", names=OPTAX, clock=corrected_before),
+    "keras": row(
+        "3.15.1",
+        optimizer="Adam",
+        options={"amsgrad": True},
+        states={"m": "_momentums", "v": "_velocities", "u": "_velocity_hats"},
+        names=KERAS,
+        pinned=OUTSIDE,
+        clock=epsilon_hat,
+        eps=1e-7,
+        note="Adam(amsgrad=True)",
+    ),
+    "optax": row(
+        "0.2.8",
+        optimizer="amsgrad",
+        states={
+            "m": "ScaleByAmsgradState.mu",
+            "v": "ScaleByAmsgradState.nu",
+            "u": "ScaleByAmsgradState.nu_max",
+        },
+        names=OPTAX,
+        clock=corrected_before,
+    ),
     "ensmallen": row(
         "f65354c0", names={"stepSize": "lr", "epsilon": "eps"}, pinned=OUTSIDE, clock=epsilon_hat
     ),

@@ -41,8 +41,10 @@ OPTAX = {"learning_rate": "lr", "b1": "beta1", "b2": "beta2", "weight_decay": "w
 
 DIALECTS = {
     "paper": row("arXiv 2302.06675", names={"eta": "lr", "lambda": "weight_decay"}),
-    "keras": row("3.15.1", names=KERAS, lr=1e-3),
-    "optax": row("0.2.8", names=OPTAX, weight_decay=1e-3),
+    "keras": row("3.15.1", optimizer="Lion", states={"m": "_momentums"}, names=KERAS, lr=1e-3),
+    "optax": row(
+        "0.2.8", optimizer="lion", states={"m": "ScaleByLionState.mu"}, names=OPTAX, weight_decay=1e-3
+    ),
 }
 
 

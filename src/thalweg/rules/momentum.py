@@ -64,9 +64,21 @@ DIALECTS = {
         note="an average; the slides print +, the gradient is descended",
     ),
     "torch": row(
-        "2.13.0", names={"lr": "lr", "momentum": "beta", "dampening": "dampening"}, lr=1e-3, beta=0.0
+        "2.13.0",
+        optimizer="SGD",
+        options={"nesterov": False},
+        states={"m": "momentum_buffer"},
+        names={"lr": "lr", "momentum": "beta", "dampening": "dampening"},
+        lr=1e-3,
+        beta=0.0,
     ),
-    "optax": row("0.2.8", names={"learning_rate": "lr", "momentum": "beta"}, pinned={"dampening": 0.0}),
+    "optax": row(
+        "0.2.8",
+        optimizer="sgd",
+        states={"m": "TraceState.trace"},
+        names={"learning_rate": "lr", "momentum": "beta"},
+        pinned={"dampening": 0.0},
+    ),
     "tf1": row("2.21.0", names={"learning_rate": "lr", "momentum": "beta"}, pinned={"dampening": 0.0}),
 }
 

@@ -89,9 +89,32 @@ OPTAX = {"learning_rate": "lr", "b1": "beta1", "b2": "beta2", "eps": "eps", "eps
 TORCH = {"lr": "lr", "betas": ("beta1", "beta2"), "eps": "eps", "momentum_decay": "momentum_decay"}
 
 DIALECTS = {
-    "torch": row("2.13.0", names=TORCH, pinned=OUTSIDE, lr=2e-3),
-    "keras": row("3.15.1", names=KERAS, pinned={**OUTSIDE, "momentum_decay": 1.0}, lr=1e-3, eps=1e-7),
-    "optax": row("0.2.8", names=OPTAX, pinned={"momentum_decay": 0.0}, clock=constant, lr=1e-3),
+    "torch": row(
+        "2.13.0",
+        optimizer="NAdam",
+        states={"m": "exp_avg", "v": "exp_avg_sq", "p": "mu_product"},
+        names=TORCH,
+        pinned=OUTSIDE,
+        lr=2e-3,
+    ),
+    "keras": row(
+        "3.15.1",
+        optimizer="Nadam",
+        states={"m": "_momentums", "v": "_velocities", "p": "_u_product"},
+        names=KERAS,
+        pinned={**OUTSIDE, "momentum_decay": 1.0},
+        lr=1e-3,
+        eps=1e-7,
+    ),
+    "optax": row(
+        "0.2.8",
+        optimizer="nadam",
+        states={"m": "ScaleByAdamState.mu", "v": "ScaleByAdamState.nu"},
+        names=OPTAX,
+        pinned={"momentum_decay": 0.0},
+        clock=constant,
+        lr=1e-3,
+    ),
     "ensmallen": row(
         "f65354c0",
         names={"stepSize": "lr", "epsilon": "eps", "scheduleDecay": "momentum_decay"},

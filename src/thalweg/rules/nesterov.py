@@ -48,8 +48,21 @@ IDLE_MODEL = IdleModel(shrink, idle_states, move_terms=move_terms, move_scale=mo
 
 
 DIALECTS = {
-    "torch": row("2.13.0", names={"lr": "lr", "momentum": "beta"}, lr=1e-3),
-    "optax": row("0.2.8", names={"learning_rate": "lr", "momentum": "beta"}),
+    "torch": row(
+        "2.13.0",
+        optimizer="SGD",
+        options={"nesterov": True},
+        states={"m": "momentum_buffer"},
+        names={"lr": "lr", "momentum": "beta"},
+        lr=1e-3,
+    ),
+    "optax": row(
+        "0.2.8",
+        optimizer="sgd",
+        options={"nesterov": True},
+        states={"m": "TraceState.trace"},
+        names={"learning_rate": "lr", "momentum": "beta"},
+    ),
     "tf1": row("2.21.0", names={"learning_rate": "lr", "momentum": "beta"}),
 }
 

@@ -50,7 +50,15 @@ IDLE_MODEL = IdleModel(shrink, idle_states, move_terms=move_terms, move_scale=mo
 KERAS = {"learning_rate": "lr", "momentum": "beta"}
 
 DIALECTS = {
-    "keras": row("3.15.1", names=KERAS, lr=1e-2, beta=0.0),
+    "keras": row(
+        "3.15.1",
+        optimizer="SGD",
+        options={"nesterov": True},
+        states={"v": "momentums"},
+        names=KERAS,
+        lr=1e-2,
+        beta=0.0,
+    ),
     "tf.keras-legacy": row("2.21.0", names=KERAS, ramps={"decay": inverse_time}, lr=1e-2, beta=0.0),
     "ensmallen": row("f65354c0", names={"stepSize": "lr", "momentum": "beta"}, lr=1e-2, beta=0.5),
 }

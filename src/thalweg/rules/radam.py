@@ -90,7 +90,14 @@ PAPER = {"scale": 1.0, "eps": 0.0, "eps_root": 0.0, "threshold": 4.0}
 DIALECTS = {
     "paper": row("arXiv 1908.03265v4", names={"alpha": "lr"}, pinned=PAPER, clock=corrected),
     "torch": row("2.13.0", names=TORCH, pinned=HELD),
-    "optax": row("0.2.8", names={**OPTAX, "threshold": "threshold"}, pinned={"scale": 1.0}, clock=corrected),
+    "optax": row(
+        "0.2.8",
+        optimizer="radam",
+        states={"m": "ScaleByAdamState.mu", "v": "ScaleByAdamState.nu"},
+        names={**OPTAX, "threshold": "threshold"},
+        pinned={"scale": 1.0},
+        clock=corrected,
+    ),
 }
 
 

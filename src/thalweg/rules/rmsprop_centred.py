@@ -40,9 +40,24 @@ OPTAX = {"learning_rate": "lr", "decay": "beta", "eps": "eps_root", "initial_sca
 TF1 = {"learning_rate": "lr", "decay": "beta", "epsilon": "eps_root"}
 
 DIALECTS = {
-    "torch": row("2.13.0", names={"lr": "lr", "alpha": "beta", "eps": "eps"}, pinned=OUTSIDE),
+    "torch": row(
+        "2.13.0",
+        optimizer="RMSprop",
+        options={"centered": True, "momentum": 0},
+        states={"v": "square_avg", "a": "grad_avg"},
+        names={"lr": "lr", "alpha": "beta", "eps": "eps"},
+        pinned=OUTSIDE,
+    ),
     "keras": row(
-        "3.15.1", names={**KERAS, "epsilon": "eps_root"}, pinned=INSIDE, lr=1e-3, beta=0.9, eps_root=1e-7
+        "3.15.1",
+        optimizer="RMSprop",
+        options={"centered": True},
+        states={"v": "_velocities", "a": "_average_gradients"},
+        names={**KERAS, "epsilon": "eps_root"},
+        pinned=INSIDE,
+        lr=1e-3,
+        beta=0.9,
+        eps_root=1e-7,
     ),
     "tf.keras-legacy": row(
         "2.21.0",
@@ -53,7 +68,16 @@ DIALECTS = {
         beta=0.9,
         eps=1e-7,
     ),
-    "optax": row("0.2.8", names=OPTAX, pinned=INSIDE, beta=0.9, eps_root=1e-8),
+    "optax": row(
+        "0.2.8",
+        optimizer="rmsprop",
+        options={"centered": True},
+        states={"v": "ScaleByRStdDevState.nu", "a": "ScaleByRStdDevState.mu"},
+        names=OPTAX,
+        pinned=INSIDE,
+        beta=0.9,
+        eps_root=1e-8,
+    ),
     "tf1": row("2.21.0", names=TF1, pinned=INSIDE, beta=0.9, eps_root=1e-10, v=1.0),
 }
 

@@ -59,6 +59,9 @@ IDLE_MODEL = IdleModel(shrink, idle_states, move_terms=move_terms, move_scale=mo
 DIALECTS = {
     "torch": row(
         "2.13.0",
+        optimizer="RMSprop",
+        options={"centered": False},
+        states={"v": "square_avg", "b": "momentum_buffer"},
         names={"lr": "lr", "alpha": "beta", "eps": "eps", "momentum": "mu"},
         pinned={"eps_root": 0.0},
     ),

@@ -58,7 +58,16 @@ OPTAX = {"learning_rate": "lr", "decay": "beta", "momentum": "mu", "eps": "eps_r
 TF1 = {"learning_rate": "lr", "decay": "beta", "momentum": "mu", "epsilon": "eps_root"}
 
 DIALECTS = {
-    "keras": row("3.15.1", names=KERAS, pinned=INSIDE, lr=1e-3, beta=0.9, eps_root=1e-7),
+    "keras": row(
+        "3.15.1",
+        optimizer="RMSprop",
+        states={"v": "_velocities", "b": "_momentums"},
+        names=KERAS,
+        pinned=INSIDE,
+        lr=1e-3,
+        beta=0.9,
+        eps_root=1e-7,
+    ),
     "tf.keras-legacy": row(
         "2.21.0",
         names=KERAS,
@@ -69,7 +78,15 @@ DIALECTS = {
         eps_root=1e-7,
         note="without momentum its eps stands outside the root",
     ),
-    "optax": row("0.2.8", names=OPTAX, pinned=INSIDE, beta=0.9, eps_root=1e-8),
+    "optax": row(
+        "0.2.8",
+        optimizer="rmsprop",
+        states={"v": "ScaleByRmsState.nu", "b": "-TraceState.trace"},
+        names=OPTAX,
+        pinned=INSIDE,
+        beta=0.9,
+        eps_root=1e-8,
+    ),
     "tf1": row("2.21.0", names=TF1, pinned=INSIDE, beta=0.9, eps_root=1e-10, v=1.0),
 }
 

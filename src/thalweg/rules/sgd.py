@@ -35,12 +35,14 @@ OPTAX = {("momentum",): "Momentum", ("momentum", "nesterov"): "Nesterov"}
 
 DIALECTS = {
     "notes": row(note="the sources' yardstick"),
-    "torch": row("2.13.0", names={"lr": "lr"}, members=TORCH, lr=1e-3),
-    "keras": row("3.15.1", names={"learning_rate": "lr"}, members=KERAS, lr=1e-2),
+    "torch": row(
+        "2.13.0", optimizer="SGD", options={"momentum": 0}, names={"lr": "lr"}, members=TORCH, lr=1e-3
+    ),
+    "keras": row("3.15.1", optimizer="SGD", names={"learning_rate": "lr"}, members=KERAS, lr=1e-2),
     "tf.keras-legacy": row(
         "2.21.0", names={"learning_rate": "lr"}, ramps={"decay": inverse_time}, members=KERAS, lr=1e-2
     ),
-    "optax": row("0.2.8", names={"learning_rate": "lr"}, members=OPTAX),
+    "optax": row("0.2.8", optimizer="sgd", names={"learning_rate": "lr"}, members=OPTAX),
     "tf1": row("2.21.0", names={"learning_rate": "lr"}),
     "ensmallen": row(
         "f65354c0", names={"stepSize": "lr"}, lr=1e-2, note="stepSize is divided by its batch size"

@@ -63,7 +63,15 @@ DIALECTS = {
         clock=uncorrected,
         v=0.0,
     ),
-    "optax": row("0.2.8", names=OPTAX, pinned={"eps_root": 0.0}, m=1e-6, note="both averages start at 1e-6"),
+    "optax": row(
+        "0.2.8",
+        optimizer="yogi",
+        states={"m": "ScaleByAdamState.mu", "v": "ScaleByAdamState.nu"},
+        names=OPTAX,
+        pinned={"eps_root": 0.0},
+        m=1e-6,
+        note="both averages start at 1e-6",
+    ),
 }
 
 
