@@ -109,8 +109,8 @@ def compare(name: str, split: Split, rounds: int, found: dict[str, tuple[Any, fl
     default = held_out(ours.fit(split[0], split[2]), split)
     target = min(loss for _, loss in found.values())
     reaching = None
-    for n in (1, 2, 3, 4, 6, 8):
-        model = LinearClassifier(max_iter=n, random_state=0)
+    for passes in (1, 2, 3, 4, 6, 8):
+        model = LinearClassifier(max_iter=passes, random_state=0)
         if held_out(model.fit(split[0], split[2]), split) <= target:
             reaching = model
             break
@@ -258,7 +258,8 @@ def main(arguments: list[str] | None = None) -> None:
 
 def rehearse() -> None:
     """Every kind of contest once, on little."""
-    many_splits("iris", *load_iris(return_X_y=True), splits=2, grid=GRID[:1], penalties=1, jobs=1)
+    inputs, labels = load_iris(return_X_y=True)
+    many_splits("iris", inputs, labels, splits=2, grid=GRID[:1], penalties=1, jobs=1)
     train, test = click_log(300, 50).split(30)
     split = (train.inputs, test.inputs, train.labels, test.labels)
     compare("click log", split, 1, rivals(split, SAGA[:1], GRID[:1]))

@@ -4,12 +4,13 @@ python -m benchmarks.loops [--rounds 15]
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
 import thalweg as tw
 from thalweg.engines.cpu import loops
-from thalweg.problems import catalogue
+from thalweg.problems import landscape
 
 from .options import options
 from .timing import interleaved
@@ -18,7 +19,7 @@ from .timing import interleaved
 def main() -> None:
     chosen = options(__doc__, rounds=15).parse_args()
     rounds, lengths, side = (1, (100,), 4) if chosen.dry_run else (chosen.rounds, (10_000, 100_000), 64)
-    p = catalogue()["beale"]()
+    p = landscape("beale")
     before = tw.threads()
 
     def seconds(call: Callable[[], object]) -> float:
@@ -27,9 +28,7 @@ def main() -> None:
     tw.set_threads(1)
     start = np.array([p.starts[0]])
     for steps in lengths:
-        taken = seconds(
-            lambda steps=steps: loops.run(tw.Adam(lr=0.01), p.objective, start, steps, record=("path",))
-        )
+        taken = seconds(partial(loops.run, tw.Adam(lr=0.01), p.objective, start, steps, record=("path",)))
         print(
             f"Adam on Beale, float64, {steps} steps, path recorded, one thread: {steps / taken:.3g} steps/s"
         )

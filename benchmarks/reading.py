@@ -8,7 +8,9 @@ to CSR, nothing kept. scikit-learn has no reader of Vowpal Wabbit's text.
 
 import os
 import tempfile
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from sklearn.datasets import load_svmlight_file
@@ -31,9 +33,9 @@ def text(rows: int, form: str, vw: bool) -> bytes:
     return "".join(lines).encode()
 
 
-def consume(path: Path, **settings: object) -> int:
+def consume(path: Path, **settings: Any) -> int:
     """One pass; the number of entries."""
-    return sum(len(block.values) for block in open_stream(path, **settings))  # type: ignore[arg-type]
+    return sum(len(block.values) for block in open_stream(path, **settings))
 
 
 def main() -> None:
@@ -50,14 +52,10 @@ def main() -> None:
             cache = Path(folder, f"cache{form[1:]}")
             taken = interleaved(
                 {
-                    "ours": lambda svm=svm: consume(svm, ahead=0, zero_based=True),
-                    "scikit-learn": lambda svm=svm: load_svmlight_file(
-                        str(svm), dtype=np.float32, zero_based=True
-                    ),
-                    "ours, vw text": lambda vw=vw: consume(vw, ahead=0),
-                    "ours, from its cache": lambda svm=svm, cache=cache: consume(
-                        svm, ahead=0, zero_based=True, cache=cache
-                    ),
+                    "ours": partial(consume, svm, ahead=0, zero_based=True),
+                    "scikit-learn": partial(load_svmlight_file, str(svm), dtype=np.float32, zero_based=True),
+                    "ours, vw text": partial(consume, vw, ahead=0),
+                    "ours, from its cache": partial(consume, svm, ahead=0, zero_based=True, cache=cache),
                 },
                 rounds,
             )

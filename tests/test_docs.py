@@ -25,7 +25,8 @@ def test_readmes_examples_run(tmp_path: Path) -> None:
     script.write_text("\n".join(blocks))
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert all(abs(float(x) - 1) < 0.05 for x in re.findall(r"[\d.]+", done.stdout.partition("]")[0]))
+    end = [float(x) for x in re.findall(r"[\d.]+", done.stdout.partition("]")[0])]
+    assert len(end) == 2 and all(abs(x - 1) < 0.05 for x in end), done.stdout
 
 
 def test_readme_has_two_set_up_commands() -> None:

@@ -154,11 +154,11 @@ _RENAMED = {  # names of 0.1.0 and what they are called now
 def _on(self: Rule, params: Any, **settings: Any) -> Any:
     from .optimizer import optimizer
 
-    Rule.on = optimizer.on  # type: ignore[method-assign]
+    Rule.on = optimizer.on
     return optimizer.on(self, params, **settings)
 
 
-Rule.on = _on  # type: ignore[method-assign, assignment]
+Rule.on = _on  # type: ignore[assignment]
 
 
 _HERE = [

@@ -55,7 +55,7 @@ def clock(rule: Rule) -> Callable[[int], Values]:
     formula = rule.clock_formula
     evaluate = _compiled(formula)
     if scheduled(rule):
-        return lambda t: evaluate(t, *rule.at(t - 1).values())  # type: ignore[no-any-return]
+        return lambda t: evaluate(t, *rule.at(t - 1).values())
     constants = tuple(rule.at(0).values())
     if not moving(formula):
         fixed = evaluate(1, *constants)

@@ -303,7 +303,7 @@ def keys(function: Function) -> tuple[str, ...]:
             f"{code.co_filename}:{getattr(last, 'lineno', 0)}: in {code.co_name}: a clock returns"
             ' {"name": value, ...}'
         )
-    return tuple(k.value for k in names)  # type: ignore[union-attr, misc]
+    return tuple(k.value for k in names)  # type: ignore[union-attr]
 
 
 def from_text(text: str, title: str, functions: Mapping[str, Function] | None = None) -> dict[str, Function]:

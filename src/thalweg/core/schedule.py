@@ -80,7 +80,7 @@ class Schedule:
         raise AttributeError(f"{type(self).__name__} is a value and does not change")
 
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and self.fields == other.fields  # type: ignore[attr-defined]
+        return type(self) is type(other) and self.fields == other.fields
 
     def __hash__(self) -> int:
         return hash((type(self), *self.fields.values()))

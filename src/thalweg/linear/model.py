@@ -238,7 +238,7 @@ class Model:
         if self.outputs == 1:
             return np.stack([1 - p, p], axis=1)
         total = p.sum(axis=1, keepdims=True)
-        return np.where(total > 0, p / np.where(total > 0, total, 1), 1 / self.outputs)  # type: ignore[no-any-return]
+        return np.where(total > 0, p / np.where(total > 0, total, 1), 1 / self.outputs)
 
     def catch_up(self) -> None:
         """Bring every weight up to date, so that what is saved now and goes on is what goes on without."""

@@ -64,7 +64,7 @@ def _switch(name: str, value: Any, allowed: Sequence[bool | None]) -> bool | Non
     if not any(plain is a for a in allowed):
         choices = " or ".join(map(repr, allowed))
         raise HyperparameterError(f"on: {name} must be {choices}, got {short(value)}")
-    return plain  # type: ignore[no-any-return]
+    return plain
 
 
 def _average(value: Any) -> float | str | None:

@@ -96,7 +96,7 @@ def flat_view(array: Array, like: Array) -> Array:
 
 def _shared(a: Array, b: Array) -> bool:
     try:
-        return bool(np.shares_memory(a, b, max_work=100_000))  # type: ignore[call-overload, arg-type]
+        return bool(np.shares_memory(a, b, max_work=100_000))  # type: ignore[arg-type]
     except np.exceptions.TooHardError:
         return True
 

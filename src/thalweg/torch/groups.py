@@ -107,9 +107,9 @@ def entries(rule: Rule) -> dict[str, Any]:
         made[n] = values[targets[0]] if whole else tuple(values[t] for t in targets)
     for n, ramp in _ramps(kind).items():
         shape, lr = type(ramp(1.0, decay=1.0)), values["lr"]
-        made[n] = lr.decay if isinstance(lr, shape) else 0.0  # type: ignore[attr-defined]
+        made[n] = lr.decay if isinstance(lr, shape) else 0.0
         if isinstance(lr, shape):
-            made["lr"] = lr.value  # type: ignore[attr-defined]
+            made["lr"] = lr.value
     return {"rule": label(rule), **made}
 
 

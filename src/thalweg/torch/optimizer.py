@@ -151,7 +151,7 @@ class Optimizer(torch.optim.Optimizer):
     # Stepping.
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step from the gradients in ``.grad``; None leaves a parameter and its states alone.
 
         closure: computes the loss and the gradients first; its value is returned. A sparse gradient
@@ -320,7 +320,7 @@ class Optimizer(torch.optim.Optimizer):
         return {p: x.follower.plan.why for p, x in self._tracked.items()}
 
     @property
-    def state(self) -> Any:  # type: ignore[override]
+    def state(self) -> Any:
         """The states of each parameter, up to date."""
         self.flush()
         return self.__dict__["state"]
@@ -384,7 +384,7 @@ class Optimizer(torch.optim.Optimizer):
             group |= {n: to_plain(v) for n, v in group.items() if isinstance(v, Schedule)}
         return made
 
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:  # type: ignore[override]
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Take over a state: copied, states of 16-bit parameters in float32. ValueError if it does not fit."""
         good = isinstance(state_dict, Mapping) and {"state", "param_groups"} <= state_dict.keys()
         if not good:
@@ -594,7 +594,7 @@ def _on_cuda(value: object) -> bool:
 
 def _local(x: Tensor) -> Tensor:
     """The part of a DTensor that this process has; any other tensor as it is."""
-    return x.to_local() if hasattr(x, "to_local") else x  # type: ignore[no-any-return, operator]
+    return x.to_local() if hasattr(x, "to_local") else x
 
 
 def _local_gradient(p: Any) -> Tensor:
@@ -606,7 +606,7 @@ def _local_gradient(p: Any) -> Tensor:
     g = _local(g)
     if g.is_conj() or g.is_neg():
         g = g.resolve_conj().resolve_neg()
-    return g if g.dtype == p.dtype else g.to(p.dtype)  # type: ignore[no-any-return]
+    return g if g.dtype == p.dtype else g.to(p.dtype)
 
 
 def _laid_out(

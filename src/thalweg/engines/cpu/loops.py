@@ -147,7 +147,7 @@ def source(
     ``formula`` is the clock's, ``planned`` hyperparameters follow a schedule.
     """
     kind = scored if isinstance(objective, Scored) else unrolled
-    of_run = kind.inside(update, states, objective)  # type: ignore[arg-type]
+    of_run = kind.inside(update, states, objective)
     start = [f"h_{n} = hyper[c * {len(lines)} + {k}]" for k, n in enumerate(lines)]
     # The clock ticks in float64, in the same expressions.
     ticking = PRINTER.named("c_", {"t": "now", **{n: f"h_{n}" for n in formula.inputs[1:]}})
