@@ -6,7 +6,8 @@ from thalweg.core import clock as scalars
 from thalweg.core import update as compose
 from thalweg.core.formula import name as read
 from thalweg.core.rule import Rule
-from thalweg.core.update import StepOptions, Update
+from thalweg.core.step_options import StepOptions
+from thalweg.core.update import Update
 
 
 def bare(rule: Rule) -> Update:

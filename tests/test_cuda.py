@@ -16,7 +16,9 @@ import thalweg as tw
 import thalweg.torch
 from thalweg.core import clock as scalars
 from thalweg.core import update as compose
-from thalweg.core.update import StepOptions, Update
+from thalweg.core.started import Started
+from thalweg.core.step_options import BARE, StepOptions
+from thalweg.core.update import Update
 from thalweg.engines import cuda
 from thalweg.errors import HyperparameterError
 from thalweg.torch import device, groups
@@ -39,7 +41,7 @@ def updates() -> dict[Update, str]:
     made: dict[Update, str] = {}
     for name, dialect in FORMS:
         rule = form(name, dialect)
-        made.setdefault(compose.update(rule, compose.BARE, scalars.known(rule)), f"{name} {dialect}".strip())
+        made.setdefault(compose.update(rule, BARE, scalars.known(rule)), f"{name} {dialect}".strip())
     return made
 
 
@@ -48,7 +50,7 @@ UPDATES = updates()
 
 def bare(name: str) -> Update:
     rule = RULES[name]()
-    return compose.update(rule, compose.BARE, scalars.known(rule))
+    return compose.update(rule, BARE, scalars.known(rule))
 
 
 def compiled(text: str, **options: Any) -> Any:
@@ -126,14 +128,14 @@ def test_tritons_defaults_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_power_is_libdevices_in_float64() -> None:
-    update = compose.update(POWER, compose.BARE, scalars.known(POWER))
+    update = compose.update(POWER, BARE, scalars.known(POWER))
     text = cuda.source(update, "float32")
     assert "libdevice.pow" in text
     found = {x for x in inexact(compiled(text).asm["ptx"]) if not x.endswith("f64")}
     assert not {x for x in found if x.startswith(("fma", "div", "sqrt", "mul", "add"))}
 
 
-def plan(rule: Any, **settings: Any) -> groups.Plan:
+def plan(rule: Any, **settings: Any) -> Started:
     opt = thalweg.torch.Optimizer([torch.nn.Parameter(torch.zeros(1))], rule, **settings)
     return groups.planned(opt._kinds, opt.param_groups[0])
 

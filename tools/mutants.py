@@ -126,7 +126,7 @@ MUTANTS = [
     ),
     Mutant("core/pieces.py", "return g + decay * w", "return g - decay * w", OPTIMIZER),
     Mutant("core/pieces.py", "return (a + g) * share", "return a + g * share", OPTIMIZER),
-    Mutant("core/update.py", "if parts.maximize:", "if not parts.maximize:", OPTIMIZER),
+    Mutant("core/started.py", "maximize=maximize,", "maximize=not maximize,", OPTIMIZER),
     Mutant("core/clock.py", "rule.at(t - 1)", "rule.at(t)", "tests/laws/test_values.py", "drive"),
     Mutant(
         "engines/cpu/text.py",

@@ -19,7 +19,8 @@ from thalweg.core import idle_model
 from thalweg.core import update as compose
 from thalweg.core.objective import Scored
 from thalweg.core.rule import Rule
-from thalweg.core.update import StepOptions, Update
+from thalweg.core.step_options import StepOptions
+from thalweg.core.update import Update
 from thalweg.engines.cpu import dense, loops, sparse
 from thalweg.engines.memory import address
 from thalweg.problems import catalogue

@@ -10,7 +10,7 @@ import thalweg as tw
 from thalweg.core import clock as scalars
 from thalweg.core import update as compose
 from thalweg.core.formula import signature
-from thalweg.core.update import StepOptions
+from thalweg.core.step_options import StepOptions
 from thalweg.engines import plain
 from thalweg.engines.cpu import launch, loops, pool
 from thalweg.engines.cpu.dense_text import printed as source

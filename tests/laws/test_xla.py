@@ -20,7 +20,7 @@ from thalweg.core import exp, nonnegative, rule, where
 from thalweg.core import update as compose
 from thalweg.core.rule import Rule
 from thalweg.core.schedule import Schedule
-from thalweg.core.update import StepOptions
+from thalweg.core.step_options import StepOptions
 from thalweg.engines import xla
 from thalweg.errors import HyperparameterError
 
@@ -129,7 +129,7 @@ def test_the_clock_is_the_hosts(name: str, dialect: str) -> None:
         with jax.enable_x64(wide):
 
             def clock(count: Any, dtype: Any = dtype) -> Any:
-                return xla.clock(rule.clock_formula, update, rule.hyperparameters, 0.0, count, dtype)
+                return xla.clock(update, rule.hyperparameters, count, dtype)
 
             made = jax.vmap(clock)(counts)
             for k, n in enumerate(names):

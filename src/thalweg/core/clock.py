@@ -6,24 +6,74 @@
 import ast
 import math
 import types
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
+from typing import cast
 
-from ..printing.python import clock_source
 from . import math as formulas
 from .formula import Formula, name
+from .pieces import STEPWISE
 from .rule import Rule
 from .schedule import Schedule
 
 Values = tuple[float, ...]
+Clock = Callable[..., Values]
+
+
+def _mine(text: str) -> str:
+    """A formula's name as the compiled clock has it, where it meets no function and no name of Python's."""
+    return f"v_{text}"
+
+
+class _OnHost(ast.NodeTransformer):
+    """A formula's expression as Python evaluates it: powers by a function, ``where`` with one branch taken."""
+
+    def __init__(self, power: str) -> None:
+        self.power = power
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return name(_mine(node.id))
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
+        left, right = self.visit(node.left), self.visit(node.right)
+        if isinstance(node.op, ast.Pow):
+            return ast.Call(name(self.power), [left, right], [])
+        return ast.BinOp(left, node.op, right)
+
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.expr:
+        return ast.UnaryOp(node.op, self.visit(node.operand))
+
+    def visit_Compare(self, node: ast.Compare) -> ast.expr:
+        return ast.Compare(self.visit(node.left), node.ops, [self.visit(node.comparators[0])])
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        given = [self.visit(a) for a in node.args]
+        if isinstance(node.func, ast.Name) and node.func.id == "where":
+            return ast.IfExp(*given)
+        return ast.Call(node.func, given, [])
+
+
+def _lines(formula: Formula, power: str) -> list[ast.stmt]:
+    on_host = _OnHost(power)
+    lines: list[ast.stmt] = [
+        ast.Assign([ast.Name(_mine(n), ast.Store())], on_host.visit(e)) for n, e in formula.body
+    ]
+    return [*lines, ast.Return(ast.Tuple([on_host.visit(e) for _, e in formula.outputs], ast.Load()))]
 
 
 @cache
 def _compiled(formula: Formula) -> types.FunctionType:
+    """A clock as a function of its inputs; ``pow`` is C's, and where it raises, the total ``power`` answers."""
+    function = ast.parse(f"def clock({', '.join(map(_mine, formula.inputs))}): pass")
+    failed = ast.ExceptHandler(
+        ast.Tuple([name("ValueError"), name("OverflowError")], ast.Load()), None, _lines(formula, "power")
+    )
+    definition = cast(ast.FunctionDef, function.body[0])
+    definition.body = [ast.Try(_lines(formula, "pow"), [failed], [], [])]
     space = {n: getattr(formulas, n) for n in (*formulas.PRIMITIVES, "power")} | {"pow": math.pow}
-    source = clock_source(formula.outputs, formula.body, formula.inputs)
-    exec(compile(source, "<thalweg clock>", "exec"), space)
-    return space["clock"]  # type: ignore[no-any-return]
+    exec(compile(ast.fix_missing_locations(function), "<thalweg clock>", "exec"), space)
+    made: types.FunctionType = space["clock"]
+    return made
 
 
 @cache
@@ -50,25 +100,34 @@ def scheduled(rule: Rule) -> bool:
     return any(isinstance(v, Schedule) for v in rule.hyperparameters.values())
 
 
-def clock(rule: Rule) -> Callable[[int], Values]:
-    """A function of t (1 at the first step) that gives the scalars in ``names``' order."""
-    formula = rule.clock_formula
-    evaluate = _compiled(formula)
+def clock(rule: Rule, formula: Formula | None = None, values: Mapping[str, float] = {}) -> Clock:
+    """A function of t (1 at the first step) that gives the scalars of a clock in its outputs' order.
+
+    formula: an update's clock; without one the rule's own. values: those of the pieces around the rule. What a
+    clock takes step by step (``pieces.STEPWISE``) may be given after t.
+    """
+    formula = rule.clock_formula if formula is None else formula
+    evaluate = cast(Clock, _compiled(formula))
+    hyper = rule.parts.hyperparameters
+    stepwise = tuple(STEPWISE[n] for n in formula.inputs if n in STEPWISE)
+    fixed = tuple(values[n] for n in formula.inputs[1 + len(stepwise) + len(hyper) :])
     if scheduled(rule):
-        return lambda t: evaluate(t, *rule.at(t - 1).values())
-    constants = tuple(rule.at(0).values())
-    if not moving(formula):
-        fixed = evaluate(1, *constants)
-        return lambda t: fixed
+        return lambda t, *given: evaluate(t, *(given or stepwise), *rule.at(t - 1).values(), *fixed)
+    constants = (*stepwise, *rule.at(0).values(), *fixed)
+    if not moving(formula, frozenset({"t", *STEPWISE})):
+        row = evaluate(1, *constants)
+        return lambda t: row
     # The constants become default arguments: one call a step, of t alone.
-    return types.FunctionType(evaluate.__code__, evaluate.__globals__, "clock", constants)
+    compiled = _compiled(formula)
+    return types.FunctionType(compiled.__code__, compiled.__globals__, "clock", constants)
 
 
 def known(rule: Rule, varied: Iterable[str] = ()) -> dict[str, float]:
     """The scalars whose value never changes during a run, nor with the hyperparameters ``varied``."""
     planned = [n for n, v in rule.hyperparameters.items() if isinstance(v, Schedule)]
     change = moving(rule.clock_formula, frozenset({"t", *planned, *varied}))
-    values = dict(zip(names(rule), _compiled(rule.clock_formula)(1, *rule.at(0).values()), strict=True))
+    row = _compiled(rule.clock_formula)(1, *rule.at(0).values())
+    values = dict(zip(names(rule), row, strict=True))
     return {n: v for n, v in values.items() if n not in change}
 
 

@@ -406,3 +406,52 @@ def specialise(formula: Formula, known: Mapping[str, float]) -> Formula:
         body=tuple((n, rewrite(e)) for n, e in formula.body),
         outputs=tuple((n, rewrite(e)) for n, e in formula.outputs),
     )
+
+
+class Split(NamedTuple):
+    """A formula as what belongs to a row, in ``row``, and what to a coordinate: ``body``, ``outputs``."""
+
+    row: tuple[tuple[str, ast.expr], ...]
+    body: tuple[tuple[str, ast.expr], ...]
+    outputs: tuple[tuple[str, ast.expr], ...]
+
+
+@cache
+def split(formula: Formula, stem: str = "row") -> Split:
+    """Take out of a formula what does not depend on its inputs, to be computed once for many.
+
+    What is taken out for the coordinates is named ``stem`` and a number.
+    """
+    taken: dict[str, str] = {}  # an expression → its name
+    row: list[tuple[str, ast.expr]] = []
+    body: list[tuple[str, ast.expr]] = []
+    local = set(formula.inputs)
+
+    def rest(node: ast.expr) -> ast.expr:
+        if isinstance(node, ast.Constant) or (isinstance(node, ast.Name) and node.id in local):
+            return node
+        if not {n.id for n in ast.walk(node) if isinstance(n, ast.Name)} & local:
+            text = ast.unparse(node)
+            if text not in taken:
+                taken[text] = f"{stem}{len(taken)}"
+                row.append((taken[text], node))
+            return ast.Name(taken[text], ast.Load())
+        match node:
+            case ast.UnaryOp():
+                return ast.UnaryOp(node.op, rest(node.operand))
+            case ast.BinOp():
+                return ast.BinOp(rest(node.left), node.op, rest(node.right))
+            case ast.Compare():
+                return ast.Compare(rest(node.left), node.ops, [rest(node.comparators[0])])
+            case ast.Call():
+                return ast.Call(node.func, [rest(a) for a in node.args], [])
+        raise AssertionError(f"not lifted: {ast.dump(node)}")
+
+    for target, tree in formula.body:
+        if {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)} & local:
+            local.add(target)
+            body.append((target, rest(tree)))
+        else:
+            row.append((target, tree))
+    outputs = tuple((n, rest(tree)) for n, tree in formula.outputs)
+    return Split(tuple(row), tuple(body), outputs)

@@ -5,36 +5,27 @@ named scalars (one value per step) and straight-line code between them.
 """
 
 import ast
+import math
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import NamedTuple
 
-from . import pieces as around
-from .formula import Builder, Function, exponents, name, signature, specialise
+from ..errors import HyperparameterError
+from .formula import Builder, Formula, exponents, name, signature, specialise
+from .pieces import PIECES, STEPWISE, Piece, gathered, own, values_of
 from .rule import Rule, RuleParts
-
-
-class StepOptions(NamedTuple):
-    """Which pieces stand around the rule; their scalars carry the same names with ``_`` before."""
-
-    accumulate: bool = False
-    clip_norm: bool = False
-    maximize: bool = False
-    coupled: bool = False
-    clip_value: bool = False
-    decoupled: bool = False
-    average: bool = False
-    rates: bool = False
-    truncate: bool = False
-    total: bool = False
+from .step_options import BARE, StepOptions
 
 
 class Update(NamedTuple):
-    """One pass over arrays.
+    """One pass over arrays, and the clock of its scalars: all that an engine or a door needs to know of a step.
 
     ``stored`` are arrays in the parameters' dtype (w and g), the others are in the dtype of the
     arithmetic. ``written`` maps an array to the expression it receives. ``power`` is the largest power
-    of g that a state holds (0: none does), which bounds the gradients that can be taken in.
+    of g that a state holds (0: none does), which bounds the gradients that can be taken in. ``starts`` is
+    what arrays beside w, g and the rule's states hold before the first step: a number, or the name of another
+    array. ``clock`` gives all ``scalars`` in their order, from t (1 at the first step), what a caller gives
+    step by step (``pieces.STEPWISE``), the rule's hyperparameters and the values of the pieces.
     """
 
     arrays: tuple[str, ...]
@@ -42,7 +33,9 @@ class Update(NamedTuple):
     scalars: tuple[str, ...]
     body: tuple[tuple[str, ast.expr], ...]
     written: Mapping[str, ast.expr]
-    power: int = 1
+    power: int
+    starts: Mapping[str, float | str]
+    clock: Formula
 
     def __eq__(self, other: object) -> bool:  # one update is one object: it keys the kernels
         return self is other
@@ -51,83 +44,116 @@ class Update(NamedTuple):
         return id(self)
 
 
-BARE = StepOptions()
-
-
-def update(rule: Rule, parts: StepOptions = BARE, known: Mapping[str, float] | None = None) -> Update:
-    """The rule's step with ``parts`` around it.
+def update(rule: Rule, options: StepOptions = BARE, known: Mapping[str, float] | None = None) -> Update:
+    """The rule's step with the pieces of ``options`` around it; HyperparameterError where one does not go with it.
 
     ``known`` are values of scalars that never change; those that stand as exponents are printed.
     """
     powers = exponents(rule.step_formula)
     fixed = tuple((n, v) for n, v in (known or {}).items() if n in powers)
-    return _update(rule.parts, parts, fixed)
+    _require_names(rule, options)
+    return _update(rule.parts, rule.clock_formula, options, fixed)
+
+
+def _require_names(rule: Rule, options: StepOptions) -> None:
+    """HyperparameterError where a piece's scalar is a formula of what the rule does not have."""
+    for n, piece in PIECES.items():
+        if getattr(options, n) and piece.scalar is not None:
+            for needed in signature(piece.scalar)[0]:
+                if needed not in ("t", *rule.parts.hyperparameters):
+                    raise HyperparameterError(f"{type(rule).__name__} has no {needed}; {piece.needs}")
 
 
 @cache
-def _update(rule_parts: RuleParts, parts: StepOptions, known: tuple[tuple[str, float], ...]) -> Update:
+def _update(
+    rule_parts: RuleParts, clock: Formula, options: StepOptions, known: tuple[tuple[str, float], ...]
+) -> Update:
     builder = Builder()
-    scalars = list(signature(rule_parts.step)[1])
-    w, g = name("w"), name("g")
-    extra: dict[str, ast.expr] = {}
-
-    def apply(piece: Function, *inputs: ast.expr) -> ast.expr:
-        own = [f"_{n}" for n in signature(piece)[1]]
-        scalars.extend(own)
-        (value,) = builder.unfold(piece, [*inputs, *(name(n) for n in own)])
-        return builder.bind(piece.__name__, value)
-
-    if parts.accumulate:
-        g = apply(around.meant, name("_a"), g)
-        extra["_a"] = ast.Constant(0.0)
-    if parts.clip_norm:
-        g = apply(around.scaled, g)
-    if parts.maximize:
-        g = apply(around.ascended, g)
-    if parts.coupled:
-        g = apply(around.decayed, w, g)
-    if parts.clip_value:
-        g = apply(around.clipped, g)
-    if parts.decoupled:
-        w = apply(around.shrunk, w)
+    around = _Around(builder)
+    pieces = [piece for n, piece in PIECES.items() if getattr(options, n)]
+    values: dict[str, ast.expr] = {"w": name("w"), "g": name("g")}
+    for piece in pieces:
+        if not piece.after:
+            values[piece.changes] = around.apply(piece, values)
     arguments = [
-        w,
-        g,
+        *values.values(),
         *(name(n) for n in rule_parts.states),
         *(name(n) for n in signature(rule_parts.step)[1]),
     ]
-    values = builder.unfold(rule_parts.step, arguments)
-    written = dict(zip(("w", *rule_parts.states), values, strict=True))
-    if parts.truncate:
-        written["w"] = apply(around.truncated, builder.bind("w", written["w"]))
-    if parts.total:
-        written["w"] = builder.bind("w", written["w"])
-        extra["_total"] = apply(around.summed, name("_total"), written["w"])
-    if parts.average:
-        written["w"] = builder.bind("w", written["w"])
-        extra["_average"] = apply(around.averaged, name("_average"), written["w"])
-    if parts.rates and rule_parts.rate is not None:
-        (extra["_rate"],) = builder.calls[rule_parts.rate.__name__]
+    returned = builder.unfold(rule_parts.step, arguments)
+    written = dict(zip(("w", *rule_parts.states), returned, strict=True))
+    for piece in pieces:
+        if piece.after:
+            written["w"] = builder.bind("w", written["w"])
+            value = around.apply(piece, {"w": written["w"]})
+            if piece.changes == "w":
+                written["w"] = value
+            else:
+                around.written[own(piece.changes)] = value
+    if options.rates and rule_parts.rate is not None:
+        (around.written["_rate"],) = builder.calls[rule_parts.rate.__name__]
+        around.starts["_rate"] = math.nan
     powers = [line.dimension.g for line in rule_parts.lines.values() if line.is_state]
-    power = max([int(parts.accumulate), *powers])
-    return _finished(builder, scalars, {**written, **extra}, dict(known), power)
+    power = max([int(options.accumulate), *powers])
+    inputs = dict.fromkeys(n for piece in pieces for n in values_of(piece))
+    stepwise, constant = ([n for n in inputs if (n in STEPWISE) is first] for first in (True, False))
+    assert not around.clock.body  # a piece's scalar is one expression
+    clock = clock._replace(
+        inputs=("t", *stepwise, *clock.inputs[1:], *constant),
+        outputs=(*clock.outputs, *around.scalars.items()),
+    )
+    return _finished(builder, clock, {**written, **around.written}, around.starts, dict(known), power)
+
+
+class _Around:
+    """Unfolds pieces, and collects what they bring along: scalars, arrays of their own and what these receive."""
+
+    def __init__(self, builder: Builder) -> None:
+        self.builder, self.clock = builder, Builder()
+        self.scalars: dict[str, ast.expr] = {}
+        self.written: dict[str, ast.expr] = {}
+        self.starts: dict[str, float | str] = {}
+
+    def apply(self, piece: Piece, values: Mapping[str, ast.expr]) -> ast.expr:
+        """What a piece's formula returns, of the values that w and g have by now."""
+        arrays, scalars = signature(piece.formula)
+        inputs = [values[n] if n in values else name(own(n)) for n in arrays]
+        (value,) = self.builder.unfold(piece.formula, [*inputs, *(name(own(n)) for n in scalars)])
+        if piece.scalar is not None:
+            before, after = signature(piece.scalar)
+            given = [*map(name, before), *(name(own(n)) for n in after)]
+            (self.scalars[own(scalars[0])],) = self.clock.unfold(piece.scalar, given)
+        for n, start in piece.starts.items():
+            self.starts[own(n)] = start
+            if piece.spent:
+                self.written[own(n)] = ast.Constant(start)
+        return self.builder.bind(piece.formula.__name__, value)
 
 
 @cache
 def gather() -> Update:
     """Adding a gradient to those gathered before: a pass of its own between steps."""
     builder = Builder()
-    (value,) = builder.unfold(around.gathered, [name("_a"), name("g")])
-    return _finished(builder, [], {"_a": value}, {}, 1)
+    (value,) = builder.unfold(gathered, [name("_a"), name("g")])
+    clock = Builder().formula("clock", ("t",), (), ())
+    return _finished(builder, clock, {"_a": value}, {"_a": 0.0}, {}, 1)
 
 
 def _finished(
-    builder: Builder, scalars: list[str], written: dict[str, ast.expr], known: dict[str, float], power: int
+    builder: Builder,
+    clock: Formula,
+    written: dict[str, ast.expr],
+    starts: Mapping[str, float | str],
+    known: dict[str, float],
+    power: int,
 ) -> Update:
+    scalars = tuple(n for n, _ in clock.outputs)
     formula = specialise(builder.formula("update", (), scalars, written.items()), known)
     read = formula.names()
     arrays = [n for n in dict.fromkeys(["w", "g", *written]) if n in written or n in read]
-    return Update(tuple(arrays), ("w", "g"), tuple(scalars), formula.body, dict(formula.outputs), power)
+    return Update(
+        tuple(arrays), ("w", "g"), scalars, formula.body, dict(formula.outputs), power, starts, clock
+    )
 
 
 LESS = "_less"  # after a scalar's name: that scalar less 1, taken where scalars are float64
@@ -144,16 +170,18 @@ def added(update: Update) -> Update:
     lines = dict(update.body)
     written = dict(update.written)
     shrink, rest = _split(written["w"], lines, update.scalars)
-    scalars, w = update.scalars, name("w")
+    clock, w = update.clock, name("w")
     if shrink is None:
         written["w"] = ast.BinOp(written["w"], ast.Sub(), w)
     elif shrink == "":
         written["w"] = rest
     else:
-        scalars += (shrink + LESS,)
+        less = ast.BinOp(dict(clock.outputs)[shrink], ast.Sub(), ast.Constant(1.0))
+        clock = clock._replace(outputs=(*clock.outputs, (shrink + LESS, less)))
         written["w"] = ast.BinOp(ast.BinOp(name(shrink + LESS), ast.Mult(), w), ast.Add(), rest)
     builder = Builder()
     builder.body.extend(update.body)
+    scalars = tuple(n for n, _ in clock.outputs)
     formula = builder.formula("added", (), scalars, written.items())
     read = formula.names()
     return update._replace(
@@ -161,6 +189,7 @@ def added(update: Update) -> Update:
         scalars=scalars,
         body=formula.body,
         written=written,
+        clock=clock,
     )
 
 

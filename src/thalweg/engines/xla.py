@@ -20,7 +20,7 @@ from ..core import clock as scalars
 from ..core import math as formulas
 from ..core.formula import Formula
 from ..core.schedule import Schedule
-from ..core.update import LESS, Update
+from ..core.update import Update
 from ..errors import HyperparameterError
 from . import ops
 
@@ -113,28 +113,15 @@ def _scheduled(schedule: Schedule, step: Any) -> Any:
         ) from None
 
 
-def clock(
-    formula: Formula,
-    update: Update,
-    values: Mapping[str, Value],
-    weight_decay: Value,
-    count: Any,
-    dtype: Any,
-) -> dict[str, Array]:
-    """The scalars of an update after ``count`` steps, each without dimensions and of ``dtype``.
+def clock(update: Update, values: Mapping[str, Value], count: Any, dtype: Any) -> dict[str, Array]:
+    """The scalars of an update after ``count`` steps, by name, each without dimensions and of ``dtype``.
 
-    formula: the rule's clock; values: its hyperparameters; weight_decay: what stands around the rule.
+    values: of the clock's inputs after t: the rule's hyperparameters, and what stands around it.
     """
-    given = {n: value(v, count) for n, v in values.items()}
-    decay = value(weight_decay, count)
+    formula = update.clock
+    given = [value(values[n], count) for n in formula.inputs[1:]]
     with jax.enable_x64(True):
         done = jnp.asarray(count).astype(jnp.float64)
         evaluate = _clock(formula, jnp.dtype(dtype).itemsize < 8)
-        made = dict(zip((n for n, _ in formula.outputs), evaluate(done + 1.0, *given.values()), strict=True))
-        if isinstance(decay, Array) or decay:
-            made |= {"_decay": decay, "_keep": 1.0 - given.get("lr", 0.0) * decay}
-
-        def scalar(name: str) -> Any:
-            return made[name] if name in made else made[name.removesuffix(LESS)] - 1.0
-
-        return {n: jnp.asarray(scalar(n)).astype(dtype) for n in update.scalars}
+        made = zip(update.scalars, evaluate(done + 1.0, *given), strict=True)
+        return {n: jnp.asarray(x).astype(dtype) for n, x in made}

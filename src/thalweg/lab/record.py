@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike
 from ..core import clock as scalars
 from ..core import update as compose
 from ..core.rule import Rule
-from ..core.update import StepOptions
+from ..core.step_options import StepOptions
 from ..engines.ops import applied
 from ..errors import FileError, ProblemError
 from ..files import write as write_file

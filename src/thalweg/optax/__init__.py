@@ -22,15 +22,14 @@ except ImportError as error:
         f"thalweg.optax needs JAX and Optax ({error}): pip install jax optax", name=error.name
     ) from None
 
-from ..core import clock as scalars
-from ..core import update as compose
 from ..core.line import short
 from ..core.rule import Rule
 from ..core.schedule import Schedule
-from ..core.update import StepOptions, Update
+from ..core.started import OWN
+from ..core.update import Update, added
 from ..engines import xla
 from ..errors import HyperparameterError, nearest
-from ..optimizer.options import OWN, Settings, started
+from ..optimizer.options import Settings, group_of
 from .convert import from_optax, to_optax
 from .state import Kind, State, state_tuple
 from .state import _restored as _restored  # where pickled states look for it
@@ -83,7 +82,6 @@ class _Plan(NamedTuple):
 
     rule: Rule
     values: Mapping[str, xla.Value]
-    weight_decay: xla.Value
     update: Update
 
     def step(self, updates: Tree, state: State, params: Tree | None) -> tuple[Tree, State]:
@@ -115,9 +113,7 @@ class _Plan(NamedTuple):
                 _demand_shape(path, given, old[0])
                 wide = jnp.promote_types(wide, old[0].dtype)
             if wide not in clocks:
-                clocks[wide] = xla.clock(
-                    self.rule.clock_formula, self.update, self.values, self.weight_decay, state.count, wide
-                )
+                clocks[wide] = xla.clock(self.update, self.values, state.count, wide)
             arrays = {n: x.astype(wide) for n, x in zip(names, old, strict=True)} | {"g": given.astype(wide)}
             if weights[k] is not None:
                 arrays["w"] = jnp.asarray(weights[k]).astype(wide)
@@ -151,28 +147,13 @@ def _planned(
         maximize=maximize,
     )
     try:
-        group = started(rule, settings)
+        started = group_of(rule, settings).started(varied={*free, "weight_decay"} if drawn else free)
     except HyperparameterError as error:
         raise HyperparameterError(f"transformation: {str(error).removeprefix('on: ')}") from None
-    around, own = group.settings, "weight_decay" in lines
-    amount: xla.Value = weight_decay if drawn else around.weight_decay
-    if own and drawn and around.decay == "decoupled":
-        free["weight_decay"] = weight_decay
-    elif own and "weight_decay" in free and around.decay == "coupled":
-        amount, around = free.pop("weight_decay"), around._replace(weight_decay=1.0)
-    stands = around.weight_decay > 0 and not (own and around.decay == "decoupled")
-    parts = StepOptions(
-        maximize=around.maximize,
-        coupled=stands and around.decay == "coupled",
-        decoupled=stands and around.decay == "decoupled",
-    )
-    if parts.decoupled and "lr" not in rule.parts.hyperparameters:
-        raise HyperparameterError(
-            f"transformation: decoupled decay shrinks w by lr * weight_decay; {type(rule).__name__} has no lr: use decay='coupled'"
-        )
-    made = compose.update(group.rule, parts, scalars.known(group.rule, free))
-    values = {**group.rule.hyperparameters, **free}
-    return _Plan(group.rule, values, amount if stands else 0.0, compose.added(made))
+    values = {**started.rule.hyperparameters, **started.values, **free}
+    if drawn:
+        values["_weight_decay" if "_weight_decay" in values else "weight_decay"] = weight_decay
+    return _Plan(started.rule, values, added(started.update))
 
 
 def _free(value: xla.Value) -> bool:

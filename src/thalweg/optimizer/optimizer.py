@@ -178,14 +178,14 @@ class Optimizer:
         t = self._t + 1
         if len(self._passes) == 1:
             bucket, batch, which = self._passes[0]
-            rows = (bucket.plain(t),)
+            rows = (bucket.scalars(t),)
             if not self._guarded:
                 batch.run(rows, which)
             elif not batch.step(rows, which):
                 self._refuse()
                 return
         else:
-            values = [bucket.plain(t) for bucket in self._buckets]
+            values = [bucket.scalars(t) for bucket in self._buckets]
             if self._guarded and not all(batch.finite() for _, batch, _ in self._passes):
                 self._refuse()
                 return
@@ -257,7 +257,7 @@ class Optimizer:
                     leaf.flat.dtype.name, [*map(address, arrays)], leaf.shape, leaf.fortran, arrays
                 ),
                 bucket.group.rule,
-                bucket.parts,
+                bucket.started.options,
                 bucket.update,
                 self.settings.exact,  # type: ignore[arg-type]
                 ahead,
@@ -316,20 +316,20 @@ class Optimizer:
         ticks = [sorted({self._leaves[i].t + 1 for i in b.leaves if due[i]}) for b in self._buckets]
         for bucket, times in zip(self._buckets, ticks, strict=True):
             for t in times:
-                bucket.clock(t)  # a schedule that leaves its range says so before anything is kept
+                bucket.scalars(t)  # a schedule that leaves its range says so before anything is kept
         early = [p and not d for p, d in zip(present, due, strict=True)]
         if any(early):
             self._gather(early)
         if not any(due):
             return
         rows = {i: self._with_pending(i, g) for i, g in rows.items() if due[i]}
-        factor = 1.0 if settings.clip_norm is None else self._norm_factor(due, rows)
+        factor = () if settings.clip_norm is None else (self._norm_factor(due, rows),)
         plans = []
         for bucket, times in zip(self._buckets, ticks, strict=True):
             if times:
                 place = {t: k for k, t in enumerate(times)}
                 which = [place.get(self._leaves[i].t + 1, 0) for i in bucket.leaves]
-                plans.append((bucket, [bucket.scalars(t, factor) for t in times], which))
+                plans.append((bucket, [bucket.scalars(t, *factor) for t in times], which))
         for leaf in self._copied:
             self._copy_in(leaf)
         for i, follower in self._followers.items():
@@ -343,7 +343,7 @@ class Optimizer:
                 self._leave_out(bucket.batch, bucket, present)
         for i, g in rows.items():
             bucket, t = self._place[i][0], self._leaves[i].t + 1
-            self._followers[i].step(g, bucket.scalars(t, factor), bucket.group.rule.at(t - 1))
+            self._followers[i].step(g, bucket.scalars(t, *factor), bucket.group.rule.at(t - 1))
         for leaf in self._copied:
             self._copy_back(leaf)
         for i, (leaf, moved) in enumerate(zip(self._leaves, due, strict=True)):

@@ -1,22 +1,20 @@
 """What ``rule.on`` takes beside the parameters, checked and made plain; groups of parameters."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from operator import index
 from typing import Any, NamedTuple
 
-from ..core.idle_model import EXACT
+from ..core.catch_up import EXACT
 from ..core.line import Line, short
 from ..core.rule import Rule
+from ..core.started import Started, settled, start
 from ..errors import HyperparameterError, nearest
 
 # Plain numbers: a schedule belongs to a hyperparameter.
 _POSITIVE = Line(1.0, 0.0, math.inf, True, True, "g", "", is_state=True)
 _KINDS = ("coupled", "decoupled")
 _NONNEGATIVE = Line(0.0, 0.0, math.inf, False, True, "g/w", "", is_state=True)
-
-
-OWN = "own"  # weight_decay and decay that are left to the rule
 
 
 class Settings(NamedTuple):
@@ -89,26 +87,9 @@ def _choice(name: str, got: Any, allowed: Sequence[str]) -> str:
     return got
 
 
-def _own(value: Any) -> bool:
-    return isinstance(value, str) and value == OWN
-
-
-def started(rule: Rule, settings: Settings) -> "Group":
-    """A rule with its settings, weight decay settled between them; HyperparameterError.
-
-    A rule with a line ``weight_decay`` (AdamW, Lion) decays inside its step: what is given replaces that
-    line's value. Only where coupled decay is asked for does the setting carry it, and the line is 0.
-    """
-    amount, kind = settings.weight_decay, settings.decay
-    if "weight_decay" not in rule.parts.hyperparameters:
-        amount = 0.0 if _own(amount) else amount
-        kind = "coupled" if _own(kind) else kind
-    else:
-        rule = rule if _own(amount) else rule.replace(weight_decay=amount)
-        kind = "decoupled" if _own(kind) else _choice("decay", kind, _KINDS)
-        amount = 0.0
-        if kind == "coupled":
-            amount, rule = rule.values["weight_decay"], rule.replace(weight_decay=0.0)  # type: ignore[assignment]
+def group_of(rule: Rule, settings: Settings) -> "Group":
+    """A rule with its settings, weight decay settled between them (``core.started.settled``); HyperparameterError."""
+    rule, amount, kind = settled(rule, settings.weight_decay, settings.decay)
     return Group(rule, checked(settings._replace(weight_decay=amount, decay=kind)))
 
 
@@ -121,6 +102,22 @@ class Group(NamedTuple):
     rule: Rule
     settings: Settings
 
+    def started(self, *, rates: bool = False, varied: Iterable[str] = ()) -> Started:
+        """What an engine takes of it. rates: also keep the rule's; varied: hyperparameters with other values."""
+        s = self.settings
+        return start(
+            self.rule,
+            weight_decay=s.weight_decay,
+            decay=s.decay,
+            clip_value=s.clip_value,
+            clip_norm=s.clip_norm,
+            average=s.average,
+            accumulate=s.accumulate,
+            maximize=s.maximize,
+            rates=rates,
+            varied=varied,
+        )
+
 
 def grouped(
     rule: Rule, settings: Settings, groups: Mapping[str, Any], paths: Sequence[str]
@@ -132,11 +129,11 @@ def grouped(
         raise HyperparameterError(
             f"on: groups must be a dict of settings or rules by parameter, got {type(groups).__name__}"
         )
-    made = [started(rule, settings)]
+    made = [group_of(rule, settings)]
     membership = [0] * len(paths)
     for n, (key, changes) in enumerate(groups.items(), start=1):
         made.append(
-            started(changes, settings)
+            group_of(changes, settings)
             if isinstance(changes, Rule)
             else _changed(rule, settings, key, changes)
         )
@@ -172,6 +169,6 @@ def _changed(rule: Rule, settings: Settings, key: str, changes: Any) -> Group:
             allowed = [*other.parts.lines, *other.parts.aliases, *OF_A_GROUP, "rule"]
             raise HyperparameterError(f"on: group {key!r}: unknown setting {n!r}: {nearest(n, allowed)}")
     try:
-        return started(other.replace(**lines) if lines else other, settings._replace(**rest))
+        return group_of(other.replace(**lines) if lines else other, settings._replace(**rest))
     except HyperparameterError as error:
         raise HyperparameterError(f"on: group {key!r}: {str(error).removeprefix('on: ')}") from None

@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..core.idle_model import Exact, plan, rests
+from ..core.catch_up import Exact, plan, rests
 from ..core.line import short
 from ..core.rule import Rule
-from ..core.update import StepOptions, Update
+from ..core.step_options import StepOptions
+from ..core.update import Update
 from ..engines.cpu.compile import real_of
 from ..engines.cpu.gather import Gatherer
 from ..engines.cpu.sparse import Table, stands

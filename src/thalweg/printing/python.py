@@ -1,4 +1,4 @@
-"""Printers formula → Python source: for the oracle, for the host's clock, for Numba and for Triton.
+"""Printers formula → Python source: for the oracle, for Numba and for Triton.
 
 All print the same straight-line code; a ``Printer`` says how each writes a number, a quotient, a root
 and the functions of libm. Floats are written with ``repr``, which reads back exactly.
@@ -9,7 +9,7 @@ hyperparameters, none of them meets a name of the kernel, of a function or of a 
 """
 
 import ast
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from ..core.formula import Formula
@@ -100,21 +100,3 @@ def _returning(
 ) -> list[str]:
     values = "".join(f"{printer.expression(e)}, " for e in outputs)
     return [*printer.lines(body), f"return ({values})"]
-
-
-def clock_source(
-    outputs: Sequence[tuple[str, ast.expr]], body: Sequence[tuple[str, ast.expr]], inputs: Sequence[str]
-) -> str:
-    """The host's clock: ``clock(t, ...)`` in Python floats, by position, returning the scalars as a tuple.
-
-    ``pow`` is C's; where Python makes it raise, the total ``power`` answers instead.
-    """
-
-    def written(power: str) -> str:
-        printer = Printer(power=power)
-        return indented(_returning(printer, body, [e for _, e in outputs]), 2)
-
-    return (
-        f"def clock({', '.join(map(Printer().name, inputs))}):\n    try:\n{written('pow({0}, {1})')}\n"
-        f"    except (ValueError, OverflowError):\n{written('power({0}, {1})')}\n"
-    )

@@ -12,8 +12,8 @@ from functools import cache, lru_cache
 import torch
 
 from ..core import clock as scalars
+from ..core.started import Started
 from ..engines import cuda
-from .groups import Plan
 
 Tensor = torch.Tensor
 Rows = Sequence[Sequence[int]]  # for each tensor its size and the addresses of the update's arrays
@@ -36,7 +36,7 @@ def capturing(device: torch.device) -> bool:
 
 
 def step(
-    plan: Plan,
+    plan: Started,
     kind: str,
     tensors: Rows,
     rows: Sequence[tuple[float, ...]],
@@ -52,7 +52,7 @@ def step(
 
 
 def captured(
-    plan: Plan, kind: str, tensors: Rows, steps: Sequence[Tensor], lr: Tensor | None, device: torch.device
+    plan: Started, kind: str, tensors: Rows, steps: Sequence[Tensor], lr: Tensor | None, device: torch.device
 ) -> None:
     """``step`` with the counts of steps done, and lr if it is a tensor, read on the device."""
     clock, values = plan.traced()
@@ -67,7 +67,7 @@ def captured(
         cuda.update(plan.update, kind, where, _written(where.words, device), made)
 
 
-def refuse_schedules(plan: Plan) -> None:
+def refuse_schedules(plan: Started) -> None:
     """ValueError for what only the host can follow."""
     if scalars.scheduled(plan.rule):
         raise ValueError(

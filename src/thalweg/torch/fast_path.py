@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..core.started import Started
 from ..core.update import Update
 from ..engines.cpu import dense as cpu
 from ..engines.cpu.launch import Share
-from .groups import Plan
 
 Tensor = torch.Tensor
 _PLAIN = (torch.nn.Parameter, torch.Tensor)  # subclasses lie elsewhere: DTensor
@@ -82,7 +82,7 @@ class UnchangedGroup:
         self._table[:, self._column] = places
         return True
 
-    def sweep(self, plan: Plan, share: Share) -> cpu.Sweep:
+    def sweep(self, plan: Started, share: Share) -> cpu.Sweep:
         """The update, ready to run."""
         done = self._counts.tolist()
         times = sorted(set(done))

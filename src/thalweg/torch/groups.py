@@ -6,19 +6,15 @@ Adamax, which torch adds inside the maximum) means torch's while that other line
 of a rule in another world's form, every line has its own name.
 """
 
-import ast
 import math
 from collections.abc import Container, Mapping
-from functools import cache, lru_cache
-from typing import Any, NamedTuple
+from functools import lru_cache
+from typing import Any
 
-from ..core import clock as scalars
-from ..core.formula import Formula, name
 from ..core.line import short
-from ..core.math import log
 from ..core.rule import Rule, restore
 from ..core.schedule import Schedule
-from ..core.update import StepOptions, Update, update
+from ..core.started import Started, settled, start
 from ..errors import HyperparameterError, StateError
 from ..optimizer.options import Settings, checked
 
@@ -172,42 +168,8 @@ def _values(kind: Kind, names: Mapping[str, Targets], group: Mapping[str, Any]) 
     return values
 
 
-class Plan(NamedTuple):
-    """What a group's entries come to: a rule, its update with what stands around it, its clock."""
-
-    rule: Rule
-    update: Update
-    clock: Any
-    weight_decay: float
-    parts: StepOptions
-
-    def scalars(self, t: int) -> tuple[float, ...]:
-        """The scalars of the update at step t, in its order."""
-        values: tuple[float, ...] = self.clock(t)
-        if self.parts.coupled:
-            values += (self.weight_decay,)
-        if self.parts.decoupled:
-            values += (1.0 - self.rule.at(t - 1)["lr"] * self.weight_decay,)
-        return values
-
-    def traced(self) -> tuple[Formula, tuple[float, ...]]:
-        """``scalars`` as a formula of t and numbers, for a step count on a device; and those numbers."""
-        formula, logs = _traced(self.rule.clock_formula, self.parts.coupled, self.parts.decoupled)
-        given = {**self.rule.at(0), "_weight_decay": self.weight_decay}
-        return formula, (*given.values(), *(log(given[n]) for n in logs))  # type: ignore[no-untyped-call]
-
-
-@cache
-def _traced(clock: Formula, coupled: bool, decoupled: bool) -> tuple[Formula, tuple[str, ...]]:
-    amount = "_weight_decay"
-    decay = name(amount)
-    shrunk = ast.BinOp(ast.Constant(1.0), ast.Sub(), ast.BinOp(name("lr"), ast.Mult(), decay))
-    around = [("_decay", decay)] * coupled + [("_keep", shrunk)] * decoupled
-    return scalars.traced(clock._replace(inputs=(*clock.inputs, amount), outputs=(*clock.outputs, *around)))
-
-
 @lru_cache(maxsize=256)
-def plan(kind: Kind, names: tuple[str, ...], values: tuple[Any, ...]) -> Plan:
+def plan(kind: Kind, names: tuple[str, ...], values: tuple[Any, ...]) -> Started:
     """The plan of a group with these entries; HyperparameterError for a value out of its range."""
     group = dict(zip(names, values, strict=True))
     dialect = group["rule"].partition(":")[2]
@@ -222,25 +184,11 @@ def plan(kind: Kind, names: tuple[str, ...], values: tuple[Any, ...]) -> Plan:
         settings = checked(Settings(**{n: group[n] for n in SETTINGS}))
     except HyperparameterError as error:
         raise HyperparameterError(f"{kind.__name__}: {str(error).removeprefix('on: ')}") from None
-    amount, decoupled = settings.weight_decay, settings.decay == "decoupled"
-    if own_decay(kind):
-        lines["weight_decay"] = amount if decoupled else 0.0
-        amount = 0.0 if decoupled else amount
-    rule = restore(kind, dialect, lines)
-    parts = StepOptions(
-        maximize=settings.maximize,
-        coupled=amount > 0 and not decoupled,
-        decoupled=amount > 0 and decoupled,
-    )
-    if parts.decoupled and "lr" not in kind.parts.hyperparameters:
-        raise HyperparameterError(
-            f"decoupled decay shrinks w by lr * weight_decay; {kind.__name__} has no lr: use decay='coupled'"
-        )
-    made = update(rule, parts, scalars.known(rule))
-    return Plan(rule, made, scalars.clock(rule), amount, parts)
+    rule, amount, decay = settled(restore(kind, dialect, lines), settings.weight_decay, settings.decay)
+    return start(rule, weight_decay=amount, decay=decay, maximize=settings.maximize)
 
 
-def planned(kinds: Mapping[str, type[Rule]], group: Mapping[str, Any], left: Container[str] = ()) -> Plan:
+def planned(kinds: Mapping[str, type[Rule]], group: Mapping[str, Any], left: Container[str] = ()) -> Started:
     """The plan of a torch group as it stands now.
 
     Lines in ``left``, whose values only the device knows, are planned at their defaults.

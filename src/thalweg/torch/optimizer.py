@@ -16,11 +16,12 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 
+from ..core.catch_up import EXACT, Exact
 from ..core.formula import Formula
-from ..core.idle_model import EXACT, Exact
 from ..core.line import short
 from ..core.rule import Rule
 from ..core.schedule import Schedule, from_plain, to_plain
+from ..core.started import Started
 from ..core.update import Update
 from ..engines import cuda, ops
 from ..engines.cpu import dense as cpu
@@ -30,7 +31,6 @@ from ..optimizer.row_tracking import SparseGradient, inside
 from . import device, groups
 from . import row_tracking as tables
 from .fast_path import UnchangedGroup, wants
-from .groups import Plan
 
 Tensor = torch.Tensor
 
@@ -234,7 +234,7 @@ class Optimizer(torch.optim.Optimizer):
             held[x.param]["step"] += 1.0
             torch.autograd.graph.increment_version(x.param)
 
-    def _rows(self, p: Tensor, plan: Plan, state: dict[str, Any]) -> "_Rows":
+    def _rows(self, p: Tensor, plan: Started, state: dict[str, Any]) -> "_Rows":
         """A sparse gradient, checked, and who follows its parameter."""
         given = tables.gradient(p)
         self._engine(p)  # refuses where steps are captured
@@ -448,7 +448,7 @@ class _Rows(NamedTuple):
 class _Part(NamedTuple):
     """Tensors of one group, dtype and device."""
 
-    plan: Plan
+    plan: Started
     kind: str
     engine: "_Engine"
     params: list[Tensor]

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..core.idle_model import Exact, plan
+from ..core.catch_up import Exact, plan
+from ..core.started import Started
 from ..engines.cpu.sparse import Table
 from ..engines.memory import Array
 from ..errors import GradientError
 from ..optimizer.row_tracking import ParameterLayout, RowTracker, SparseGradient, inside
-from .groups import Plan
 
 Tensor = torch.Tensor
 SOON = 64  # steps: a plan that does not last so long gives way to replay
@@ -77,7 +77,7 @@ class Tracked:
     def __init__(
         self,
         p: Tensor,
-        made: Plan,
+        made: Started,
         state: dict[str, Any],
         exact: Exact,
         width: int,
@@ -105,7 +105,7 @@ class Tracked:
                 keep=self._memory,
             ),
             made.rule,
-            made.parts,
+            made.options,
             made.update,
             exact,
             [made.scalars(s) for s in (1, 2, 10, 1000)],
@@ -134,7 +134,7 @@ class Tracked:
             and now.stride() == then.stride()
         )
 
-    def goes_with(self, made: Plan) -> bool:
+    def goes_with(self, made: Started) -> bool:
         """Whether rows can go on catching up as they do, under the group's entries of now."""
         if made is self._planned:
             return True
@@ -144,7 +144,7 @@ class Tracked:
         follower = self.follower
         if follower.plan.kind in ("replay", "lazy"):
             return True
-        return follower.plan == plan(made.rule, made.parts, self.exact, follower.bits)
+        return follower.plan == plan(made.rule, made.options, self.exact, follower.bits)
 
     def step(self, touched: SparseGradient, scalars: tuple[float, ...], hyper: Mapping[str, float]) -> None:
         """One step with the gradient's rows touched."""

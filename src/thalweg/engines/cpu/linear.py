@@ -21,13 +21,13 @@ from typing import Any
 
 import numpy as np
 
-from ...core import clock as scalars
-from ...core import update as compose
+from ...core.catch_up import GROWTH, CatchUp, plan, rests
 from ...core.formula import Function, lift
-from ...core.idle_model import GROWTH, CatchUp, plan, rests
 from ...core.rule import Rule, RuleParts
 from ...core.schedule import Schedule
-from ...core.update import StepOptions, Update
+from ...core.started import start
+from ...core.step_options import BARE, StepOptions
+from ...core.update import Update
 from ...errors import HyperparameterError
 from .. import plain
 from ..memory import Array, address
@@ -104,18 +104,17 @@ class Pass:
     ) -> None:
         self.rule, self.features, self.outputs, self.t = rule, features, outputs, 0
         self.real = np.dtype(dtype)
-        options = StepOptions(decoupled=l2 > 0, truncate=l1 > 0, total=average is not None)
-        update = compose.update(rule, options, scalars.known(rule))
+        started = start(rule, weight_decay=l2, decay="decoupled", l1=l1, sum_after=average)
+        options, update = started.options, started.update
         self.plan = planned(rule, options, np.finfo(dtype).nmant + 1)
         hyper = rule.hyperparameters
         self._scheduled = tuple(n for n, v in hyper.items() if isinstance(v, Schedule))
-        free = self.plan.kind == "closed" and still(rule.parts) and options == StepOptions()
+        free = self.plan.kind == "closed" and still(rule.parts) and options == BARE
         single = outputs == 1
         self._printed = Printed(
             rule.parts,
             update,
             self.plan,
-            rule.clock_formula,
             loss,
             values,
             self._scheduled,
@@ -152,11 +151,7 @@ class Pass:
         numbers = (l1, l2, float(average or 0), float(intercept))
         self._hyper = np.array([*numbers, *first.values()])
         self._l2, self.average = l2, average
-        row = scalars.clock(rule)(1)
-        lr = first.get("lr", 0.0)
-        extra = {"_keep": 1.0 - lr * l2, "_pull": lr * l1, "_count": 1.0}
-        named = dict(zip(scalars.names(rule), row, strict=True)) | extra
-        stays = _stays(update, starts, [named[n] for n in update.scalars])
+        stays = _stays(update, starts, started.scalars(1))
         if self._seen is not None and stays:
             self._seen[:features] = -1
 

@@ -5,10 +5,11 @@ from typing import NamedTuple
 import numpy as np
 
 from ...core import clock as scalars
-from ...core.formula import Formula, Function, lift
-from ...core.idle_model import CatchUp
+from ...core.catch_up import CatchUp
+from ...core.formula import Function, lift
 from ...core.rule import RuleParts
-from ...core.update import StepOptions, Update
+from ...core.step_options import StepOptions
+from ...core.update import Update
 from ...printing.loop import summed_in_lanes
 from ...printing.python import indented
 from .csr import KINDS
@@ -49,6 +50,7 @@ JOB = Job(
     "totals",
 )
 NUMBERS = ("alpha1", "alpha2", "from", "intercept")  # in front of the hyperparameters
+OPTIONS = {"_l1": "n_alpha1", "_weight_decay": "n_alpha2", "_begin": "n_from"}  # by what the clock calls them
 
 _DOT = """
 def dot(n, x, w):
@@ -194,7 +196,6 @@ class Printed(NamedTuple):
     rule_parts: RuleParts
     update: Update
     plan: CatchUp
-    clock: Formula
     loss: Function | None
     values: tuple[float, ...]
     planned: tuple[str, ...]
@@ -242,16 +243,14 @@ class PassText(Text):
         """What is computed once before the rows, and at each."""
         p = self.p
         hyper = p.rule_parts.hyperparameters
-        printer = WIDE.named("c_", {n: f"h_{n}" for n in hyper} | {"t": "now_"})
+        printer = WIDE.named("c_", {n: f"h_{n}" for n in hyper} | {"t": "now_"} | OPTIONS)
         start = [f"n_{n} = hyper[{k}]" for k, n in enumerate(NUMBERS)]
         start += [f"h_{n} = hyper[{k + len(NUMBERS)}]" for k, n in enumerate(hyper) if n not in p.planned]
         tick = [f"h_{n} = planned[k * {len(p.planned)} + {k}]" for k, n in enumerate(p.planned)]
         logged = p.plan.kind in ("bounded", "replay")
-        moves = bool(p.planned or scalars.moving(p.clock) or logged or p.options.total)
-        clock, outputs = printer.section(p.clock)
-        outputs |= {"_keep": "1.0 - h_lr * n_alpha2", "_pull": "h_lr * n_alpha1"}
-        outputs |= {"_count": "(1.0 if now_ > n_from else 0.0)"}
-        resting = {"_keep": "1.0", "_pull": "0.0"}
+        moves = bool(p.planned or scalars.moving(p.update.clock) or logged)
+        clock, outputs = printer.section(p.update.clock)
+        resting = {"_keep": "1.0", "_pull": "0.0"}  # the intercept is neither decayed nor truncated
         for k, n in enumerate(p.update.scalars):
             clock += [f"scalars[{k}] = {outputs[n]}", f"own[{k}] = {resting.get(n, f'scalars[{k}]')}"]
         tick.append("now_ = D(done + k + 1)")

@@ -12,12 +12,11 @@ from typing import NamedTuple
 import numpy as np
 
 from ...core import clock as scalars
-from ...core import update as compose
-from ...core.formula import Formula
 from ...core.objective import Objective, Scored
 from ...core.rule import Rule
 from ...core.schedule import Schedule
-from ...core.update import StepOptions, Update
+from ...core.started import start
+from ...core.update import Update
 from ...errors import HyperparameterError, nearest
 from ...printing.python import indented
 from ..memory import Array, address
@@ -134,7 +133,6 @@ class Trace(NamedTuple):
 
 @lru_cache(maxsize=256)
 def source(
-    formula: Formula,
     update: Update,
     lines: tuple[str, ...],
     states: tuple[str, ...],
@@ -142,10 +140,8 @@ def source(
     dtype: str,
     planned: tuple[str, ...],
 ) -> str:
-    """Return the printed loop.
-
-    ``formula`` is the clock's, ``planned`` hyperparameters follow a schedule.
-    """
+    """Return the printed loop of an update and its clock; ``planned`` hyperparameters follow a schedule."""
+    formula = update.clock
     kind = scored if isinstance(objective, Scored) else unrolled
     of_run = kind.inside(update, states, objective)
     start = [f"h_{n} = hyper[c * {len(lines)} + {k}]" for k, n in enumerate(lines)]
@@ -205,8 +201,8 @@ def run(
     planned = tuple(n for n, v in rule.hyperparameters.items() if isinstance(v, Schedule) and n not in vary)
     plan = np.array([[rule.at(t)[n] for n in planned] for t in range(steps)] if planned else [[0.0]])
     hyper = _lines(rule, count, vary, planned)
-    update = compose.update(rule, StepOptions(rates=True), scalars.known(rule, vary))
-    call, _ = kernel(source(rule.clock_formula, update, tuple(lines), states, objective, dtype, planned))
+    update = start(rule, rates=True, varied=vary).update
+    call, _ = kernel(source(update, tuple(lines), states, objective, dtype, planned))
     records = steps // every + 1
     loss = np.full((count, records), np.nan) if "loss" in record else None
     path = np.full((count, records, d), np.nan) if "path" in record else None

@@ -12,10 +12,9 @@ from functools import lru_cache
 import numpy as np
 
 from ...core import clock as scalars
-from ...core import update as compose
-from ...core.formula import Formula
 from ...core.rule import Rule
 from ...core.schedule import Schedule
+from ...core.started import start
 from ...core.update import Update
 from ...printing.loop import updated
 from ...printing.python import indented
@@ -176,9 +175,10 @@ class _Scaled(Pointers):
 
 
 @lru_cache(maxsize=64)
-def _source(formula: Formula, update: Update, hyper: tuple[str, ...], planned: tuple[str, ...]) -> str:
-    """Return the printed loop of an update; the clock's formula, its schedules apart."""
-    start = [f"h_{n} = hyper[{k}]" for k, n in enumerate(hyper)]
+def _source(update: Update, hyper: tuple[str, ...], planned: tuple[str, ...]) -> str:
+    """Return the printed loop of an update and its clock; ``planned`` hyperparameters follow a schedule."""
+    formula = update.clock
+    begin = [f"h_{n} = hyper[{k}]" for k, n in enumerate(hyper)]
     ticking = PRINTER.named("c_", {"t": "now", **{n: f"h_{n}" for n in formula.inputs[1:]}})
     clock, values = ticking.section(formula)
     clock += [f"k_{n} = {v}" for n, v in values.items()]
@@ -186,7 +186,7 @@ def _source(formula: Formula, update: Update, hyper: tuple[str, ...], planned: t
     if scalars.moving(formula) or planned:
         step += clock
     else:
-        start += clock
+        begin += clock
     memory = _Scaled(_moved(update), (), "float64")
     fixed = ["n", "x", "g", "scale", "low", "high"]
     arrays = [f"reals(arrays[{k}])" for k in range(len(memory.place))]
@@ -195,7 +195,7 @@ def _source(formula: Formula, update: Update, hyper: tuple[str, ...], planned: t
     text = _LOOP.format(
         arguments=", ".join([*fixed, *memory.place.values(), *map(PRINTER.name, update.scalars)]),
         loop=indented(loop, 1),
-        start=indented(start, 1),
+        start=indented(begin, 1),
         step=indented(step, 2),
         largest=float(np.finfo(np.float64).max),
         bound=limit(np.dtype(np.float64), update.power),
@@ -231,9 +231,9 @@ class Driver:
         values = rule.hyperparameters
         self.rule, self.foreign, self.n = rule, foreign, w.size
         self.planned = tuple(n for n, v in values.items() if isinstance(v, Schedule))
-        update = compose.update(rule, known=scalars.known(rule))
+        update = start(rule).update
         # The interpreter's lock is kept: Numba's own code may need it where the function raises.
-        self._call = kernel(_source(rule.clock_formula, update, tuple(values), self.planned))[1]
+        self._call = kernel(_source(update, tuple(values), self.planned))[1]
         self.x = np.empty(w.size)
         self._own = {"w": w, **states, "scale": scale, "low": low, "high": high}
         self._buffers = [np.empty(w.size) for _ in range(5)]  # g, shown, last, best, best_g

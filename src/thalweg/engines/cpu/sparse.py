@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from ...core.idle_model import GROWTH, CatchUp
+from ...core.catch_up import GROWTH, CatchUp
 from ...core.rule import RuleParts
 from ...core.update import Update
 from .. import plain

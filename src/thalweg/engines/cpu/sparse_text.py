@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...core.formula import Formula, Function, lift
-from ...core.idle_model import CatchUp, split
+from ...core.catch_up import CatchUp
+from ...core.formula import Formula, Function, lift, split
 from ...core.rule import RuleParts
 from ...core.update import Update
 from ...printing.loop import element, updated

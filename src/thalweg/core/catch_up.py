@@ -1,0 +1,97 @@
+"""How rows that a gradient has not touched are brought up to date: the plan, from what a rule knows of idle steps."""
+
+import ast
+import math
+from collections.abc import Mapping
+from functools import cache
+from typing import Literal, NamedTuple
+
+from .formula import Function, lift, signature
+from .pieces import own, shrunk
+from .rule import Rule
+from .schedule import Schedule
+from .step_options import StepOptions
+
+Exact = Literal["value", "bits", "lazy"]
+EXACT = ("value", "bits", "lazy")
+
+GROWTH = 64.0  # by how much lr may grow before moves that should have vanished could be seen
+_SLACK = 6  # further bits below the last one at which a move counts as vanished
+_LONGEST = 4096  # steps over which the sums of a series are kept up to date
+
+
+class CatchUp(NamedTuple):
+    """How rows that a gradient has not touched are brought up to date.
+
+    kind: ``closed`` (by ``idle``), ``series`` (sums kept for each step), ``bounded`` (replay of at most
+    ``window`` steps, then ``idle_states``), ``replay`` (of every step) or ``lazy`` (not at all). constants:
+    hyperparameters that must not have changed meanwhile. products: see ``IdleModel``. why: in words.
+    """
+
+    kind: Literal["closed", "series", "bounded", "replay", "lazy"]
+    window: int
+    constants: tuple[str, ...]
+    products: tuple[tuple[str, tuple[str, ...]], ...]
+    why: str
+
+
+def plan(rule: Rule, options: StepOptions, exact: Exact, bits: int) -> CatchUp:
+    """The plan for a rule with pieces around it, in arithmetic whose mantissa has so many bits."""
+    rule_parts = rule.parts
+    idle_model, idle = rule_parts.idle_model, rule_parts.idle
+    if exact == "lazy":
+        return CatchUp("lazy", 0, (), (), "untouched rows are left behind: another algorithm")
+    if exact == "bits":
+        return _replay("bit for bit")
+    if options.coupled:
+        return _replay("coupled weight decay moves every weight, with no closed form")
+    if options.average or options.polyak:
+        return _replay("the average of the weights follows every step")
+    values = rule.hyperparameters
+    decay = tuple(own(n) for n in signature(shrunk)[1]) if options.decoupled else ()
+    if idle_model is None:
+        if idle is None:
+            return _replay("the rule has no closed form")
+        needed = signature(idle)[1]
+        if any(isinstance(values[n], Schedule) for n in needed):
+            return _replay("its closed form needs constant hyperparameters")
+        if decay and not rests(idle, rule_parts.states):
+            return _replay("its closed form does not go with decoupled decay")
+        return CatchUp("closed", 0, needed, (("w", decay),) if decay else (), "closed form")
+    move_terms = idle_model.move_terms if not any(values[n] for n in idle_model.zero) else None
+    needed = tuple(
+        dict.fromkeys(signature(idle_model.idle_states)[1] + (signature(move_terms)[1] if move_terms else ()))
+    )
+    bound = {n: values[n] for n in signature(idle_model.shrink)[1]}
+    if any(isinstance(values[n], Schedule) for n in (*needed, *bound)):
+        return _replay("a hyperparameter of its averages follows a schedule")
+    ratio = _ratio(idle_model.shrink, bound)  # type: ignore[arg-type]
+    if not ratio < 1:
+        return _replay(f"moves without gradient do not shrink (by {ratio:.4g} a step)")
+    below = bits + _SLACK + math.log2(GROWTH)
+    window = 1 if ratio == 0 else math.ceil(below / -math.log2(ratio))
+    multiplied: dict[str, tuple[str, ...]] = {n: (s,) for n, s in idle_model.products.items()}
+    if decay:
+        multiplied["w"] = multiplied.get("w", ()) + decay
+    kept = tuple(multiplied.items())
+    if move_terms is None or window > _LONGEST or options.rates:
+        return CatchUp("bounded", window, needed, kept, f"replay of at most {window} steps")
+    return CatchUp("series", window, needed, kept, f"series, or replay of at most {window} steps")
+
+
+def _replay(why: str) -> CatchUp:
+    return CatchUp("replay", 1 << 30, (), (), f"replay of every step: {why}")
+
+
+def _ratio(shrink: Function, values: Mapping[str, float]) -> float:
+    try:
+        return float(shrink(**values))
+    except ZeroDivisionError:
+        return math.inf
+
+
+@cache
+def rests(idle: Function, states: tuple[str, ...]) -> bool:
+    """Whether w stays where it is without a gradient."""
+    moved = lift(idle, outputs=("w", *states)).outputs[0][1]
+    return isinstance(moved, ast.Name) and moved.id == "w"
