@@ -14,8 +14,8 @@ import pytest
 
 import thalweg as tw
 from thalweg import engines
+from thalweg.core import catch_up
 from thalweg.core import clock as scalars
-from thalweg.core import idle_model
 from thalweg.core import update as compose
 from thalweg.core.objective import Scored
 from thalweg.core.rule import Rule
@@ -59,7 +59,7 @@ def sweep(rule: Rule, update: Update, arrays: Arrays, gradients: list[Array]) ->
 
 def rows(rule: Rule, update: Update, arrays: Arrays, gradients: list[Array]) -> None:
     """Sparse steps that touch every row, in an order of their own."""
-    plan = idle_model.plan(rule, OPTIONS, "bits", 53)
+    plan = catch_up.plan(rule, OPTIONS, "bits", 53)
     count, width = SHAPE
     places = [address(arrays[n]) for n in update.arrays if n != "g"]
     table = sparse.Table(

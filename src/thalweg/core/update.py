@@ -98,10 +98,11 @@ def _update(
     inputs = dict.fromkeys(n for piece in pieces for n in values_of(piece))
     stepwise, constant = ([n for n in inputs if (n in STEPWISE) is first] for first in (True, False))
     assert not around.clock.body  # a piece's scalar is one expression
-    clock = clock._replace(
-        inputs=("t", *stepwise, *clock.inputs[1:], *constant),
-        outputs=(*clock.outputs, *around.scalars.items()),
-    )
+    if around.scalars:
+        clock = clock._replace(
+            inputs=("t", *stepwise, *clock.inputs[1:], *constant),
+            outputs=(*clock.outputs, *around.scalars.items()),
+        )
     return _finished(builder, clock, {**written, **around.written}, around.starts, dict(known), power)
 
 
