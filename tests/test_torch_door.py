@@ -171,6 +171,20 @@ def test_bfloat16_rounds_to_even_and_keeps_nan_and_infinity() -> None:
     assert torch.equal(q, (w.float() - g.float()).bfloat16()) and q[3] == math.inf
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_finite_means_the_same_on_other_devices(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A gradient whose square the state could not hold is refused by torch's operations as by the compiled pass."""
+    most = torch.finfo(dtype).max
+    for engine in (thalweg.torch.optimizer._CPU, thalweg.torch.optimizer._OPERATIONS):
+        monkeypatch.setattr(thalweg.torch.optimizer, "_engine", lambda w, engine=engine: engine)
+        p = torch.nn.Parameter(torch.ones(3, dtype=dtype))
+        opt = Optimizer([p], tw.Adam(), on_nonfinite="skip")
+        for g in (1.0, most, math.inf, math.nan):
+            p.grad = torch.tensor([0.0, g, 0.0], dtype=dtype)
+            opt.step()
+        assert opt.skipped == (2 if dtype is torch.float16 else 3)
+
+
 def test_float16_starts_with_zero_gradients() -> None:
     """torch's own Adam gives NaN here: its eps is 0 in float16."""
     p = torch.nn.Parameter(torch.ones(4, dtype=torch.float16))

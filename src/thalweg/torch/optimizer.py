@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from typing import Any, Literal, NamedTuple
 
+import numpy as np
 import torch
 
 from ..core.catch_up import EXACT, Exact
@@ -26,6 +27,7 @@ from ..core.update import Update
 from ..engines import cuda, ops
 from ..engines.cpu import dense as cpu
 from ..engines.cpu import launch, openmp
+from ..engines.memory import limit
 from ..errors import GradientError, HyperparameterError, NonFiniteError
 from ..optimizer.row_tracking import SparseGradient, inside
 from . import device, groups
@@ -480,8 +482,10 @@ class _Part(NamedTuple):
         ]
 
     def finite(self) -> bool:
-        """Whether all gradients are."""
-        return all(bool(torch.isfinite(x[1]).all()) for x in self.tensors)
+        """Whether every gradient is finite and small enough for the states, by the bound of the compiled pass."""
+        stored = np.dtype("float32" if self.kind == "bfloat16" else self.kind)
+        top = limit(stored, self.plan.update.power)
+        return all(bool((_real(x[1]).abs() <= top).all()) for x in self.tensors)
 
 
 _Prepared = tuple[Callable[[], bool], Callable[[], object]]
