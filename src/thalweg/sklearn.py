@@ -26,8 +26,7 @@ from .core.rule import Rule
 from .engines.memory import Array
 from .errors import HyperparameterError, ProblemError, nearest
 from .linear import DEFAULT, Model, Settings, look, race, rows_of
-from .linear.losses import MARGIN, MULTINOMIAL, NUMBER
-from .linear.losses import checked as losses_checked
+from .linear.losses import MARGIN, MULTINOMIAL, NUMBER, require_in_range
 
 PENALTIES = ("l2", "l1", "elasticnet", None)
 MULTI = ("auto", "multinomial", "ovr")
@@ -41,8 +40,8 @@ def _number(where: str, name: str, value: Any, low: float, high: float = math.in
 
 
 @contextmanager
-def _whole(estimator: BaseEstimator) -> Iterator[None]:
-    """A fit that is refused, or diverges, leaves the estimator as it was."""
+def _all_or_nothing(estimator: BaseEstimator) -> Iterator[None]:
+    """Leave the estimator as it was where its fit is refused, or diverges."""
     before = vars(estimator).copy()
     try:
         yield
@@ -52,7 +51,7 @@ def _whole(estimator: BaseEstimator) -> Iterator[None]:
         raise
 
 
-def _told(label: Any) -> str:
+def _label_text(label: Any) -> str:
     """A label without NumPy's wrapping."""
     return repr(label.item() if hasattr(label, "item") else label)
 
@@ -104,7 +103,7 @@ class _Linear(BaseEstimator):  # type: ignore[misc]
             raise HyperparameterError(f"{where}: rule must be a rule such as Adagrad(), got {self.rule!r}")
         _number(where, "alpha", self.alpha, 0)
         _number(where, "l1_ratio", self.l1_ratio, 0, 1)
-        losses_checked(self.epsilon, getattr(self, "quantile", 0.5))
+        require_in_range(self.epsilon, getattr(self, "quantile", 0.5))
         _number(where, "validation_fraction", self.validation_fraction, 0, 1)
         for name, least in (("max_iter", 1), ("n_iter_no_change", 1)):
             value = getattr(self, name)
@@ -346,21 +345,21 @@ class LinearClassifier(ClassifierMixin, _Linear):  # type: ignore[misc]
             return weights
         if isinstance(self.class_weight, Mapping):
             for label, weight in self.class_weight.items():
-                _number(type(self).__name__, f"class_weight[{_told(label)}]", weight, 0)
+                _number(type(self).__name__, f"class_weight[{_label_text(label)}]", weight, 0)
         by_class = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
         made: Array = by_class[np.searchsorted(self.classes_, y)].astype(np.float64)
         return made if weights is None else made * weights
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Learn from all rows. X (n, features) dense or sparse, y (n,), sample_weight (n,). Raises ValueError."""
-        with _whole(self):
+        with _all_or_nothing(self):
             X, y, weights = self._checked(X, y, sample_weight, reset=True)
             check_classification_targets(y)
             loss = self._loss()
             self.classes_, places = np.unique(y, return_inverse=True)
             if len(self.classes_) < 2:
                 raise ProblemError(
-                    f"{type(self).__name__}: y has one class ({_told(self.classes_[0])}); at least two are needed"
+                    f"{type(self).__name__}: y has one class ({_label_text(self.classes_[0])}); at least two are needed"
                 )
             targets = places.astype(np.float64) if len(self.classes_) > 2 else 2.0 * places - 1.0
             self._learn(X, y, targets, self._weighted(y, weights), loss, self.classes_)
@@ -501,7 +500,7 @@ class LinearRegressor(RegressorMixin, _Linear):  # type: ignore[misc]
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Learn from all rows. X (n, features) dense or sparse, y (n,), sample_weight (n,). Raises ValueError."""
-        with _whole(self):
+        with _all_or_nothing(self):
             X, y, weights = self._checked(X, y, sample_weight, reset=True)
             targets = self._targets(y)
             self._learn(X, targets, targets, weights, self.loss, None)

@@ -24,7 +24,7 @@ import thalweg as tw
 from thalweg import archive
 from thalweg.errors import FileError, HyperparameterError, ProblemError, ThalwegError
 from thalweg.fitting import Trained, budget, fit, predict
-from thalweg.fitting.plan import hashed
+from thalweg.fitting.held_out import hashed
 from thalweg.linear import Model, Settings
 
 RULE = tw.Adagrad(lr=0.1)
@@ -119,7 +119,7 @@ def test_held_out_rows_are_not_learnt_from_and_tell_how_good_it_is(
 def test_no_more_is_held_out_than_fits(
     tmp_path: Path, small_blocks: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("thalweg.fitting.training.HELD_ROWS", 50)
+    monkeypatch.setattr("thalweg.fitting.held_out.HELD_ROWS", 50)
     train = svmlight(tmp_path / "a.svm", *data())
     made = fit(train, tmp_path / "m.tw", rule=RULE, holdout=0.25, passes=2)
     assert made.held_out is not None

@@ -1,88 +1,33 @@
-"""``thalweg fit``: train a linear model on files larger than memory."""
+"""``thalweg fit``: train a linear model on files larger than memory. Its options are the lines of ``FitSettings``."""
 
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from inspect import Parameter, Signature
 from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..fitting.settings import LINES
 from .arguments import names, numbers
 from .console import DONE, FAILED, errors_as_one_line, number, print_table, say, write_json
 
 if TYPE_CHECKING:
-    from ..fitting import Progress, Report
+    from ..fitting import FitSettings, Progress, Report
 
 EVERY = 5.0  # seconds between lines of progress off a terminal
 
 
 def fit(
-    data: Annotated[
-        list[str],
-        typer.Argument(help="SVMlight, Vowpal Wabbit, CSV or Parquet files, or patterns.", metavar="DATA"),
-    ],
-    model: Annotated[str, typer.Option(help="The model's file; its checkpoint lies beside it.")],
-    format: Annotated[
-        str, typer.Option(help="svmlight, vw, csv or parquet. Default: by name or content.")
-    ] = "auto",
-    target: Annotated[str | None, typer.Option(help="CSV, Parquet: the column to predict.")] = None,
-    task: Annotated[str, typer.Option(help="classification or regression. Default: by the labels.")] = "auto",
-    loss: Annotated[
-        str | None, typer.Option(help="log_loss, hinge, squared_error, ... Default: by the task.")
-    ] = None,
-    rule: Annotated[
-        str | None,
-        typer.Option(
-            help="Adagrad(lr=0.1), Adam, FILE.py:NAME. A bare name's learning rate is chosen by a short race."
-        ),
-    ] = None,
-    passes: Annotated[int, typer.Option(help="Passes over the data.")] = 1,
-    bits: Annotated[
-        int | None, typer.Option(help="2^BITS hashed features. Default: 18; SVMlight: as they are.")
-    ] = None,
-    l1: Annotated[float, typer.Option("--l1", help="Weight of the L1 penalty.")] = 0.0,
-    l2: Annotated[float, typer.Option("--l2", help="Weight of the L2 penalty.")] = 0.0,
-    average: Annotated[int | None, typer.Option(help="Average the weights from this row on.")] = None,
-    intercept: Annotated[bool, typer.Option(help="Learn an intercept.")] = True,
-    epsilon: Annotated[float, typer.Option(help="Of the losses that have one.")] = 0.1,
-    quantile: Annotated[float, typer.Option(help="Of the quantile loss.")] = 0.5,
-    classes: Annotated[
-        str | None, typer.Option(help="All labels, comma-separated, where the first rows lack some.")
-    ] = None,
-    holdout: Annotated[
-        float | None,
-        typer.Option(help="Share of rows held out, 50,000 at most. Default: 0.1, without --test."),
-    ] = None,
-    test: Annotated[list[str] | None, typer.Option(help="A file to measure the model on.")] = None,
-    memory: Annotated[
-        str | None, typer.Option(help="Limit of the whole process: 500MB. Default: none.")
-    ] = None,
-    checkpoint_every: Annotated[float, typer.Option(help="Seconds between checkpoints; 0: none.")] = 60.0,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew, whatever checkpoint there is.")] = False,
-    cache: Annotated[
-        str | None,
-        typer.Option(
-            help="Keep the binary cache of several passes here. Default: beside the model, until the end."
-        ),
-    ] = None,
-    no_cache: Annotated[bool, typer.Option("--no-cache", help="Read the files again in every pass.")] = False,
-    on_bad_line: Annotated[str, typer.Option(help="stop or skip.")] = "stop",
-    weight: Annotated[str | None, typer.Option(help="CSV, Parquet: the column of weights.")] = None,
-    ignore: Annotated[str, typer.Option(help="CSV, Parquet: columns to leave out.")] = "",
-    categorical: Annotated[str, typer.Option(help="CSV, Parquet: numeric columns to hash.")] = "",
-    numeric: Annotated[str, typer.Option(help="CSV: columns that are numeric throughout.")] = "",
-    missing: Annotated[str, typer.Option(help="CSV, Parquet: a missing value is bad, or zero.")] = "bad",
-    delimiter: Annotated[str | None, typer.Option(help="CSV: between cells.")] = None,
-    features: Annotated[int | None, typer.Option(help="SVMlight: how many features there are.")] = None,
-    seed: Annotated[int, typer.Option(help="Fixes the race and which rows are held out.")] = 0,
-    dask: Annotated[
-        str | None,
-        typer.Option(help="Train on a Dask cluster: its scheduler's address, or local.", metavar="ADDRESS"),
-    ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
-    json: Annotated[str | None, typer.Option(help="Also write the report as JSON.")] = None,
+    data: list[str],
+    model: str,
+    no_cache: bool,
+    dask: str | None,
+    quiet: bool,
+    json: str | None,
+    **texts: Any,
 ) -> None:
     """Train a linear model on files larger than memory; go on where the same command was stopped."""
     with errors_as_one_line(extra="cli"):
@@ -90,35 +35,86 @@ def fit(
         from ..fitting import fit as run
         from ..reading.sources import expand
 
+        settings = _settings(texts, no_cache)
         if json is not None:
             require_writable(json)
-        require_apart([model, cache, json], [*expand(data), *(expand(test) if test else ())])
-        settings: dict[str, Any] = {
-            "task": task, "loss": loss, "rule": rule, "passes": passes, "bits": bits, "l1": l1, "l2": l2,
-            "average": average, "intercept": intercept, "epsilon": epsilon, "quantile": quantile,
-            "classes": None if classes is None else numbers("classes", classes), "test": test or None,
-            "on_bad_line": on_bad_line, "features": features, "seed": seed, "memory": memory,
-            "checkpoint_every": checkpoint_every, "fresh": fresh, "format": format, "target": target,
-            "weight": weight, "ignore": names(ignore), "categorical": names(categorical),
-            "numeric": names(numeric), "missing": missing, "delimiter": delimiter,
-            "tell": None if quiet else say,
-        }  # fmt: skip
+        test = texts["test"] or []
+        require_apart([model, texts["cache"], json], [*expand(data), *(expand(test) if test else ())])
+        tell = None if quiet else say
         if dask is not None:
             from ..fitting.cluster import fit_on_cluster
 
-            result = fit_on_cluster(data, model, dask, holdout=holdout, **settings)
+            result = fit_on_cluster(data, model, dask, settings, tell=tell)
         else:
-            cached = False if no_cache else True if cache is None else cache
             with _pass_progress(quiet) as report, _until_interrupted() as stop:
-                result = run(
-                    data, model, holdout=holdout, cache=cached, progress=report, stop=stop, **settings
-                )
+                result = run(data, model, settings, progress=report, stop=stop, tell=tell)
         print_table(["what", "value"], _summary(result))
         if json is not None:
             write_json(json, result.plain())
         if not result.finished:
             say(f"Interrupted; the same command goes on from {result.checkpoint}")
     raise typer.Exit(DONE if result.finished else FAILED)
+
+
+def _settings(texts: Mapping[str, Any], no_cache: bool) -> "FitSettings":
+    """The settings that the options name. Raises HyperparameterError, and FileError for the file of a rule."""
+    from ..fitting import FitSettings
+
+    from_text: dict[str, Callable[[str], object]] = {
+        "classes": lambda text: numbers("classes", text),
+        "ignore": names,
+        "categorical": names,
+        "numeric": names,
+    }
+    values = {n: from_text[n](v) if n in from_text else v for n, v in texts.items() if v not in (None, [])}
+    if no_cache:
+        values["cache"] = False
+    return FitSettings.of(None, values)
+
+
+def _signature() -> Signature:
+    """The command's arguments: its own, and an option for each setting that has one."""
+    first = [
+        _parameter(
+            "data",
+            list[str],
+            typer.Argument(
+                help="SVMlight, Vowpal Wabbit, CSV or Parquet files, or patterns.", metavar="DATA"
+            ),
+        ),
+        _parameter("model", str, typer.Option(help="The model's file; its checkpoint lies beside it.")),
+    ]
+    options: list[Parameter] = []
+    for name, line in LINES.items():
+        if line.option is bool:
+            switch = (f"--{name}",) if line.default is False else ()
+            options.append(_parameter(name, bool, typer.Option(*switch, help=line.text), line.default))
+        elif line.option is not None:
+            default = line.default if type(line.default) is line.option else None
+            kind = list[str] if line.option is list else line.option
+            shown = kind if default is not None else kind | None
+            options.append(
+                _parameter(name, shown, typer.Option(f"--{name.replace('_', '-')}", help=line.text), default)
+            )
+        if name == "cache":
+            no_cache = typer.Option("--no-cache", help="Read the files again in every pass.")
+            options.append(_parameter("no_cache", bool, no_cache, False))
+    address = typer.Option(
+        help="Train on a Dask cluster: its scheduler's address, or local.", metavar="ADDRESS"
+    )
+    last = [
+        _parameter("dask", str | None, address, None),
+        _parameter("quiet", bool, typer.Option("--quiet", help="No progress."), False),
+        _parameter("json", str | None, typer.Option(help="Also write the report as JSON."), None),
+    ]
+    return Signature([*first, *options, *last])
+
+
+def _parameter(name: str, kind: Any, option: object, default: object = Parameter.empty) -> Parameter:
+    return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option])
+
+
+fit.__signature__ = _signature()  # type: ignore[attr-defined]
 
 
 def _summary(report: "Report") -> list[list[str]]:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
-from ..engines.cpu.object_cache import lean
+from ..engines.cpu.object_cache import release_loader_pages
 from ..errors import HyperparameterError
 
 UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
@@ -26,13 +26,13 @@ COPIES = 3  # of the weights and states, at most: tried in a race, enlarged, wri
 
 def size(text: str | int) -> int:
     """Bytes: 500MB, 2GiB, or a number. Raises HyperparameterError."""
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", str(text))
-    if not found or found[2].upper() not in UNITS:
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", str(text))
+    if not match or match[2].upper() not in UNITS:
         raise HyperparameterError(f"--memory: {text!r} is no size; write 500MB or 2GiB")
-    return int(float(found[1]) * UNITS[found[2].upper()])
+    return int(float(match[1]) * UNITS[match[2].upper()])
 
 
-def shown(count: float) -> str:
+def size_text(count: float) -> str:
     """Bytes in words: 1.5 GB."""
     for unit in ("GB", "MB", "kB"):
         if count >= (scale := UNITS[unit.upper()]):
@@ -58,8 +58,11 @@ def peak() -> int:
     return most if sys.platform == "darwin" else most * 1024
 
 
-def apart(work: Callable[[], object]) -> None:
-    """Do it in a child process first, as far as it gets: what it compiles is kept in files, not in this memory."""
+def in_child_process(work: Callable[[], object]) -> None:
+    """Do the work in a child process, as far as it gets: what it compiles is kept in files, not in this memory.
+
+    Nothing is done where the system has no fork, or other threads run.
+    """
     if not hasattr(os, "fork") or threading.active_count() > 1:
         return
     child = os.fork()
@@ -92,18 +95,18 @@ class Budget:
         return cls(limit, block, min(HELD, limit // 32))
 
     def check(self, features: int, bytes_per_feature: int, remedy: str = "") -> None:
-        """HyperparameterError if a model of so many features, with its copies, is beyond what is left.
+        """Raise HyperparameterError if a model of so many features, with its copies, is beyond what is left.
 
         Asked when the libraries are loaded and the first blocks read, and before the model is made.
         """
         if self.limit is None:
             return
-        lean()
+        release_loader_pages()
         now = resident()
         reserve = BLOCKS // 2 * self.block + 2 * self.held
         need = COPIES * features * bytes_per_feature
         missing = max(now + reserve + need, peak()) - self.limit
         if missing > 0:
             raise HyperparameterError(
-                f"--memory {shown(self.limit)} is too little: {features} features of {bytes_per_feature} bytes (weights and states) take {shown(need)} with copies, Python, libraries and blocks of rows {shown(now + reserve)}; give at least {shown(1.02 * (self.limit + missing))}{remedy}"
+                f"--memory {size_text(self.limit)} is too little: {features} features of {bytes_per_feature} bytes (weights and states) take {size_text(need)} with copies, Python, libraries and blocks of rows {size_text(now + reserve)}; give at least {size_text(1.02 * (self.limit + missing))}{remedy}"
             )

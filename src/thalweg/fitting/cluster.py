@@ -6,63 +6,80 @@ averaging: McDonald, Hall & Mann, NAACL-HLT 2010, iterative parameter mixing). I
 there are and on nothing else of the cluster. Files are read by the workers, under the same paths.
 """
 
+import math
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from importlib import import_module
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from ..core.rule import Rule
+from ..engines.memory import Array
 from ..errors import FileError, HyperparameterError, ProblemError
 from ..files import require_writable, sweep
 from ..linear import Model
-from ..reading import open_stream
 from .budget import Budget, peak
-from .plan import Paths, Plan, checked, opened, require_known
+from .labels import require_known
+from .report import Report
+from .settings import FitSettings, Paths
+from .streams import Layout, part_stream, scored_stream, training_stream
 from .trained import folded
-from .training import Report, _Run, learn
+from .training import Run, learn
 
-Array = np.ndarray[Any, Any]
+
+class Closing(Protocol):
+    """What is ours to close: a client, a cluster."""
+
+    def close(self) -> object: ...
+
+
+class Client(Closing, Protocol):
+    """What is used of a ``dask.distributed.Client``."""
+
+    def scheduler_info(self) -> Mapping[str, Any]: ...
+    def scatter(self, data: object, *, broadcast: bool) -> object: ...
+    def submit(self, function: Callable[..., Any], *arguments: object, pure: bool) -> object: ...
+    def gather(self, futures: Sequence[object]) -> list[Any]: ...
 
 
 def fit_on_cluster(
     data: Paths,
     model: str | os.PathLike[str],
-    cluster: Any,
+    cluster: Client | str,
+    settings: FitSettings | None = None,
     *,
     parts: int | None = None,
-    holdout: float | None = None,
-    test: Paths | None = None,
-    rule: Rule | str | None = None,
-    passes: int = 1,
-    memory: str | int | None = None,
-    checkpoint_every: float = 60.0,
-    fresh: bool = False,
     tell: Callable[[str], None] | None = None,
-    **settings: Any,
+    **changes: Any,
 ) -> Report:
-    """Train on a Dask cluster and write the model to a file; settings as for ``fit``.
+    """Train on a Dask cluster and write the model to a file; settings and **changes as for ``fit``.
 
     cluster: a ``dask.distributed.Client``, a scheduler's address, or "local". parts: how many are trained
     apart (default: one for each worker, and no more than there are files); files go to them in turn. memory:
     of each worker's blocks. A checkpoint follows each pass, unless checkpoint_every is 0. There is no
-    held-out part: give test=. Width, classes and learning rate come from the first block of the first file,
-    so that SVMlight needs features= or bits=.
+    held-out part: give test=. Nor is there a cache. Width, classes and learning rate come from the first block
+    of the first file, so that SVMlight needs features= or bits=.
 
     Raises what ``fit`` raises.
     """
-    if holdout:
+    settings = FitSettings.of(settings, changes)
+    if settings.holdout:
         raise HyperparameterError("holdout: a cluster holds no rows out; give files of their own: --test")
+    if not isinstance(settings.cache, bool):
+        raise HyperparameterError("cache: a cluster reads the files again in every pass; leave it out")
+    settings = replace(settings, holdout=0.0)
     start = time.perf_counter()
-    plan = _plan(rule, passes, test, settings)
     target = require_writable(model)
-    budget = Budget.of(memory)
-    stream = opened(data, plan, budget, None)
-    check = None if test is None else opened(test, plan, budget, None, stream.layout)
-    if stream.features is None and plan.bits is None:
+    budget = Budget.of(settings.memory)
+    stream = training_stream(data, settings, budget.block, None)
+    scored = (
+        None if settings.test is None else scored_stream(settings.test, settings, budget.block, stream.layout)
+    )
+    if stream.features is None and settings.bits is None:
         raise HyperparameterError(
             "features: on a cluster SVMlight files need --features or --bits: no worker sees all of them"
         )
@@ -71,59 +88,63 @@ def fit_on_cluster(
         workers = len(client.scheduler_info()["workers"])
         count = min(parts or max(1, workers), len(stream.paths))
         files = [[str(p) for p in stream.paths[k::count]] for k in range(count)]
-        run = _Run(plan, stream, check, target, budget, 0.0, tell or (lambda _: None), {"parts": files})
+        run = Run(settings, stream, scored, target, budget, tell or (lambda _: None), {"parts": files})
         for path in (target, run.checkpoint):
             sweep(path)
-        resumed = not fresh and run.resume()
-        s = run.state
+        resumed = not settings.fresh and run.resume()
         if run.model is None:
-            with closing(stream.blocks()) as blocks:
-                first = next(blocks, None)
-            if first is None:
-                raise ProblemError(f"{stream.paths[0]}: holds no rows to learn from")
-            run.model = run._begin(run._own(first), None)
+            run.model = _first_model(run)
         if count < workers:
             run.tell(f"{count} of {workers} workers have files to read; more and smaller files use them all")
-        while s.passed < plan.passes:
-            state = client.scatter((run.model.head(), run.model.arrays()), broadcast=True)
-            jobs = [
-                client.submit(_pass, state, f, plan, stream.layout, budget.block, pure=False) for f in files
-            ]
-            made = client.gather(jobs)
-            run.model = averaged(run.model, [(a, t, n) for a, t, n, *_ in made], plan.rule)
-            s.rows = sum(n for _, _, n, *_ in made)
-            s.loss, s.weight = (sum(m[k] for m in made) for k in (3, 4))
-            s.steps += s.rows
-            run.done += s.rows
-            run.skipped += sum(m[5] for m in made)
-            run._pass_done()
+        while run.state.passed < settings.passes:
+            _train_one_pass(run, client, files)
+            s = run.state
+            loss = math.nan if s.mean_loss is None else s.mean_loss
             run.tell(
-                f"pass {s.passed + 1}/{plan.passes}  {s.rows} rows on {count} workers  loss {s.loss / s.weight:.4f}"
+                f"pass {s.passed + 1}/{settings.passes}  {s.rows} rows on {count} workers  loss {loss:.4f}"
             )
-            s.passed, s.rows, s.loss, s.weight = s.passed + 1, 0, 0.0, 0.0
-            if checkpoint_every and s.passed < plan.passes:
+            run.state.next_pass()
+            if settings.checkpoint_every and run.state.passed < settings.passes:
                 run.save()
     finally:
         for thing in own:
             thing.close()
     run.finish()
-    made_report = run.report(resumed, True)
-    made_report.seconds = time.perf_counter() - start
-    made_report.peak_memory = peak()
-    return made_report
+    report = run.report(resumed, True)
+    report.seconds = time.perf_counter() - start
+    report.peak_memory = peak()
+    return report
 
 
-def _plan(rule: Rule | str | None, passes: int, test: Any, given: dict[str, Any]) -> Plan:
-    names: dict[str, Any] = {"task": "auto", "loss": None, "classes": None, "l1": 0.0, "l2": 0.0, "average": None, "intercept": True,
-             "dtype": "float32", "epsilon": 0.1, "quantile": 0.5, "bits": None, "features": None, "seed": 0,
-             "on_bad_line": "stop"}  # fmt: skip
-    known: dict[str, Any] = {n: given.get(n, default) for n, default in names.items()}
-    reading = {n: v for n, v in given.items() if n not in names}
-    return checked(rule=rule, passes=passes, holdout=0.0, test=test, reading=reading, **known)
+def _first_model(run: Run) -> Model:
+    """The model from the first block of the first file. Raises ProblemError where there is none."""
+    with closing(run.stream.blocks()) as blocks:
+        block = next(blocks, None)
+    if block is None:
+        raise ProblemError(f"{run.stream.paths[0]}: holds no rows to learn from")
+    return run.begin(run.indexed(block), None)
 
 
-def _client(cluster: Any) -> tuple[Any, Sequence[Any]]:
-    """A client of the cluster, and what is ours to close."""
+def _train_one_pass(run: Run, client: Client, files: Sequence[list[str]]) -> None:
+    """Train each part apart on the workers, make their mean the run's model, and add what they saw to its state."""
+    model, state = run.trained_model, run.state
+    sent = client.scatter((model.head(), model.arrays()), broadcast=True)
+    jobs = [
+        client.submit(_train_part, sent, part, run.settings, run.stream.layout, run.budget.block, pure=False)
+        for part in files
+    ]
+    parts: list[Part] = client.gather(jobs)
+    run.model = averaged(model, parts, run.settings.start_rule)
+    state.rows = sum(p.rows for p in parts)
+    state.loss, state.weight = sum(p.loss for p in parts), sum(p.weight for p in parts)
+    state.steps += state.rows
+    run.rows_read += state.rows
+    run.skipped += sum(p.skipped for p in parts)
+    run.end_pass()
+
+
+def _client(cluster: Client | str) -> tuple[Client, Sequence[Closing]]:
+    """A client of the cluster, and what is ours to close. Raises FileError where no scheduler answers."""
     try:
         distributed: Any = import_module("dask.distributed")
     except ImportError:
@@ -141,39 +162,43 @@ def _client(cluster: Any) -> tuple[Any, Sequence[Any]]:
     return client, (client,)
 
 
-def _pass(
-    state: tuple[dict[str, Any], dict[str, Array]],
+class Part(NamedTuple):
+    """What a worker learnt in a pass: the model's arrays and steps; rows, sums of loss and weight, bad lines."""
+
+    arrays: dict[str, Array]
+    steps: int
+    rows: int
+    loss: float
+    weight: float
+    skipped: int
+
+
+def _train_part(
+    sent: tuple[dict[str, Any], dict[str, Array]],
     files: list[str],
-    plan: Plan,
-    layout: dict[str, Any],
-    block: int,
-) -> tuple[dict[str, Array], int, int, float, float, int]:
-    """On a worker: one pass over some files. Arrays, step, rows, sums of loss and weight, bad lines."""
-    head, arrays = state
-    model = Model.restore(head, arrays, plan.rule)
-    fold = plan.bits if layout["format"] == "svmlight" else None
-    settings = {
-        n: v
-        for n, v in plan.reading.items()
-        if n in ("format", "target", "weight", "missing", "delimiter") and v is not None
-    }
-    features = plan.features if fold is None else None
-    stream = open_stream(
-        files, **settings, layout=layout, features=features, block_bytes=block, on_bad_line=plan.on_bad_line
-    )
+    settings: FitSettings,
+    layout: Layout,
+    block_bytes: int,
+) -> Part:
+    """On a worker: train a model, sent as head and arrays, on some of the files, once."""
+    head, arrays = sent
+    model = Model.restore(head, arrays, settings.start_rule)
+    fold = settings.bits if layout["format"] == "svmlight" else None
+    features = settings.features if fold is None else None
+    stream = part_stream(files, settings, block_bytes, layout, features)
     rows, loss, weight = 0, 0.0, 0.0
     with closing(stream.blocks()) as blocks:
         for read in blocks:
-            made = read if fold is None else folded(read, fold)
-            require_known(model, made)
-            more = learn(model, made)
-            rows, loss, weight = rows + len(made.labels), loss + more[0], weight + more[1]
-    return model.arrays(), model.t, rows, loss, weight, stream.skipped
+            block = read if fold is None else folded(read, fold)
+            require_known(model, block)
+            more_loss, more_weight = learn(model, block)
+            rows, loss, weight = rows + len(block.labels), loss + more_loss, weight + more_weight
+    return Part(model.arrays(), model.t, rows, loss, weight, stream.skipped)
 
 
-def averaged(model: Model, parts: Sequence[tuple[dict[str, Array], int, int]], rule: Rule) -> Model:
-    """The model with the means of the parts' arrays (arrays, step, rows), weighted by rows; the step is the largest."""
-    total = sum(n for *_, n in parts)
+def averaged(model: Model, parts: Sequence[Part], rule: Rule) -> Model:
+    """The model with the means of the parts' arrays, weighted by rows; its step is the largest of theirs."""
+    total = sum(p.rows for p in parts)
     if not total:
         raise ProblemError("no part holds rows to learn from")
     arrays = {}
@@ -182,7 +207,7 @@ def averaged(model: Model, parts: Sequence[tuple[dict[str, Array], int, int]], r
             arrays[name] = like
             continue
         mean = np.zeros(like.shape, np.float64)
-        for held, _, n in parts:
-            mean += (n / total) * held[name]
+        for part in parts:
+            mean += (part.rows / total) * part.arrays[name]
         arrays[name] = mean.astype(like.dtype)
-    return Model.restore(model.head() | {"t": max(t for _, t, _ in parts)}, arrays, rule)
+    return Model.restore(model.head() | {"t": max(p.steps for p in parts)}, arrays, rule)

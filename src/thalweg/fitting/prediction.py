@@ -11,16 +11,17 @@ from typing import IO, Any
 
 import numpy as np
 
+from ..engines.memory import Array
 from ..errors import FileError, HyperparameterError, nearest
 from ..files import reason, require_apart, require_writable, write
 from ..linear.losses import MULTINOMIAL
 from ..reading import Block, Stream, open_stream
 from .budget import Budget
-from .plan import Paths
-from .quality import Quality
+from .quality import Measured, Quality
+from .settings import Paths
 from .trained import Trained, folded, matrix
 
-Array = np.ndarray[Any, Any]
+Columns = dict[str, Any]  # by name: an array, or for tags a list
 PROBABLE = ("log_loss", MULTINOMIAL, "modified_huber")
 READING = ("format", "target", "weight", "tag", "missing", "delimiter")
 
@@ -31,7 +32,7 @@ class Predicted:
 
     out: str
     rows: int
-    quality: dict[str, Any] | None
+    quality: Measured | None
     seconds: float
 
     def plain(self) -> dict[str, Any]:
@@ -72,13 +73,13 @@ def predict(
     if target != "-":
         require_writable(target)
     trained = Trained.load(model)
-    stream = opened(trained, model, data, unseen, Budget.of(memory).block, reading)
+    stream = _rows_stream(trained, model, data, unseen, Budget.of(memory).block, reading)
     require_apart([target], [model, *stream.paths])
     quality: Quality | None = Quality()
     rows = 0
     tagged = bool(reading.get("tag")) or stream.format == "vw"
 
-    def tables() -> Iterator[dict[str, Any]]:
+    def tables() -> Iterator[Columns]:
         nonlocal quality, rows
         with closing(stream.blocks()) as blocks:
             for read in blocks:
@@ -104,27 +105,31 @@ def predict(
         write(target, lambda file: file.writelines(piece.encode() for piece in csv(tables())))
     else:
         write(target, lambda file: parquet(file, tables(), target))
-    labelled = quality is not None and quality.rows > 0
-    found = quality.result(trained.model) if labelled and quality is not None else None
-    return Predicted(target, rows, found, time.perf_counter() - start)
+    measured = quality.result(trained.model) if quality is not None and quality.rows else None
+    return Predicted(target, rows, measured, time.perf_counter() - start)
 
 
-def opened(
-    trained: Trained, model: Any, data: Paths, unseen: str, block: int, reading: dict[str, Any]
+def _rows_stream(
+    trained: Trained,
+    model: str | os.PathLike[str],
+    data: Paths,
+    unseen: str,
+    block_bytes: int,
+    reading: dict[str, Any],
 ) -> Stream:
     """The stream of rows to be predicted. Raises FileError where they are of another kind than the model's."""
     settings = {n: v for n, v in reading.items() if v is not None}
     kind = trained.layout["format"]
     strict = kind == "svmlight" and unseen == "stop" and trained.fold is None
     tables = ("csv", "parquet")
-    files = open_stream(data, format=settings.pop("format", "auto"), block_bytes=block, unlabelled=True,
+    files = open_stream(data, format=settings.pop("format", "auto"), block_bytes=block_bytes, unlabelled=True,
                         delimiter=settings.get("delimiter"))  # fmt: skip
     if files.format != kind and not (files.format in tables and kind in tables):
         raise FileError(f"{files.paths[0]}: is {files.format}; {model} was trained on {kind}")
     return open_stream(
         files.paths,
         format=files.format,
-        block_bytes=block,
+        block_bytes=block_bytes,
         unlabelled=True,
         layout=trained.layout,
         features=trained.model.features if strict else None,
@@ -132,25 +137,25 @@ def opened(
     )
 
 
-def columns(trained: Trained, block: Block, scores: Array, tagged: bool) -> dict[str, Any]:
-    """The columns of a block's predictions."""
+def columns(trained: Trained, block: Block, scores: Array, tagged: bool) -> Columns:
+    """The columns of a block's predictions: tag, prediction, and a probability or score for each class."""
     model = trained.model
-    made: dict[str, Any] = {}
+    table: Columns = {}
     if tagged:
-        made["tag"] = block.tags or [""] * len(block.labels)
-    made["prediction"] = model.decide(scores)
+        table["tag"] = block.tags or [""] * len(block.labels)
+    table["prediction"] = model.decide(scores)
     if model.classes is None:
-        return made
+        return table
     names = [f"{c:g}" for c in model.classes]
     if model.settings.loss in PROBABLE:
         p = model.probabilities(scores)
-        return made | {f"p_{n}": p[:, k] for k, n in enumerate(names)}
+        return table | {f"p_{n}": p[:, k] for k, n in enumerate(names)}
     if scores.ndim == 1:
-        return made | {"score": scores}
-    return made | {f"score_{n}": scores[:, k] for k, n in enumerate(names)}
+        return table | {"score": scores}
+    return table | {f"score_{n}": scores[:, k] for k, n in enumerate(names)}
 
 
-def csv(tables: Iterable[dict[str, Any]]) -> Generator[str, None, None]:
+def csv(tables: Iterable[Columns]) -> Generator[str, None, None]:
     """CSV text, a piece a block. The columns are the first block's."""
     head: list[str] = []
     for table in tables:
@@ -161,7 +166,8 @@ def csv(tables: Iterable[dict[str, Any]]) -> Generator[str, None, None]:
         yield "\n".join(map(",".join, zip(*cells, strict=True))) + "\n"
 
 
-def _cells(values: Any) -> Iterable[str]:
+def _cells(values: Array | list[str]) -> Iterable[str]:
+    """A column's cells as text: tags quoted where they must be, numbers with the digits of their dtype."""
     if isinstance(values, list):
         return (
             f'"{v.replace(chr(34), 2 * chr(34))}"' if any(c in v for c in ',"\r\n') else v for v in values
@@ -172,8 +178,8 @@ def _cells(values: Any) -> Iterable[str]:
     return (f"{v:.{digits}g}" for v in values.tolist())
 
 
-def parquet(file: IO[bytes], tables: Iterable[dict[str, Any]], target: str) -> None:
-    """A Parquet file, a row group a block."""
+def parquet(file: IO[bytes], tables: Iterable[Columns], target: str) -> None:
+    """Write a Parquet file, a row group a block. Raises FileError."""
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -182,10 +188,10 @@ def parquet(file: IO[bytes], tables: Iterable[dict[str, Any]], target: str) -> N
     writer = None
     try:
         for table in tables:
-            made = pa.table({n: pa.array(v) for n, v in table.items()})
+            group = pa.table({n: pa.array(v) for n, v in table.items()})
             if writer is None:
-                writer = pq.ParquetWriter(file, made.schema)
-            writer.write_table(made.select(writer.schema.names))
+                writer = pq.ParquetWriter(file, group.schema)
+            writer.write_table(group.select(writer.schema.names))
     except OSError as error:
         if isinstance(error, FileError):
             raise

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from ..engines.memory import Array
 from ..linear import Model
 
-Array = np.ndarray[Any, Any]
+Measured = dict[str, Any]  # as JSON has it: rows, loss, and accuracy (classes) or rmse (numbers)
 
 
 @dataclass
@@ -26,7 +27,7 @@ class Quality:
     _sum: float = field(default=0.0)
 
     def add(self, model: Model, rows: Any, labels: Array, weights: Array | None) -> None:
-        """More rows (CSR over the model's features) with their labels and weights."""
+        """Count more rows (CSR over the model's features) with their labels and weights (None: all 1)."""
         w = np.ones(len(labels)) if weights is None else weights.astype(np.float64)
         self.rows += len(labels)
         self._weight += float(w.sum())
@@ -39,19 +40,18 @@ class Quality:
             return
         self._known += total
         self._loss += total * model.loss_of(rows, model.encode(labels), w)
-        made = model.predict(rows)
-        good = (made == labels) if model.classes is not None else (made.astype(np.float64) - labels) ** 2
+        guess = model.predict(rows)
+        good = (guess == labels) if model.classes is not None else (guess.astype(np.float64) - labels) ** 2
         self._sum += float(w @ good)
 
-    def result(self, model: Model) -> dict[str, Any]:
-        """As JSON has it: rows, loss, and accuracy or rmse; None where no row has weight."""
+    def result(self, model: Model) -> Measured:
+        """What was measured; None where no row has weight."""
         share = self._sum / self._weight if self._weight else math.nan
-        named = {"rmse": math.sqrt(share)} if model.classes is None else {"accuracy": share}
-        made: dict[str, Any] = {
+        measured: Measured = {
             "rows": self.rows,
             "loss": self._loss / self._known if self._known else math.nan,
         }
-        made |= named
+        measured |= {"rmse": math.sqrt(share)} if model.classes is None else {"accuracy": share}
         if self.unknown:
-            made["unknown_labels"] = self.unknown
-        return {n: None if isinstance(v, float) and not math.isfinite(v) else v for n, v in made.items()}
+            measured["unknown_labels"] = self.unknown
+        return {n: None if isinstance(v, float) and not math.isfinite(v) else v for n, v in measured.items()}

@@ -7,12 +7,11 @@ from typing import Any, Self
 import numpy as np
 
 from .. import archive
+from ..engines.memory import Array
 from ..errors import FileError, ThalwegError
 from ..linear import Model, Settings
 from ..reading import Block
 from ..rules.sgd import SGD
-
-Array = np.ndarray[Any, Any]
 
 KIND = "thalweg linear model"
 FORMAT = 1
@@ -47,8 +46,8 @@ class Trained:
     ) -> Self:
         """What is left of a model, over its first features, when its training is over."""
         weights, intercepts = model.solution
-        made = _scoring(model.settings, features, model.classes, weights[:features], intercepts)
-        return cls(made, layout, fold, rule, rows, passes)
+        scoring = _scoring(model.settings, features, model.classes, weights[:features], intercepts)
+        return cls(scoring, layout, fold, rule, rows, passes)
 
     @property
     def task(self) -> str:

@@ -1,201 +1,97 @@
 """``fit``: a linear model from files larger than memory, block by block, which goes on after a kill.
 
 Bit for bit: what a block holds depends on where it begins alone, so that a run that goes on sees the same
-blocks. A checkpoint is taken after a block, and only after blocks whose number says so (``_apart``): there all
-weights are brought up to date, whether it is written or not, since that changes the rounding of later steps.
-Which rows are held out is a hash of their numbers; they are kept in memory, and so their number is bounded.
+blocks. A checkpoint is taken after a block, and only after blocks whose number says so
+(``_blocks_between_checkpoints``): there all weights are brought up to date, whether it is written or not, since
+that changes the rounding of later steps.
 """
 
 import math
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing, suppress
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from .. import archive
-from ..core.rule import Rule
-from ..engines.cpu.object_cache import lean
-from ..errors import FileError, HyperparameterError, ProblemError
+from ..engines.cpu.object_cache import release_loader_pages
+from ..engines.memory import Array
+from ..errors import ProblemError
 from ..files import require_apart, require_writable, sweep
-from ..linear import Model, Rows, race
+from ..linear import Model, Rows, Settings, race
 from ..linear.race import part
 from ..reading import Block, Stream
-from .budget import Budget, apart, peak
-from .plan import Paths, Plan, checked, decided, hashed, opened, require_known
-from .quality import Quality
+from . import checkpoint
+from .budget import Budget, in_child_process, peak
+from .checkpoint import State
+from .held_out import HeldOut
+from .labels import decide, require_known
+from .quality import Measured, Quality
+from .report import Progress, Report
+from .settings import FitSettings, Paths
+from .streams import scored_stream, training_stream
 from .trained import Trained, folded, matrix
 
-Array = np.ndarray[Any, Any]
-
-KIND = "thalweg checkpoint"
-FORMAT = 1
-HELD_ROWS = 50_000
-
-
-class Progress(NamedTuple):
-    """How far a run is. passed: of passes, the one that runs, from 1. rows: read in this pass. speed: rows a
-    second since the run began. loss: mean loss of this pass, each row's before it was learnt from. share: of
-    the pass, by bytes, or None where only reading tells.
-    """
-
-    passed: int
-    passes: int
-    rows: int
-    speed: float
-    loss: float
-    share: float | None
-
-
-@dataclass
-class State:
-    """Where a run is, as JSON has it. passed: whole passes done. position: of the next block, or None for a
-    pass's beginning. blocks, rows: read in this pass. steps: rows learnt from in all. loss, weight: sums over
-    this pass. held: rows held out. until: from this row on none is, or None. width: one more than the largest
-    feature seen. rule: what trains, in words. history: what is said of each whole pass. notes: sentences.
-    """
-
-    passed: int = 0
-    position: dict[str, int] | None = None
-    blocks: int = 0
-    rows: int = 0
-    steps: int = 0
-    loss: float = 0.0
-    weight: float = 0.0
-    held: int = 0
-    until: int | None = None
-    width: int = 0
-    rule: str = ""
-    history: list[dict[str, Any]] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-
-
-@dataclass
-class Report:
-    """What a run has done. rows: of the data, in one pass. steps: rows learnt from in all passes. seconds,
-    rows_per_second: of this run alone. loss: of the last pass, each row's before it was learnt from. held_out,
-    test: of the final model, with rows, loss and accuracy or rmse; None where there is none. skipped: bad lines.
-    peak_memory: bytes. resumed: whether a checkpoint was gone on from. finished: False where it was stopped.
-    """
-
-    model: str
-    task: str
-    loss_name: str
-    rule: str
-    classes: list[float] | None
-    features: int
-    rows: int
-    passes: int
-    steps: int
-    loss: float | None
-    held_out: dict[str, Any] | None
-    test: dict[str, Any] | None
-    history: list[dict[str, Any]]
-    skipped: int
-    reasons: list[str]
-    notes: list[str]
-    seconds: float
-    rows_per_second: float
-    peak_memory: int
-    resumed: bool
-    finished: bool
-    checkpoint: str | None
-
-    def plain(self) -> dict[str, Any]:
-        """As JSON has it."""
-        return asdict(self)
+LEAST_RACED = 4  # rows from which a race can choose a learning rate
 
 
 def fit(
     data: Paths,
     model: str | os.PathLike[str],
+    settings: FitSettings | None = None,
     *,
-    task: str = "auto",
-    loss: str | None = None,
-    rule: Rule | str | None = None,
-    classes: Sequence[float] | None = None,
-    l1: float = 0.0,
-    l2: float = 0.0,
-    average: int | None = None,
-    intercept: bool = True,
-    dtype: str = "float32",
-    epsilon: float = 0.1,
-    quantile: float = 0.5,
-    passes: int = 1,
-    holdout: float | None = None,
-    test: Paths | None = None,
-    bits: int | None = None,
-    features: int | None = None,
-    memory: str | int | None = None,
-    cache: bool | str | os.PathLike[str] = True,
-    checkpoint_every: float = 60.0,
-    fresh: bool = False,
-    seed: int = 0,
-    on_bad_line: str = "stop",
     progress: Callable[[Progress], None] | None = None,
     tell: Callable[[str], None] | None = None,
     stop: Callable[[], bool] | None = None,
-    **reading: Any,
+    **changes: Any,
 ) -> Report:
     """Train a linear model on files and write it to the file ``model``.
 
     data: SVMlight, Vowpal Wabbit text, CSV or Parquet, one or many, as ``thalweg.reading.open_stream`` takes
-    them; **reading: what that takes of format, zero_based, target, weight, ignore, categorical, numeric,
-    missing, delimiter. bits: 2^bits features where names are hashed (default 18); SVMlight indices are cut to
-    so many bits. features: of SVMlight, where they are to be checked.
+    them. settings: a ``FitSettings`` (default: each at its default). **changes: some of them by keyword:
+    ``fit("a.svm", "a.tw", passes=2, rule="Adam")``.
 
-    task: "classification", "regression" or "auto": by the labels of the first block. loss: a name in
-    ``thalweg.linear.losses`` (default: log_loss, multinomial for more than two classes, squared_error).
-    classes: all labels, where the first block lacks some. rule: a rule, or its name; the learning rate of a
-    bare name, or of the default, ``thalweg.linear.DEFAULT``, is chosen by a short race on the first block. l1, l2: weights of the
-    penalties. average: rows after which the weights are averaged. holdout: share of rows that are not learnt
-    from but tell how good the model is, at most 50,000 (default: 0.1; 0 with test=). test: files for that.
-
-    passes over the data; from the second on a binary cache is read, which lies beside the model and is
-    removed at the end, or at ``cache``, which stays; False: none. memory: limit of the process, such as
-    "500MB". checkpoint_every: seconds between checkpoints, 0 for none. The checkpoint lies beside the model;
-    the same call finds it and goes on, to the same bytes. fresh: begin anew.
+    A checkpoint lies beside the model while it is trained; the same call finds it and goes on, to the same bytes.
     progress: called with every few blocks. tell: with sentences on what was decided.
     stop: asked now and then; where it says True, a checkpoint is written and the run ends unfinished.
 
     Raises HyperparameterError for settings, FileError for files (bad lines with file, line and reason; a
     checkpoint of another run), ProblemError for data: no rows, one class only, an unknown label, divergence.
     """
-    plan = checked(task, loss, rule, classes, l1, l2, average, intercept, dtype, epsilon, quantile, passes, holdout, test, bits, features, seed, on_bad_line, reading)  # fmt: skip
-    if not (isinstance(checkpoint_every, int | float) and 0 <= checkpoint_every < math.inf):
-        raise HyperparameterError(f"checkpoint_every: seconds, 0 or more; got {checkpoint_every!r}")
+    settings = FitSettings.of(settings, changes)
     target = require_writable(model)
-    budget = Budget.of(memory)
-    own = f"{target}.cache" if cache is True else None if cache is False else os.fspath(cache)
-    stream = opened(data, plan, budget, own if plan.passes > 1 else None)
-    check = None if test is None else opened(test, plan, budget, None, stream.layout)
+    budget = Budget.of(settings.memory)
+    cache: str | None = None
+    if settings.passes > 1 and settings.cache is not False:
+        cache = f"{target}.cache" if settings.cache is True else os.fspath(settings.cache)
+    stream = training_stream(data, settings, budget.block, cache)
+    scored = (
+        None if settings.test is None else scored_stream(settings.test, settings, budget.block, stream.layout)
+    )
     if budget.limit is not None:
-        lean()
-        apart(lambda: _Run(plan, stream, check, target, budget, 0.0, lambda _: None).compile())
-    run = _Run(plan, stream, check, target, budget, checkpoint_every, tell or (lambda _: None))
-    for path in (target, run.checkpoint, *([own] if plan.passes > 1 and own else ())):
+        release_loader_pages()
+        in_child_process(lambda: Run(settings, stream, scored, target, budget).compile())
+    run = Run(settings, stream, scored, target, budget, tell or (lambda _: None))
+    for path in (target, run.checkpoint, *([cache] if cache else ())):
         sweep(path)
-    resumed = not fresh and run.resume()
+    resumed = not settings.fresh and run.resume()
     finished = False
     try:
         finished = run.train(progress, stop or (lambda: False))
         if finished:
             run.finish()
     finally:
-        if (
-            plan.passes > 1 and cache is True and (finished or not run.saved)
-        ):  # else the run that goes on will read it
+        # A run that goes on will read it.
+        if cache and settings.cache is True and (finished or not run.saved):
             with suppress(OSError):
-                os.unlink(f"{target}.cache")
+                os.unlink(cache)
     return run.report(resumed, finished)
 
 
 def learn(model: Model, block: Block, rows: Array | None = None) -> tuple[float, float]:
-    """A step for each row of a block, or for those; the sums of weight times loss, and of weights."""
+    """Step the model for each row of a block, or for those; the sums of weight times loss, and of weights."""
     csr = rows_in(block, model.features)
     weights = None if block.weights is None else block.weights.astype(np.float64)
     return model.learn(csr, model.encode(block.labels), weights, rows)
@@ -207,38 +103,36 @@ def rows_in(block: Block, features: int) -> Rows:
     return Rows(block.values, block.indices, indptr, (len(block.labels), features))
 
 
-def wide(features: int) -> int:
-    """Room for so many features and more: the next power of two."""
+def room_for(features: int) -> int:
+    """The width of a model that grows: the next power of two."""
     return 1 << max(0, features - 1).bit_length()
 
 
-class _Run:
-    """One run of ``fit``."""
+class Run:
+    """One run of ``fit``. more: what else the trained model depends on, as JSON has it."""
 
     def __init__(
         self,
-        plan: Plan,
+        settings: FitSettings,
         stream: Stream,
-        check: Stream | None,
+        scored: Stream | None,
         target: Path,
         budget: Budget,
-        every: float,
-        tell: Callable[[str], None],
+        tell: Callable[[str], None] = lambda _: None,
         more: dict[str, Any] | None = None,
     ) -> None:
-        require_apart([target], [*stream.paths, *(() if check is None else check.paths)])
-        self.plan, self.stream, self.check, self.target, self.budget = plan, stream, check, target, budget
-        self.checkpoint = target.with_name(f"{target.name}.checkpoint")
-        self.every, self.tell = every, tell
-        self.more = more or {}  # what else the trained model depends on
+        require_apart([target], [*stream.paths, *(() if scored is None else scored.paths)])
+        self.settings, self.stream, self.scored = settings, stream, scored
+        self.target, self.budget, self.tell = target, budget, tell
+        self.checkpoint = checkpoint.beside(target)
+        self.more = more or {}
         # SVMlight alone has no hashing of its own.
-        self.fold = plan.bits if stream.format == "svmlight" else None
+        self.fold = settings.bits if stream.format == "svmlight" else None
         self.state = State()
         self.model: Model | None = None
-        self.held: list[Block] = []
-        self.held_bytes = 0
+        self.held_out = HeldOut(settings.held_out_share, settings.seed, budget.held)
         self.started = time.perf_counter()
-        self.done = 0  # rows read by this run
+        self.rows_read = 0  # by this run
         self.saved = False
         self.skipped = 0  # bad lines that others met
 
@@ -247,267 +141,211 @@ class _Run:
     def _source(self) -> dict[str, Any]:
         """All that the trained model depends on, as JSON has it."""
         files = [[str(f.absolute()), f.stat().st_size, f.stat().st_mtime_ns] for f in self.stream.paths]
-        made = {"files": files, "block": self.budget.block, "held": self.budget.held}
-        return made | self.more | self.plan.plain()
+        source = {"files": files, "block": self.budget.block, "held": self.budget.held}
+        return source | self.more | self.settings.record()
 
     def save(self) -> None:
         """Write the checkpoint: only after a block at which all weights are up to date."""
-        assert self.model is not None
-        head = {
-            "kind": KIND,
-            "format": FORMAT,
-            "source": self._source(),
-            "state": asdict(self.state),
-            "model": self.model.head(),
-        }
-        archive.save(self.checkpoint, head, self.model.arrays())
+        checkpoint.save(self.checkpoint, self._source(), self.state, self.trained_model)
         self.saved = True
 
     def resume(self) -> bool:
         """Take over what the checkpoint says, if there is one. Raises FileError if it is another run's."""
         if not self.checkpoint.exists():
             return False
-        head, arrays = archive.load(self.checkpoint, KIND, FORMAT)
-        source = self._source()
-        try:
-            other = [n for n, v in source.items() if head["source"].get(n) != v]
-            if not other:
-                self.state = State(**head["state"])
-        except (KeyError, TypeError, AttributeError):
-            raise FileError(f"{self.checkpoint}: is damaged; remove it, or begin anew (--fresh)") from None
-        if other:
-            raise FileError(
-                f"{self.checkpoint}: belongs to a run with other {' and '.join(other)}; give what that run had, or begin anew (--fresh)"
-            )
-        self.model = Model.restore(head["model"], arrays, self.plan.rule)
-        self._collect()
+        self.state, self.model = checkpoint.load(self.checkpoint, self._source(), self.settings.start_rule)
+        if self.state.held:
+            with closing(self.stream.blocks()) as blocks:
+                self.held_out.collect(map(self.indexed, blocks), self.state)
         self.saved = True
-        where = f"pass {self.state.passed + 1}, row {self.state.rows}"
-        self.tell(f"going on from {self.checkpoint}: {where}")
+        self.tell(f"going on from {self.checkpoint}: pass {self.state.passed + 1}, row {self.state.rows}")
         return True
 
-    def _collect(self) -> None:
-        """The held-out rows that were seen before: read again from the beginning."""
-        if not self.state.held:
-            return
-        with closing(self.stream.blocks()) as blocks:
-            for block in blocks:
-                block = self._own(block)
-                self._keep(block, self._outside(block))
-                if sum(len(b.labels) for b in self.held) >= self.state.held:
-                    return
+    @property
+    def trained_model(self) -> Model:
+        """The model, which there is from the first block on."""
+        assert self.model is not None
+        return self.model
 
-    # Rows held out.
+    # The model.
 
-    def _outside(self, block: Block) -> Array:
-        """Which rows of a block are held out."""
-        until = self.state.until
-        if not self.plan.holdout or (until is not None and block.row >= until):
-            return np.zeros(len(block.labels), bool)
-        numbers = np.arange(block.row, block.row + len(block.labels))
-        return hashed(numbers, self.plan.seed) < self.plan.holdout
-
-    def _keep(self, block: Block, outside: Array) -> None:
-        rows = matrix(block, block.features)[outside]
-        weights = None if block.weights is None else block.weights[outside]
-        kept = block._replace(
-            labels=block.labels[outside],
-            weights=weights,
-            indptr=rows.indptr,
-            indices=rows.indices,
-            values=rows.data,
-            tags=None,
-        )
-        self.held.append(kept)
-        self.held_bytes += sum(a.nbytes for a in (kept.labels, rows.indptr, rows.indices, rows.data))
-
-    def _train_on(self, block: Block) -> Array | None:
-        """The rows of a block to learn from; None: all. In the first pass the others are kept."""
-        s = self.state
-        full = s.held >= HELD_ROWS or self.held_bytes >= self.budget.held
-        if s.passed == 0 and s.until is None and full:
-            s.until = block.row
-        outside = self._outside(block)
-        if not outside.any():
-            return None
-        if s.passed == 0:
-            self._keep(block, outside)
-            s.held += int(outside.sum())
-        return np.flatnonzero(~outside)
-
-    # Training.
-
-    def _own(self, block: Block) -> Block:
+    def indexed(self, block: Block) -> Block:
+        """A block with indices as the model has them."""
         return block if self.fold is None else folded(block, self.fold)
 
-    def _begin(self, block: Block, rows: Array | None) -> Model:
-        """The model, from the first block that there is."""
-        loss, classes, told = decided(self.plan, block.labels)
-        if told:
-            self._note(told)
-        settings = self.plan.settings(loss)
+    def begin(self, block: Block, rows: Array | None) -> Model:
+        """Make the model from the first block that there is, and race for its learning rate if it is open."""
+        loss, classes, why = decide(self.settings, block.labels)
+        if why:
+            self._note(why)
+        settings = self.settings.linear(loss)
         width = self._width(block)
-        self._check(Model(settings, 1, classes), width)
-        rule = settings.rule
-        if self.plan.choose:
-            model = Model(settings, width, classes)
-            require_known(model, block)
-            every = np.arange(len(block.labels)) if rows is None else rows
-            weights = None if block.weights is None else block.weights[every].astype(np.float64)
-            targets = model.encode(block.labels)[every]
-            sample = part(rows_in(block, width), every)
-            del model
-            if len(every) >= 4:
-                settings, _ = race(
-                    settings, width, classes, sample, targets, weights, passes=1, seed=self.plan.seed
-                )
-                rule = settings.rule
-                self._note(f"learning rate {rule.values['lr']:g}: the best of a short race on the first rows")
-        self.state.rule = repr(rule)
+        self._require_room(Model(settings, 1, classes), width)
+        if self.settings.chooses_rate:
+            settings = self._raced(settings, width, classes, block, rows)
+        self.state.rule = repr(settings.rule)
         return Model(settings, width, classes)
+
+    def _raced(
+        self, settings: Settings, width: int, classes: Array | None, block: Block, rows: Array | None
+    ) -> Settings:
+        """The settings with the learning rate that learns the first block best."""
+        model = Model(settings, width, classes)
+        require_known(model, block)
+        chosen = np.arange(len(block.labels)) if rows is None else rows
+        weights = None if block.weights is None else block.weights[chosen].astype(np.float64)
+        targets = model.encode(block.labels)[chosen]
+        sample = part(rows_in(block, width), chosen)
+        del model  # its memory is the race's
+        if len(chosen) >= LEAST_RACED:
+            settings, _ = race(
+                settings, width, classes, sample, targets, weights, passes=1, seed=self.settings.seed
+            )
+            rate = settings.rule.values["lr"]
+            self._note(f"learning rate {rate:g}: the best of a short race on the first rows")
+        return settings
 
     def _width(self, block: Block) -> int:
         if self.fold is not None:
             return 1 << self.fold
-        return self.stream.features or wide(block.features)
+        return self.stream.features or room_for(block.features)
 
-    def _check(self, model: Model, width: int) -> None:
-        remedy = (
-            ""
-            if self.stream.format in ("csv", "parquet") and not self.stream.layout["text"]
-            else ", or fewer --bits"
-        )
+    def _require_room(self, model: Model, width: int) -> None:
+        """Raise HyperparameterError where a model of that width does not fit in memory."""
+        numeric = self.stream.format in ("csv", "parquet") and not self.stream.layout["text"]
+        remedy = "" if numeric else ", or fewer --bits"
         self.budget.check(width, model.bytes_per_feature, remedy)
+
+    def _ready(self, block: Block, rows: Array | None) -> Model:
+        """The model, with room for the block's features. Raises ProblemError for labels that it does not know."""
+        model = self.model
+        if model is None:
+            model = self.model = self.begin(block, rows)
+        elif block.features > model.features:
+            self._require_room(model, room_for(block.features))
+            model = self.model = model.resized(room_for(block.features))
+        require_known(model, block)
+        return model
 
     def _note(self, text: str) -> None:
         self.state.notes.append(text)
         self.tell(text)
 
+    def compile(self) -> None:
+        """Compile every kernel that the run needs, by stepping once for the first row."""
+        with closing(self.stream.blocks()) as blocks:
+            block = next(blocks)
+        loss, classes, _ = decide(self.settings, block.labels)
+        entries = int(block.indptr[1])
+        block = block._replace(indices=np.arange(len(block.indices), dtype=np.int32))
+        learn(Model(self.settings.linear(loss), entries + 1, classes), block, np.arange(1))
+
+    # Training.
+
     def train(self, progress: Callable[[Progress], None] | None, stop: Callable[[], bool]) -> bool:
-        """All passes that are left; False where it was stopped before the end."""
+        """Train through all passes that are left; False where it was stopped before the end."""
         s = self.state
+        every = self.settings.checkpoint_every
         saved = shown = time.perf_counter()
-        while s.passed < self.plan.passes:
-            with closing(self.stream.blocks(s.position)) as blocks:
-                for read in blocks:
-                    block = self._own(read)
-                    rows = self._train_on(block)
-                    model = self._ready(block, rows)
-                    loss, weight = learn(model, block, rows)
-                    s.loss, s.weight = s.loss + loss, s.weight + weight
-                    s.steps += len(block.labels) if rows is None else len(rows)
-                    s.rows += len(block.labels)
-                    s.blocks += 1
-                    s.width = max(s.width, block.features)
-                    s.position = block.position
-                    self.done += len(block.labels)
+        while s.passed < self.settings.passes:
+            with closing(self._steps()) as models:
+                for model in models:
                     now = time.perf_counter()
                     if progress and now - shown > 0.1:
                         progress(self._progress())
                         shown = now
-                    if s.blocks % self._apart():
+                    if s.blocks % self._blocks_between_checkpoints():
                         continue
                     model.catch_up()
                     if stop():
                         self.save()
                         return False
-                    if self.every and now - saved > self.every:
+                    if every and now - saved > every:
                         self.save()
                         saved = time.perf_counter()
-            self._pass_done()
+            self.end_pass()
             if progress:
                 progress(self._progress(whole=True))
-            s.passed, s.position, s.blocks, s.rows, s.loss, s.weight = s.passed + 1, None, 0, 0, 0.0, 0.0
-            if s.passed < self.plan.passes and stop():
+            s.next_pass()
+            if s.passed < self.settings.passes and stop():
                 self.save()
                 return False
         return True
 
-    def compile(self) -> None:
-        """Run every kernel on a few rows."""
-        with closing(self.stream.blocks()) as blocks:
-            block = next(blocks)
-        loss, classes, _ = decided(self.plan, block.labels)
-        first = int(block.indptr[1])
-        block = block._replace(indices=np.arange(len(block.indices), dtype=np.int32))
-        learn(Model(self.plan.settings(loss), first + 1, classes), block, np.arange(1))
+    def _steps(self) -> Generator[Model, None, None]:
+        """The model after each block that is left of the pass."""
+        s = self.state
+        with closing(self.stream.blocks(s.position)) as blocks:
+            for block in map(self.indexed, blocks):
+                rows = self.held_out.split(block, s)
+                model = self._ready(block, rows)
+                loss, weight = learn(model, block, rows)
+                s.loss, s.weight = s.loss + loss, s.weight + weight
+                s.steps += len(block.labels) if rows is None else len(rows)
+                s.rows += len(block.labels)
+                s.blocks += 1
+                s.width = max(s.width, block.features)
+                s.position = block.position
+                self.rows_read += len(block.labels)
+                yield model
 
-    def _ready(self, block: Block, rows: Array | None) -> Model:
-        """The model, with room for the block's features; ProblemError for labels that it does not know."""
-        model = self.model
-        if model is None:
-            model = self.model = self._begin(block, rows)
-        elif block.features > model.features:
-            self._check(model, wide(block.features))
-            model = self.model = model.resized(wide(block.features))
-        require_known(model, block)
-        return model
-
-    def _apart(self) -> int:
+    def _blocks_between_checkpoints(self) -> int:
         """Blocks from one point where a checkpoint may be taken to the next: bringing weights up to date costs."""
-        assert self.model is not None
-        return max(1, self.model.features * self.model.outputs >> 20)
+        model = self.trained_model
+        return max(1, model.features * model.outputs >> 20)
 
-    def _pass_done(self) -> None:
+    def end_pass(self) -> None:
+        """Bring the weights up to date and write into the history how good they are. Raises ProblemError for no rows."""
         s = self.state
         if self.model is None or not s.steps:
             raise ProblemError(f"{self.stream.paths[0]}: holds no rows to learn from")
         self.model.catch_up()
-        entry: dict[str, Any] = {
-            "pass": s.passed + 1,
-            "rows": s.rows,
-            "loss": s.loss / s.weight if s.weight else None,
-            "held_out": self._held_out(),
-            "test": self._test(),
-        }
-        s.history.append(entry)
+        s.history.append(
+            {
+                "pass": s.passed + 1,
+                "rows": s.rows,
+                "loss": s.mean_loss,
+                "held_out": self.held_out.quality(self.model),
+                "test": self._tested(),
+            }
+        )
 
-    def _held_out(self) -> dict[str, Any] | None:
-        assert self.model is not None
-        quality = Quality()
-        for block in self.held:
-            quality.add(self.model, matrix(block, self.model.features), block.labels, block.weights)
-        return quality.result(self.model) if quality.rows else None
-
-    def _test(self) -> dict[str, Any] | None:
-        if self.check is None:
+    def _tested(self) -> Measured | None:
+        """How good the model is on the files given for that; None where there are none."""
+        if self.scored is None:
             return None
-        assert self.model is not None
-        quality = Quality()
-        with closing(self.check.blocks()) as blocks:
-            for read in blocks:
-                block = self._own(read)
-                quality.add(self.model, matrix(block, self.model.features), block.labels, block.weights)
-        return quality.result(self.model)
+        model, quality = self.trained_model, Quality()
+        with closing(self.scored.blocks()) as blocks:
+            for block in map(self.indexed, blocks):
+                quality.add(model, matrix(block, model.features), block.labels, block.weights)
+        return quality.result(model)
 
     def _progress(self, whole: bool = False) -> Progress:
         s = self.state
-        taken = time.perf_counter() - self.started
-        loss = s.loss / s.weight if s.weight else math.nan
-        share = 1.0 if whole else _share(self.stream.paths, s.position)
-        return Progress(s.passed + 1, self.plan.passes, s.rows, self.done / taken, loss, share)
+        seconds = time.perf_counter() - self.started
+        loss = math.nan if s.mean_loss is None else s.mean_loss
+        share = 1.0 if whole else _share_read(self.stream.paths, s.position)
+        return Progress(s.passed + 1, self.settings.passes, s.rows, self.rows_read / seconds, loss, share)
 
     # The end.
 
     def finish(self) -> None:
         """Write the model, and remove the checkpoint."""
-        assert self.model is not None
-        s = self.state
-        known = self.stream.features is not None or self.fold is not None
-        width = self.model.features if known else s.width
-        rows, layout = s.history[-1]["rows"], self.stream.layout
-        made = Trained.of(self.model, width, layout, self.fold, s.rule, rows, s.passed)
-        made.save(self.target)
+        s, model = self.state, self.trained_model
+        settled = self.stream.features is not None or self.fold is not None
+        width = model.features if settled else s.width
+        Trained.of(model, width, self.stream.layout, self.fold, s.rule, s.history[-1]["rows"], s.passed).save(
+            self.target
+        )
         if self.budget.limit is not None:
-            lean()  # what the interpreter touches when it ends comes on top
+            release_loader_pages()  # what the interpreter touches when it ends comes on top
         with suppress(OSError):
             self.checkpoint.unlink()
 
     def report(self, resumed: bool, finished: bool) -> Report:
         """What the run has done."""
-        assert self.model is not None
-        s, model = self.state, self.model
-        taken = time.perf_counter() - self.started
+        s, model = self.state, self.trained_model
+        seconds = time.perf_counter() - self.started
         last = s.history[-1] if s.history else {}
         return Report(
             model=str(self.target),
@@ -526,8 +364,8 @@ class _Run:
             skipped=self.stream.skipped + self.skipped,
             reasons=self.stream.reasons,
             notes=s.notes,
-            seconds=taken,
-            rows_per_second=self.done / taken,
+            seconds=seconds,
+            rows_per_second=self.rows_read / seconds,
             peak_memory=peak(),
             resumed=resumed,
             finished=finished,
@@ -535,7 +373,7 @@ class _Run:
         )
 
 
-def _share(paths: Sequence[Path], position: dict[str, int] | None) -> float | None:
+def _share_read(paths: Sequence[Path], position: dict[str, int] | None) -> float | None:
     """How much of the files lies before a position, by bytes; None where they are compressed or in groups."""
     if position is None or any(p.suffix in (".gz", ".zst", ".zstd", ".parquet", ".pq") for p in paths):
         return None

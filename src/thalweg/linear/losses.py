@@ -21,7 +21,7 @@ Bassett (Econometrica 46 (1978), 33-50).
 import sys
 from functools import cache
 from numbers import Real
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ..core import abs, exp, log1p, maximum, sign, where
 from ..core.formula import Formula, Function, lift
@@ -109,29 +109,29 @@ NUMBER = {
     for f in (squared_error, huber, epsilon_insensitive, squared_epsilon_insensitive, poisson, quantile)
 }
 MULTINOMIAL = "multinomial"
+NAMES = (*MARGIN, MULTINOMIAL, *NUMBER)
 
 
-def checked(epsilon: Any, quantile: Any) -> None:
-    """HyperparameterError where one is out of its range."""
-    for n, value, most, told in (
-        ("epsilon", epsilon, sys.float_info.max, "a finite number, 0 or more"),
+def require_in_range(epsilon: object, quantile: object) -> None:
+    """Raise HyperparameterError where one is out of its range."""
+    for name, value, most, allowed in (
+        ("epsilon", epsilon, sys.float_info.max, "a finite number >= 0"),
         ("quantile", quantile, 1.0, "a number in [0, 1]"),
     ):
         if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) <= most:
-            raise HyperparameterError(f"{n} must be {told}, got {value!r}")
+            raise HyperparameterError(f"{name} must be {allowed}, got {value!r}")
 
 
 def loss(name: str, *, epsilon: float = 0.1, quantile: float = 0.5) -> Loss:
     """The loss of that name; epsilon and quantile where it has them. Raises HyperparameterError."""
-    checked(epsilon, quantile)
+    require_in_range(epsilon, quantile)
     if name == MULTINOMIAL:
         return Loss(name, None, margin=True)
     if name in MARGIN:
         return Loss(name, MARGIN[name], margin=True)
     if name not in NUMBER:
-        known = [*MARGIN, MULTINOMIAL, *NUMBER]
-        raise HyperparameterError(f"loss: unknown loss {name!r}: {nearest(name, known)}")
+        raise HyperparameterError(f"loss: unknown loss {name!r}: {nearest(name, NAMES)}")
     function = NUMBER[name]
-    given = {"epsilon": float(epsilon), "q": float(quantile)}
+    parameters = {"epsilon": float(epsilon), "q": float(quantile)}
     names = function.__code__.co_varnames[2 : function.__code__.co_argcount]
-    return Loss(name, function, margin=False, values=tuple(given[n] for n in names))
+    return Loss(name, function, margin=False, values=tuple(parameters[n] for n in names))

@@ -82,7 +82,7 @@ def _target() -> tuple[Any, str]:
     return llvm, f"llvmlite {release} {llvm.get_process_triple()} {llvm.get_host_cpu_name()} {features}"
 
 
-def lean() -> None:
+def release_loader_pages() -> None:
     """Load the loader, and give back the memory of its code, some 75 MB that its start has touched and kernels do not need.
 
     On Linux; the system reads such pages again where they are needed after all. Elsewhere nothing happens.

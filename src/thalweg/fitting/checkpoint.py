@@ -1,0 +1,82 @@
+"""A checkpoint: from where a run goes on, and which run that is, in a file beside the model."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .. import archive
+from ..core.rule import Rule
+from ..errors import FileError
+from ..linear import Model
+from .settings import recorded_reading
+
+KIND = "thalweg checkpoint"
+FORMAT = 1
+
+Plain = dict[str, Any]  # as JSON has it
+
+
+@dataclass
+class State:
+    """Where a run is, as JSON has it. passed: whole passes done. position: of the next block, or None for a
+    pass's beginning. blocks, rows: read in this pass. steps: rows learnt from in all. loss, weight: sums over
+    this pass. held: rows held out. until: from this row on none is, or None. width: one more than the largest
+    feature seen. rule: what trains, in words. history: what is said of each whole pass. notes: sentences.
+    """
+
+    passed: int = 0
+    position: dict[str, int] | None = None
+    blocks: int = 0
+    rows: int = 0
+    steps: int = 0
+    loss: float = 0.0
+    weight: float = 0.0
+    held: int = 0
+    until: int | None = None
+    width: int = 0
+    rule: str = ""
+    history: list[Plain] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def mean_loss(self) -> float | None:
+        """The mean loss of this pass, each row's before it was learnt from; None before the first."""
+        return self.loss / self.weight if self.weight else None
+
+    def next_pass(self) -> None:
+        """Go to the beginning of the next pass."""
+        self.passed += 1
+        self.position, self.blocks, self.rows, self.loss, self.weight = None, 0, 0, 0.0, 0.0
+
+
+def beside(model: Path) -> Path:
+    """The path of a model's checkpoint."""
+    return model.with_name(f"{model.name}.checkpoint")
+
+
+def save(path: Path, source: Plain, state: State, model: Model) -> None:
+    """Write a checkpoint. source: all that the trained model depends on. Raises FileError."""
+    head = {"kind": KIND, "format": FORMAT, "source": source, "state": asdict(state), "model": model.head()}
+    archive.save(path, head, model.arrays())
+
+
+def load(path: Path, source: Plain, rule: Rule) -> tuple[State, Model]:
+    """Where a run was, and its model. rule: of the class that trains. Raises FileError if it is another run's."""
+    head, arrays = archive.load(path, KIND, FORMAT)
+    try:
+        recorded = dict(head["source"])
+        recorded["reading"] = recorded_reading(recorded["reading"])
+        other = _differing(source, recorded)
+        state = State() if other else State(**head["state"])
+    except (KeyError, TypeError, AttributeError, ValueError):
+        raise FileError(f"{path}: is damaged; remove it, or begin anew (--fresh)") from None
+    if other:
+        raise FileError(
+            f"{path}: belongs to a run with other {' and '.join(other)}; give what that run had, or begin anew (--fresh)"
+        )
+    return state, Model.restore(head["model"], arrays, rule)
+
+
+def _differing(source: Plain, recorded: Mapping[str, Any]) -> list[str]:
+    return [n for n, v in source.items() if recorded.get(n) != v]

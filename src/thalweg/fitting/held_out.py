@@ -1,0 +1,85 @@
+"""The rows that are not learnt from but tell how good the model is.
+
+Which they are is a hash of their numbers, the same in every pass and run. They are kept in memory, and so their
+number is bounded: from the row on at which it is full, none is held out.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from ..engines.memory import Array
+from ..linear import Model
+from ..reading import Block
+from .checkpoint import State
+from .quality import Measured, Quality
+from .trained import matrix
+
+HELD_ROWS = 50_000
+
+
+def hashed(rows: Array, seed: int) -> Array:
+    """A number in [0, 1) for each row number: SplitMix64 (Steele, Lea & Flood, OOPSLA 2014)."""
+    x = rows.astype(np.uint64) + np.uint64(seed)
+    with np.errstate(over="ignore"):
+        x = (x + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+        x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        x ^= x >> np.uint64(31)
+    return (x >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+class HeldOut:
+    """The rows held out so far. share: of all rows, in [0, 1). limit: bytes that they may take."""
+
+    def __init__(self, share: float, seed: int, limit: int) -> None:
+        self.share, self.seed, self.limit = share, seed, limit
+        self.blocks: list[Block] = []
+        self.bytes = 0
+
+    def split(self, block: Block, state: State) -> Array | None:
+        """The rows of a block to learn from; None: all. In the first pass the others are kept, and counted in state."""
+        full = state.held >= HELD_ROWS or self.bytes >= self.limit
+        if state.passed == 0 and state.until is None and full:
+            state.until = block.row
+        outside = self._outside(block, state)
+        if not outside.any():
+            return None
+        if state.passed == 0:
+            self._keep(block, outside)
+            state.held += int(outside.sum())
+        return np.flatnonzero(~outside)
+
+    def collect(self, blocks: Iterator[Block], state: State) -> None:
+        """Keep the rows again that were held out before a checkpoint, from the blocks of the beginning."""
+        for block in blocks:
+            self._keep(block, self._outside(block, state))
+            if sum(len(b.labels) for b in self.blocks) >= state.held:
+                return
+
+    def quality(self, model: Model) -> Measured | None:
+        """How good the model is on these rows; None where there are none."""
+        quality = Quality()
+        for block in self.blocks:
+            quality.add(model, matrix(block, model.features), block.labels, block.weights)
+        return quality.result(model) if quality.rows else None
+
+    def _outside(self, block: Block, state: State) -> Array:
+        """Which rows of a block are held out: bool (rows,)."""
+        if not self.share or (state.until is not None and block.row >= state.until):
+            return np.zeros(len(block.labels), bool)
+        numbers = np.arange(block.row, block.row + len(block.labels))
+        return hashed(numbers, self.seed) < self.share
+
+    def _keep(self, block: Block, outside: Array) -> None:
+        rows = matrix(block, block.features)[outside]
+        kept = block._replace(
+            labels=block.labels[outside],
+            weights=None if block.weights is None else block.weights[outside],
+            indptr=rows.indptr,
+            indices=rows.indices,
+            values=rows.data,
+            tags=None,
+        )
+        self.blocks.append(kept)
+        self.bytes += sum(a.nbytes for a in (kept.labels, rows.indptr, rows.indices, rows.data))

@@ -1,0 +1,57 @@
+"""What the labels decide: the task, the loss and the classes."""
+
+import numpy as np
+
+from ..engines.memory import Array
+from ..errors import ProblemError
+from ..linear import Model
+from ..linear.losses import MULTINOMIAL, NUMBER
+from ..reading import Block
+from .settings import FitSettings
+
+CLASSES = 20  # whole numbers of at most so many kinds are taken for classes
+
+
+def decide(settings: FitSettings, labels: Array) -> tuple[str, Array | None, str]:
+    """Loss, classes (None: numbers are learnt) and a sentence on why, from the labels of the first block.
+
+    The sentence is empty where the settings say it all. Raises ProblemError where there is one class only.
+    """
+    kinds = np.unique(labels) if settings.classes is None else np.array(settings.classes)
+    whole = bool(np.all(kinds == np.round(kinds)))
+    why = ""
+    task = settings.task
+    if settings.loss is not None:
+        task = "regression" if settings.loss in NUMBER else "classification"
+    if task == "auto":
+        few = settings.classes is not None or (whole and len(kinds) <= CLASSES)
+        task = "classification" if few else "regression"
+        what = f"labels are {_listed(kinds)}" if few else "labels are numbers of many values"
+        other = "regression" if few else "classification"
+        why = f"{what}: {task}; if that is wrong, give --task {other}"
+    if task == "regression":
+        return settings.loss or "squared_error", None, why
+    if len(kinds) < 2:
+        raise ProblemError(
+            f"all {len(labels)} labels of the first block are {kinds[0]:g}: nothing to tell apart; if others come later, name them all (--classes 0,1)"
+        )
+    classes = kinds.astype(np.int64) if whole else kinds
+    return settings.loss or ("log_loss" if len(kinds) == 2 else MULTINOMIAL), classes, why
+
+
+def require_known(model: Model, block: Block) -> None:
+    """Raise ProblemError for a label that is none of the model's classes."""
+    if model.classes is None:
+        return
+    known = np.isin(block.labels, model.classes)
+    if not known.all():
+        k = int(np.argmin(known))
+        raise ProblemError(
+            f"row {block.row + k + 1}: label {block.labels[k]:g} is none of {_listed(model.classes)}, which the first rows have; name them all (--classes)"
+        )
+
+
+def _listed(values: Array) -> str:
+    """Labels in words: 0, 1 and 2."""
+    *others, last = (f"{v:g}" for v in values)
+    return f"{', '.join(others)} and {last}" if others else last

@@ -1,0 +1,316 @@
+"""What ``fit`` is asked for: a line for each setting, with default, range, unit and meaning; all of them one value.
+
+The keywords of ``fit``, its checks, the options of ``thalweg fit`` and what a checkpoint records are these lines.
+"""
+
+import math
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
+from numbers import Real
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, TypeVar, cast
+
+from ..core.rule import Rule
+from ..core.schedule import Schedule
+from ..errors import HyperparameterError, nearest
+from ..rules import named, spelled
+
+if TYPE_CHECKING:  # the command line reads the lines for its help, without NumPy
+    from ..linear import Settings
+
+Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
+Value = TypeVar("Value")
+Check = Callable[[object], Any]
+Group = Literal["model", "reading", "run"]
+
+HELD_OUT = 0.1  # the share of rows where no test files are given
+TASKS = ("auto", "classification", "regression")
+
+
+class Line(NamedTuple):
+    """One setting. check: the value as it is kept; raises HyperparameterError, its text without the name. option:
+    the type of its text on the command line, None where it has none. group: what it decides: the trained model,
+    how files are read for it, or only how the run goes.
+    """
+
+    default: Any
+    text: str
+    check: Check
+    option: type | None
+    group: Group
+
+
+def _line(
+    default: Value,
+    text: str,
+    check: Check = lambda value: value,
+    option: type | None = str,
+    group: Group = "model",
+) -> Value:
+    value: Value = field(default=default, metadata={"line": Line(default, text, check, option, group)})
+    return value
+
+
+def _whole(low: int, high: int | None = None) -> Check:
+    """Whole numbers in [low, high]."""
+    allowed = f">= {low}" if high is None else f"in [{low}, {high}]"
+
+    def check(value: object) -> int:
+        if type(value) is not int or value < low or (high is not None and value > high):
+            raise HyperparameterError(f"must be a whole number {allowed}, got {value!r}")
+        return value
+
+    return check
+
+
+def _number(high: float = math.inf, closed: bool = False, unit: str = "") -> Check:
+    """Numbers in [0, high), or in [0, high]."""
+
+    def check(value: object) -> float:
+        number = math.nan
+        if isinstance(value, Real) and not isinstance(value, bool):
+            try:
+                number = float(value)
+            except OverflowError:
+                number = math.inf
+        if not (0 <= number < high or (closed and number == high)):
+            allowed = f"a number{f' of {unit}' if unit else ''} in [0, {high:g}{']' if closed else ')'}"
+            raise HyperparameterError(f"must be {allowed}, got {value!r}")
+        return number
+
+    return check
+
+
+def _or_none(check: Check) -> Check:
+    return lambda value: None if value is None else check(value)
+
+
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise HyperparameterError(f"must be True or False, got {value!r}")
+    return value
+
+
+def _task(value: object) -> object:
+    if value not in TASKS:
+        raise HyperparameterError(f"unknown task {value!r}: {nearest(value, TASKS)}")
+    return value
+
+
+def _loss(value: object) -> object:
+    from ..linear.losses import NAMES
+
+    if value not in NAMES:
+        raise HyperparameterError(f"unknown loss {value!r}: {nearest(value, NAMES)}")
+    return value
+
+
+def _rule(value: object) -> object:
+    if isinstance(value, str):
+        named(value)
+    elif not isinstance(value, Rule):
+        raise HyperparameterError(f"must be a rule, or the name of one, got {value!r}")
+    return value
+
+
+def _classes(value: object) -> tuple[float, ...]:
+    try:
+        labels = tuple(sorted({float(c) for c in cast("Iterable[float]", value)}))
+    except (TypeError, ValueError):
+        labels = ()
+    if len(labels) < 2 or not all(map(math.isfinite, labels)):
+        raise HyperparameterError(f"must be all labels, at least two different numbers, got {value!r}")
+    return labels
+
+
+def _columns(value: object) -> object:
+    """Names of columns; several as a tuple (``open_stream`` checks them)."""
+    return tuple(value) if isinstance(value, Iterable) and not isinstance(value, str) else value
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitSettings:
+    """All settings of ``fit``, each at its default unless it is given; a frozen value.
+
+    What is read: format, zero_based, target, weight, ignore, categorical, numeric, missing, delimiter,
+    on_bad_line, bits and features: as ``thalweg.reading.open_stream`` takes them. bits: 2^bits features where
+    names are hashed (default 18); SVMlight indices are cut to so many bits. features: of SVMlight, where they
+    are to be checked.
+
+    What is trained: task: "classification", "regression" or "auto": by the labels of the first block. loss: a
+    name in ``thalweg.linear.losses`` (default: log_loss, multinomial for more than two classes, squared_error).
+    classes: all labels, where the first block lacks some. rule: a rule, or its name; the learning rate of a bare
+    name, or of the default, ``thalweg.linear.DEFAULT``, is chosen by a short race on the first block. l1, l2:
+    weights of the penalties. average: rows after which the weights are averaged. dtype: of weights and states,
+    "float32" or "float64". passes: over the data. holdout: share of rows in [0, 1) that are not learnt from but
+    tell how good the model is, at most 50,000 (default: 0.1; 0 with test=). test: files for that.
+
+    How the run goes: memory: limit of the process, such as "500MB". cache: from the second pass on a binary
+    cache is read, which lies beside the model and is removed at the end, or at ``cache``, which stays; False:
+    none. checkpoint_every: seconds between checkpoints, 0 for none. fresh: begin anew, whatever checkpoint there
+    is.
+
+    Raises HyperparameterError for a value outside its range, and for values that contradict each other.
+    """
+
+    format: str = _line("auto", "svmlight, vw, csv or parquet. Default: by name or content.", group="reading")
+    zero_based: bool | str = _line(
+        "auto", "SVMlight: whether indices begin at 0.", option=None, group="reading"
+    )
+    target: str | None = _line(None, "CSV, Parquet: the column to predict.", group="reading")
+    task: str = _line("auto", "classification or regression. Default: by the labels.", _task)
+    loss: str | None = _line(
+        None, "log_loss, hinge, squared_error, ... Default: by the task.", _or_none(_loss)
+    )
+    rule: Rule | str | None = _line(
+        None,
+        "Adagrad(lr=0.1), Adam, FILE.py:NAME. A bare name's learning rate is chosen by a short race.",
+        _or_none(_rule),
+    )
+    passes: int = _line(1, "Passes over the data.", _whole(1), int)
+    bits: int | None = _line(None, "2^BITS hashed features. Default: 18; SVMlight: as they are.", option=int)
+    l1: float = _line(0.0, "Weight of the L1 penalty.", _number(), float)
+    l2: float = _line(0.0, "Weight of the L2 penalty.", _number(), float)
+    average: int | None = _line(None, "Average the weights from this row on.", _or_none(_whole(0)), int)
+    intercept: bool = _line(True, "Learn an intercept.", _flag, bool)
+    dtype: str = _line("float32", "Of weights and states.", option=None)
+    epsilon: float = _line(0.1, "Of the losses that have one.", _number(), float)
+    quantile: float = _line(0.5, "Of the quantile loss.", _number(1.0, closed=True), float)
+    classes: Iterable[float] | None = _line(
+        None, "All labels, comma-separated, where the first rows lack some.", _or_none(_classes)
+    )
+    holdout: float | None = _line(
+        None,
+        "Share of rows held out, 50,000 at most. Default: 0.1, without --test.",
+        _or_none(_number(1.0)),
+        float,
+    )
+    test: Paths | None = _line(None, "A file to measure the model on.", option=list, group="run")
+    memory: str | int | None = _line(
+        None, "Limit of the whole process: 500MB. Default: none.", group="run"
+    )  # ``Budget.of`` checks it
+    checkpoint_every: float = _line(
+        60.0, "Seconds between checkpoints; 0: none.", _number(unit="seconds"), float, group="run"
+    )
+    fresh: bool = _line(False, "Begin anew, whatever checkpoint there is.", _flag, bool, group="run")
+    cache: bool | str | os.PathLike[str] = _line(
+        True,
+        "Keep the binary cache of several passes here. Default: beside the model, until the end.",
+        group="run",
+    )
+    on_bad_line: str = _line("stop", "stop or skip.")
+    weight: str | None = _line(None, "CSV, Parquet: the column of weights.", group="reading")
+    ignore: str | Iterable[str] = _line((), "CSV, Parquet: columns to leave out.", _columns, group="reading")
+    categorical: str | Iterable[str] = _line(
+        (), "CSV, Parquet: numeric columns to hash.", _columns, group="reading"
+    )
+    numeric: str | Iterable[str] = _line(
+        (), "CSV: columns that are numeric throughout.", _columns, group="reading"
+    )
+    missing: str = _line("bad", "CSV, Parquet: a missing value is bad, or zero.", group="reading")
+    delimiter: str | None = _line(None, "CSV: between cells.", group="reading")
+    features: int | None = _line(None, "SVMlight: how many features there are.", option=int)
+    seed: int = _line(0, "Fixes the race and which rows are held out.", _whole(0, (1 << 64) - 1), int)
+
+    def __post_init__(self) -> None:
+        for name, line in LINES.items():
+            try:
+                object.__setattr__(self, name, line.check(getattr(self, name)))
+            except HyperparameterError as error:
+                raise HyperparameterError(f"{name}: {error}") from None
+        from ..linear.losses import NUMBER
+
+        if (
+            self.loss is not None
+            and self.task != "auto"
+            and (self.loss in NUMBER) != (self.task == "regression")
+        ):
+            raise HyperparameterError(f"loss: {self.loss!r} is not for {self.task}")
+        if self.classes is not None and (self.loss in NUMBER or self.task == "regression"):
+            raise HyperparameterError("classes: are not for regression")
+
+    @classmethod
+    def of(cls, settings: Self | None, changes: Mapping[str, Any]) -> Self:
+        """The settings with some of them changed. Raises HyperparameterError, for an unknown name too."""
+        for name in changes:
+            if name not in LINES:
+                raise HyperparameterError(f"fit: unknown setting {name!r}: {nearest(name, LINES)}")
+        return cls(**changes) if settings is None else replace(settings, **changes)
+
+    @cached_property
+    def start_rule(self) -> Rule:
+        """The rule that training, or the race for its learning rate, begins with."""
+        if isinstance(self.rule, Rule):
+            return self.rule
+        if self.rule is not None:
+            return named(self.rule)
+        from ..linear import DEFAULT
+
+        return DEFAULT
+
+    @property
+    def chooses_rate(self) -> bool:
+        """Whether a race chooses the learning rate: where the rule has one, and no value was given."""
+        if isinstance(self.rule, Rule):
+            return False
+        if self.rule is not None:
+            head, _, arguments = spelled(self.rule)
+            if arguments or head.endswith(".py"):  # a user's own rule keeps its own rate
+                return False
+        lr = self.start_rule.hyperparameters.get("lr")
+        return lr is not None and not isinstance(lr, Schedule)
+
+    @property
+    def held_out_share(self) -> float:
+        """The share of rows that are held out, in [0, 1)."""
+        if self.holdout is not None:
+            return self.holdout
+        return HELD_OUT if self.test is None else 0.0
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """How files are read, for ``open_stream``: what differs from its defaults."""
+        return {
+            n: v for n, v in self._group("reading").items() if v not in (None, ()) and v != LINES[n].default
+        }
+
+    def linear(self, loss: str) -> "Settings":
+        """The settings of a linear model with that loss."""
+        from ..linear import Settings
+
+        return Settings(
+            loss,
+            self.start_rule,
+            self.l1,
+            self.l2,
+            self.intercept,
+            self.average,
+            self.dtype,
+            self.epsilon,
+            self.quantile,
+        )
+
+    def record(self) -> dict[str, Any]:
+        """All that the trained model depends on but the files, as JSON has it, to be compared."""
+        return {n: _plain(v) for n, v in self._group("model").items()} | {
+            "rule": repr(self.start_rule),
+            "choose": self.chooses_rate,
+            "holdout": self.held_out_share,
+            "reading": {n: _plain(v) for n, v in self.reading.items()},
+        }
+
+    def _group(self, group: Group) -> dict[str, Any]:
+        return {n: getattr(self, n) for n, line in LINES.items() if line.group == group}
+
+
+LINES: dict[str, Line] = {f.name: f.metadata["line"] for f in fields(FitSettings)}
+
+
+def _plain(value: object) -> object:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def recorded_reading(reading: Mapping[str, Any]) -> dict[str, Any]:
+    """What a checkpoint recorded of reading, without defaults: files of 0.1.0 hold some of them."""
+    return {n: v for n, v in reading.items() if v not in (None, []) and v != LINES[n].default}
