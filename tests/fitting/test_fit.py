@@ -23,8 +23,9 @@ from scipy.special import expit
 import thalweg as tw
 from thalweg import archive
 from thalweg.errors import FileError, HyperparameterError, ProblemError, ThalwegError
-from thalweg.fitting import Trained, budget, fit, predict
+from thalweg.fitting import FitSettings, Trained, budget, fit, predict
 from thalweg.fitting.held_out import hashed
+from thalweg.fitting.settings import LINES, recorded_reading
 from thalweg.linear import Model, Settings
 
 RULE = tw.Adagrad(lr=0.1)
@@ -620,3 +621,34 @@ def test_settings_out_of_range(tmp_path: Path, settings: dict[str, Any]) -> None
         fit(train, tmp_path / "m.tw", **settings)
     assert "\n" not in str(caught.value)
     assert {p.name for p in tmp_path.iterdir()} == {"a.svm"}
+
+
+# All settings are one value.
+
+
+def test_settings_are_a_value_that_keywords_change(tmp_path: Path) -> None:
+    train = svmlight(tmp_path / "a.svm", *data())
+    settings = FitSettings(rule=RULE, passes=2, l2=1e-3)
+    fit(train, tmp_path / "a.tw", settings, seed=5)
+    fit(train, tmp_path / "b.tw", rule=RULE, passes=2, l2=1e-3, seed=5)
+    assert (tmp_path / "a.tw").read_bytes() == (tmp_path / "b.tw").read_bytes()
+    assert FitSettings.of(settings, {"passes": 1}) == FitSettings(rule=RULE, l2=1e-3)
+
+
+def test_every_line_is_an_option_of_the_command_by_its_own_name() -> None:
+    import typer.main
+
+    from thalweg.cli import app
+
+    command = typer.main.get_command(app).commands["fit"]  # type: ignore[attr-defined]
+    options = {p.name: p for p in command.params}
+    own = {"data", "model", "no_cache", "dask", "quiet", "json"}
+    assert set(options) - own - {"help"} == {n for n, line in LINES.items() if line.option is not None}
+    assert all(options[n].help == line.text for n, line in LINES.items() if line.option is not None)
+
+
+def test_a_checkpoint_that_names_defaults_is_of_the_same_run() -> None:
+    """The command line of 0.1.0 wrote down how files are read where nothing was said of it, too."""
+    old = {"format": "auto", "target": "y", "weight": None, "ignore": [], "missing": "bad", "numeric": ["a"]}
+    settings = FitSettings(target="y", numeric=["a"])
+    assert recorded_reading(old) == settings.record()["reading"] == {"target": "y", "numeric": ["a"]}
