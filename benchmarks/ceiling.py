@@ -15,4 +15,6 @@ def bare(rule: Rule) -> Update:
     update = compose.update(rule, StepOptions(), scalars.known(rule))
     square = ast.BinOp(read("g"), ast.Mult(), read("g"))  # so that no state turns negative
     written = {n: ast.BinOp(read(n), ast.Add(), square) for n in update.written}
-    return Update(update.arrays, update.stored, (), (), written)
+    return update._replace(
+        scalars=(), body=(), written=written, power=1, clock=update.clock._replace(outputs=())
+    )

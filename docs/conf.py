@@ -10,9 +10,6 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
 import thalweg
-from thalweg.optimizer import optimizer
-
-thalweg.Rule.on = optimizer.on  # what the first call of `on` does; its docstring stands there
 
 project = "thalweg"
 author = "The thalweg authors"

@@ -84,7 +84,6 @@ def test_other_imports_are_refused() -> None:
     }
 
 
-@pytest.mark.xfail(reason="the core and the torch door are being taken apart", strict=False)
 def test_nobody_imports_in_a_circle() -> None:
     """Imports in function bodies and for types count."""
     assert house.circles(house.inner()) == []

@@ -16,6 +16,7 @@ Of the modules those in ``_MODULES`` are public; the others are no attributes of
 """
 
 import sys as _sys
+from collections.abc import Mapping as _Mapping
 from importlib import import_module as _import_module
 from importlib.util import find_spec as _find_spec
 from types import ModuleType as _ModuleType
@@ -83,6 +84,8 @@ from .core import (
 from .core import (
     warmup as warmup,
 )
+from .core.rule import STARTERS as _STARTERS
+from .core.rule import Optimizer as Optimizer
 
 if TYPE_CHECKING:
     from .engines.cpu.pool import set_threads as set_threads
@@ -93,7 +96,6 @@ if TYPE_CHECKING:
     from .lab.race import Race as Race
     from .lab.race import race as race
     from .lab.show import show as show
-    from .optimizer.optimizer import Optimizer as Optimizer
     from .optimizer.optimizer import load as load
     from .optimizer.row_tracking import Rows as Rows
     from .rules.adabelief import AdaBelief as AdaBelief
@@ -130,7 +132,6 @@ _MODULES = (
 )  # fmt: skip
 
 _LATER = {  # where a public name stands that needs NumPy or more
-    "Optimizer": "optimizer.optimizer",
     "load": "optimizer.optimizer",
     "minimize": "scipy",
     "Rows": "optimizer.row_tracking",
@@ -151,18 +152,29 @@ _RENAMED = {  # names of 0.1.0 and what they are called now
 }
 
 
-def _on(self: Rule, params: Any, **settings: Any) -> Any:
-    from .optimizer import optimizer
-
-    Rule.on = optimizer.on
-    return optimizer.on(self, params, **settings)
+# What rules do with rooms above the core: those are imported when first asked for.
 
 
-Rule.on = _on  # type: ignore[assignment]
+def _start(rule: Rule, params: Any, groups: _Mapping[str, Any], engine: str, **settings: Any) -> Optimizer:
+    from .optimizer.optimizer import start
+    from .optimizer.options import Settings
+
+    return start(rule, params, groups, engine, Settings(**settings))
+
+
+def _repr_latex_(self: Rule) -> str:
+    from .printing.latex import display
+
+    return display(self)
+
+
+_STARTERS.append(_start)
+Rule._repr_latex_ = _repr_latex_  # type: ignore[attr-defined]  # only notebooks ask for it
 
 
 _HERE = [
     "IdleModel",
+    "Optimizer",
     "Row",
     "Rule",
     "Scalar",

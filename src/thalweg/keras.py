@@ -22,9 +22,9 @@ except ImportError as error:
 from .convert import arguments, require
 from .core.dialect import Row
 from .core.line import short
-from .core.rule import Rule
+from .core.rule import Optimizer, Rule
 from .core.schedule import Schedule
-from .optimizer.optimizer import Optimizer
+from .optimizer.optimizer import ArrayOptimizer
 from .rules import movable
 
 
@@ -124,6 +124,8 @@ def to_keras(optimizer: Optimizer, variables: Sequence[Any], **arguments_: Any) 
     Raises ValueError where Keras has no such update, and says how far it would be off; then no variable
     has moved.
     """
+    if not isinstance(optimizer, ArrayOptimizer):
+        raise TypeError(f"to_keras: optimizer must be what rule.on(...) gives, got {short(optimizer)}")
     rule, settings = optimizer.rule, optimizer.settings
     require(rule, "keras", "to_keras")
     row = _row(type(rule))
@@ -172,7 +174,7 @@ def to_keras(optimizer: Optimizer, variables: Sequence[Any], **arguments_: Any) 
     return made
 
 
-def _spared(optimizer: Optimizer) -> list[int]:
+def _spared(optimizer: ArrayOptimizer) -> list[int]:
     """The parameters left out of weight decay; ValueError where groups differ in more than that."""
     first, *others = optimizer._groups
     spared = []

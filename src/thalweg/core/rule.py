@@ -6,14 +6,16 @@
         s: float = state(default=0.0, unit="g^2")
 
 The class is a frozen, comparable, printable value whose constructor takes its lines by name. It
-knows no arrays: ``on`` is put in place by the package's root, which knows the optimizer.
+knows no arrays: ``on`` starts it on a user's by what the package's root puts into ``STARTERS``.
 """
 
+import os
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, TypeVar, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self, TypeVar, dataclass_transform
 
 from ..errors import HyperparameterError, RuleError, nearest
 from .dialect import Row, member, resolve, row
@@ -22,8 +24,7 @@ from .idle_model import IdleModel
 from .line import Line, Scalar, fraction, nonnegative, number, positive, short, state
 from .schedule import Schedule
 
-if TYPE_CHECKING:
-    from ..optimizer.optimizer import on as _on
+Params = Any  # an array, or nested lists, tuples and dicts of arrays
 
 
 class RuleParts(NamedTuple):
@@ -62,6 +63,9 @@ RULES: dict[str, type["Rule"]] = {}
 
 LOADERS: list[Callable[[str], object]] = []
 """Called with a name that is not in RULES, to import the file that defines it."""
+
+STARTERS: list[Callable[..., "Optimizer"]] = []
+"""What ``Rule.on`` calls, the last of them: the root puts the optimizer of NumPy's arrays here."""
 
 
 _LIBRARY = f"{__package__.partition('.')[0]}.rules."
@@ -143,11 +147,6 @@ class Rule:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return restore, (type(self), self._dialect, self.values)
-
-    def _repr_latex_(self) -> str:
-        from ..printing.latex import display
-
-        return display(self)
 
     @property
     def values(self) -> dict[str, Scalar]:
@@ -243,12 +242,153 @@ class Rule:
         """The step's scalars, in ``step``'s order, from t (1 first) and the hyperparameters."""
         return _clock_formula(self.parts, self.clock)
 
-    if TYPE_CHECKING:
-        on = _on
-    else:
+    def on(
+        self,
+        params: Params,
+        *,
+        weight_decay: float | Literal["own"] = "own",
+        decay: Literal["own", "coupled", "decoupled"] = "own",
+        clip_value: float | None = None,
+        clip_norm: float | None = None,
+        average: float | Literal["polyak"] | None = None,
+        accumulate: int = 1,
+        maximize: bool = False,
+        groups: "Mapping[str, Mapping[str, Any] | Rule] | None" = None,
+        on_nonfinite: Literal["raise", "skip", "propagate"] = "raise",
+        rates: bool | None = None,
+        exact: Literal["value", "bits", "lazy"] = "value",
+        engine: Literal["cpu", "plain"] = "cpu",
+    ) -> "Optimizer":
+        """Start this rule on arrays, which its steps will change in place.
 
-        def on(self, params: Any, **settings: Any) -> Any:
+        params: a float16, float32 or float64 array of any shape (views and transposes too), or nested
+        lists, tuples and dicts of such arrays; they must be writeable and must not overlap.
+        weight_decay: coupled (added to g; unit g/w) or decoupled (w shrinks by lr · weight_decay first).
+        "own" is what the rule says: none, coupled, for most; what stands in its line ``weight_decay``,
+        decoupled, for AdamW and Lion, where a number given here replaces the line's.
+        clip_value: bound on each |g| after coupled decay; clip_norm: bound on the norm of all gradients.
+        average: also keep an average of the weights, moving (its decay, 0.999 say) or "polyak" (the mean).
+        accumulate: step once every so many calls, with the mean gradient. maximize: ascend.
+        groups: for parameters of that name or path, other settings, hyperparameters or another rule:
+        ``{"bias": {"weight_decay": 0, "lr": 0.1}, "emb": Adagrad(lr=0.1)}``.
+        on_nonfinite: what a NaN, infinite or unsquarably large gradient does: "raise" NonFiniteError,
+        "skip" the step (counted in ``skipped``), or "propagate" (no check, one pass less).
+        rates: keep the effective learning rates of each step; by default up to 65,536 weights.
+        exact: how rows that a sparse gradient does not touch keep up with those it does. "value": no farther
+        from the path in float64 than a dense run is; "bits": the very bits of a dense run, by replay (with
+        clip_norm but for the order in which the norm is summed);
+        "lazy": not at all, as other libraries do (another algorithm; for comparison).
+        engine: "cpu" (compiled) or "plain" (the slow oracle, which makes sparse gradients dense).
+
+        Raises ParameterError for the arrays, HyperparameterError for the settings.
+        """
+        if not STARTERS:
             raise RuleError("import thalweg, not thalweg.core: the root wires rules to the optimizer")
+        return STARTERS[-1](
+            self,
+            params,
+            groups or {},
+            engine,
+            weight_decay=weight_decay,
+            decay=decay,
+            clip_value=clip_value,
+            clip_norm=clip_norm,
+            average=average,
+            accumulate=accumulate,
+            maximize=maximize,
+            on_nonfinite=on_nonfinite,
+            rates=rates,
+            exact=exact,
+        )
+
+
+class Optimizer(ABC):
+    """A rule at work on arrays; made by ``rule.on(params, ...)``.
+
+    ``step(grads)`` changes the parameters in place. ``t`` counts steps, ``state`` shows the rule's
+    states, ``rates()`` the effective learning rates of the last step, ``average`` the averaged
+    weights, ``skipped`` the steps left out for non-finite gradients.
+    """
+
+    rule: Rule
+    skipped: int
+
+    @abstractmethod
+    def step(self, grads: Params) -> None:
+        """One step: the parameters move in place.
+
+        grads: arrays nested as params are, of the same shapes and dtypes; None in place of an array
+        leaves that parameter, its states and its t alone. A matrix of scipy.sparse or ``Rows`` in place of
+        an array gives the entries or rows that are not zero; the step is that of the dense gradient, and
+        its work is that of the rows touched. Raises GradientError (structure, shape, dtype, overlap,
+        indices) or NonFiniteError; then nothing has moved.
+        """
+
+    @abstractmethod
+    def count(self, steps: int) -> None:
+        """Count steps that a compiled loop, or another library, has taken with all arrays and states. For doors."""
+
+    @property
+    @abstractmethod
+    def params(self) -> Params:
+        """The parameters, as they were given, up to date."""
+
+    @abstractmethod
+    def read(self, name: str, rows: Any) -> Any:
+        """Rows of a parameter as they are now: they catch up first, and a copy is returned.
+
+        name: the parameter's path (``""`` for a lone array). rows: whole numbers, one or (n,). Returns
+        an array (n, ...). Raises ParameterError for the name, GradientError for the rows.
+        """
+
+    @abstractmethod
+    def flush(self) -> None:
+        """Bring every row up to date; work in proportion to all weights that sparse gradients train."""
+
+    @property
+    @abstractmethod
+    def stale(self) -> int:
+        """How many rows are behind: the array holds what they were when they were last needed."""
+
+    @property
+    @abstractmethod
+    def plan(self) -> dict[str, str]:
+        """For each parameter that has had sparse gradients, how rows without one catch up, in words."""
+
+    @property
+    @abstractmethod
+    def t(self) -> Any:
+        """Steps done: one number, or nested as params where some have had fewer gradients."""
+
+    @property
+    @abstractmethod
+    def state(self) -> dict[str, Any]:
+        """The rule's states by name, nested and shaped as params: views, not copies.
+
+        Where groups have other rules, a parameter shows the states of its own rule (None elsewhere).
+        """
+
+    @property
+    @abstractmethod
+    def average(self) -> Params:
+        """The averaged weights, nested and shaped as params; StateError without ``average=``."""
+
+    @abstractmethod
+    def rates(self) -> Params:
+        """The effective learning rates that the last step used, nested and shaped as params.
+
+        What the rule's ``rate`` gave: the factor on the gradient, with momentum that on the averaged one;
+        unit w/g. StateError before the
+        first step, where they are not kept (``rates=False``, or more than 65,536 weights without
+        ``rates=True``), and for rules that define no ``rate``.
+        """
+
+    @abstractmethod
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write weights, states and step counts to one file (a zip of arrays and JSON, no pickle).
+
+        Written beside and renamed: a kill leaves the old file or the new one. Raises FileError.
+        """
 
 
 def restore(cls: type[R], dialect: str, values: Mapping[str, Any]) -> R:

@@ -31,8 +31,14 @@ from ..engines import xla
 from ..errors import HyperparameterError, nearest
 from ..optimizer.options import Settings, group_of
 from .convert import from_optax, to_optax
-from .state import Kind, State, state_tuple
-from .state import _restored as _restored  # where pickled states look for it
+from .state import (
+    Kind,
+    State,
+    state_tuple,
+)
+from .state import (
+    _restored as _restored,  # where pickled states look for it
+)
 
 Tree = Any  # a pytree: params, gradients, updates
 

@@ -18,7 +18,7 @@ from typing import IO, Any, Literal
 import numpy as np
 
 from ..core.line import short
-from ..core.rule import Rule
+from ..core.rule import Optimizer, Params, Rule
 from ..core.saved_rule import described, rebuilt, require_class
 from ..engines import Engine, engine
 from ..engines.memory import address
@@ -39,77 +39,27 @@ from .parameters import Leaf, Memory, at, gradient_of, named, parameter, require
 from .row_tracking import ParameterLayout, RowTracker, SparseGradient, indices_of, sparse, touched
 
 Array = np.ndarray[Any, Any]
-Params = Any  # an array, or nested lists, tuples and dicts of arrays
 FORMAT = 1  # of saved files
 RATES_KEPT = 1 << 16  # up to so many weights in all, every step also writes its rates
 
 _LAYOUT = attrgetter("dtype", "shape", "strides")
 
 
-def on(
+def start(
     rule: Rule,
     params: Params,
-    *,
-    weight_decay: float | Literal["own"] = "own",
-    decay: Literal["own", "coupled", "decoupled"] = "own",
-    clip_value: float | None = None,
-    clip_norm: float | None = None,
-    average: float | Literal["polyak"] | None = None,
-    accumulate: int = 1,
-    maximize: bool = False,
-    groups: Mapping[str, Mapping[str, Any] | Rule] | None = None,
-    on_nonfinite: Literal["raise", "skip", "propagate"] = "raise",
-    rates: bool | None = None,
-    exact: Literal["value", "bits", "lazy"] = "value",
-    engine: Literal["cpu", "plain"] = "cpu",
-) -> Optimizer:
-    """Start this rule on arrays, which its steps will change in place.
-
-    params: a float16, float32 or float64 array of any shape (views and transposes too), or nested
-    lists, tuples and dicts of such arrays; they must be writeable and must not overlap.
-    weight_decay: coupled (added to g; unit g/w) or decoupled (w shrinks by lr · weight_decay first).
-    "own" is what the rule says: none, coupled, for most; what stands in its line ``weight_decay``,
-    decoupled, for AdamW and Lion, where a number given here replaces the line's.
-    clip_value: bound on each |g| after coupled decay; clip_norm: bound on the norm of all gradients.
-    average: also keep an average of the weights, moving (its decay, 0.999 say) or "polyak" (the mean).
-    accumulate: step once every so many calls, with the mean gradient. maximize: ascend.
-    groups: for parameters of that name or path, other settings, hyperparameters or another rule:
-    ``{"bias": {"weight_decay": 0, "lr": 0.1}, "emb": Adagrad(lr=0.1)}``.
-    on_nonfinite: what a NaN, infinite or unsquarably large gradient does: "raise" NonFiniteError,
-    "skip" the step (counted in ``skipped``), or "propagate" (no check, one pass less).
-    rates: keep the effective learning rates of each step; by default up to 65,536 weights.
-    exact: how rows that a sparse gradient does not touch keep up with those it does. "value": no farther
-    from the path in float64 than a dense run is; "bits": the very bits of a dense run, by replay (with
-    clip_norm but for the order in which the norm is summed);
-    "lazy": not at all, as other libraries do (another algorithm; for comparison).
-    engine: "cpu" (compiled) or "plain" (the slow oracle, which makes sparse gradients dense).
-
-    Raises ParameterError for the arrays, HyperparameterError for the settings.
-    """
-    settings = Settings(
-        weight_decay,  # type: ignore[arg-type]  # settled group by group
-        decay,
-        clip_value,
-        clip_norm,
-        average,
-        accumulate,
-        maximize,
-        on_nonfinite,
-        rates,
-        exact,
-    )
+    groups: Mapping[str, Mapping[str, Any] | Rule],
+    engine: str,
+    settings: Settings,
+) -> ArrayOptimizer:
+    """Start a rule on arrays; see ``Rule.on``."""
     paths = [path for path, _ in tree.leaves(params)]
-    made, membership = grouped(rule, settings, groups or {}, paths)
-    return Optimizer(params, made, membership, engine)
+    settled, membership = grouped(rule, settings, groups, paths)
+    return ArrayOptimizer(params, settled, membership, engine)
 
 
-class Optimizer:
-    """A rule at work on arrays; made by ``rule.on(params, ...)``.
-
-    ``step(grads)`` changes the parameters in place. ``t`` counts steps, ``state`` shows the rule's
-    states, ``rates()`` the effective learning rates of the last step, ``average`` the averaged
-    weights, ``skipped`` the steps left out for non-finite gradients.
-    """
+class ArrayOptimizer(Optimizer):
+    """The optimizer of NumPy's arrays; what it offers is said at ``Optimizer``."""
 
     def __init__(
         self, params: Params, groups: Sequence[Group], membership: Sequence[int], engine_name: str
@@ -157,14 +107,6 @@ class Optimizer:
     # Stepping.
 
     def step(self, grads: Params) -> None:
-        """One step: the parameters move in place.
-
-        grads: arrays nested as params are, of the same shapes and dtypes; None in place of an array
-        leaves that parameter, its states and its t alone. A matrix of scipy.sparse or ``Rows`` in place of
-        an array gives the entries or rows that are not zero; the step is that of the dense gradient, and
-        its work is that of the rows touched. Raises GradientError (structure, shape, dtype, overlap,
-        indices) or NonFiniteError; then nothing has moved.
-        """
         if self._spec is None:
             if (grads is not self._last[0] or grads is None) and not self._bind_one(grads):
                 self._bind((grads,))
@@ -194,7 +136,6 @@ class Optimizer:
         self._t = t
 
     def count(self, steps: int) -> None:
-        """Count steps that a compiled loop, or another library, has taken with all arrays and states. For doors."""
         if self._together:
             self._t += steps
         else:
@@ -454,18 +395,12 @@ class Optimizer:
 
     @property
     def params(self) -> Params:
-        """The parameters, as they were given, up to date."""
         self.flush()
         return self._params
 
     # Rows that sparse gradients have left behind.
 
     def read(self, name: str, rows: Any) -> Array:
-        """Rows of a parameter as they are now: they catch up first, and a copy is returned.
-
-        name: the parameter's path (``""`` for a lone array). rows: whole numbers, one or (n,). Returns
-        an array (n, ...). Raises ParameterError for the name, GradientError for the rows.
-        """
         paths = [leaf.path for leaf in self._leaves]
         if name not in paths:
             raise ParameterError(f"read: no parameter {name!r}: {nearest(name, paths)}")
@@ -479,7 +414,6 @@ class Optimizer:
         return leaf.array.take(indices, axis=0)
 
     def flush(self) -> None:
-        """Bring every row up to date; work in proportion to all weights that sparse gradients train."""
         for i, follower in self._followers.items():
             self._copy_in(self._leaves[i])
             follower.table.catch_up()
@@ -495,17 +429,14 @@ class Optimizer:
 
     @property
     def stale(self) -> int:
-        """How many rows are behind: the array holds what they were when they were last needed."""
         return sum(f.table.stale for f in self._followers.values())
 
     @property
     def plan(self) -> dict[str, str]:
-        """For each parameter that has had sparse gradients, how rows without one catch up, in words."""
         return {self._leaves[i].path: f.plan.why for i, f in self._followers.items()}
 
     @property
     def t(self) -> Any:
-        """Steps done: one number, or nested as params where some have had fewer gradients."""
         if self._together:
             return self._t
         times = [leaf.t for leaf in self._leaves]
@@ -513,30 +444,18 @@ class Optimizer:
 
     @property
     def state(self) -> dict[str, Any]:
-        """The rule's states by name, nested and shaped as params: views, not copies.
-
-        Where groups have other rules, a parameter shows the states of its own rule (None elsewhere).
-        """
         self.flush()
         names = dict.fromkeys(n for b in self._buckets for n in b.group.rule.parts.states)
         return {n: self._shown(n) for n in names}
 
     @property
     def average(self) -> Params:
-        """The averaged weights, nested and shaped as params; StateError without ``average=``."""
         if self.settings.average is None:
             raise StateError("average: none is kept; start with rule.on(params, average=0.999) or 'polyak'")
         self.flush()
         return self._shown("_average")
 
     def rates(self) -> Params:
-        """The effective learning rates that the last step used, nested and shaped as params.
-
-        What the rule's ``rate`` gave: the factor on the gradient, with momentum that on the averaged one;
-        unit w/g. StateError before the
-        first step, where they are not kept (``rates=False``, or more than 65,536 weights without
-        ``rates=True``), and for rules that define no ``rate``.
-        """
         if not any(b.group.rule.parts.rate for b in self._buckets):
             raise StateError(f"rates: {type(self.rule).__name__} defines no rate")
         if not self._rates:
@@ -575,10 +494,6 @@ class Optimizer:
     # Saving.
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write weights, states and step counts to one file (a zip of arrays and JSON, no pickle).
-
-        Written beside and renamed: a kill leaves the old file or the new one. Raises FileError.
-        """
         self.flush()
         head = {
             "format": FORMAT,
@@ -634,7 +549,9 @@ class Optimizer:
         self._together = self._together and len({t for t, _ in counts}) == 1
 
 
-def load(path: str | os.PathLike[str], params: Params, *, rule: Rule | type[Rule] | None = None) -> Optimizer:
+def load(
+    path: str | os.PathLike[str], params: Params, *, rule: Rule | type[Rule] | None = None
+) -> ArrayOptimizer:
     """Go on where ``Optimizer.save`` stopped, bit for bit.
 
     params: arrays nested, shaped and typed as those saved; they receive the saved weights. rule: for
@@ -683,7 +600,7 @@ def load(path: str | os.PathLike[str], params: Params, *, rule: Rule | type[Rule
         require_class(g["rule"], rule)
     try:
         groups = [Group(rebuilt(g["rule"], rule), checked(Settings(**g["settings"]))) for g in head["groups"]]
-        made = Optimizer(params, groups, [membership[k] for k in places], "cpu")
+        made = ArrayOptimizer(params, groups, [membership[k] for k in places], "cpu")
         made._restore(head, arrays, places)
     except ParameterError:
         raise
@@ -706,4 +623,4 @@ def _norm(run: Engine, gradients: Sequence[tuple[Array, Array | None]]) -> float
     return top * math.sqrt(sum(float(np.sum((x / top) ** 2)) for x in sums))
 
 
-__all__ = ["Optimizer", "Params", "Settings", "load", "on"]
+__all__ = ["ArrayOptimizer", "Settings", "load", "start"]

@@ -14,7 +14,6 @@ from ..core.rule import Rule
 from ..engines.cpu.foreign import foreign
 from ..engines.cpu.objective_loop import Driver
 from ..errors import GradientError, NonFiniteError
-from ..optimizer.optimizer import on
 from .arguments import Options
 from .judge import Judge, Point
 from .objective import Objective
@@ -42,7 +41,7 @@ class Run:
         self.o, self.tell = options, tell
         self.judge = Judge(options, box, scale)
         self.w = start / scale
-        self.optimizer = on(rule, self.w, clip_value=options.clip_value, clip_norm=options.clip_norm)
+        self.optimizer = rule.on(self.w, clip_value=options.clip_value, clip_norm=options.clip_norm)
         self.average = None if options.average is None else start.copy()
         self.nit = 0
         self.driver = self._driver(rule)
