@@ -26,7 +26,7 @@ import torch
 import thalweg as tw
 import thalweg.torch
 from thalweg.engines.cpu import dense as cpu
-from thalweg.torch.optimizer import _share as share
+from thalweg.torch.parts import share
 
 from .ceiling import bare
 from .models import resnet_shapes

@@ -21,6 +21,7 @@ import thalweg.torch
 from thalweg.core.rule import Rule
 from thalweg.engines.cpu import launch, openmp
 from thalweg.errors import HyperparameterError, NonFiniteError
+from thalweg.torch import parts
 
 from .strategies import FORMS, KINDS, RULES, every_form, every_rule, form
 
@@ -107,7 +108,7 @@ def test_what_stands_around_the_rule_is_that_of_rule_on(name: str) -> None:
 def test_torch_operations_take_the_same_path(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What other devices run, within some ulps of rule.on's compiled kernels."""
     rule = RULES[name]()
-    monkeypatch.setattr(thalweg.torch.optimizer, "_engine", lambda w: thalweg.torch.optimizer._OPERATIONS)
+    monkeypatch.setattr(thalweg.torch.optimizer, "engine_of", lambda w: parts.OPERATIONS)
     for dtype, bound in ((torch.float64, 1e-12), (torch.float32, 1e-4)):
         params = parameters(dtype)
         arrays = [p.detach().numpy().copy() for p in params]
@@ -175,8 +176,8 @@ def test_bfloat16_rounds_to_even_and_keeps_nan_and_infinity() -> None:
 def test_finite_means_the_same_on_other_devices(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
     """A gradient whose square the state could not hold is refused by torch's operations as by the compiled pass."""
     most = torch.finfo(dtype).max
-    for engine in (thalweg.torch.optimizer._CPU, thalweg.torch.optimizer._OPERATIONS):
-        monkeypatch.setattr(thalweg.torch.optimizer, "_engine", lambda w, engine=engine: engine)
+    for engine in (parts.CPU, parts.OPERATIONS):
+        monkeypatch.setattr(thalweg.torch.optimizer, "engine_of", lambda w, engine=engine: engine)
         p = torch.nn.Parameter(torch.ones(3, dtype=dtype))
         opt = Optimizer([p], tw.Adam(), on_nonfinite="skip")
         for g in (1.0, most, math.inf, math.nan):
@@ -283,7 +284,7 @@ def test_threads_do_not_change_the_bits() -> None:
 def test_the_team_is_torchs_and_does_every_slice() -> None:
     torch.set_num_threads(2)
     torch.randn(1 << 18).sum()
-    assert openmp.team(thalweg.torch.optimizer._LIBRARIES, 2) is not None
+    assert openmp.team(parts.LIBRARIES, 2) is not None
 
 
 # Groups.

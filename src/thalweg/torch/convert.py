@@ -5,9 +5,9 @@ differs: torch fuses multiplications with additions and, off its fused path, tak
 correctly rounded.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from inspect import signature
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 
@@ -16,7 +16,9 @@ from ..core.rule import Rule
 from ..core.schedule import Schedule
 from ..rules import movable
 from . import groups
-from .optimizer import Optimizer, RawState, start
+from .states import RawState, start
+
+Ours = TypeVar("Ours", bound=torch.optim.Optimizer)
 
 
 def _decoupled(kind: type[torch.optim.Optimizer], group: Mapping[str, Any]) -> bool:
@@ -67,8 +69,8 @@ def _arguments(name: str) -> set[str]:
     return set(signature(getattr(torch.optim, name)).parameters)
 
 
-def from_torch(cls: type[Optimizer], optimizer: torch.optim.Optimizer) -> Optimizer:
-    """See ``Optimizer.from_torch``."""
+def from_torch(begin: Callable[[list[dict[str, Any]], Rule], Ours], optimizer: torch.optim.Optimizer) -> Ours:
+    """See ``Optimizer.from_torch``. begin: makes our optimizer from groups and a rule."""
     kind = type(optimizer)
     if not isinstance(optimizer, torch.optim.Optimizer):
         raise TypeError(f"from_torch: must be an optimizer of torch.optim, got {kind.__name__}")
@@ -87,12 +89,13 @@ def from_torch(cls: type[Optimizer], optimizer: torch.optim.Optimizer) -> Optimi
         kept["decay"] = "decoupled" if _decoupled(kind, group) else "coupled"
         entries.append(kept)
         twins.append(twin)
-    opt = cls(entries, entries[0]["rule"])
+    opt = begin(entries, entries[0]["rule"])
+    kinds = {twin.rule.__name__: twin.rule for twin in twins}
     for group, twin in zip(opt.param_groups, twins, strict=True):
         for p in group["params"]:
             theirs_of_p = optimizer.state.get(p)
             if theirs_of_p:
-                opt.state[p] = _to_ours(p, twin, theirs_of_p, groups.planned(opt._kinds, group).rule)
+                opt.state[p] = _to_ours(p, twin, theirs_of_p, groups.planned(kinds, group).rule)
     return opt
 
 
@@ -128,11 +131,13 @@ def _twin_of_rule(rule: Rule, decoupled: bool) -> _Twin:
     return twins[0]
 
 
-def to_torch(optimizer: Optimizer, flags: Mapping[str, Any]) -> torch.optim.Optimizer:
-    """See ``Optimizer.to_torch``."""
+def to_torch(
+    optimizer: torch.optim.Optimizer, kinds: Mapping[str, type[Rule]], flags: Mapping[str, Any]
+) -> torch.optim.Optimizer:
+    """See ``Optimizer.to_torch``. kinds: the rules in use, by the names that groups call them."""
     entries, twins = [], []
     for group in optimizer.param_groups:
-        plan = groups.planned(optimizer._kinds, group)
+        plan = groups.planned(kinds, group)
         rule, decoupled = plan.rule, group["decay"] == "decoupled"
         twin = _twin_of_rule(rule, decoupled)
         require(rule, "torch", "to_torch")
@@ -152,17 +157,17 @@ def to_torch(optimizer: Optimizer, flags: Mapping[str, Any]) -> torch.optim.Opti
             kept["decoupled_weight_decay"] = decoupled
         entries.append(kept)
         twins.append(twin)
-    kinds = {t.torch for t in twins}
-    if len(kinds) > 1:
+    methods = {t.torch for t in twins}
+    if len(methods) > 1:
         raise ValueError(
-            f"to_torch: its groups are {', '.join(sorted(kinds))} in torch: one optimizer has one method"
+            f"to_torch: its groups are {', '.join(sorted(methods))} in torch: one optimizer has one method"
         )
     back: torch.optim.Optimizer = getattr(torch.optim, twins[0].torch)(entries, **flags)
     for group, twin in zip(back.param_groups, twins, strict=True):
         for p in group["params"]:
-            kept = optimizer.state.get(p)
-            if kept and kept["step"] > 0:
-                back.state[p] = _to_theirs(p, twin, kept, group)
+            ours = optimizer.state.get(p)
+            if ours and ours["step"] > 0:
+                back.state[p] = _to_theirs(p, twin, ours, group)
     return back
 
 

@@ -7,46 +7,29 @@ c) Other tensors run the same formula on torch operations.
 d) A sparse gradient moves the rows that it touches; the others catch up when they are next needed.
 """
 
-import math
-import os
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from functools import cache, partial
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
-import numpy as np
 import torch
 
 from ..core.catch_up import EXACT, Exact
-from ..core.formula import Formula
 from ..core.line import short
 from ..core.rule import Rule
-from ..core.schedule import Schedule, from_plain, to_plain
+from ..core.schedule import Schedule, to_plain
 from ..core.started import Started
-from ..core.update import Update
-from ..engines import cuda, ops
+from ..engines import cuda
 from ..engines.cpu import dense as cpu
-from ..engines.cpu import launch, openmp
-from ..engines.memory import limit
 from ..errors import GradientError, HyperparameterError, NonFiniteError
 from ..optimizer.row_tracking import SparseGradient, inside
-from . import device, groups
+from . import convert, device, groups
 from . import row_tracking as tables
 from .fast_path import UnchangedGroup, wants
+from .layout import KINDS, laid_out, local, local_gradient, require_trainable
+from .parts import CAPTURED, CPU, CUDA, Engine, Part, Parts, engine_of, not_finite, share
+from .states import HOST, RawState, opened, require_fitting, start
 
 Tensor = torch.Tensor
-
-# What a dtype is to the engine, and in what its states are kept.
-_KINDS = {
-    torch.float16: ("float16", torch.float32),
-    torch.bfloat16: ("bfloat16", torch.float32),
-    torch.float32: ("float32", torch.float32),
-    torch.float64: ("float64", torch.float64),
-    torch.complex64: ("float32", torch.complex64),
-    torch.complex128: ("float64", torch.complex128),
-}
-_HOST = torch.device("cpu")
-_LIBRARIES = os.path.join(os.path.dirname(torch.__file__), "lib")
 
 
 class Optimizer(torch.optim.Optimizer):
@@ -141,7 +124,7 @@ class Optimizer(torch.optim.Optimizer):
         if not isinstance(made.get("params"), torch.Tensor | set):
             made["params"] = list(made["params"])
             for k, p in enumerate(made["params"]):
-                _require(k, p[1] if isinstance(p, tuple) else p, made["params"])
+                require_trainable(k, p[1] if isinstance(p, tuple) else p, made["params"])
         mine = set(made)
         super().add_param_group(made)
         self._kinds[type(rule).__name__] = type(rule)
@@ -170,80 +153,94 @@ class Optimizer(torch.optim.Optimizer):
 
     @torch._disable_dynamo  # type: ignore[attr-defined]
     def _advance(self) -> None:
-        parts: dict[tuple[int, str, torch.device], _Part] = {}
-        rows: list[_Rows] = []
-        again: list[tuple[UnchangedGroup, cpu.Sweep]] = []
-        held = self.__dict__["state"]
+        parts: Parts = {}
+        rows: list[_SparseStep] = []
+        unchanged: list[tuple[UnchangedGroup, cpu.Sweep]] = []
+        states = self.__dict__["state"]
         for k, group in enumerate(self.param_groups):
             lr = group["lr"] if self.capturable and _on_cuda(group.get("lr")) else None
             plan = groups.planned(self._kinds, group, left=() if lr is None else ("lr",))
-            states = type(plan.rule).parts.states
             ready = self._ready.pop(k, None)
-            if ready is not None and ready.update is plan.update and ready.again(group["params"], held):
+            if ready is not None and ready.update is plan.update and ready.again(group["params"], states):
                 self._ready[k] = ready
-                again.append((ready, ready.sweep(plan, _share())))
-                continue
-            for p in group["params"]:
-                if p.grad is None:
-                    continue
-                state = held[p]
-                if p.grad.layout is not torch.strided and p.numel():
-                    rows.append(self._rows(p, plan, state))
-                    continue
-                if not state:
-                    start(p, plan.rule, state, self._counted(p))
-                _require_fitting(p, p.grad, state, states)
-                self._settle(p)  # the dense gradient moves every row
-                w, g = _local(p), _local_gradient(p)
-                kept = [_local(state[n]) for n in states]
-                kind = _KINDS[w.dtype][0]
-                key = (k, kind, w.device)
-                if key not in parts:
-                    parts[key] = _Part(plan, kind, self._engine(w), [], [], [], [], lr)
-                part = parts[key]
-                part.params.append(p)
-                part.steps.append(state["step"])
-                if part.engine.flat:
-                    w, g, kept = _laid_out(part, p, w, g, kept, states, state)
-                part.tensors.append((w, g, *kept))
+                unchanged.append((ready, ready.sweep(plan, share())))
+            else:
+                self._lay_out(k, plan, lr, parts, rows)
         runs = [part.prepared() for part in parts.values()]
         if self.on_nonfinite != "propagate":
-            good = all(x.tracked.table.finite(x.gradient.values) for x in rows)
-            good = good and all(sweep.finite() for _, sweep in again)
-            if not (good and all(finite() for finite, _ in runs)):
+            finite = all(x.tracked.table.finite(x.gradient.values) for x in rows)
+            finite = finite and all(sweep.finite() for _, sweep in unchanged)
+            if not (finite and all(check() for check, _ in runs)):
                 if self.on_nonfinite == "raise":
-                    raise NonFiniteError(_where(self.param_groups))
+                    raise NonFiniteError(not_finite(self.param_groups))
                 self.skipped += 1
                 return
-        for ready, sweep in again:
+        for ready, sweep in unchanged:
             sweep.run()
             ready.count()
         for (k, _, _), part, (_, run) in zip(parts, parts.values(), runs, strict=True):
             run()
-            for w, moved in part.copies:
-                w.copy_(moved)
-            torch._foreach_add_(part.steps, 1.0)
-            torch.autograd.graph.increment_version(part.params)
-            whole = len(part.params) == len(self.param_groups[k]["params"])
-            simple = part.engine is _CPU and not (self._tracked or part.copies)
-            if whole and simple and wants(part.params, part.steps, part.tensors):
-                states = type(part.plan.rule).parts.states
-                self._ready[k] = UnchangedGroup(
-                    part.plan.update, part.kind, part.params, states, held, part.addresses()
-                )
+            part.finish()
+            self._keep_if_plain(k, part)
         for x in rows:
             x.tracked.step(x.gradient, x.scalars, x.hyper)
-            held[x.param]["step"] += 1.0
+            states[x.param]["step"] += 1.0
             torch.autograd.graph.increment_version(x.param)
 
-    def _rows(self, p: Tensor, plan: Started, state: dict[str, Any]) -> "_Rows":
-        """A sparse gradient, checked, and who follows its parameter."""
+    def _lay_out(
+        self, k: int, plan: Started, lr: Tensor | None, parts: Parts, rows: list["_SparseStep"]
+    ) -> None:
+        """Check the gradients of group k and add its tensors to ``parts``, those with sparse ones to ``rows``."""
+        names = type(plan.rule).parts.states
+        for p in self.param_groups[k]["params"]:
+            if p.grad is None:
+                continue
+            state = self.__dict__["state"][p]
+            if p.grad.layout is not torch.strided and p.numel():
+                rows.append(self._sparse_step(p, plan, state))
+                continue
+            if not state:
+                start(p, plan.rule, state, self._counted(p))
+            require_fitting(p, p.grad, state, names)
+            self._settle(p)  # the dense gradient moves every row
+            w, g = local(p), local_gradient(p)
+            kept = [local(state[n]) for n in names]
+            kind = KINDS[w.dtype][0]
+            key = (k, kind, w.device)
+            if key not in parts:
+                parts[key] = Part(plan, kind, self._engine(w), [], [], [], [], lr)
+            part = parts[key]
+            part.params.append(p)
+            part.steps.append(state["step"])
+            if part.engine.flat:
+                w, g, kept = laid_out(part.copies, w, g, kept, names, state)
+            part.tensors.append((w, g, *kept))
+
+    def _keep_if_plain(self, k: int, part: Part) -> None:
+        """Keep a part for the next step if it is its whole group, in plain tensors that no engine copies."""
+        whole = len(part.params) == len(self.param_groups[k]["params"])
+        simple = part.engine is CPU and not (self._tracked or part.copies)
+        if whole and simple and wants(part.params, part.steps, part.tensors):
+            self._ready[k] = UnchangedGroup(
+                part.plan.update,
+                part.kind,
+                part.params,
+                type(part.plan.rule).parts.states,
+                self.__dict__["state"],
+                part.addresses(),
+            )
+
+    def _sparse_step(self, p: Tensor, plan: Started, state: dict[str, Any]) -> "_SparseStep":
+        """Check a sparse gradient and return it ready to run, with the tracker of its parameter's rows.
+
+        A parameter without states gets them; one without a tracker that goes with ``plan`` gets a new one.
+        """
         given = tables.gradient(p)
         self._engine(p)  # refuses where steps are captured
         started = not state
         if started:
             start(p, plan.rule, state)
-        _require_fitting(p, p.grad, state, type(plan.rule).parts.states)
+        require_fitting(p, p.grad, state, type(plan.rule).parts.states)
         t = int(state["step"].item())
         scalars, hyper = plan.scalars(t + 1), plan.rule.at(t)
         tracked = self._tracked.get(p)
@@ -259,10 +256,10 @@ class Optimizer(torch.optim.Optimizer):
                 warnings.warn(
                     f"step: rows of a parameter of shape {tuple(p.shape)} move without gradients too: call"
                     " opt.watch(model) once, so that they catch up before the model reads them",
-                    stacklevel=8,  # who calls step, past torch's wrappers
+                    stacklevel=9,  # who calls step, past torch's wrappers
                 )
                 self._watched.add(p)  # said once
-        return _Rows(p, tracked, tracked.follower.gathered(given), scalars, hyper)
+        return _SparseStep(p, tracked, tracked.follower.gathered(given), scalars, hyper)
 
     # Rows that sparse gradients have left behind.
 
@@ -339,32 +336,33 @@ class Optimizer(torch.optim.Optimizer):
         if not tracked.follows(p, self.__dict__["state"].get(p, {})):
             self._settle(p)
         elif rows is None:
-            self._told(p, tracked.catch_up())
+            self._note_moved(p, tracked.catch_up())
         elif tracked.follower.moves:
             indices = tables.indices(rows, len(p))
             if indices is not None:
-                self._told(p, tracked.catch_up(indices))
+                self._note_moved(p, tracked.catch_up(indices))
 
     def _settle(self, p: Tensor) -> None:
         """Bring all rows up to date, and follow them no more."""
         tracked = self._tracked.pop(p, None)
         if tracked is not None:
-            self._told(p, tracked.leave(p))
+            self._note_moved(p, tracked.leave(p))
 
     @staticmethod
-    def _told(p: Tensor, moved: bool) -> None:
+    def _note_moved(p: Tensor, moved: bool) -> None:
+        """Tell autograd that a parameter was changed in place."""
         if moved:
             torch.autograd.graph.increment_version(p)
 
-    def _engine(self, w: Tensor) -> "_Engine":
-        chosen = _engine(w)
+    def _engine(self, w: Tensor) -> Engine:
+        chosen = engine_of(w)
         if self.capturable:
-            if chosen is not _CUDA:
+            if chosen is not CUDA:
                 raise ValueError(
                     f"step: capturable=True needs CUDA tensors and Triton 3.6 or later, got a tensor on {w.device}"
                     + ("" if cuda.available() else ": pip install 'thalweg[cuda]'")
                 )
-            return _CAPTURED
+            return CAPTURED
         if device.capturing(w.device):
             raise RuntimeError(
                 "step: a CUDA graph is being captured: make the optimizer with capturable=True"
@@ -375,7 +373,7 @@ class Optimizer(torch.optim.Optimizer):
         """Where the steps of a parameter are counted."""
         if device.capturing(p.device):
             raise RuntimeError("step: states cannot begin in a CUDA graph: take a step before capturing")
-        return p.device if self.capturable else _HOST
+        return p.device if self.capturable else HOST
 
     # Saving.
 
@@ -395,7 +393,7 @@ class Optimizer(torch.optim.Optimizer):
                 f" got {short(state_dict)}"
             )
         self.flush()
-        last = self.register_load_state_dict_pre_hook(_opened)  # after the user's
+        last = self.register_load_state_dict_pre_hook(opened)  # after the user's
         try:
             super().load_state_dict(dict(state_dict))
         finally:
@@ -423,21 +421,17 @@ class Optimizer(torch.optim.Optimizer):
         SGD, Adagrad, RMSprop, Adadelta, Adam, AdamW, Adamax, NAdam; states are copied. Raises TypeError for
         others, ValueError for an option that no rule has.
         """
-        from . import convert as moving
-
-        return moving.from_torch(cls, optimizer)
+        return convert.from_torch(cls, optimizer)
 
     def to_torch(self, **flags: Any) -> torch.optim.Optimizer:
         """The optimizer of ``torch.optim`` that goes on from here; ``flags`` are its own (``fused=True``).
 
         Raises ValueError where torch has no such update, and says how far it would be off.
         """
-        from . import convert as moving
-
-        return moving.to_torch(self, flags)
+        return convert.to_torch(self, self._kinds, flags)
 
 
-class _Rows(NamedTuple):
+class _SparseStep(NamedTuple):
     """A sparse gradient, each row once, ready to run."""
 
     param: Tensor
@@ -447,309 +441,5 @@ class _Rows(NamedTuple):
     hyper: Mapping[str, float]
 
 
-class _Part(NamedTuple):
-    """Tensors of one group, dtype and device."""
-
-    plan: Started
-    kind: str
-    engine: "_Engine"
-    params: list[Tensor]
-    steps: list[Tensor]
-    tensors: list[tuple[Tensor, ...]]  # w, g and the states
-    copies: list[tuple[Tensor, Tensor]]  # a tensor with gaps, and its weights without
-    lr: Tensor | None  # where it stays on the device
-
-    def prepared(self) -> "_Prepared":
-        """A check of the gradients and the update, ready to run."""
-        return self.engine.prepared(self)
-
-    def names(self) -> tuple[str, ...]:
-        """What the update calls each of ``tensors``."""
-        return ("w", "g", *type(self.plan.rule).parts.states)
-
-    def scalars(self) -> tuple[list[tuple[float, ...]], list[int]]:
-        """The rows of scalars, and which of them each tensor uses."""
-        counts = [int(s.item()) + 1 for s in self.steps]
-        times = sorted(set(counts))
-        place = {t: k for k, t in enumerate(times)}
-        return [self.plan.scalars(t) for t in times], [place[t] for t in counts]
-
-    def addresses(self) -> list[list[int]]:
-        """For each tensor its size, then where the update's arrays lie."""
-        order = [self.names().index(n) for n in self.plan.update.arrays]
-        return [
-            [x[0].numel() * (1 + x[0].is_complex()), *(x[k].data_ptr() for k in order)] for x in self.tensors
-        ]
-
-    def finite(self) -> bool:
-        """Whether every gradient is finite and small enough for the states, by the bound of the compiled pass."""
-        stored = np.dtype("float32" if self.kind == "bfloat16" else self.kind)
-        top = limit(stored, self.plan.update.power)
-        return all(bool((_real(x[1]).abs() <= top).all()) for x in self.tensors)
-
-
-_Prepared = tuple[Callable[[], bool], Callable[[], object]]
-
-
-class _Engine(NamedTuple):
-    """Who updates tensors: ``flat`` wants them without gaps, all in one order of memory."""
-
-    flat: bool
-    prepared: Callable[[_Part], _Prepared]
-
-
-def _by_cpu(part: _Part) -> _Prepared:
-    sweep = cpu.Sweep(part.plan.update, part.kind, part.addresses(), *part.scalars(), _share())
-    return sweep.finite, sweep.run
-
-
-def _by_cuda(part: _Part) -> _Prepared:
-    where = part.tensors[0][0].device
-    run = partial(device.step, part.plan, part.kind, part.addresses(), *part.scalars(), where)
-    return part.finite, run
-
-
-def _by_graph(part: _Part) -> _Prepared:
-    device.refuse_schedules(part.plan)
-    where = part.tensors[0][0].device
-    run = partial(device.captured, part.plan, part.kind, part.addresses(), part.steps, part.lr, where)
-    return part.finite, run
-
-
-def _by_operations(part: _Part) -> _Prepared:
-    names, plan = part.names(), part.plan
-    rows, which = part.scalars()
-    first = _real(part.tensors[0][0])
-    wide = _KINDS[first.dtype][1]
-    evaluate, written = _operations(plan.update, wide, first.device)
-
-    def run() -> None:
-        for tensors, row in zip(part.tensors, which, strict=True):
-            given = {n: _real(x) for n, x in zip(names, tensors, strict=True)}
-            read = [given[n].to(wide) for n in plan.update.arrays]
-            for n, value in zip(written, evaluate(*read, *rows[row]), strict=True):
-                given[n].copy_(value)
-
-    return part.finite, run
-
-
-_CPU, _CUDA, _CAPTURED = _Engine(True, _by_cpu), _Engine(True, _by_cuda), _Engine(True, _by_graph)
-_OPERATIONS = _Engine(False, _by_operations)
-
-
-def _require(k: int, p: Any, params: Sequence[Any]) -> None:
-    """TypeError or ValueError for a tensor that no step could change."""
-    if not isinstance(p, torch.Tensor):
-        return  # torch says so itself
-    if p.dtype not in _KINDS:
-        allowed = ", ".join(str(d).removeprefix("torch.") for d in _KINDS)
-        raise TypeError(
-            f"params: tensor {k}: dtype must be {allowed}; got {str(p.dtype).removeprefix('torch.')}"
-        )
-    if p.layout is not torch.strided:
-        raise ValueError(f"params: tensor {k}: layout must be torch.strided, got {p.layout}")
-    if any(p is (q[1] if isinstance(q, tuple) else q) for q in params[:k]):
-        raise ValueError(f"params: tensor {k} is given twice")
-    if p.device.type == "cpu" and torch._debug_has_internal_overlap(_local(p)) == 1:
-        raise ValueError(f"params: tensor {k}: its entries share memory (an expanded tensor); pass a copy")
-
-
-def start(p: Tensor, rule: Rule, state: dict[str, Any], counted: torch.device = _HOST) -> None:
-    """The states of a parameter before its first step, laid out as it is; ``step`` lies on ``counted``."""
-    state["step"] = torch.zeros((), dtype=torch.float32, device=counted)
-    for n in type(rule).parts.states:
-        start = getattr(rule, n)
-        value = complex(start, start) if p.is_complex() else start
-        state[n] = torch.full_like(p, value, dtype=_KINDS[p.dtype][1], requires_grad=False)
-
-
-def _require_fitting(p: Tensor, g: Any, state: Mapping[str, Any], states: Sequence[str]) -> None:
-    """RuntimeError where a gradient or a state is not its parameter's: an engine would read what lies behind it."""
-    if g.shape != p.shape:
-        raise RuntimeError(
-            f"step: the gradient of a parameter of shape {tuple(p.shape)} has shape {tuple(g.shape)}:"
-            " compute it anew (zero_grad, backward)"
-        )
-    count = state.get("step")
-    if not isinstance(count, Tensor) or count.numel() != 1:
-        raise RuntimeError(
-            f"step: state 'step' of a parameter of shape {tuple(p.shape)} must be a 0-d tensor, got {short(count)}"
-        )
-    for n in states:
-        held = state.get(n)
-        if not isinstance(held, Tensor) or held.shape != p.shape:
-            got = f"a tensor of shape {tuple(held.shape)}" if isinstance(held, Tensor) else short(held)
-            raise RuntimeError(
-                f"step: state {n!r} of a parameter of shape {tuple(p.shape)} is {got}: it must be a tensor of its"
-                " shape; opt.state.pop(p) starts the parameter's states anew"
-            )
-
-
-def _engine(w: Tensor) -> _Engine:
-    """Who updates a tensor where it lies."""
-    if w.device.type == "cpu":
-        return _CPU
-    return _CUDA if device.reached(w.device) else _OPERATIONS
-
-
 def _on_cuda(value: object) -> bool:
     return isinstance(value, torch.Tensor) and value.device.type == "cuda"
-
-
-def _local(x: Tensor) -> Tensor:
-    """The part of a DTensor that this process has; any other tensor as it is."""
-    return x.to_local() if hasattr(x, "to_local") else x
-
-
-def _local_gradient(p: Any) -> Tensor:
-    g = p.grad
-    if g.layout is not torch.strided:  # of a parameter without entries
-        g = g.to_dense()
-    if hasattr(g, "to_local") and hasattr(p, "placements") and g.placements != p.placements:
-        g = g.redistribute(placements=p.placements)
-    g = _local(g)
-    if g.is_conj() or g.is_neg():
-        g = g.resolve_conj().resolve_neg()
-    return g if g.dtype == p.dtype else g.to(p.dtype)
-
-
-def _laid_out(
-    part: _Part,
-    p: Tensor,
-    w: Tensor,
-    g: Tensor,
-    kept: list[Tensor],
-    states: Sequence[str],
-    state: dict[str, Any],
-) -> tuple[Tensor, Tensor, list[Tensor]]:
-    """Weights, gradient and states in one order of memory without gaps; copies where they are not."""
-    dense = w.is_contiguous() or torch.empty_like(w, device="meta").stride() == w.stride()
-    if not dense or w.is_conj() or w.is_neg():  # or its memory holds the conjugate, or the negative
-        held = w.resolve_conj().resolve_neg().contiguous()
-        part.copies.append((w, held))
-        w = held
-    layout, plain = w.stride(), w.is_contiguous()
-    if g.stride() != layout and not (plain and g.is_contiguous()):
-        g = torch.empty_like(w).copy_(g)
-    wanted = _KINDS[w.dtype][1]
-    for k, x in enumerate(kept):
-        if x.dtype != wanted or (x.stride() != layout and not (plain and x.is_contiguous())):
-            fresh = torch.empty_like(w, dtype=wanted).copy_(x)
-            if x is state[states[k]]:
-                state[states[k]] = fresh
-            else:  # a local part: its memory stays where it is
-                part.copies.append((x, fresh))
-            kept[k] = fresh
-    return w, g, kept
-
-
-def _share() -> Callable[..., int]:
-    """Who runs the kernels: the OpenMP team that torch has, else the pool, else this thread alone."""
-    threads = torch.get_num_threads()
-    if threads == 1:
-        return lambda kernel, own, total: launch.run(kernel, own, total, total)
-    return openmp.team(_LIBRARIES, threads) or launch.by_pool
-
-
-def _real(x: Tensor) -> Tensor:
-    return torch.view_as_real(x) if x.is_complex() else x
-
-
-@cache
-def _operations(
-    update: Update, dtype: torch.dtype, device: torch.device
-) -> tuple[Callable[..., tuple[Any, ...]], tuple[str, ...]]:
-    """An update as a function of tensors and numbers on torch operations, and what it writes."""
-
-    def called(name: str, *given: Any) -> Tensor:
-        made = [
-            x if isinstance(x, torch.Tensor | bool) else torch.tensor(x, dtype=dtype, device=device)
-            for x in given
-        ]
-        if isinstance(made[0], bool):  # a comparison of two scalars
-            made[0] = torch.tensor(made[0], device=device)
-        return getattr(torch, name)(*made)  # type: ignore[no-any-return]
-
-    formula = Formula("update", update.arrays, update.scalars, update.body, tuple(update.written.items()), {})
-    functions = {n: partial(called, n) for n in ops.FUNCTIONS}
-    return ops.function(formula, functions), tuple(update.written)
-
-
-class RawState:
-    """A tensor of a checkpoint on its way past torch, which would cast it to the parameter's dtype."""
-
-    def __init__(self, value: Tensor) -> None:
-        self.value = value
-
-    def placed(self, p: Tensor, name: str, counted: torch.device = _HOST) -> Tensor:
-        """A copy for a parameter: ``step`` on ``counted``, a state laid out, typed and placed as its own."""
-        if name == "step":
-            return self.value.detach().reshape(()).to(device=counted, dtype=torch.float32, copy=True)
-        if self.value.shape != p.shape:
-            raise ValueError(
-                f"load_state_dict: state {name!r} has shape {tuple(self.value.shape)}, its parameter {tuple(p.shape)}"
-            )
-        fresh = torch.empty_like(p, dtype=_KINDS[p.dtype][1], requires_grad=False)
-        return fresh.copy_(self.value.detach())
-
-
-def _opened(optimizer: Any, saved: dict[str, Any]) -> dict[str, Any]:
-    """A state with its schedules rebuilt and its tensors held; ValueError where it is another rule's."""
-    made = []
-    for k, (group, mine) in enumerate(zip(saved["param_groups"], optimizer.param_groups, strict=False)):
-        if group.get("rule") != mine["rule"]:
-            kind = f"rule {group['rule']}" if "rule" in group else "an optimizer of torch (see from_torch)"
-            raise ValueError(
-                f"load_state_dict: group {k} was saved by {kind}, here it has rule {mine['rule']}"
-            )
-        absent = [n for n in mine if n not in group and n in optimizer.defaults]
-        if absent:
-            raise ValueError(
-                f"load_state_dict: group {k} lacks {', '.join(absent)}: start with the rule that was saved"
-            )
-        made.append(
-            {n: from_plain(v) if isinstance(v, dict) and "schedule" in v else v for n, v in group.items()}
-        )
-        rule = groups.planned(optimizer._kinds, made[-1]).rule  # refuses what is out of range
-        for i in group["params"]:
-            _require_whole(i, saved["state"].get(i), type(rule).parts.states)
-    made += saved["param_groups"][len(made) :]  # torch says that their number differs
-    state = {
-        i: {n: RawState(v) if isinstance(v, torch.Tensor) else v for n, v in held.items()}
-        for i, held in saved["state"].items()
-    }
-    return {**saved, "param_groups": made, "state": state}
-
-
-def _require_whole(k: Any, held: Any, states: Sequence[str]) -> None:
-    """ValueError for a parameter's saved states that are not all there."""
-    if not held:
-        return
-    for n in ("step", *states):
-        value = held.get(n) if isinstance(held, Mapping) else None
-        if not isinstance(value, torch.Tensor):
-            raise ValueError(
-                f"load_state_dict: state {n!r} of parameter {k} must be a tensor, got {short(value)}"
-            )
-    count = held["step"]
-    if count.numel() != 1 or not 0 <= float(count) < math.inf:
-        raise ValueError(
-            f"load_state_dict: state 'step' of parameter {k} must be a number of steps, got {short(count)}"
-        )
-
-
-def _where(param_groups: Sequence[Mapping[str, Any]]) -> str:
-    """Which gradient is not finite, in a sentence."""
-    for k, group in enumerate(param_groups):
-        names = group.get("param_names", range(len(group["params"])))
-        for n, p in zip(names, group["params"], strict=True):
-            if p.grad is not None:
-                g = _local(p.grad)
-                values = g._values() if g.layout is torch.sparse_coo else g
-                bad = int((~torch.isfinite(values)).sum())
-                if bad:
-                    return (
-                        f"step: {bad} of {values.numel()} entries of the gradient of parameter {n} of group {k}"
-                        " are not finite; nothing has moved (on_nonfinite='skip' leaves such steps out)"
-                    )
-    return "step: a gradient is too large for the states; nothing has moved"

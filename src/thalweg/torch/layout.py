@@ -1,0 +1,89 @@
+"""How a parameter lies: its dtype, its order of memory, its local part, and its gradient laid out like it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+Tensor = torch.Tensor
+
+# What a dtype is to the engine, and in what its states are kept.
+KINDS = {
+    torch.float16: ("float16", torch.float32),
+    torch.bfloat16: ("bfloat16", torch.float32),
+    torch.float32: ("float32", torch.float32),
+    torch.float64: ("float64", torch.float64),
+    torch.complex64: ("float32", torch.complex64),
+    torch.complex128: ("float64", torch.complex128),
+}
+
+
+def require_trainable(k: int, p: Any, params: Sequence[Any]) -> None:
+    """TypeError or ValueError for a tensor that no step could change."""
+    if not isinstance(p, torch.Tensor):
+        return  # torch says so itself
+    if p.dtype not in KINDS:
+        allowed = ", ".join(str(d).removeprefix("torch.") for d in KINDS)
+        raise TypeError(
+            f"params: tensor {k}: dtype must be {allowed}; got {str(p.dtype).removeprefix('torch.')}"
+        )
+    if p.layout is not torch.strided:
+        raise ValueError(f"params: tensor {k}: layout must be torch.strided, got {p.layout}")
+    if any(p is (q[1] if isinstance(q, tuple) else q) for q in params[:k]):
+        raise ValueError(f"params: tensor {k} is given twice")
+    if p.device.type == "cpu" and torch._debug_has_internal_overlap(local(p)) == 1:
+        raise ValueError(f"params: tensor {k}: its entries share memory (an expanded tensor); pass a copy")
+
+
+def local(x: Tensor) -> Tensor:
+    """The part of a DTensor that this process has; any other tensor as it is."""
+    return x.to_local() if hasattr(x, "to_local") else x
+
+
+def local_gradient(p: Any) -> Tensor:
+    g = p.grad
+    if g.layout is not torch.strided:  # of a parameter without entries
+        g = g.to_dense()
+    if hasattr(g, "to_local") and hasattr(p, "placements") and g.placements != p.placements:
+        g = g.redistribute(placements=p.placements)
+    g = local(g)
+    if g.is_conj() or g.is_neg():
+        g = g.resolve_conj().resolve_neg()
+    return g if g.dtype == p.dtype else g.to(p.dtype)
+
+
+def laid_out(
+    copies: list[tuple[Tensor, Tensor]],
+    w: Tensor,
+    g: Tensor,
+    kept: list[Tensor],
+    states: Sequence[str],
+    state: dict[str, Any],
+) -> tuple[Tensor, Tensor, list[Tensor]]:
+    """Return weights, gradient and states in one order of memory without gaps; copies where they have some.
+
+    ``copies`` gains each tensor whose copy must be written back after the step; in ``state`` a copy takes
+    the place of a state that lay otherwise.
+    """
+    dense = w.is_contiguous() or torch.empty_like(w, device="meta").stride() == w.stride()
+    if not dense or w.is_conj() or w.is_neg():  # or its memory holds the conjugate, or the negative
+        gapless = w.resolve_conj().resolve_neg().contiguous()
+        copies.append((w, gapless))
+        w = gapless
+    layout, plain = w.stride(), w.is_contiguous()
+    if g.stride() != layout and not (plain and g.is_contiguous()):
+        g = torch.empty_like(w).copy_(g)
+    wanted = KINDS[w.dtype][1]
+    for k, x in enumerate(kept):
+        if x.dtype != wanted or (x.stride() != layout and not (plain and x.is_contiguous())):
+            fresh = torch.empty_like(w, dtype=wanted).copy_(x)
+            if x is state[states[k]]:
+                state[states[k]] = fresh
+            else:  # a local part: its memory stays where it is
+                copies.append((x, fresh))
+            kept[k] = fresh
+    return w, g, kept
+
+
+def real(x: Tensor) -> Tensor:
+    return torch.view_as_real(x) if x.is_complex() else x

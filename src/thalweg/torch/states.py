@@ -1,0 +1,110 @@
+"""A parameter's states: how they begin, whether they fit, and how they come out of a checkpoint."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+
+from ..core.line import short
+from ..core.rule import Rule
+from ..core.schedule import from_plain
+from . import groups
+from .layout import KINDS
+
+Tensor = torch.Tensor
+HOST = torch.device("cpu")
+
+
+def start(p: Tensor, rule: Rule, state: dict[str, Any], counted: torch.device = HOST) -> None:
+    """The states of a parameter before its first step, laid out as it is; ``step`` lies on ``counted``."""
+    state["step"] = torch.zeros((), dtype=torch.float32, device=counted)
+    for n in type(rule).parts.states:
+        start = getattr(rule, n)
+        value = complex(start, start) if p.is_complex() else start
+        state[n] = torch.full_like(p, value, dtype=KINDS[p.dtype][1], requires_grad=False)
+
+
+def require_fitting(p: Tensor, g: Any, state: Mapping[str, Any], states: Sequence[str]) -> None:
+    """RuntimeError where a gradient or a state is not its parameter's: an engine would read what lies behind it."""
+    if g.shape != p.shape:
+        raise RuntimeError(
+            f"step: the gradient of a parameter of shape {tuple(p.shape)} has shape {tuple(g.shape)}:"
+            " compute it anew (zero_grad, backward)"
+        )
+    count = state.get("step")
+    if not isinstance(count, Tensor) or count.numel() != 1:
+        raise RuntimeError(
+            f"step: state 'step' of a parameter of shape {tuple(p.shape)} must be a 0-d tensor, got {short(count)}"
+        )
+    for n in states:
+        held = state.get(n)
+        if not isinstance(held, Tensor) or held.shape != p.shape:
+            got = f"a tensor of shape {tuple(held.shape)}" if isinstance(held, Tensor) else short(held)
+            raise RuntimeError(
+                f"step: state {n!r} of a parameter of shape {tuple(p.shape)} is {got}: it must be a tensor of its"
+                " shape; opt.state.pop(p) starts the parameter's states anew"
+            )
+
+
+class RawState:
+    """A tensor of a checkpoint on its way past torch, which would cast it to the parameter's dtype."""
+
+    def __init__(self, value: Tensor) -> None:
+        self.value = value
+
+    def placed(self, p: Tensor, name: str, counted: torch.device = HOST) -> Tensor:
+        """A copy for a parameter: ``step`` on ``counted``, a state laid out, typed and placed as its own."""
+        if name == "step":
+            return self.value.detach().reshape(()).to(device=counted, dtype=torch.float32, copy=True)
+        if self.value.shape != p.shape:
+            raise ValueError(
+                f"load_state_dict: state {name!r} has shape {tuple(self.value.shape)}, its parameter {tuple(p.shape)}"
+            )
+        fresh = torch.empty_like(p, dtype=KINDS[p.dtype][1], requires_grad=False)
+        return fresh.copy_(self.value.detach())
+
+
+def opened(optimizer: Any, saved: dict[str, Any]) -> dict[str, Any]:
+    """A state with its schedules rebuilt and its tensors held; ValueError where it is another rule's."""
+    made = []
+    for k, (group, mine) in enumerate(zip(saved["param_groups"], optimizer.param_groups, strict=False)):
+        if group.get("rule") != mine["rule"]:
+            kind = f"rule {group['rule']}" if "rule" in group else "an optimizer of torch (see from_torch)"
+            raise ValueError(
+                f"load_state_dict: group {k} was saved by {kind}, here it has rule {mine['rule']}"
+            )
+        absent = [n for n in mine if n not in group and n in optimizer.defaults]
+        if absent:
+            raise ValueError(
+                f"load_state_dict: group {k} lacks {', '.join(absent)}: start with the rule that was saved"
+            )
+        made.append(
+            {n: from_plain(v) if isinstance(v, dict) and "schedule" in v else v for n, v in group.items()}
+        )
+        rule = groups.planned(optimizer._kinds, made[-1]).rule  # refuses what is out of range
+        for i in group["params"]:
+            _require_whole(i, saved["state"].get(i), type(rule).parts.states)
+    made += saved["param_groups"][len(made) :]  # torch says that their number differs
+    state = {
+        i: {n: RawState(v) if isinstance(v, torch.Tensor) else v for n, v in held.items()}
+        for i, held in saved["state"].items()
+    }
+    return {**saved, "param_groups": made, "state": state}
+
+
+def _require_whole(k: Any, held: Any, states: Sequence[str]) -> None:
+    """ValueError for a parameter's saved states that are not all there."""
+    if not held:
+        return
+    for n in ("step", *states):
+        value = held.get(n) if isinstance(held, Mapping) else None
+        if not isinstance(value, torch.Tensor):
+            raise ValueError(
+                f"load_state_dict: state {n!r} of parameter {k} must be a tensor, got {short(value)}"
+            )
+    count = held["step"]
+    if count.numel() != 1 or not 0 <= float(count) < math.inf:
+        raise ValueError(
+            f"load_state_dict: state 'step' of parameter {k} must be a number of steps, got {short(count)}"
+        )
