@@ -146,7 +146,7 @@ MUTANTS = [
     ),
     Mutant("engines/cpu/loops.py", "planned[(t - 1) *", "planned[t *", ENGINE, "compiled_loops"),
     Mutant("optimizer/optimizer.py", "leaf.gathered = 0", "leaf.gathered = leaf.gathered", OPTIMIZER),
-    Mutant("optimizer/optimizer.py", "bound / norm", "norm / bound", OPTIMIZER),
+    Mutant("optimizer/optimizer.py", "bound / length", "length / bound", OPTIMIZER),
     Mutant("optimizer/bucket.py", "1.0 / t if average == ", "1.0 / (t + 1) if average == ", OPTIMIZER),
     Mutant("core/update.py", "ast.UnaryOp(ast.USub(), right)", "right", XLA, "difference"),
     Mutant("core/update.py", "ast.BinOp(right, ast.Mult(), rest)", "rest", XLA, "formulas_that"),

@@ -96,8 +96,8 @@ if TYPE_CHECKING:
     from .lab.race import Race as Race
     from .lab.race import race as race
     from .lab.show import show as show
+    from .optimizer.gradients import Rows as Rows
     from .optimizer.optimizer import load as load
-    from .optimizer.row_tracking import Rows as Rows
     from .rules.adabelief import AdaBelief as AdaBelief
     from .rules.adadelta import Adadelta as Adadelta
     from .rules.adagrad import Adagrad as Adagrad
@@ -134,7 +134,7 @@ _MODULES = (
 _LATER = {  # where a public name stands that needs NumPy or more
     "load": "optimizer.optimizer",
     "minimize": "scipy",
-    "Rows": "optimizer.row_tracking",
+    "Rows": "optimizer.gradients",
     "set_threads": "engines.cpu.pool",
     "threads": "engines.cpu.pool",
     "race": "lab.race",

@@ -25,7 +25,7 @@ def save(path: str | os.PathLike[str], head: Mapping[str, Any], arrays: Mapping[
         # As numpy.savez does, which copies large arrays piece by piece.
         with zipfile.ZipFile(file, "w") as zipped:
             for name, given in held.items():
-                array = np.ascontiguousarray(given)
+                array = np.asarray(given, order="C")
                 with zipped.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as entry:
                     np.lib.format.write_array_header_1_0(
                         entry, np.lib.format.header_data_from_array_1_0(array)
@@ -35,16 +35,19 @@ def save(path: str | os.PathLike[str], head: Mapping[str, Any], arrays: Mapping[
     write(path, fill)
 
 
-def load(path: str | os.PathLike[str], kind: str, format: int) -> tuple[dict[str, Any], dict[str, Array]]:
+def load(
+    path: str | os.PathLike[str], kind: str, format: int, *, unnamed: str = "another thing"
+) -> tuple[dict[str, Any], dict[str, Array]]:
     """The head and the arrays of a file whose head says that it is of a kind, and of a format up to this one.
 
+    unnamed: what a file is whose head says nothing of its kind.
     Raises FileError: cannot be read, is damaged, is of another kind, is newer.
     """
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as zipped:
             arrays = {n: zipped[n] for n in zipped.files}
         head = json.loads(arrays.pop("head").tobytes())
-        found, version = head.get("kind", "another thing"), int(head["format"])
+        found, version = head.get("kind", unnamed), int(head["format"])
     except OSError as error:
         raise FileError(f"{path}: cannot be read ({reason(error)})") from None
     except Exception:  # whatever zip, NumPy and JSON make of another file

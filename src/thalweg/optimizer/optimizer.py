@@ -8,22 +8,18 @@ c) Everything is checked before anything moves; a gradient that is the same obje
 
 from __future__ import annotations
 
-import json
-import math
 import os
 from collections.abc import Mapping, Sequence
 from operator import attrgetter, is_
-from typing import IO, Any, Literal
+from typing import Any
 
 import numpy as np
 
-from ..core.line import short
 from ..core.rule import Optimizer, Params, Rule
-from ..core.saved_rule import described, rebuilt, require_class
-from ..engines import Engine, engine
+from ..core.saved_rule import described, rebuilt
+from ..engines import engine
 from ..engines.memory import address
 from ..errors import (
-    FileError,
     GradientError,
     HyperparameterError,
     NonFiniteError,
@@ -31,15 +27,14 @@ from ..errors import (
     StateError,
     nearest,
 )
-from ..files import reason, write
-from . import tree
+from . import saving, tree
 from .bucket import Bucket
+from .gradients import SparseGradient, gradient_of, indices_of, norm, not_finite, shares, sparse, touched
 from .options import Group, Settings, checked, grouped
-from .parameters import Leaf, Memory, at, gradient_of, named, parameter, require_distinct, shares
-from .row_tracking import ParameterLayout, RowTracker, SparseGradient, indices_of, sparse, touched
+from .parameters import Leaf, Memory, parameter, require_distinct
+from .row_tracking import ParameterLayout, RowTracker
 
 Array = np.ndarray[Any, Any]
-FORMAT = 1  # of saved files
 RATES_KEPT = 1 << 16  # up to so many weights in all, every step also writes its rates
 
 _LAYOUT = attrgetter("dtype", "shape", "strides")
@@ -355,40 +350,22 @@ class ArrayOptimizer(Optimizer):
                     gradients.append((values.reshape(-1), sums))
                 elif due[i]:
                     gradients.append((self._hold[i], gathered))
-        norm = _norm(self._run, gradients) / self.settings.accumulate
+        length = norm(self._run, gradients) / self.settings.accumulate
         bound = float(self.settings.clip_norm)  # type: ignore[arg-type]
-        return 1.0 if norm <= bound else bound / norm
+        return 1.0 if length <= bound else bound / length
 
     def _refuse(self) -> None:
+        """Count a step that is left out for a gradient that is not finite, or raise NonFiniteError for it."""
         if self.settings.on_nonfinite == "skip":
             self.skipped += 1
             return
         for bucket in self._buckets:
             for i in bucket.leaves:
-                held, leaf = self._hold[i], self._leaves[i]
-                if held is None:
-                    continue
-                flat = held.values if type(held) is SparseGradient else held
-                bad = np.flatnonzero(~(np.abs(flat) <= bucket.batch.limit))
-                if bad.size:
-                    order: Literal["C", "F"] = "F" if leaf.fortran else "C"
-                    place = int(bad[0])
-                    if type(held) is SparseGradient:
-                        place = int(held.rows[place // held.width]) * held.width + place % held.width
-                    index = tuple(int(x) for x in np.unravel_index(place, leaf.shape, order=order))
-                    value = flat.flat[bad[0]]
-                    what = (
-                        "is not finite"
-                        if not np.isfinite(value)
-                        else (
-                            f"is too large for the states of {type(bucket.group.rule).__name__} in {flat.dtype}"
-                            f" (at most {bucket.batch.limit:.4g})"
-                        )
-                    )
-                    raise NonFiniteError(
-                        f"gradient{at(leaf.path)}: {value} at {index} {what}; {bad.size} of {flat.size} entries;"
-                        " nothing has moved (on_nonfinite='skip' leaves such steps out)"
-                    )
+                gradient = self._hold[i]
+                if gradient is not None:
+                    wrong = not_finite(self._leaves[i], gradient, bucket.group.rule, bucket.batch.limit)
+                    if wrong is not None:
+                        raise NonFiniteError(wrong)
         raise AssertionError("a check failed and no entry is bad")
 
     # Looking.
@@ -495,56 +472,47 @@ class ArrayOptimizer(Optimizer):
 
     def save(self, path: str | os.PathLike[str]) -> None:
         self.flush()
-        head = {
-            "format": FORMAT,
-            "rule": described(self.rule),
-            "settings": self.settings._asdict(),
-            "groups": [{"rule": described(g.rule), "settings": g.settings._asdict()} for g in self._groups],
-            "leaves": [
-                {
-                    "path": x.path,
-                    "shape": x.array.shape,
-                    "dtype": x.array.dtype.name,
-                    "group": x.group,
-                    "t": self._t if self._together else x.t,
-                    "gathered": x.gathered,
-                }
-                for x in self._leaves
-            ],
-            "skipped": self.skipped,
-        }
-        arrays = {"head": np.frombuffer(json.dumps(head).encode(), dtype=np.uint8)}
+        groups = [{"rule": described(g.rule), "settings": g.settings._asdict()} for g in self._groups]
+        leaves = [
+            saving.SavedLeaf(
+                x.path,
+                x.array.shape,
+                x.array.dtype.name,
+                x.group,
+                self._t if self._together else x.t,
+                x.gathered,
+            )
+            for x in self._leaves
+        ]
+        arrays: dict[str, Array] = {}
         for i, leaf in enumerate(self._leaves):
             bucket, k = self._place[i]
-            tensor = bucket.tensors[k]
-            arrays |= {f"{i}.{n}": a for n, a in tensor.items() if n != "w"}
+            arrays |= {f"{i}.{n}": a for n, a in bucket.tensors[k].items() if n != "w"}
             arrays[f"{i}.w"] = leaf.array
+        about = {"rule": described(self.rule), "settings": self.settings._asdict(), "groups": groups}
+        saving.write(path, saving.SavedRun(about, leaves, self.skipped, arrays))
 
-        def fill(file: IO[bytes]) -> None:
-            np.savez(file, **arrays)  # type: ignore[arg-type]
+    def _restore(self, run: saving.SavedRun, places: Sequence[int]) -> None:
+        """Take over weights, states and counts of a file; everything is looked at before anything is copied.
 
-        write(path, fill)
-
-    def _restore(self, head: Mapping[str, Any], arrays: Mapping[str, Array], places: Sequence[int]) -> None:
-        """Take over what a file holds; everything is looked at before anything is copied."""
+        places: for each leaf its number in the file. Raises ValueError, KeyError where they do not fit.
+        """
         copies = []
         for i, saved in enumerate(places):
             bucket, k = self._place[i]
             targets = {n: a for n, a in bucket.tensors[k].items() if n != "w"} | {"w": self._leaves[i].array}
             for n, target in targets.items():
-                source = arrays[f"{saved}.{n}"]
+                source = run.arrays[f"{saved}.{n}"]
                 if source.shape != target.shape or source.dtype != target.dtype:
                     raise ValueError(f"{n} is {source.dtype} {source.shape}")
                 copies.append((target, source))
-        counts = [(head["leaves"][k]["t"], head["leaves"][k]["gathered"]) for k in places]
-        if not all(isinstance(n, int) and n >= 0 for n in (*(n for c in counts for n in c), head["skipped"])):
-            raise ValueError("a count is no whole number")
+        counts = [(run.leaves[k].t, run.leaves[k].gathered) for k in places]
         for target, source in copies:
             np.copyto(target, source)
         for leaf, (t, gathered) in zip(self._leaves, counts, strict=True):
             leaf.t, leaf.gathered = t, gathered
         self._restored = True  # states are not those of a start
-        self.skipped = head["skipped"]
+        self.skipped = run.skipped
         self._t = counts[0][0]
         self._together = self._together and len({t for t, _ in counts}) == 1
 
@@ -559,68 +527,23 @@ def load(
     imported by name from a file. Raises FileError for the file, ParameterError for params,
     HyperparameterError where a rule is needed or is another than the file's.
     """
-    damaged = f"{path}: is not a file that Optimizer.save wrote, or is damaged"
+    run = saving.read(path)
+    places = saving.places(path, run, params)
+    saving.require_rule(path, run, rule)
     try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as zipped:
-            arrays = {n: zipped[n] for n in zipped.files}
-        head = json.loads(arrays.pop("head").tobytes())
-        newer = head["format"] > FORMAT
-        held = {
-            leaf["path"]: (k, tuple(leaf["shape"]), leaf["dtype"]) for k, leaf in enumerate(head["leaves"])
-        }
-        membership = [int(leaf["group"]) for leaf in head["leaves"]]
-        described = [g["rule"]["name"] for g in head["groups"]]
-        if not all(0 <= g < len(described) for g in membership):
-            raise ValueError("no such group")
-    except OSError as error:
-        raise FileError(f"{path}: cannot be read ({reason(error)})") from None
-    except Exception:  # whatever zip, NumPy and JSON make of another file
-        raise FileError(damaged) from None
-    if newer:
-        raise FileError(f"{path}: format {head['format']} is newer than this thalweg reads ({FORMAT})")
-    given = None if rule is None else rule if isinstance(rule, type) else type(rule)
-    if given is not None and not issubclass(given, Rule):
-        raise HyperparameterError(f"load: rule must be a rule or its class, got {short(rule)}")
-    if given is not None and given.__name__ not in described:
-        raise HyperparameterError(f"load: {path} holds {', '.join(described)}; rule= is {given.__name__}")
-    found = tree.leaves(params)
-    if {p for p, _ in found} != set(held):
-        raise ParameterError(
-            f"load: {path} holds {', '.join(map(named, held))}; params hold {', '.join(named(p) for p, _ in found)}"
-        )
-    for p, array in found:
-        got = (tuple(getattr(array, "shape", ())), str(getattr(array, "dtype", type(array).__name__)))
-        _, *wanted = held[p]
-        if got != tuple(wanted):
-            raise ParameterError(
-                f"load: params{at(p)} must be {wanted[1]} {wanted[0]} as saved, got {got[1]} {got[0]}"
-            )
-    places = [held[p][0] for p, _ in found]
-    for g in head["groups"]:
-        require_class(g["rule"], rule)
-    try:
-        groups = [Group(rebuilt(g["rule"], rule), checked(Settings(**g["settings"]))) for g in head["groups"]]
-        made = ArrayOptimizer(params, groups, [membership[k] for k in places], "cpu")
-        made._restore(head, arrays, places)
+        groups = [
+            Group(rebuilt(g["rule"], rule), checked(Settings(**g["settings"]))) for g in run.head["groups"]
+        ]
+        opt = ArrayOptimizer(params, groups, [run.leaves[k].group for k in places], "cpu")
+        opt._restore(run, places)
     except ParameterError:
         raise
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        if given is not None and isinstance(error, HyperparameterError):
-            raise HyperparameterError(f"load: {path} does not fit rule={given.__name__}: {error}") from None
-        raise FileError(damaged) from None
-    return made
-
-
-def _norm(run: Engine, gradients: Sequence[tuple[Array, Array | None]]) -> float:
-    """The Euclidean norm; where its square leaves float64's range, scaled by the largest entry first."""
-    square = run.sum_of_squares(gradients)
-    if 1e-290 < square < math.inf or math.isnan(square):
-        return math.sqrt(square)
-    sums = [(g if a is None else a.reshape(g.shape) + g).astype(np.float64) for g, a in gradients]
-    top = max((float(np.max(np.abs(x), initial=0.0)) for x in sums), default=0.0)
-    if not 0 < top < math.inf:
-        return top
-    return top * math.sqrt(sum(float(np.sum((x / top) ** 2)) for x in sums))
+        if rule is not None and isinstance(error, HyperparameterError):
+            name = (rule if isinstance(rule, type) else type(rule)).__name__
+            raise HyperparameterError(f"load: {path} does not fit rule={name}: {error}") from None
+        raise saving.damaged(path) from None
+    return opt
 
 
 __all__ = ["ArrayOptimizer", "Settings", "load", "start"]

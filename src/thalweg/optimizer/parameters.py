@@ -1,4 +1,4 @@
-"""The user's arrays: checked once when a rule is started, and their gradients at every step."""
+"""The user's arrays, checked once when a rule is started, and the memory that its steps write."""
 
 import ctypes
 from bisect import bisect_left
@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from ..engines.memory import Array, address
-from ..errors import GradientError, ParameterError
+from ..errors import ParameterError
 
 _FLOATS = (np.float16, np.float32, np.float64)
-_ARRAYS = (np.ndarray, np.memmap)  # other subclasses change what shapes and indices mean
+ARRAYS = (np.ndarray, np.memmap)  # other subclasses change what shapes and indices mean
 
 
 class Leaf:
@@ -38,7 +38,7 @@ def at(path: str) -> str:
     return f" of {path!r}" if path else ""
 
 
-def kind(value: Any) -> str:
+def described(value: Any) -> str:
     """What a value is, in words, and what to do with it."""
     made = type(value)
     told = (
@@ -57,8 +57,8 @@ def kind(value: Any) -> str:
 def parameter(path: str, array: Any, group: int) -> Leaf:
     """A parameter, checked: ParameterError says why it cannot be trained."""
     where = f"params{at(path)}"
-    if type(array) not in _ARRAYS:
-        raise ParameterError(f"{where}: must be a NumPy array, got {kind(array)}")
+    if type(array) not in ARRAYS:
+        raise ParameterError(f"{where}: must be a NumPy array, got {described(array)}")
     if array.dtype not in _FLOATS:
         hint = "convert with .astype('float64')"
         if array.dtype.kind == "c":
@@ -150,41 +150,3 @@ class Memory:
 def _bytes(start: int, end: int) -> Array:
     """The bytes [start, end) as an array, to ask NumPy about overlap."""
     return np.ctypeslib.as_array((ctypes.c_byte * (end - start)).from_address(start))
-
-
-def shares(leaf: Leaf) -> GradientError:
-    """What is raised for a gradient that lies where the step writes."""
-    return GradientError(
-        f"gradient{at(leaf.path)}: shares memory with a parameter or a state that the step changes; pass a copy"
-    )
-
-
-def gradient_of(leaf: Leaf, gradient: Any, memory: Memory) -> tuple[Array | None, int]:
-    """A gradient in the memory order of its parameter and its address; 0 where it is a copy.
-
-    Raises GradientError where type, shape or dtype do not fit, or where it shares memory with
-    what the step will write.
-    """
-    if gradient is None:
-        return None, 0
-    if type(gradient) not in _ARRAYS:
-        if not isinstance(gradient, np.generic):
-            raise GradientError(
-                f"gradient{at(leaf.path)}: must be a NumPy array of {leaf.dtype} {leaf.shape}, got {kind(gradient)}"
-            )
-        gradient = np.asarray(gradient)
-    if gradient.shape != leaf.shape:
-        raise GradientError(
-            f"gradient{at(leaf.path)}: shape must be {leaf.shape} as its parameter's, got {gradient.shape}"
-        )
-    if gradient.dtype is not leaf.dtype and gradient.dtype != leaf.dtype:
-        raise GradientError(
-            f"gradient{at(leaf.path)}: dtype must be {leaf.dtype} as its parameter's, got {gradient.dtype};"
-            f" convert with .astype({leaf.dtype.name!r})"
-        )
-    if memory.holds(gradient):
-        raise shares(leaf)
-    held = gradient.T if leaf.fortran else gradient
-    if not held.flags.c_contiguous or not held.flags.aligned:
-        return np.ascontiguousarray(held), 0
-    return held, address(held)

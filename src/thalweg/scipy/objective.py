@@ -11,7 +11,7 @@ import numpy as np
 
 from ..core.line import short
 from ..errors import GradientError
-from ..optimizer.row_tracking import Rows, sparse
+from ..optimizer.gradients import Rows, sparse
 
 Array = np.ndarray[Any, Any]
 

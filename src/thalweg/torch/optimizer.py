@@ -21,7 +21,7 @@ from ..core.started import Started
 from ..engines import cuda
 from ..engines.cpu import dense as cpu
 from ..errors import GradientError, HyperparameterError, NonFiniteError
-from ..optimizer.row_tracking import SparseGradient, inside
+from ..optimizer.gradients import SparseGradient, inside
 from . import convert, device, groups
 from . import row_tracking as tables
 from .fast_path import UnchangedGroup, wants

@@ -17,7 +17,8 @@ from ..core.started import Started
 from ..engines.cpu.sparse import Table
 from ..engines.memory import Array
 from ..errors import GradientError
-from ..optimizer.row_tracking import ParameterLayout, RowTracker, SparseGradient, inside
+from ..optimizer.gradients import SparseGradient, inside
+from ..optimizer.row_tracking import ParameterLayout, RowTracker
 
 Tensor = torch.Tensor
 SOON = 64  # steps: a plan that does not last so long gives way to replay
