@@ -27,7 +27,7 @@ from thalweg.problems import catalogue
 from thalweg.problems.logistic import Zipf
 
 from ..laws.test_engine import plain_gradient, same_bits
-from ..strategies import RULES, streams
+from ..strategies import KINDS, RULES, streams
 from ..test_linear import compare
 from .odd_rules import ODD
 
@@ -164,12 +164,14 @@ def test_odd_names_change_nothing(engine: str, rule: str, dtype: str) -> None:
     agrees(engine, ODD[rule](), dtype)
 
 
-@pytest.mark.parametrize("rule", RULES)
-@pytest.mark.parametrize(
-    "engine", ["ops"]
-)  # the others' laws over every rule and dialect stand in tests/laws
+def seldom(engine: str, rule: str) -> Any:
+    """Sparse kernels take seconds each: here once a kind; in tests/laws every form has its bits."""
+    return pytest.param(engine, rule, marks=[pytest.mark.slow] * (engine == "sparse" and rule not in KINDS))
+
+
+@pytest.mark.parametrize(("engine", "rule"), [seldom(e, r) for e in ENGINES for r in RULES])
 def test_every_rule_agrees_with_the_oracle(engine: str, rule: str) -> None:
-    agrees(engine, RULES[rule](), "float64")
+    agrees(engine, RULES[rule](), "float32")
 
 
 def agrees(engine: str, rule: Rule, dtype: str) -> None:
@@ -225,10 +227,12 @@ def bowl(x: Any) -> Any:
     return (x * x).sum(), 2 * x
 
 
-@pytest.mark.parametrize("rule", ODD)
-def test_odd_names_in_objective_loops(rule: str) -> None:
+@pytest.mark.parametrize(
+    "rule", [*ODD, *(pytest.param(n, marks=[pytest.mark.slow] * (n not in KINDS)) for n in RULES)]
+)
+def test_objective_loops_take_the_steps_of_python(rule: str) -> None:
     """Compiled, and with a callback, which keeps the loop in Python: the same run."""
-    given: dict[str, Any] = {"method": ODD[rule](lr=0.01), "jac": True, "maxiter": 30}
+    given: dict[str, Any] = {"method": {**ODD, **RULES}[rule](lr=0.01), "jac": True, "maxiter": 30}
     compiled = tw.minimize(bowl, [-1.2, 1.0], **given)
     plain = tw.minimize(bowl, [-1.2, 1.0], callback=lambda xk: None, **given)
     assert compiled.nit == plain.nit > 4
