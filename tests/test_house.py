@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pytest
+from tools.mutants import MUTANTS, Mutant
 
 import thalweg as tw
 
@@ -137,3 +138,9 @@ def test_the_documentation_speaks_of_every_public_module() -> None:
 def test_versions_agree() -> None:
     done = subprocess.run([sys.executable, "-m", "tools.release"], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout.strip() == tw.__version__, done.stderr
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: m.name)
+def test_what_a_mutant_changes_is_in_the_code(mutant: Mutant) -> None:
+    assert mutant.old in (ROOT / "src" / "thalweg" / mutant.file).read_text()
+    assert (ROOT / mutant.tests).exists()

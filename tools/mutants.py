@@ -60,7 +60,11 @@ MUTANTS = [
         "rules/adagrad.py", "sqrt(s + eps_root) + eps", "sqrt(s + eps_root + eps * eps)", PATHS, "Adagrad"
     ),
     Mutant(
-        "rules/adagrad.py", "lr=1e-3, eps_root=1e-7, s=0.1", "lr=1e-3, eps_root=1e-7", PATHS, "Adagrad-keras"
+        "rules/adagrad.py",
+        "lr=1e-3,\n        eps_root=1e-7,\n        s=0.1",
+        "lr=1e-3,\n        eps_root=1e-7",
+        PATHS,
+        "Adagrad-keras",
     ),
     Mutant("rules/rmsprop.py", 'return {"take": 1 - beta}', 'return {"take": 1}', PATHS, "RMSprop-"),
     Mutant("rules/rmsprop.py", "return w, beta**k * v", "return w, v", IDLE, "RMSprop-"),
@@ -94,12 +98,12 @@ MUTANTS = [
     Mutant("rules/radam.py", '"threshold": 5.0', '"threshold": 4.0', PATHS, "RAdam-torch"),
     Mutant("rules/adabelief.py", "surprise = g - m", "surprise = g", PATHS, "AdaBelief"),
     Mutant("rules/yogi.py", "sign(v - g * g)", "sign(g * g - v)", PATHS, "Yogi"),
-    Mutant("rules/yogi.py", 'eps_root": 0.0}, m=1e-6', 'eps_root": 0.0}, m=0.0', PATHS, "Yogi-optax"),
+    Mutant("rules/yogi.py", "m=1e-6", "m=0.0", PATHS, "Yogi-optax"),
     Mutant(
         "rules/lion.py", "return rest - rate(lr) * sign(c)", "return rest - rate(lr) * sign(m)", PATHS, "Lion"
     ),
     Mutant("rules/lion.py", "ratio(1 - keep**n, 1 - keep)", "n", IDLE, "Lion"),
-    Mutant("optimizer/options.py", "amount = 0.0 if _own(amount)", "amount = 1.0 if _own(amount)", OPTIMIZER),
+    Mutant("core/started.py", "0.0 if _own(amount)", "1.0 if _own(amount)", OPTIMIZER),
     Mutant("rules/lpprop.py", '"keep": beta**p', '"keep": beta', PATHS, "LpProp"),
     Mutant("rules/lpprop.py", ") ** root", ") ** p", PATHS, "LpProp"),
     Mutant("rules/momentum.py", "where(t > 1, 1 - dampening, 1)", "1 - dampening", PATHS, "Momentum-torch"),
@@ -147,15 +151,17 @@ MUTANTS = [
     Mutant("engines/cpu/loops.py", "planned[(t - 1) *", "planned[t *", ENGINE, "compiled_loops"),
     Mutant("optimizer/optimizer.py", "leaf.gathered = 0", "leaf.gathered = leaf.gathered", OPTIMIZER),
     Mutant("optimizer/optimizer.py", "bound / length", "length / bound", OPTIMIZER),
-    Mutant("optimizer/bucket.py", "1.0 / t if average == ", "1.0 / (t + 1) if average == ", OPTIMIZER),
+    Mutant("core/pieces.py", "return 1.0 / t", "return 1.0 / (t + 1)", OPTIMIZER),
     Mutant("core/update.py", "ast.UnaryOp(ast.USub(), right)", "right", XLA, "difference"),
     Mutant("core/update.py", "ast.BinOp(right, ast.Mult(), rest)", "rest", XLA, "formulas_that"),
-    Mutant("core/clock.py", '_called("expm1", self', '_called("exp", self', XLA, "clock"),
-    Mutant("core/clock.py", 'return _called("exp", self', 'return _called("expm1", self', XLA, "clock"),
+    Mutant("core/clock.py", 'name("expm1")', 'name("exp")', XLA, "clock"),
+    Mutant(
+        "core/clock.py", "BinOp(exponent, ast.Mult(), log)", "BinOp(exponent, ast.Add(), log)", XLA, "clock"
+    ),
     Mutant("engines/xla.py", "evaluate(done + 1.0", "evaluate(done", XLA, "clock"),
-    Mutant("engines/xla.py", "1.0 - given.get", "1.0 + given.get", XLA, "around"),
+    Mutant("core/pieces.py", "1.0 - lr * weight_decay", "1.0 + lr * weight_decay", OPTIMIZER),
     Mutant("optax/__init__.py", "optax.safe_increment(state.count)", "state.count", OPTAX, "rule_on"),
-    Mutant("optax/convert.py", '"trace", -1.0', '"trace", 1.0', OPTAX, "goes_on"),
+    Mutant("optax/convert.py", "-1.0 if text", "1.0 if text", OPTAX, "goes_on"),
     Mutant(
         "optax/__init__.py", "written[n].astype(x.dtype)", "written[n].astype(given.dtype)", OPTAX, "16_bits"
     ),
