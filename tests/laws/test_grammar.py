@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 import thalweg as tw
+from thalweg.core import Rule, nonnegative
+from thalweg.core import rule as recurrence
 from thalweg.core.formula import lift
 from thalweg.core.saved_rule import class_from
 from thalweg.errors import HyperparameterError, RuleError
@@ -148,3 +150,17 @@ def test_a_users_rule_gets_every_engine_and_name(tmp_path: Path) -> None:
         HyperparameterError, match=r"lr must be a number or a schedule in \[0, inf\), unit w; got -1"
     ):
         kind(lr=-1)
+
+
+@pytest.mark.parametrize("line", ["w", "g", "t", "k"])
+def test_no_line_has_a_formulas_own_word(line: str) -> None:
+    def step(w, g, /, lr):  # type: ignore[no-untyped-def]
+        return w - lr * g
+
+    lines = {
+        line: nonnegative(default=0.1, unit="1"),
+        "__annotations__": {line: float},
+        "__module__": __name__,
+    }
+    with pytest.raises(RuleError, match=rf"Mine: no line may be called '{line}', which is .*; rename it$"):
+        recurrence(step)(type("Mine", (Rule,), lines))

@@ -495,6 +495,10 @@ def rule(
     return decorate
 
 
+RESERVED = {"w": "the parameter", "g": "its gradient", "t": "the step", "k": "steps without a gradient"}
+"""The words that formulas use for what is no line of a rule."""
+
+
 def _check(cls: type[Any], rule_parts: RuleParts) -> None:
     """Names of the functions against the lines, at import."""
     where = f"{cls.__module__}.{cls.__name__}"
@@ -503,6 +507,11 @@ def _check(cls: type[Any], rule_parts: RuleParts) -> None:
     before = signature(rule_parts.step)[0]
     if before[:2] != ("w", "g"):
         raise RuleError(f"{where}: step begins with `w, g`, then the states, then `/`; got {before}")
+    taken = [n for n in rule_parts.lines if n in RESERVED]
+    if taken:
+        raise RuleError(
+            f"{where}: no line may be called {taken[0]!r}, which is {RESERVED[taken[0]]}; rename it"
+        )
     declared = {n for n, line in rule_parts.lines.items() if line.is_state}
     if set(before[2:]) != declared:
         raise RuleError(f"{where}: step has the states {before[2:]}, the lines declare {sorted(declared)}")
