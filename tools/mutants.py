@@ -163,7 +163,11 @@ MUTANTS = [
     Mutant("optax/__init__.py", "optax.safe_increment(state.count)", "state.count", OPTAX, "rule_on"),
     Mutant("optax/convert.py", "-1.0 if text", "1.0 if text", OPTAX, "goes_on"),
     Mutant(
-        "optax/__init__.py", "written[n].astype(x.dtype)", "written[n].astype(given.dtype)", OPTAX, "16_bits"
+        "optax/__init__.py",
+        "written[n].astype(x.dtype)",
+        "written[n].astype(gradient.dtype)",
+        OPTAX,
+        "16_bits",
     ),
     Mutant("keras.py", "opt.count(int(_read(optimizer.iterations)))", "pass", KERAS, "goes_on"),
     Mutant("convert.py", "if rule.clock is not theirs.clock", "if False", OPTAX, "agree"),

@@ -1,23 +1,27 @@
 """A rule with its options settled: what every engine and door takes as it is.
 
-    started = start(Adam(lr=1e-3), weight_decay=0.01, decay="decoupled")
+    started = start_given("mydoor", Adam(), {"lr": 1e-3}, weight_decay=0.01, decay="decoupled")
     started.update                          the pass over arrays, for an engine
     started.scalars(t)                      its scalars at step t, 1 the first
 
-A door to another framework asks for no more: it keeps an array for each name in ``update.arrays``, begun at
-``started.begin(name)``, and hands them with ``scalars(t)`` to an engine (``engines.ops.applied``, say, or a batch of
-``engines.engine``).
+A door to another framework asks for no more. ``start_given`` checks what a user wrote. The door keeps an array for
+each name in ``update.arrays`` but g, begun at ``started.begin(name)``, and hands them with ``scalars(t)`` to an
+engine: ``engines.ops.applied`` for arrays that NumPy reads, ``engines.xla`` for a trace, a batch of ``engines.engine``
+for memory. It refuses gradients whose size is above ``engines.memory.limit(dtype, update.power)`` before anything
+moves. A framework that traces says which values only its trace knows (``free``), and evaluates the update's clock
+there, from ``started.inputs``.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
+from ..errors import HyperparameterError, nearest
 from . import clock as clocks
 from .formula import Formula
 from .math import log
 from .pieces import own
 from .rule import Rule
-from .step_options import StepOptions
+from .step_options import StepOptions, checked
 from .update import Update, update
 
 OWN = "own"  # weight decay, and its kind, that are left to the rule
@@ -48,7 +52,8 @@ class Started(NamedTuple):
     """A rule, which pieces stand around it, their ``values`` as the clock calls them, the update, its clock.
 
     ``scalars(t)`` are the update's scalars at step t in their order, in float64; with clipping by norm
-    ``scalars(t, factor)``.
+    ``scalars(t, factor)``. ``free`` are values by the clock's names that only a trace or a device knows; what the
+    rule and ``values`` have in their place stands for them on the host.
     """
 
     rule: Rule
@@ -56,6 +61,12 @@ class Started(NamedTuple):
     values: Mapping[str, float]
     update: Update
     scalars: clocks.Clock
+    free: Mapping[str, Any] = {}
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """The clock's inputs after t by name: numbers, schedules, and what only a trace knows."""
+        return {**self.rule.hyperparameters, **self.values, **self.free}
 
     def begin(self, array: str) -> float | str:
         """What an array holds before the first step: a number, or the name of another array."""
@@ -112,9 +123,56 @@ def start(
         "l1": l1,
         "begin": sum_after,
     }
-    made = update(rule, options, clocks.known(rule, varied))
-    values = {own(n): float(v) for n, v in given.items() if own(n) in made.clock.inputs}  # type: ignore[arg-type]
-    return Started(rule, options, values, made, clocks.clock(rule, made.clock, values))
+    step = update(rule, options, clocks.known(rule, varied))
+    values = {own(n): float(v) for n, v in given.items() if own(n) in step.clock.inputs}  # type: ignore[arg-type]
+    return Started(rule, options, values, step, clocks.clock(rule, step.clock, values))
 
 
-__all__ = ["OWN", "Started", "settled", "start"]
+def _never(name: str, value: object) -> bool:
+    return False
+
+
+def start_given(
+    where: str,
+    rule: Rule,
+    given: Mapping[str, Any] = {},
+    *,
+    free: Callable[[str, Any], bool] = _never,
+    weight_decay: Any = OWN,
+    decay: str = OWN,
+    **options: Any,
+) -> Started:
+    """Start a rule with what the user of a door wrote, which is checked here.
+
+    where: the door's name, which leads its errors. given: values in place of the rule's own, by the names of its
+    lines. free: whether a value (of a name) is known only in a trace or on a device; such values are not checked
+    against their range. weight_decay, decay: ``"own"`` is what the rule says. options: others of
+    ``step_options.NAMES``. Raises HyperparameterError.
+    """
+    changes = _by_line(where, rule, given)
+    lines = rule.parts.lines
+    late = {n: v for n, v in changes.items() if free(n, v) and not lines[n].is_state}
+    rule = rule.replace(**{n: v for n, v in changes.items() if n not in late})
+    drawn = free("weight_decay", weight_decay)
+    # 1 stands for a decay that is known later, so that its piece is there.
+    rule, amount, kind = settled(rule, 1.0 if drawn else weight_decay, decay)
+    plain = checked(where, {"weight_decay": amount, "decay": kind, **options})
+    started = start(rule, **plain, varied={*late, "weight_decay"} if drawn else late)
+    if drawn:
+        piece = own("weight_decay")
+        late[piece if piece in started.values else "weight_decay"] = weight_decay
+    return started._replace(free=late)
+
+
+def _by_line(where: str, rule: Rule, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values by the lines that they set; HyperparameterError for a name that the rule does not know."""
+    lines, aliases = rule.parts.lines, rule.parts.aliases
+    values = {line: v for n, v in given.items() for line in aliases.get(n, (n,))}
+    for n in values:
+        if n not in lines:
+            hint = nearest(n, [*lines, *aliases])
+            raise HyperparameterError(f"{where}: {type(rule).__name__} has no hyperparameter {n!r}: {hint}")
+    return values
+
+
+__all__ = ["OWN", "Started", "settled", "start", "start_given"]

@@ -10,8 +10,9 @@ The update is the rule's formula at w = 0, which needs no ``params``; only decou
 set here, read them. ``from_optax`` goes on where a state of Optax stands, ``to_optax`` goes back.
 """
 
-from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any, Literal
 
 try:
     import jax
@@ -25,11 +26,10 @@ except ImportError as error:
 from ..core.line import short
 from ..core.rule import Rule
 from ..core.schedule import Schedule
-from ..core.started import OWN
+from ..core.started import OWN, start_given
 from ..core.update import Update, added
 from ..engines import xla
-from ..errors import HyperparameterError, nearest
-from ..optimizer.options import Settings, group_of
+from ..errors import HyperparameterError
 from .convert import from_optax, to_optax
 from .state import (
     Kind,
@@ -65,106 +65,88 @@ def transformation(
     """
     if not isinstance(rule, Rule):
         raise TypeError(f"transformation: rule must be a rule such as Adam(lr=1e-3), got {short(rule)}")
-    plan = _planned(rule, weight_decay, decay, maximize, hyperparameters)
+    if "hyperparameters" in hyperparameters and "hyperparameters" not in rule.parts.lines:
+        raise HyperparameterError(
+            f"transformation: {type(rule).__name__} has no hyperparameter 'hyperparameters': name what is injected:"
+            " optax.inject_hyperparams(lambda lr: transformation(rule, lr=lr))(lr=...)"
+        )
+    started = start_given(
+        "transformation",
+        rule,
+        hyperparameters,
+        free=_free,
+        weight_decay=OWN if weight_decay is None else weight_decay,
+        decay=OWN if decay is None else decay,
+        maximize=maximize,
+    )
+    step = added(started.update)
+    kind: Kind = type(rule)
+    states, named = kind.parts.states, state_tuple(kind)
 
     def init(params: Tree) -> State:
-        def start(path: Any, p: Any, value: float) -> jax.Array:
+        def begun(path: Any, p: Any, value: float) -> jax.Array:
             return jnp.full_like(p, value, dtype=xla.arithmetic(_dtype("params", path, p)))
 
-        def states(name: str) -> Tree:
-            return jax.tree.map_with_path(lambda path, p: start(path, p, getattr(plan.rule, name)), params)
+        def tree_of(name: str) -> Tree:
+            value = started.begin(name)
+            assert not isinstance(value, str)  # no state begins as another array
+            return jax.tree.map_with_path(lambda path, p: begun(path, p, value), params)
 
-        kind: Any = type(plan.rule)
-        return state_tuple(kind)(jnp.zeros((), jnp.int32), *(states(n) for n in kind.parts.states))
+        return named(jnp.zeros((), jnp.int32), *map(tree_of, states))
 
     def update(updates: Tree, state: State, params: Tree | None = None) -> tuple[Tree, State]:
-        return plan.step(updates, state, params)
+        weighted = "w" in step.arrays
+        if weighted and params is None:
+            _demand_params()
+        if not isinstance(state, named):
+            raise ValueError(
+                f"update: the state is {type(state).__name__}, not that of {kind.__name__}: start with init(params)"
+            )
+        shape: Any
+        leaves, shape = jax.tree.flatten_with_path(updates, is_leaf=_absent)
+        kept = [shape.flatten_up_to(getattr(state, n)) for n in states]
+        weights = shape.flatten_up_to(params) if weighted else [None] * len(leaves)
+        clock = cache(lambda dtype: xla.clock(step, started.inputs, state.count, dtype))
+        moves: list[jax.Array | None] = []
+        for k, ((path, g), w) in enumerate(zip(leaves, weights, strict=True)):
+            if g is None:
+                moves.append(None)
+                continue
+            move, new = _moved(step, clock, path, g, {n: x[k] for n, x in zip(states, kept, strict=True)}, w)
+            moves.append(move)
+            for x, value in zip(kept, new, strict=True):
+                x[k] = value
+        return shape.unflatten(moves), named(optax.safe_increment(state.count), *map(shape.unflatten, kept))
 
     return optax.GradientTransformation(init, update)
 
 
-class _Plan(NamedTuple):
-    """A rule with what stands around it, and the values that are not its own."""
-
-    rule: Rule
-    values: Mapping[str, xla.Value]
-    update: Update
-
-    def step(self, updates: Tree, state: State, params: Tree | None) -> tuple[Tree, State]:
-        kind: Kind = type(self.rule)
-        names = kind.parts.states
-        shape: Any
-        paths, shape = jax.tree.flatten_with_path(updates, is_leaf=_absent)
-        if "w" in self.update.arrays and params is None:
-            _demand_params()
-        if not isinstance(state, state_tuple(kind)):
-            raise ValueError(
-                f"update: the state is {type(state).__name__}, not that of {kind.__name__}: start with init(params)"
-            )
-        kept = [shape.flatten_up_to(getattr(state, n)) for n in names]
-        weights = shape.flatten_up_to(params) if "w" in self.update.arrays else [None] * len(paths)
-        clocks: dict[Any, Mapping[str, jax.Array]] = {}
-        moved: list[Any] = []
-        made: list[list[Any]] = [[] for _ in names]
-        for k, (path, g) in enumerate(paths):
-            old = [x[k] for x in kept]
-            if g is None:
-                moved.append(None)
-                for row, x in zip(made, old, strict=True):
-                    row.append(x)
-                continue
-            given = jnp.asarray(g)
-            wide = xla.arithmetic(_dtype("updates", path, g))
-            if old:
-                _demand_shape(path, given, old[0])
-                wide = jnp.promote_types(wide, old[0].dtype)
-            if wide not in clocks:
-                clocks[wide] = xla.clock(self.update, self.values, state.count, wide)
-            arrays = {n: x.astype(wide) for n, x in zip(names, old, strict=True)} | {"g": given.astype(wide)}
-            if weights[k] is not None:
-                arrays["w"] = jnp.asarray(weights[k]).astype(wide)
-            written = xla.element(self.update)(arrays, clocks[wide])
-            moved.append(written["w"].astype(given.dtype))
-            for row, n, x in zip(made, names, old, strict=True):
-                row.append(written[n].astype(x.dtype))
-        count = optax.safe_increment(state.count)
-        return shape.unflatten(moved), type(state)(count, *map(shape.unflatten, made))
+def _moved(
+    step: Update,
+    clock: Callable[[Any], Mapping[str, jax.Array]],
+    path: Any,
+    g: Any,
+    old: Mapping[str, Any],
+    w: Any,
+) -> tuple[jax.Array, tuple[jax.Array, ...]]:
+    """Return what is added to one parameter, in the gradient's dtype, and its states' new values."""
+    gradient = jnp.asarray(g)
+    wide = xla.arithmetic(_dtype("updates", path, g))
+    if old:
+        first = next(iter(old.values()))
+        _demand_shape(path, gradient, first)
+        wide = jnp.promote_types(wide, first.dtype)
+    arrays = {n: x.astype(wide) for n, x in old.items()} | {"g": gradient.astype(wide)}
+    if w is not None:
+        arrays["w"] = jnp.asarray(w).astype(wide)
+    written = xla.element(step)(arrays, clock(wide))
+    return written["w"].astype(gradient.dtype), tuple(written[n].astype(x.dtype) for n, x in old.items())
 
 
-def _planned(
-    rule: Rule, weight_decay: xla.Value, decay: Any, maximize: bool, given: Mapping[str, xla.Value]
-) -> _Plan:
-    lines, aliases = rule.parts.lines, rule.parts.aliases
-    wanted = {t: v for n, v in given.items() for t in aliases.get(n, (n,))}
-    for n in wanted:
-        if n not in lines:
-            hint = nearest(n, [*lines, *aliases])
-            if n == "hyperparameters":
-                hint = "name what is injected: optax.inject_hyperparams(lambda lr: transformation(rule, lr=lr))(lr=...)"
-            raise HyperparameterError(
-                f"transformation: {type(rule).__name__} has no hyperparameter {n!r}: {hint}"
-            )
-    free = {n: v for n, v in wanted.items() if _free(v) and not lines[n].is_state}
-    rule = rule.replace(**{n: v for n, v in wanted.items() if n not in free})
-    drawn = _free(weight_decay) or isinstance(weight_decay, Schedule)
-    settings = Settings(
-        weight_decay=OWN if weight_decay is None else 1.0 if drawn else weight_decay,  # type: ignore[arg-type]
-        decay=OWN if decay is None else decay,
-        maximize=maximize,
-    )
-    try:
-        started = group_of(rule, settings).started(varied={*free, "weight_decay"} if drawn else free)
-    except HyperparameterError as error:
-        raise HyperparameterError(f"transformation: {str(error).removeprefix('on: ')}") from None
-    values = {**started.rule.hyperparameters, **started.values, **free}
-    if drawn:
-        values["_weight_decay" if "_weight_decay" in values else "weight_decay"] = weight_decay
-    return _Plan(started.rule, values, added(started.update))
-
-
-def _free(value: xla.Value) -> bool:
-    """Whether a value is only known while a step is traced: no number, nor a schedule of ours."""
-    return isinstance(value, jax.core.Tracer) or (callable(value) and not isinstance(value, Schedule))
+def _free(name: str, value: xla.Value) -> bool:
+    """Whether a value is known only while a step is traced; a schedule of ours is the rule's, but for the decay."""
+    late = callable(value) and (name == "weight_decay" or not isinstance(value, Schedule))
+    return late or isinstance(value, jax.core.Tracer)
 
 
 def _absent(leaf: Any) -> bool:

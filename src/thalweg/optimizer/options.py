@@ -1,20 +1,15 @@
 """What ``rule.on`` takes beside the parameters, checked and made plain; groups of parameters."""
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
-from operator import index
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from ..core import step_options
 from ..core.catch_up import EXACT
-from ..core.line import Line, short
+from ..core.line import short
 from ..core.rule import Rule
 from ..core.started import Started, settled, start
+from ..core.step_options import choice, switch
 from ..errors import HyperparameterError, nearest
-
-# Plain numbers: a schedule belongs to a hyperparameter.
-_POSITIVE = Line(1.0, 0.0, math.inf, True, True, "g", "", is_state=True)
-_KINDS = ("coupled", "decoupled")
-_NONNEGATIVE = Line(0.0, 0.0, math.inf, False, True, "g/w", "", is_state=True)
 
 
 class Settings(NamedTuple):
@@ -33,62 +28,18 @@ class Settings(NamedTuple):
 
 
 def checked(settings: Settings) -> Settings:
-    """The settings with plain numbers in them; HyperparameterError for one that is out of range."""
+    """Return the settings with plain numbers in them; HyperparameterError for one that is out of range."""
     s = settings
-    try:
-        count = 0 if isinstance(s.accumulate, bool) else index(s.accumulate)
-    except TypeError:
-        count = 0
-    if count < 1:
-        raise HyperparameterError(
-            f"on: accumulate must be a whole number of at least 1, got {short(s.accumulate)}"
-        )
     return Settings(
-        weight_decay=_NONNEGATIVE.number("on", "weight_decay", s.weight_decay),
-        decay=_choice("decay", s.decay, _KINDS),
-        clip_value=None if s.clip_value is None else _POSITIVE.number("on", "clip_value", s.clip_value),
-        clip_norm=None if s.clip_norm is None else _POSITIVE.number("on", "clip_norm", s.clip_norm),
-        average=_average(s.average),
-        accumulate=count,
-        maximize=bool(_switch("maximize", s.maximize, (True, False))),
-        on_nonfinite=_choice("on_nonfinite", s.on_nonfinite, ("raise", "skip", "propagate")),
-        rates=_switch("rates", s.rates, (None, True, False)),
-        exact=_choice("exact", s.exact, EXACT),
+        **step_options.checked("on", {n: getattr(s, n) for n in step_options.NAMES}),
+        on_nonfinite=choice("on", "on_nonfinite", s.on_nonfinite, ("raise", "skip", "propagate")),
+        rates=switch("on", "rates", s.rates, (None, True, False)),
+        exact=choice("on", "exact", s.exact, EXACT),
     )
 
 
-def _switch(name: str, value: Any, allowed: Sequence[bool | None]) -> bool | None:
-    plain = bool(value) if type(value).__name__ in ("bool", "bool_") else value
-    if not any(plain is a for a in allowed):
-        choices = " or ".join(map(repr, allowed))
-        raise HyperparameterError(f"on: {name} must be {choices}, got {short(value)}")
-    return plain
-
-
-def _average(value: Any) -> float | str | None:
-    if value is None or (isinstance(value, str) and value == "polyak"):
-        return value
-    try:
-        beta = math.nan if isinstance(value, str | bool) else float(value)
-    except (TypeError, ValueError):
-        beta = math.nan
-    if not 0 < beta < 1:
-        raise HyperparameterError(
-            f"on: average must be None, 'polyak' or the decay of a moving average in (0, 1), got {short(value)}"
-        )
-    return beta
-
-
-def _choice(name: str, got: Any, allowed: Sequence[str]) -> str:
-    if not isinstance(got, str) or got not in allowed:
-        raise HyperparameterError(
-            f"on: {name} must be one of {', '.join(map(repr, allowed))}; got {short(got)}"
-        )
-    return got
-
-
 def group_of(rule: Rule, settings: Settings) -> "Group":
-    """A rule with its settings, weight decay settled between them (``core.started.settled``); HyperparameterError."""
+    """Return a rule with its settings, weight decay settled between them (``core.started.settled``); HyperparameterError."""
     rule, amount, kind = settled(rule, settings.weight_decay, settings.decay)
     return Group(rule, checked(settings._replace(weight_decay=amount, decay=kind)))
 
@@ -102,37 +53,26 @@ class Group(NamedTuple):
     rule: Rule
     settings: Settings
 
-    def started(self, *, rates: bool = False, varied: Iterable[str] = ()) -> Started:
-        """What an engine takes of it. rates: also keep the rule's; varied: hyperparameters with other values."""
-        s = self.settings
-        return start(
-            self.rule,
-            weight_decay=s.weight_decay,
-            decay=s.decay,
-            clip_value=s.clip_value,
-            clip_norm=s.clip_norm,
-            average=s.average,
-            accumulate=s.accumulate,
-            maximize=s.maximize,
-            rates=rates,
-            varied=varied,
-        )
+    def started(self, *, rates: bool = False) -> Started:
+        """Return what an engine takes of it. rates: also keep the rule's."""
+        plain = {n: getattr(self.settings, n) for n in step_options.NAMES}
+        return start(self.rule, **plain, rates=rates)
 
 
 def grouped(
     rule: Rule, settings: Settings, groups: Mapping[str, Any], paths: Sequence[str]
 ) -> tuple[list[Group], list[int]]:
-    """The groups, the default first, and which one each path belongs to."""
+    """Return the groups, the default first, and which one each path belongs to."""
     if not isinstance(rule, Rule):
         raise HyperparameterError(f"on: needs a rule such as Adam(), got {short(rule)}")
     if not isinstance(groups, Mapping):
         raise HyperparameterError(
             f"on: groups must be a dict of settings or rules by parameter, got {type(groups).__name__}"
         )
-    made = [group_of(rule, settings)]
+    result = [group_of(rule, settings)]
     membership = [0] * len(paths)
     for n, (key, changes) in enumerate(groups.items(), start=1):
-        made.append(
+        result.append(
             group_of(changes, settings)
             if isinstance(changes, Rule)
             else _changed(rule, settings, key, changes)
@@ -149,7 +89,7 @@ def grouped(
                     f"on: parameter {paths[i]!r} is in two groups, {other!r} and {key!r}"
                 )
             membership[i] = n
-    return made, membership
+    return result, membership
 
 
 def _changed(rule: Rule, settings: Settings, key: str, changes: Any) -> Group:

@@ -14,9 +14,8 @@ from typing import Any
 from ..core.line import short
 from ..core.rule import Rule, restore
 from ..core.schedule import Schedule
-from ..core.started import Started, settled, start
+from ..core.started import Started, start_given
 from ..errors import HyperparameterError, StateError
-from ..optimizer.options import Settings, checked
 
 Kind = Any  # a rule class: mypy does not see that classes can be hashed
 Targets = tuple[str, ...]
@@ -169,8 +168,8 @@ def _values(kind: Kind, names: Mapping[str, Targets], group: Mapping[str, Any]) 
 
 
 @lru_cache(maxsize=256)
-def plan(kind: Kind, names: tuple[str, ...], values: tuple[Any, ...]) -> Started:
-    """The plan of a group with these entries; HyperparameterError for a value out of its range."""
+def _started(kind: Kind, names: tuple[str, ...], values: tuple[Any, ...], left: tuple[str, ...]) -> Started:
+    """Start the rule of a group with these entries; HyperparameterError for a value out of its range."""
     group = dict(zip(names, values, strict=True))
     dialect = group["rule"].partition(":")[2]
     lines = {**_held(kind), **_values(kind, _read(kind, group), group)}
@@ -180,18 +179,19 @@ def plan(kind: Kind, names: tuple[str, ...], values: tuple[Any, ...]) -> Started
     absent = [n for n in kind.parts.hyperparameters if n not in lines and n != "weight_decay"]
     if absent:
         raise KeyError(absent[0])
-    try:
-        settings = checked(Settings(**{n: group[n] for n in SETTINGS}))
-    except HyperparameterError as error:
-        raise HyperparameterError(f"{kind.__name__}: {str(error).removeprefix('on: ')}") from None
-    rule, amount, decay = settled(restore(kind, dialect, lines), settings.weight_decay, settings.decay)
-    return start(rule, weight_decay=amount, decay=decay, maximize=settings.maximize)
+    return start_given(
+        kind.__name__,
+        restore(kind, dialect, lines),
+        {n: lines[n] for n in left},
+        free=lambda n, _: n in left,
+        **{n: group[n] for n in SETTINGS},
+    )
 
 
-def planned(kinds: Mapping[str, type[Rule]], group: Mapping[str, Any], left: Container[str] = ()) -> Started:
-    """The plan of a torch group as it stands now.
+def planned(kinds: Mapping[str, type[Rule]], group: Mapping[str, Any], left: tuple[str, ...] = ()) -> Started:
+    """Return the started rule of a torch group as it stands now.
 
-    Lines in ``left``, whose values only the device knows, are planned at their defaults.
+    For lines in ``left``, whose values only the device knows, their defaults stand on the host.
     """
     kind: Kind = kinds.get(str(group.get("rule")).partition(":")[0])
     if kind is None:
@@ -200,7 +200,7 @@ def planned(kinds: Mapping[str, type[Rule]], group: Mapping[str, Any], left: Con
     lines = kind.parts.lines
     values = tuple([lines[n].default if n in left else plain(group[n]) for n in names])
     try:
-        return plan(kind, names, values)
+        return _started(kind, names, values, left)
     except TypeError:
         _require_values(kind, names, values)
         raise
