@@ -1,0 +1,207 @@
+"""LinearClassifier: classes as targets of a linear model."""
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import ClassifierMixin
+from sklearn.utils import check_random_state, column_or_1d
+from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import check_classification_targets
+
+from ..core.rule import Rule
+from ..engines.memory import Array
+from ..errors import HyperparameterError, ProblemError
+from ..linear import Model, race
+from ..linear.losses import MARGIN, MULTINOMIAL
+from .arguments import number
+from .base import LinearEstimator, all_or_nothing
+
+MULTI = ("auto", "multinomial", "ovr")
+
+
+def _label_text(label: Any) -> str:
+    """A label without NumPy's wrapping."""
+    return repr(label.item() if hasattr(label, "item") else label)
+
+
+def _has_probabilities(self: "LinearClassifier") -> bool:
+    if self.loss not in ("log_loss", "modified_huber"):
+        raise AttributeError(f"probabilities are not available for loss={self.loss!r}")
+    return True
+
+
+class LinearClassifier(ClassifierMixin, LinearEstimator):  # type: ignore[misc]
+    """A linear classifier, one row a step, with any rule.
+
+    loss: "log_loss", "hinge", "squared_hinge" or "modified_huber". penalty, alpha, l1_ratio: as in
+    SGDClassifier; every row shrinks w by lr · alpha (L2, decoupled: with SGD it is the penalty alpha/2 |w|^2)
+    and moves it by lr · alpha towards 0 (L1, truncated), lazily and exactly, never the intercept.
+    max_iter: passes over the data; None: 3, or for up to 40,000 rows as many as held-out rows ask for.
+    tol: stop when the loss of a pass (the held-out loss with ``early_stopping``) has not fallen by tol for
+    ``n_iter_no_change`` passes; None: only with ``early_stopping``, and with tol 0.
+    rule: any rule; None: Adagrad(eps=2). Its lines are parameters too: ``rule__lr``. learning_rate: "auto" (a
+    short race on a sample), a number, or None: the rule's own lr, or "auto" where no rule is given.
+    multi_class: "multinomial" (log_loss alone), "ovr", or "auto": the first where it can be.
+    average: True, or the number of rows after which averaging of the weights begins.
+
+    Fitted: ``coef_`` (1 or classes, features), ``intercept_``, ``classes_``, ``n_iter_``, ``t_``, ``rule_``,
+    ``n_features_in_``, ``feature_names_in_``. Weights are float32 where X is, else float64.
+    """
+
+    _losses = tuple(MARGIN)
+
+    def __init__(
+        self,
+        loss: str = "log_loss",
+        *,
+        penalty: str | None = "l2",
+        alpha: float = 0.0,
+        l1_ratio: float = 0.15,
+        fit_intercept: bool = True,
+        max_iter: int | None = None,
+        tol: float | None = None,
+        shuffle: bool = True,
+        epsilon: float = 0.1,
+        random_state: Any = None,
+        rule: Rule | None = None,
+        learning_rate: str | float | None = None,
+        multi_class: str = "auto",
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 5,
+        class_weight: Any = None,
+        warm_start: bool = False,
+        average: bool | int = False,
+    ) -> None:
+        self.loss = loss
+        self.penalty = penalty
+        self.alpha = alpha
+        self.l1_ratio = l1_ratio
+        self.fit_intercept = fit_intercept
+        self.max_iter = max_iter
+        self.tol = tol
+        self.shuffle = shuffle
+        self.epsilon = epsilon
+        self.random_state = random_state
+        self.rule = rule
+        self.learning_rate = learning_rate
+        self.multi_class = multi_class
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.class_weight = class_weight
+        self.warm_start = warm_start
+        self.average = average
+
+    def _loss(self) -> str:
+        if self.multi_class not in MULTI:
+            raise HyperparameterError(
+                f"{type(self).__name__}: multi_class must be one of {MULTI}, got {self.multi_class!r}"
+            )
+        if self.multi_class == "multinomial" and self.loss != "log_loss":
+            raise HyperparameterError(
+                f"{type(self).__name__}: multi_class='multinomial' goes with loss='log_loss', not {self.loss!r}"
+            )
+        return MULTINOMIAL if self.loss == "log_loss" and self.multi_class != "ovr" else self.loss
+
+    def _weighted(self, y: Array, weights: Array | None) -> Array | None:
+        """Sample weights times class weights; None where all are 1."""
+        if self.class_weight is None:
+            return weights
+        if isinstance(self.class_weight, Mapping):
+            for label, weight in self.class_weight.items():
+                number(type(self).__name__, f"class_weight[{_label_text(label)}]", weight, 0)
+        by_class = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
+        made: Array = by_class[np.searchsorted(self.classes_, y)].astype(np.float64)
+        return made if weights is None else made * weights
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Learn from all rows. X (n, features) dense or sparse, y (n,), sample_weight (n,). Raises ValueError."""
+        with all_or_nothing(self):
+            X, y, weights = self._checked(X, y, sample_weight, reset=True)
+            check_classification_targets(y)
+            loss = self._loss()
+            self.classes_, places = np.unique(y, return_inverse=True)
+            if len(self.classes_) < 2:
+                raise ProblemError(
+                    f"{type(self).__name__}: y has one class ({_label_text(self.classes_[0])}); at least two are needed"
+                )
+            targets = places.astype(np.float64) if len(self.classes_) > 2 else 2.0 * places - 1.0
+            self._learn(X, y, targets, self._weighted(y, weights), loss, self.classes_)
+        return self
+
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
+        """One pass over some rows, from where learning stands. classes: all labels, at the first call.
+
+        Raises ValueError for labels that are not among them.
+        """
+        first = not hasattr(self, "model_")
+        X, y, weights = self._checked(X, y, sample_weight, reset=first)
+        where = type(self).__name__
+        if classes is not None:
+            classes = np.unique(column_or_1d(classes))
+            if not first and not np.array_equal(classes, self.classes_):
+                raise ProblemError(
+                    f"{where}: classes={classes!r} differ from those of the first call, {self.classes_!r}"
+                )
+        elif first:
+            raise ProblemError(
+                f"{where}: the first call of partial_fit needs classes=, all labels that will come"
+            )
+        if isinstance(self.class_weight, str):
+            raise ProblemError(
+                f"{where}: class_weight='balanced' needs all rows at once: give the weights as a dict, or sample_weight"
+            )
+        loss = self._loss()
+        random = check_random_state(self.random_state)
+        if first:
+            self.classes_ = classes
+            settings = self._settings(X.dtype, loss)
+            model = Model(settings, X.shape[1], classes)
+            targets = model.encode(y)
+            weights = self._weighted(y, weights)
+            if self._races:
+                settings, _ = race(
+                    settings, X.shape[1], classes, X, targets, weights, passes=1, seed=random.randint(2**31)
+                )
+                model = Model(settings, X.shape[1], classes)
+            self.model_ = model
+        else:
+            targets = self.model_.encode(y)
+            weights = self._weighted(y, weights)
+        self._pass(X, targets, weights, 1, random)
+        return self
+
+    @property
+    def coef_(self) -> Array:
+        """The weights: (1, features) for two classes, else (classes, features)."""
+        return np.ascontiguousarray(self.model_.solution[0].T)
+
+    @property
+    def intercept_(self) -> Array:
+        """The intercepts: (1,) for two classes, else (classes,)."""
+        return self.model_.solution[1]
+
+    def decision_function(self, X: Any) -> Array:
+        """The scores: (n,) for two classes, else (n, classes)."""
+        return self._scores(X)
+
+    def predict(self, X: Any) -> Array:
+        """The most likely class of each row."""
+        z = self._scores(X)
+        return self.model_.decide(z)
+
+    @available_if(_has_probabilities)  # type: ignore[untyped-decorator]
+    def predict_proba(self, X: Any) -> Array:
+        """The probability of each class: (n, classes); for log_loss and modified_huber."""
+        z = self._scores(X)
+        return self.model_.probabilities(z)
+
+    @available_if(_has_probabilities)  # type: ignore[untyped-decorator]
+    def predict_log_proba(self, X: Any) -> Array:
+        """The logarithms of ``predict_proba``."""
+        with np.errstate(divide="ignore"):
+            made: Array = np.log(self.predict_proba(X))
+        return made

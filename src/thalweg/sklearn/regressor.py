@@ -1,0 +1,112 @@
+"""LinearRegressor: numbers as targets of a linear model."""
+
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import RegressorMixin
+from sklearn.utils import check_random_state
+
+from ..core.rule import Rule
+from ..engines.memory import Array
+from ..errors import ProblemError
+from ..linear import Model, race
+from ..linear.losses import NUMBER
+from .base import LinearEstimator, all_or_nothing
+
+
+class LinearRegressor(RegressorMixin, LinearEstimator):  # type: ignore[misc]
+    """A linear model of a number, one row a step, with any rule.
+
+    loss: "squared_error", "huber", "epsilon_insensitive", "squared_epsilon_insensitive" (epsilon), "poisson"
+    (predicts exp of the score; y of 0 or more) or "quantile" (quantile). Other parameters: as for
+    ``LinearClassifier``. Fitted: ``coef_`` (features,), ``intercept_`` (1,), ``n_iter_``, ``t_``, ``rule_``.
+    """
+
+    _losses = tuple(NUMBER)
+
+    def __init__(
+        self,
+        loss: str = "squared_error",
+        *,
+        penalty: str | None = "l2",
+        alpha: float = 0.0,
+        l1_ratio: float = 0.15,
+        fit_intercept: bool = True,
+        max_iter: int | None = None,
+        tol: float | None = None,
+        shuffle: bool = True,
+        epsilon: float = 0.1,
+        quantile: float = 0.5,
+        random_state: Any = None,
+        rule: Rule | None = None,
+        learning_rate: str | float | None = None,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 5,
+        warm_start: bool = False,
+        average: bool | int = False,
+    ) -> None:
+        self.loss = loss
+        self.penalty = penalty
+        self.alpha = alpha
+        self.l1_ratio = l1_ratio
+        self.fit_intercept = fit_intercept
+        self.max_iter = max_iter
+        self.tol = tol
+        self.shuffle = shuffle
+        self.epsilon = epsilon
+        self.quantile = quantile
+        self.random_state = random_state
+        self.rule = rule
+        self.learning_rate = learning_rate
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.warm_start = warm_start
+        self.average = average
+
+    def _targets(self, y: Any) -> Array:
+        if self.loss == "poisson" and np.min(y) < 0:
+            raise ProblemError(
+                f"{type(self).__name__}: loss='poisson' needs y of 0 or more, got {np.min(y)!r}"
+            )
+        return np.ascontiguousarray(y, dtype=np.float64)
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Learn from all rows. X (n, features) dense or sparse, y (n,), sample_weight (n,). Raises ValueError."""
+        with all_or_nothing(self):
+            X, y, weights = self._checked(X, y, sample_weight, reset=True)
+            targets = self._targets(y)
+            self._learn(X, targets, targets, weights, self.loss, None)
+        return self
+
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """One pass over some rows, from where learning stands."""
+        first = not hasattr(self, "model_")
+        X, y, weights = self._checked(X, y, sample_weight, reset=first)
+        targets = self._targets(y)
+        random = check_random_state(self.random_state)
+        if first:
+            settings = self._settings(X.dtype, self.loss)
+            if self._races:
+                settings, _ = race(
+                    settings, X.shape[1], None, X, targets, weights, passes=1, seed=random.randint(2**31)
+                )
+            self.model_ = Model(settings, X.shape[1])
+        self._pass(X, targets, weights, 1, random)
+        return self
+
+    @property
+    def coef_(self) -> Array:
+        """The weights (features,)."""
+        return self.model_.solution[0][:, 0]
+
+    @property
+    def intercept_(self) -> Array:
+        """The intercept (1,)."""
+        return self.model_.solution[1]
+
+    def predict(self, X: Any) -> Array:
+        """The number predicted for each row."""
+        z = self._scores(X)
+        return self.model_.decide(z)
