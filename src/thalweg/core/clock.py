@@ -47,10 +47,10 @@ class _OnHost(ast.NodeTransformer):
         return ast.Compare(self.visit(node.left), node.ops, [self.visit(node.comparators[0])])
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
-        given = [self.visit(a) for a in node.args]
+        arguments = [self.visit(a) for a in node.args]
         if isinstance(node.func, ast.Name) and node.func.id == "where":
-            return ast.IfExp(*given)
-        return ast.Call(node.func, given, [])
+            return ast.IfExp(*arguments)
+        return ast.Call(node.func, arguments, [])
 
 
 def _lines(formula: Formula, power: str) -> list[ast.stmt]:
@@ -72,8 +72,8 @@ def _compiled(formula: Formula) -> types.FunctionType:
     definition.body = [ast.Try(_lines(formula, "pow"), [failed], [], [])]
     space = {n: getattr(formulas, n) for n in (*formulas.PRIMITIVES, "power")} | {"pow": math.pow}
     exec(compile(ast.fix_missing_locations(function), "<thalweg clock>", "exec"), space)
-    made: types.FunctionType = space["clock"]
-    return made
+    compiled: types.FunctionType = space["clock"]
+    return compiled
 
 
 @cache
@@ -112,7 +112,7 @@ def clock(rule: Rule, formula: Formula | None = None, values: Mapping[str, float
     stepwise = tuple(STEPWISE[n] for n in formula.inputs if n in STEPWISE)
     fixed = tuple(values[n] for n in formula.inputs[1 + len(stepwise) + len(hyper) :])
     if scheduled(rule):
-        return lambda t, *given: evaluate(t, *(given or stepwise), *rule.at(t - 1).values(), *fixed)
+        return lambda t, *stepped: evaluate(t, *(stepped or stepwise), *rule.at(t - 1).values(), *fixed)
     constants = (*stepwise, *rule.at(0).values(), *fixed)
     if not moving(formula, frozenset({"t", *STEPWISE})):
         row = evaluate(1, *constants)

@@ -198,8 +198,8 @@ class _Reader:
 
     def _resolve(self, node: ast.Call) -> Function:
         name = self._called(node)
-        found = self.function.__globals__.get(name)
-        builtin = formulas.abs if name == "abs" and found is None else found
+        target = self.function.__globals__.get(name)
+        builtin = formulas.abs if name == "abs" and target is None else target
         if not isinstance(builtin, types.FunctionType):
             allowed = ", ".join(sorted({*formulas.PRIMITIVES, *formulas.DERIVED}))
             raise self.error(
@@ -266,23 +266,25 @@ def _definition(function: Function) -> ast.FunctionDef:
         raise RuleError(f"{function!r} is not a Python function: a formula is a plain `def`")
     code = function.__code__
     linecache.checkcache(code.co_filename)
-    found = None
+    definition = None
     if linecache.getlines(code.co_filename):
         table = _module(code.co_filename, hash(tuple(linecache.getlines(code.co_filename))))
         line = code.co_firstlineno
-        found = next((table[k] for k in ((code.co_name, line + i) for i in range(20)) if k in table), None)
-    if found is None:
+        definition = next(
+            (table[k] for k in ((code.co_name, line + i) for i in range(20)) if k in table), None
+        )
+    if definition is None:
         raise RuleError(
             f"{code.co_name}: its source cannot be found ({code.co_filename}): put the rule in a file"
             " and import it"
         )
-    arguments = found.args
+    arguments = definition.args
     if arguments.kwonlyargs or arguments.vararg or arguments.kwarg or arguments.defaults:
         raise RuleError(
-            f"{code.co_filename}:{found.lineno}: in {code.co_name}: a formula takes plain arguments,"
+            f"{code.co_filename}:{definition.lineno}: in {code.co_name}: a formula takes plain arguments,"
             " per coordinate before the `/`, per step after it"
         )
-    return found
+    return definition
 
 
 def signature(function: Function) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -52,9 +52,9 @@ class Line(NamedTuple):
 
     def number(self, where: str, name: str, value: Any) -> float:
         """``checked`` for a line that no schedule may drive."""
-        made = self.checked(where, name, value)
-        assert not isinstance(made, Schedule)
-        return made
+        plain = self.checked(where, name, value)
+        assert not isinstance(plain, Schedule)
+        return plain
 
     def checked(self, where: str, name: str, value: Any) -> Scalar:
         """The value as a float or schedule; HyperparameterError says what is allowed."""

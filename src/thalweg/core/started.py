@@ -115,7 +115,7 @@ def start(
         truncate=l1 > 0,
         total=sum_after is not None,
     )
-    given = {
+    numbers = {
         "accumulate": accumulate,
         "weight_decay": weight_decay,
         "clip_value": clip_value,
@@ -124,7 +124,7 @@ def start(
         "begin": sum_after,
     }
     step = update(rule, options, clocks.known(rule, varied))
-    values = {own(n): float(v) for n, v in given.items() if own(n) in step.clock.inputs}  # type: ignore[arg-type]
+    values = {own(n): float(v) for n, v in numbers.items() if own(n) in step.clock.inputs}  # type: ignore[arg-type]
     return Started(rule, options, values, step, clocks.clock(rule, step.clock, values))
 
 

@@ -122,8 +122,8 @@ class _Around:
         (value,) = self.builder.unfold(piece.formula, [*inputs, *(name(own(n)) for n in scalars)])
         if piece.scalar is not None:
             before, after = signature(piece.scalar)
-            given = [*map(name, before), *(name(own(n)) for n in after)]
-            (self.scalars[own(scalars[0])],) = self.clock.unfold(piece.scalar, given)
+            inputs = [*map(name, before), *(name(own(n)) for n in after)]
+            (self.scalars[own(scalars[0])],) = self.clock.unfold(piece.scalar, inputs)
         for n, start in piece.starts.items():
             self.starts[own(n)] = start
             if piece.spent:

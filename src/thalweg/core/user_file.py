@@ -30,11 +30,11 @@ def run_file(path: str, purpose: str, content_digest: str = "") -> ModuleType:
         content = file.read_bytes()
     except OSError:
         raise FileError(f"{path}: no such file; {purpose}") from None
-    found = digest(content)
-    if content_digest not in ("", found):
+    current = digest(content)
+    if content_digest not in ("", current):
         raise FileError(f"{path}: was edited while it was in use; run the command again")
     place = digest(str(file.resolve()).encode())
-    title = f"{_PREFIX}{file.stem}_{place[:8]}{found[:16]}"
+    title = f"{_PREFIX}{file.stem}_{place[:8]}{current[:16]}"
     if title in sys.modules:
         return sys.modules[title]
     module = ModuleType(title)
@@ -46,7 +46,7 @@ def run_file(path: str, purpose: str, content_digest: str = "") -> ModuleType:
     except Exception as error:
         del sys.modules[title]
         raise FileError(f"{path}: cannot be run ({type(error).__name__}: {error})") from None
-    vars(module)["__thalweg_content__"] = found
+    vars(module)["__thalweg_content__"] = current
     return module
 
 

@@ -29,25 +29,27 @@ Value = Any  # a number, a traced number, a Schedule, or a function of the steps
 
 
 def arithmetic(dtype: Any) -> Any:
-    """The dtype in which weights of a dtype are computed and their states kept."""
+    """Return the dtype in which weights of a dtype are computed and their states kept."""
     return dtype if jnp.dtype(dtype).itemsize >= 4 else jnp.dtype(jnp.float32)
 
 
 @cache
 def element(update: Update) -> Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, Array]]:
-    """An update as a function of arrays by name and scalars by name: what it writes, by name."""
+    """Return an update as a function of arrays by name and scalars by name, which returns what it writes, by name."""
     formula = Formula("update", update.arrays, update.scalars, update.body, tuple(update.written.items()), {})
     evaluate = ops.function(formula, {n: getattr(jnp, n) for n in ops.FUNCTIONS})
 
     def step(arrays: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Array]:
-        made = evaluate(*(arrays[n] for n in update.arrays), *(values[n] for n in update.scalars))
-        return {n: jnp.broadcast_to(v, arrays["g"].shape) for n, v in zip(update.written, made, strict=True)}
+        results = evaluate(*(arrays[n] for n in update.arrays), *(values[n] for n in update.scalars))
+        return {
+            n: jnp.broadcast_to(v, arrays["g"].shape) for n, v in zip(update.written, results, strict=True)
+        }
 
     return step
 
 
 def _either(name: str) -> Callable[..., Any]:
-    """A function of the grammar: the host's on numbers, JAX's where one of them is traced."""
+    """Return a function of the grammar: the host's on numbers, JAX's where one of them is traced."""
     host, device = getattr(formulas, name), getattr(jnp, name)
 
     def called(*values: Any) -> Any:
@@ -68,18 +70,18 @@ def _clock(formula: Formula, narrow: bool) -> Callable[..., tuple[Any, ...]]:
     return lambda *given: evaluate(*given, *(_EITHER["log"](given[k]) for k in places))
 
 
-def value(given: Value, count: Any) -> Any:
-    """A hyperparameter's value after ``count`` steps, in float64 where it is traced."""
-    if isinstance(given, Schedule):
-        return _scheduled(given, _wide(count))
-    return _wide(given(count) if callable(given) else given)
+def value(setting: Value, count: Any) -> Any:
+    """Return a hyperparameter's value after ``count`` steps, in float64 where it is traced."""
+    if isinstance(setting, Schedule):
+        return _scheduled(setting, _wide(count))
+    return _wide(setting(count) if callable(setting) else setting)
 
 
 def scheduled(schedule: Schedule, count: Any, dtype: Any) -> Array:
-    """A schedule's value after ``count`` steps, rounded to ``dtype``."""
-    made = value(schedule, jnp.asarray(count))
+    """Return a schedule's value after ``count`` steps, rounded to ``dtype``."""
+    exact = value(schedule, jnp.asarray(count))
     with jax.enable_x64(True):
-        return jnp.asarray(made).astype(dtype)
+        return jnp.asarray(exact).astype(dtype)
 
 
 def _wide(number: Any) -> Any:
@@ -102,10 +104,10 @@ def _scheduled(schedule: Schedule, step: Any) -> Any:
     called = type(schedule).__call__
     fields = {n: partial(_scheduled, v) if isinstance(v, Schedule) else v for n, v in schedule.fields.items()}
     space = called.__globals__ | _TRACED | {"math": SimpleNamespace(**{**vars(math), **_EITHER})}
-    made = FunctionType(called.__code__, space, "schedule", called.__defaults__, called.__closure__)
+    traced = FunctionType(called.__code__, space, "schedule", called.__defaults__, called.__closure__)
     try:
         with jax.enable_x64(True):
-            return made(SimpleNamespace(**fields), step)
+            return traced(SimpleNamespace(**fields), step)
     except (jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError):
         raise HyperparameterError(
             f"{schedule!r}: its __call__ cannot be traced; write where(...) of thalweg.core instead of"
@@ -114,14 +116,14 @@ def _scheduled(schedule: Schedule, step: Any) -> Any:
 
 
 def clock(update: Update, values: Mapping[str, Value], count: Any, dtype: Any) -> dict[str, Array]:
-    """The scalars of an update after ``count`` steps, by name, each without dimensions and of ``dtype``.
+    """Return the scalars of an update after ``count`` steps, by name, each without dimensions and of ``dtype``.
 
     values: of the clock's inputs after t: the rule's hyperparameters, and what stands around it.
     """
     formula = update.clock
-    given = [value(values[n], count) for n in formula.inputs[1:]]
+    inputs = [value(values[n], count) for n in formula.inputs[1:]]
     with jax.enable_x64(True):
         done = jnp.asarray(count).astype(jnp.float64)
         evaluate = _clock(formula, jnp.dtype(dtype).itemsize < 8)
-        made = zip(update.scalars, evaluate(done + 1.0, *given), strict=True)
-        return {n: jnp.asarray(x).astype(dtype) for n, x in made}
+        results = zip(update.scalars, evaluate(done + 1.0, *inputs), strict=True)
+        return {n: jnp.asarray(x).astype(dtype) for n, x in results}

@@ -86,8 +86,10 @@ def to_optax(state: State, rule: Rule, params: Tree) -> tuple[optax.GradientTran
     row = _row(rule, "to_optax")
     kind: Kind = type(rule)
     ours = _found(state, state_tuple(kind).__name__)
-    given = {n: _spoken(v) for n, v in arguments(rule, "optax", "to_optax").items()}
-    made: optax.GradientTransformationExtraArgs = getattr(optax, row.optimizers[0])(**given, **row.options)
+    theirs = {n: _spoken(v) for n, v in arguments(rule, "optax", "to_optax").items()}
+    transformation: optax.GradientTransformationExtraArgs = getattr(optax, row.optimizers[0])(
+        **theirs, **row.options
+    )
     fields: dict[str, dict[str, Any]] = {}
     for n, place in _places(row).items():
         fields.setdefault(place.tuple, {})[place.field] = (getattr(ours, n), place.sign)
@@ -105,7 +107,9 @@ def to_optax(state: State, rule: Rule, params: Tree) -> tuple[optax.GradientTran
         return x._replace(**changes)
 
     known = {*fields, *_COUNTED}
-    return made, jax.tree.map(filled, made.init(params), is_leaf=lambda x: _base(x) in known)
+    return transformation, jax.tree.map(
+        filled, transformation.init(params), is_leaf=lambda x: _base(x) in known
+    )
 
 
 def _row(rule: Rule, where: str) -> Row:
@@ -135,16 +139,16 @@ def _named(tree: Any) -> Iterator[Any]:
 def _found(tree: Any, name: str) -> Any:
     """The one named tuple of that name in a state."""
     there = list(_named(tree))
-    found = [x for x in there if _base(x) == name]
-    if len(found) != 1:
+    matching = [x for x in there if _base(x) == name]
+    if len(matching) != 1:
         seen = ", ".join(dict.fromkeys(type(x).__name__ for x in there)) or "no named tuple"
-        raise ValueError(f"opt_state: must hold one {name}, it has {len(found)}; there is {seen}")
-    return found[0]
+        raise ValueError(f"opt_state: must hold one {name}, it has {len(matching)}; there is {seen}")
+    return matching[0]
 
 
 def _copied(x: Any, sign: float) -> jax.Array:
-    made = jnp.array(x, dtype=xla.arithmetic(jnp.result_type(x)))
-    return -made if sign < 0 else made
+    copy = jnp.array(x, dtype=xla.arithmetic(jnp.result_type(x)))
+    return -copy if sign < 0 else copy
 
 
 def _spoken(value: Any) -> Any:

@@ -11,10 +11,10 @@ State = Any  # a named tuple: count, then the rule's states by name, each a pytr
 @cache
 def state_tuple(rule: Kind) -> Any:
     """The named tuple of a rule's state: one class a rule, so that two trees of it are alike."""
-    made = namedtuple(f"{rule.__name__}State", ("count", *rule.parts.states))  # type: ignore[misc]
+    base = namedtuple(f"{rule.__name__}State", ("count", *rule.parts.states))  # type: ignore[misc]
     return type(
-        made.__name__,
-        (made,),
+        base.__name__,
+        (base,),
         {"__slots__": (), "__reduce__": _reduced, "__module__": __package__, "rule": rule},
     )
 

@@ -39,12 +39,12 @@ class Bucket:
         self.gather = run.batch(gather(), stored, self.tensors) if started.options.accumulate else None
 
     def bind(self, k: int, gradient: Array | None, start: int) -> None:
-        """Hand a gradient to the passes."""
+        """Hand leaf k's gradient, at address ``start``, to the passes; None leaves the leaf out of the next."""
         self.batch.bind(k, gradient, start)
         if self.gather is not None:
             self.gather.bind(k, gradient, start)
 
-    def bind_all(self, given: Sequence[Array], starts: Sequence[int]) -> None:
-        """Hand over gradients of all leaves."""
+    def bind_all(self, gradients: Sequence[Array], starts: Sequence[int]) -> None:
+        """Hand over the gradients of all leaves of the optimizer that are in this bucket, with their addresses."""
         for k, i in enumerate(self.leaves):
-            self.bind(k, given[i], starts[i])
+            self.bind(k, gradients[i], starts[i])

@@ -24,7 +24,7 @@ SETTINGS = ("weight_decay", "decay", "maximize")
 
 @lru_cache(maxsize=64)
 def _names(kind: Kind) -> dict[str, Targets]:
-    """torch's names and the lines that they set."""
+    """Return torch's names, each with the lines that it sets."""
     lines, rows = kind.parts.lines, kind.parts.dialects
     names = dict(rows["torch"].names) if "torch" in rows else {}
     if "beta1" in lines and "beta2" in lines:
@@ -32,12 +32,12 @@ def _names(kind: Kind) -> dict[str, Targets]:
     for row in rows.values():
         if "momentum" in row.names:
             names.setdefault("momentum", row.names["momentum"])
-    made = {n: (t,) if isinstance(t, str) else tuple(t) for n, t in names.items()}
-    return {n: t for n, t in made.items() if "weight_decay" not in t}
+    targets = {n: (t,) if isinstance(t, str) else tuple(t) for n, t in names.items()}
+    return {n: t for n, t in targets.items() if "weight_decay" not in t}
 
 
-def _held(kind: Kind) -> Mapping[str, float]:
-    """Lines that torch does not have, at the values that take them out."""
+def _pinned(kind: Kind) -> Mapping[str, float]:
+    """Return the lines that torch does not have, at the values that take them out of the formula."""
     row = kind.parts.dialects.get("torch")
     return {} if row is None else row.pinned
 
@@ -49,14 +49,14 @@ def _ramps(kind: Kind) -> Mapping[str, Any]:
 
 def _hidden(kind: Kind, name: str, values: Mapping[str, Any]) -> bool:
     """Whether torch's name means another line than the one of that name, which is out of the formula."""
-    return name in kind.parts.lines and values[name] == _held(kind).get(name)
+    return name in kind.parts.lines and values[name] == _pinned(kind).get(name)
 
 
 def _spoken(rule: Rule) -> dict[str, Targets]:
-    """The entries of a rule's group, and the lines that they set."""
+    """Return the entries of a rule's group, each with the lines that it sets."""
     kind: Kind = type(rule)
     values = rule.values
-    made: dict[str, Targets] = {}
+    spoken: dict[str, Targets] = {}
     hidden: set[str] = set()
     for n, targets in _names(kind).items():
         if n in kind.parts.lines and n not in targets:
@@ -65,13 +65,13 @@ def _spoken(rule: Rule) -> dict[str, Targets]:
             hidden.add(n)
         if n in kind.parts.aliases and len({values[t] for t in targets}) > 1:
             continue
-        made[n] = targets
-    used = hidden.union(*made.values())
-    return made | {n: (n,) for n in kind.parts.lines if n not in used and n != "weight_decay"}
+        spoken[n] = targets
+    used = hidden.union(*spoken.values())
+    return spoken | {n: (n,) for n in kind.parts.lines if n not in used and n != "weight_decay"}
 
 
 def _read(kind: Kind, present: Container[str]) -> dict[str, Targets]:
-    """``_spoken`` from the entries that a group has."""
+    """Return what ``_spoken`` does, from the entries that a group has."""
     lines = kind.parts.lines
     names = {
         n: targets
@@ -83,7 +83,7 @@ def _read(kind: Kind, present: Container[str]) -> dict[str, Targets]:
 
 
 def label(rule: Rule) -> str:
-    """What a group and a checkpoint call a rule: its class, and the dialect whose clock it keeps."""
+    """Return what a group and a checkpoint call a rule: its class, and the dialect whose clock it keeps."""
     return type(rule).__name__ + (f":{rule.dialect}" if rule.dialect else "")
 
 
@@ -93,23 +93,23 @@ def own_decay(kind: Kind) -> bool:
 
 
 def entries(rule: Rule) -> dict[str, Any]:
-    """A rule's lines as a torch group has them."""
+    """Return a rule's lines as a torch group has them."""
     kind: Kind = type(rule)
     values = rule.values
-    made: dict[str, Any] = {}
+    group: dict[str, Any] = {}
     for n, targets in _spoken(rule).items():
         whole = len(targets) == 1 or n in kind.parts.aliases
-        made[n] = values[targets[0]] if whole else tuple(values[t] for t in targets)
+        group[n] = values[targets[0]] if whole else tuple(values[t] for t in targets)
     for n, ramp in _ramps(kind).items():
         shape, lr = type(ramp(1.0, decay=1.0)), values["lr"]
-        made[n] = lr.decay if isinstance(lr, shape) else 0.0
+        group[n] = lr.decay if isinstance(lr, shape) else 0.0
         if isinstance(lr, shape):
-            made["lr"] = lr.value
-    return {"rule": label(rule), **made}
+            group["lr"] = lr.value
+    return {"rule": label(rule), **group}
 
 
 def changed(rule: Rule, given: Mapping[str, Any]) -> Rule:
-    """The rule with the entries of a user's group, under torch's names or the lines' own."""
+    """Return the rule with the entries of a user's group, under torch's names or the lines' own."""
     kind: Kind = type(rule)
     spoken = _spoken(rule)
     wanted = {n: spoken.get(n, (n,)) for n in given if n in spoken or n in kind.parts.lines}
@@ -155,15 +155,15 @@ def _ramped(kind: Kind, lr: Any, decays: Mapping[str, float]) -> Any:
 def _values(kind: Kind, names: Mapping[str, Targets], group: Mapping[str, Any]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for n, targets in names.items():
-        given = group[n]
+        entry = group[n]
         if len(targets) == 1 or n in kind.parts.aliases:
-            values |= dict.fromkeys(targets, given)
+            values |= dict.fromkeys(targets, entry)
             continue
-        if not isinstance(given, tuple | list) or len(given) != len(targets):
+        if not isinstance(entry, tuple | list) or len(entry) != len(targets):
             raise HyperparameterError(
-                f"{kind.__name__}: {n} must be {len(targets)} values ({', '.join(targets)}), got {given!r}"
+                f"{kind.__name__}: {n} must be {len(targets)} values ({', '.join(targets)}), got {entry!r}"
             )
-        values |= zip(targets, given, strict=True)
+        values |= zip(targets, entry, strict=True)
     return values
 
 
@@ -172,7 +172,7 @@ def _started(kind: Kind, names: tuple[str, ...], values: tuple[Any, ...], left: 
     """Start the rule of a group with these entries; HyperparameterError for a value out of its range."""
     group = dict(zip(names, values, strict=True))
     dialect = group["rule"].partition(":")[2]
-    lines = {**_held(kind), **_values(kind, _read(kind, group), group)}
+    lines = {**_pinned(kind), **_values(kind, _read(kind, group), group)}
     decays = {n: group[n] for n in _ramps(kind) if n in group}
     if decays:
         lines["lr"] = _ramped(kind, lines["lr"], decays)
@@ -224,7 +224,7 @@ def _entries_of(kind: Kind, present: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def plain(value: Any) -> Any:
-    """A group's entry as a value that can be compared: torch allows lr to be a tensor."""
+    """Return a group's entry as a value that can be compared: torch allows lr to be a tensor."""
     if isinstance(value, float | int | str | Schedule):
         return value
     if isinstance(value, tuple | list):
