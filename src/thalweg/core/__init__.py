@@ -1,5 +1,7 @@
 """Core: what a rule is made of. Knows only the standard library."""
 
+from .declaration import rule
+from .dialect import Row, row
 from .idle_model import IdleModel
 from .line import Scalar, fraction, nonnegative, number, positive, state
 from .math import (
@@ -19,7 +21,7 @@ from .math import (
     tanh,
     where,
 )
-from .rule import Row, Rule, row, rule
+from .rule import Rule
 from .schedule import (
     Schedule,
     constant,

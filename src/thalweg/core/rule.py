@@ -13,47 +13,16 @@ import os
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self, TypeVar, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar
 
 from ..errors import HyperparameterError, RuleError, nearest
-from .dialect import Row, member, resolve, row
-from .formula import Builder, Formula, Function, keys, lift, name, signature
-from .idle_model import IdleModel
-from .line import Line, Scalar, fraction, nonnegative, number, positive, short, state
+from .dialect import member, resolve
+from .formula import Formula, Function
+from .line import Scalar, short
+from .rule_parts import RuleParts, clock_formula, step_formula
 from .schedule import Schedule
 
 Params = Any  # an array, or nested lists, tuples and dicts of arrays
-
-
-class RuleParts(NamedTuple):
-    """The functions and lines that a rule class is made of."""
-
-    step: Function
-    rate: Function | None
-    idle: Function | None
-    clock: Function | None
-    idle_model: IdleModel | None
-    lines: Mapping[str, Line]
-    dialects: Mapping[str, Row]
-    aliases: Mapping[str, tuple[str, ...]]  # one name that sets several lines
-
-    def __eq__(self, other: object) -> bool:  # one class's parts: they key caches
-        return self is other
-
-    def __hash__(self) -> int:
-        return id(self)
-
-    @property
-    def states(self) -> tuple[str, ...]:
-        """State names, in the order of ``step``'s signature."""
-        return signature(self.step)[0][2:]
-
-    @property
-    def hyperparameters(self) -> tuple[str, ...]:
-        """Hyperparameter names, in the order of their lines."""
-        return tuple(n for n, line in self.lines.items() if not line.is_state)
 
 
 R = TypeVar("R", bound="Rule")
@@ -235,12 +204,12 @@ class Rule:
     @property
     def step_formula(self) -> Formula:
         """``step`` as straight-line code; outputs are w and the states, in order."""
-        return _step_formula(self.parts)
+        return step_formula(self.parts)
 
     @property
     def clock_formula(self) -> Formula:
         """The step's scalars, in ``step``'s order, from t (1 first) and the hyperparameters."""
-        return _clock_formula(self.parts, self.clock)
+        return clock_formula(self.parts, self.clock)
 
     def on(
         self,
@@ -398,37 +367,6 @@ def restore(cls: type[R], dialect: str, values: Mapping[str, Any]) -> R:
     return restored
 
 
-@cache
-def _step_formula(rule_parts: RuleParts) -> Formula:
-    formula = lift(rule_parts.step, outputs=("w", *rule_parts.states))
-    if rule_parts.rate is not None and rule_parts.rate.__name__ not in formula.calls:
-        code = rule_parts.step.__code__
-        raise RuleError(
-            f"{code.co_filename}:{code.co_firstlineno}: step must call {rule_parts.rate.__name__}:"
-            " an effective learning rate computed beside the update could drift from it"
-        )
-    return formula
-
-
-@cache
-def _clock_formula(rule_parts: RuleParts, clock: Function | None) -> Formula:
-    builder = Builder()
-    computed: dict[str, Any] = {}
-    wanted = signature(rule_parts.step)[1]
-    if clock is not None:
-        arguments = [n for group in signature(clock) for n in group]
-        values = builder.unfold(clock, [name(n) for n in arguments])
-        computed = dict(zip(keys(clock), values, strict=True))
-    missing = [n for n in wanted if n not in computed and n not in rule_parts.hyperparameters]
-    if missing:
-        raise RuleError(
-            f"{rule_parts.step.__code__.co_filename}: step takes {', '.join(missing)}:"
-            " neither a line of the rule nor given by its clock"
-        )
-    outputs = [(n, computed.get(n, name(n))) for n in wanted]
-    return builder.formula("clock", ("t", *rule_parts.hyperparameters), (), outputs)
-
-
 def find(rule_name: str) -> type[Rule]:
     """The rule class of that name; HyperparameterError with the nearest names."""
     if rule_name not in RULES or not is_shipped(RULES[rule_name]):
@@ -444,113 +382,4 @@ def is_shipped(kind: type["Rule"]) -> bool:
     return kind.__module__.startswith(_LIBRARY)
 
 
-_RENAMED = {"together": "aliases", "coast": "idle_model"}  # keywords of 0.1.0
-
-
-@dataclass_transform(frozen_default=True, field_specifiers=(number, positive, nonnegative, fraction, state))
-def rule(
-    step: Function,
-    *,
-    rate: Function | None = None,
-    idle: Function | None = None,
-    clock: Function | None = None,
-    idle_model: IdleModel | None = None,
-    dialects: Mapping[str, Row] | None = None,
-    aliases: Mapping[str, tuple[str, ...]] | None = None,
-    **unknown: Any,
-) -> Callable[[type[Any]], type[Any]]:
-    """Make a class of lines into a rule.
-
-    ``step(w, g, *states, /, *scalars)`` returns the new w and states; ``rate`` is called by it;
-    ``idle(w, *states, k, /, *scalars)`` is k steps with g = 0 in closed form, ``idle_model`` what is known of
-    them where there is none; ``clock(t, ...)`` gives what is computed once a step; ``aliases`` names lines set by one
-    argument. Raises RuleError when names do not fit.
-    """
-    for n in unknown:
-        raise RuleError(
-            f"rule: {n}= is called {_RENAMED[n]}= now" if n in _RENAMED else f"rule: takes no {n}="
-        )
-
-    def decorate(cls: type[Any]) -> type[Any]:
-        lines: dict[str, Line] = {
-            n: cls.__dict__[n] for n in cls.__annotations__ if isinstance(cls.__dict__.get(n), Line)
-        }
-        rule_parts = RuleParts(
-            step,
-            rate,
-            idle,
-            clock,
-            idle_model,
-            MappingProxyType(lines),
-            MappingProxyType(dict(dialects or {})),
-            MappingProxyType(dict(aliases or {})),
-        )
-        _check(cls, rule_parts)
-        cls.parts = rule_parts
-        known = RULES.setdefault(cls.__name__, cls)
-        if known.__module__ == cls.__module__ or (is_shipped(cls) and not is_shipped(known)):
-            RULES[cls.__name__] = cls
-        return cls
-
-    return decorate
-
-
-RESERVED = {"w": "the parameter", "g": "its gradient", "t": "the step", "k": "steps without a gradient"}
-"""The words that formulas use for what is no line of a rule."""
-
-
-def _check(cls: type[Any], rule_parts: RuleParts) -> None:
-    """Names of the functions against the lines, at import."""
-    where = f"{cls.__module__}.{cls.__name__}"
-    if not issubclass(cls, Rule):
-        raise RuleError(f"{where}: write `class {cls.__name__}(Rule):`")
-    before = signature(rule_parts.step)[0]
-    if before[:2] != ("w", "g"):
-        raise RuleError(f"{where}: step begins with `w, g`, then the states, then `/`; got {before}")
-    taken = [n for n in rule_parts.lines if n in RESERVED]
-    if taken:
-        raise RuleError(
-            f"{where}: no line may be called {taken[0]!r}, which is {RESERVED[taken[0]]}; rename it"
-        )
-    declared = {n for n, line in rule_parts.lines.items() if line.is_state}
-    if set(before[2:]) != declared:
-        raise RuleError(f"{where}: step has the states {before[2:]}, the lines declare {sorted(declared)}")
-    for clock in (rule_parts.clock, *(r.clock for r in rule_parts.dialects.values())):
-        if clock is not None:
-            wanted = [n for group in signature(clock) for n in group]
-            wrong = [n for n in wanted[1:] if n not in rule_parts.hyperparameters]
-            if wrong or wanted[:1] != ["t"]:
-                raise RuleError(f"{where}: a clock takes t, then hyperparameters; got {wanted}")
-    if rule_parts.idle is not None:
-        idle_before = signature(rule_parts.idle)[0]
-        if idle_before != ("w", *before[2:], "k"):
-            raise RuleError(f"{where}: idle takes w, the states, k, then `/`; got {idle_before}")
-    if rule_parts.idle_model is not None:
-        idle_model = rule_parts.idle_model
-        faded = tuple(n for n in before[2:] if n not in idle_model.products)
-        if signature(idle_model.idle_states)[0] != (*faded, "k"):
-            raise RuleError(
-                f"{where}: idle_states takes {', '.join(faded)}, k, then `/`; got {signature(idle_model.idle_states)[0]}"
-            )
-        if idle_model.move_terms is not None and (
-            idle_model.move_scale is None or signature(idle_model.move_terms)[0] != before[2:]
-        ):
-            raise RuleError(
-                f"{where}: move_terms takes the states {before[2:]}, then `/`, and goes with move_scale"
-            )
-        wrong = [n for f in (idle_model.idle_states, idle_model.move_terms) if f for n in signature(f)[1]]
-        wrong += signature(idle_model.shrink)[1]
-        wrong = [n for n in wrong if n not in rule_parts.hyperparameters]
-        if wrong:
-            raise RuleError(f"{where}: idle_model takes {wrong}, which are no hyperparameters")
-    for dialect, r in rule_parts.dialects.items():
-        wrong = [n for n in r.values if n not in rule_parts.lines]
-        wrong += sorted(r.named_lines.difference(rule_parts.lines))
-        if wrong:
-            raise RuleError(f"{where}: dialect {dialect!r} sets {wrong}, which are no lines of the rule")
-        wrong = [n for n in r.states if n not in declared]
-        if wrong:
-            raise RuleError(f"{where}: dialect {dialect!r} places {wrong}, which are no states of the rule")
-
-
-__all__ = ["RULES", "RuleParts", "Row", "Rule", "find", "row", "rule"]
+__all__ = ["RULES", "Optimizer", "Rule", "find"]

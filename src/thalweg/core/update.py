@@ -13,7 +13,8 @@ from typing import NamedTuple
 from ..errors import HyperparameterError
 from .formula import Builder, Formula, exponents, name, signature, specialise
 from .pieces import PIECES, STEPWISE, Piece, gathered, own, values_of
-from .rule import Rule, RuleParts
+from .rule import Rule
+from .rule_parts import RuleParts
 from .step_options import BARE, StepOptions
 
 

@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from ..core.dialect import Row
 from ..core.line import Scalar
-from ..core.rule import Row, Rule
+from ..core.rule import Rule
 
 Array = np.ndarray[Any, Any]
 Shares = Mapping[str, float]  # of each kind of gradients: the largest distance in a run

@@ -23,7 +23,8 @@ import numpy as np
 
 from ...core.catch_up import GROWTH, CatchUp, plan, rests
 from ...core.formula import Function, lift
-from ...core.rule import Rule, RuleParts
+from ...core.rule import Rule
+from ...core.rule_parts import RuleParts
 from ...core.schedule import Schedule
 from ...core.started import start
 from ...core.step_options import BARE, StepOptions

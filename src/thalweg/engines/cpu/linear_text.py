@@ -7,7 +7,7 @@ import numpy as np
 from ...core import clock as scalars
 from ...core.catch_up import CatchUp
 from ...core.formula import Function, lift
-from ...core.rule import RuleParts
+from ...core.rule_parts import RuleParts
 from ...core.step_options import StepOptions
 from ...core.update import Update
 from ...printing.loop import summed_in_lanes

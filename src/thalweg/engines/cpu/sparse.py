@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from ...core.catch_up import GROWTH, CatchUp
-from ...core.rule import RuleParts
+from ...core.rule_parts import RuleParts
 from ...core.update import Update
 from .. import plain
 from ..memory import Array, address

@@ -7,7 +7,7 @@ import numpy as np
 
 from ...core.catch_up import CatchUp
 from ...core.formula import Formula, Function, lift, split
-from ...core.rule import RuleParts
+from ...core.rule_parts import RuleParts
 from ...core.update import Update
 from ...printing.loop import element, updated
 from ...printing.python import Printer, indented

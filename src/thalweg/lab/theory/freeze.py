@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 
 from ...core import clock as scalars
 from ...core.formula import Builder, Formula, Function, name, signature
-from ...core.rule import Rule, RuleParts
+from ...core.rule import Rule
+from ...core.rule_parts import RuleParts
 from ...engines.ops import vectorised
 from ...errors import HyperparameterError, ProblemError, RuleError
 from ...problems.base import Array, finite, need_integer
