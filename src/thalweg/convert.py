@@ -6,6 +6,7 @@ A dialect row says both. The doors know where each world keeps its states.
 import math
 from typing import Any
 
+from .core.line import Scalar
 from .core.rule import Rule
 from .core.schedule import Schedule
 
@@ -54,7 +55,7 @@ def _name(rule: Rule) -> str:
     return rule.clock.__name__ if rule.clock is not None else ""
 
 
-def _size(line: str, value: Any) -> float:
+def _size(line: str, value: Scalar) -> float:
     """A constant of the denominator in the unit of the gradient."""
     number = float(value(0) if isinstance(value, Schedule) else value)
     return math.sqrt(number) if line.endswith("_root") else number

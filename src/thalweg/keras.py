@@ -21,7 +21,7 @@ except ImportError as error:
 
 from .convert import arguments, require
 from .core.dialect import Row
-from .core.line import short
+from .core.line import Scalar, short
 from .core.rule import Optimizer, Rule
 from .core.schedule import Schedule
 from .optimizer.optimizer import ArrayOptimizer
@@ -43,7 +43,7 @@ def _row(kind: type[Rule]) -> Row:
 _UNKNOWN = ("clipnorm", "use_ema", "loss_scale_factor", "gradient_accumulation_steps")
 
 
-def from_keras(optimizer: Any, **changes: Any) -> Optimizer:
+def from_keras(optimizer: keras.Optimizer, **changes: Scalar) -> Optimizer:
     """Go on where a Keras optimizer stands: a started Optimizer on NumPy copies, a list in its variables' order.
 
     optimizer: SGD, Adagrad, RMSprop, Adadelta, Adam, AdamW, Adamax, Nadam or Lion of Keras 3, built.
@@ -94,7 +94,7 @@ def from_keras(optimizer: Any, **changes: Any) -> Optimizer:
     return opt
 
 
-def _rule(optimizer: Any, head: type[Rule], changes: Mapping[str, Any]) -> Rule:
+def _rule(optimizer: keras.Optimizer, head: type[Rule], changes: Mapping[str, Scalar]) -> Rule:
     row = _row(head)
     switches = row.switches
     if getattr(optimizer, "amsgrad", False) and "amsgrad" not in switches:
@@ -114,7 +114,9 @@ def _rule(optimizer: Any, head: type[Rule], changes: Mapping[str, Any]) -> Rule:
     return made.replace(**changes) if changes else made
 
 
-def to_keras(optimizer: Optimizer, variables: Sequence[Any], **arguments_: Any) -> Any:
+def to_keras(
+    optimizer: Optimizer, variables: Sequence[keras.Variable], **arguments_: object
+) -> keras.Optimizer:
     """The Keras optimizer that goes on from here, built on ``variables``, which take over the weights.
 
     optimizer: on a list of arrays, as ``from_keras`` gives it, or on one array. variables: the Keras
@@ -193,12 +195,12 @@ def _spared(optimizer: ArrayOptimizer) -> list[int]:
     return spared
 
 
-def _read(variable: Any) -> np.ndarray[Any, Any]:
+def _read(variable: keras.Variable) -> np.ndarray[Any, Any]:
     """A variable's value: a copy."""
     return np.array(keras.ops.convert_to_numpy(variable))
 
 
-def _write(variable: Any, value: np.ndarray[Any, Any]) -> None:
+def _write(variable: keras.Variable, value: np.ndarray[Any, Any]) -> None:
     """Give a variable a value: of a copy, since JAX and torch may go on using the memory that they are given."""
     variable.assign(np.array(value))
 

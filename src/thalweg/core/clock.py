@@ -163,7 +163,8 @@ def traced(clock: Formula) -> tuple[Formula, tuple[str, ...]]:
     change = _Traced(clock.inputs)
 
     def rewrite(tree: ast.expr) -> ast.expr:
-        return change.visit(ast.parse(ast.unparse(tree), mode="eval").body)  # type: ignore[no-any-return]
+        changed: ast.expr = change.visit(ast.parse(ast.unparse(tree), mode="eval").body)
+        return changed
 
     body = tuple((n, rewrite(e)) for n, e in clock.body)
     outputs = tuple((n, rewrite(e)) for n, e in clock.outputs)

@@ -113,7 +113,7 @@ def member(where: str, row: Row, own: str, arguments: Mapping[str, Any]) -> tupl
     return name, {n: v for n, v in arguments.items() if n not in left_out}
 
 
-def _switched(where: str, name: str, value: Any) -> bool:
+def _switched(where: str, name: str, value: object) -> bool:
     try:
         return bool(value)
     except (TypeError, ValueError):

@@ -169,8 +169,8 @@ class _Reader:
         match node:
             case ast.Constant(value=bool()) | ast.Constant(value=complex() | str() | bytes() | None):
                 raise self.error(node, f"{node.value!r} is not a number of a formula")
-            case ast.Constant(value=int() | float()):
-                return ast.Constant(float(node.value))  # type: ignore[arg-type]
+            case ast.Constant(value=int() | float() as number):
+                return ast.Constant(float(number))
             case ast.Name():
                 if node.id not in self.values:
                     raise self.error(
@@ -298,14 +298,15 @@ def keys(function: Function) -> tuple[str, ...]:
     """The names that a clock returns."""
     last = _definition(function).body[-1]
     value = last.value if isinstance(last, ast.Return) else None
-    names = value.keys if isinstance(value, ast.Dict) else [None]
-    if not all(isinstance(k, ast.Constant) and isinstance(k.value, str) for k in names):
+    keys = value.keys if isinstance(value, ast.Dict) else [None]
+    names = [k.value for k in keys if isinstance(k, ast.Constant) and isinstance(k.value, str)]
+    if len(names) < len(keys):
         code = function.__code__
         raise RuleError(
             f"{code.co_filename}:{getattr(last, 'lineno', 0)}: in {code.co_name}: a clock returns"
             ' {"name": value, ...}'
         )
-    return tuple(k.value for k in names)  # type: ignore[union-attr]
+    return tuple(names)
 
 
 def from_text(text: str, title: str, functions: Mapping[str, Function] | None = None) -> dict[str, Function]:
@@ -402,7 +403,8 @@ def specialise(formula: Formula, known: Mapping[str, float]) -> Formula:
 
     def rewrite(tree: ast.expr) -> ast.expr:
         fresh = copy(ast.unparse(tree), mode="eval").body
-        return change.visit(fresh)  # type: ignore[no-any-return]
+        changed: ast.expr = change.visit(fresh)
+        return changed
 
     return formula._replace(
         body=tuple((n, rewrite(e)) for n, e in formula.body),

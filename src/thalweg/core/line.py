@@ -50,13 +50,13 @@ class Line(NamedTuple):
         below = value < self.high if self.open_high else value <= self.high
         return above and below
 
-    def number(self, where: str, name: str, value: Any) -> float:
+    def number(self, where: str, name: str, value: Scalar) -> float:
         """``checked`` for a line that no schedule may drive."""
         plain = self.checked(where, name, value)
         assert not isinstance(plain, Schedule)
         return plain
 
-    def checked(self, where: str, name: str, value: Any) -> Scalar:
+    def checked(self, where: str, name: str, value: Scalar) -> Scalar:
         """The value as a float or schedule; HyperparameterError says what is allowed."""
         if isinstance(value, Schedule):
             if self.is_state:

@@ -239,7 +239,7 @@ def join(first: float | Schedule, then: float | Schedule, *, at: int) -> Schedul
     return Join(as_schedule(first), as_schedule(then), at)
 
 
-def to_plain(value: float | Schedule) -> Any:
+def to_plain(value: float | Schedule) -> float | dict[str, Any]:
     """A hyperparameter's value as JSON can hold it."""
     if not isinstance(value, Schedule):
         return value

@@ -51,11 +51,11 @@ def switch(where: str, name: str, value: object, allowed: Sequence[bool | None])
     raise HyperparameterError(f"{where}: {name} must be {choices}, got {short(value)}")
 
 
-def _bound(where: str, name: str, value: Any) -> float | None:
+def _bound(where: str, name: str, value: float | None) -> float | None:
     return None if value is None else _POSITIVE.number(where, name, value)
 
 
-def _count(where: str, name: str, value: Any) -> int:
+def _count(where: str, name: str, value: int) -> int:
     try:
         count = 0 if isinstance(value, bool) else index(value)
     except TypeError:
@@ -65,7 +65,7 @@ def _count(where: str, name: str, value: Any) -> int:
     return count
 
 
-def _average(where: str, name: str, value: Any) -> float | str | None:
+def _average(where: str, name: str, value: float | str | None) -> float | str | None:
     if value is None or (isinstance(value, str) and value == "polyak"):
         return value
     try:

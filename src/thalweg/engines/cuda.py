@@ -14,10 +14,10 @@ compiles it keeps in its own cache.
 
 import linecache
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -33,6 +33,20 @@ ROW = 4  # columns of the table before the addresses: first block, size, whole u
 ARGUMENTS = 256  # words that ``write`` takes at once; a kernel may have 4096 bytes of them
 OLDEST = (3, 6)
 OPTIONS = {"num_warps": WARPS, "enable_fp_fusion": False}
+
+
+class DeviceArray(Protocol):
+    """A tensor on the device as Triton takes it."""
+
+    def data_ptr(self) -> int: ...
+    def __getitem__(self, part: slice, /) -> "DeviceArray": ...
+
+
+class Kernel(Protocol):
+    """A kernel of Triton's: for a grid, what launches it."""
+
+    def __getitem__(self, grid: tuple[int, ...], /) -> Callable[..., object]: ...
+
 
 _STORED = {"float16": "float32", "bfloat16": "float32", "float32": "float32", "float64": "float64"}
 
@@ -188,7 +202,7 @@ def write_source() -> str:
 
 
 @cache
-def kernel(text: str) -> Any:
+def kernel(text: str) -> Kernel:
     """The function ``kernel`` of a printed source, as Triton's. ImportError without Triton."""
     import triton
     import triton.language as tl
@@ -198,7 +212,8 @@ def kernel(text: str) -> Any:
     linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
     space = {"__name__": __name__, "triton": triton, "tl": tl, "libdevice": libdevice}
     exec(compile(text, filename, "exec"), space)
-    return space["kernel"]
+    printed: Kernel = space["kernel"]
+    return printed
 
 
 @cache
@@ -237,29 +252,29 @@ def table(rows: Sequence[Sequence[int]], which: Sequence[int]) -> Table:
 
 
 @cache
-def _update(update: Update, stored: str) -> Any:
+def _update(update: Update, stored: str) -> Kernel:
     return kernel(source(update, stored))
 
 
 @cache
-def _clock(clock: Formula) -> Any:
+def _clock(clock: Formula) -> Kernel:
     return kernel(clock_source(clock))
 
 
-def update(update: Update, stored: str, where: Table, table: Any, scalars: Any) -> None:
+def update(update: Update, stored: str, where: Table, table: DeviceArray, scalars: DeviceArray) -> None:
     """Launch one pass: ``table`` holds ``where.words`` (int64), ``scalars`` the rows (float64), on the device."""
     if where.blocks:
         depth = (where.tensors - 1).bit_length()
         _update(update, stored)[(where.blocks,)](table, scalars, where.tensors, depth, **OPTIONS)
 
 
-def clock(clock: Formula, steps: Any, given: Any, scalars: Any, count: int) -> None:
+def clock(clock: Formula, steps: DeviceArray, given: DeviceArray, scalars: DeviceArray, count: int) -> None:
     """Launch the clock: ``steps`` are addresses (int64), ``given`` and ``scalars`` float64, on the device."""
     grid = (-(-count // CLOCKS),)
     _clock(clock)[grid](steps, given, scalars, count, num_warps=1, enable_fp_fusion=False)
 
 
-def write(to: Any, words: Sequence[int]) -> None:
+def write(to: DeviceArray, words: Sequence[int]) -> None:
     """Put words into device memory (int64, a whole number of ``ARGUMENTS`` long) with no copy from the host.
 
     They travel as arguments of a kernel, so that a captured graph keeps them.

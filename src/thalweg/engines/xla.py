@@ -15,6 +15,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike, DTypeLike
 
 from ..core import clock as scalars
 from ..core import math as formulas
@@ -28,7 +29,7 @@ Array = jax.Array
 Value = Any  # a number, a traced number, a Schedule, or a function of the steps done
 
 
-def arithmetic(dtype: Any) -> Any:
+def arithmetic(dtype: DTypeLike) -> DTypeLike:
     """Return the dtype in which weights of a dtype are computed and their states kept."""
     return dtype if jnp.dtype(dtype).itemsize >= 4 else jnp.dtype(jnp.float32)
 
@@ -48,11 +49,12 @@ def element(update: Update) -> Callable[[Mapping[str, Any], Mapping[str, Any]], 
     return step
 
 
-def _either(name: str) -> Callable[..., Any]:
+def _either(name: str) -> Callable[..., ArrayLike]:
     """Return a function of the grammar: the host's on numbers, JAX's where one of them is traced."""
-    host, device = getattr(formulas, name), getattr(jnp, name)
+    host: Callable[..., ArrayLike] = getattr(formulas, name)
+    device: Callable[..., ArrayLike] = getattr(jnp, name)
 
-    def called(*values: Any) -> Any:
+    def called(*values: ArrayLike) -> ArrayLike:
         return device(*values) if any(isinstance(v, Array) for v in values) else host(*values)
 
     return called
@@ -70,21 +72,21 @@ def _clock(formula: Formula, narrow: bool) -> Callable[..., tuple[Any, ...]]:
     return lambda *given: evaluate(*given, *(_EITHER["log"](given[k]) for k in places))
 
 
-def value(setting: Value, count: Any) -> Any:
+def value(setting: Value, count: ArrayLike) -> ArrayLike:
     """Return a hyperparameter's value after ``count`` steps, in float64 where it is traced."""
     if isinstance(setting, Schedule):
         return _scheduled(setting, _wide(count))
     return _wide(setting(count) if callable(setting) else setting)
 
 
-def scheduled(schedule: Schedule, count: Any, dtype: Any) -> Array:
+def scheduled(schedule: Schedule, count: ArrayLike, dtype: DTypeLike) -> Array:
     """Return a schedule's value after ``count`` steps, rounded to ``dtype``."""
     exact = value(schedule, jnp.asarray(count))
     with jax.enable_x64(True):
         return jnp.asarray(exact).astype(dtype)
 
 
-def _wide(number: Any) -> Any:
+def _wide(number: ArrayLike) -> ArrayLike:
     if not isinstance(number, Array):
         return number
     with jax.enable_x64(True):
@@ -99,7 +101,7 @@ _TRACED = {
 }
 
 
-def _scheduled(schedule: Schedule, step: Any) -> Any:
+def _scheduled(schedule: Schedule, step: ArrayLike) -> ArrayLike:
     """A schedule's own ``__call__`` with the grammar's functions in place of Python's."""
     called = type(schedule).__call__
     fields = {n: partial(_scheduled, v) if isinstance(v, Schedule) else v for n, v in schedule.fields.items()}
@@ -107,7 +109,8 @@ def _scheduled(schedule: Schedule, step: Any) -> Any:
     traced = FunctionType(called.__code__, space, "schedule", called.__defaults__, called.__closure__)
     try:
         with jax.enable_x64(True):
-            return traced(SimpleNamespace(**fields), step)
+            now: ArrayLike = traced(SimpleNamespace(**fields), step)
+            return now
     except (jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError):
         raise HyperparameterError(
             f"{schedule!r}: its __call__ cannot be traced; write where(...) of thalweg.core instead of"
@@ -115,7 +118,9 @@ def _scheduled(schedule: Schedule, step: Any) -> Any:
         ) from None
 
 
-def clock(update: Update, values: Mapping[str, Value], count: Any, dtype: Any) -> dict[str, Array]:
+def clock(
+    update: Update, values: Mapping[str, Value], count: ArrayLike, dtype: DTypeLike
+) -> dict[str, Array]:
     """Return the scalars of an update after ``count`` steps, by name, each without dimensions and of ``dtype``.
 
     values: of the clock's inputs after t: the rule's hyperparameters, and what stands around it.

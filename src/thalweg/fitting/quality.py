@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..engines.cpu.csr import Matrix
 from ..engines.memory import Array
 from ..linear import Model
 
@@ -26,7 +27,7 @@ class Quality:
     _loss: float = 0.0
     _sum: float = field(default=0.0)
 
-    def add(self, model: Model, rows: Any, labels: Array, weights: Array | None) -> None:
+    def add(self, model: Model, rows: Matrix, labels: Array, weights: Array | None) -> None:
         """Count more rows (CSR over the model's features) with their labels and weights (None: all 1)."""
         w = np.ones(len(labels)) if weights is None else weights.astype(np.float64)
         self.rows += len(labels)

@@ -2,7 +2,7 @@
 
 import os
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -12,6 +12,9 @@ from ..errors import FileError, ThalwegError
 from ..linear import Model, Settings
 from ..reading import Block
 from ..rules.sgd import SGD
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 KIND = "thalweg linear model"
 FORMAT = 1
@@ -98,7 +101,7 @@ def _scoring(
     return model
 
 
-def matrix(block: Block, features: int) -> Any:
+def matrix(block: Block, features: int) -> "csr_array":
     """A block's rows over so many features; entries beyond them are left out."""
     from scipy.sparse import csr_array
 

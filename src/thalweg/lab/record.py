@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from numbers import Integral
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -119,7 +119,7 @@ def write(columns: Mapping[str, Array], path: str | Path) -> Path:
 
     table = pyarrow.table(dict(columns))
 
-    def fill(target: Any) -> None:
+    def fill(target: IO[bytes]) -> None:
         if path.suffix.lower() == ".csv":
             csv.write_csv(table, target)
         else:

@@ -8,17 +8,19 @@ A row is a step. The objective is the mean of weight · loss(x · w + b, y), wit
 Both are applied lazily, and exactly: as if every weight had been stepped at every row.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import expit, logsumexp, softmax
 
 from ..core.rule import Rule
 from ..core.saved_rule import described, rebuilt
-from ..core.schedule import Schedule
-from ..engines.cpu.csr import Rows, rows_of
+from ..engines.cpu.csr import Matrix, Rows, rows_of
 from ..engines.cpu.linear import Pass
 from ..engines.memory import Array
 from ..engines.ops import vectorised
@@ -82,7 +84,7 @@ class Model:
         lr = rule.hyperparameters.get("lr")
         if (l1 or l2) and lr is None:
             raise HyperparameterError(f"l1, l2: {type(rule).__name__} has no lr to scale them by")
-        if l2 and not isinstance(lr, Schedule) and lr * l2 >= 1:  # type: ignore[operator]
+        if l2 and isinstance(lr, float) and lr * l2 >= 1:
             raise HyperparameterError(
                 f"l2: lr * l2 must stay below 1, got {lr} * {l2}: a step would shrink w beyond 0"
             )
@@ -130,7 +132,7 @@ class Model:
         total, weight = self.progress
         return total / weight if weight else math.nan
 
-    def encode(self, y: Any) -> Array:
+    def encode(self, y: ArrayLike) -> Array:
         """Labels or numbers as targets for ``learn``: float64 (n,). Raises ProblemError for an unknown label."""
         if self.classes is None:
             return np.ascontiguousarray(y, dtype=np.float64)
@@ -146,7 +148,7 @@ class Model:
         return made
 
     def learn(
-        self, rows: Any, targets: Array, weights: Array | None = None, order: Array | None = None
+        self, rows: Matrix | Rows, targets: Array, weights: Array | None = None, order: Array | None = None
     ) -> tuple[float, float]:
         """A step for each row, in ``order`` (int64 row numbers; None: as they stand).
 
@@ -195,17 +197,17 @@ class Model:
         self._pass.begin(weights, intercepts)
         self._solution = None
 
-    def scores(self, x: Any) -> Array:
+    def scores(self, x: Matrix) -> Array:
         """x · w + b: (n,), or (n, outputs) where there are several."""
         w, b = self.solution
         z = np.asarray(x @ w) + b
         return z[:, 0] if self.outputs == 1 else z
 
-    def predict(self, x: Any) -> Array:
+    def predict(self, x: Matrix) -> Array:
         """The most likely class, or the predicted number, of each row: (n,)."""
         return self.decide(self.scores(x))
 
-    def loss_of(self, x: Any, targets: Array, weights: Array | None = None) -> float:
+    def loss_of(self, x: Matrix, targets: Array, weights: Array | None = None) -> float:
         """The weighted mean of the loss over rows, targets as for ``learn``. Raises ProblemError for weights all 0."""
         if weights is not None and not np.any(weights):
             raise ProblemError("weights: all are 0, so that there is nothing to take a mean of")
@@ -233,7 +235,8 @@ class Model:
             raise HyperparameterError(f"loss: {self.loss.name!r} has no probabilities")
         z = z.astype(np.float64)
         if self.outputs > 1 and self.loss.name == MULTINOMIAL:
-            return softmax(z, axis=1)  # type: ignore[no-any-return]
+            shares: Array = softmax(z, axis=1)
+            return shares
         p = (np.clip(z, -1, 1) + 1) / 2 if self.loss.name == "modified_huber" else expit(z)
         if self.outputs == 1:
             return np.stack([1 - p, p], axis=1)

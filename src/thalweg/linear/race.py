@@ -5,6 +5,8 @@ held-out loss is least, then by 2; each is followed over the passes asked for. O
 held out once, of a very small one up to three times, beside others each time, since a few rows say little.
 """
 
+from __future__ import annotations
+
 import itertools
 import math
 from collections.abc import Callable, Sequence
@@ -13,7 +15,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from ..core.schedule import Schedule
-from ..engines.cpu.csr import Rows, rows_of
+from ..engines.cpu.csr import Matrix, Rows, rows_of
 from ..engines.memory import Array
 from ..errors import HyperparameterError, ProblemError
 from .model import Model, Settings
@@ -43,20 +45,21 @@ class Fold(NamedTuple):
     seed: int
 
 
-def part(rows: Rows, which: Array) -> Any:
+def part(rows: Rows, which: Array) -> Matrix:
     """Some of the rows, copied."""
     if rows.indices is None or rows.indptr is None:
         return rows.data[which]
     from scipy.sparse import csr_array
 
-    return csr_array((rows.data, rows.indices, rows.indptr), shape=rows.shape)[which]
+    sample: Matrix = csr_array((rows.data, rows.indices, rows.indptr), shape=rows.shape)[which]
+    return sample
 
 
 def race(
     settings: Settings,
     features: int,
     classes: Array | None,
-    rows: Any,
+    rows: Matrix | Rows,
     targets: Array,
     weights: Array | None = None,
     *,

@@ -18,6 +18,8 @@ try:
     import jax
     import jax.numpy as jnp
     import optax
+    from jax.tree_util import KeyPath
+    from jax.typing import ArrayLike
 except ImportError as error:
     raise ImportError(
         f"thalweg.optax needs JAX and Optax ({error}): pip install jax optax", name=error.name
@@ -31,23 +33,17 @@ from ..core.update import Update, added
 from ..engines import xla
 from ..errors import HyperparameterError
 from .convert import from_optax, to_optax
-from .state import (
-    Kind,
-    State,
-    state_tuple,
-)
-from .state import (
-    _restored as _restored,  # where pickled states look for it
-)
+from .state import Kind, State, Tree, state_tuple
+from .state import _restored as _restored  # where pickled states look for it
 
-Tree = Any  # a pytree: params, gradients, updates
+Decay = Literal["coupled", "decoupled"] | None
 
 
 def transformation(
     rule: Rule,
     *,
     weight_decay: xla.Value = None,
-    decay: Literal["coupled", "decoupled"] | None = None,
+    decay: Decay = None,
     maximize: bool = False,
     **hyperparameters: xla.Value,
 ) -> optax.GradientTransformation:
@@ -84,7 +80,7 @@ def transformation(
     states, named = kind.parts.states, state_tuple(kind)
 
     def init(params: Tree) -> State:
-        def begun(path: Any, p: Any, value: float) -> jax.Array:
+        def begun(path: KeyPath[Any], p: ArrayLike, value: float) -> jax.Array:
             return jnp.full_like(p, value, dtype=xla.arithmetic(_dtype("params", path, p)))
 
         def tree_of(name: str) -> Tree:
@@ -124,10 +120,10 @@ def transformation(
 def _moved(
     step: Update,
     clock: Callable[[Any], Mapping[str, jax.Array]],
-    path: Any,
-    g: Any,
+    path: KeyPath[Any],
+    g: ArrayLike,
     old: Mapping[str, Any],
-    w: Any,
+    w: ArrayLike | None,
 ) -> tuple[jax.Array, tuple[jax.Array, ...]]:
     """Return what is added to one parameter, in the gradient's dtype, and its states' new values."""
     gradient = jnp.asarray(g)
@@ -149,11 +145,11 @@ def _free(name: str, value: xla.Value) -> bool:
     return late or isinstance(value, jax.core.Tracer)
 
 
-def _absent(leaf: Any) -> bool:
+def _absent(leaf: object) -> bool:
     return leaf is None
 
 
-def _dtype(what: str, path: Any, leaf: Any) -> Any:
+def _dtype(what: str, path: KeyPath[Any], leaf: ArrayLike) -> jnp.dtype[Any]:
     dtype = jnp.result_type(leaf)
     if not jnp.issubdtype(dtype, jnp.floating):
         remedy = (
@@ -167,7 +163,7 @@ def _dtype(what: str, path: Any, leaf: Any) -> Any:
     return dtype
 
 
-def _demand_shape(path: Any, g: jax.Array, state: Any) -> None:
+def _demand_shape(path: KeyPath[Any], g: jax.Array, state: jax.Array) -> None:
     if jnp.shape(state) != g.shape:
         raise ValueError(
             f"updates{jax.tree_util.keystr(path)}: shape must be {jnp.shape(state)} as its parameter's, got {g.shape}"

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
+from jax.typing import ArrayLike
 
 from ..convert import arguments, require
 from ..core import clock as scalars
@@ -14,9 +15,7 @@ from ..core.line import short
 from ..core.rule import Rule
 from ..core.schedule import Schedule
 from ..engines import xla
-from .state import Kind, State, state_tuple
-
-Tree = Any  # a pytree: params, gradients, updates
+from .state import Kind, State, Tree, state_tuple
 
 
 class _Place(NamedTuple):
@@ -40,7 +39,7 @@ _COUNTED = ("ScaleByScheduleState",)  # counts the steps where a state does not
 _WITH_COUNT = "WithCountState"  # newer forms of RMSprop's states
 
 
-def from_optax(opt_state: Any, rule: Rule, *, count: int | None = None) -> State:
+def from_optax(opt_state: Tree, rule: Rule, *, count: int | None = None) -> State:
     """The state of ``transformation(rule)`` that goes on where a state of Optax's own stands.
 
     opt_state: of optax.sgd, adagrad, rmsprop, adadelta, adam, adamw, adamax, nadam, radam, amsgrad,
@@ -77,7 +76,7 @@ def from_optax(opt_state: Any, rule: Rule, *, count: int | None = None) -> State
     return state_tuple(kind)(done, *(states[n] for n in kind.parts.states))
 
 
-def to_optax(state: State, rule: Rule, params: Tree) -> tuple[optax.GradientTransformationExtraArgs, Any]:
+def to_optax(state: State, rule: Rule, params: Tree) -> tuple[optax.GradientTransformationExtraArgs, State]:
     """Optax's own transformation that goes on from a state of ``transformation(rule)``, and its state.
 
     state: that of the transformation, or of a chain or ``inject_hyperparams`` around it. params: as they
@@ -94,7 +93,7 @@ def to_optax(state: State, rule: Rule, params: Tree) -> tuple[optax.GradientTran
     for n, place in _places(row).items():
         fields.setdefault(place.tuple, {})[place.field] = (getattr(ours, n), place.sign)
 
-    def filled(x: Any) -> Any:
+    def filled(x: Tree) -> Tree:
         title = _base(x)
         if title not in fields and title not in _COUNTED:
             return x
@@ -122,12 +121,12 @@ def _row(rule: Rule, where: str) -> Row:
     return row
 
 
-def _base(x: Any) -> str:
+def _base(x: object) -> str:
     name = type(x).__name__
     return name.removesuffix(_WITH_COUNT) + "State" if name.endswith(_WITH_COUNT) else name
 
 
-def _named(tree: Any) -> Iterator[Any]:
+def _named(tree: Tree) -> Iterator[Tree]:
     """Every named tuple in a state."""
     if hasattr(tree, "_fields"):
         yield tree
@@ -136,7 +135,7 @@ def _named(tree: Any) -> Iterator[Any]:
         yield from _named(child)
 
 
-def _found(tree: Any, name: str) -> Any:
+def _found(tree: Tree, name: str) -> Tree:
     """The one named tuple of that name in a state."""
     there = list(_named(tree))
     matching = [x for x in there if _base(x) == name]
@@ -146,12 +145,12 @@ def _found(tree: Any, name: str) -> Any:
     return matching[0]
 
 
-def _copied(x: Any, sign: float) -> jax.Array:
+def _copied(x: ArrayLike, sign: float) -> jax.Array:
     copy = jnp.array(x, dtype=xla.arithmetic(jnp.result_type(x)))
     return -copy if sign < 0 else copy
 
 
-def _spoken(value: Any) -> Any:
+def _spoken(value: object) -> object:
     """A line's value as Optax takes it: a schedule as a function of the count."""
     if not isinstance(value, Schedule):
         return value

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol, TypeGuard
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..core.line import short
 from ..core.rule import Rule
@@ -28,7 +29,7 @@ class Rows:
 
     __slots__ = ("_indices", "_values")
 
-    def __init__(self, indices: Any, values: Any) -> None:
+    def __init__(self, indices: ArrayLike, values: ArrayLike) -> None:
         try:
             rows, given = np.asarray(indices), np.asarray(values)
         except ValueError as error:
@@ -62,6 +63,17 @@ class Rows:
         return f"Rows({len(self.indices)} indices, values {self.values.dtype} {self.values.shape})"
 
 
+class SparseArray(Protocol):
+    """What all sparse arrays and matrices of SciPy have."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+    def toarray(self) -> Array: ...
+    def tocoo(self) -> Any: ...
+
+
 class SparseGradient(NamedTuple):
     """A sparse gradient as the engine takes it.
 
@@ -74,14 +86,14 @@ class SparseGradient(NamedTuple):
     width: int
 
 
-def sparse(gradient: Any) -> bool:
+def sparse(gradient: object) -> TypeGuard[Rows | SparseArray]:
     """Whether a gradient is one of ours or one of scipy.sparse."""
     if isinstance(gradient, Rows):
         return True
     return type(gradient).__module__.startswith("scipy.sparse") and hasattr(gradient, "tocoo")
 
 
-def touched(leaf: Leaf, gradient: Any) -> SparseGradient:
+def touched(leaf: Leaf, gradient: Rows | SparseArray) -> SparseGradient:
     """A sparse gradient in the memory order of its parameter; GradientError where it does not fit."""
     where = f"gradient{at(leaf.path)}"
     dtype = gradient.values.dtype if isinstance(gradient, Rows) else gradient.dtype
@@ -160,7 +172,7 @@ def shares(leaf: Leaf) -> GradientError:
     )
 
 
-def gradient_of(leaf: Leaf, gradient: Any, memory: Memory) -> tuple[Array | None, int]:
+def gradient_of(leaf: Leaf, gradient: Array | None, memory: Memory) -> tuple[Array | None, int]:
     """A gradient in the memory order of its parameter and its address; 0 where it is a copy.
 
     Raises GradientError where type, shape or dtype do not fit, or where it shares memory with
@@ -191,7 +203,7 @@ def gradient_of(leaf: Leaf, gradient: Any, memory: Memory) -> tuple[Array | None
     return ordered, address(ordered)
 
 
-def indices_of(leaf: Leaf, rows: Any, where: str) -> Array:
+def indices_of(leaf: Leaf, rows: ArrayLike, where: str) -> Array:
     """Return rows that somebody names as int64, (n,). Raises GradientError where they are no rows of the parameter."""
     indices = np.atleast_1d(np.asarray(rows))
     if indices.ndim != 1 or (indices.size and indices.dtype.kind not in "iu"):

@@ -14,6 +14,7 @@ from operator import attrgetter, is_
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..core.rule import Optimizer, Params, Rule
 from ..core.saved_rule import described, rebuilt
@@ -377,7 +378,7 @@ class ArrayOptimizer(Optimizer):
 
     # Rows that sparse gradients have left behind.
 
-    def read(self, name: str, rows: Any) -> Array:
+    def read(self, name: str, rows: ArrayLike) -> Array:
         paths = [leaf.path for leaf in self._leaves]
         if name not in paths:
             raise ParameterError(f"read: no parameter {name!r}: {nearest(name, paths)}")

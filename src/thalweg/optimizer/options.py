@@ -92,7 +92,7 @@ def grouped(
     return result, membership
 
 
-def _changed(rule: Rule, settings: Settings, key: str, changes: Any) -> Group:
+def _changed(rule: Rule, settings: Settings, key: str, changes: object) -> Group:
     if not isinstance(changes, Mapping):
         raise HyperparameterError(
             f"on: group {key!r} must be a rule or a dict of settings, got {type(changes).__name__ if not isinstance(changes, type) else short(changes)}"

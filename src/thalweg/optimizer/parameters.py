@@ -3,7 +3,6 @@
 import ctypes
 from bisect import bisect_left
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -38,7 +37,7 @@ def at(path: str) -> str:
     return f" of {path!r}" if path else ""
 
 
-def described(value: Any) -> str:
+def described(value: object) -> str:
     """What a value is, in words, and what to do with it."""
     made = type(value)
     told = (
@@ -54,7 +53,7 @@ def described(value: Any) -> str:
     return told if device is None else f"{told} on {device}: hand over a NumPy array on the CPU"
 
 
-def parameter(path: str, array: Any, group: int) -> Leaf:
+def parameter(path: str, array: Array, group: int) -> Leaf:
     """A parameter, checked: ParameterError says why it cannot be trained."""
     where = f"params{at(path)}"
     if type(array) not in ARRAYS:

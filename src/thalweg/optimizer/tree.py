@@ -8,7 +8,7 @@ from ..errors import ThalwegError
 Spec = Any  # None for a leaf; else (container type, keys, specs)
 
 
-def leaves(value: Any, path: str = "") -> list[tuple[str, Any]]:
+def leaves(value: object, path: str = "") -> list[tuple[str, Any]]:
     """Leaves with their paths (``layer.0.weight``; ``""`` for a lone leaf), in order."""
     children = _children(value)
     if children is None:
@@ -16,7 +16,7 @@ def leaves(value: Any, path: str = "") -> list[tuple[str, Any]]:
     return [leaf for key, child in children for leaf in leaves(child, f"{path}.{key}" if path else str(key))]
 
 
-def _children(value: Any) -> list[tuple[Any, Any]] | None:
+def _children(value: object) -> list[tuple[Any, Any]] | None:
     if isinstance(value, dict):
         return list(value.items())
     if isinstance(value, list | tuple):
@@ -24,7 +24,7 @@ def _children(value: Any) -> list[tuple[Any, Any]] | None:
     return None
 
 
-def shape(value: Any) -> Spec:
+def shape(value: object) -> Spec:
     """The nesting of a value, to match others against."""
     children = _children(value)
     if children is None:
@@ -32,7 +32,7 @@ def shape(value: Any) -> Spec:
     return (type(value), [k for k, _ in children], [shape(c) for _, c in children])
 
 
-def matching(value: Any, spec: Spec, error: type[ThalwegError], what: str, path: str = "") -> list[Any]:
+def matching(value: object, spec: Spec, error: type[ThalwegError], what: str, path: str = "") -> list[Any]:
     """The leaves of a value nested as ``spec``; ``error`` says where it is nested otherwise.
 
     Dicts match by key in any order; lists and tuples stand for each other.
@@ -60,7 +60,7 @@ def matching(value: Any, spec: Spec, error: type[ThalwegError], what: str, path:
     return found
 
 
-def _mismatch(value: Any, keys: Sequence[Any]) -> str:
+def _mismatch(value: object, keys: Sequence[Any]) -> str:
     """How a value differs from a dict with these keys."""
     if not isinstance(value, dict):
         return f"must be a dict with keys {_some(keys)}, got {type(value).__name__}"

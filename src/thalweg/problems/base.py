@@ -11,7 +11,8 @@ from importlib import import_module
 from itertools import islice, repeat
 from numbers import Integral
 from reprlib import repr as short
-from typing import Any, TypeAlias
+from types import ModuleType
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -190,7 +191,7 @@ def unpack(vector: Array, like: Params) -> Params:
     return out
 
 
-def require(module: str, package: str, purpose: str) -> Any:
+def require(module: str, package: str, purpose: str) -> ModuleType:
     """Import a module that is optional; ProblemError with the remedy where it is missing."""
     try:
         return import_module(module)

@@ -9,7 +9,8 @@ with the softmax, the sigmoid or the identity as link; only link and loss differ
 
 import warnings
 from abc import abstractmethod
-from typing import Any, Literal, cast
+from types import ModuleType
+from typing import Literal, Protocol, Required, TypeAlias, TypedDict, Unpack, cast
 
 import numpy as np
 from scipy.sparse import csr_array, issparse
@@ -21,6 +22,27 @@ from .data import DataProblem, Labels, Space
 # If the squares of all scores sum to less, no score is beyond +-700 and exp stays in range.
 SAFE = 700.0**2
 START_DEVIATION = 0.01
+
+Inputs: TypeAlias = Array | csr_array  # (n, d)
+
+
+class About(TypedDict, total=False):
+    """What every linear model is told beside its data; see ``LinearModel``."""
+
+    name: Required[str]
+    title: Required[str]
+    text: Required[str]
+    l2: float
+    reference: Literal["scipy", "scikit-learn"]
+
+
+class Fitted(Protocol):
+    """What is read off a fitted linear estimator of scikit-learn."""
+
+    @property
+    def coef_(self) -> Array: ...
+    @property
+    def intercept_(self) -> Array | float: ...
 
 
 def softmax(space: Space) -> None:
@@ -62,10 +84,10 @@ class LinearModel(DataProblem):
 
     def __init__(
         self,
-        X: Any,
+        X: Inputs,
         targets: Array,
-        X_test: Any,
-        truth_test: Any,
+        X_test: Inputs,
+        truth_test: Array | Labels,
         *,
         name: str,
         title: str,
@@ -77,7 +99,7 @@ class LinearModel(DataProblem):
         self.l2 = l2
         self._reference = reference
         self._truth_test = truth_test
-        self._sparse: Any = None
+        self._sparse: csr_array | None = None
         if issparse(X):
             self._sparse, self._sparse_test = csr_array(X), csr_array(X_test)
             self._targets = targets
@@ -139,7 +161,7 @@ class LinearModel(DataProblem):
         with np.errstate(all="ignore"):
             return np.asarray(X @ weight + bias)
 
-    def _train(self) -> tuple[Any, Array]:
+    def _train(self) -> tuple[Inputs, Array]:
         """Training inputs and targets, for an outsider."""
         if self._sparse is not None:
             return self._sparse, self._targets
@@ -171,7 +193,7 @@ class LinearModel(DataProblem):
         """Mean loss of the training scores (k, rows), which may be overwritten."""
 
     @abstractmethod
-    def _fit(self, linear_model: Any, X: Any, targets: Array) -> Any:
+    def _fit(self, linear_model: ModuleType, X: Inputs, targets: Array) -> Fitted:
         """scikit-learn's usual estimator for this model, fitted."""
 
 
@@ -195,7 +217,9 @@ class SoftmaxRegression(LinearModel):
 
     metric_name = "test accuracy"
 
-    def __init__(self, X: Any, y: Labels, X_test: Any, y_test: Labels, *, classes: int, **about: Any) -> None:
+    def __init__(
+        self, X: Inputs, y: Labels, X_test: Inputs, y_test: Labels, *, classes: int, **about: Unpack[About]
+    ) -> None:
         super().__init__(X, one_hot(y, classes), X_test, y_test, **about)
         self._labels = y
 
@@ -209,8 +233,9 @@ class SoftmaxRegression(LinearModel):
         """Share of held-out rows whose highest score is that of their label."""
         return float(np.mean(self._test_scores(params).argmax(axis=1) == self._truth_test))
 
-    def _fit(self, linear_model: Any, X: Any, targets: Array) -> Any:
-        return linear_model.LogisticRegression(max_iter=1000).fit(X, self._labels)
+    def _fit(self, linear_model: ModuleType, X: Inputs, targets: Array) -> Fitted:
+        fitted: Fitted = linear_model.LogisticRegression(max_iter=1000).fit(X, self._labels)
+        return fitted
 
 
 class LogisticRegression(LinearModel):
@@ -218,7 +243,7 @@ class LogisticRegression(LinearModel):
 
     metric_name = "test accuracy"
 
-    def __init__(self, X: Any, y: Labels, X_test: Any, y_test: Labels, **about: Any) -> None:
+    def __init__(self, X: Inputs, y: Labels, X_test: Inputs, y_test: Labels, **about: Unpack[About]) -> None:
         super().__init__(X, y[:, None].astype(np.float64), X_test, y_test, **about)
         # log(1 + e^z) - y z loses digits for large z; log(1 + e^(sign z)) does not.
         self._sign = 1.0 - 2.0 * y
@@ -233,8 +258,9 @@ class LogisticRegression(LinearModel):
         """Share of held-out rows on the right side of score 0."""
         return float(np.mean((self._test_scores(params)[:, 0] > 0) == self._truth_test))
 
-    def _fit(self, linear_model: Any, X: Any, targets: Array) -> Any:
-        return linear_model.LogisticRegression(max_iter=1000).fit(X, targets[:, 0])
+    def _fit(self, linear_model: ModuleType, X: Inputs, targets: Array) -> Fitted:
+        fitted: Fitted = linear_model.LogisticRegression(max_iter=1000).fit(X, targets[:, 0])
+        return fitted
 
 
 class LeastSquares(LinearModel):
@@ -242,7 +268,7 @@ class LeastSquares(LinearModel):
 
     metric_name: str | None = "test R^2"
 
-    def __init__(self, X: Any, y: Array, X_test: Any, y_test: Array, **about: Any) -> None:
+    def __init__(self, X: Inputs, y: Array, X_test: Inputs, y_test: Array, **about: Unpack[About]) -> None:
         super().__init__(X, y[:, None], X_test, y_test, **about)
         self._y = y
         self._spread = float(np.sum((y_test - y_test.mean()) ** 2))
@@ -263,5 +289,6 @@ class LeastSquares(LinearModel):
             residual = self._test_scores(params)[:, 0] - self._truth_test
             return 1.0 - float(np.sum(residual * residual)) / self._spread
 
-    def _fit(self, linear_model: Any, X: Any, targets: Array) -> Any:
-        return linear_model.LinearRegression().fit(X, targets[:, 0])
+    def _fit(self, linear_model: ModuleType, X: Inputs, targets: Array) -> Fitted:
+        fitted: Fitted = linear_model.LinearRegression().fit(X, targets[:, 0])
+        return fitted

@@ -4,9 +4,15 @@ import threading
 from collections.abc import Callable, Generator
 from contextlib import closing
 from queue import SimpleQueue
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 T = TypeVar("T")
+
+
+class _Raised(NamedTuple):
+    """What the thread's work ended with."""
+
+    error: BaseException
 
 
 def ahead(make: Callable[[], Generator[T, None, None]], depth: int) -> Generator[T, None, None]:
@@ -18,7 +24,7 @@ def ahead(make: Callable[[], Generator[T, None, None]], depth: int) -> Generator
     if not depth:
         yield from make()
         return
-    made: SimpleQueue[tuple[str, T | BaseException | None]] = SimpleQueue()
+    made: SimpleQueue[T | _Raised | None] = SimpleQueue()  # None: there is no more
     room = threading.Semaphore(depth)
     stopped = threading.Event()
 
@@ -29,23 +35,23 @@ def ahead(make: Callable[[], Generator[T, None, None]], depth: int) -> Generator
                     item = next(items, None)
                     if item is None:
                         break
-                    made.put(("item", item))
+                    made.put(item)
                     del item  # the consumer alone holds it now
-            made.put(("end", None))
+            made.put(None)
         except BaseException as error:
-            made.put(("error", error))
+            made.put(_Raised(error))
 
     thread = threading.Thread(target=work, name="thalweg-reading", daemon=True)
     thread.start()
     try:
         while True:
-            kind, item = made.get()
-            if kind == "end":
+            item = made.get()
+            if item is None:
                 return
-            if kind == "error":
-                raise item  # type: ignore[misc]
+            if isinstance(item, _Raised):
+                raise item.error
             room.release()
-            yield item  # type: ignore[misc]
+            yield item
             del item
     finally:
         stopped.set()

@@ -1,12 +1,17 @@
 """What a reader yields: a block of labelled examples as CSR arrays, and where the next one begins."""
 
+from __future__ import annotations
+
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from ..errors import FileError, HyperparameterError
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 Array = np.ndarray[Any, Any]
 Csr = tuple[Array, Array, Array]  # indptr, indices, values
@@ -33,7 +38,7 @@ class Block(NamedTuple):
     row: int
     position: dict[str, int]
 
-    def matrix(self, features: int | None = None) -> Any:
+    def matrix(self, features: int | None = None) -> csr_array:
         """The rows as a ``scipy.sparse.csr_array`` of that many columns (default: ``self.features``)."""
         from scipy.sparse import csr_array
 
@@ -58,7 +63,7 @@ class Position:
     features: int = 0
 
     @classmethod
-    def of(cls, given: object, files: int) -> "Position":
+    def of(cls, given: object, files: int) -> Position:
         """A position as a block gives it; HyperparameterError for anything else."""
         names = [f.name for f in fields(cls)]
         if not isinstance(given, dict) or sorted(given) != sorted(names):

@@ -14,6 +14,7 @@ import struct
 import zlib
 from collections.abc import Callable, Generator
 from contextlib import suppress
+from io import FileIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -70,7 +71,7 @@ class Cache:
         """How many it skipped."""
         return int(self._index["skipped"]) if self._index else 0
 
-    def _source(self) -> Any:
+    def _source(self) -> object:
         """What the cache depends on, as JSON gives it back."""
         files = [(str(f.absolute()), f.stat().st_size, f.stat().st_mtime_ns) for f in self._files]
         return json.loads(json.dumps({"files": files, "settings": self._settings}))
@@ -131,14 +132,14 @@ class Cache:
         with suppress(OSError):
             self.path.unlink()
 
-    def _block(self, file: BinaryIO, k: int, entry: dict[str, Any]) -> Block | None:
+    def _block(self, file: FileIO, k: int, entry: dict[str, Any]) -> Block | None:
         """One block; None if its bytes are not those that were written."""
         data = np.empty(entry["size"], np.uint8)
         file.seek(entry["at"])
-        room = memoryview(data)  # type: ignore[arg-type]
+        room = data.data
         filled = 0
         while filled < len(data):
-            n = file.readinto(room[filled:])  # type: ignore[attr-defined]
+            n = file.readinto(room[filled:])
             if not n:
                 return None
             filled += n

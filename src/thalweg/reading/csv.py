@@ -1,9 +1,11 @@
 """CSV files in blocks, by pyarrow: whole rows of a bounded buffer, parsed with the types of the first file."""
 
+from __future__ import annotations
+
 import csv
 from collections.abc import Generator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,6 +14,9 @@ from ..errors import FileError, HyperparameterError
 from .block import Block, Pass, Position
 from .sources import MARK, Buffer, Bytes, require_pyarrow, sample
 from .tables import Array, Columns, Layout, Reasons, kind_of, one_line, run, unique
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _SAMPLE = 1 << 20  # bytes of the first file that tell the types of its columns
 _HEAD = 1 << 16  # bytes that hold a file's first line
@@ -145,7 +150,7 @@ class Csv:
         )
         return done["done"], done["count"], odd[: done["found"]].tolist()
 
-    def _parse(self, text: bytes, names: list[str], types: dict[str, Any]) -> Any:
+    def _parse(self, text: bytes, names: list[str], types: dict[str, pa.DataType]) -> pa.Table:
         """An Arrow table of whole rows, none of them odd."""
         import pyarrow as pa
         from pyarrow import csv as reader
@@ -162,7 +167,7 @@ class Csv:
             ),
         )
 
-    def _table(self, text: bytes, names: list[str]) -> tuple[Any, Reasons]:
+    def _table(self, text: bytes, names: list[str]) -> tuple[pa.Table, Reasons]:
         """``_parse``; cells that are no numbers are missing in the table, and their rows are bad."""
         import pyarrow as pa
 
@@ -221,7 +226,15 @@ class Csv:
                     yield made
 
     def _made(
-        self, path: Path, at: Position, run: Pass, table: Any, odd: Odd, bad: Reasons, first: int, rows: int
+        self,
+        path: Path,
+        at: Position,
+        run: Pass,
+        table: pa.Table,
+        odd: Odd,
+        bad: Reasons,
+        first: int,
+        rows: int,
     ) -> Block | None:
         """The block of a table without the odd rows: they are put back as bad ones."""
         if odd:
@@ -248,7 +261,7 @@ def _without(odd: Odd, text: bytes) -> bytes:
     return b"".join(text[a:b] for a, b in zip(ends, begins, strict=True))
 
 
-def _cells(column: Any, kind: Any) -> tuple[Any, list[tuple[int, str]]]:
+def _cells(column: pa.ChunkedArray, kind: pa.DataType) -> tuple[pa.Array, list[tuple[int, str]]]:
     """Cells of text as numbers, missing where they are none; which those are, and their text."""
     import pyarrow as pa
     import pyarrow.compute as pc

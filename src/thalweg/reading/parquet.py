@@ -1,13 +1,18 @@
 """Parquet files in blocks, by pyarrow, row group by row group."""
 
+from __future__ import annotations
+
 from collections.abc import Generator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ..errors import FileError
 from .block import Block, Pass, Position
 from .sources import require_pyarrow
 from .tables import Columns, Layout, kind_of, one_line, unique
+
+if TYPE_CHECKING:
+    from pyarrow import parquet
 
 
 class Parquet:
@@ -26,7 +31,7 @@ class Parquet:
         self.layout = self._layout.plain
 
     @staticmethod
-    def _open(path: Path) -> Any:
+    def _open(path: Path) -> parquet.ParquetFile:
         import pyarrow as pa
         from pyarrow import parquet
 

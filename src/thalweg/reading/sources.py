@@ -2,13 +2,14 @@
 
 import glob
 import gzip
+import io
 import os
 import re
 import zlib
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any
 
 import numpy as np
 
@@ -82,7 +83,7 @@ class Bytes:
         self._errors: tuple[type[Exception], ...] = (OSError, EOFError, zlib.error)
         try:
             if packed == "gzip":
-                self._file = cast(BinaryIO, gzip.open(path, "rb"))  # noqa: SIM115
+                self._file: io.BufferedIOBase | io.RawIOBase = gzip.open(path, "rb")  # noqa: SIM115
             elif packed == "zstd":
                 self._file = require_pyarrow("zstd", path).input_stream(str(path), compression="zstd")
             else:
@@ -112,7 +113,7 @@ class Bytes:
         """Fill the room as far as the file reaches; how many bytes."""
         filled = 0
         try:
-            while filled < len(room) and (n := self._file.readinto(room[filled:])):  # type: ignore[attr-defined]
+            while filled < len(room) and (n := self._file.readinto(room[filled:])):
                 filled += n
         except self._errors as error:
             if self._packed:
@@ -142,7 +143,7 @@ class Buffer:
         self.have = 0
         self.ended = False
         self.text = np.empty(size + 64, np.uint8)
-        self._room = memoryview(self.text)  # type: ignore[arg-type]
+        self._room = self.text.data
         self._source = source
 
     def fill(self) -> int:

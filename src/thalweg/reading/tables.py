@@ -6,9 +6,11 @@ the bytes ``c=v`` with seed 0, cut to its lowest bits; this is Vowpal Wabbit's h
 Zeros are not stored.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -20,6 +22,9 @@ from ..errors import FileError, HyperparameterError, nearest
 from .block import Block, Pass, Position
 from .kernels.vw import HASH
 from .scanner import LARGEST
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Array = np.ndarray[Any, Any]
 Reasons = dict[int, str]  # what is wrong with a row
@@ -168,7 +173,7 @@ class Layout:
                 )
 
     def block(
-        self, path: Path, at: Position, run: Pass, table: Any, bad: Reasons, first: int
+        self, path: Path, at: Position, run: Pass, table: pa.Table, bad: Reasons, first: int
     ) -> Block | None:
         """The rows of an Arrow table whose first row is the file's row ``first`` (from 1).
 
@@ -211,7 +216,7 @@ class Layout:
             ]
         return run.block(at, labels, weights, self._rows(numbers, hashed), tags)
 
-    def _labels(self, table: Any, bad: Reasons) -> Array:
+    def _labels(self, table: pa.Table, bad: Reasons) -> Array:
         name = self.columns.target
         if name is None:
             return np.full(table.num_rows, np.nan)
@@ -221,7 +226,7 @@ class Layout:
             _refuse(bad, np.isnan(labels), lambda _: f"column {name!r}: there is no label")
         return labels
 
-    def _weights(self, table: Any, bad: Reasons) -> Array | None:
+    def _weights(self, table: pa.Table, bad: Reasons) -> Array | None:
         name = self.columns.weight
         if name is None:
             return None
@@ -234,7 +239,7 @@ class Layout:
         if not self.columns.zero:
             _refuse(bad, missing, lambda _: f"column {name!r}: the value is missing")
 
-    def _hashes(self, name: str, column: Any) -> tuple[Array, Array]:
+    def _hashes(self, name: str, column: pa.ChunkedArray) -> tuple[Array, Array]:
         import pyarrow as pa
         import pyarrow.compute as pc
 
@@ -303,7 +308,7 @@ def _refuse(bad: Reasons, rows: Array, why: Callable[[int], str]) -> None:
         bad.setdefault(k, why(k))
 
 
-def to_numbers(column: Any) -> Array:
+def to_numbers(column: pa.ChunkedArray) -> Array:
     """A numeric column as float64, NaN where it is missing."""
     import pyarrow as pa
 
@@ -314,7 +319,7 @@ def to_numbers(column: Any) -> Array:
     return np.array(column.to_numpy(zero_copy_only=False))
 
 
-def _text(column: Any) -> Any:
+def _text(column: pa.ChunkedArray) -> pa.Array:
     """A column of any plain type as bytes."""
     import pyarrow as pa
 
@@ -326,7 +331,7 @@ def _text(column: Any) -> Any:
     return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
 
 
-def kind_of(type: Any) -> str:
+def kind_of(type: pa.DataType) -> str:
     """ "number", "text", or a type that is neither."""
     import pyarrow as pa
 

@@ -16,10 +16,12 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.optimize import OptimizeResult
 
 from ..core.rule import Rule
 from .arguments import (
+    Limits,
     as_callback,
     box_of,
     options_of,
@@ -29,20 +31,20 @@ from .arguments import (
     start_of,
     warn_of_unused,
 )
-from .objective import Objective
+from .objective import Function, Jacobian, Objective
 from .run import DONE, Run, outcome_of
 
 
 def minimize(
-    fun: Callable[..., Any],
-    x0: Any,
-    args: Any = (),
+    fun: Function,
+    x0: ArrayLike,
+    args: object = (),
     method: Rule | str | None = None,
-    jac: Any = None,
-    hess: Any = None,
-    hessp: Any = None,
-    bounds: Any = None,
-    constraints: Any = (),
+    jac: Jacobian = None,
+    hess: object = None,
+    hessp: object = None,
+    bounds: Limits = None,
+    constraints: object = (),
     tol: float | None = None,
     callback: Callable[..., Any] | None = None,
     options: Mapping[str, Any] | None = None,

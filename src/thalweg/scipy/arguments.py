@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sized
+from collections.abc import Callable, Iterable, Mapping, Sized
 from inspect import signature
 from operator import index
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 from warnings import warn
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.optimize import Bounds, OptimizeResult
 
 from .. import rules
@@ -20,6 +21,8 @@ from ..optimizer.options import Settings, checked
 from .objective import DIFFERENCES, as_array
 
 Array = np.ndarray[Any, Any]
+Seed = int | np.random.SeedSequence | np.random.BitGenerator | np.random.Generator | None
+Limits: TypeAlias = Bounds | Iterable[tuple[float | None, float | None]] | None
 
 
 class Options(NamedTuple):
@@ -33,17 +36,17 @@ class Options(NamedTuple):
     maxfev: int | None = None
     maxtime: float | None = None
     window: Any = None
-    x_scale: Any = 1.0
+    x_scale: ArrayLike = 1.0
     average: Any = None
     clip_value: float | None = None
     clip_norm: float | None = None
     stochastic: bool = False
-    rng: Any = None
+    rng: Seed = None
     finite_diff: str = "2-point"
     disp: bool = False
 
 
-def rule_of(given: Any) -> Rule:
+def rule_of(given: Rule | str | None) -> Rule:
     if given is None:
         given = "Adam"
     if isinstance(given, str):
@@ -56,7 +59,7 @@ def rule_of(given: Any) -> Rule:
     return given
 
 
-def options_of(given: Mapping[str, Any] | None, more: Mapping[str, Any], tol: Any) -> Options:
+def options_of(given: Mapping[str, Any] | None, more: Mapping[str, Any], tol: float | None) -> Options:
     if not isinstance(given, Mapping | None):
         raise HyperparameterError(f"minimize: options must be a dict, got {short(given)}")
     values = {**(given or {})}
@@ -85,7 +88,7 @@ def options_of(given: Mapping[str, Any] | None, more: Mapping[str, Any], tol: An
     )  # fmt: skip
 
 
-def _number(name: str, value: Any, low: float) -> float | None:
+def _number(name: str, value: float | None, low: float) -> float | None:
     if value is None:
         return None
     try:
@@ -111,13 +114,13 @@ def _whole(name: str, value: Any, low: int) -> int:
     return number
 
 
-def _switch(name: str, value: Any) -> bool:
+def _switch(name: str, value: object) -> bool:
     if not isinstance(value, bool | np.bool | int) or value not in (0, 1):
         raise HyperparameterError(f"minimize: {name} must be True or False, got {short(value)}")
     return bool(value)
 
 
-def _difference(name: str, value: Any) -> str:
+def _difference(name: str, value: object) -> str:
     if not isinstance(value, str) or value not in DIFFERENCES:
         raise HyperparameterError(
             f"minimize: {name} must be one of {', '.join(map(repr, DIFFERENCES))}, got {short(value)}"
@@ -125,7 +128,7 @@ def _difference(name: str, value: Any) -> str:
     return value
 
 
-def _seed(given: Any) -> Any:
+def _seed(given: Seed) -> np.random.Generator | None:
     try:
         return np.random.default_rng(given) if given is not None else None
     except (TypeError, ValueError):
@@ -134,7 +137,7 @@ def _seed(given: Any) -> Any:
         ) from None
 
 
-def require_functions(fun: Any, jac: Any, callback: Any) -> None:
+def require_functions(fun: object, jac: object, callback: object) -> None:
     if not callable(fun):
         raise HyperparameterError(f"minimize: fun must be callable, fun(x, *args); got {short(fun)}")
     if not (
@@ -148,7 +151,7 @@ def require_functions(fun: Any, jac: Any, callback: Any) -> None:
         raise HyperparameterError(f"minimize: callback must be callable, got {short(callback)}")
 
 
-def warn_of_unused(rule: Rule, hess: Any, hessp: Any, constraints: Any) -> None:
+def warn_of_unused(rule: Rule, hess: object, hessp: object, constraints: object) -> None:
     if constraints is not None and not (isinstance(constraints, Sized) and len(constraints) == 0):
         raise HyperparameterError(
             f"minimize: {type(rule).__name__} knows bounds but no constraints; got {short(constraints)}"
@@ -162,7 +165,7 @@ def warn_of_unused(rule: Rule, hess: Any, hessp: Any, constraints: Any) -> None:
             )
 
 
-def start_of(x0: Any) -> Array:
+def start_of(x0: ArrayLike) -> Array:
     """x0 as (n,) float64, a copy."""
     array = np.atleast_1d(as_array(x0))
     if array.dtype.kind not in "fiub":
@@ -183,7 +186,7 @@ def start_of(x0: Any) -> Array:
     return array
 
 
-def box_of(bounds: Any, size: int) -> tuple[Array, Array]:
+def box_of(bounds: Limits, size: int) -> tuple[Array, Array]:
     """Lower and upper bounds, (n,) each, infinite where there is none."""
     if bounds is None:
         return np.full(size, -np.inf), np.full(size, np.inf)
@@ -210,7 +213,7 @@ def box_of(bounds: Any, size: int) -> tuple[Array, Array]:
     return low, high
 
 
-def scale_of(given: Any, size: int) -> Array:
+def scale_of(given: ArrayLike, size: int) -> Array:
     try:
         scale = np.array(np.broadcast_to(np.asarray(given, dtype=float), size))
         good = not isinstance(given, bool | str) and bool(np.all((scale > 0) & np.isfinite(scale)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from ..errors import GradientError
 from ..optimizer.gradients import Rows, sparse
 
 Array = np.ndarray[Any, Any]
+Function = Callable[..., Any]
+Jacobian = Function | bool | str | None  # True: fun returns (f, gradient); a name: finite differences
 
 DIFFERENCES = {"2-point": 0.5, "3-point": 1 / 3, "cs": 0.5}  # powers of eps: SciPy's relative steps
 
@@ -22,31 +24,40 @@ class Objective:
     """f and its gradient at a point, counted; GradientError where they are of another kind or shape."""
 
     def __init__(
-        self, fun: Any, jac: Any, args: Any, box: tuple[Array, Array], difference: str, rng: Any
+        self,
+        fun: Function,
+        jac: Jacobian,
+        args: object,
+        box: tuple[Array, Array],
+        difference: str,
+        rng: np.random.Generator | None,
     ) -> None:
         memo = getattr(jac, "__self__", None)
-        if memo is not None and memo is fun and type(memo).__module__.startswith("scipy."):
-            fun, jac = memo.fun, True  # SciPy's memo of (f, gradient), which keeps a draw while x rests
-        self.fun, self.jac, self.box, self.rng = fun, jac, box, rng
+        behind: Function | None = getattr(memo, "fun", None)
+        if memo is fun and behind is not None and type(memo).__module__.startswith("scipy."):
+            fun, jac = behind, True  # SciPy's memo of (f, gradient), which keeps a draw while x rests
+        self.fun, self.box, self.rng = fun, box, rng
         self.args = args if isinstance(args, tuple) else (args,)
         if rng is not None:
             self.args += (rng,)
         self.nfev = self.njev = 0
         self.f = math.nan  # the last value
         n = box[0].size
-        if not (callable(jac) or jac is True):
+        self.jac: Function | str | Literal[True]
+        if callable(jac) or jac is True:
+            self.jac = jac
+            self.cost = 1
+        else:
             self.jac = difference = jac if isinstance(jac, str) else difference
             self.cost = 1 + (2 * n if difference == "3-point" else n)
-        else:
-            self.cost = 1
         self.draw = None if rng is None or jac is True else rng.bit_generator
 
     def __call__(self, x: Array) -> tuple[float, Array]:
         """f and the gradient at x; with a generator all calls see the same draw."""
         self.njev += 1
-        before = None if self.draw is None else self.draw.state
+        before: Any = None if self.draw is None else self.draw.state
 
-        def call(function: Any, point: Array) -> Any:
+        def call(function: Function, point: Array) -> object:
             if self.draw is not None:
                 self.draw.state = before
             self.nfev += function is self.fun
@@ -64,7 +75,7 @@ class Objective:
         return f, gradient_vector(call(self.jac, x), x.size)
 
 
-def real_number(name: str, made: Any) -> float:
+def real_number(name: str, made: object) -> float:
     if isinstance(made, float):
         return float(made)
     if isinstance(made, tuple | list) and len(made) == 2:
@@ -75,7 +86,7 @@ def real_number(name: str, made: Any) -> float:
     return float(value.item())
 
 
-def as_array(made: Any) -> Array:
+def as_array(made: object) -> Array:
     """As NumPy has it; ragged lists as an array of objects, which is refused like any other."""
     try:
         return np.asarray(made)
@@ -83,7 +94,7 @@ def as_array(made: Any) -> Array:
         return np.array(None)
 
 
-def gradient_vector(made: Any, size: int) -> Array:
+def gradient_vector(made: object, size: int) -> Array:
     if sparse(made) and not isinstance(made, Rows) and math.prod(made.shape) == size:
         made = made.toarray().reshape(-1)  # the objective reads all of x at every step: nothing to be saved
     array = as_array(made)
@@ -94,7 +105,7 @@ def gradient_vector(made: Any, size: int) -> Array:
 
 
 def finite_differences(
-    fun: Callable[[Array], Any], x: Array, f: float, box: tuple[Array, Array], kind: str
+    fun: Callable[[Array], object], x: Array, f: float, box: tuple[Array, Array], kind: str
 ) -> Array:
     """The gradient by finite differences that stay within the bounds; 0 where they leave no room.
 

@@ -11,7 +11,7 @@ from collections.abc import Container, Mapping
 from functools import lru_cache
 from typing import Any
 
-from ..core.line import short
+from ..core.line import Scalar, short
 from ..core.rule import Rule, restore
 from ..core.schedule import Schedule
 from ..core.started import Started, start_given
@@ -146,7 +146,7 @@ def _understood(kind: Kind, names: Container[str], spoken: Mapping[str, Targets]
                 )
 
 
-def _ramped(kind: Kind, lr: Any, decays: Mapping[str, float]) -> Any:
+def _ramped(kind: Kind, lr: Scalar, decays: Mapping[str, float]) -> Scalar:
     for n, decay in decays.items():
         lr = _ramps(kind)[n](lr, decay=decay) if decay else lr
     return lr

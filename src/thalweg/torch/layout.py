@@ -18,7 +18,7 @@ KINDS = {
 }
 
 
-def require_trainable(k: int, p: Any, params: Sequence[Any]) -> None:
+def require_trainable(k: int, p: Tensor, params: Sequence[Any]) -> None:
     """TypeError or ValueError for a tensor that no step could change."""
     if not isinstance(p, torch.Tensor):
         return  # torch says so itself
@@ -40,13 +40,13 @@ def local(x: Tensor) -> Tensor:
     return x.to_local() if hasattr(x, "to_local") else x
 
 
-def local_gradient(p: Any) -> Tensor:
-    g = p.grad
-    if g.layout is not torch.strided:  # of a parameter without entries
-        g = g.to_dense()
-    if hasattr(g, "to_local") and hasattr(p, "placements") and g.placements != p.placements:
-        g = g.redistribute(placements=p.placements)
-    g = local(g)
+def local_gradient(p: Tensor) -> Tensor:
+    grad: Any = p.grad  # a DTensor where p is one
+    if grad.layout is not torch.strided:  # of a parameter without entries
+        grad = grad.to_dense()
+    if hasattr(grad, "to_local") and hasattr(p, "placements") and grad.placements != p.placements:
+        grad = grad.redistribute(placements=p.placements)
+    g = local(grad)
     if g.is_conj() or g.is_neg():
         g = g.resolve_conj().resolve_neg()
     return g if g.dtype == p.dtype else g.to(p.dtype)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
 import torch
+from numpy.typing import ArrayLike
 
 from ..core.catch_up import EXACT, Exact
 from ..core.line import short
@@ -286,7 +287,7 @@ class Optimizer(torch.optim.Optimizer):
         self._watched.update(params)
         return tables.Watch(params, model, self._catch_up)
 
-    def read(self, param: Tensor, rows: Any) -> Tensor:
+    def read(self, param: Tensor, rows: ArrayLike | Tensor) -> Tensor:
         """Rows of a parameter as they are now: they catch up first, and a copy is returned.
 
         rows: whole numbers, one or (n,), of any shape as a tensor. Returns a tensor (n, ...) without graph.

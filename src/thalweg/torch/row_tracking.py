@@ -236,7 +236,7 @@ def _hooks(module: torch.nn.Module, own: list[Any], catch: Catch) -> list[Any]:
         else:
             whole()
 
-    def whole(*_: Any) -> None:
+    def whole(*_: object) -> None:
         for p in own:
             catch(p, None)
 

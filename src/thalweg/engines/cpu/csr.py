@@ -1,6 +1,8 @@
 """Examples as rows: CSR arrays or a dense array, and the check that CSR rows are as they should be."""
 
-from typing import Any, NamedTuple
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
@@ -15,6 +17,24 @@ JOB = Job("row", "indptr", "indices", "data", "features")
 KINDS = {"float32": "singles", "float64": "reals", "int32": "ints", "int64": "words"}
 
 
+class Csr(Protocol):
+    """A matrix (n, d) of compressed sparse rows, such as SciPy's."""
+
+    @property
+    def data(self) -> Array: ...
+    @property
+    def indices(self) -> Array: ...
+    @property
+    def indptr(self) -> Array: ...
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    def __getitem__(self, rows: Array, /) -> Csr: ...
+    def __matmul__(self, other: Array, /) -> Array: ...
+
+
+Matrix: TypeAlias = Array | Csr
+
+
 class Rows(NamedTuple):
     """Examples: CSR arrays (indices distinct within a row), or, without indptr, a dense (n, d) array."""
 
@@ -24,7 +44,7 @@ class Rows(NamedTuple):
     shape: tuple[int, int]
 
 
-def rows_of(x: Any) -> Rows:
+def rows_of(x: Matrix | Rows) -> Rows:
     """A dense array or a CSR matrix (``data``, ``indices``, ``indptr``, ``shape``) as rows; copied where it must be."""
     if isinstance(x, Rows):
         return x

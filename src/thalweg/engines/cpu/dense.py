@@ -59,10 +59,10 @@ class Batch:
         self._total = int(sizes.sum())
         self._table = table
         self._width = len(update.scalars)
-        self._cells = memoryview(table.reshape(-1))  # type: ignore[arg-type]
+        self._cells = table.reshape(-1).data
         self._columns = table.shape[1]
         job = JOB.vector(hi=self._total, table=address(table), tensors=len(tensors))
-        self._job = memoryview(job)  # type: ignore[arg-type]
+        self._job = job.data
         self._serial = self._total < 2 * launch.GRAIN
         # A small step is over before another thread could have used the interpreter's lock.
         quick = self._quick if self._total < launch.SMALL else self._call

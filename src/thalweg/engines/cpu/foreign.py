@@ -1,13 +1,16 @@
 """A user's own function, compiled by Numba, called by a kernel through its address."""
 
 import sys
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from ...printing.python import indented
 from ..memory import Array, address
+
+Function = Callable[..., Any]
 
 
 class Foreign(NamedTuple):
@@ -36,7 +39,7 @@ def objective(at, gradient, value, n, words):
 """
 
 
-def foreign(fun: Any, jac: Any, args: tuple[Any, ...]) -> Foreign | None:
+def foreign(fun: Function, jac: Function | Literal[True], args: tuple[Any, ...]) -> Foreign | None:
     """A function compiled by Numba, ``fun(x, *args)`` → (f, g), or f with its gradient ``jac``, by address.
 
     jac: True or another compiled function. args: floats, whole numbers, and writeable contiguous arrays
@@ -81,7 +84,7 @@ def foreign(fun: Any, jac: Any, args: tuple[Any, ...]) -> Foreign | None:
 
 
 @lru_cache(maxsize=64)
-def _foreign(fun: Any, jac: Any, kinds: tuple[str, ...]) -> Any:
+def _foreign(fun: Function, jac: Function | Literal[True], kinds: tuple[str, ...]) -> Any:
     from numba import carray, cfunc, from_dtype, types  # type: ignore[attr-defined]
 
     from .intrinsics import REALS, WORDS, pointer

@@ -15,7 +15,6 @@ d) The log is bounded: after ``LOG`` steps everything is flushed, and ``base`` m
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from typing import Any
 
 import numpy as np
 
@@ -77,7 +76,7 @@ class Table:
         *,
         t: int,
         fresh: bool,
-        keep: Any = None,
+        keep: object = None,
     ) -> None:
         form = shape(rule_parts, plan)
         self.plan, self.rows, self.width, self.t = plan, rows, width, t
@@ -107,7 +106,7 @@ class Table:
             width=self.width,
             window=self.plan.window,
         )
-        self._job, self._start = memoryview(job), address(job)  # type: ignore[arg-type]
+        self._job, self._start = job.data, address(job)
 
     def _run(
         self,

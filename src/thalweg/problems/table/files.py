@@ -7,13 +7,17 @@ from collections import Counter
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...errors import FileError, ProblemError, nearest
 from ..base import require
 from .columns import MISSING, Column, Table, number_in, typed_column
+
+if TYPE_CHECKING:
+    from pyarrow import ChunkedArray
 
 MIN_ROWS = 8
 
@@ -157,7 +161,7 @@ def read_parquet(path: str, drop: Sequence[str]) -> Table:
     return Table(path, columns, data.num_rows, lambda row: f"row {row + 1}")
 
 
-def _column_of_arrow(arrow: Any, path: str, name: str, column: Any) -> Column:
+def _column_of_arrow(arrow: ModuleType, path: str, name: str, column: "ChunkedArray") -> Column:
     types, kind = arrow.types, column.type
     if types.is_dictionary(kind):
         column, kind = column.cast(kind.value_type), kind.value_type

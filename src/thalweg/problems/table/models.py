@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ...errors import ProblemError
 from ..base import Array, Rows
 from ..data import Labels, held_out, standardise
-from ..linear import LeastSquares, LinearModel, LogisticRegression, SoftmaxRegression
+from ..linear import Inputs, LeastSquares, LinearModel, LogisticRegression, SoftmaxRegression
 from .columns import Column, Table, features_of, listed, require_finite
 from .files import nearest_column
 
@@ -117,7 +117,7 @@ def _classes(where: str, values: NDArray[Any]) -> Target:
 
 
 def model_of(
-    path: str, X: Any, goal: Target, train: Rows, test: Rows, about: str, notes: list[str]
+    path: str, X: Inputs, goal: Target, train: Rows, test: Rows, about: str, notes: list[str]
 ) -> LinearModel:
     file = os.path.basename(path)
     d = X.shape[1]
