@@ -11,7 +11,6 @@ from importlib import import_module
 from typing import Any
 
 from ..core.rule import LOADERS, RULES, Rule
-from ..core.saved_rule import class_from
 from ..errors import HyperparameterError, nearest
 
 
@@ -77,6 +76,8 @@ def named(text: str) -> Rule:
     head, dialect, given = spelled(text)
     if head.endswith(".py"):
         own, _, dialect = dialect.partition(":")
+        from ..core.saved_rule import class_from  # hashes and paths cost a tenth of the import
+
         kind = class_from(head, own)
     else:
         known = shipped()
