@@ -178,7 +178,7 @@ MUTANTS = [
         "scipy/objective.py", "(above if sign > 0 else below) < reach", "False", SCIPY, "differences_stay"
     ),
     Mutant("scipy/objective.py", "self.draw.state = before", "pass", SCIPY, "one_draw"),
-    Mutant("scipy/objective.py", "fun, jac = memo.fun, True", "pass", SCIPY, "fresh_draw"),
+    Mutant("scipy/objective.py", "fun, jac = behind, True", "pass", SCIPY, "fresh_draw"),
     Mutant("scipy/judge.py", "self.calm_f += 1", "self.calm_f += 2", SCIPY, "changes"),
     Mutant("scipy/run.py", "np.multiply(g, scale, out=gradient)", "gradient[:] = g", SCIPY, "scales"),
     Mutant(
