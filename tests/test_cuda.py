@@ -21,7 +21,7 @@ from thalweg.core.step_options import BARE, StepOptions
 from thalweg.core.update import Update
 from thalweg.engines import cuda
 from thalweg.errors import HyperparameterError
-from thalweg.torch import device, groups
+from thalweg.torch import device, groups, parts
 from thalweg.torch import optimizer as door
 
 from .strategies import FORMS, RULES, every_rule, form
@@ -205,7 +205,7 @@ def run(
     opt = thalweg.torch.Optimizer(params, rule, **settings)
     made = torch.Generator().manual_seed(1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(door, "_engine", lambda w: engine)
+        patch.setattr(door, "engine_of", lambda w: engine)
         for _ in range(steps):
             for p in params:
                 g = torch.randn(p.shape, generator=made, dtype=torch.float64)
@@ -222,7 +222,7 @@ def same(a: list[Any], b: list[Any]) -> bool:
 
 @every_rule
 def test_the_kernel_has_the_bits_of_the_compiled_loop(name: str, interpreter: None) -> None:
-    assert same(run(door._CUDA, RULES[name](), torch.float32), run(door._CPU, RULES[name](), torch.float32))
+    assert same(run(parts.CUDA, RULES[name](), torch.float32), run(parts.CPU, RULES[name](), torch.float32))
 
 
 @pytest.mark.slow
@@ -233,7 +233,7 @@ def test_the_kernel_has_the_same_bits_in_other_dtypes(
 ) -> None:
     """The interpreter rounds bfloat16's ties up; float16 it rounds as IEEE does."""
     rule = RULES[name]()
-    assert same(run(door._CUDA, rule, dtype, 3), run(door._CPU, rule, dtype, 3))
+    assert same(run(parts.CUDA, rule, dtype, 3), run(parts.CPU, rule, dtype, 3))
 
 
 @pytest.mark.parametrize(
@@ -245,13 +245,13 @@ def test_the_kernel_has_the_same_bits_in_other_dtypes(
 )
 def test_what_stands_around_has_the_same_bits(settings: dict[str, Any], interpreter: None) -> None:
     rule = RULES["Adam"]()
-    ours = run(door._CUDA, rule, torch.float32, **settings)
-    assert same(ours, run(door._CPU, rule, torch.float32, **settings))
+    ours = run(parts.CUDA, rule, torch.float32, **settings)
+    assert same(ours, run(parts.CPU, rule, torch.float32, **settings))
 
 
 def test_a_power_has_the_same_bits(interpreter: None) -> None:
     """NumPy's pow and C's may differ by one in float64, which float32 hardly ever sees."""
-    assert same(run(door._CUDA, POWER, torch.float32), run(door._CPU, POWER, torch.float32))
+    assert same(run(parts.CUDA, POWER, torch.float32), run(parts.CPU, POWER, torch.float32))
 
 
 def test_the_order_of_memory_does_not_matter(interpreter: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -265,8 +265,8 @@ def test_the_order_of_memory_does_not_matter(interpreter: None, monkeypatch: pyt
     ]
     for view in views:
         left = []
-        for engine in (door._CUDA, door._CPU):
-            monkeypatch.setattr(door, "_engine", lambda w, engine=engine: engine)
+        for engine in (parts.CUDA, parts.CPU):
+            monkeypatch.setattr(door, "engine_of", lambda w, engine=engine: engine)
             p = torch.nn.Parameter(view())
             opt = thalweg.torch.Optimizer([p], tw.Adam(lr=0.1))
             for _ in range(2):
@@ -280,19 +280,19 @@ def test_the_order_of_memory_does_not_matter(interpreter: None, monkeypatch: pyt
 def test_the_clock_on_the_device_takes_the_same_path(name: str, interpreter: None) -> None:
     """The host's 1 - b**t cancels, -expm1(t log b) does not: they differ by some 1e-13."""
     rule, settings = RULES[name](), {"weight_decay": 0.01, "decay": "decoupled"}
-    ours = run(door._CUDA, rule, torch.float64, 3, capturable=True, **settings)
-    for x, y in zip(ours, run(door._CPU, rule, torch.float64, 3, **settings), strict=True):
+    ours = run(parts.CUDA, rule, torch.float64, 3, capturable=True, **settings)
+    for x, y in zip(ours, run(parts.CPU, rule, torch.float64, 3, **settings), strict=True):
         np.testing.assert_allclose(x, y, rtol=1e-11)
-    ours = run(door._CUDA, rule, torch.float32, 3, capturable=True, **settings)
-    for x, y in zip(ours, run(door._CPU, rule, torch.float32, 3, **settings), strict=True):
+    ours = run(parts.CUDA, rule, torch.float32, 3, capturable=True, **settings)
+    for x, y in zip(ours, run(parts.CPU, rule, torch.float32, 3, **settings), strict=True):
         np.testing.assert_allclose(x, y, rtol=3e-7)
 
 
 def test_parameters_may_be_at_different_steps(interpreter: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """A parameter that began later has its own scalars, also where the device counts."""
     left = []
-    for engine, capturable in ((door._CPU, False), (door._CUDA, False), (door._CUDA, True)):
-        monkeypatch.setattr(door, "_engine", lambda w, engine=engine: engine)
+    for engine, capturable in ((parts.CPU, False), (parts.CUDA, False), (parts.CUDA, True)):
+        monkeypatch.setattr(door, "engine_of", lambda w, engine=engine: engine)
         params = [torch.nn.Parameter(torch.ones(3)) for _ in range(35)]
         opt = thalweg.torch.Optimizer(params, tw.Adam(lr=0.1), capturable=capturable)
         for t in range(3):
@@ -310,7 +310,7 @@ def test_nothing_is_written_beside_a_tensor(
     shift: int, interpreter: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A window of 1500 in a larger array, which begins on a 16-byte address or does not."""
-    monkeypatch.setattr(door, "_engine", lambda w: door._CUDA)
+    monkeypatch.setattr(door, "engine_of", lambda w: parts.CUDA)
     whole = torch.zeros(4096)
     start = 1024 + shift // 4 + (-(whole.data_ptr() // 4) % 4)
     p = torch.nn.Parameter(whole[start : start + 1500])
@@ -329,7 +329,7 @@ def test_only_tensors_on_16_byte_addresses_move_in_vectors() -> None:
 
 def test_lr_may_be_a_tensor_that_changes(interpreter: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """A capturable step reads it where it lies; nothing asks the device for its value."""
-    monkeypatch.setattr(door, "_engine", lambda w: door._CUDA)
+    monkeypatch.setattr(door, "engine_of", lambda w: parts.CUDA)
     monkeypatch.setattr(door, "_on_cuda", lambda x: isinstance(x, torch.Tensor))
     p, lr = torch.nn.Parameter(torch.zeros(5)), torch.tensor(0.5)
     opt = thalweg.torch.Optimizer([p], tw.SGD(), capturable=True)
@@ -373,7 +373,7 @@ def launched(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
         found.append((grid, given, real(self, *given, grid=grid, warmup=True, **named)))
 
     monkeypatch.setattr(JITFunction, "run", run)
-    monkeypatch.setattr(door, "_engine", lambda w: door._CUDA)
+    monkeypatch.setattr(door, "engine_of", lambda w: parts.CUDA)
     monkeypatch.setattr(driver, "_active", Nothing())
     forget()
     yield found
@@ -425,7 +425,7 @@ def test_capturable_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
         opt.step()
     with pytest.raises(HyperparameterError, match="capturable=True needs on_nonfinite='propagate'"):
         thalweg.torch.Optimizer([p], tw.Adam(), capturable=True, on_nonfinite="skip")
-    monkeypatch.setattr(door, "_engine", lambda w: door._CUDA)
+    monkeypatch.setattr(door, "engine_of", lambda w: parts.CUDA)
     opt = thalweg.torch.Optimizer([p], tw.Adam(lr=tw.cosine(1e-3, steps=10)), capturable=True)
     with pytest.raises(ValueError, match="cannot follow a schedule"):
         opt.step()

@@ -63,7 +63,7 @@ def rule(
     return decorate
 
 
-RESERVED = {"w": "the parameter", "g": "its gradient", "t": "the step", "k": "steps without a gradient"}
+RESERVED = {"w": "the parameter", "g": "its gradient", "t": "the step"}
 """The words that formulas use for what is no line of a rule."""
 
 
