@@ -32,9 +32,18 @@ def _kind(rule: Rule) -> tuple[int, bool, int]:
 KINDS: list[str] = sorted({_kind(r()): n for n, r in reversed(RULES.items())}.values())
 """The first rule of each kind: for what the engines put around any formula, where each kernel takes a second."""
 
+
+def seldom(name: str, *values: Any) -> Any:
+    """A case that is slow unless its rule is the first of its kind: where each kernel takes seconds."""
+    return pytest.param(name, *values, marks=[pytest.mark.slow] * (name not in KINDS or any(values)))
+
+
 every_rule = pytest.mark.parametrize("name", RULES)
 every_kind = pytest.mark.parametrize("name", KINDS)
 every_form = pytest.mark.parametrize(("name", "dialect"), FORMS)
+every_rule_in_time = pytest.mark.parametrize("name", [seldom(n) for n in RULES])
+every_form_in_time = pytest.mark.parametrize(("name", "dialect"), [seldom(*f) for f in FORMS])
+"""Each kind now, the others in the slow suite."""
 
 
 def form(name: str, dialect: str, **changes: Any) -> Rule:

@@ -144,7 +144,9 @@ def test_variables_left_out_of_weight_decay_stay_out() -> None:
 
 
 def test_every_row_of_keras_can_be_moved() -> None:
-    shipped = {n: rule for n, rule in movable("keras").items() if rule is RULES.get(n)}  # not other tests' own
+    shipped = {
+        n: rule for n, rule in movable("keras").items() if rule is RULES.get(n)
+    }  # not other tests' own
     assert set(shipped) == {n for n, r in RULES.items() if "keras" in r.parts.dialects} == set(KERAS)
     for name, rule in shipped.items():
         row, (kind, states) = rule.parts.dialects["keras"], KERAS[name]

@@ -12,7 +12,7 @@ from thalweg.engines.ops import vectorised
 from thalweg.errors import FileError, HyperparameterError, ProblemError
 from thalweg.linear import Model, Settings, loss, losses, race
 
-from .strategies import RULES
+from .strategies import RULES, every_rule_in_time
 
 ROWS, FEATURES = 120, 24
 
@@ -62,7 +62,7 @@ def compare(rule, close=1e-10, **chosen):
     return model, w
 
 
-@pytest.mark.parametrize("name", RULES)
+@every_rule_in_time
 def test_a_pass_equals_dense_steps(name):
     rule = getattr(tw, name)().replace(lr=0.05)
     own = "weight_decay" in rule.values

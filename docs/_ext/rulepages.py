@@ -16,8 +16,8 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from thalweg import problems
-from thalweg.core.formula import Function
 from thalweg.core.dialect import Row
+from thalweg.core.formula import Function
 from thalweg.core.rule import Rule
 from thalweg.printing.latex import LATEX, display
 from thalweg.rules import shipped

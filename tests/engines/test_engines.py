@@ -27,7 +27,7 @@ from thalweg.problems import catalogue
 from thalweg.problems.logistic import Zipf
 
 from ..laws.test_engine import plain_gradient, same_bits
-from ..strategies import KINDS, RULES, streams
+from ..strategies import KINDS, RULES, seldom, streams
 from ..test_linear import compare
 from .odd_rules import ODD
 
@@ -164,12 +164,12 @@ def test_odd_names_change_nothing(engine: str, rule: str, dtype: str) -> None:
     agrees(engine, ODD[rule](), dtype)
 
 
-def seldom(engine: str, rule: str) -> Any:
-    """Sparse kernels take seconds each: here once a kind; in tests/laws every form has its bits."""
+def case(engine: str, rule: str) -> Any:
+    """Sparse kernels take seconds each: by default once a kind."""
     return pytest.param(engine, rule, marks=[pytest.mark.slow] * (engine == "sparse" and rule not in KINDS))
 
 
-@pytest.mark.parametrize(("engine", "rule"), [seldom(e, r) for e in ENGINES for r in RULES])
+@pytest.mark.parametrize(("engine", "rule"), [case(e, r) for e in ENGINES for r in RULES])
 def test_every_rule_agrees_with_the_oracle(engine: str, rule: str) -> None:
     agrees(engine, RULES[rule](), "float32")
 
@@ -227,9 +227,7 @@ def bowl(x: Any) -> Any:
     return (x * x).sum(), 2 * x
 
 
-@pytest.mark.parametrize(
-    "rule", [*ODD, *(pytest.param(n, marks=[pytest.mark.slow] * (n not in KINDS)) for n in RULES)]
-)
+@pytest.mark.parametrize("rule", [*ODD, *map(seldom, RULES)])
 def test_objective_loops_take_the_steps_of_python(rule: str) -> None:
     """Compiled, and with a callback, which keeps the loop in Python: the same run."""
     given: dict[str, Any] = {"method": {**ODD, **RULES}[rule](lr=0.01), "jac": True, "maxiter": 30}

@@ -17,7 +17,7 @@ from thalweg.engines.cpu.dense_text import printed as source
 from thalweg.printing.python import function_source
 from thalweg.problems import catalogue
 
-from ..strategies import FORMS, KINDS, RULES, every_rule, form, streams
+from ..strategies import FORMS, KINDS, RULES, every_rule, form, seldom, streams
 
 AROUND: dict[str, dict[str, Any]] = {
     "coupled, clipped": {"weight_decay": 0.1, "clip_value": 3.0},
@@ -131,7 +131,10 @@ def test_the_printed_oracle_is_the_function_itself(name: str) -> None:
         assert len(signature(rule.parts.step)[1]) == len(s)
 
 
-LOOPS = [(n, p) for p in ("beale", "neuron", "quadratic") for n in RULES if p == "neuron" or n in KINDS]
+LOOPS = [
+    *((n, p) for p in ("beale", "quadratic") for n in KINDS),
+    *(pytest.param(n, "neuron", marks=seldom(n).marks) for n in RULES),
+]
 
 
 @pytest.mark.parametrize(("name", "problem"), LOOPS)

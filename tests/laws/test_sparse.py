@@ -10,7 +10,7 @@ import thalweg as tw
 from thalweg.core.rule import Rule
 from thalweg.engines.cpu.sparse import Table
 
-from ..strategies import RULES, every_form, form
+from ..strategies import RULES, every_form_in_time, form, seldom
 
 ROWS, WIDTH = 24, 5
 Array = np.ndarray[Any, Any]
@@ -85,14 +85,14 @@ def error(a: Array, b: Array) -> float:
     return float(np.abs(a - b).max())
 
 
-@every_form
+@every_form_in_time
 def test_value_is_no_farther_from_float64_than_the_dense_run(name: str, dialect: str) -> None:
     rule = scheduled(name, dialect, 300)
     check_value(rule, Pattern(300), rates=False, **decay_of(rule))
 
 
 @pytest.mark.parametrize(
-    "name", [n for n, r in RULES.items() if r.parts.idle_model and r.parts.idle_model.move_terms]
+    "name", [seldom(n) for n, r in RULES.items() if r.parts.idle_model and r.parts.idle_model.move_terms]
 )
 def test_value_by_series(name: str) -> None:
     """Without schedule and decay, where the sums of a series are nothing but powers."""
@@ -101,7 +101,7 @@ def test_value_by_series(name: str) -> None:
     check_value(rule, Pattern(300, seed=1), rates=False, **settings)
 
 
-@every_form
+@every_form_in_time
 def test_bits_are_those_of_the_dense_run(name: str, dialect: str) -> None:
     rule = scheduled(name, dialect, 300)
     dense, dense_seen = run(rule, Pattern(300), np.float32, "dense", rates=False, **decay_of(rule))
