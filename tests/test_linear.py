@@ -29,8 +29,8 @@ def dense(rule, settings, x, y, order, outputs, slopes):
     """The same model by ``rule.on`` on dense gradients, one row a step; weights, intercepts, their sum."""
     w, b = np.zeros((x.shape[1], outputs)), np.zeros(outputs)
     decays = settings.l2 and "weight_decay" not in rule.values
-    weights = rule.on(w, weight_decay=settings.l2, decay="decoupled") if decays else rule.on(w)
-    intercepts = rule.on(b)
+    decay = {"weight_decay": settings.l2, "decay": "decoupled"} if decays else {}
+    weights, intercepts = rule.on(w, engine="plain", **decay), rule.on(b, engine="plain")
     total = np.zeros_like(w)
     full = x.toarray()
     for t, i in enumerate(order):

@@ -32,7 +32,7 @@ def test_compiled_runs_walk_the_optimizers_path(name: str) -> None:
     assert trace.path is not None
     assert trace.loss is not None
     w = p.start(3)
-    opt = rule.on(w)
+    opt = rule.on(w, engine="plain")
     for t, rows in enumerate(order, start=1):
         opt.step(p.gradient(w, rows))
         np.testing.assert_allclose(trace.path[0, t], w, rtol=1e-9, atol=1e-11)

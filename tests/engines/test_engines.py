@@ -198,7 +198,7 @@ def test_odd_names_in_compiled_loops(rule: str, problem: str) -> None:
     )
     assert trace.path is not None and trace.rates is not None
     w, gradient = start.copy(), plain_gradient(p)
-    opt = chosen.on(w)
+    opt = chosen.on(w, engine="plain")
     for t in range(9):
         opt.step(gradient(w, None if order is None else order[t]))
         np.testing.assert_array_equal(w, trace.path[0, t + 1])
@@ -216,7 +216,7 @@ def test_odd_names_in_scored_loops(rule: str) -> None:
     )
     assert trace.path is not None
     w = p.start(3)
-    opt = ODD[rule]().on(w)
+    opt = ODD[rule]().on(w, engine="plain")
     for chosen in order:
         opt.step(p.gradient(w, chosen))
     np.testing.assert_allclose(trace.path[0, -1], w, rtol=1e-9, atol=1e-11)

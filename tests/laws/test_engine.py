@@ -157,7 +157,7 @@ def test_compiled_loops_walk_the_optimizers_path(name: str, problem: str) -> Non
     assert trace.rates is not None
     assert trace.loss is not None
     w = start.copy()
-    opt = rule.on(w)
+    opt = rule.on(w, engine="plain")
     gradient = plain_gradient(p)
     for t in range(40):
         opt.step(gradient(w, None if order is None else order[t]))

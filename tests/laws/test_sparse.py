@@ -38,8 +38,8 @@ def run(
 ) -> tuple[Array, list[Array]]:
     """The weights at the end, and what was read on the way."""
     w = pattern.start.astype(dtype)
-    kept = {} if exact == "dense" else {"exact": exact}
-    opt = rule.on(w, **settings, **kept)
+    chosen = {"engine": "plain"} if exact == "dense" else {"exact": exact}
+    opt = rule.on(w, **settings, **chosen)
     seen = []
     for rows, values, read in zip(pattern.touched, pattern.values, pattern.read, strict=True):
         if exact == "dense":
