@@ -46,7 +46,13 @@ def test_the_chosen_rate_is_the_best_of_those_tried() -> None:
         assert other is None or other >= walk.reached
 
 
-@pytest.mark.parametrize("name", landscape_catalogue())
+# Of one and two variables and of many, with data, with rows drawn; the others in the slow suite.
+SOME = ("quadratic", "booth", "rosenbrock-nd", "neuron-cross-entropy", "neuron-feature-stochastic")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n not in SOME)) for n in landscape_catalogue()]
+)
 def test_every_landscape_can_be_shown(name: str) -> None:
     made = show(name, ["Adam"], steps=40)
     land, chart = made.picture.panels
