@@ -1,6 +1,7 @@
 """Files written beside and renamed: a kill at any moment leaves the old file or the new one."""
 
 import os
+import stat
 import tempfile
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -9,28 +10,58 @@ from typing import IO, Any
 
 from .errors import FileError
 
+_LONGEST = 200  # bytes of a name that a temporary file's repeats; names end at 255
+
 
 def reason(error: OSError) -> str:
     """What the system says, without its number and without the path again."""
     return (error.strerror or str(error)).lower()
 
 
+def named_path(path: str | os.PathLike[str]) -> Path:
+    """Return a path as one; FileError for what names no file: a number, which would be a descriptor, or nulls."""
+    try:
+        text = os.fsdecode(path)
+        os.fsencode(text)
+    except (TypeError, ValueError):
+        raise FileError(f"{path!r}: is no path; give a name such as 'run.tw', or a Path") from None
+    if "\0" in text:
+        raise FileError(f"{text!r}: is no path; it has a null character in it")
+    return Path(text)
+
+
 def require_writable(path: str | os.PathLike[str]) -> Path:
     """The path, if a file can be written there; FileError otherwise. Nothing is left behind."""
-    target = Path(path)
-    if target.is_dir():
+    target, first = _target(path)
+    if first:
+        try:
+            handle, probe = tempfile.mkstemp(dir=target.parent, prefix=".thalweg")
+            os.close(handle)
+            os.unlink(probe)
+        except OSError as error:
+            raise FileError(f"{target}: cannot be written ({reason(error)})") from None
+    return target
+
+
+def _target(path: str | os.PathLike[str]) -> tuple[Path, bool]:
+    """Return where a file is written, and whether beside it first; a device or a pipe is written as it is.
+
+    Raises FileError for a folder, and where there is none to write in.
+    """
+    target = named_path(path)
+    try:
+        mode = target.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        mode = stat.S_IFREG
+    except OSError as error:  # the name is too long, or leads through links in a circle or a locked folder
+        raise FileError(f"{target}: cannot be written ({reason(error)})") from None
+    if stat.S_ISDIR(mode):
         raise FileError(f"{target}: is a folder; name a file in it")
-    if target.exists() and not target.is_file():
-        return target  # a device or a pipe: written as it is
+    if not stat.S_ISREG(mode):
+        return target, False
     if not target.parent.is_dir():
         raise FileError(f"{target}: its folder does not exist; create {target.parent} first")
-    try:
-        handle, probe = tempfile.mkstemp(dir=target.parent, prefix=".thalweg")
-        os.close(handle)
-        os.unlink(probe)
-    except OSError as error:
-        raise FileError(f"{target}: cannot be written ({reason(error)})") from None
-    return target
+    return target, True
 
 
 def require_apart(written: Iterable[Any], read: Iterable[Any]) -> None:
@@ -48,51 +79,92 @@ def require_apart(written: Iterable[Any], read: Iterable[Any]) -> None:
 
 
 def temporary(target: Path) -> tuple[int, str]:
-    """A file beside ``target``, open, that is to be renamed to it: its handle and its path."""
-    return tempfile.mkstemp(dir=target.parent, prefix=_beside(target))
+    """Open a file beside ``target``, that is to be renamed to it before it is closed: its handle and its path.
+
+    What writers of ``target`` that were killed have left is removed. Raises OSError.
+    """
+    sweep(target)
+    while True:
+        handle, beside = tempfile.mkstemp(dir=target.parent, prefix=_beside(target))
+        if _lock(handle) is not False and _is_at(handle, beside):
+            return handle, beside
+        os.close(handle)  # somebody swept it between two lines of ours
 
 
 def _beside(target: Path) -> str:
-    return f".thalweg-{target.name[:200]}-"
+    """Return how the names of a file's temporary ones begin; eight random letters follow."""
+    name = os.fsencode(target.name)
+    if len(name) > _LONGEST:
+        import hashlib  # long names are rare
+
+        digest = hashlib.blake2b(name, digest_size=8).hexdigest().encode()
+        name = name[: _LONGEST - 17] + b"-" + digest
+    return f".thalweg-{os.fsdecode(name)}-"
+
+
+def _lock(handle: int) -> bool | None:
+    """Lock an open file, until it is closed or its process ends; whether nobody had, None where none can tell."""
+    try:
+        import fcntl
+
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except (ImportError, OSError):
+        return None
+    return True
+
+
+def _is_at(handle: int, path: str) -> bool:
+    """Return whether an open file is the one that a path names."""
+    try:
+        return os.path.samestat(os.fstat(handle), os.lstat(path))
+    except OSError:
+        return False
 
 
 def sweep(path: str | os.PathLike[str]) -> None:
-    """Remove what writers of a file that were killed have left beside it."""
+    """Remove what writers of a file that were killed have left beside it; a living one's is locked."""
     target = Path(os.path.realpath(path))
     start = _beside(target)
-    with suppress(OSError):
-        for left in target.parent.iterdir():
-            # Eight random letters end such a name: those of m-2 are not taken for those of m.
-            if left.name.startswith(start) and len(left.name) == len(start) + 8:
-                left.unlink()
+    with suppress(OSError), os.scandir(target.parent) as entries:
+        # Eight random letters end such a name: those of m-2 are not taken for those of m.
+        left = [x.path for x in entries if x.name.startswith(start) and len(x.name) == len(start) + 8]
+        for beside in left:
+            with suppress(OSError), open(beside, "r+b") as file:
+                if _lock(file.fileno()) and _is_at(file.fileno(), beside):
+                    os.unlink(beside)
 
 
 def write(path: str | os.PathLike[str], fill: Callable[[IO[bytes]], object]) -> None:
     """Let ``fill`` write a binary file, then rename it to ``path``; FileError if that fails."""
     # A link goes on pointing where it did.
-    target = require_writable(os.path.realpath(path) if os.path.islink(path) else path)
-    if target.exists() and not target.is_file():
+    place = named_path(path)
+    target, first = _target(os.path.realpath(place) if os.path.islink(place) else place)
+    if not first:
         try:
             with open(target, "wb") as file:
                 fill(file)
         except OSError as error:
             raise FileError(f"{target}: cannot be written ({reason(error)})") from None
         return
-    handle, beside = temporary(target)
+    beside: str | None = None
     try:
+        handle, beside = temporary(target)
         with os.fdopen(handle, "wb") as file:
             fill(file)
             file.flush()
             os.fsync(file.fileno())
-        if target.exists():
-            os.chmod(beside, target.stat().st_mode & 0o777)
-        else:
-            mask = os.umask(0)
-            os.umask(mask)
-            os.chmod(beside, 0o666 & ~mask)
-        os.replace(beside, target)
+            if target.exists():
+                os.chmod(beside, target.stat().st_mode & 0o777)
+            else:
+                mask = os.umask(0)
+                os.umask(mask)
+                os.chmod(beside, 0o666 & ~mask)
+            os.replace(beside, target)
     except OSError as error:
         raise FileError(f"{target}: cannot be written ({reason(error)})") from None
     finally:
-        with suppress(OSError):
-            os.unlink(beside)
+        if beside is not None:
+            with suppress(OSError):
+                os.unlink(beside)

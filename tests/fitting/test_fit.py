@@ -418,7 +418,9 @@ def test_a_model_file_that_is_none_and_data_that_do_not_fit(tmp_path: Path) -> N
     model, out = tmp_path / "m.tw", tmp_path / "p.csv"
     fit(train, model, rule=RULE)
     whole = model.read_bytes()
-    head, arrays = archive.load(model, "thalweg linear model", 1)
+    with np.load(model) as file:
+        arrays = dict(file)
+    head = json.loads(arrays.pop("head").tobytes())
     odd = tmp_path / "odd.tw"
 
     def written(**changes: Any) -> Path:

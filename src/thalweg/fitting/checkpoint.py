@@ -63,7 +63,8 @@ def save(path: Path, source: Plain, state: State, model: Model) -> None:
 
 def load(path: Path, source: Plain, rule: Rule) -> tuple[State, Model]:
     """Where a run was, and its model. rule: of the class that trains. Raises FileError if it is another run's."""
-    head, arrays = archive.load(path, KIND, FORMAT)
+    with archive.opened(path, KIND, FORMAT) as file:
+        head, arrays = file.head, file.arrays({n: _layout(n) for n in file.names})
     try:
         recorded = dict(head["source"])
         recorded["reading"] = recorded_reading(recorded["reading"])
@@ -76,6 +77,11 @@ def load(path: Path, source: Plain, rule: Rule) -> tuple[State, Model]:
             f"{path}: belongs to a run with other {' and '.join(other)}; give what that run had, or begin anew (--fresh)"
         )
     return state, Model.restore(head["model"], arrays, rule)
+
+
+def _layout(name: str) -> archive.Layout:
+    """Return what an array of a model must be: its classes, or a row of outputs for each feature."""
+    return archive.Layout(*(("biufU", (None,)) if name == "classes" else ("f", (None, None))))
 
 
 def _differing(source: Plain, recorded: Mapping[str, Any]) -> list[str]:

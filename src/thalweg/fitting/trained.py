@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 
 KIND = "thalweg linear model"
 FORMAT = 1
+_LAYOUTS = {
+    "weights": archive.Layout("f", (None, None)),
+    "intercepts": archive.Layout("f", (None,)),
+    "classes": archive.Layout("biufU", (None,)),
+}
 
 
 @dataclass
@@ -77,9 +82,12 @@ class Trained:
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
         """Read the file. Raises FileError where it is no model, damaged, or newer than this thalweg."""
-        head, arrays = archive.load(path, KIND, FORMAT)
+        with archive.opened(path, KIND, FORMAT) as file:
+            head, arrays = file.head, file.arrays({n: x for n, x in _LAYOUTS.items() if n in file.names})
         try:
             weights, intercepts = arrays["weights"], arrays["intercepts"]
+            if not intercepts.size or weights.shape[1:] != intercepts.shape:
+                raise ValueError(f"weights are {weights.shape}")
             settings = Settings(**head["settings"])
             model = _scoring(settings, len(weights), arrays.get("classes"), weights, intercepts)
             return cls(model, dict(head["layout"]), head["fold"], head["rule"], head["rows"], head["passes"])

@@ -289,9 +289,15 @@ class Model:
         rule: for a rule that is not thalweg's own, its class. Raises FileError where they do not fit.
         """
         try:
+            if type(head["format"]) is not int or head["format"] < 1:
+                raise ValueError(f"format {head['format']!r}")
             if head["format"] > FORMAT:
                 raise FileError(f"model: format {head['format']} is newer than this thalweg reads ({FORMAT})")
             settings = Settings(**{**head["settings"], "rule": rebuilt(head["settings"]["rule"], rule)})
+            if (
+                len(arrays["w"]) != head["features"] + 1 or not arrays["w"].size
+            ):  # before memory is taken for them
+                raise ValueError(f"w is {arrays['w'].shape}")
             made = cls(settings, head["features"], arrays.get("classes"))
             made._pass.resume(arrays, int(head["t"]))
             loss, weight = map(float, head["progress"])

@@ -192,8 +192,8 @@ class Cache:
                 file.write(_TAIL.pack(len(text), hashlib.sha256(text).digest()))
                 file.flush()
                 os.fsync(file.fileno())
-            if source == self._source():  # else a file changed while it was read
-                os.replace(beside, self.path)
+                if source == self._source():  # else a file changed while it was read
+                    os.replace(beside, self.path)
         except FileError:
             raise
         except OSError as error:
