@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 
 import thalweg as tw
+from thalweg import files
 from thalweg.errors import FileError, HyperparameterError, ParameterError, StateError, ThalwegError
 from thalweg.rules import shipped
 
@@ -262,6 +263,111 @@ def test_a_kill_leaves_a_whole_file(wait: float, tmp_path: Path) -> None:
         m = 0.5 * m + 1.0
         expected -= 0.5 * m
     assert w[0] == expected and opt.state["m"][0] == m
+
+
+@pytest.mark.slow
+def test_kills_leave_whole_files_and_the_next_save_nothing_beside(tmp_path: Path) -> None:
+    """kill -9 a hundred times, anywhere in a save: what each left beside the file is gone once somebody saves."""
+    path, left = tmp_path / "run.tw", 0
+    rng = np.random.default_rng(0)
+    for _ in range(100):
+        with subprocess.Popen([sys.executable, "-c", SAVER, str(path)], stdout=subprocess.PIPE) as child:
+            assert child.stdout is not None
+            child.stdout.readline()
+            time.sleep(rng.uniform(0, 0.01))
+            child.send_signal(signal.SIGKILL)
+        beside = [p for p in tmp_path.iterdir() if p != path]
+        assert len(beside) <= 1, "the writer before has swept"
+        left += len(beside)
+        assert len(set(tw.load(path, w := np.zeros(20000)).params.tolist())) == len(set(w.tolist())) == 1
+    assert left, "no kill has hit a save"
+    tw.load(path, np.zeros(20000)).save(path)
+    assert [*tmp_path.iterdir()] == [path]
+
+
+def test_a_writer_at_work_is_not_swept(tmp_path: Path) -> None:
+    """Two write one file: the second removes what is left of the dead, and not what the first is writing."""
+    path = tmp_path / "run.tw"
+    (tmp_path / ".thalweg-run.tw-abcd1234").write_bytes(b"half")  # of a writer that is no more
+    opt = tw.SGD().on(np.zeros(2))
+    seen: list[list[str]] = []
+
+    def fill(file: Any) -> None:
+        opt.save(path)
+        seen.append(sorted(p.name for p in tmp_path.iterdir()))
+        file.write(b"the first")
+
+    files.write(path, fill)
+    assert len(seen[0]) == 2 and "run.tw" in seen[0] and ".thalweg-run.tw-abcd1234" not in seen[0]
+    assert [*tmp_path.iterdir()] == [path] and path.read_bytes() == b"the first"
+
+
+@pytest.mark.parametrize("name", ["é" * 127, "x" * 255, "€" * 85, "a b\n.tw"])
+def test_names_as_long_as_can_be(name: str, tmp_path: Path) -> None:
+    """Up to 255 bytes, which the name of the temporary file must not go beyond."""
+    opt = tw.SGD().on(np.ones(2))
+    opt.save(tmp_path / name)
+    assert [p.name for p in tmp_path.iterdir()] == [name]
+    assert (tw.load(tmp_path / name, np.zeros(2)).params == 1).all()
+
+
+def test_names_that_begin_alike_are_not_swept_for_each_other(tmp_path: Path) -> None:
+    """Long names are cut in that of the temporary file, with a mark of the whole."""
+    with open(tmp_path / ("x" * 249), "wb") as one:
+        handle, beside = files.temporary(Path(one.name))
+    os.close(handle)
+    tw.SGD().on(np.ones(2)).save(tmp_path / ("x" * 248 + "y"))
+    assert Path(beside).exists()
+    tw.SGD().on(np.ones(2)).save(tmp_path / ("x" * 249))
+    assert not Path(beside).exists()
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("x" * 300, "file name too long"),
+        ("x/" * 3000 + "y", "file name too long"),
+        ("a\0b", "null character"),
+        ("\ud800", "is no path"),
+        (3, "3: is no path"),
+        (True, "True: is no path"),
+        (None, "None: is no path"),
+        (1.5, "1.5: is no path"),
+        ("", "is a folder"),
+        (b"no/where", "no/where: "),
+    ],
+)
+def test_what_is_no_path(path: Any, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line of FileError from save and load; a number is no descriptor, and nobody's is closed."""
+    monkeypatch.chdir(tmp_path)
+    opt = tw.SGD().on(np.zeros(2))
+    for do in (lambda: opt.save(path), lambda: tw.load(path, np.zeros(2))):
+        with pytest.raises(FileError) as caught:
+            do()
+        assert "\n" not in str(caught.value)
+        assert words in str(caught.value) or path == "", str(caught.value)
+    os.fstat(1)
+    assert not list(tmp_path.iterdir())
+
+
+def test_devices_and_pipes(tmp_path: Path) -> None:
+    """Written as they are; read they cannot be, and loading does not wait for a writer."""
+    opt = tw.SGD().on(np.ones(2))
+    opt.save("/dev/null")
+    with pytest.raises(FileError, match="no space left"):
+        opt.save("/dev/full")
+    with pytest.raises(FileError, match="/dev/null: is a pipe or a device; copy it to a file first"):
+        tw.load("/dev/null", np.zeros(2))
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(FileError, match="is a pipe"):
+        tw.load(tmp_path / "pipe", np.zeros(2))
+    with (
+        open(tmp_path / "run.tw", "wb") as out,
+        subprocess.Popen(["cat", str(tmp_path / "pipe")], stdout=out) as cat,
+    ):
+        opt.save(tmp_path / "pipe")
+        assert cat.wait(timeout=60) == 0
+    assert (tw.load(tmp_path / "run.tw", np.zeros(2)).params == 1).all()
 
 
 # --- files that are not what they should be ---------------------------------------------------------

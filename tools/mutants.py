@@ -22,7 +22,8 @@ PATHS, UNITS, IDLE, ENGINE = (
     "tests/laws/test_idle.py",
     "tests/laws/test_engine.py",
 )
-OPTIMIZER = "tests/test_optimizer.py"
+OPTIMIZER, RUNNING = "tests/test_optimizer.py", "tests/test_running_rule.py"
+NAMES, ARCHIVES, RESUME = "tests/test_names.py", "tests/fuzz/test_archives.py", "tests/test_resume.py"
 SCIPY = "tests/test_scipy.py"
 XLA, OPTAX, KERAS = "tests/laws/test_xla.py", "tests/test_optax_door.py", "tests/test_keras_door.py"
 READ_TEXT, READ_STREAM, READ_TABLES = (f"tests/reading/test_{n}.py" for n in ("text", "stream", "tables"))
@@ -151,6 +152,14 @@ MUTANTS = [
     Mutant("engines/cpu/loops.py", "planned[(t - 1) *", "planned[t *", ENGINE, "compiled_loops"),
     Mutant("optimizer/optimizer.py", "leaf.gathered = 0", "leaf.gathered = leaf.gathered", OPTIMIZER),
     Mutant("optimizer/optimizer.py", "bound / length", "length / bound", OPTIMIZER),
+    Mutant("optimizer/optimizer.py", "self.flush()  # by the old values", "pass", RUNNING, "catch_up"),
+    Mutant("optimizer/options.py", "for n in group.own", "for n in ()", RUNNING, "groups_keep"),
+    Mutant("optimizer/tree.py", "called[text] == 1", "True", NAMES),
+    Mutant(
+        "optimizer/saving.py", "if by_keys else tree.dotted(keys)", "if False else tree.dotted(keys)", NAMES
+    ),
+    Mutant("archive.py", "total = sum(m.file_size for m in members)", "total = 0", ARCHIVES, "more_than"),
+    Mutant("files.py", "fcntl.LOCK_EX | fcntl.LOCK_NB)", "fcntl.LOCK_SH | fcntl.LOCK_NB)", RESUME, "at_work"),
     Mutant("core/pieces.py", "return 1.0 / t", "return 1.0 / (t + 1)", OPTIMIZER),
     Mutant("core/update.py", "ast.UnaryOp(ast.USub(), right)", "right", XLA, "difference"),
     Mutant("core/update.py", "ast.BinOp(right, ast.Mult(), rest)", "rest", XLA, "formulas_that"),

@@ -222,7 +222,7 @@ class Rule:
         average: float | Literal["polyak"] | None = None,
         accumulate: int = 1,
         maximize: bool = False,
-        groups: "Mapping[str, Mapping[str, Any] | Rule] | None" = None,
+        groups: "Mapping[Any, Mapping[str, Any] | Rule] | None" = None,
         on_nonfinite: Literal["raise", "skip", "propagate"] = "raise",
         rates: bool | None = None,
         exact: Literal["value", "bits", "lazy"] = "value",
@@ -239,7 +239,8 @@ class Rule:
         average: also keep an average of the weights, moving (its decay, 0.999 say) or "polyak" (the mean).
         accumulate: step once every so many calls, with the mean gradient. maximize: ascend.
         groups: for parameters of that name or path, other settings, hyperparameters or another rule:
-        ``{"bias": {"weight_decay": 0, "lr": 0.1}, "emb": Adagrad(lr=0.1)}``.
+        ``{"bias": {"weight_decay": 0, "lr": 0.1}, "emb": Adagrad(lr=0.1)}``. A path has dots between keys, or is
+        their tuple, ``("layers", 0, "bias")``, which needs no guess where a key has a dot or is a number.
         on_nonfinite: what a NaN, infinite or unsquarably large gradient does: "raise" NonFiniteError,
         "skip" the step (counted in ``skipped``), or "propagate" (no check, one pass less).
         rates: keep the effective learning rates of each step; by default up to 65,536 weights.
@@ -276,11 +277,25 @@ class Optimizer(ABC):
 
     ``step(grads)`` changes the parameters in place. ``t`` counts steps, ``state`` shows the rule's
     states, ``rates()`` the effective learning rates of the last step, ``average`` the averaged
-    weights, ``skipped`` the steps left out for non-finite gradients.
+    weights, ``skipped`` the steps left out for non-finite gradients. ``rule`` may be replaced while it runs.
     """
 
-    rule: Rule
+    __slots__ = ()
     skipped: int
+
+    @property
+    @abstractmethod
+    def rule(self) -> Rule:
+        """The rule in force; ``opt.rule = opt.rule.replace(lr=1e-4)`` changes its values from the next step on.
+
+        Rows that sparse gradients have left behind catch up first, by the old values. Groups keep what they have
+        set for themselves; schedules go on from ``t``. Raises HyperparameterError for a rule of another class, and
+        for other starts of states, which have started; then nothing has changed.
+        """
+
+    @rule.setter
+    @abstractmethod
+    def rule(self, rule: Rule) -> None: ...
 
     @abstractmethod
     def step(self, grads: Params) -> None:
@@ -303,11 +318,12 @@ class Optimizer(ABC):
         """The parameters, as they were given, up to date."""
 
     @abstractmethod
-    def read(self, name: str, rows: Any) -> Any:
+    def read(self, name: str | tuple[Any, ...], rows: Any) -> Any:
         """Rows of a parameter as they are now: they catch up first, and a copy is returned.
 
-        name: the parameter's path (``""`` for a lone array). rows: whole numbers, one or (n,). Returns
-        an array (n, ...). Raises ParameterError for the name, GradientError for the rows.
+        name: the parameter's path, with dots between its keys or as their tuple (``""`` for a lone array). rows:
+        whole numbers, one or (n,). Returns an array (n, ...). Raises ParameterError for the name, GradientError for
+        the rows.
         """
 
     @abstractmethod
@@ -321,7 +337,7 @@ class Optimizer(ABC):
 
     @property
     @abstractmethod
-    def plan(self) -> dict[str, str]:
+    def plan(self) -> dict[str | tuple[Any, ...], str]:
         """For each parameter that has had sparse gradients, how rows without one catch up, in words."""
 
     @property

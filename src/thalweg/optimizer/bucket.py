@@ -1,6 +1,7 @@
 """Leaves of one group and dtype: their arrays, the pass that an engine runs over them, their clock."""
 
 from collections.abc import Sequence
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ class Bucket:
         self.group, self.leaves = group, leaves
         self.started = started = group.started(rates=rates)
         self.scalars, self.update = started.scalars, started.update
-        stored = all_leaves[leaves[0]].flat.dtype
+        self.stored = stored = all_leaves[leaves[0]].flat.dtype
         kept = arithmetic(stored)
         self.tensors: list[dict[str, Array]] = []
         for index in leaves:
@@ -37,6 +38,16 @@ class Bucket:
             self.tensors.append(tensor)
         self.batch = run.batch(self.update, stored, self.tensors)
         self.gather = run.batch(gather(), stored, self.tensors) if started.options.accumulate else None
+
+    def following(self, run: Engine, group: Group, rates: bool) -> "Bucket":
+        """Return the bucket under other values of its rule: the same arrays, to be bound to gradients anew."""
+        bucket = copy(self)
+        bucket.group, bucket.started = group, group.started(rates=rates)
+        bucket.scalars, bucket.update = bucket.started.scalars, bucket.started.update
+        if bucket.update is not self.update:  # values that stand in it as exponents
+            assert set(bucket.update.arrays) == set(self.update.arrays)
+            bucket.batch = run.batch(bucket.update, self.stored, self.tensors)
+        return bucket
 
     def bind(self, k: int, gradient: Array | None, start: int) -> None:
         """Hand leaf k's gradient, at address ``start``, to the passes; None leaves the leaf out of the next."""

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..archive import Archive, Layout
 from ..core.rule import Optimizer, Params, Rule
-from ..core.saved_rule import described, rebuilt
 from ..engines import engine
 from ..engines.memory import address
 from ..errors import (
@@ -31,7 +31,7 @@ from ..errors import (
 from . import saving, tree
 from .bucket import Bucket
 from .gradients import SparseGradient, gradient_of, indices_of, norm, not_finite, shares, sparse, touched
-from .options import Group, Settings, checked, grouped
+from .options import Group, Settings, following, grouped, taking
 from .parameters import Leaf, Memory, parameter, require_distinct
 from .row_tracking import ParameterLayout, RowTracker
 
@@ -49,7 +49,7 @@ def start(
     settings: Settings,
 ) -> ArrayOptimizer:
     """Start a rule on arrays; see ``Rule.on``."""
-    paths = [path for path, _ in tree.leaves(params)]
+    paths = [keys for keys, _ in tree.leaves(params)]
     settled, membership = grouped(rule, settings, groups, paths)
     return ArrayOptimizer(params, settled, membership, engine)
 
@@ -57,24 +57,33 @@ def start(
 class ArrayOptimizer(Optimizer):
     """The optimizer of NumPy's arrays; what it offers is said at ``Optimizer``."""
 
+    # No other attribute can be set: what would be ignored is refused.
+    __slots__ = (
+        "__weakref__", "_buckets", "_copied", "_followers", "_groups", "_guarded", "_hold", "_last", "_layouts",
+        "_leaves", "_memory", "_params", "_passes", "_place", "_rates", "_restored", "_run", "_run_name", "_settings",
+        "_settled", "_spec", "_t", "_together", "_whole", "skipped",
+    )  # fmt: skip
+
     def __init__(
         self, params: Params, groups: Sequence[Group], membership: Sequence[int], engine_name: str
     ) -> None:
-        self.rule, self.settings = groups[0].rule, groups[0].settings
+        self._settings = groups[0].settings
         self.skipped = 0
         self._params, self._groups = params, groups
         self._run, self._run_name = engine(engine_name), engine_name
         self._restored = False
-        found = tree.leaves(params)
-        if not found:
+        leaves = tree.leaves(params)
+        if not leaves:
             raise ParameterError("on: params hold no array")
         self._spec = tree.shape(params)
+        names = tree.names([keys for keys, _ in leaves])
         self._leaves = [
-            parameter(path, array, group) for (path, array), group in zip(found, membership, strict=True)
+            parameter(name, keys, array, group)
+            for name, (keys, array), group in zip(names, leaves, membership, strict=True)
         ]
         require_distinct(self._leaves)
         size = sum(x.flat.size for x in self._leaves)
-        wanted = self.settings.rates
+        wanted = self._settings.rates
         self._rates = size <= RATES_KEPT if wanted is None else wanted
         keys: dict[tuple[int, str], list[int]] = {}
         for i, leaf in enumerate(self._leaves):
@@ -93,7 +102,7 @@ class ArrayOptimizer(Optimizer):
         self._whole = False  # no gradient is None or sparse
         self._followers: dict[int, RowTracker] = {}  # of leaves that have had a sparse gradient
         self._copied = [leaf for leaf in self._leaves if leaf.copied]
-        settings = self.settings
+        settings = self._settings
         self._guarded = settings.on_nonfinite != "propagate"
         # Every leaf takes part in every step at the same t, and nothing stands between them.
         self._together = settings.accumulate == 1 and settings.clip_norm is None and not self._copied
@@ -181,31 +190,33 @@ class ArrayOptimizer(Optimizer):
     def _follower(self, i: int, width: int) -> RowTracker:
         """Who keeps track of a leaf's rows."""
         if i not in self._followers:
-            bucket, k = self._place[i]
-            leaf, tensor = self._leaves[i], bucket.tensors[k]
-            t = self._t if self._together else leaf.t
-            arrays = [tensor[n] for n in bucket.update.arrays if n != "g"]
-            try:
-                ahead = [bucket.scalars(s) for s in (1, 2, 10, 1000)]
-            except HyperparameterError:  # a schedule that holds for fewer steps
-                ahead = []
-            self._followers[i] = RowTracker(
-                ParameterLayout(
-                    leaf.flat.dtype.name, [*map(address, arrays)], leaf.shape, leaf.fortran, arrays
-                ),
-                bucket.group.rule,
-                bucket.started.options,
-                bucket.update,
-                self.settings.exact,  # type: ignore[arg-type]
-                ahead,
-                max(1, width),
-                t,
-                fresh=t == 0 and not self._restored and bool(ahead),
-            )
+            leaf = self._leaves[i]
+            fresh = (self._t if self._together else leaf.t) == 0 and not self._restored
+            self._followers[i] = self._tracker(i, self._place[i][0], width, fresh)
             if leaf.gathered:  # by gradients that nobody has followed, or before a file was saved
                 self._followers[i].gather_all()
             self._whole = False  # from now on, even if this step is refused
         return self._followers[i]
+
+    def _tracker(self, i: int, bucket: Bucket, width: int, fresh: bool) -> RowTracker:
+        """Return a row tracker for leaf i in a bucket. fresh: no row has been touched since the start."""
+        leaf, tensor = self._leaves[i], bucket.tensors[bucket.leaves.index(i)]
+        arrays = [tensor[n] for n in bucket.update.arrays if n != "g"]
+        try:
+            ahead = [bucket.scalars(s) for s in (1, 2, 10, 1000)]
+        except HyperparameterError:  # a schedule that holds for fewer steps
+            ahead = []
+        return RowTracker(
+            ParameterLayout(leaf.flat.dtype.name, [*map(address, arrays)], leaf.shape, leaf.fortran, arrays),
+            bucket.group.rule,
+            bucket.started.options,
+            bucket.update,
+            self._settings.exact,  # type: ignore[arg-type]
+            ahead,
+            max(1, width),
+            self._t if self._together else leaf.t,
+            fresh=fresh and bool(ahead),
+        )
 
     def _bind_one(self, gradient: Any) -> bool:
         """``_bind`` for a lone array whose gradient lies just as it does; False where it does not."""
@@ -233,7 +244,7 @@ class ArrayOptimizer(Optimizer):
 
     def _general_step(self) -> None:
         """Missing gradients, several t, accumulation, clipping by norm, views that are copied."""
-        settings = self.settings
+        settings = self._settings
         present = [h is not None for h in self._hold]
         if not any(present):
             return
@@ -351,13 +362,13 @@ class ArrayOptimizer(Optimizer):
                     gradients.append((values.reshape(-1), sums))
                 elif due[i]:
                     gradients.append((self._hold[i], gathered))
-        length = norm(self._run, gradients) / self.settings.accumulate
-        bound = float(self.settings.clip_norm)  # type: ignore[arg-type]
+        length = norm(self._run, gradients) / self._settings.accumulate
+        bound = float(self._settings.clip_norm)  # type: ignore[arg-type]
         return 1.0 if length <= bound else bound / length
 
     def _refuse(self) -> None:
         """Count a step that is left out for a gradient that is not finite, or raise NonFiniteError for it."""
-        if self.settings.on_nonfinite == "skip":
+        if self._settings.on_nonfinite == "skip":
             self.skipped += 1
             return
         for bucket in self._buckets:
@@ -372,17 +383,60 @@ class ArrayOptimizer(Optimizer):
     # Looking.
 
     @property
+    def rule(self) -> Rule:
+        return self._groups[0].rule
+
+    @rule.setter
+    def rule(self, rule: Rule) -> None:
+        groups = following(self._groups, rule)
+        if groups == self._groups:
+            return
+        buckets = [
+            b.following(self._run, groups[self._leaves[b.leaves[0]].group], self._rates)
+            for b in self._buckets
+        ]
+        place = {i: (b, k) for b in buckets for k, i in enumerate(b.leaves)}
+        followers = {
+            i: self._tracker(i, place[i][0], f.table.width, True) for i, f in self._followers.items()
+        }
+        self.flush()  # by the old values
+        for i, follower in followers.items():
+            follower.table.untouched_as(self._followers[i].table)
+            follower.pending = self._followers[i].pending
+        self._groups, self._buckets, self._place, self._followers = groups, buckets, place, followers
+        self._passes = [(b, b.batch, (0,) * len(b.leaves)) for b in buckets]
+        self._last = [None] * len(self._leaves)  # batches that are new have no gradients yet
+        self._settled = False
+
+    @property
+    def settings(self) -> Settings:
+        """What the run was started with beside the rule."""
+        return self._settings
+
+    @settings.setter
+    def settings(self, value: object) -> None:
+        raise StateError("settings: stay those that the run was started with; start another with rule.on")
+
+    @property
     def params(self) -> Params:
         self.flush()
         return self._params
 
     # Rows that sparse gradients have left behind.
 
-    def read(self, name: str, rows: ArrayLike) -> Array:
-        paths = [leaf.path for leaf in self._leaves]
-        if name not in paths:
-            raise ParameterError(f"read: no parameter {name!r}: {nearest(name, paths)}")
-        i = paths.index(name)
+    def read(self, name: tree.Name, rows: ArrayLike) -> Array:
+        meant = [
+            i
+            for i, x in enumerate(self._leaves)
+            if name == (x.keys if isinstance(name, tuple) else tree.dotted(x.keys))
+        ]
+        if not meant:
+            known = (x.path if isinstance(x.path, str) else repr(x.path) for x in self._leaves)
+            raise ParameterError(f"read: no parameter {name!r}: {nearest(name, known)}")
+        if len(meant) > 1:
+            tuples = " or ".join(repr(self._leaves[i].keys) for i in meant)
+            raise ParameterError(f"read: {name!r} may mean {tuples}: give that tuple of keys")
+        (i,) = meant
         leaf = self._leaves[i]
         indices = indices_of(leaf, rows, f"read({name!r})")
         if i in self._followers and self._followers[i].moves:
@@ -410,7 +464,7 @@ class ArrayOptimizer(Optimizer):
         return sum(f.table.stale for f in self._followers.values())
 
     @property
-    def plan(self) -> dict[str, str]:
+    def plan(self) -> dict[tree.Name, str]:
         return {self._leaves[i].path: f.plan.why for i, f in self._followers.items()}
 
     @property
@@ -428,7 +482,7 @@ class ArrayOptimizer(Optimizer):
 
     @property
     def average(self) -> Params:
-        if self.settings.average is None:
+        if self._settings.average is None:
             raise StateError("average: none is kept; start with rule.on(params, average=0.999) or 'polyak'")
         self.flush()
         return self._shown("_average")
@@ -462,7 +516,7 @@ class ArrayOptimizer(Optimizer):
         from html import escape
 
         rows = "".join(
-            f"<tr><td>{escape(x.path or 'params')}</td><td>{x.array.shape}</td><td>{x.array.dtype}</td>"
+            f"<tr><td>{escape(str(x.path) if x.keys else 'params')}</td><td>{x.array.shape}</td><td>{x.array.dtype}</td>"
             f"<td>{escape(repr(self._groups[x.group].rule))}</td></tr>"
             for x in self._leaves
         )
@@ -473,10 +527,10 @@ class ArrayOptimizer(Optimizer):
 
     def save(self, path: str | os.PathLike[str]) -> None:
         self.flush()
-        groups = [{"rule": described(g.rule), "settings": g.settings._asdict()} for g in self._groups]
         leaves = [
             saving.SavedLeaf(
-                x.path,
+                x.path if isinstance(x.path, str) else repr(x.path),
+                tree.identity(x.keys),
                 x.array.shape,
                 x.array.dtype.name,
                 x.group,
@@ -490,26 +544,22 @@ class ArrayOptimizer(Optimizer):
             bucket, k = self._place[i]
             arrays |= {f"{i}.{n}": a for n, a in bucket.tensors[k].items() if n != "w"}
             arrays[f"{i}.w"] = leaf.array
-        about = {"rule": described(self.rule), "settings": self.settings._asdict(), "groups": groups}
-        saving.write(path, saving.SavedRun(about, leaves, self.skipped, arrays))
+        saving.write(path, self._groups, leaves, self.skipped, arrays)
 
-    def _restore(self, run: saving.SavedRun, places: Sequence[int]) -> None:
-        """Take over weights, states and counts of a file; everything is looked at before anything is copied.
+    def _restore(self, run: saving.SavedRun, file: Archive, places: Sequence[int]) -> None:
+        """Take over weights, states and counts of a file; everything is read before anything is copied.
 
-        places: for each leaf its number in the file. Raises ValueError, KeyError where they do not fit.
+        places: for each leaf its number in the file. Raises FileError where its arrays do not fit.
         """
-        copies = []
+        targets: dict[str, Array] = {}
         for i, saved in enumerate(places):
             bucket, k = self._place[i]
-            targets = {n: a for n, a in bucket.tensors[k].items() if n != "w"} | {"w": self._leaves[i].array}
-            for n, target in targets.items():
-                source = run.arrays[f"{saved}.{n}"]
-                if source.shape != target.shape or source.dtype != target.dtype:
-                    raise ValueError(f"{n} is {source.dtype} {source.shape}")
-                copies.append((target, source))
+            targets |= {f"{saved}.{n}": a for n, a in bucket.tensors[k].items() if n != "w"}
+            targets[f"{saved}.w"] = self._leaves[i].array
+        arrays = file.arrays({n: Layout(x.dtype, x.shape) for n, x in targets.items()})
         counts = [(run.leaves[k].t, run.leaves[k].gathered) for k in places]
-        for target, source in copies:
-            np.copyto(target, source)
+        for n, target in targets.items():
+            np.copyto(target, arrays[n])
         for leaf, (t, gathered) in zip(self._leaves, counts, strict=True):
             leaf.t, leaf.gathered = t, gathered
         self._restored = True  # states are not those of a start
@@ -523,27 +573,23 @@ def load(
 ) -> ArrayOptimizer:
     """Go on where ``Optimizer.save`` stopped, bit for bit.
 
-    params: arrays nested, shaped and typed as those saved; they receive the saved weights. rule: for
-    a rule that is not thalweg's own, its class (or a rule with schedules of your own); nothing is
-    imported by name from a file. Raises FileError for the file, ParameterError for params,
-    HyperparameterError where a rule is needed or is another than the file's.
+    params: arrays nested, shaped and typed as those saved; they receive the saved weights. rule: a rule that takes
+    the place of the one saved, as ``opt.rule = rule`` does, or its class, which a rule that is not thalweg's own
+    needs; nothing is imported by name from a file. Raises FileError for the file, ParameterError for params,
+    HyperparameterError where a rule is needed or does not fit the file's.
     """
-    run = saving.read(path)
-    places = saving.places(path, run, params)
-    saving.require_rule(path, run, rule)
-    try:
-        groups = [
-            Group(rebuilt(g["rule"], rule), checked(Settings(**g["settings"]))) for g in run.head["groups"]
-        ]
-        opt = ArrayOptimizer(params, groups, [run.leaves[k].group for k in places], "cpu")
-        opt._restore(run, places)
-    except ParameterError:
-        raise
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        if rule is not None and isinstance(error, HyperparameterError):
-            name = (rule if isinstance(rule, type) else type(rule)).__name__
-            raise HyperparameterError(f"load: {path} does not fit rule={name}: {error}") from None
-        raise saving.damaged(path) from None
+    with saving.opened(path) as (run, file):
+        places = saving.places(path, run, params)
+        groups = saving.groups(path, run, rule)
+        if isinstance(rule, Rule):
+            groups = taking(groups, rule)
+        try:
+            opt = ArrayOptimizer(params, groups, [run.leaves[k].group for k in places], "cpu")
+        except ParameterError:
+            raise
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            raise saving.misfit(path, rule, error) from None
+        opt._restore(run, file, places)
     return opt
 
 

@@ -8,33 +8,36 @@ import numpy as np
 
 from ..engines.memory import Array, address
 from ..errors import ParameterError
+from .tree import Keys, Name
 
 _FLOATS = (np.float16, np.float32, np.float64)
+DTYPES = tuple(np.dtype(x).name for x in _FLOATS)
 ARRAYS = (np.ndarray, np.memmap)  # other subclasses change what shapes and indices mean
 
 
 class Leaf:
-    """One parameter array: where it lies, and how far it is.
+    """One parameter array: what it is called and which keys lead to it, where it lies, and how far it is.
 
     ``flat`` holds its coordinates in memory order; a copy if they do not lie together.
     """
 
-    def __init__(self, path: str, array: Array, flat: Array, copied: bool, group: int) -> None:
-        self.path, self.array, self.flat, self.copied, self.group = path, array, flat, copied, group
+    def __init__(self, path: Name, keys: Keys, array: Array, flat: Array, copied: bool, group: int) -> None:
+        self.path, self.keys, self.group = path, keys, group
+        self.array, self.flat, self.copied = array, flat, copied
         self.t = self.gathered = 0
         flags = self.array.flags
         self.shape, self.dtype = self.array.shape, self.array.dtype
         self.fortran = flags.f_contiguous and not flags.c_contiguous
 
 
-def named(path: str) -> str:
+def named(path: Name) -> str:
     """A parameter's name in a sentence."""
-    return repr(path) if path else "one array"
+    return "one array" if path == "" else repr(path)
 
 
-def at(path: str) -> str:
+def at(path: Name) -> str:
     """``of 'layer.bias'``, or nothing for a lone array."""
-    return f" of {path!r}" if path else ""
+    return "" if path == "" else f" of {path!r}"
 
 
 def described(value: object) -> str:
@@ -53,7 +56,7 @@ def described(value: object) -> str:
     return told if device is None else f"{told} on {device}: hand over a NumPy array on the CPU"
 
 
-def parameter(path: str, array: Array, group: int) -> Leaf:
+def parameter(path: Name, keys: Keys, array: Array, group: int) -> Leaf:
     """A parameter, checked: ParameterError says why it cannot be trained."""
     where = f"params{at(path)}"
     if type(array) not in ARRAYS:
@@ -70,8 +73,8 @@ def parameter(path: str, array: Array, group: int) -> Leaf:
     if _overlaps_itself(array):
         raise ParameterError(f"{where}: its entries share memory; pass a copy")
     if array.flags.c_contiguous or array.flags.f_contiguous:
-        return Leaf(path, array, flat_view(array, array), False, group)
-    return Leaf(path, array, np.ascontiguousarray(array).reshape(-1), True, group)
+        return Leaf(path, keys, array, flat_view(array, array), False, group)
+    return Leaf(path, keys, array, np.ascontiguousarray(array).reshape(-1), True, group)
 
 
 def _overlaps_itself(array: Array) -> bool:

@@ -1,67 +1,141 @@
 """A run in a file: the rules and settings as plain values, then weights, states and counts by leaf.
 
-A file of 0.1.0 names no kind; the rest of it is read as it was.
+A file of 0.1.0 names no kind, and for a leaf no keys but only their text; the rest of it is read as it was.
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from .. import archive
 from ..core.line import short
 from ..core.rule import Params, Rule
-from ..core.saved_rule import require_class
+from ..core.saved_rule import described, rebuilt, require_class
 from ..engines.memory import Array
 from ..errors import FileError, HyperparameterError, ParameterError
 from . import tree
-from .parameters import at, named
+from .options import OF_A_GROUP, Group, Settings, checked
+from .parameters import DTYPES, at, named
 
 KIND, FORMAT = "run that Optimizer.save wrote", 1
+_MOST = 1 << 53  # steps: a count up to here is a float64 too
+_WRONG = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 
 class SavedLeaf(NamedTuple):
-    """What a file says of one parameter; ``group`` counts in the head's groups."""
+    """What a file says of one parameter.
+
+    ``path`` is its name, ``keys`` which keys lead to it (``tree.identity``; None where a file says only the name).
+    ``group`` counts in the head's groups.
+    """
 
     path: str
+    keys: list[Any] | None
     shape: tuple[int, ...]
     dtype: str
     group: int
     t: int
     gathered: int
 
+    @property
+    def known_by(self) -> str:
+        """What tells this parameter from others, as far as the file says it."""
+        return self.path if self.keys is None else tree.identifier(self.keys)
+
 
 class SavedRun(NamedTuple):
-    """What a file holds: arrays are named ``<leaf>.<what the update calls it>``."""
+    """What a file says of a run; its arrays are named ``<leaf>.<what the update calls it>``."""
 
-    head: Mapping[str, Any]  # the rule, its settings, and those of each group
+    groups: Sequence[Mapping[str, Any]]  # of each, the default first: "rule", "settings", and "own"
     leaves: Sequence[SavedLeaf]
     skipped: int
-    arrays: Mapping[str, Array]
 
 
-def write(path: str | os.PathLike[str], run: SavedRun) -> None:
-    """Write a run beside the file and put it in its place. Raises FileError."""
-    leaves = [leaf._asdict() for leaf in run.leaves]
-    head = {"kind": KIND, "format": FORMAT, **run.head, "leaves": leaves, "skipped": run.skipped}
-    archive.save(path, head, run.arrays)
+def write(
+    path: str | os.PathLike[str],
+    groups: Sequence[Group],
+    leaves: Sequence[SavedLeaf],
+    skipped: int,
+    arrays: Mapping[str, Array],
+) -> None:
+    """Write a run beside the file and put it in its place. Raises FileError, and ParameterError for unclear keys."""
+    (twice, times), *_ = Counter(leaf.known_by for leaf in leaves).most_common(1)
+    if times > 1:
+        raise ParameterError(
+            f"save: {times} parameters have keys that print as {twice}: a file could not tell them apart; use text or numbers"
+        )
+    plain = [
+        {"rule": described(g.rule), "settings": g.settings._asdict(), "own": sorted(g.own)} for g in groups
+    ]
+    head = {
+        "kind": KIND,
+        "format": FORMAT,
+        "rule": plain[0]["rule"],
+        "settings": plain[0]["settings"],
+        "groups": plain,
+        "leaves": [leaf._asdict() for leaf in leaves],
+        "skipped": skipped,
+    }
+    archive.save(path, head, arrays)
 
 
-def read(path: str | os.PathLike[str]) -> SavedRun:
-    """Return what ``write`` wrote. Raises FileError: cannot be read, is damaged, is of another kind, is newer."""
-    head, arrays = archive.load(path, KIND, FORMAT, unnamed=KIND)
-    try:
-        leaves = [
-            SavedLeaf(x["path"], tuple(x["shape"]), x["dtype"], int(x["group"]), x["t"], x["gathered"])
-            for x in head["leaves"]
-        ]
-        rules = [g["rule"]["name"] for g in head["groups"]]
-        counts = [head["skipped"], *(n for x in leaves for n in (x.t, x.gathered))]
-    except (KeyError, TypeError, ValueError, AttributeError):
-        raise damaged(path) from None
-    groups = all(0 <= x.group < len(rules) for x in leaves)
-    if not (leaves and groups and all(isinstance(n, int) and n >= 0 for n in counts)):
-        raise damaged(path)
-    return SavedRun(head, leaves, head["skipped"], arrays)
+@contextmanager
+def opened(path: str | os.PathLike[str]) -> Iterator[tuple[SavedRun, archive.Archive]]:
+    """Open what ``write`` wrote. Raises FileError: cannot be read, is damaged, is of another kind, is newer."""
+    with archive.opened(path, KIND, FORMAT, unnamed=KIND) as file:
+        head = file.head
+        try:
+            leaves = [_leaf(x, len(head["groups"])) for x in head["leaves"]]
+            run = SavedRun([_group(g) for g in head["groups"]], leaves, _count(head["skipped"]))
+        except _WRONG:
+            raise damaged(path) from None
+        if not leaves:
+            raise damaged(path)
+        yield run, file
+
+
+def _leaf(x: Mapping[str, Any], groups: int) -> SavedLeaf:
+    """Return what a head says of a leaf; KeyError, TypeError or ValueError where it does not."""
+    keys = x.get("keys")
+    if keys is not None and not isinstance(keys, list):
+        raise TypeError(f"keys {keys!r}")
+    return SavedLeaf(
+        _text(x["path"]),
+        keys,
+        tuple(map(_count, x["shape"])),
+        DTYPES[DTYPES.index(x["dtype"])],
+        range(groups)[_count(x["group"])],
+        _count(x["t"]),
+        _count(x["gathered"]),
+    )
+
+
+def _group(g: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what a head says of a group if a rule can be made of it; KeyError, TypeError or ValueError else."""
+    if not _text(g["rule"]["name"]).isidentifier():
+        raise ValueError("a class has no such name")
+    if not (isinstance(g["rule"]["values"], dict) and isinstance(g["settings"], dict)):
+        raise TypeError("values or settings")
+    if not isinstance(g.get("own", []), list):
+        raise TypeError("own")
+    for value in g["rule"]["values"].values():
+        if isinstance(value, dict):
+            _text(value["schedule"])
+    return g
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value
+
+
+def _count(value: object) -> int:
+    if type(value) is not int or not 0 <= value <= _MOST:
+        raise ValueError(f"{value!r} is no count")
+    return value
 
 
 def damaged(path: str | os.PathLike[str]) -> FileError:
@@ -72,26 +146,79 @@ def damaged(path: str | os.PathLike[str]) -> FileError:
 def places(path: str | os.PathLike[str], run: SavedRun, params: Params) -> list[int]:
     """Return where each of the parameters stands in the file. Raises ParameterError where they are others."""
     leaves = tree.leaves(params)
-    saved = {leaf.path: (k, leaf) for k, leaf in enumerate(run.leaves)}
-    if {p for p, _ in leaves} != set(saved):
+    names = tree.names([keys for keys, _ in leaves])
+    by_keys = all(leaf.keys is not None for leaf in run.leaves)
+    known = [tree.identifier(tree.identity(keys)) if by_keys else tree.dotted(keys) for keys, _ in leaves]
+    saved = {leaf.known_by if by_keys else leaf.path: k for k, leaf in enumerate(run.leaves)}
+    if len(saved) < len(run.leaves) or len(set(known)) < len(known):
+        (twice, times), *_ = Counter(known).most_common(1)
+        if by_keys and times == 1:
+            raise damaged(path)
         raise ParameterError(
-            f"load: {path} holds {', '.join(map(named, saved))};"
-            f" params hold {', '.join(named(p) for p, _ in leaves)}"
+            f"load: several parameters are called {twice}, and {path} does not say which is which; use other keys"
         )
-    for p, array in leaves:
-        _, leaf = saved[p]
+    if set(known) != set(saved):
+        theirs = [named(leaf.path) for leaf in run.leaves]
+        ours = [named(n) for n in names]
+        if set(theirs) == set(ours):  # text and numbers, or dots in a key, which names do not show
+            theirs, ours = list(saved), known
+        raise ParameterError(f"load: {path} holds {', '.join(theirs)}; params hold {', '.join(ours)}")
+    for name, key, (_, array) in zip(names, known, leaves, strict=True):
+        leaf = run.leaves[saved[key]]
         shape = tuple(getattr(array, "shape", ()))
         dtype = str(getattr(array, "dtype", type(array).__name__))
         if (shape, dtype) != (leaf.shape, leaf.dtype):
             raise ParameterError(
-                f"load: params{at(p)} must be {leaf.dtype} {leaf.shape} as saved, got {dtype} {shape}"
+                f"load: params{at(name)} must be {leaf.dtype} {leaf.shape} as saved, got {dtype} {shape}"
             )
-    return [saved[p][0] for p, _ in leaves]
+    return [saved[key] for key in known]
 
 
-def require_rule(path: str | os.PathLike[str], run: SavedRun, rule: Rule | type[Rule] | None) -> None:
+def groups(path: str | os.PathLike[str], run: SavedRun, rule: Rule | type[Rule] | None) -> list[Group]:
+    """Return a run's groups with their rules, made by the class of ``rule`` where they are no rules of ours.
+
+    Raises FileError for what makes no rule, HyperparameterError where ``rule`` is needed or does not fit.
+    """
+    _require_rule(path, run, rule)
+    default = run.groups[0]
+    try:
+        result = []
+        for g in run.groups:
+            own_rule = rebuilt(g["rule"], rule)
+            own = frozenset(g["own"] if "own" in g else _differing(g["rule"], default["rule"]))
+            if not own <= set(own_rule.parts.lines):
+                raise ValueError(f"lines {own}")
+            result.append(Group(own_rule, checked(Settings(**g["settings"])), own))
+        common = {tuple(v for n, v in g.settings._asdict().items() if n not in OF_A_GROUP) for g in result}
+        accumulate = result[0].settings.accumulate
+        if len(common) > 1 or any(x.gathered >= accumulate for x in run.leaves) or result[0].own:
+            raise ValueError("settings")
+    except _WRONG as error:
+        raise misfit(path, rule, error) from None
+    return result
+
+
+def misfit(
+    path: str | os.PathLike[str], rule: Rule | type[Rule] | None, error: Exception
+) -> FileError | HyperparameterError:
+    """Return the error for a head of which no run can be made: the fault of the rule that was given, or the file's."""
+    if rule is not None and isinstance(error, HyperparameterError):
+        name = (rule if isinstance(rule, type) else type(rule)).__name__
+        return HyperparameterError(f"load: {path} does not fit rule={name}: {error}")
+    return damaged(path)
+
+
+def _differing(rule: Mapping[str, Any], default: Mapping[str, Any]) -> list[str]:
+    """Return the lines that a group of 0.1.0 has set for itself, as far as can be seen."""
+    values = rule["values"]
+    if rule["name"] != default["name"]:
+        return list(values)
+    return [n for n, v in values.items() if v != default["values"][n]]
+
+
+def _require_rule(path: str | os.PathLike[str], run: SavedRun, rule: Rule | type[Rule] | None) -> None:
     """Raise HyperparameterError where a rule is needed, is none, or is another than the file's."""
-    rules = [g["rule"] for g in run.head["groups"]]
+    rules = [g["rule"] for g in run.groups]
     if rule is not None:
         kind = rule if isinstance(rule, type) else type(rule)
         if not issubclass(kind, Rule):

@@ -1,19 +1,68 @@
-"""Nested lists, tuples and dicts: their leaves in order, and back."""
+"""Nested lists, tuples and dicts: their leaves in order, and back.
 
-from collections.abc import Sequence
+Where a leaf stands is the tuple of the keys that lead to it. For people it has a name: the keys with dots between
+(``layer.0.weight``), or the tuple itself where that would not say which is meant.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from numbers import Integral
 from typing import Any
 
 from ..errors import ThalwegError
 
 Spec = Any  # None for a leaf; else (container type, keys, specs)
+Keys = tuple[Any, ...]  # of dicts, and indices of lists and tuples
+Name = str | Keys  # as errors print it and users may write it; "" for a lone array
 
 
-def leaves(value: object, path: str = "") -> list[tuple[str, Any]]:
-    """Leaves with their paths (``layer.0.weight``; ``""`` for a lone leaf), in order."""
+def leaves(value: object, keys: Keys = ()) -> list[tuple[Keys, Any]]:
+    """Leaves with the keys that lead to them, in order."""
     children = _children(value)
     if children is None:
-        return [(path, value)]
-    return [leaf for key, child in children for leaf in leaves(child, f"{path}.{key}" if path else str(key))]
+        return [(keys, value)]
+    return [leaf for key, child in children for leaf in leaves(child, (*keys, key))]
+
+
+def dotted(keys: Keys) -> str:
+    """Return keys as text with dots between, which other keys may have too."""
+    text = ""
+    for key in keys:
+        text = f"{text}.{key}" if text else str(key)
+    return text
+
+
+def nodes(paths: Iterable[Keys]) -> list[Keys]:
+    """Return the keys of all leaves and of what holds them, but the whole, each once."""
+    return list(dict.fromkeys(keys[:n] for keys in paths for n in range(1, len(keys) + 1)))
+
+
+def names(paths: Sequence[Keys], among: Sequence[Keys] | None = None) -> list[Name]:
+    """Return the names of some keys of a tree whose leaves are ``among`` (by default these): no two are equal."""
+    called = Counter(map(dotted, nodes(paths if among is None else among)))
+    texts = map(dotted, paths)
+    return [
+        text if not keys or (text and called[text] == 1) else keys
+        for keys, text in zip(paths, texts, strict=True)
+    ]
+
+
+def identity(keys: Keys) -> list[Any]:
+    """Return keys as JSON can hold them: text, whole numbers, and of any other key what it prints."""
+    return [
+        str.__str__(k)
+        if isinstance(k, str)
+        else int(k)
+        if isinstance(k, Integral) and not isinstance(k, bool)
+        else {"key": repr(k)}
+        for k in keys
+    ]
+
+
+def identifier(identity: object) -> str:
+    """Return an ``identity`` as text, equal only for equal ones."""
+    return json.dumps(identity)
 
 
 def _children(value: object) -> list[tuple[Any, Any]] | None:
@@ -32,32 +81,52 @@ def shape(value: object) -> Spec:
     return (type(value), [k for k, _ in children], [shape(c) for _, c in children])
 
 
-def matching(value: object, spec: Spec, error: type[ThalwegError], what: str, path: str = "") -> list[Any]:
+def matching(
+    value: object,
+    spec: Spec,
+    error: type[ThalwegError],
+    what: str,
+    path: Keys = (),
+    whole: Spec = None,
+) -> list[Any]:
     """The leaves of a value nested as ``spec``; ``error`` says where it is nested otherwise.
 
-    Dicts match by key in any order; lists and tuples stand for each other.
+    Dicts match by key in any order; lists and tuples stand for each other. path: where the value stands in what is
+    nested as ``whole``.
     """
     if spec is None:
         return [value]
     kind, keys, specs = spec
-    where = f"{what} at {path!r}" if path else what
     if kind is dict or issubclass(kind, dict):
         if isinstance(value, dict) and len(value) == len(keys) and all(map(value.__contains__, keys)):
             children = [value[k] for k in keys]
         else:
-            raise error(f"{where}: {_mismatch(value, keys)}")
+            raise error(f"{_place(what, path, whole)}: {_mismatch(value, keys)}")
     else:
-        if not isinstance(value, list | tuple):
-            raise error(f"{where}: must be a {kind.__name__} of {len(keys)}, got {type(value).__name__}")
-        if len(value) != len(keys):
-            raise error(f"{where}: must be a {kind.__name__} of {len(keys)}, got {len(value)} entries")
+        if not isinstance(value, list | tuple) or len(value) != len(keys):
+            other = f"{len(value)} entries" if isinstance(value, list | tuple) else type(value).__name__
+            raise error(f"{_place(what, path, whole)}: must be a {kind.__name__} of {len(keys)}, got {other}")
         children = list(value)
     if not any(specs):  # a flat container: the common case
         return children
-    found: list[Any] = []
+    whole = whole or spec
+    matched: list[Any] = []
     for key, child, inner in zip(keys, children, specs, strict=True):
-        found += matching(child, inner, error, what, f"{path}.{key}" if path else str(key))
-    return found
+        matched += matching(child, inner, error, what, (*path, key), whole)
+    return matched
+
+
+def _place(what: str, path: Keys, whole: Spec) -> str:
+    """Return what stands at a path, for an error."""
+    return f"{what} at {names([path], _paths(whole))[0]!r}" if path else what
+
+
+def _paths(spec: Spec, path: Keys = ()) -> list[Keys]:
+    """Return the keys of the leaves of what is nested so."""
+    if spec is None:
+        return [path]
+    _, keys, specs = spec
+    return [leaf for key, inner in zip(keys, specs, strict=True) for leaf in _paths(inner, (*path, key))]
 
 
 def _mismatch(value: object, keys: Sequence[Any]) -> str:
