@@ -212,7 +212,7 @@ def ulps(before: Array, wanted: Array, got: Array, flushed: bool = False) -> Arr
 def path(rule: Rule, settings: dict[str, Any], start: Array, stream: Array) -> Array:
     """Our own path: (T + 1, n)."""
     w = start.copy()
-    opt = rule.on(w, engine="plain", **settings)
+    opt = rule.on(w, **settings)
     made = [start]
     for gradient in stream:
         opt.step(gradient.copy())
@@ -234,7 +234,7 @@ def measure(case: Case, dtype: str, trace: Trace | None = None) -> Distance:
     rule, settings = ours(case)
     flushed = compiled(case)
     w, g = starts(dtype), streams(dtype)
-    opt = rule.on(w, engine="plain", **settings)
+    opt = rule.on(w, **settings)
     states = opt.state
     start = {n: s.copy() for n, s in states.items()}
     kinds = np.repeat(list(gradients(dtype)), w.size // len(gradients(dtype)))
