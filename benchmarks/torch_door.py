@@ -1,17 +1,21 @@
-"""The torch door against torch.optim: one step of every method, and what the first step takes.
+"""The torch door against torch.optim: one step of every method with new gradients, and what the first step takes.
 
     python -m benchmarks.torch_door [--device cpu] [--rounds 15] [--out torch_door.json]
 
-Two models, float32, on the CPU and on a CUDA device where there is one: a ResNet-like list of about 25 M weights in 160 tensors, and a small
-transformer, where the gradients come from a real backward pass. Contestants: our door, torch's loop,
-foreach and fused forms; and the ceiling, a loop over the same tensors on the same threads with the same
-memory traffic that only adds. Rounds are interleaved; ratios travel between machines, times do not: where
-a tensor fits the cache, a loop of small operations finds it there at its second operation.
-``after a rest`` waits until torch's OpenMP workers sleep; ``after torch`` calls a torch operation just
-before, as a training loop does. On CUDA a call ends when the device has done it, and a step of 10^8
-weights stands beside a copy with the same traffic.
+What is timed: ``opt.step()`` alone, with gradients that are new tensors, as a backward pass leaves them; they are
+made outside the time taken. (a) Tensors of four sizes, the small ones on one thread. (b) Inside a training loop
+with a real backward pass, where the whole loop is timed too. (c) Two models: a ResNet-like list of about 25 M
+weights in 160 tensors, and a small transformer; on the CPU and on a CUDA device where there is one.
+Contestants: our door, torch's loop, foreach and fused forms; and the ceiling, a loop over tensors of the same sizes
+on the same threads with the same memory traffic that only adds. All float32. Medians of interleaved rounds; ratios
+travel between machines, times do not: where a tensor fits the cache, a loop of small operations finds it there at its
+second operation.
+``after a rest``: 20 ms before each call (of the small sizes, before each twenty calls) torch's OpenMP workers sleep;
+``after torch`` calls a torch operation just before, as a training loop does. On CUDA a call ends when the device has
+done it, and a step of 10^8 weights stands beside a copy with the same traffic.
 """
 
+import copy
 import os
 import statistics
 import subprocess
@@ -19,7 +23,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import torch
 
@@ -44,15 +49,11 @@ ROWS: dict[str, tuple[Any, Any, dict[str, Any]]] = {
     "NAdam": ("NAdam", torch.optim.NAdam, {}),
 }
 FUSED = {"SGD", "Adagrad", "Adam", "AdamW"}
-BARS = {
-    "Adagrad": 1.1,
-    "Adam": 1.1,
-    "AdamW": 1.1,
-    "RMSprop": 1 / 3,
-    "Adadelta": 1 / 3,
-    "Adamax": 1 / 3,
-    "NAdam": 1 / 3,
-}
+# How many tensors of how many weights, and whether one thread does it all: two on a loaded machine make torch's
+# fused step of a small one wait for milliseconds.
+SIZES = {(1, 1_000): True, (30, 4_000): True, (53, 16_000): True, (160, 160_000): False}
+_FUSED, _LOOPS = (0.9, 0.9, 0.9, 1.0), (0.8, 0.5, 0.5, 0.5)
+BARS = dict.fromkeys(ROWS, _LOOPS) | dict.fromkeys(FUSED, _FUSED) | {"SGD": (1.5, 1.15, 1.15, 1.15)}
 
 STARTUP = """
 import sys, time, torch
@@ -95,38 +96,79 @@ def transformer(device: str, dry: bool) -> list[torch.nn.Parameter]:
     return list(model.parameters())
 
 
-def twins(params: list[torch.nn.Parameter]) -> list[torch.nn.Parameter]:
-    """Other parameters on the same memory: pages differ in speed."""
-    made = [torch.nn.Parameter(p.detach()) for p in params]
-    for p, q in zip(made, params, strict=True):
-        p.grad = q.grad
-    return made
+class Contestant(NamedTuple):
+    """A step, and its own parameters, whose gradients are new before every step, as a backward pass makes them."""
+
+    step: Callable[[], object]
+    params: list[torch.nn.Parameter]
+    sources: list[torch.Tensor]
+
+    def renew(self) -> None:
+        for p in self.params:
+            p.grad = None
+        for p, g in zip(self.params, self.sources, strict=True):
+            p.grad = g.clone()
 
 
-def calls(name: str, params: list[torch.nn.Parameter]) -> dict[str, Callable[[], object]]:
-    """A step of each contestant."""
+def calls(name: str, params: list[torch.nn.Parameter]) -> dict[str, Contestant]:
+    """Each contestant, on the weights of ``params``: pages differ in speed. Gradients and states are its own."""
     rule, kind, arguments = ROWS[name]
     decay = {"decay": "decoupled", **arguments} if arguments else {}
-    ours = thalweg.torch.Optimizer(twins(params), getattr(tw, rule)(lr=1e-6), **decay)
-    made: dict[str, Callable[[], object]] = {"ours": ours.step}
-    if params[0].device.type == "cpu":
-        ours.step()  # makes the states
-        made["ceiling"] = ceiling(getattr(tw, rule)(), ours)
+    sources = [p.grad for p in params if p.grad is not None]
+    device = params[0].device
+
+    def contestant(make: Callable[[list[torch.nn.Parameter]], Callable[[], object]]) -> Contestant:
+        own = [torch.nn.Parameter(p.detach()) for p in params]
+        return Contestant(finished(make(own), device), own, sources)
+
+    made = {
+        "ours": contestant(lambda own: thalweg.torch.Optimizer(own, getattr(tw, rule)(lr=1e-6), **decay).step)
+    }
     for variant in ("loop", "foreach", "fused"):
         if variant != "fused" or name in FUSED:
             flags = {"fused": True} if variant == "fused" else {"foreach": variant == "foreach"}
-            made[f"torch {variant}"] = kind(twins(params), lr=1e-6, **arguments, **flags).step
-    return {n: finished(call, params[0].device) for n, call in made.items()}
+            made[f"torch {variant}"] = contestant(partial(stepped, kind, {**arguments, **flags}))
+    return made
 
 
-def ceiling(rule: Any, opt: torch.optim.Optimizer) -> Callable[[], object]:
-    """A loop with the rule's memory traffic over an optimizer's own tensors."""
+def stepped(kind: Any, arguments: dict[str, Any], params: list[torch.nn.Parameter]) -> Callable[[], object]:
+    """A step of an optimizer of torch."""
+    step: Callable[[], object] = kind(params, lr=1e-6, **arguments).step
+    return step
+
+
+def ceiling(rule: Any, params: list[torch.nn.Parameter]) -> Callable[[], object]:
+    """A loop with the rule's memory traffic over parameters, gradients and as many states, all without gaps."""
     loop = bare(rule)
-    table = []
-    for p in opt.param_groups[0]["params"]:
-        held = {"w": p, "g": p.grad} | opt.state[p]
-        table.append([p.numel(), *(held[n].data_ptr() for n in loop.arrays)])
-    return cpu.Sweep(loop, "float32", table, [()], [0] * len(table), share()).run
+    held: list[dict[str, Any]] = [
+        {"w": p, "g": p.grad} | {n: torch.zeros_like(p) for n in loop.arrays if n not in "wg"} for p in params
+    ]
+    table = [[h["w"].numel(), *(h[n].data_ptr() for n in loop.arrays)] for h in held]
+    sweep = cpu.Sweep(loop, "float32", table)
+    sweep.share = share(sweep.total)
+    run = partial(sweep.run, [()], [0] * len(table))
+    keep = [held]  # the memory
+
+    def call() -> None:
+        run()
+        assert keep
+
+    return call
+
+
+def timed(name: str, params: list[torch.nn.Parameter], rounds: int, repeat: int = 1) -> dict[str, float]:
+    """Median seconds of a step of each contestant with new gradients, after a rest; of the ceiling too on the CPU."""
+    contestants = calls(name, params)
+    steps = {n: c.step for n, c in contestants.items()}
+    if params[0].device.type == "cpu":
+        steps["ceiling"] = ceiling(getattr(tw, ROWS[name][0])(), params)
+    return interleaved(steps, rounds, repeat, {n: c.renew for n, c in contestants.items()})
+
+
+def row(name: str, seconds: dict[str, float]) -> dict[str, Any]:
+    """What a table has of a method: all times, torch's best, ours to it."""
+    best = min((n for n in seconds if n.startswith("torch")), key=lambda n: seconds[n])
+    return {"rule": name, "seconds": seconds, "best": best, "ratio": seconds["ours"] / seconds[best]}
 
 
 def finished(call: Callable[[], object], device: torch.device) -> Callable[[], object]:
@@ -164,29 +206,20 @@ def beside_a_copy(name: str, rounds: int, weights: int) -> dict[str, float]:
     return {n: statistics.median(values) for n, values in taken.items()}
 
 
-def warmed(call: Callable[[], object]) -> Callable[[], float]:
-    """A step right after a torch operation; only the step is timed."""
+def busy(name: str, params: list[torch.nn.Parameter], rounds: int) -> dict[str, float]:
+    """Median seconds of a step with new gradients right after an operation of torch, whose workers still spin."""
+    contestants = calls(name, params)
+    taken: dict[str, list[float]] = {n: [] for n in contestants}
     x = torch.randn(512, 512)
-
-    def timed() -> float:
-        torch.mm(x, x)
-        start = time.perf_counter()
-        call()
-        return time.perf_counter() - start
-
-    return timed
-
-
-def busy(contestants: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Median seconds of a step while torch's workers still spin."""
-    timed = {n: warmed(c) for n, c in contestants.items()}
-    taken: dict[str, list[float]] = {n: [] for n in timed}
-    for k in range(rounds + 1):
-        for n, call in timed.items():
-            seconds = call()
-            if k:
-                taken[n].append(seconds)
-    return {n: sorted(v)[len(v) // 2] for n, v in taken.items()}
+    for k in range(rounds + 2):
+        for n, c in contestants.items():
+            c.renew()
+            torch.mm(x, x)
+            start = time.perf_counter()
+            c.step()
+            if k > 1:
+                taken[n].append(time.perf_counter() - start)
+    return {n: statistics.median(values) for n, values in taken.items()}
 
 
 def startup(model: str) -> dict[str, float]:
@@ -213,42 +246,89 @@ def on(device: str, chosen: list[str], rounds: int, dry: bool) -> dict[str, Any]
     for model, make in {"ResNet-like": resnet, "transformer": transformer}.items():
         params = make(device, dry)
         print(f"\n{model}, {device}: {sum(p.numel() for p in params):,} weights in {len(params)} tensors")
-        print(
-            f"{'rule':<10}{'when':<14}{'ours':>10}{'torch best':>20}{'ours/torch':>12}{'bar':>7}{'ours/ceiling':>14}"
-        )
+        print(f"{'rule':<10}{'when':<14}{'ours':>10}{'torch best':>20}{'ours/torch':>12}{'ours/ceiling':>14}")
         rows = models.setdefault(model, [])
         for name in chosen:
-            contestants = calls(name, params)
-            measured = {"after a rest": interleaved(contestants, rounds)}
+            measured = {"after a rest": timed(name, params, rounds)}
             if device == "cpu":
-                measured["after torch"] = busy(contestants, rounds)
+                measured["after torch"] = busy(name, params, rounds)
             for when, seconds in measured.items():
-                best = min((n for n in seconds if n.startswith("torch")), key=lambda n: seconds[n])
-                ratio = seconds["ours"] / seconds[best]
-                rows.append({"rule": name, "when": when, "seconds": seconds, "best": best, "ratio": ratio})
+                rows.append(row(name, seconds) | {"when": when})
+                best, ratio = rows[-1]["best"], rows[-1]["ratio"]
                 shown = f"{best.removeprefix('torch ')} {seconds[best] * 1e3:.1f} ms"
                 top = f"{seconds['ours'] / seconds['ceiling']:.2f}" if "ceiling" in seconds else "-"
-                barred = name in BARS and model == "ResNet-like" and device == "cpu"
-                bar = f"{BARS[name]:.2f}" if barred else "-"
                 print(
-                    f"{name:<10}{when:<14}{seconds['ours'] * 1e3:>7.1f} ms{shown:>20}{ratio:>12.2f}{bar:>7}{top:>14}",
+                    f"{name:<10}{when:<14}{seconds['ours'] * 1e3:>7.1f} ms{shown:>20}{ratio:>12.2f}{top:>14}",
                     flush=True,
                 )
     return models
 
 
-def small(name: str, rounds: int) -> dict[str, Any]:
-    """A step on one tensor of 1000 weights, printed: what the door itself takes, beside torch's best."""
+def sizes(chosen: list[str], rounds: int, dry: bool) -> dict[str, list[dict[str, Any]]]:
+    """A step on so many tensors of so many weights, for every size and chosen method, printed as it comes."""
+    threads = torch.get_num_threads()
+    results: dict[str, list[dict[str, Any]]] = {}
+    for (count, size), few in SIZES.items():
+        torch.manual_seed(0)
+        params = [torch.nn.Parameter(torch.randn(size)) for _ in range(1 if dry else count)]
+        for p in params:
+            p.grad = torch.randn_like(p)
+        torch.set_num_threads(1 if few else threads)
+        title = f"{count} x {size:,}"
+        print(f"\n{title} weights, new gradients, threads: {torch.get_num_threads()}")
+        rows = results[title] = []
+        for name in chosen:
+            seconds = timed(name, params, rounds, repeat=20 if few else 1)
+            rows.append(row(name, seconds) | {"bar": BARS[name][list(SIZES).index((count, size))]})
+            shown = f"{rows[-1]['ratio']:.2f} x {rows[-1]['best']}"
+            print(
+                f"{name:<10}{seconds['ours'] * 1e6:>10.1f} us{shown:>22}   bar {rows[-1]['bar']}", flush=True
+            )
+        torch.set_num_threads(threads)
+    return results
+
+
+def training(name: str, rounds: int, dry: bool) -> dict[str, Any]:
+    """Steps inside a loop of zero_grad, forward, backward and step: 30 tensors, 62,400 weights, one thread; printed."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     torch.manual_seed(0)
-    p = torch.nn.Parameter(torch.randn(1000))
-    p.grad = torch.randn_like(p)
-    contestants = calls(name, [p])
-    del contestants["ceiling"]
-    seconds = interleaved(contestants, rounds, repeat=100)
-    best = min((n for n in seconds if n.startswith("torch")), key=lambda n: seconds[n])
-    ratio = seconds["ours"] / seconds[best]
-    print(f"{name}, 1000 weights: {seconds['ours'] * 1e6:.1f} us, {ratio:.2f} x {best}", flush=True)
-    return {"rule": name, "seconds": seconds, "best": best, "ratio": ratio}
+    width, depth = (4, 2) if dry else (64, 15)
+    x = torch.randn(32, width)
+    first = torch.nn.Sequential(
+        *(m for _ in range(depth) for m in (torch.nn.Linear(width, width), torch.nn.Tanh()))
+    )
+    for p in first.parameters():
+        p.grad = torch.zeros_like(p)
+    contestants = calls(name, list(first.parameters()))
+    nets = {n: copy.deepcopy(first) for n in contestants}
+    for n, net in nets.items():
+        modules = [m for m in net.modules() if isinstance(m, torch.nn.Linear)]
+        own = contestants[n].params
+        for m, weight, bias in zip(modules, own[::2], own[1::2], strict=True):
+            m.weight, m.bias = weight, bias
+    taken: dict[str, list[float]] = {n: [] for n in nets}
+    whole: dict[str, list[float]] = {n: [] for n in nets}
+    for k in range(20 * rounds + 5):
+        for n, net in nets.items():
+            begin = time.perf_counter()
+            net.zero_grad()
+            net(x).square().mean().backward()
+            start = time.perf_counter()
+            contestants[n].step()
+            end = time.perf_counter()
+            if k >= 5:
+                taken[n].append(end - start)
+                whole[n].append(end - begin)
+    torch.set_num_threads(threads)
+    result = row(name, {n: statistics.median(values) for n, values in taken.items()})
+    result["loop"] = {n: statistics.median(values) for n, values in whole.items()}
+    print(
+        f"{name:<10}{result['seconds']['ours'] * 1e6:>10.1f} us{result['ratio']:>10.2f} x {result['best']}"
+        f"   whole loop: {result['loop']['ours'] / result['loop'][result['best']]:.2f}",
+        flush=True,
+    )
+    return result
 
 
 def main() -> None:
@@ -261,8 +341,10 @@ def main() -> None:
     names = chosen.rules.split(",") if chosen.rules else ["SGD"] if dry else list(ROWS)
     result: dict[str, Any] = {"torch": torch.__version__, "threads": torch.get_num_threads()}
     if "cpu" in chosen.device:
+        result["sizes"] = sizes(names, rounds, dry)
+        print("\ninside a loop with a backward pass, one thread")
+        result["training"] = [training(name, rounds, dry) for name in names]
         result["models"] = on("cpu", names, rounds, dry)
-        result["small"] = [small(name, rounds) for name in names]
     if "cuda" in chosen.device:
         result["cuda"] = on("cuda", names, rounds, dry)
         weights = 1000 if dry else 10**8

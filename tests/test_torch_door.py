@@ -937,7 +937,7 @@ def test_what_changes_between_steps_is_seen(what: str, monkeypatch: pytest.Monke
     ends = []
     for ready in (True, False):
         if not ready:
-            monkeypatch.setattr("thalweg.torch.optimizer.wants", lambda *given: False)
+            monkeypatch.setattr("thalweg.torch.optimizer.can_keep", lambda *given: False)
         torch.manual_seed(0)
         ps = [torch.nn.Parameter(torch.randn(4, 4)), *(torch.nn.Parameter(torch.randn(5)) for _ in range(2))]
         opt = thalweg.torch.Optimizer(ps[:2], tw.Adam(lr=0.01))
@@ -947,7 +947,7 @@ def test_what_changes_between_steps_is_seen(what: str, monkeypatch: pytest.Monke
             if t == 3:
                 MOVED[what](ps, opt)
             opt.step()
-        assert bool(opt._ready) is (ready and what != "weights turned")
+        assert bool(opt._ready) is ready
         ends.append([*(p.detach().clone() for p in ps), *(opt.state[p]["step"].clone() for p in ps[:2])])
     for a, b in zip(*ends, strict=True):
         assert torch.equal(a, b)
@@ -971,7 +971,7 @@ def test_a_parameter_that_grew_or_shrank_is_refused(size: int) -> None:
     with pytest.raises(RuntimeError, match=r"gradient of a parameter of shape \(\d+,\) has shape \(4,\)"):
         opt.step()
     p.grad = torch.ones(size)
-    with pytest.raises(RuntimeError, match=r"state 'm' .* is a tensor of shape \(4,\)"):
+    with pytest.raises(RuntimeError, match=r"state 'm' .* has shape \(4,\)"):
         opt.step()
     assert not p.detach().any()
     opt.state.pop(p)
@@ -988,7 +988,7 @@ def test_a_table_that_grew_is_refused() -> None:
     table.weight.grad = None
     table.weight.data = torch.zeros(2000, 3)
     table(torch.tensor([1500])).sum().backward()
-    with pytest.raises(RuntimeError, match=r"state 'm' .* is a tensor of shape \(4, 3\)"):
+    with pytest.raises(RuntimeError, match=r"state 'm' .* has shape \(4, 3\)"):
         opt.step()
     assert not table.weight.detach().any()
 
@@ -1036,6 +1036,197 @@ def test_a_damaged_state_is_refused_whole(change: Any, told: str) -> None:
         opt.load_state_dict(saved)
     assert opt.param_groups[0] == before
     assert torch.equal(opt.state[p]["m"], m)
+
+
+# A tensor may become another under the same object: what a kernel reads is looked at anew in every step.
+
+
+def as_data(x: torch.Tensor, value: torch.Tensor) -> None:
+    x.data = value
+
+
+def within(x: torch.Tensor, of: torch.Tensor, start: int) -> None:
+    """Make x a window of a tensor's memory, from entry ``start``, and that tensor one that leaves room."""
+    room = torch.cat([of.detach().flatten(), torch.ones(start)])
+    of.data = room[: of.numel()].view(of.shape)
+    x.data = room[start : start + of.numel()].view(of.shape)
+
+
+@torch.no_grad()
+def turn(x: torch.Tensor) -> None:
+    x.transpose_(0, 1)
+
+
+LIKE_NEW: dict[str, Callable[[torch.Tensor], None]] = {
+    "half": lambda x: as_data(x, x.data.half()),
+    "double": lambda x: as_data(x, x.data.double()),
+    "bfloat16": lambda x: as_data(x, x.data.bfloat16()),
+    "turned": lambda x: as_data(x, x.data.transpose(0, 1)),
+    "turned in place": turn,
+    "channels last": lambda x: as_data(x, x.data.contiguous(memory_format=torch.channels_last)),
+    "negative view": lambda x: as_data(x, torch._neg_view(x.data)),
+    "with gaps": lambda x: as_data(x, torch.stack([x.data, x.data], -1)[..., 0]),
+    "elsewhere": lambda x: as_data(x, x.data.clone()),
+    "shared memory": lambda x: as_data(x, x.data.share_memory_()),
+}
+OF_GRADIENTS = LIKE_NEW | {
+    "expanded": lambda x: as_data(x, torch.full((1,), 0.5).expand(x.shape)),
+    "whole numbers": lambda x: as_data(x, (8 * x.data).int()),
+}
+PLACES = {
+    **{f"gradient {n}": (change, lambda p, opt: p.grad) for n, change in OF_GRADIENTS.items()},
+    **{f"weights {n}": (change, lambda p, opt: p) for n, change in LIKE_NEW.items()},
+    **{f"state {n}": (change, lambda p, opt: opt.state[p]["m"]) for n, change in LIKE_NEW.items()},
+    "count float32": (lambda x: as_data(x, x.data.float()), lambda p, opt: opt.state[p]["step"]),
+    "count elsewhere": (lambda x: as_data(x, x.data + 3), lambda p, opt: opt.state[p]["step"]),
+    "double and then half": (lambda p: (as_data(p, p.data.double()), as_data(p, p.data.half())), lambda p, opt: p),
+}  # fmt: skip
+
+
+def plain_twin(p: torch.nn.Parameter, opt: Optimizer) -> tuple[torch.nn.Parameter, Optimizer]:
+    """The same parameter, gradient and states in tensors of their own that nobody has touched."""
+    assert p.grad is not None
+    q = torch.nn.Parameter(p.detach().resolve_neg().clone(memory_format=torch.contiguous_format))
+    q.grad = p.grad.resolve_neg().to(q.dtype, memory_format=torch.contiguous_format, copy=True)
+    twin = Optimizer([q], tw.Adam(lr=0.01))
+    twin.load_state_dict(opt.state_dict())
+    return q, twin
+
+
+@pytest.mark.parametrize("what", PLACES)
+def test_a_tensor_that_became_another_is_read_as_what_it_is(what: str) -> None:
+    torch.manual_seed(0)
+    p = torch.nn.Parameter(torch.randn(6, 6, 2, 3))
+    opt = Optimizer([p], tw.Adam(lr=0.01))
+    p.grad = torch.randn_like(p)
+    for _ in range(3):
+        opt.step()
+    assert opt._ready
+    change, of = PLACES[what]
+    change(of(p, opt))
+    q, twin = plain_twin(p, opt)
+    for _ in range(2):
+        opt.step()
+        twin.step()
+    assert torch.equal(p.detach(), q.detach())
+    for n in ("m", "v", "step"):
+        assert torch.equal(opt.state[p][n], twin.state[q][n])
+
+
+def test_a_gradient_that_is_the_weights_is_one_of_their_values() -> None:
+    p, q = (torch.nn.Parameter(torch.arange(100.0)) for _ in range(2))
+    ours, theirs = Optimizer([p], tw.Adam(lr=0.1)), Optimizer([q], tw.Adam(lr=0.1))
+    p.grad = torch.ones(100)
+    ours.step()
+    q.grad = torch.ones(100)
+    theirs.step()
+    p.grad.data = p.data
+    for _ in range(3):
+        q.grad = q.detach().clone()
+        ours.step()
+        theirs.step()
+    assert torch.equal(p, q)
+
+
+REFUSED: dict[str, tuple[Callable[[torch.nn.Parameter, Optimizer], Any], str]] = {
+    "weights expanded": (lambda p, opt: as_data(p, torch.ones(1).expand(p.shape)), "shares memory among its entries"),
+    "weights of whole numbers": (lambda p, opt: as_data(p.requires_grad_(False), p.data.int()), "is int32, torch.strided by now"),
+    "weights freed": (lambda p, opt: p.untyped_storage().resize_(0), "more entries than memory in its weights"),
+    "gradient of another shape": (lambda p, opt: as_data(p.grad, torch.ones(3)), r"gradient .* has shape \(3,\)"),
+    "gradient freed": (lambda p, opt: p.grad.untyped_storage().resize_(0), "more entries than memory in its gradient"),
+    "gradient one entry on": (lambda p, opt: within(p.grad, p, 1), "its weights and its gradient overlap"),
+    "gradient all but one on": (lambda p, opt: within(p.grad, p, 4095), "its weights and its gradient overlap"),
+    "gradient within a state": (lambda p, opt: within(p.grad, opt.state[p]["v"], 1), "state 'v' and its gradient overlap"),
+    "state is the weights": (lambda p, opt: as_data(opt.state[p]["m"], p.data), "its weights and state 'm' overlap"),
+    "states are one": (lambda p, opt: opt.state[p].update(m=opt.state[p]["v"]), "state 'm' and state 'v' overlap"),
+    "state freed": (lambda p, opt: opt.state[p]["m"].untyped_storage().resize_(4), "more entries than memory in state .m."),
+    "state elsewhere": (lambda p, opt: opt.state[p].update(m=torch.empty(64, 64, device="meta")), "state 'm' .* is on meta"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_memory_that_a_kernel_cannot_rely_on_is_refused(what: str) -> None:
+    p = torch.nn.Parameter(torch.ones(64, 64))
+    other = torch.nn.Parameter(torch.ones(5))
+    opt = Optimizer([other, p], tw.Adam())
+    p.grad, other.grad = torch.ones(64, 64), torch.ones(5)
+    for _ in range(3):
+        opt.step()
+    assert opt._ready
+    change, told = REFUSED[what]
+    change(p, opt)
+    weights, m = other.detach().clone(), opt.state[other]["m"].clone()
+    with pytest.raises(RuntimeError, match=told) as caught:
+        opt.step()
+    assert "\n" not in str(caught.value)
+    assert torch.equal(other, weights) and torch.equal(opt.state[other]["m"], m)
+    assert opt.state[p]["step"] == opt.state[other]["step"] == 3
+
+
+@pytest.mark.parametrize("first", [2**24 - 2, 2**31 - 2])
+def test_counts_schedules_and_corrections_go_on_in_long_runs(first: int) -> None:
+    """From step ``first`` Adam moves by the formula, with the scheduled rate and the corrections of that step."""
+    schedule, beta2 = tw.cosine(0.1, steps=2**32), 1 - 2.0**-30
+    rule = tw.Adam(lr=schedule, beta2=beta2)
+    p = torch.nn.Parameter(torch.ones(3, dtype=torch.float64))
+    array = np.ones(3)
+    opt, numpy_opt = Optimizer([p], rule), rule.on(array)
+    saved = opt.state_dict()
+    saved["state"] = {
+        0: {"step": torch.tensor(float(first), dtype=torch.float64), "m": torch.zeros(3), "v": torch.zeros(3)}
+    }
+    opt.load_state_dict(saved)
+    numpy_opt._t = first
+    g = torch.tensor([0.5, -1.0, 3.0], dtype=torch.float64)
+    w, m, v = np.ones(3), np.zeros(3), np.zeros(3)
+    for t in range(first + 1, first + 6):
+        p.grad = g * (t - first)
+        opt.step()
+        numpy_opt.step(p.grad.numpy())
+        m = 0.9 * m + 0.1 * p.grad.numpy()
+        v = beta2 * v + (1 - beta2) * p.grad.numpy() ** 2
+        correction = -math.expm1(t * math.log1p(-(2.0**-30)))
+        w = w - schedule(t - 1) * m / (1 - 0.9**t) / (np.sqrt(v / correction) + 1e-8)
+        assert opt._ready and opt.state[p]["step"].item() == numpy_opt.t == t
+        assert np.allclose(p.detach().numpy(), w, rtol=1e-13, atol=0)
+        assert np.array_equal(p.detach().numpy(), array)
+
+
+def test_torchs_optimizers_take_our_counts() -> None:
+    """Its loop and foreach forms as they are; its kernels count in float32, which must hold the number."""
+    p, opt = stepped()
+    count = opt.state[p]["step"]
+    assert count.dtype is torch.float64 and count.shape == ()
+    for flags in ({}, {"foreach": False}, {"foreach": True}, {"fused": True}):
+        back: Any = opt.to_torch(**flags)
+        back.step()
+        assert back.state[p]["step"] == 2 and opt.state[p]["step"] == 1
+    count.fill_(2**24 + 1)
+    for flags in ({"fused": True}, {"capturable": True}):
+        with pytest.raises(ValueError, match="16777217 steps: with fused or capturable"):
+            opt.to_torch(**flags)
+    back = opt.to_torch(foreach=True)
+    back.step()
+    assert back.state[p]["step"] == 2**24 + 2
+    assert Optimizer.from_torch(back).state[p]["step"] == 2**24 + 2
+
+
+def test_a_checkpoint_with_float32_counts_goes_on_in_float64() -> None:
+    p, opt = stepped()
+    saved = opt.state_dict()
+    saved["state"][0] = {**saved["state"][0], "step": torch.tensor(float(2**24))}
+    opt.load_state_dict(saved)
+    opt.step()
+    assert opt.state[p]["step"] == 2**24 + 1
+    file = io.BytesIO()
+    torch.save(opt.state_dict(), file)
+    file.seek(0)
+    assert torch.load(file, weights_only=True)["state"][0]["step"] == 2**24 + 1
+
+
+def test_this_torch_has_the_compiled_look() -> None:
+    """Without ``TensorGuards`` steps would be as right, and slower, which no other test sees."""
+    assert thalweg.torch.fast_path.TensorGuards is not None
 
 
 @pytest.mark.parametrize(

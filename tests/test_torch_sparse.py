@@ -525,3 +525,38 @@ def test_tables_without_rows() -> None:
     model(torch.tensor([1])).sum().backward()
     opt.step()
     assert opt.stale == 0 and tables.lookups(model) == [model.weight]
+
+
+@pytest.mark.parametrize("change", [lambda x: x[:3], lambda x: x.half(), lambda x: x.t()], ids=str)
+def test_a_state_changed_in_place_under_rows_that_are_behind_is_refused_once(change: Any) -> None:
+    table = torch.nn.Embedding(64, 64, sparse=True)
+    opt = Optimizer(table.parameters(), tw.Adam(lr=0.1))
+    opt.watch(table)
+    for row in (1, 2):
+        table.weight.grad = None
+        table(torch.tensor([row])).sum().backward()
+        opt.step()
+    before = table.weight.detach().clone()
+    m = opt.__dict__["state"][table.weight]["m"]
+    m.data = change(m.data)
+    with pytest.raises(RuntimeError, match="was changed in shape, dtype or layout"):
+        table(torch.tensor([1]))
+    assert torch.equal(table.weight, before)
+    opt.state.pop(table.weight)
+    opt.step()
+    assert opt.state[table.weight]["step"] == 1
+
+
+def test_a_sparse_gradient_of_the_weights_own_memory_is_read_before_it_is_written() -> None:
+    ends = []
+    for copied in (False, True):
+        torch.manual_seed(0)
+        p = torch.nn.Parameter(torch.randn(6, 4))
+        opt = Optimizer([p], tw.Adagrad(lr=0.1))
+        values = p.detach()[:3]
+        p.grad = torch.sparse_coo_tensor(
+            torch.tensor([[1, 2, 3]]), values.clone() if copied else values, (6, 4), check_invariants=True
+        )
+        opt.step()
+        ends.append(p.detach().clone())
+    assert torch.equal(*ends)

@@ -52,9 +52,9 @@ def sweep(rule: Rule, update: Update, arrays: Arrays, gradients: list[Array]) ->
     """The compiled kernel on addresses, as torch's door calls it."""
     for t, g in enumerate(gradients, start=1):
         row = [g.size, *(address({**arrays, "g": g}[n]) for n in update.arrays)]
-        pass_ = dense.Sweep(update, g.dtype.name, [row], [scalars.clock(rule)(t)], [0])
+        pass_ = dense.Sweep(update, g.dtype.name, [row])
         assert pass_.finite()
-        pass_.run()
+        pass_.run([scalars.clock(rule)(t)], [0])
 
 
 def rows(rule: Rule, update: Update, arrays: Arrays, gradients: list[Array]) -> None:

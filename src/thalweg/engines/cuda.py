@@ -160,8 +160,8 @@ _CLOCK = """
 def kernel(steps, given, scalars, count: "i32"):
     row = tl.program_id(0) * {block} + tl.arange(0, {block})
     good = row < count
-    step = tl.load(steps + row, mask=good, other=0).to(tl.pointer_type(tl.float32))
-    now = tl.load(step, mask=good, other=0.0).to(tl.float64) + 1.0
+    step = tl.load(steps + row, mask=good, other=0).to(tl.pointer_type(tl.float64))
+    now = tl.load(step, mask=good, other=0.0) + 1.0
 {given}
 {body}
 {stores}
@@ -170,7 +170,7 @@ CLOCKS = 32  # tensors whose scalars one block computes
 
 
 def clock_source(clock: Formula) -> str:
-    """The printed clock: scalars of many tensors, each from its own count of steps done (float32).
+    """The printed clock: scalars of many tensors, each from its own count of steps done (float64).
 
     ``kernel(steps, given, scalars, count)``: addresses of the counts, the values of ``clock.inputs``
     after t, and ``count`` rows of float64 to write.

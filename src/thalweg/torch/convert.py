@@ -18,6 +18,7 @@ from ..rules import movable
 from . import groups
 from .states import RawState, start
 
+MOST = 1 << 24  # steps that float32 can count
 Ours = TypeVar("Ours", bound=torch.optim.Optimizer)
 
 
@@ -177,8 +178,16 @@ def _to_theirs(
     """A parameter's states as torch keeps them."""
     state: dict[str, Any] = {}
     if twin.torch != "SGD":
-        moved = group.get("fused") or group.get("capturable")
-        state["step"] = kept["step"].to(p.device if moved else "cpu", copy=True)
+        count = kept["step"]
+        if group.get("fused") or group.get("capturable"):  # torch's kernels read float32 on the device
+            if count > MOST:
+                raise ValueError(
+                    f"to_torch: a parameter has taken {int(count)} steps: with fused or capturable, torch counts in"
+                    f" float32, which stops at {MOST}; leave these flags out"
+                )
+            state["step"] = count.to(p.device, torch.float32, copy=True)
+        else:
+            state["step"] = count.to("cpu", copy=True)
     for ours, theirs in twin.states.items():
         value = kept[ours]
         if theirs == "mu_product":  # the same number for all coordinates

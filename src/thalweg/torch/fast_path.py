@@ -1,121 +1,179 @@
-"""A group whose tensors lie where they lay at the last step: nothing is laid out or looked up again.
+"""A group whose tensors are what they were at the last step: nothing is laid out or planned again.
 
-Of 25 M weights in 161 tensors, what a step asks of every tensor costs a tenth of the step. Here only what
-may have changed is asked: whether a tensor, its states and the form of its gradient are those of the last
-step, and where a gradient that is a new object lies.
+A training loop makes new gradients at every step; all else mostly stands. Table, job and scalars of the
+compiled pass are kept, and a step looks at what they rest on:
+
+a) One call of torch's own ``TensorGuards``, by which compiled models know their inputs again, compares
+   every parameter, gradient, state and count with the last step's: class, dtype, device, layout, shape,
+   strides, and whether its memory holds the conjugate or the negative.
+b) Parameters, states and counts must lie at the same addresses; gradients may lie anywhere else, but
+   not within them. They need not be the same objects: the memory is what the kernel relies on.
+c) The group's values are compared with the last step's, so that the rule is started anew only for others.
+
+Where anything differs, the step lays the group out from the beginning. The counts of steps are views of
+one array, so that one addition counts them all. ``TensorGuards`` is no public name of torch: in a release
+without it every step lays out anew, as correct and slower.
 """
 
-from collections.abc import Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 import torch
 
+from ..core.schedule import Schedule
 from ..core.started import Started
-from ..core.update import Update
 from ..engines.cpu import dense as cpu
-from ..engines.cpu.launch import Share
+from .layout import backed
+from .parts import Part, share
+
+try:
+    from torch._C._dynamo.guards import TensorGuards
+except ImportError:  # pragma: no cover - a later torch
+    TensorGuards = None  # type: ignore[assignment,misc]
 
 Tensor = torch.Tensor
+States = Mapping[Tensor, Mapping[str, Any]]
 _PLAIN = (torch.nn.Parameter, torch.Tensor)  # subclasses lie elsewhere: DTensor
+_address: Callable[[Tensor], int] = torch.Tensor.data_ptr
+_LISTS = ("params", "param_names")  # entries of a group that are no values
+REMEMBERED = 64  # sets of addresses that gradients have had: allocators go round in few
 
 
 class UnchangedGroup:
-    """Plain CPU tensors of one dtype, all of a group, each with a gradient, all without gaps.
+    """The tensors of a group that went to one compiled pass, as ``part`` has laid them out.
 
-    ``wants`` says whether a group is of that kind. The counts of steps become views of one tensor, so
-    that one addition counts them all.
+    ``can_keep`` says for which parts. The counts of steps in ``states`` become views of one array.
     """
 
-    def __init__(
-        self,
-        update: Update,
-        kind: str,
-        params: Sequence[Tensor],
-        states: Sequence[str],
-        held: Mapping[Tensor, dict[str, Any]],
-        table: Sequence[Sequence[int]],
-    ) -> None:
-        self.update, self._kind, self.params, self._names = update, kind, list(params), tuple(states)
-        self._table = np.array(table, dtype=np.int64)
-        self._sizes = self._table[:, 0].tolist()
-        self._column = 1 + update.arrays.index("g")
-        self._starts = [p.data_ptr() for p in params]
-        self._strides = [p.stride() for p in params]
-        self._dtype = params[0].dtype
-        self._last: list[Any] = [p.grad for p in params]
-        self._held = [held[p] for p in params]
-        self._states = [[h[n] for n in states] for h in self._held]
-        self._lie = [[x.data_ptr() for x in held] for held in self._states]
-        self._counts = torch.stack([h["step"] for h in self._held])
-        for h, count in zip(self._held, self._counts, strict=True):
+    def __init__(self, part: Part, group: Mapping[str, Any], states: Mapping[Tensor, dict[str, Any]]) -> None:
+        self.params: Sequence[Tensor] = part.params
+        self._rests = len(self.params) < len(group["params"])  # some parameters have no gradient
+        held = [states[p] for p in self.params]
+        self._counts = np.array([float(h["step"]) for h in held])
+        for h, count in zip(held, torch.from_numpy(self._counts), strict=True):
             h["step"] = count
-        self._steps = [h["step"] for h in self._held]
+        self._names = ("step", *type(part.plan.rule).parts.states)
+        tensors = self._tensors(self.params, states)
+        grads = len(tensors) - len(self.params)
+        sizes: Any = [[*x.shape] for x in tensors]
+        strides: Any = [[*x.stride()] for x in tensors]
+        self._guards = TensorGuards(*tensors, dynamic_dims_sizes=sizes, dynamic_dims_strides=strides)
+        self._places = [_address(x) for x in tensors[:grads]]
+        self._seen: set[tuple[int, ...]] = set()
+        self._bytes = [x.numel() * x.element_size() for x in tensors]
+        occupied = sorted((x, x + size) for x, size in zip(self._places, self._bytes, strict=False) if size)
+        self._begins, self._ends = [x for x, _ in occupied], [*accumulate((y for _, y in occupied), max)]
+        self._sweep = cpu.Sweep(part.plan.update, part.kind, part.addresses())
+        self._once = [0] * len(self.params)
+        self.remember(part.plan, group)
 
-    def again(self, params: Sequence[Tensor], held: Mapping[Tensor, dict[str, Any]]) -> bool:
-        """Whether all is as it was; new gradients are taken in."""
-        mine = self.params
-        if len(params) != len(mine):
+    def _tensors(self, params: Sequence[Tensor], states: States) -> list[Any]:
+        """Return all that a step relies on, gradients last; KeyError or TypeError where there is no such thing."""
+        held = [states[p] for p in params]
+        return [*params, *(h[n] for n in self._names for h in held), *(p.grad for p in params)]
+
+    # The group's values.
+
+    def remember(self, plan: Started, group: Mapping[str, Any]) -> None:
+        """Take the group's values of now as those that ``plan`` was made of."""
+        self.plan = plan
+        names = [n for n in group if n not in _LISTS]
+        fixed = all(_never_changes(group[n]) for n in names)
+        self._entries = len(group) if fixed else -1  # a value that can change in place is read at every step
+        self._pick = itemgetter(*names)
+        self._values = self._pick(group)
+
+    def planned(self, group: Mapping[str, Any]) -> bool:
+        """Whether the group's values are those of ``plan``."""
+        try:
+            return len(group) == self._entries and bool(self._pick(group) == self._values)
+        except (KeyError, RuntimeError, ValueError):  # an array in place of a number
             return False
-        last, names, dtype = self._last, self._names, self._dtype
-        places = []
-        known = zip(
-            self._starts, self._sizes, self._strides, self._states, self._lie, self._steps, strict=True
-        )
-        for k, (p, q, state, was) in enumerate(zip(params, mine, self._held, known, strict=True)):
-            start, size, layout, states, lie, step = was
-            if p is not q or p.data_ptr() != start or held.get(p) is not state or state["step"] is not step:
-                return False
-            if p.numel() != size or p.stride() != layout:
-                return False
-            for n, x, place in zip(names, states, lie, strict=True):
-                if state[n] is not x or x.data_ptr() != place:
-                    return False
-            g = p.grad
-            if g is None or g.numel() != size:
-                return False
-            if g is not last[k]:
-                if not _plain(g, dtype) or g.stride() != layout:
-                    return False
-                last[k] = g
-            places.append(g.data_ptr())
-        self._table[:, self._column] = places
+
+    # A step.
+
+    def stands(self, params: Sequence[Tensor], states: States) -> bool:
+        """Whether all tensors are what they were; new gradients are taken in."""
+        if self._rests:
+            params = [p for p in params if p.grad is not None]
+        if len(params) != len(self._once):
+            return False
+        try:
+            tensors = self._tensors(params, states)
+        except (KeyError, TypeError):
+            return False
+        if not self._guards.check(*tensors):
+            return False
+        places = [*map(_address, tensors)]
+        grads = len(self._places)
+        new = tuple(places[grads:])
+        del places[grads:]
+        if places != self._places or not (new in self._seen or self._apart(new, tensors[grads:])):
+            return False
+        self.params = params
+        self._sweep.bind_all(new)
+        self._sweep.share = share(self._sweep.total)
         return True
 
-    def sweep(self, plan: Started, share: Share) -> cpu.Sweep:
-        """The update, ready to run."""
-        done = self._counts.tolist()
-        times = sorted(set(done))
-        place = {t: k for k, t in enumerate(times)}
-        rows = [plan.scalars(int(t) + 1) for t in times]
-        return cpu.Sweep(self.update, self._kind, self._table, rows, [place[t] for t in done], share)
+    def _apart(self, places: tuple[int, ...], gradients: Sequence[Tensor]) -> bool:
+        """Whether gradients at these addresses have memory, all of it their own; if so they are remembered."""
+        begins, ends = self._begins, self._ends
+        for start, size in zip(places, self._bytes[len(self._places) :], strict=True):
+            if size:
+                k = bisect_left(begins, start)
+                before, behind = k and ends[k - 1] > start, k < len(begins) and begins[k] < start + size
+                if before or behind:
+                    return False
+        if not all(map(backed, gradients)):
+            return False
+        if len(self._seen) >= REMEMBERED:
+            self._seen.clear()
+        self._seen.add(places)
+        return True
 
-    def count(self) -> None:
-        """A step has been taken."""
-        self._counts.add_(1.0)
+    def finite(self) -> bool:
+        """Whether every gradient is finite and small enough for the states."""
+        return self._sweep.finite()
+
+    def run(self) -> None:
+        """Update all tensors, count the step, and tell autograd."""
+        done = self._counts.tolist()
+        first = done[0]
+        if done.count(first) == len(done):
+            self._sweep.run((self.plan.scalars(int(first) + 1),), self._once)
+        else:
+            times = sorted(set(done))
+            place = {t: k for k, t in enumerate(times)}
+            self._sweep.run([self.plan.scalars(int(t) + 1) for t in times], [place[t] for t in done])
+        self._counts += 1.0
         torch.autograd.graph.increment_version(self.params)
 
 
-def wants(params: Sequence[Tensor], steps: Sequence[Tensor], tensors: Sequence[Sequence[Tensor]]) -> bool:
-    """Whether parameters are plain, and what the engine was given lies where they and their gradients lie."""
-    return all(s.ndim == 0 and s.dtype is torch.float32 for s in steps) and all(
-        type(p) in _PLAIN
-        and not p.is_complex()
-        and p.is_contiguous()
-        and p.grad is not None
-        and _plain(p.grad, p.dtype)
-        and p.grad.stride() == p.stride()
-        and w.data_ptr() == p.data_ptr()
-        and g.data_ptr() == p.grad.data_ptr()
-        for p, (w, g, *_) in zip(params, tensors, strict=True)
-    )
-
-
-def _plain(g: Tensor, dtype: torch.dtype) -> bool:
+def can_keep(part: Part, group: Mapping[str, Any], states: States) -> bool:
+    """Whether a part is all of a group that has gradients, in plain tensors, and its engine was given their memory."""
+    names = part.names()[2:]
     return (
-        type(g) is torch.Tensor
-        and g.layout is torch.strided
-        and g.dtype is dtype
-        and g.device.type == "cpu"
-        and not g.is_neg()
+        TensorGuards is not None
+        and not part.copies
+        and sum(p.grad is not None for p in group["params"]) == len(part.params)
+        and all(
+            type(p) in _PLAIN and all(map(_lies_there, (p, p.grad, *(states[p][n] for n in names)), tensors))
+            for p, tensors in zip(part.params, part.tensors, strict=True)
+        )
     )
+
+
+def _lies_there(x: Any, given: Tensor) -> bool:
+    """Whether what an engine was given is the memory of a plain tensor."""
+    return type(x) in _PLAIN and x.layout is torch.strided and x.data_ptr() == given.data_ptr()
+
+
+def _never_changes(value: object) -> bool:
+    """Whether a group's entry can only be replaced: a tensor and a list may change in place."""
+    if isinstance(value, tuple):
+        return all(map(_never_changes, value))
+    return value is None or isinstance(value, float | int | str | Schedule)

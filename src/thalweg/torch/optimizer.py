@@ -20,14 +20,21 @@ from ..core.rule import Rule
 from ..core.schedule import Schedule, to_plain
 from ..core.started import Started
 from ..engines import cuda
-from ..engines.cpu import dense as cpu
 from ..errors import GradientError, HyperparameterError, NonFiniteError
 from ..optimizer.gradients import SparseGradient, inside
 from . import convert, device, groups
 from . import row_tracking as tables
-from .fast_path import UnchangedGroup, wants
-from .layout import KINDS, laid_out, local, local_gradient, require_trainable
-from .parts import CAPTURED, CPU, CUDA, Engine, Part, Parts, engine_of, not_finite, share
+from .fast_path import UnchangedGroup, can_keep
+from .layout import (
+    KINDS,
+    apart,
+    laid_out,
+    local,
+    local_gradient,
+    require_still_trainable,
+    require_trainable,
+)
+from .parts import CAPTURED, CPU, CUDA, Engine, Part, Parts, engine_of, not_finite
 from .states import HOST, RawState, opened, require_fitting, start
 
 Tensor = torch.Tensor
@@ -136,7 +143,6 @@ class Optimizer(torch.optim.Optimizer):
 
     # Stepping.
 
-    @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step from the gradients in ``.grad``; None leaves a parameter and its states alone.
 
@@ -154,39 +160,75 @@ class Optimizer(torch.optim.Optimizer):
 
     @torch._disable_dynamo  # type: ignore[attr-defined]
     def _advance(self) -> None:
-        parts: Parts = {}
-        rows: list[_SparseStep] = []
-        unchanged: list[tuple[UnchangedGroup, cpu.Sweep]] = []
+        unchanged: list[UnchangedGroup] = []
+        others: list[
+            tuple[int, Started, Tensor | None]
+        ] = []  # number of the group, its plan, lr on the device
         states = self.__dict__["state"]
         for k, group in enumerate(self.param_groups):
-            lr = group["lr"] if self.capturable and _on_cuda(group.get("lr")) else None
-            plan = groups.planned(self._kinds, group, left=() if lr is None else ("lr",))
-            ready = self._ready.pop(k, None)
-            if ready is not None and ready.update is plan.update and ready.again(group["params"], states):
-                self._ready[k] = ready
-                unchanged.append((ready, ready.sweep(plan, share())))
+            ready = self._ready.get(k)
+            if ready is not None and ready.planned(group):
+                plan, lr = ready.plan, None
             else:
+                lr = group["lr"] if self.capturable and _on_cuda(group.get("lr")) else None
+                plan = groups.planned(self._kinds, group, left=() if lr is None else ("lr",))
+                if ready is not None and ready.plan.update is plan.update:
+                    ready.remember(plan, group)
+            if ready is not None and ready.plan is plan and ready.stands(group["params"], states):
+                unchanged.append(ready)
+            else:
+                self._ready.pop(k, None)
+                others.append((k, plan, lr))
+        if others:
+            self._lay_out_and_run(others, unchanged)
+        elif self._may_run(lambda: all(ready.finite() for ready in unchanged)):
+            for ready in unchanged:
+                ready.run()
+
+    def _may_run(self, finite: Callable[[], bool]) -> bool:
+        """Whether gradients let a step happen; NonFiniteError where they do not and the user wants to hear it."""
+        if self.on_nonfinite == "propagate" or finite():
+            return True
+        if self.on_nonfinite == "raise":
+            raise NonFiniteError(not_finite(self.param_groups))
+        self.skipped += 1
+        return False
+
+    def _lay_out_and_run(
+        self, others: list[tuple[int, Started, Tensor | None]], unchanged: list[UnchangedGroup]
+    ) -> None:
+        """One step of groups that are laid out anew, and of those that stand; the former are kept where they can be."""
+        parts: Parts = {}
+        rows: list[_SparseStep] = []
+        states = self.__dict__["state"]
+        with torch.no_grad():
+            for k, plan, lr in others:
                 self._lay_out(k, plan, lr, parts, rows)
-        runs = [part.prepared() for part in parts.values()]
-        if self.on_nonfinite != "propagate":
-            finite = all(x.tracked.table.finite(x.gradient.values) for x in rows)
-            finite = finite and all(sweep.finite() for _, sweep in unchanged)
-            if not (finite and all(check() for check, _ in runs)):
-                if self.on_nonfinite == "raise":
-                    raise NonFiniteError(not_finite(self.param_groups))
-                self.skipped += 1
+            runs = [part.prepared() for part in parts.values()]
+
+            def finite() -> bool:
+                return (
+                    all(x.tracked.table.finite(x.gradient.values) for x in rows)
+                    and all(ready.finite() for ready in unchanged)
+                    and all(check() for check, _ in runs)
+                )
+
+            if not self._may_run(finite):
                 return
-        for ready, sweep in unchanged:
-            sweep.run()
-            ready.count()
-        for (k, _, _), part, (_, run) in zip(parts, parts.values(), runs, strict=True):
-            run()
-            part.finish()
-            self._keep_if_plain(k, part)
-        for x in rows:
-            x.tracked.step(x.gradient, x.scalars, x.hyper)
-            states[x.param]["step"] += 1.0
-            torch.autograd.graph.increment_version(x.param)
+            for ready in unchanged:
+                ready.run()
+            for part, (_, run) in zip(parts.values(), runs, strict=True):
+                run()
+                part.finish()
+            for x in rows:
+                x.tracked.step(x.gradient, x.scalars, x.hyper)
+                states[x.param]["step"] += 1.0
+                torch.autograd.graph.increment_version(x.param)
+        for (k, _, _), part in parts.items():
+            group = self.param_groups[k]
+            untracked = self._tracked.keys().isdisjoint(part.params)
+            if part.engine is CPU and untracked and can_keep(part, group, states):
+                self._ready[k] = UnchangedGroup(part, group, states)
 
     def _lay_out(
         self, k: int, plan: Started, lr: Tensor | None, parts: Parts, rows: list["_SparseStep"]
@@ -196,13 +238,14 @@ class Optimizer(torch.optim.Optimizer):
         for p in self.param_groups[k]["params"]:
             if p.grad is None:
                 continue
+            require_still_trainable(p)
             state = self.__dict__["state"][p]
             if p.grad.layout is not torch.strided and p.numel():
                 rows.append(self._sparse_step(p, plan, state))
                 continue
             if not state:
                 start(p, plan.rule, state, self._counted(p))
-            require_fitting(p, p.grad, state, names)
+            require_fitting(p, p.grad, state, names, p.device if self.capturable else None)
             self._settle(p)  # the dense gradient moves every row
             w, g = local(p), local_gradient(p)
             kept = [local(state[n]) for n in names]
@@ -215,21 +258,8 @@ class Optimizer(torch.optim.Optimizer):
             part.steps.append(state["step"])
             if part.engine.flat:
                 w, g, kept = laid_out(part.copies, w, g, kept, names, state)
+                g = apart(w, g, dict(zip(names, kept, strict=True)))
             part.tensors.append((w, g, *kept))
-
-    def _keep_if_plain(self, k: int, part: Part) -> None:
-        """Keep a part for the next step if it is its whole group, in plain tensors that no engine copies."""
-        whole = len(part.params) == len(self.param_groups[k]["params"])
-        simple = part.engine is CPU and not (self._tracked or part.copies)
-        if whole and simple and wants(part.params, part.steps, part.tensors):
-            self._ready[k] = UnchangedGroup(
-                part.plan.update,
-                part.kind,
-                part.params,
-                type(part.plan.rule).parts.states,
-                self.__dict__["state"],
-                part.addresses(),
-            )
 
     def _sparse_step(self, p: Tensor, plan: Started, state: dict[str, Any]) -> "_SparseStep":
         """Check a sparse gradient and return it ready to run, with the tracker of its parameter's rows.

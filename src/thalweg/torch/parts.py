@@ -83,8 +83,9 @@ class Engine(NamedTuple):
 
 
 def _by_cpu(part: Part) -> Prepared:
-    sweep = cpu.Sweep(part.plan.update, part.kind, part.addresses(), *part.scalars(), share())
-    return sweep.finite, sweep.run
+    sweep = cpu.Sweep(part.plan.update, part.kind, part.addresses())
+    sweep.share = share(sweep.total)
+    return sweep.finite, partial(sweep.run, *part.scalars())
 
 
 def _by_cuda(part: Part) -> Prepared:
@@ -128,11 +129,11 @@ def engine_of(w: Tensor) -> Engine:
     return CUDA if device.reached(w.device) else OPERATIONS
 
 
-def share() -> Callable[..., int]:
-    """Who runs the kernels: the OpenMP team that torch has, else the pool, else this thread alone."""
+def share(total: int) -> launch.Share | None:
+    """Who runs a kernel over so many coordinates: torch's OpenMP team, else the pool; None: this thread alone."""
     threads = torch.get_num_threads()
-    if threads == 1:
-        return lambda kernel, own, total: launch.run(kernel, own, total, total)
+    if threads == 1 or total < 2 * openmp.GRAIN:
+        return None
     return openmp.team(LIBRARIES, threads) or launch.by_pool
 
 

@@ -19,6 +19,7 @@ from ..engines.memory import Array
 from ..errors import GradientError
 from ..optimizer.gradients import SparseGradient, inside
 from ..optimizer.row_tracking import ParameterLayout, RowTracker
+from .layout import backed
 
 Tensor = torch.Tensor
 SOON = 64  # steps: a plan that does not last so long gives way to replay
@@ -35,7 +36,9 @@ def gradient(p: Tensor) -> SparseGradient:
         raise RuntimeError(
             f"{where} is sparse, on {p.device}: sparse ones are for whole CPU tensors; {remedy}"
         )
-    if p.is_complex():
+    if g.device != p.device:
+        raise RuntimeError(f"{where} is sparse, on {g.device}, its parameter on {p.device}; {remedy}")
+    if p.is_complex() or g.is_complex():
         raise RuntimeError(f"{where} is sparse and complex: sparse ones must be real; {remedy}")
     if g.shape != p.shape:
         raise RuntimeError(f"{where} has shape {tuple(g.shape)}: it must have its parameter's")
@@ -49,8 +52,16 @@ def gradient(p: Tensor) -> SparseGradient:
         except GradientError as error:
             raise IndexError(str(error)) from None
         rows = rows * p.shape[axis] + index if axis else np.ascontiguousarray(index)
+    own = values.data_ptr()
     values = values.resolve_neg().to(p.dtype).contiguous().reshape(len(rows), width)
+    if values.data_ptr() == own and p.untyped_storage().data_ptr() == values.untyped_storage().data_ptr():
+        values = values.clone()  # a step would write what it has yet to read
     return SparseGradient(rows, _array(values), width)
+
+
+def _form(x: Tensor) -> tuple[torch.dtype, torch.Size, tuple[int, ...]]:
+    """What a tensor's memory is read as."""
+    return x.dtype, x.shape, x.stride()
 
 
 def _array(x: Tensor) -> Array:
@@ -96,6 +107,7 @@ class Tracked:
         self.states = {n: state[n] for n in names}
         memory = {"w": self.held, **self.states}
         self._memory = [memory[n] for n in made.update.arrays if n != "g"]
+        self._forms = [_form(x) for x in self._memory]
         t = int(state["step"].item())
         self.born, self.exact = t, exact
         self.follower = RowTracker(
@@ -123,16 +135,20 @@ class Tracked:
         return self.follower.table
 
     def follows(self, p: Tensor, state: Any) -> bool:
-        """Whether parameter and states still lie where they did."""
-        return self._lies(p) and all(state.get(n) is x for n, x in self.states.items())
+        """Whether parameter and states still are, and lie, as they did."""
+        return self._lies(p) and self._whole() and all(state.get(n) is x for n, x in self.states.items())
+
+    def _whole(self) -> bool:
+        """Whether the memory that rows were counted of is read as it was then."""
+        return all(_form(x) == f and backed(x) for x, f in zip(self._memory, self._forms, strict=True))
 
     def _lies(self, p: Tensor) -> bool:
         now, then = p.data, self.weight
         return (
             now.data_ptr() == then.data_ptr()
-            and now.dtype == then.dtype
-            and now.shape == then.shape
-            and now.stride() == then.stride()
+            and _form(now) == _form(then)
+            and now.is_neg() == then.is_neg()
+            and now.device == then.device
         )
 
     def goes_with(self, made: Started) -> bool:
@@ -178,6 +194,12 @@ class Tracked:
         return True
 
     def _read(self) -> None:
+        """Find the memory where it lies now; RuntimeError where a tensor is no longer what rows were counted of."""
+        if not self._whole():
+            raise RuntimeError(
+                f"rows of a parameter of shape {tuple(self.weight.shape)} are behind, and its memory or a state was"
+                " changed in shape, dtype or layout: they stay as they are; opt.state.pop(p) starts the states anew"
+            )
         self.table.lies_at([x.data_ptr() for x in self._memory])  # share_memory_() moves a storage
         if self.held is not self.weight:
             self.held.copy_(self.weight)

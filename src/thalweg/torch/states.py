@@ -18,33 +18,54 @@ HOST = torch.device("cpu")
 
 def start(p: Tensor, rule: Rule, state: dict[str, Any], counted: torch.device = HOST) -> None:
     """The states of a parameter before its first step, laid out as it is; ``step`` lies on ``counted``."""
-    state["step"] = torch.zeros((), dtype=torch.float32, device=counted)
+    state["step"] = torch.zeros((), dtype=torch.float64, device=counted)
     for n in type(rule).parts.states:
         start = getattr(rule, n)
         value = complex(start, start) if p.is_complex() else start
         state[n] = torch.full_like(p, value, dtype=KINDS[p.dtype][1], requires_grad=False)
 
 
-def require_fitting(p: Tensor, g: Any, state: Mapping[str, Any], states: Sequence[str]) -> None:
-    """RuntimeError where a gradient or a state is not its parameter's: an engine would read what lies behind it."""
-    if g.shape != p.shape:
-        raise RuntimeError(
-            f"step: the gradient of a parameter of shape {tuple(p.shape)} has shape {tuple(g.shape)}:"
-            " compute it anew (zero_grad, backward)"
-        )
+def require_fitting(
+    p: Tensor, g: Any, state: Mapping[str, Any], states: Sequence[str], counted: torch.device | None = None
+) -> None:
+    """RuntimeError where a gradient or a state is not its parameter's: an engine would read what lies behind it.
+
+    counted: the device whose kernels read ``step``; None: the host does.
+    """
+    where = f"a parameter of shape {tuple(p.shape)}"
+    unlike = _unlike(p, g)
+    if unlike:
+        raise RuntimeError(f"step: the gradient of {where} {unlike}: compute it anew (zero_grad, backward)")
     count = state.get("step")
     if not isinstance(count, Tensor) or count.numel() != 1:
+        raise RuntimeError(f"step: state 'step' of {where} must be a 0-d tensor, got {short(count)}")
+    if counted is not None and (count.device != counted or count.dtype is not torch.float64):
         raise RuntimeError(
-            f"step: state 'step' of a parameter of shape {tuple(p.shape)} must be a 0-d tensor, got {short(count)}"
+            f"step: state 'step' of {where} must be float64 on {counted}, got {count.dtype} on {count.device}"
         )
     for n in states:
         held = state.get(n)
-        if not isinstance(held, Tensor) or held.shape != p.shape:
-            got = f"a tensor of shape {tuple(held.shape)}" if isinstance(held, Tensor) else short(held)
+        unlike = _unlike(p, held) if isinstance(held, Tensor) else f"is {short(held)}"
+        if not unlike and isinstance(held, Tensor) and held.layout is not torch.strided:
+            unlike = f"has layout {held.layout}"
+        if unlike:
             raise RuntimeError(
-                f"step: state {n!r} of a parameter of shape {tuple(p.shape)} is {got}: it must be a tensor of its"
-                " shape; opt.state.pop(p) starts the parameter's states anew"
+                f"step: state {n!r} of {where} {unlike}: it must be a tensor of its shape, on its device;"
+                " opt.state.pop(p) starts the parameter's states anew"
             )
+
+
+def _unlike(p: Tensor, x: Tensor) -> str:
+    """In what a gradient or a state cannot be a parameter's, in words; empty where it can."""
+    if x.shape != p.shape:
+        return f"has shape {tuple(x.shape)}"
+    if x.device != p.device:
+        return f"is on {x.device}, the parameter on {p.device}"
+    if x.is_complex() != p.is_complex():
+        return (
+            f"is {str(x.dtype).removeprefix('torch.')}, the parameter {str(p.dtype).removeprefix('torch.')}"
+        )
+    return ""
 
 
 class RawState:
@@ -56,7 +77,7 @@ class RawState:
     def placed(self, p: Tensor, name: str, counted: torch.device = HOST) -> Tensor:
         """A copy for a parameter: ``step`` on ``counted``, a state laid out, typed and placed as its own."""
         if name == "step":
-            return self.value.detach().reshape(()).to(device=counted, dtype=torch.float32, copy=True)
+            return self.value.detach().reshape(()).to(device=counted, dtype=torch.float64, copy=True)
         if self.value.shape != p.shape:
             raise ValueError(
                 f"load_state_dict: state {name!r} has shape {tuple(self.value.shape)}, its parameter {tuple(p.shape)}"

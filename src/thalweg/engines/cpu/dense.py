@@ -36,36 +36,34 @@ def _kernel(update: Update, stored: str) -> tuple[Kernel, Kernel]:
     return kernel(printed(update, stored))
 
 
-class Batch:
-    """Tensors of one dtype that one kernel updates in one call.
+class Sweep:
+    """Passes of one kernel over tensors at given addresses; table, job and scalars are kept between passes.
 
-    ``tensors`` hold flat, contiguous arrays by name (all of ``update.arrays`` but g). Gradients are
-    bound before a pass; the caller has checked dtype, size and that nothing overlaps.
+    ``table`` has a row for each tensor: its size, then the addresses of ``update.arrays``; all are
+    contiguous and of the dtype ``stored`` says (states: of its arithmetic). The caller keeps the memory
+    alive and has checked that nothing overlaps. ``share``, which may be set before a pass, runs the kernel
+    on threads, the pool's or others; None: this thread does it all.
     """
 
-    def __init__(self, update: Update, stored: np.dtype[Any], tensors: Sequence[dict[str, Array]]) -> None:
-        self._call, self._quick = _kernel(update, stored.name)
-        self.limit = limit(stored, update.power)
-        self._keep = list(tensors)
-        sizes = np.array([t["w" if "w" in t else update.arrays[0]].size for t in tensors], dtype=np.int64)
-        self._sizes = sizes.tolist()
-        table = np.zeros((len(tensors), ADDRESSES + len(update.arrays)), dtype=np.int64)
-        table[:, START] = np.concatenate([[0], np.cumsum(sizes)[:-1]])
-        for row, tensor in zip(table, tensors, strict=True):
-            for k, n in enumerate(update.arrays):
-                if n != "g":
-                    row[ADDRESSES + k] = address(tensor[n])
+    def __init__(
+        self, update: Update, stored: str, table: Sequence[Sequence[int]] | Array, share: Share | None = None
+    ) -> None:
+        self._call, self._quick = _kernel(update, stored)
+        given = np.array(table, dtype=np.int64)
+        rows = np.zeros((len(given), ADDRESSES + len(update.arrays)), dtype=np.int64)
+        rows[:, SIZE], rows[:, ADDRESSES:] = given[:, 0], given[:, 1:]
+        ends = np.cumsum(rows[:, SIZE])
+        rows[:, START] = ends - rows[:, SIZE]
+        self.total = int(ends[-1])
+        self.share = share
+        self._table, self._cells, self._columns = rows, rows.reshape(-1).data, rows.shape[1]
+        self._sizes = rows[:, SIZE].tolist()
         self._gradient = ADDRESSES + update.arrays.index("g")
-        self._total = int(sizes.sum())
-        self._table = table
         self._width = len(update.scalars)
-        self._cells = table.reshape(-1).data
-        self._columns = table.shape[1]
-        job = JOB.vector(hi=self._total, table=address(table), tensors=len(tensors))
+        job = JOB.vector(hi=self.total, table=address(rows), tensors=len(rows))
         self._job = job.data
-        self._serial = self._total < 2 * launch.GRAIN
         # A small step is over before another thread could have used the interpreter's lock.
-        quick = self._quick if self._total < launch.SMALL else self._call
+        quick = self._quick if self.total < launch.SMALL else self._call
         self._alone = partial(quick, *objects.CONVENTION, address(job))
         self._make_room(1)
 
@@ -75,25 +73,23 @@ class Batch:
         self._rows = rows
         self._job[JOB.at["scalars"]] = ctypes.addressof(self._scalars)
 
-    def bind(self, index: int, gradient: Array | None, start: int = 0) -> None:
-        """Take a contiguous gradient, at address ``start``; None leaves the tensor out of the next pass."""
-        cell = index * self._columns
-        if gradient is None:
-            self._cells[cell + SIZE] = 0
-        else:
-            self._cells[cell + SIZE] = self._sizes[index]
-            self._cells[cell + self._gradient] = start or address(gradient)
+    def bind_all(self, gradients: Sequence[int]) -> None:
+        """Take the addresses of all tensors' gradients."""
+        cells, at, columns = self._cells, self._gradient, self._columns
+        for start in gradients:
+            cells[at] = start
+            at += columns
 
     def _pass(self, phase: int) -> bool:
         job = self._job
         job[PHASE] = phase
-        if self._serial:
+        if self.share is None:
             self._alone()
             return job[RESULT] == 0
-        return launch.run(self._call, job[OWN:].tolist(), self._total, launch.GRAIN) == 0
+        return self.share(self._call, job[OWN:].tolist(), self.total) == 0
 
     def finite(self) -> bool:
-        """Whether every bound gradient is finite and small enough for the states."""
+        """Whether every gradient is finite and small enough for the states."""
         return self._pass(CHECK)
 
     def _set(self, rows: Sequence[tuple[float, ...]], which: Sequence[int]) -> None:
@@ -112,57 +108,38 @@ class Batch:
     def step(self, rows: Sequence[tuple[float, ...]], which: Sequence[int]) -> bool:
         """``run`` if ``finite``; in one call where one thread does it all."""
         self._set(rows, which)
-        if self._serial:
+        if self.share is None:
             return self._pass(BOTH)
         return self._pass(CHECK) and self._pass(UPDATE)
 
 
-class Sweep:
-    """One pass over tensors at addresses that may be others at the next step.
+class Batch(Sweep):
+    """Tensors of one dtype that one kernel updates in one call.
 
-    ``table`` has a row for each tensor: its size, then the addresses of ``update.arrays``; all are
-    contiguous and of the dtype ``stored`` says (states: of its arithmetic). Tensor i uses the scalars
-    ``rows[which[i]]``. The caller keeps the memory alive and has checked that nothing overlaps.
-    ``share`` runs a kernel on threads, the pool's or others.
+    ``tensors`` hold flat, contiguous arrays by name (all of ``update.arrays`` but g). Gradients are
+    bound before a pass; the caller has checked dtype, size and that nothing overlaps.
     """
 
-    def __init__(
-        self,
-        update: Update,
-        stored: str,
-        table: Sequence[Sequence[int]] | Array,
-        rows: Sequence[tuple[float, ...]],
-        which: Sequence[int],
-        share: Share = by_pool,
-    ) -> None:
-        self._call, self._quick = _kernel(update, stored)
-        self._share = share
-        given = np.array(table, dtype=np.int64)
-        rows_of_table = np.empty((len(table), ADDRESSES + len(update.arrays)), dtype=np.int64)
-        rows_of_table[:, SIZE], rows_of_table[:, ADDRESSES:] = given[:, 0], given[:, 1:]
-        ends = np.cumsum(rows_of_table[:, SIZE])
-        rows_of_table[:, START] = ends - rows_of_table[:, SIZE]
-        rows_of_table[:, SCALARS] = np.multiply(which, len(update.scalars))
-        self._total = int(ends[-1])
-        self._keep = rows_of_table, np.array(rows, dtype=np.float64)
-        # A kernel's own words in JOB's order, without the phase: to fill them by name would take as long as a step.
-        self._own = (address(rows_of_table), len(table), self._keep[1].ctypes.data)
+    def __init__(self, update: Update, stored: np.dtype[Any], tensors: Sequence[dict[str, Array]]) -> None:
+        self.limit = limit(stored, update.power)
+        self._keep = list(tensors)
+        one = "w" if "w" in tensors[0] else update.arrays[0]
+        super().__init__(
+            update,
+            stored.name,
+            [[t[one].size, *(0 if n == "g" else address(t[n]) for n in update.arrays)] for t in tensors],
+        )
+        self.share = None if self.total < 2 * launch.GRAIN else by_pool
+        self._table[:, SIZE] = 0  # until a gradient is bound
 
-    def _pass(self, phase: int) -> bool:
-        own = (*self._own, phase)
-        if self._total < launch.SMALL:
-            job = np.array((0, self._total, 0, *own), dtype=np.int64)
-            self._quick(*objects.CONVENTION, address(job))
-            return bool(job[RESULT] == 0)
-        return self._share(self._call, own, self._total) == 0
-
-    def finite(self) -> bool:
-        """Whether every gradient is finite and small enough for the states."""
-        return self._pass(CHECK)
-
-    def run(self) -> None:
-        """Update all tensors."""
-        self._pass(UPDATE)
+    def bind(self, index: int, gradient: Array | None, start: int = 0) -> None:
+        """Take a contiguous gradient, at address ``start``; None leaves the tensor out of the next pass."""
+        cell = index * self._columns
+        if gradient is None:
+            self._cells[cell + SIZE] = 0
+        else:
+            self._cells[cell + SIZE] = self._sizes[index]
+            self._cells[cell + self._gradient] = start or address(gradient)
 
 
 batch = Batch
