@@ -291,7 +291,7 @@ BAD = {
     "l1": (lambda: Model(Settings(l1=-1.0), 3, np.arange(2)), "l1"),
     "rule": (lambda: Model(Settings(rule="Adam"), 3, np.arange(2)), "rule"),
     "classes": (lambda: Model(Settings(), 3), "needs classes"),
-    "no classes": (lambda: Model(Settings(loss="huber"), 3, np.arange(2)), "no classes"),
+    "no classes": (lambda: Model(Settings(loss="poisson"), 3, np.arange(2)), "no classes"),
     "one class": (lambda: Model(Settings(), 3, np.arange(1)), "at least two"),
     "label": (lambda: Model(Settings(), 3, np.arange(2)).encode([0, 2]), r"y\[1\]"),
     "width": (lambda: Model(Settings(), 3, np.arange(2)).learn(np.ones((2, 4)), np.ones(2)), "4 features"),

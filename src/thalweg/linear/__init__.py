@@ -1,8 +1,21 @@
 """Linear models on sparse rows, trained by any rule, one row a step."""
 
 from ..engines.cpu.csr import Rows, look, rows_of
+from .baseline import Against, against_constant
 from .losses import loss
-from .model import DEFAULT, Model, Settings
+from .model import DEFAULT, Model, Settings, slow_replay
 from .race import race
 
-__all__ = ["DEFAULT", "Model", "Rows", "Settings", "look", "loss", "race", "rows_of"]
+__all__ = [
+    "DEFAULT",
+    "Against",
+    "Model",
+    "Rows",
+    "Settings",
+    "against_constant",
+    "look",
+    "loss",
+    "race",
+    "rows_of",
+    "slow_replay",
+]

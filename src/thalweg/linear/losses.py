@@ -108,6 +108,9 @@ NUMBER = {
     f.__name__: f
     for f in (squared_error, huber, epsilon_insensitive, squared_epsilon_insensitive, poisson, quantile)
 }
+EITHER = ("squared_error", "huber", "epsilon_insensitive", "squared_epsilon_insensitive")
+"""Losses of a number that also tell classes apart, by the numbers -1 and +1."""
+
 MULTINOMIAL = "multinomial"
 NAMES = (*MARGIN, MULTINOMIAL, *NUMBER)
 

@@ -27,20 +27,24 @@ from ..engines.ops import vectorised
 from ..errors import FileError, HyperparameterError, ProblemError, nearest
 from ..rules.adagrad import Adagrad
 from . import losses
-from .losses import MULTINOMIAL, Loss
+from .losses import EITHER, MULTINOMIAL, Loss
 
 FORMAT = 1
 DEFAULT = Adagrad(
     lr=0.1, eps=2.0
 )  # eps: the first steps of a weight are those of its data, not of their sign
 DTYPES = ("float32", "float64")
+MANY, OFTEN = (
+    1e9,
+    10.0,
+)  # steps replayed: seconds of them, and so many times those of entries, are worth a word
 
 
 class Settings(NamedTuple):
     """What a linear model is made from.
 
-    loss: a name in ``losses``; ``multinomial`` and the margin losses classify. l1, l2: weights of the
-    penalties. average: the weights are the mean of those after each step beyond so many (None: the last).
+    loss: a name in ``losses``; ``multinomial`` and the margin losses classify, and those of ``EITHER`` where
+    there are classes. l1, l2: weights of the penalties. average: the weights are the mean of those after each step beyond so many (None: the last).
     dtype: of weights and states. epsilon, quantile: of the losses that have them.
     """
 
@@ -65,10 +69,10 @@ class Model:
     def __init__(self, settings: Settings, features: int, classes: Array | None = None) -> None:
         self.settings, self.features = settings, int(features)
         self.loss: Loss = losses.loss(settings.loss, epsilon=settings.epsilon, quantile=settings.quantile)
-        if self.loss.margin != (classes is not None):
-            raise HyperparameterError(
-                f"loss: {settings.loss!r} {'needs classes' if self.loss.margin else 'has no classes'}"
-            )
+        if self.loss.margin and classes is None:
+            raise HyperparameterError(f"loss: {settings.loss!r} needs classes")
+        if not (self.loss.margin or classes is None or settings.loss in EITHER):
+            raise HyperparameterError(f"loss: {settings.loss!r} has no classes")
         self.classes = None if classes is None else np.asarray(classes)
         if self.classes is not None and len(self.classes) < 2:
             raise ProblemError(f"classes: at least two are needed, got {len(self.classes)}")
@@ -309,4 +313,25 @@ class Model:
         return made
 
 
-__all__ = ["DEFAULT", "Model", "Rows", "Settings"]
+def slow_replay(settings: Settings, classes: Array | None, rows: Rows, passes: int = 1) -> str | None:
+    """Return a sentence where catching up may replay so many steps of absent features that it takes most of the time.
+
+    None where features catch up in closed form or by a bounded number of steps, and where rows are dense.
+    """
+    outputs = 1 if classes is None or len(classes) == 2 else len(classes)
+    times = float(passes * outputs)
+    if rows.indices is None or rows.shape[0] * rows.shape[1] * times <= MANY:
+        return None
+    narrow = Model(settings, 1, classes)
+    if narrow._pass.plan.kind != "replay":
+        return None
+    present = np.zeros(rows.shape[1], bool)
+    present[rows.indices] = True
+    stepped = len(rows.indices) * times
+    replayed = np.count_nonzero(present) * rows.shape[0] * times - stepped
+    if replayed <= max(MANY, OFTEN * stepped):
+        return None
+    return f"up to {replayed:.2g} steps of features that rows lack are computed beside {stepped:.2g} of those they have ({narrow.plan}): a rule with a closed form, or fewer features, is faster"
+
+
+__all__ = ["DEFAULT", "Model", "Rows", "Settings", "slow_replay"]

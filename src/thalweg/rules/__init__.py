@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import Any
 
 from ..core.rule import LOADERS, RULES, Rule
+from ..core.schedule import Schedule
 from ..errors import HyperparameterError, nearest
 
 
@@ -86,6 +87,24 @@ def named(text: str) -> Rule:
             raise HyperparameterError(f"unknown method {head!r}: {nearest(head, known)}, or FILE.py:NAME")
         kind = known[folded[head.lower()]]
     return kind.like(dialect, **given) if dialect else kind(**given)
+
+
+def resolved(rule: object) -> tuple[Rule, bool]:
+    """Return the rule that a rule, a class of rules or a name stands for, and whether its lr is open to a search.
+
+    A rule keeps its own lr. That of a class, or of a name without arguments, is open where it is a number.
+    Raises HyperparameterError for anything else, and what ``named`` raises.
+    """
+    if isinstance(rule, Rule):
+        return rule, False
+    if isinstance(rule, str):
+        value, bare = named(rule), not spelled(rule)[2]
+    elif isinstance(rule, type) and issubclass(rule, Rule) and rule is not Rule:
+        value, bare = rule(), True
+    else:
+        raise HyperparameterError(f"must be a rule such as Adagrad(lr=0.1), a class or a name, got {rule!r}")
+    lr = value.hyperparameters.get("lr")
+    return value, bare and lr is not None and not isinstance(lr, Schedule)
 
 
 LOADERS.append(load)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
@@ -28,6 +28,8 @@ class Csr(Protocol):
     def indptr(self) -> Array: ...
     @property
     def shape(self) -> tuple[int, ...]: ...
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
     def __getitem__(self, rows: Array, /) -> Csr: ...
     def __matmul__(self, other: Array, /) -> Array: ...
 

@@ -1,0 +1,100 @@
+"""What a model is measured against: the best constant, one score for every row whatever its features."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from scipy.optimize import brentq
+from scipy.special import entr
+
+from ..engines.memory import Array
+from ..engines.ops import vectorised
+from . import losses
+from .losses import MULTINOMIAL, Loss
+
+SLACK = 0.01  # of what there is to lose or to win: a model that is worse by no more is not said to be
+DOUBLINGS = 1100  # from 1 to beyond the largest float64
+
+Mean = Callable[[float], tuple[float, float]]  # of a score: the mean loss and its slope
+
+
+class Against(NamedTuple):
+    """A model's mean loss, that of the best constant on the same rows, and that of the score 0, where models begin."""
+
+    loss: float
+    constant: float
+    zero: float
+
+    @property
+    def worse(self) -> bool:
+        """Whether the constant is better, by more than the noise of a last step."""
+        return self.loss > self.constant + SLACK * max(abs(self.constant), self.zero - self.constant)
+
+    def __str__(self) -> str:
+        return f"{self.loss:.4g}, where one constant for all rows gets {self.constant:.4g}"
+
+
+def against_constant(
+    value: float, loss: Loss, outputs: int, targets: Array, weights: Array | None = None
+) -> Against:
+    """Return a mean loss beside that of the best constant on the same rows.
+
+    targets, weights: as ``Model.learn`` takes them; not all weights are 0. The best constant of the logistic and
+    the multinomial loss is the entropy of the classes' shares; else it is where the mean slope of the loss, which
+    is convex, changes its sign.
+    """
+    w = np.ones(len(targets)) if weights is None else weights
+    if outputs > 1:
+        sums = np.bincount(targets.astype(np.int64), weights=w, minlength=outputs)
+        shares = sums / sums.sum()
+        if loss.name == MULTINOMIAL:
+            return Against(value, float(entr(shares).sum()), math.log(outputs))
+    elif loss.margin:
+        sums = np.bincount(targets > 0, weights=w, minlength=2)
+        shares = sums[1:] / sums.sum()
+    else:
+        return _against(value, [_mean(loss, targets, w / w.sum())])
+    each = np.stack([1.0 - shares, shares], axis=1)  # of a score: the shares of targets -1 and +1
+    if loss.formula in (None, losses.log_loss):
+        return Against(value, float(entr(each).sum()), len(each) * math.log(2.0))
+    return _against(value, [_mean(loss, np.array([-1.0, 1.0]), pair) for pair in each])
+
+
+def _against(value: float, means: Sequence[Mean]) -> Against:
+    return Against(value, sum(map(_least, means)), sum(mean(0.0)[0] for mean in means))
+
+
+def _mean(loss: Loss, y: Array, weights: Array) -> Mean:
+    """The mean of a loss and of its slope over targets, as functions of the score that all have."""
+    evaluate = vectorised(losses.formula(loss.formula or losses.log_loss))
+
+    def mean(z: float) -> tuple[float, float]:
+        value, slope = evaluate(z, y, *loss.values)
+        with np.errstate(all="ignore"):
+            return float(weights @ value), float(weights @ np.broadcast_to(slope, y.shape))
+
+    return mean
+
+
+def _least(mean: Mean) -> float:
+    """Return the least value of a convex function."""
+    value, slope = mean(0.0)
+    if slope == 0.0:
+        return value
+    step = -1.0 if slope > 0 else 1.0
+    before = 0.0
+    for _ in range(DOUBLINGS):
+        there, turned = mean(step)
+        if not np.isfinite(there):
+            return value
+        value = min(value, there)
+        if turned * slope <= 0:
+            root = brentq(lambda z: mean(z)[1], before, step, xtol=1e-300, rtol=1e-4, disp=False)
+            return min(value, mean(root)[0])
+        if abs(turned) < 1e-9 * abs(slope):  # it only falls on towards infinity
+            return value
+        before, step = step, 2.0 * step
+    return value
