@@ -8,11 +8,20 @@ from typing import Any
 import numpy as np
 
 from ..core.rule import Rule
+from ..core.schedule import Schedule
 from ..errors import HyperparameterError, nearest
 from ..linear import DEFAULT, Settings
 from ..linear.losses import require_in_range
+from ..rules import resolved
 
 PENALTIES = ("l2", "l1", "elasticnet", None)
+RATES = {
+    "constant": "rule=tw.SGD(lr=eta0)",
+    "invscaling": "rule=tw.SGD(lr=tw.inverse_sqrt(eta0)), whose power_t is 0.5",
+    "optimal": "learning_rate='auto'",
+    "adaptive": "learning_rate='auto', or a schedule such as tw.cosine",
+}
+"""What SGDClassifier calls its schedules: what to write here."""
 
 
 def number(where: str, name: str, value: Any, low: float, high: float = math.inf) -> None:
@@ -31,10 +40,13 @@ def require_arguments(estimator: Any, losses: Sequence[str]) -> None:
         )
     if estimator.penalty not in PENALTIES:
         raise HyperparameterError(f"{where}: penalty must be one of {PENALTIES}, got {estimator.penalty!r}")
-    if estimator.rule is not None and not isinstance(estimator.rule, Rule):
-        raise HyperparameterError(f"{where}: rule must be a rule such as Adagrad(), got {estimator.rule!r}")
     number(where, "alpha", estimator.alpha, 0)
-    number(where, "l1_ratio", estimator.l1_ratio, 0, 1)
+    if estimator.l1_ratio is not None:
+        number(where, "l1_ratio", estimator.l1_ratio, 0, 1)
+    elif estimator.penalty == "elasticnet":
+        raise HyperparameterError(f"{where}: penalty='elasticnet' needs l1_ratio, a number in [0, 1]")
+    if not isinstance(estimator.verbose, bool):
+        number(where, "verbose", estimator.verbose, 0)
     require_in_range(estimator.epsilon, getattr(estimator, "quantile", 0.5))
     number(where, "validation_fraction", estimator.validation_fraction, 0, 1)
     for name, least in (("max_iter", 1), ("n_iter_no_change", 1)):
@@ -53,26 +65,48 @@ def require_arguments(estimator: Any, losses: Sequence[str]) -> None:
             f"{where}: average must be True, False or a number of rows, got {average!r}"
         )
     rate = estimator.learning_rate
-    if not (rate is None or (isinstance(rate, str) and rate == "auto")):
+    if isinstance(rate, str) and rate in RATES:
+        raise HyperparameterError(f"{where}: learning_rate={rate!r} is written {RATES[rate]} here")
+    if isinstance(rate, str) and rate != "auto":
+        raise HyperparameterError(
+            f"{where}: learning_rate must be a number, a schedule, None or 'auto', got {rate!r}"
+        )
+    if not (rate is None or isinstance(rate, str | Schedule)):
         number(where, "learning_rate", rate, 0)
+
+
+def start_rule(estimator: Any) -> tuple[Rule, bool]:
+    """Return what ``rule`` says, and whether it leaves the lr open. Raises HyperparameterError where it is no rule."""
+    if estimator.rule is None:
+        return DEFAULT, True
+    try:
+        return resolved(estimator.rule)
+    except HyperparameterError as error:
+        raise HyperparameterError(f"{type(estimator).__name__}: rule: {error}") from None
+
+
+def chosen_rule(estimator: Any) -> tuple[Rule, bool]:
+    """Return the rule that an estimator begins with, and whether a race chooses its lr. Raises HyperparameterError."""
+    start, is_open = start_rule(estimator)
+    rate = estimator.learning_rate
+    if rate is None or isinstance(rate, str):
+        return start, is_open or rate == "auto"
+    return start.replace(lr=rate if isinstance(rate, Schedule) else float(rate)), False
 
 
 def settings(estimator: Any, losses: Sequence[str], dtype: np.dtype[Any], loss: str) -> Settings:
     """Return an estimator's arguments, checked, as the settings of a model of this dtype and loss."""
     require_arguments(estimator, losses)
-    rule = DEFAULT if estimator.rule is None else estimator.rule
-    if isinstance(estimator.learning_rate, Real):
-        rule = rule.replace(lr=float(estimator.learning_rate))
     average = estimator.average
-    share = {"l1": 1.0, "elasticnet": float(estimator.l1_ratio)}.get(estimator.penalty, 0.0)
+    share = {"l1": 1.0, "elasticnet": estimator.l1_ratio}.get(estimator.penalty, 0.0)
     alpha = 0.0 if estimator.penalty is None else float(estimator.alpha)
     return Settings(
         loss=loss,
-        rule=rule,
-        l1=alpha * share,
-        l2=alpha * (1 - share),
+        rule=chosen_rule(estimator)[0],
+        l1=float(alpha * share),
+        l2=float(alpha * (1 - share)),
         intercept=bool(estimator.fit_intercept),
-        average=None if not average else 0 if average is True else int(average),
+        average=int(average) - 1 if average else None,  # the rows before the first that counts
         dtype=dtype.name,
         epsilon=float(estimator.epsilon),
         quantile=float(getattr(estimator, "quantile", 0.5)),

@@ -1,24 +1,30 @@
 """What classifier and regressor share: parameters, data, and learning pass by pass."""
 
 import math
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Self
 
 import numpy as np
-from scipy.sparse import csr_array, issparse
+from numpy.typing import ArrayLike
+from scipy.sparse import SparseEfficiencyWarning, csr_array, issparse
 from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from ..core.rule import Rule
+from ..engines.cpu.csr import Matrix
 from ..engines.memory import Array
-from ..errors import HyperparameterError, ProblemError
-from ..linear import DEFAULT, Model, Settings, look, race, rows_of
-from .arguments import settings
+from ..errors import FileError, HyperparameterError, ProblemError
+from ..linear import Model, Settings, against_constant, look, race, rows_of, slow_replay
+from ..linear.race import PASSES, Part
+from .arguments import chosen_rule, settings, start_rule
 
 MOST = 1000  # passes where max_iter is None and a stopping rule is on
+COMPARED = 4096  # rows, at most, on which a model is compared with a constant
 
 
 @contextmanager
@@ -43,22 +49,23 @@ class LinearEstimator(BaseEstimator):  # type: ignore[misc]
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The parameters by name; ``deep``: the rule's lines too, as ``rule__lr`` and so on."""
-        made: dict[str, Any] = super().get_params(deep=deep)
-        rule = DEFAULT if self.rule is None else self.rule
-        if deep and isinstance(rule, Rule):
-            made |= {f"rule__{n}": v for n, v in rule.values.items()}
-        return made
+        params: dict[str, Any] = super().get_params(deep=False)
+        if deep:
+            with suppress(HyperparameterError, FileError):  # ``fit`` refuses what is no rule
+                params |= {f"rule__{n}": v for n, v in self._own_rule().values.items()}
+        return params
 
     def set_params(self, **params: Any) -> Self:
         """Set parameters by name; ``rule__lr`` and so on replace the rule by one with that line changed."""
         lines = {n.removeprefix("rule__"): v for n, v in params.items() if n.startswith("rule__")}
         super().set_params(**{n: v for n, v in params.items() if not n.startswith("rule__")})
         if lines:
-            rule = DEFAULT if self.rule is None else self.rule
-            if not isinstance(rule, Rule):
-                raise HyperparameterError(f"{type(self).__name__}: rule must be a rule, got {rule!r}")
-            self.rule = rule.replace(**lines)
+            self.rule = self._own_rule().replace(**lines)
         return self
+
+    def _own_rule(self) -> Rule:
+        """The rule before ``learning_rate`` has a say. Raises HyperparameterError where ``rule`` is none."""
+        return start_rule(self)[0]
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -72,8 +79,7 @@ class LinearEstimator(BaseEstimator):  # type: ignore[misc]
 
     @property
     def _races(self) -> bool:
-        rate = self.learning_rate
-        return rate == "auto" if isinstance(rate, str) else rate is None and self.rule is None
+        return chosen_rule(self)[1]
 
     # Data.
 
@@ -112,30 +118,29 @@ class LinearEstimator(BaseEstimator):  # type: ignore[misc]
     # Learning.
 
     def _learn(
-        self, X: Any, y: Array, targets: Array, weights: Array | None, loss: str, classes: Any
+        self,
+        X: Matrix,
+        y: Array,
+        targets: Array,
+        weights: Array | None,
+        loss: str,
+        classes: Array | None,
+        start: tuple[ArrayLike | None, ArrayLike | None],
     ) -> None:
+        """Train a new model on all rows; start: the coefficients and intercepts given to begin at, or None."""
         random = check_random_state(self.random_state)
         chosen = self._settings(X.dtype, loss)
         features = X.shape[1]
         stops = self.early_stopping or self.tol is not None
         passes = int(self.max_iter) if self.max_iter is not None else MOST if stops else None
-        held = None
+        held_out = None
         if self.early_stopping:
-            stratify = y if classes is not None else None
-            try:
-                train, test = train_test_split(
-                    np.arange(X.shape[0]),
-                    test_size=self.validation_fraction,
-                    random_state=random.randint(2**31),
-                    stratify=stratify,
-                )
-            except ValueError as error:
-                raise ProblemError(
-                    f"{type(self).__name__}: early_stopping cannot hold out rows: {error}"
-                ) from None
-            held = X[test], targets[test], None if weights is None else weights[test]
+            train, test = self._split(X.shape[0], None if classes is None else y, random)
+            held_out = X[test], targets[test], None if weights is None else weights[test]
             X, targets = X[train], targets[train]
             weights = None if weights is None else weights[train]
+        if slow := slow_replay(chosen, classes, rows_of(X), passes or PASSES):
+            warnings.warn(f"{type(self).__name__}: {slow}", SparseEfficiencyWarning, stacklevel=3)
         raced = 3 if stops and passes is not None else passes
         chosen, fitting = race(
             chosen, features, classes, X, targets, weights,
@@ -143,33 +148,134 @@ class LinearEstimator(BaseEstimator):  # type: ignore[misc]
         )  # fmt: skip
         passes = fitting if passes is None else passes
         model = Model(chosen, features, classes)
-        before = getattr(self, "model_", None) if self.warm_start else None
-        if before is not None and (before.features, before.outputs) == (features, model.outputs):
-            model.start(*before.solution)
+        begin = self._start_of(model, *start)
+        if begin is not None:
+            model.start(*begin)
         self.model_ = model
-        self._pass(X, targets, weights, passes, random, held)
+        settled = self._pass(X, targets, weights, passes, random, held_out)
+        if stops and not settled:
+            warnings.warn(
+                f"{type(self).__name__}: {passes} passes ended before the loss had settled: raise max_iter, or tol={self.tol}",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+        self._warn_if_worse_than_constant(X, targets, weights)
+
+    def _require_one_pass(self) -> None:
+        """Raise HyperparameterError where ``partial_fit`` would ignore what is asked for."""
+        if self.early_stopping:
+            raise HyperparameterError(
+                f"{type(self).__name__}: partial_fit makes one pass and holds no rows out: set early_stopping=False, or use fit"
+            )
+
+    def _split(self, rows: int, y: Array | None, random: np.random.RandomState) -> tuple[Array, Array]:
+        """The rows to learn from and those held out, the classes y alike in both. Raises ProblemError."""
+        try:
+            train, test = train_test_split(
+                np.arange(rows),
+                test_size=self.validation_fraction,
+                random_state=random.randint(2**31),
+                stratify=y,
+            )
+        except ValueError as error:
+            raise ProblemError(
+                f"{type(self).__name__}: early_stopping cannot hold out rows: {error}"
+            ) from None
+        return train, test
+
+    def _start_of(
+        self, model: Model, coef: ArrayLike | None, intercept: ArrayLike | None
+    ) -> tuple[Array, Array] | None:
+        """The weights (features, outputs) and intercepts (outputs,) to begin at; None: 0.
+
+        Those given, and where one is not, the last fit's with ``warm_start``. Raises ProblemError for other shapes.
+        """
+        before = getattr(self, "model_", None) if self.warm_start else None
+        if before is None and coef is None and intercept is None:
+            return None
+        outputs, features = model.outputs, model.features
+        whole = coef is not None and intercept is not None
+        if before is not None and not whole and (before.features, before.outputs) != (features, outputs):
+            raise ProblemError(
+                f"{type(self).__name__}: warm_start: the last fit had {before.features} features and {before.outputs} scores, these rows {features} and {outputs}: set warm_start=False"
+            )
+        weights, intercepts = (
+            (np.zeros((features, outputs)), np.zeros(outputs)) if before is None else before.solution
+        )
+        if coef is not None:
+            weights = self._shaped("coef_init", coef, (outputs, features)).T
+        if intercept is not None:
+            intercepts = self._shaped("intercept_init", intercept, (outputs,))
+        return weights, intercepts
+
+    def _shaped(self, name: str, value: ArrayLike, shape: tuple[int, ...]) -> Array:
+        """An array of numbers of that shape; one score may leave its axis of length 1 out. Raises ProblemError."""
+        array = np.asarray(value, dtype=np.float64)
+        if array.shape != shape and not (shape[0] == 1 and array.shape == shape[1:]):
+            raise ProblemError(
+                f"{type(self).__name__}: {name} has shape {array.shape}, these rows need {shape}"
+            )
+        if not np.isfinite(array).all():
+            raise ProblemError(f"{type(self).__name__}: {name} has a value that is not finite")
+        return array.reshape(shape)
 
     def _pass(
-        self, X: Any, targets: Array, weights: Array | None, passes: int, random: Any, held: Any = None
-    ) -> None:
-        """Learn, pass by pass, until ``passes`` are done or a stopping rule holds."""
+        self,
+        X: Matrix,
+        targets: Array,
+        weights: Array | None,
+        passes: int,
+        random: np.random.RandomState,
+        held_out: Part | None = None,
+    ) -> bool:
+        """Learn, pass by pass, until ``passes`` are done or a stopping rule holds; True where one held."""
         best, calm, tol = math.inf, 0, self.tol
-        watched = held is not None or tol is not None
+        watched = held_out is not None or tol is not None
+        settled = False
         for n in range(1, passes + 1):
             order = random.permutation(X.shape[0]) if self.shuffle else None
             loss, weight = self.model_.learn(X, targets, weights, order)
             self.n_iter_ = n
+            value = loss / weight if weight else 0.0
+            if held_out is not None:
+                value = self.model_.loss_of(*held_out)
+            if self.verbose:
+                print(f"pass {n}: {self.model_.settings.loss} {value:.6g}, {self.model_.t} steps")
             if watched:
-                value = self.model_.loss_of(*held) if held is not None else loss / weight if weight else 0.0
                 calm = calm + 1 if value > best - (tol or 0.0) else 0
                 best = min(best, value)
-                if calm >= self.n_iter_no_change:
+                if settled := calm >= self.n_iter_no_change:
                     break
         w, b = self.model_.solution
         if not (np.isfinite(w).all() and np.isfinite(b).all()):
             raise ProblemError(
                 f"{type(self).__name__}: the weights are not finite any more: lower the learning rate, or scale X"
             )
+        return settled
+
+    def _warn_if_worse_than_constant(self, X: Matrix, targets: Array, weights: Array | None) -> None:
+        """Warn where the model does worse on rows that it learnt from than one score for all of them would."""
+        rows = np.arange(X.shape[0]) if weights is None else np.flatnonzero(weights)
+        if not len(rows):
+            return
+        if len(rows) > COMPARED:
+            some = rows[np.linspace(0, len(rows) - 1, COMPARED).astype(np.int64)]
+            X, targets = X[some], targets[some]
+            weights = None if weights is None else weights[some]
+        model = self.model_
+        loss = model.loss_of(X, targets, weights)
+        against = against_constant(loss, model.loss, model.outputs, targets, weights)
+        if not against.worse:
+            return
+        searched = self._races or "lr" not in self.rule_.hyperparameters
+        remedy = "scale X, or raise max_iter" if searched else "give learning_rate='auto'"
+        if not self.fit_intercept:
+            remedy += ", or fit_intercept=True"
+        warnings.warn(
+            f"{type(self).__name__}: the {model.settings.loss} of {model.settings.rule!r} is {against} on the rows learnt from: {remedy}",
+            ConvergenceWarning,
+            stacklevel=4,
+        )
 
     def _scores(self, X: Any) -> Array:
         check_is_fitted(self)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import ClassifierMixin
 from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.class_weight import compute_class_weight
@@ -11,10 +12,11 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 
 from ..core.rule import Rule
+from ..core.schedule import Schedule
 from ..engines.memory import Array
 from ..errors import HyperparameterError, ProblemError
 from ..linear import Model, race
-from ..linear.losses import MARGIN, MULTINOMIAL
+from ..linear.losses import EITHER, MARGIN, MULTINOMIAL
 from .arguments import number
 from .base import LinearEstimator, all_or_nothing
 
@@ -35,22 +37,28 @@ def _has_probabilities(self: "LinearClassifier") -> bool:
 class LinearClassifier(ClassifierMixin, LinearEstimator):  # type: ignore[misc]
     """A linear classifier, one row a step, with any rule.
 
-    loss: "log_loss", "hinge", "squared_hinge" or "modified_huber". penalty, alpha, l1_ratio: as in
+    loss: "log_loss", "hinge", "squared_hinge", "modified_huber", or of a number, which learns -1 and +1:
+    "squared_error", "huber", "epsilon_insensitive", "squared_epsilon_insensitive". penalty, alpha, l1_ratio: as in
     SGDClassifier; every row shrinks w by lr · alpha (L2, decoupled: with SGD it is the penalty alpha/2 |w|^2)
     and moves it by lr · alpha towards 0 (L1, truncated), lazily and exactly, never the intercept.
     max_iter: passes over the data; None: 3, or for up to 40,000 rows as many as held-out rows ask for.
     tol: stop when the loss of a pass (the held-out loss with ``early_stopping``) has not fallen by tol for
     ``n_iter_no_change`` passes; None: only with ``early_stopping``, and with tol 0.
-    rule: any rule; None: Adagrad(eps=2). Its lines are parameters too: ``rule__lr``. learning_rate: "auto" (a
-    short race on a sample), a number, or None: the rule's own lr, or "auto" where no rule is given.
+    rule: any rule, its class or its name; None: Adagrad(eps=2). Its lines are parameters too: ``rule__lr``.
+    learning_rate: "auto" (a short race on a sample), a number, a schedule, or None: the lr of a rule such as
+    RMSprop(lr=0.01), and "auto" for a class, a name without arguments, or no rule.
     multi_class: "multinomial" (log_loss alone), "ovr", or "auto": the first where it can be.
-    average: True, or the number of rows after which averaging of the weights begins.
+    average: True, or the number of the row from which on the weights are averaged, counted from 1.
+    verbose: 1 prints the loss after each pass.
+
+    Warns (ConvergenceWarning) where ``max_iter`` ends before a stopping rule holds, and where the model is worse
+    than one constant score; (SparseEfficiencyWarning) where features that rows lack cost most of the time.
 
     Fitted: ``coef_`` (1 or classes, features), ``intercept_``, ``classes_``, ``n_iter_``, ``t_``, ``rule_``,
     ``n_features_in_``, ``feature_names_in_``. Weights are float32 where X is, else float64.
     """
 
-    _losses = tuple(MARGIN)
+    _losses = (*MARGIN, *EITHER)
 
     def __init__(
         self,
@@ -58,15 +66,16 @@ class LinearClassifier(ClassifierMixin, LinearEstimator):  # type: ignore[misc]
         *,
         penalty: str | None = "l2",
         alpha: float = 0.0,
-        l1_ratio: float = 0.15,
+        l1_ratio: float | None = 0.15,
         fit_intercept: bool = True,
         max_iter: int | None = None,
         tol: float | None = None,
         shuffle: bool = True,
+        verbose: int = 0,
         epsilon: float = 0.1,
         random_state: Any = None,
-        rule: Rule | None = None,
-        learning_rate: str | float | None = None,
+        rule: Rule | type[Rule] | str | None = None,
+        learning_rate: str | float | Schedule | None = None,
         multi_class: str = "auto",
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
@@ -83,6 +92,7 @@ class LinearClassifier(ClassifierMixin, LinearEstimator):  # type: ignore[misc]
         self.max_iter = max_iter
         self.tol = tol
         self.shuffle = shuffle
+        self.verbose = verbose
         self.epsilon = epsilon
         self.random_state = random_state
         self.rule = rule
@@ -117,8 +127,18 @@ class LinearClassifier(ClassifierMixin, LinearEstimator):  # type: ignore[misc]
         made: Array = by_class[np.searchsorted(self.classes_, y)].astype(np.float64)
         return made if weights is None else made * weights
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Learn from all rows. X (n, features) dense or sparse, y (n,), sample_weight (n,). Raises ValueError."""
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        coef_init: ArrayLike | None = None,
+        intercept_init: ArrayLike | None = None,
+        sample_weight: Any = None,
+    ) -> Self:
+        """Learn from all rows. X (n, features) dense or sparse, y (n,), sample_weight (n,). Raises ValueError.
+
+        coef_init (1 or classes, features), intercept_init (1 or classes,): where weights and intercepts begin; None: at 0.
+        """
         with all_or_nothing(self):
             X, y, weights = self._checked(X, y, sample_weight, reset=True)
             check_classification_targets(y)
@@ -129,14 +149,17 @@ class LinearClassifier(ClassifierMixin, LinearEstimator):  # type: ignore[misc]
                     f"{type(self).__name__}: y has one class ({_label_text(self.classes_[0])}); at least two are needed"
                 )
             targets = places.astype(np.float64) if len(self.classes_) > 2 else 2.0 * places - 1.0
-            self._learn(X, y, targets, self._weighted(y, weights), loss, self.classes_)
+            weights = self._weighted(y, weights)
+            start = coef_init, intercept_init
+            self._learn(X, y, targets, weights, loss, self.classes_, start)
         return self
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
         """One pass over some rows, from where learning stands. classes: all labels, at the first call.
 
-        Raises ValueError for labels that are not among them.
+        Raises ValueError for labels that are not among them, and with ``early_stopping``.
         """
+        self._require_one_pass()
         first = not hasattr(self, "model_")
         X, y, weights = self._checked(X, y, sample_weight, reset=first)
         where = type(self).__name__

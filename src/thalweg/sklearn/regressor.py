@@ -3,10 +3,12 @@
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import RegressorMixin
 from sklearn.utils import check_random_state
 
 from ..core.rule import Rule
+from ..core.schedule import Schedule
 from ..engines.memory import Array
 from ..errors import ProblemError
 from ..linear import Model, race
@@ -30,16 +32,17 @@ class LinearRegressor(RegressorMixin, LinearEstimator):  # type: ignore[misc]
         *,
         penalty: str | None = "l2",
         alpha: float = 0.0,
-        l1_ratio: float = 0.15,
+        l1_ratio: float | None = 0.15,
         fit_intercept: bool = True,
         max_iter: int | None = None,
         tol: float | None = None,
         shuffle: bool = True,
+        verbose: int = 0,
         epsilon: float = 0.1,
         quantile: float = 0.5,
         random_state: Any = None,
-        rule: Rule | None = None,
-        learning_rate: str | float | None = None,
+        rule: Rule | type[Rule] | str | None = None,
+        learning_rate: str | float | Schedule | None = None,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 5,
@@ -54,6 +57,7 @@ class LinearRegressor(RegressorMixin, LinearEstimator):  # type: ignore[misc]
         self.max_iter = max_iter
         self.tol = tol
         self.shuffle = shuffle
+        self.verbose = verbose
         self.epsilon = epsilon
         self.quantile = quantile
         self.random_state = random_state
@@ -72,16 +76,28 @@ class LinearRegressor(RegressorMixin, LinearEstimator):  # type: ignore[misc]
             )
         return np.ascontiguousarray(y, dtype=np.float64)
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Learn from all rows. X (n, features) dense or sparse, y (n,), sample_weight (n,). Raises ValueError."""
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        coef_init: ArrayLike | None = None,
+        intercept_init: ArrayLike | None = None,
+        sample_weight: Any = None,
+    ) -> Self:
+        """Learn from all rows. X (n, features) dense or sparse, y (n,), sample_weight (n,). Raises ValueError.
+
+        coef_init (features,), intercept_init (1,): where weights and intercepts begin; None: at 0.
+        """
         with all_or_nothing(self):
             X, y, weights = self._checked(X, y, sample_weight, reset=True)
             targets = self._targets(y)
-            self._learn(X, targets, targets, weights, self.loss, None)
+            start = coef_init, intercept_init
+            self._learn(X, targets, targets, weights, self.loss, None, start)
         return self
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """One pass over some rows, from where learning stands."""
+        """One pass over some rows, from where learning stands. Raises ValueError, with ``early_stopping`` too."""
+        self._require_one_pass()
         first = not hasattr(self, "model_")
         X, y, weights = self._checked(X, y, sample_weight, reset=first)
         targets = self._targets(y)
