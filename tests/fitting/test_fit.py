@@ -347,6 +347,70 @@ def test_a_bare_names_rate_is_chosen_and_a_given_one_kept(tmp_path: Path) -> Non
     assert "lr=0.05" in fit(train, tmp_path / "m.tw", rule="SGD(lr=0.05)").rule
 
 
+MINE = """
+from thalweg.core import Rule, Scalar, nonnegative, rule
+
+def step(w, g, /, lr):
+    return w - lr * g
+
+@rule(step)
+class Mine(Rule):
+    lr: Scalar = nonnegative(default=1e-9, unit="w/g", text="learning rate")
+"""
+
+
+def test_a_class_and_a_rule_of_the_users_are_bare_names_too(tmp_path: Path) -> None:
+    train = svmlight(tmp_path / "a.svm", *data())
+    fit(train, tmp_path / "name.tw", rule="SGD")
+    fit(train, tmp_path / "class.tw", rule=tw.SGD)
+    assert (tmp_path / "name.tw").read_bytes() == (tmp_path / "class.tw").read_bytes()
+    (tmp_path / "mine.py").write_text(MINE)
+    mine = f"{tmp_path / 'mine.py'}:Mine"
+    assert FitSettings(rule=mine).chooses_rate and not FitSettings(rule=f"{mine}(lr=0.1)").chooses_rate
+    told: list[str] = []
+    few = svmlight(tmp_path / "few.svm", *data(rows=3))
+    fit(few, tmp_path / "few.tw", rule="SGD", holdout=0, classes="012", tell=told.append)
+    assert told[-1] == "learning rate 0.001: the rule's own, for want of rows to choose by"
+
+
+@pytest.mark.parametrize("first", [0, 1, 100, 600])
+def test_averaging_begins_at_its_row(tmp_path: Path, first: int) -> None:
+    x, y = data()
+    made = fit(svmlight(tmp_path / "a.svm", x, y), tmp_path / "m.tw", rule=RULE, holdout=0, average=first)
+    model = Model(Settings(rule=RULE, average=max(0, first - 1)), made.features, np.array([0, 1]))
+    model.learn(x[:, : made.features].tocsr(), model.encode(y))
+    assert np.array_equal(weights(tmp_path / "m.tw")[0], model.solution[0])
+    if first == 600:  # the last row's weights alone
+        last = Model(Settings(rule=RULE), made.features, np.array([0, 1]))
+        last.learn(x[:, : made.features].tocsr(), last.encode(y))
+        np.testing.assert_allclose(model.solution[0], last.solution[0], rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("numbers", [False, True])
+def test_a_model_worse_than_a_constant_is_said_to_be(tmp_path: Path, numbers: bool) -> None:
+    x, y = data()
+    train = svmlight(tmp_path / "a.svm", x, y)
+    test = svmlight(tmp_path / "t.svm", x[:100], y[:100])
+    settings: dict[str, Any] = {"task": "regression"} if numbers else {}
+    told: list[str] = []
+
+    def train_at(rule: str, **more: Any) -> list[str]:
+        told.clear()
+        made = fit(train, tmp_path / "m.tw", rule=rule, passes=2, tell=told.append, **settings, **more)
+        assert made.notes == told[:-1] or made.notes == told
+        return [t for t in told if "one constant" in t]
+
+    rate = "SGD(lr=1e-6)" if numbers else "SGD(lr=100)"
+    (said,) = train_at(rate, holdout=0.2)
+    assert said.startswith("held out: the ") and "--rule SGD)" in said
+    share = y[:100].mean()
+    constant = share * (1 - share) / 2 if numbers else -share * np.log(share) - (1 - share) * np.log1p(-share)
+    (said,) = train_at(rate, test=test)
+    assert said.startswith("test: the ")
+    assert float(said.partition(" gets ")[2].partition(":")[0]) == pytest.approx(constant, rel=1e-3)
+    assert train_at("SGD", holdout=0.2) == train_at("SGD", test=test) == []
+
+
 def test_bad_lines_are_named_or_skipped_and_counted(tmp_path: Path) -> None:
     train = svmlight(tmp_path / "a.svm", *data())
     lines = train.read_text().splitlines()

@@ -12,7 +12,7 @@ from ..engines.memory import Array
 from ..linear import Model
 from ..reading import Block
 from .checkpoint import State
-from .quality import Measured, Quality
+from .quality import Quality
 from .trained import matrix
 
 HELD_ROWS = 50_000
@@ -57,12 +57,12 @@ class HeldOut:
             if sum(len(b.labels) for b in self.blocks) >= state.held:
                 return
 
-    def quality(self, model: Model) -> Measured | None:
+    def quality(self, model: Model) -> Quality | None:
         """How good the model is on these rows; None where there are none."""
         quality = Quality()
         for block in self.blocks:
             quality.add(model, matrix(block, model.features), block.labels, block.weights)
-        return quality.result(model) if quality.rows else None
+        return quality if quality.rows else None
 
     def _outside(self, block: Block, state: State) -> Array:
         """Which rows of a block are held out: bool (rows,)."""

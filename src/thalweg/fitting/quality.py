@@ -8,8 +8,9 @@ import numpy as np
 
 from ..engines.cpu.csr import Matrix
 from ..engines.memory import Array
-from ..linear import Model
+from ..linear import Against, Model, against_constant
 
+COMPARED = 50_000  # rows, in whole blocks, of which the targets are kept to compare with a constant
 Measured = dict[str, Any]  # as JSON has it: rows, loss, and accuracy (classes) or rmse (numbers)
 
 
@@ -25,7 +26,10 @@ class Quality:
     _weight: float = 0.0
     _known: float = 0.0
     _loss: float = 0.0
-    _sum: float = field(default=0.0)
+    _sum: float = 0.0
+    _compared: float = 0.0
+    _targets: list[Array] = field(default_factory=list)
+    _weights: list[Array] = field(default_factory=list)
 
     def add(self, model: Model, rows: Matrix, labels: Array, weights: Array | None) -> None:
         """Count more rows (CSR over the model's features) with their labels and weights (None: all 1)."""
@@ -40,10 +44,24 @@ class Quality:
         if not total:
             return
         self._known += total
-        self._loss += total * model.loss_of(rows, model.encode(labels), w)
+        targets = model.encode(labels)
+        loss = total * model.loss_of(rows, targets, w)
+        self._loss += loss
+        if sum(map(len, self._targets)) < COMPARED:
+            self._compared += loss
+            self._targets.append(targets)
+            self._weights.append(w)
         guess = model.predict(rows)
         good = (guess == labels) if model.classes is not None else (guess.astype(np.float64) - labels) ** 2
         self._sum += float(w @ good)
+
+    def against_constant(self, model: Model) -> Against | None:
+        """Return the mean loss beside the best constant's, on the first rows; None where no row has weight."""
+        if not self._targets:
+            return None
+        targets, weights = np.concatenate(self._targets), np.concatenate(self._weights)
+        loss = self._compared / float(weights.sum())
+        return against_constant(loss, model.loss, model.outputs, targets, weights)
 
     def result(self, model: Model) -> Measured:
         """What was measured; None where no row has weight."""

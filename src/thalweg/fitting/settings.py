@@ -12,9 +12,8 @@ from numbers import Real
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, TypeVar, cast
 
 from ..core.rule import Rule
-from ..core.schedule import Schedule
 from ..errors import HyperparameterError, nearest
-from ..rules import named, spelled
+from ..rules import resolved
 
 if TYPE_CHECKING:  # the command line reads the lines for its help, without NumPy
     from ..linear import Settings
@@ -107,10 +106,7 @@ def _loss(value: object) -> object:
 
 
 def _rule(value: object) -> object:
-    if isinstance(value, str):
-        named(value)
-    elif not isinstance(value, Rule):
-        raise HyperparameterError(f"must be a rule, or the name of one, got {value!r}")
+    resolved(value)
     return value
 
 
@@ -140,9 +136,9 @@ class FitSettings:
 
     What is trained: task: "classification", "regression" or "auto": by the labels of the first block. loss: a
     name in ``thalweg.linear.losses`` (default: log_loss, multinomial for more than two classes, squared_error).
-    classes: all labels, where the first block lacks some. rule: a rule, or its name; the learning rate of a bare
-    name, or of the default, ``thalweg.linear.DEFAULT``, is chosen by a short race on the first block. l1, l2:
-    weights of the penalties. average: rows after which the weights are averaged. dtype: of weights and states,
+    classes: all labels, where the first block lacks some. rule: a rule, its class or its name; the learning rate
+    of a class, a bare name or the default, ``thalweg.linear.DEFAULT``, is chosen by a short race on the first
+    block. l1, l2: weights of the penalties. average: the row from which on the weights are averaged (0, 1: all). dtype: of weights and states,
     "float32" or "float64". passes: over the data. holdout: share of rows in [0, 1) that are not learnt from but
     tell how good the model is, at most 50,000 (default: 0.1; 0 with test=). test: files for that.
 
@@ -163,7 +159,7 @@ class FitSettings:
     loss: str | None = _line(
         None, "log_loss, hinge, squared_error, ... Default: by the task.", _or_none(_loss)
     )
-    rule: Rule | str | None = _line(
+    rule: Rule | type[Rule] | str | None = _line(
         None,
         "Adagrad(lr=0.1), Adam, FILE.py:NAME. A bare name's learning rate is chosen by a short race.",
         _or_none(_rule),
@@ -239,27 +235,22 @@ class FitSettings:
         return cls(**changes) if settings is None else replace(settings, **changes)
 
     @cached_property
-    def start_rule(self) -> Rule:
-        """The rule that training, or the race for its learning rate, begins with."""
-        if isinstance(self.rule, Rule):
-            return self.rule
+    def _start(self) -> tuple[Rule, bool]:
         if self.rule is not None:
-            return named(self.rule)
+            return resolved(self.rule)
         from ..linear import DEFAULT
 
-        return DEFAULT
+        return DEFAULT, True
+
+    @property
+    def start_rule(self) -> Rule:
+        """The rule that training, or the race for its learning rate, begins with."""
+        return self._start[0]
 
     @property
     def chooses_rate(self) -> bool:
         """Whether a race chooses the learning rate: where the rule has one, and no value was given."""
-        if isinstance(self.rule, Rule):
-            return False
-        if self.rule is not None:
-            head, _, arguments = spelled(self.rule)
-            if arguments or head.endswith(".py"):  # a user's own rule keeps its own rate
-                return False
-        lr = self.start_rule.hyperparameters.get("lr")
-        return lr is not None and not isinstance(lr, Schedule)
+        return self._start[1]
 
     @property
     def held_out_share(self) -> float:
@@ -285,7 +276,7 @@ class FitSettings:
             self.l1,
             self.l2,
             self.intercept,
-            self.average,
+            None if self.average is None else max(self.average - 1, 0),  # the rows before that one
             self.dtype,
             self.epsilon,
             self.quantile,

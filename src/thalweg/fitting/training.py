@@ -20,7 +20,7 @@ from ..engines.cpu.object_cache import release_loader_pages
 from ..engines.memory import Array
 from ..errors import ProblemError
 from ..files import require_apart, require_writable, sweep
-from ..linear import Model, Rows, Settings, race
+from ..linear import Model, Rows, Settings, race, slow_replay
 from ..linear.race import part
 from ..reading import Block, Stream
 from . import checkpoint
@@ -28,7 +28,7 @@ from .budget import Budget, in_child_process, peak
 from .checkpoint import State
 from .held_out import HeldOut
 from .labels import decide, require_known
-from .quality import Measured, Quality
+from .quality import Quality
 from .report import Progress, Report
 from .settings import FitSettings, Paths
 from .streams import scored_stream, training_stream
@@ -181,6 +181,8 @@ class Run:
         settings = self.settings.linear(loss)
         width = self._width(block)
         self._require_room(Model(settings, 1, classes), width)
+        if slow := slow_replay(settings, classes, rows_in(block, width)):
+            self._note(f"slow: {slow}")
         if self.settings.chooses_rate:
             settings = self._raced(settings, width, classes, block, rows)
         self.state.rule = repr(settings.rule)
@@ -203,6 +205,9 @@ class Run:
             )
             rate = settings.rule.values["lr"]
             self._note(f"learning rate {rate:g}: the best of a short race on the first rows")
+        else:
+            rate = settings.rule.values["lr"]
+            self._note(f"learning rate {rate:g}: the rule's own, for want of rows to choose by")
         return settings
 
     def _width(self, block: Block) -> int:
@@ -300,17 +305,27 @@ class Run:
         if self.model is None or not s.steps:
             raise ProblemError(f"{self.stream.paths[0]}: holds no rows to learn from")
         self.model.catch_up()
-        s.history.append(
-            {
-                "pass": s.passed + 1,
-                "rows": s.rows,
-                "loss": s.mean_loss,
-                "held_out": self.held_out.quality(self.model),
-                "test": self._tested(),
-            }
-        )
+        told = {"pass": s.passed + 1, "rows": s.rows, "loss": s.mean_loss}
+        measured = {"held_out": self.held_out.quality(self.model), "test": self._tested()}
+        s.history.append(told | {n: None if q is None else q.result(self.model) for n, q in measured.items()})
+        if s.passed + 1 == self.settings.passes:
+            for name, quality in measured.items():
+                self._compare(name.replace("_", " "), quality)
 
-    def _tested(self) -> Measured | None:
+    def _compare(self, rows: str, quality: Quality | None) -> None:
+        """Say so where the model is worse on those rows than one constant for all of them."""
+        model = self.trained_model
+        against = None if quality is None else quality.against_constant(model)
+        if against is not None and against.worse:
+            given, start = self.settings.rule, self.settings.start_rule
+            bare = given.partition("(")[0] if isinstance(given, str) else type(start).__name__
+            searched = self.settings.chooses_rate or "lr" not in start.hyperparameters
+            remedy = "scale the features" if searched else f"let a race choose lr (--rule {bare})"
+            self._note(
+                f"{rows}: the {model.settings.loss} of {self.state.rule} is {against}: {remedy}, or make more --passes"
+            )
+
+    def _tested(self) -> Quality | None:
         """How good the model is on the files given for that; None where there are none."""
         if self.scored is None:
             return None
@@ -318,7 +333,7 @@ class Run:
         with closing(self.scored.blocks()) as blocks:
             for block in map(self.indexed, blocks):
                 quality.add(model, matrix(block, model.features), block.labels, block.weights)
-        return quality.result(model)
+        return quality
 
     def _progress(self, whole: bool = False) -> Progress:
         s = self.state
