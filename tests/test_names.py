@@ -176,3 +176,14 @@ def test_plain_trees_keep_plain_names() -> None:
     assert opt.read("body.0.bias", 0) == 1
     refused(ParameterError, lambda: opt.read("body", 0), "known: body.0.bias, head.bias")
     tw.SGD().on([one(1), [one(2)]]).read("1.0", 0)
+
+
+def test_of_many_parameters_an_error_names_those_that_differ(tmp_path: Path) -> None:
+    tree = {f"w{k}": one(k) for k in range(1000)}
+    tw.SGD().on(tree).save(tmp_path / "run.tw")
+    other = {n: x for n, x in tree.items() if n != "w500"} | {"v": one(0)}
+    with pytest.raises(
+        ParameterError, match=r"holds 'w500', .*\(1000\); params hold 'v', .*\(1000\)$"
+    ) as caught:
+        tw.load(tmp_path / "run.tw", other)
+    assert len(str(caught.value)) < 400

@@ -22,6 +22,8 @@ from .errors import FileError
 from .files import named_path, reason, write
 
 Array = np.ndarray[Any, Any]
+MISFITS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What it may raise to make something of a head that somebody else has written."""
 _CHUNK = 1 << 20  # bytes that are read at once
 
 

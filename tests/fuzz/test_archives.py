@@ -1,4 +1,4 @@
-"""Files of runs with anything in them: one line of error and nothing moved, or a run that steps.
+"""Files of runs and models with anything in them: one line of error and nothing moved, or a run that steps.
 
 Beside random ones, the ways in which a well-formed zip asks for more than it holds.
 """
@@ -19,6 +19,9 @@ import pytest
 import thalweg as tw
 from thalweg.engines import ENGINES
 from thalweg.errors import FileError, HyperparameterError, ParameterError, ThalwegError
+from thalweg.fitting import checkpoint
+from thalweg.fitting.trained import Trained
+from thalweg.linear import Model, Settings
 
 Array = np.ndarray[Any, Any]
 Members = dict[str, bytes]
@@ -189,24 +192,60 @@ def spoilt(whole: bytes, rng: random.Random) -> bytes:
     return bytes(data)
 
 
+def altered(whole: bytes, rng: random.Random) -> bytes:
+    """A file with another head, other members or other bytes."""
+    kind = rng.randrange(4)
+    if kind < 2:
+        return zipped(altered_head(members(whole), rng))
+    return zipped(altered_members(members(whole), rng)) if kind == 2 else spoilt(whole, rng)
+
+
 @pytest.mark.parametrize("trials", [250, pytest.param(20_000, marks=pytest.mark.slow)])
 def test_anything_in_a_file(trials: int, wholes: list[bytes], tmp_path: Path) -> None:
     """Heads, members and bytes altered at random; a seed names each trial."""
     path = tmp_path / "run.tw"
     for seed in range(trials):
         rng = random.Random(seed)
-        whole = rng.choice(wholes)
-        kind = rng.randrange(4)
-        if kind < 2:
-            path.write_bytes(zipped(altered_head(members(whole), rng)))
-        else:
-            path.write_bytes(
-                zipped(altered_members(members(whole), rng)) if kind == 2 else spoilt(whole, rng)
-            )
+        path.write_bytes(altered(rng.choice(wholes), rng))
         try:
             require_refused_or_right(path)
         except BaseException as error:
             raise AssertionError(f"seed {seed}: {error!r}") from error
+
+
+Loader = Callable[[Path], object]
+
+
+def trained(path: Path) -> Loader:
+    """A model of three classes in a file, and what reads it."""
+    model = Model(Settings(), 5, np.array(["a", "b", "c"]))
+    Trained.of(model, 5, {"format": "svmlight"}, 3, "Adagrad()", 60, 1).save(path)
+    return Trained.load
+
+
+def paused(path: Path) -> Loader:
+    """A checkpoint in a file, and what reads it."""
+    rule, source = tw.Adam(lr=0.1), {"reading": {}, "files": ["a.svm"]}
+    checkpoint.save(path, source, checkpoint.State(), Model(Settings("huber", rule, l1=0.1, average=3), 5))
+    return lambda path: checkpoint.load(path, source, rule)
+
+
+@pytest.mark.parametrize("trials", [100, pytest.param(10_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("make", [trained, paused], ids=lambda f: f.__name__)
+def test_anything_in_a_model(make: Callable[[Path], Loader], trials: int, tmp_path: Path) -> None:
+    """Of linear models and of checkpoints: loaded, or one line of FileError."""
+    path = tmp_path / "m.tw"
+    load = make(path)
+    whole = path.read_bytes()
+    load(path)
+    for seed in range(trials):
+        path.write_bytes(altered(whole, random.Random(seed)))
+        try:
+            with np.errstate(all="ignore"):
+                words = told(lambda: load(path), FileError)
+        except BaseException as error:
+            raise AssertionError(f"seed {seed}: {error!r}") from error
+        assert words is None or "\n" not in words, f"seed {seed}: {words}"
 
 
 def compressed(content: Members) -> bytes:

@@ -69,14 +69,14 @@ def load(path: Path, source: Plain, rule: Rule) -> tuple[State, Model]:
         recorded = dict(head["source"])
         recorded["reading"] = recorded_reading(recorded["reading"])
         other = _differing(source, recorded)
-        state = State() if other else State(**head["state"])
-    except (KeyError, TypeError, AttributeError, ValueError):
+        state, model = State() if other else State(**head["state"]), head["model"]
+    except archive.MISFITS:
         raise FileError(f"{path}: is damaged; remove it, or begin anew (--fresh)") from None
     if other:
         raise FileError(
             f"{path}: belongs to a run with other {' and '.join(other)}; give what that run had, or begin anew (--fresh)"
         )
-    return state, Model.restore(head["model"], arrays, rule)
+    return state, Model.restore(model, arrays, rule)
 
 
 def _layout(name: str) -> archive.Layout:

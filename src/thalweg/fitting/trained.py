@@ -91,7 +91,7 @@ class Trained:
             settings = Settings(**head["settings"])
             model = _scoring(settings, len(weights), arrays.get("classes"), weights, intercepts)
             return cls(model, dict(head["layout"]), head["fold"], head["rule"], head["rows"], head["passes"])
-        except (KeyError, TypeError, ValueError, AttributeError, ThalwegError):
+        except (*archive.MISFITS, ThalwegError):
             raise FileError(f"{path}: is damaged; its parts do not fit together") from None
 
     def scores(self, block: Block) -> Array:

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import expit, logsumexp, softmax
 
+from ..archive import MISFITS
 from ..core.rule import Rule
 from ..core.saved_rule import described, rebuilt
 from ..engines.cpu.csr import Matrix, Rows, rows_of
@@ -307,7 +308,7 @@ class Model:
             loss, weight = map(float, head["progress"])
         except FileError:
             raise
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except MISFITS as error:
             raise FileError(f"model: its parts do not fit together ({error})") from None
         made.progress = loss, weight
         return made

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..archive import Archive, Layout
+from ..archive import MISFITS, Archive, Layout
 from ..core.rule import Optimizer, Params, Rule
 from ..engines import engine
 from ..engines.memory import address
@@ -587,7 +587,7 @@ def load(
             opt = ArrayOptimizer(params, groups, [run.leaves[k].group for k in places], "cpu")
         except ParameterError:
             raise
-        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        except MISFITS as error:
             raise saving.misfit(path, rule, error) from None
         opt._restore(run, file, places)
     return opt

@@ -21,7 +21,6 @@ from .parameters import DTYPES, at, named
 
 KIND, FORMAT = "run that Optimizer.save wrote", 1
 _MOST = 1 << 53  # steps: a count up to here is a float64 too
-_WRONG = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 
 class SavedLeaf(NamedTuple):
@@ -89,7 +88,7 @@ def opened(path: str | os.PathLike[str]) -> Iterator[tuple[SavedRun, archive.Arc
         try:
             leaves = [_leaf(x, len(head["groups"])) for x in head["leaves"]]
             run = SavedRun([_group(g) for g in head["groups"]], leaves, _count(head["skipped"]))
-        except _WRONG:
+        except archive.MISFITS:
             raise damaged(path) from None
         if not leaves:
             raise damaged(path)
@@ -162,7 +161,7 @@ def places(path: str | os.PathLike[str], run: SavedRun, params: Params) -> list[
         ours = [named(n) for n in names]
         if set(theirs) == set(ours):  # text and numbers, or dots in a key, which names do not show
             theirs, ours = list(saved), known
-        raise ParameterError(f"load: {path} holds {', '.join(theirs)}; params hold {', '.join(ours)}")
+        raise ParameterError(f"load: {path} holds {_some(theirs, ours)}; params hold {_some(ours, theirs)}")
     for name, key, (_, array) in zip(names, known, leaves, strict=True):
         leaf = run.leaves[saved[key]]
         shape = tuple(getattr(array, "shape", ()))
@@ -172,6 +171,12 @@ def places(path: str | os.PathLike[str], run: SavedRun, params: Params) -> list[
                 f"load: params{at(name)} must be {leaf.dtype} {leaf.shape} as saved, got {dtype} {shape}"
             )
     return [saved[key] for key in known]
+
+
+def _some(names: Sequence[str], others: Sequence[str]) -> str:
+    """Return up to six names for an error, those that the others lack first."""
+    ordered = sorted(names, key=set(others).__contains__)
+    return ", ".join(ordered[:6]) + (f", ... ({len(names)})" if len(names) > 6 else "")
 
 
 def groups(path: str | os.PathLike[str], run: SavedRun, rule: Rule | type[Rule] | None) -> list[Group]:
@@ -193,7 +198,7 @@ def groups(path: str | os.PathLike[str], run: SavedRun, rule: Rule | type[Rule] 
         accumulate = result[0].settings.accumulate
         if len(common) > 1 or any(x.gathered >= accumulate for x in run.leaves) or result[0].own:
             raise ValueError("settings")
-    except _WRONG as error:
+    except archive.MISFITS as error:
         raise misfit(path, rule, error) from None
     return result
 
