@@ -123,6 +123,13 @@ def _is_at(handle: int, path: str) -> bool:
         return False
 
 
+def put(file: IO[bytes], beside: str, target: Path) -> None:
+    """Rename an open temporary file to its target: until then it is locked, and nobody sweeps it."""
+    if os.name == "nt":  # which renames no open file, and has no such locks
+        file.close()
+    os.replace(beside, target)
+
+
 def sweep(path: str | os.PathLike[str]) -> None:
     """Remove what writers of a file that were killed have left beside it; a living one's is locked."""
     target = Path(os.path.realpath(path))
@@ -161,7 +168,7 @@ def write(path: str | os.PathLike[str], fill: Callable[[IO[bytes]], object]) -> 
                 mask = os.umask(0)
                 os.umask(mask)
                 os.chmod(beside, 0o666 & ~mask)
-            os.replace(beside, target)
+            put(file, beside, target)
     except OSError as error:
         raise FileError(f"{target}: cannot be written ({reason(error)})") from None
     finally:

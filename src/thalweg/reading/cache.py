@@ -21,7 +21,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from ..errors import FileError
-from ..files import reason, temporary
+from ..files import put, reason, temporary
 from .block import Array, Block, Pass, Position
 
 _NAME = b"thalweg blocks "
@@ -193,7 +193,7 @@ class Cache:
                 file.flush()
                 os.fsync(file.fileno())
                 if source == self._source():  # else a file changed while it was read
-                    os.replace(beside, self.path)
+                    put(file, beside, self.path)
         except FileError:
             raise
         except OSError as error:
