@@ -153,12 +153,14 @@ MUTANTS = [
     Mutant("optimizer/optimizer.py", "leaf.gathered = 0", "leaf.gathered = leaf.gathered", OPTIMIZER),
     Mutant("optimizer/optimizer.py", "bound / length", "length / bound", OPTIMIZER),
     Mutant("optimizer/optimizer.py", "self.flush()  # by the old values", "pass", RUNNING, "catch_up"),
-    Mutant("optimizer/options.py", "for n in group.own", "for n in ()", RUNNING, "groups_keep"),
+    Mutant("optimizer/options.py", "for n in group.own", "for n in ()", RUNNING, "decay_of_a_group"),
     Mutant("optimizer/tree.py", "called[text] == 1", "True", NAMES),
     Mutant(
         "optimizer/saving.py", "if by_keys else tree.dotted(keys)", "if False else tree.dotted(keys)", NAMES
     ),
-    Mutant("archive.py", "total = sum(m.file_size for m in members)", "total = 0", ARCHIVES, "more_than"),
+    Mutant(
+        "archive.py", "total = sum(m.file_size for m in members)", "total = 0", ARCHIVES, "one_in_another"
+    ),
     Mutant("files.py", "fcntl.LOCK_EX | fcntl.LOCK_NB)", "fcntl.LOCK_SH | fcntl.LOCK_NB)", RESUME, "at_work"),
     Mutant("core/pieces.py", "return 1.0 / t", "return 1.0 / (t + 1)", OPTIMIZER),
     Mutant("core/update.py", "ast.UnaryOp(ast.USub(), right)", "right", XLA, "difference"),

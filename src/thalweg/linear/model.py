@@ -304,6 +304,8 @@ class Model:
             ):  # before memory is taken for them
                 raise ValueError(f"w is {arrays['w'].shape}")
             made = cls(settings, head["features"], arrays.get("classes"))
+            if arrays.keys() - {"classes"} != made._pass.arrays.keys():
+                raise ValueError(f"arrays {', '.join(arrays)}")
             made._pass.resume(arrays, int(head["t"]))
             loss, weight = map(float, head["progress"])
         except FileError:
