@@ -10,6 +10,8 @@ import pytest
 import thalweg as tw
 from thalweg.errors import GradientError, HyperparameterError, ParameterError, ThalwegError
 
+from .test_resume import _rewrite
+
 Tree = dict[Any, Any]
 
 
@@ -187,3 +189,25 @@ def test_of_many_parameters_an_error_names_those_that_differ(tmp_path: Path) -> 
     ) as caught:
         tw.load(tmp_path / "run.tw", other)
     assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize("known", ["file", "params", "neither"])
+def test_names_alone_restore_nothing_by_chance(known: str, tmp_path: Path) -> None:
+    """A file of 0.1.0 has names and no keys: where they do not say which is which, nothing moves."""
+    make, _, _ = ALIKE["dots"]
+    plain = {"a.b": one(1), "c": one(2)}
+    tw.SGD().on(plain if known == "file" else make()).save(tmp_path / "run.tw")
+
+    def older(arrays: Any, head: Any) -> None:
+        for leaf, name in zip(head["leaves"], ("a.b", "c" if known == "file" else "a.b"), strict=True):
+            del leaf["keys"]
+            leaf["path"] = name
+
+    _rewrite(tmp_path / "run.tw", older)
+    params = turned(make() if known != "params" else {"a.b": one(1), "c": one(2)})
+    refused(ParameterError, lambda: tw.load(tmp_path / "run.tw", params), "a.b", "which is which")
+    assert [*map(float, map(np.squeeze, arrays(params)))] == [0, 0]
+    if known == "file":
+        params = turned({"a": {"b": one(1)}, "c": one(2)})
+        tw.load(tmp_path / "run.tw", params)
+        assert (at(params, ("a", "b")), at(params, ("c",))) == (1, 2)

@@ -60,10 +60,11 @@ def write(
     arrays: Mapping[str, Array],
 ) -> None:
     """Write a run beside the file and put it in its place. Raises FileError, and ParameterError for unclear keys."""
-    (twice, times), *_ = Counter(leaf.known_by for leaf in leaves).most_common(1)
-    if times > 1:
+    twice = _twice([leaf.known_by for leaf in leaves])
+    if twice is not None:
         raise ParameterError(
-            f"save: {times} parameters have keys that print as {twice}: a file could not tell them apart; use text or numbers"
+            f"save: several parameters have keys that print as {twice}: a file could not tell them apart;"
+            " use text or numbers"
         )
     plain = [
         {"rule": described(g.rule), "settings": g.settings._asdict(), "own": sorted(g.own)} for g in groups
@@ -148,20 +149,21 @@ def places(path: str | os.PathLike[str], run: SavedRun, params: Params) -> list[
     names = tree.names([keys for keys, _ in leaves])
     by_keys = all(leaf.keys is not None for leaf in run.leaves)
     known = [tree.identifier(tree.identity(keys)) if by_keys else tree.dotted(keys) for keys, _ in leaves]
-    saved = {leaf.known_by if by_keys else leaf.path: k for k, leaf in enumerate(run.leaves)}
-    if len(saved) < len(run.leaves) or len(set(known)) < len(known):
-        (twice, times), *_ = Counter(known).most_common(1)
-        if by_keys and times == 1:
-            raise damaged(path)
+    theirs = [leaf.known_by if by_keys else leaf.path for leaf in run.leaves]
+    twice = _twice(theirs)
+    if by_keys and twice is not None:
+        raise damaged(path)
+    twice = _twice(known) if twice is None else twice
+    if twice is not None:
         raise ParameterError(
             f"load: several parameters are called {twice}, and {path} does not say which is which; use other keys"
         )
+    saved = {key: k for k, key in enumerate(theirs)}
     if set(known) != set(saved):
-        theirs = [named(leaf.path) for leaf in run.leaves]
-        ours = [named(n) for n in names]
-        if set(theirs) == set(ours):  # text and numbers, or dots in a key, which names do not show
-            theirs, ours = list(saved), known
-        raise ParameterError(f"load: {path} holds {_some(theirs, ours)}; params hold {_some(ours, theirs)}")
+        shown, ours = [named(leaf.path) for leaf in run.leaves], [named(n) for n in names]
+        if set(shown) == set(ours):  # text and numbers, or dots in a key, which names do not show
+            shown, ours = theirs, known
+        raise ParameterError(f"load: {path} holds {_some(shown, ours)}; params hold {_some(ours, shown)}")
     for name, key, (_, array) in zip(names, known, leaves, strict=True):
         leaf = run.leaves[saved[key]]
         shape = tuple(getattr(array, "shape", ()))
@@ -171,6 +173,11 @@ def places(path: str | os.PathLike[str], run: SavedRun, params: Params) -> list[
                 f"load: params{at(name)} must be {leaf.dtype} {leaf.shape} as saved, got {dtype} {shape}"
             )
     return [saved[key] for key in known]
+
+
+def _twice(names: Sequence[str]) -> str | None:
+    """Return a name that comes more than once, None if each comes once."""
+    return next((name for name, times in Counter(names).items() if times > 1), None)
 
 
 def _some(names: Sequence[str], others: Sequence[str]) -> str:
