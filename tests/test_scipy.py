@@ -21,6 +21,7 @@ import thalweg.scipy
 from thalweg.engines.cpu.foreign import foreign
 from thalweg.errors import GradientError, HyperparameterError, NonFiniteError, ParameterError, ThalwegError
 from thalweg.rules import shipped
+from thalweg.scipy.objective import Objective
 
 Pair = tuple[float, np.ndarray[Any, Any]]
 
@@ -377,6 +378,93 @@ def test_finite_differences_stay_within_bounds() -> None:
         expected = slope + found.x
         expected[2] = 0.0
         assert found.jac == pytest.approx(expected, abs=3e-7), kind
+
+
+def in_single(x: Any) -> np.float32:
+    """A bowl at (1, 1, ...) as a float32 library computes it."""
+    r = np.asarray(x, np.float32) - np.float32(1)
+    return np.float32((r * r).sum())
+
+
+SINGLE: dict[str, dict[str, Any]] = {
+    "2-point": {"fun": in_single},
+    "3-point": {"fun": in_single, "jac": "3-point"},
+    "an array": {"fun": lambda x: np.array([in_single(x)])},
+    "a Python float": {"fun": lambda x: float(in_single(x))},
+    "its own gradient": {"fun": in_single, "jac": lambda x: 2 * (x.astype(np.float32) - np.float32(1))},
+    "both": {"fun": lambda x: (float(in_single(x)), 2 * (x - 1).astype(np.float32)), "jac": True},
+}
+
+
+@pytest.mark.parametrize("case", SINGLE)
+def test_a_function_in_single_precision(case: str) -> None:
+    """It leaves its start, which float64's step cannot tell from a flat place, and ends with success."""
+    for start in ([0.0, 0.0], [0.3, -0.7], [3.0, 40.0]):
+        found = tw.minimize(x0=start, method=tw.Adam(lr=tw.restarts(0.3, steps=100)), **SINGLE[case])
+        assert found.success and found.nit > 5, found.message
+        assert found.x == pytest.approx([1.0, 1.0], abs=5e-3)
+
+
+def test_functions_in_double_precision_are_told_from_single_ones() -> None:
+    """Even where f, or all that the differences see, is a number of float32's."""
+    for fun in (
+        lambda x: float(x @ x),
+        lambda x: 1e3 + float(x @ x),
+        lambda x: float(np.abs(x).sum()),
+        lambda x: bowl(x)[0],
+        lambda x: int(x[0] > -1) + float(x[1]) ** 4,
+    ):
+        objective = Objective(fun, None, (), (np.full(2, -np.inf), np.full(2, np.inf)), "2-point", None)
+        for start in ([0.0, 0.0], [1.0, 2.0], [0.5, -4.0]):
+            objective(np.array(start))
+            assert objective.eps == np.finfo(float).eps
+    assert objective.nfev <= 3 * 3 + 1
+
+
+@pytest.mark.parametrize("kind", ["2-point", "3-point", "cs"])
+@pytest.mark.parametrize("height", [0.0, 1.0, -3e4])
+def test_by_default_the_tolerance_is_within_reach_of_the_differences(kind: str, height: float) -> None:
+    def value(x: Any) -> Any:
+        return ((x - np.array([1.0, -2.0, 0.5])) ** 2 * np.array([1.0, 4.0, 9.0])).sum() + height
+
+    found = tw.minimize(value, [0.0] * 3, jac=kind, method=tw.Adam(lr=tw.restarts(0.3, steps=100)))
+    assert found.success and found.nit < 1600, found.message
+    near = 1e-5 if height >= 0 or kind == "cs" else 1e-2
+    assert found.x == pytest.approx([1.0, -2.0, 0.5], abs=near)
+    strict = tw.minimize(value, [0.0] * 3, jac=kind, method=tw.SGD(lr=0.05), gtol=1e-12, maxiter=60)
+    assert not strict.success  # what is asked for is not made easier
+
+
+def test_fixed_variables_need_no_gradient() -> None:
+    """As in SciPy: what jac says of them is not looked at, be it NaN."""
+
+    def slope(x: Any, bad: float) -> Any:
+        return np.array([2 * (x[0] - 1), bad, 2 * (x[2] - 3)])
+
+    start, box = [0.0, 5.0, 0.0], [(None, None), (2.5, 2.5), (None, None)]
+    for bad in (math.nan, math.inf, -1e300, 0.0):
+        found = tw.minimize(
+            lambda x, bad: bowl(x)[0], start, args=(bad,), jac=slope, bounds=box, method=tw.SGD(lr=0.1)
+        )
+        assert found.success and found.x == pytest.approx([1.0, 2.5, 3.0])
+    found = tw.minimize(lambda x: bowl(x)[0], start, jac=lambda x: slope(x, 0) * math.nan, bounds=box)
+    assert (found.status, found.nit) == (4, 0) and "nan at (0,)" in found.message
+
+
+@pytest.mark.parametrize("jac", [None, "3-point", lambda x: np.full(2, np.nan)])
+def test_all_variables_fixed(jac: Any) -> None:
+    given: dict[str, Any] = {"jac": jac, "bounds": [(0.5, 0.5), (2.0, 2.0)]}
+    for found in (
+        tw.minimize(lambda x: bowl(x)[0], [9.0, 9.0], method="SGD", gtol=None, **given),
+        tw.minimize(lambda x: bowl(x)[0], [9.0, 9.0], **given),
+        scipy.optimize.minimize(
+            lambda x: bowl(x)[0], [9.0, 9.0], method=thalweg.scipy.method("SGD"), **given
+        ),
+    ):
+        assert found.success and found.status == 0 and found.x.tolist() == [0.5, 2.0] and found.fun == 0.25
+        assert (
+            found.nfev == 1 and found.nit == 0 and "All variables are fixed by the bounds." in found.message
+        )
 
 
 def test_x0_is_kept_and_made_float64() -> None:

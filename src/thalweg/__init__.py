@@ -70,6 +70,9 @@ from .core import (
     positive as positive,
 )
 from .core import (
+    restarts as restarts,
+)
+from .core import (
     row as row,
 )
 from .core import (
@@ -189,6 +192,7 @@ _HERE = [
     "nonnegative",
     "number",
     "positive",
+    "restarts",
     "row",
     "rule",
     "state",

@@ -187,6 +187,7 @@ SCHEDULES = [
     tw.step_decay(0.1, factor=0.5, every=7),
     tw.exponential(0.1, factor=0.9, every=3),
     tw.cosine(0.1, steps=30, end=1e-3),
+    tw.restarts(0.1, steps=7),
     tw.inverse_sqrt(0.1, shift=4),
     tw.inverse_time(0.1, decay=0.05),
     tw.warmup(tw.cosine(0.1, steps=50), steps=5),

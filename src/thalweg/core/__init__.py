@@ -30,6 +30,7 @@ from .schedule import (
     inverse_sqrt,
     inverse_time,
     join,
+    restarts,
     step_decay,
     warmup,
 )
@@ -60,6 +61,7 @@ __all__ = [
     "number",
     "positive",
     "ratio",
+    "restarts",
     "row",
     "rule",
     "sign",

@@ -140,6 +140,19 @@ class Cosine(Schedule):
         return self.end + (self.value - self.end) * 0.5 * (1.0 + math.cos(math.pi * done))
 
 
+class Restarts(Schedule):
+    """Half cosines from ``value`` to 0, one after another: the first of ``steps`` steps, each next one twice as long."""
+
+    WHOLE = ("steps",)
+    value: float
+    steps: int
+
+    def __call__(self, step: int) -> float:
+        done = step / self.steps + 1.0  # a cosine begins at each power of two
+        begun = 2.0 ** math.floor(math.log(done) / math.log(2.0) + 1e-9)  # log(8) / log(2) may be 3 - 1e-16
+        return self.value * math.cos(0.5 * math.pi * (done / begun - 1.0)) ** 2
+
+
 class InverseSqrt(Schedule):
     """value · sqrt(shift / (shift + step)): 1/sqrt(t) decay, flat for about ``shift`` steps."""
 
@@ -219,6 +232,11 @@ def cosine(value: float, *, steps: int, end: float = 0.0) -> Schedule:
     return Cosine(value, steps, end)
 
 
+def restarts(value: float, *, steps: int) -> Schedule:
+    """Cosines from ``value`` to 0, of ``steps`` steps, then 2 · ``steps``, 4 · ``steps``, ... (Loshchilov & Hutter 2017)."""
+    return Restarts(value, steps)
+
+
 def inverse_sqrt(value: float, *, shift: int = 1) -> Schedule:
     """``value`` times sqrt(shift / (shift + step))."""
     return InverseSqrt(value, shift)
@@ -268,6 +286,7 @@ __all__ = [
     "inverse_sqrt",
     "inverse_time",
     "join",
+    "restarts",
     "step_decay",
     "warmup",
 ]

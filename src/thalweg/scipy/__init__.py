@@ -64,7 +64,8 @@ def minimize(
 
     The rest stands in ``options`` or is given by keyword; a tolerance of None is not asked for. By default only
     gtol and maxiter end a run: adaptive methods cross flat stretches.
-    gtol: 1e-8, of the largest gradient entry; where x is at a bound, entries that push against it do not count.
+    gtol: 1e-8, of the largest gradient entry; where x is at a bound, entries that push against it do not count. Where
+    it is not given, and differences or float32 leave the gradient less exact, what they can tell from 0.
     ftol: f changes by at most ftol · max(abs(f), 1), as in L-BFGS-B, in ``window`` steps running.
     xtol: x / x_scale changes by at most xtol · max(abs(x / x_scale), 1), likewise.
     ftarget: f is at most this.

@@ -44,6 +44,10 @@ class Options(NamedTuple):
     rng: Seed = None
     finite_diff: str = "2-point"
     disp: bool = False
+    follows: bool = True  # gtol, the precision of the gradient; not an option but whether one was given
+
+
+NAMES = Options._fields[:-1]
 
 
 def rule_of(given: Rule | str | None) -> Rule:
@@ -64,8 +68,8 @@ def options_of(given: Mapping[str, Any] | None, more: Mapping[str, Any], tol: fl
         raise HyperparameterError(f"minimize: options must be a dict, got {short(given)}")
     values = {**(given or {})}
     for n in (*values, *more):
-        if n not in Options._fields:
-            raise HyperparameterError(f"minimize: unknown option {n!r}: {nearest(n, Options._fields)}")
+        if n not in NAMES:
+            raise HyperparameterError(f"minimize: unknown option {n!r}: {nearest(n, NAMES)}")
         if n in values and n in more:
             raise HyperparameterError(f"minimize: {n} is given twice, as an argument and in options")
     values |= more
@@ -85,6 +89,7 @@ def options_of(given: Mapping[str, Any] | None, more: Mapping[str, Any], tol: fl
         clip_value=around.clip_value, clip_norm=around.clip_norm, average=around.average,
         finite_diff=_difference("finite_diff", o.finite_diff),
         rng=_seed(o.rng),
+        follows="gtol" not in values,
     )  # fmt: skip
 
 

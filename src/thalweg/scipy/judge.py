@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,10 +23,19 @@ class Point(NamedTuple):
 
 
 class Judge:
-    """The lowest point so far, and which tolerance is met; a point is the mean of ``every`` iterates."""
+    """The lowest point so far, and which tolerance is met; a point is the mean of ``every`` iterates.
 
-    def __init__(self, options: Options, box: tuple[Array, Array], scale: Array) -> None:
-        self.o, self.box, self.scale = options, box, scale
+    unresolved: of a value f, the gradient entry that its rounding may hide.
+    """
+
+    def __init__(
+        self,
+        options: Options,
+        box: tuple[Array, Array],
+        scale: Array,
+        unresolved: Callable[[float], float],
+    ) -> None:
+        self.o, self.box, self.scale, self.unresolved = options, box, scale, unresolved
         self.bounded = bool(np.isfinite(box).any())
         self.every = options.window if options.stochastic else 1
         self.patience = 1 if options.stochastic else options.window
@@ -85,8 +95,14 @@ class Judge:
             else f"from one mean of {self.every} steps to the next"
         )
         met = None
-        if o.gtol is not None and top <= o.gtol:
-            met = f"The largest {mean}gradient entry, {top:.3g}, is within gtol = {o.gtol:g}"
+        unresolved = self.unresolved(p.f) if o.follows else 0.0
+        if o.gtol is not None and top <= max(o.gtol, unresolved):
+            bar = (
+                f"gtol = {o.gtol:g}"
+                if top <= o.gtol
+                else f"{unresolved:.2g}, which rounding may have left of 0"
+            )
+            met = f"The largest {mean}gradient entry, {top:.3g}, is within {bar}"
             if p.f - self.lowest.f <= 4 * np.finfo(float).eps * max(self.size, abs(p.f)):
                 # As low but for rounding, and it has the gradient asked for.
                 self.lowest = p._replace(g=p.g.copy())

@@ -18,6 +18,9 @@ Function = Callable[..., Any]
 Jacobian = Function | bool | str | None  # True: fun returns (f, gradient); a name: finite differences
 
 DIFFERENCES = {"2-point": 0.5, "3-point": 1 / 3, "cs": 0.5}  # powers of eps: SciPy's relative steps
+# Powers of eps again: what rounding of f, divided by the step, leaves of a gradient's digits.
+DIGITS = {"2-point": 0.5, "3-point": 2 / 3, "cs": 1.0}
+DOUBLE, SINGLE = (float(np.finfo(d).eps) for d in (np.float64, np.float32))
 
 
 class Objective:
@@ -42,7 +45,10 @@ class Objective:
             self.args += (rng,)
         self.nfev = self.njev = 0
         self.f = math.nan  # the last value
+        self.eps = 0.0  # of the arithmetic that f and its gradient are computed in; known once they were
         n = box[0].size
+        fixed = box[0] == box[1]
+        self.fixed = fixed if fixed.any() else None
         self.jac: Function | str | Literal[True]
         if callable(jac) or jac is True:
             self.jac = jac
@@ -53,7 +59,22 @@ class Objective:
         self.draw = None if rng is None or jac is True else rng.bit_generator
 
     def __call__(self, x: Array) -> tuple[float, Array]:
-        """f and the gradient at x; with a generator all calls see the same draw."""
+        """f and the gradient at x; with a generator all calls see the same draw.
+
+        What is not finite in the gradient of a variable that its bounds fix counts as 0.
+        """
+        f, g = self._at(x)
+        if self.fixed is not None:
+            g = np.where(self.fixed & ~np.isfinite(g), 0.0, g)
+        return f, g
+
+    def unresolved(self, f: float) -> float:
+        """The largest gradient entry that rounding at a value f may have made of 0; 0 for exact float64 gradients."""
+        if not isinstance(self.jac, str):
+            return 0.0 if self.eps <= DOUBLE else 8 * self.eps * max(1.0, abs(f))
+        return 8.0 * float(self.eps ** DIGITS[self.jac]) * max(1.0, abs(f))
+
+    def _at(self, x: Array) -> tuple[float, Array]:
         self.njev += 1
         before: Any = None if self.draw is None else self.draw.state
 
@@ -63,16 +84,55 @@ class Objective:
             self.nfev += function is self.fun
             return function(point.copy(), *self.args)
 
-        made = call(self.fun, x)
+        value = call(self.fun, x)
         if self.jac is True:
-            if not isinstance(made, tuple | list) or len(made) != 2:
-                raise GradientError(f"with jac=True fun must return (f, gradient), got {short(made)}")
-            self.f = real_number("fun", made[0])
-            return self.f, gradient_vector(made[1], x.size)
-        self.f = f = real_number("fun", made)
-        if isinstance(self.jac, str):
-            return f, finite_differences(partial(call, self.fun), x, f, self.box, self.jac)
-        return f, gradient_vector(call(self.jac, x), x.size)
+            if not isinstance(value, tuple | list) or len(value) != 2:
+                raise GradientError(f"with jac=True fun must return (f, gradient), got {short(value)}")
+            value, slope = value
+            self.f = real_number("fun", value)
+        else:
+            self.f = real_number("fun", value)
+            if isinstance(self.jac, str):
+                return self.f, self._differences(partial(call, self.fun), x, value, self.jac)
+            slope = call(self.jac, x)
+        g = gradient_vector(slope, x.size)
+        self.eps = self.eps or max(precision(slope), precision(value))
+        return self.f, g
+
+    def _differences(self, fun: Callable[[Array], object], x: Array, value: object, kind: str) -> Array:
+        """The gradient by differences whose steps fit the arithmetic that f is computed in."""
+        if self.eps:
+            return finite_differences(fun, x, self.f, self.box, kind, self.eps)
+        self.eps = precision(value)
+        values = [self.f]
+
+        def noted(point: Array) -> object:
+            now = fun(point)
+            values.append(np.real(as_array(now)).item() if as_array(now).size == 1 else math.nan)
+            return now
+
+        g = finite_differences(noted, x, self.f, self.box, kind, self.eps)
+        # Single precision inside, a Python float outside: so tell all values, and one at a point with digits.
+        if self.eps == DOUBLE and len(values) > 1 and all(map(single, values)):
+            low, high = self.box
+            odd = np.clip(x + 1e-3 * math.pi * np.maximum(1.0, np.abs(x)), low, high)
+            odd = np.where(odd == x, np.clip(x - 1e-3 * math.pi * np.maximum(1.0, np.abs(x)), low, high), odd)
+            if single(real_number("fun", fun(odd))):
+                self.eps = SINGLE
+                return finite_differences(fun, x, self.f, self.box, kind, self.eps)
+        return g
+
+
+def precision(value: object) -> float:
+    """The eps of a result's type; float64's for whole numbers."""
+    dtype = value.dtype if sparse(value) and not isinstance(value, Rows) else as_array(value).dtype
+    return float(np.finfo(dtype).eps) if dtype.kind in "fc" else DOUBLE
+
+
+def single(value: float) -> bool:
+    """Whether a number is one of float32's."""
+    with np.errstate(over="ignore"):
+        return float(np.float32(value)) == value
 
 
 def real_number(name: str, made: object) -> float:
@@ -105,13 +165,18 @@ def gradient_vector(made: object, size: int) -> Array:
 
 
 def finite_differences(
-    fun: Callable[[Array], object], x: Array, f: float, box: tuple[Array, Array], kind: str
+    fun: Callable[[Array], object],
+    x: Array,
+    f: float,
+    box: tuple[Array, Array],
+    kind: str,
+    eps: float,
 ) -> Array:
     """The gradient by finite differences that stay within the bounds; 0 where they leave no room.
 
-    The steps are SciPy's: a power of eps times max(1, abs(x)).
+    The steps are SciPy's: a power of ``eps``, that of f's arithmetic, times max(1, abs(x)).
     """
-    steps = np.finfo(float).eps ** DIFFERENCES[kind] * np.maximum(1.0, np.abs(x))
+    steps = eps ** DIFFERENCES[kind] * np.maximum(1.0, np.abs(x))
     made = np.zeros(x.size)
     if kind == "cs":
         for i, h in enumerate(steps):

@@ -39,18 +39,21 @@ class Run:
     ) -> None:
         self.objective, self.start, self.box, self.scale = objective, start, box, scale
         self.o, self.tell = options, tell
-        self.judge = Judge(options, box, scale)
+        self.judge = Judge(options, box, scale, objective.unresolved)
         self.w = start / scale
         self.optimizer = rule.on(self.w, clip_value=options.clip_value, clip_norm=options.clip_norm)
         self.average = None if options.average is None else start.copy()
         self.nit = 0
-        self.driver = self._driver(rule)
+        self.rule = rule
+        self.driver: Driver | None = None
         self.chunk = 64  # steps of the driver at a time
 
-    def _driver(self, rule: Rule) -> Driver | None:
+    def _driver(self) -> Driver | None:
         """The compiled loop, where Numba compiled fun (and jac) and nothing else needs each step."""
         o, objective = self.o, self.objective
         if self.tell or o.stochastic or isinstance(objective.jac, str):
+            return None
+        if o.follows and objective.unresolved(0.0) > 0.0:
             return None
         if not (o.average is o.clip_value is o.clip_norm is None):
             return None
@@ -60,7 +63,7 @@ class Run:
         g, f, x = (-1.0 if v is None else v for v in (o.gtol, o.ftol, o.xtol))
         target = -math.inf if o.ftarget is None else o.ftarget
         return Driver(
-            rule,
+            self.rule,
             function,
             self.w,
             self.optimizer.state,
@@ -85,6 +88,8 @@ class Run:
                 bad = np.flatnonzero(~np.isfinite(g))[0]
                 return NONFINITE, f"The gradient is {g[bad]} at ({bad},) at step {self.nit}."
             met = self.judge.take(x, f, g, self.nit, self.average)
+            if np.array_equal(*box):
+                return DONE, "All variables are fixed by the bounds."
             if self.nit and self.tell is not None:
                 shown = OptimizeResult(
                     x=x.copy(), fun=f, jac=g.copy(), nit=self.nit, nfev=objective.nfev, njev=objective.njev
@@ -102,6 +107,8 @@ class Run:
                 self.nit += 1
                 x = np.clip(self.w * scale, *box)
                 np.clip(self.w, box[0] / scale, box[1] / scale, out=self.w)
+            if self.nit == 1:  # f and its gradient are known to be what they should
+                self.driver = self._driver()
             if self.driver is not None:
                 x = self._drive(self.driver, x)
             if self.average is not None:
