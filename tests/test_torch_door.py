@@ -1077,8 +1077,7 @@ PLACES = {
     **{f"gradient {n}": (change, lambda p, opt: p.grad) for n, change in OF_GRADIENTS.items()},
     **{f"weights {n}": (change, lambda p, opt: p) for n, change in LIKE_NEW.items()},
     **{f"state {n}": (change, lambda p, opt: opt.state[p]["m"]) for n, change in LIKE_NEW.items()},
-    "count float32": (lambda x: as_data(x, x.data.float()), lambda p, opt: opt.state[p]["step"]),
-    "count elsewhere": (lambda x: as_data(x, x.data + 3), lambda p, opt: opt.state[p]["step"]),
+    "count in shared memory": (lambda x: as_data(x, x.share_memory_()), lambda p, opt: opt.state[p]["step"]),
     "double and then half": (lambda p: (as_data(p, p.data.double()), as_data(p, p.data.half())), lambda p, opt: p),
 }  # fmt: skip
 

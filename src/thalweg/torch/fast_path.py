@@ -4,10 +4,10 @@ A training loop makes new gradients at every step; all else mostly stands. Table
 compiled pass are kept, and a step looks at what they rest on:
 
 a) One call of torch's own ``TensorGuards``, by which compiled models know their inputs again, compares
-   every parameter, gradient, state and count with the last step's: class, dtype, device, layout, shape,
-   strides, and whether its memory holds the conjugate or the negative.
-b) Parameters, states and counts must lie at the same addresses; gradients may lie anywhere else, but
-   not within them. They need not be the same objects: the memory is what the kernel relies on.
+   every parameter, gradient and state with the last step's: class, dtype, device, layout, shape, strides,
+   and whether its memory holds the conjugate or the negative.
+b) Parameters and states must lie at the same addresses; gradients may lie anywhere else, but not within
+   them. Counts, which no kernel reads, must be the same objects, and lie where they lay.
 c) The group's values are compared with the last step's, so that the rule is started anew only for others.
 
 Where anything differs, the step lays the group out from the beginning. The counts of steps are views of
@@ -17,8 +17,10 @@ without it every step lays out anew, as correct and slower.
 
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import accumulate
-from operator import itemgetter
+from operator import is_, itemgetter
+from struct import Struct
 from typing import Any
 
 import numpy as np
@@ -27,8 +29,7 @@ import torch
 from ..core.schedule import Schedule
 from ..core.started import Started
 from ..engines.cpu import dense as cpu
-from .layout import backed
-from .parts import Part, share
+from .parts import ALONE, Part, share
 
 try:
     from torch._C._dynamo.guards import TensorGuards
@@ -40,7 +41,7 @@ States = Mapping[Tensor, Mapping[str, Any]]
 _PLAIN = (torch.nn.Parameter, torch.Tensor)  # subclasses lie elsewhere: DTensor
 _address: Callable[[Tensor], int] = torch.Tensor.data_ptr
 _LISTS = ("params", "param_names")  # entries of a group that are no values
-REMEMBERED = 64  # sets of addresses that gradients have had: allocators go round in few
+REMEMBERED = 1 << 14  # places that gradients have had: allocators go round in few
 
 
 class UnchangedGroup:
@@ -50,31 +51,41 @@ class UnchangedGroup:
     """
 
     def __init__(self, part: Part, group: Mapping[str, Any], states: Mapping[Tensor, dict[str, Any]]) -> None:
-        self.params: Sequence[Tensor] = part.params
-        self._rests = len(self.params) < len(group["params"])  # some parameters have no gradient
-        held = [states[p] for p in self.params]
-        self._counts = np.array([float(h["step"]) for h in held])
-        for h, count in zip(held, torch.from_numpy(self._counts), strict=True):
+        self._params = list(part.params)
+        self._rests = len(self._params) < len(group["params"])  # some parameters have no gradient
+        self._held = [states[p] for p in self._params]
+        counts = Struct(f"{len(self._held)}d")
+        room = np.array([float(h["step"]) for h in self._held])
+        self._room, self._room_at = torch.from_numpy(room), room.ctypes.data
+        self._steps = list(self._room)
+        for h, count in zip(self._held, self._steps, strict=True):
             h["step"] = count
-        self._names = ("step", *type(part.plan.rule).parts.states)
-        tensors = self._tensors(self.params, states)
-        grads = len(tensors) - len(self.params)
-        sizes: Any = [[*x.shape] for x in tensors]
+        # NumPy's own addition takes longer than all else where nothing of it is in a cache.
+        self._counts, self._count = (
+            partial(counts.unpack_from, room.data),
+            partial(counts.pack_into, room.data, 0),
+        )
+        self._names = tuple(type(part.plan.rule).parts.states)
+        tensors = self._tensors()
+        grads = len(tensors) - len(self._params)
+        shapes: Any = [[*x.shape] for x in tensors]
         strides: Any = [[*x.stride()] for x in tensors]
-        self._guards = TensorGuards(*tensors, dynamic_dims_sizes=sizes, dynamic_dims_strides=strides)
+        self._guards = TensorGuards(*tensors, dynamic_dims_sizes=shapes, dynamic_dims_strides=strides)
         self._places = [_address(x) for x in tensors[:grads]]
-        self._seen: set[tuple[int, ...]] = set()
-        self._bytes = [x.numel() * x.element_size() for x in tensors]
-        occupied = sorted((x, x + size) for x, size in zip(self._places, self._bytes, strict=False) if size)
+        sizes = [x.numel() * x.element_size() for x in tensors]
+        occupied = sorted((x, x + size) for x, size in zip(self._places, sizes, strict=False) if size)
+        self._bytes = sizes[grads:]
+        self._free: set[tuple[int, int]] = set()  # where gradients may lie, and how large: looked up already
         self._begins, self._ends = [x for x, _ in occupied], [*accumulate((y for _, y in occupied), max)]
         self._sweep = cpu.Sweep(part.plan.update, part.kind, part.addresses())
-        self._once = [0] * len(self.params)
+        self._large = self._sweep.total >= ALONE
+        self._once = [0] * len(self._params)
         self.remember(part.plan, group)
 
-    def _tensors(self, params: Sequence[Tensor], states: States) -> list[Any]:
-        """Return all that a step relies on, gradients last; KeyError or TypeError where there is no such thing."""
-        held = [states[p] for p in params]
-        return [*params, *(h[n] for n in self._names for h in held), *(p.grad for p in params)]
+    def _tensors(self) -> list[Any]:
+        """Return all that the kernel relies on, gradients last; KeyError where a state is missing."""
+        held = self._held
+        return [*self._params, *[h[n] for n in self._names for h in held], *[p.grad for p in self._params]]
 
     # The group's values.
 
@@ -96,43 +107,49 @@ class UnchangedGroup:
 
     # A step.
 
-    def stands(self, params: Sequence[Tensor], states: States) -> bool:
-        """Whether all tensors are what they were; new gradients are taken in."""
+    def stands(self, params: Sequence[Tensor]) -> bool:
+        """Whether all tensors are what they were; new gradients are taken in.
+
+        The caller has seen that the parameters' states are in the same dictionaries.
+        """
         if self._rests:
             params = [p for p in params if p.grad is not None]
-        if len(params) != len(self._once):
+        if len(params) != len(self._params) or not all(map(is_, params, self._params)):
             return False
         try:
-            tensors = self._tensors(params, states)
-        except (KeyError, TypeError):
+            counts = [h["step"] for h in self._held]
+            tensors = self._tensors()
+        except KeyError:
+            return False
+        if not all(map(is_, counts, self._steps)) or _address(self._room) != self._room_at:
             return False
         if not self._guards.check(*tensors):
             return False
         places = [*map(_address, tensors)]
         grads = len(self._places)
-        new = tuple(places[grads:])
+        new = places[grads:]
         del places[grads:]
-        if places != self._places or not (new in self._seen or self._apart(new, tensors[grads:])):
+        if places != self._places:
             return False
-        self.params = params
+        if not self._free.issuperset(zip(new, self._bytes, strict=True)) and not self._apart(new):
+            return False
         self._sweep.bind_all(new)
-        self._sweep.share = share(self._sweep.total)
+        if self._large:
+            self._sweep.share = share(self._sweep.total)
         return True
 
-    def _apart(self, places: tuple[int, ...], gradients: Sequence[Tensor]) -> bool:
-        """Whether gradients at these addresses have memory, all of it their own; if so they are remembered."""
+    def _apart(self, gradients: Sequence[int]) -> bool:
+        """Whether gradients at these addresses have memory of their own; if so it is remembered."""
         begins, ends = self._begins, self._ends
-        for start, size in zip(places, self._bytes[len(self._places) :], strict=True):
+        for start, size in zip(gradients, self._bytes, strict=True):
             if size:
                 k = bisect_left(begins, start)
                 before, behind = k and ends[k - 1] > start, k < len(begins) and begins[k] < start + size
-                if before or behind:
+                if before or behind or not start:  # 0: a storage was emptied
                     return False
-        if not all(map(backed, gradients)):
-            return False
-        if len(self._seen) >= REMEMBERED:
-            self._seen.clear()
-        self._seen.add(places)
+        if len(self._free) > REMEMBERED:
+            self._free.clear()
+        self._free.update(zip(gradients, self._bytes, strict=True))
         return True
 
     def finite(self) -> bool:
@@ -141,16 +158,17 @@ class UnchangedGroup:
 
     def run(self) -> None:
         """Update all tensors, count the step, and tell autograd."""
-        done = self._counts.tolist()
-        first = done[0]
-        if done.count(first) == len(done):
+        done = self._counts()
+        first, many = done[0], len(done)
+        if done.count(first) == many:
             self._sweep.run((self.plan.scalars(int(first) + 1),), self._once)
+            self._count(*[first + 1] * many)
         else:
             times = sorted(set(done))
             place = {t: k for k, t in enumerate(times)}
             self._sweep.run([self.plan.scalars(int(t) + 1) for t in times], [place[t] for t in done])
-        self._counts += 1.0
-        torch.autograd.graph.increment_version(self.params)
+            self._count(*[t + 1 for t in done])
+        torch.autograd.graph.increment_version(self._params)
 
 
 def can_keep(part: Part, group: Mapping[str, Any], states: States) -> bool:

@@ -9,6 +9,7 @@ d) A sparse gradient moves the rows that it touches; the others catch up when th
 
 import warnings
 from collections.abc import Callable, Mapping
+from operator import is_
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -95,6 +96,7 @@ class Optimizer(torch.optim.Optimizer):
         self._tracked: dict[Tensor, tables.Tracked] = {}  # parameters that have had a sparse gradient
         self._watched: set[Tensor] = set()
         self._ready: dict[int, UnchangedGroup] = {}  # groups whose tensors lie as they did
+        self._known: tuple[list[Tensor], list[dict[str, Any]]] = [], []  # who had states then, and in what
         self._rule, self._kinds = rule, {}  # type: Rule, dict[str, type[Rule]]
         self._given = {"weight_decay": weight_decay, "decay": decay, "maximize": maximize}
         super().__init__(params, self._entries(rule, {}))
@@ -164,7 +166,8 @@ class Optimizer(torch.optim.Optimizer):
         others: list[
             tuple[int, Started, Tensor | None]
         ] = []  # number of the group, its plan, lr on the device
-        states = self.__dict__["state"]
+        if not self._same_states():
+            self._ready.clear()
         for k, group in enumerate(self.param_groups):
             ready = self._ready.get(k)
             if ready is not None and ready.planned(group):
@@ -174,20 +177,20 @@ class Optimizer(torch.optim.Optimizer):
                 plan = groups.planned(self._kinds, group, left=() if lr is None else ("lr",))
                 if ready is not None and ready.plan.update is plan.update:
                     ready.remember(plan, group)
-            if ready is not None and ready.plan is plan and ready.stands(group["params"], states):
+            if ready is not None and ready.plan is plan and ready.stands(group["params"]):
                 unchanged.append(ready)
             else:
                 self._ready.pop(k, None)
                 others.append((k, plan, lr))
         if others:
             self._lay_out_and_run(others, unchanged)
-        elif self._may_run(lambda: all(ready.finite() for ready in unchanged)):
+        elif self.on_nonfinite == "propagate" or self._may_run(all(x.finite() for x in unchanged)):
             for ready in unchanged:
                 ready.run()
 
-    def _may_run(self, finite: Callable[[], bool]) -> bool:
+    def _may_run(self, finite: bool) -> bool:
         """Whether gradients let a step happen; NonFiniteError where they do not and the user wants to hear it."""
-        if self.on_nonfinite == "propagate" or finite():
+        if finite:
             return True
         if self.on_nonfinite == "raise":
             raise NonFiniteError(not_finite(self.param_groups))
@@ -206,15 +209,11 @@ class Optimizer(torch.optim.Optimizer):
                 self._lay_out(k, plan, lr, parts, rows)
             runs = [part.prepared() for part in parts.values()]
 
-            def finite() -> bool:
-                return (
-                    all(x.tracked.table.finite(x.gradient.values) for x in rows)
-                    and all(ready.finite() for ready in unchanged)
-                    and all(check() for check, _ in runs)
-                )
-
-            if not self._may_run(finite):
-                return
+            if self.on_nonfinite != "propagate":
+                finite = all(x.tracked.table.finite(x.gradient.values) for x in rows)
+                finite = finite and all(ready.finite() for ready in unchanged)
+                if not self._may_run(finite and all(check() for check, _ in runs)):
+                    return
             for ready in unchanged:
                 ready.run()
             for part, (_, run) in zip(parts.values(), runs, strict=True):
@@ -229,6 +228,16 @@ class Optimizer(torch.optim.Optimizer):
             untracked = self._tracked.keys().isdisjoint(part.params)
             if part.engine is CPU and untracked and can_keep(part, group, states):
                 self._ready[k] = UnchangedGroup(part, group, states)
+        self._known = [*states], [*states.values()]
+
+    def _same_states(self) -> bool:
+        """Whether the parameters that have states, and the dictionaries that hold them, are those of the last layout."""
+        states, (params, held) = self.__dict__["state"], self._known
+        return (
+            len(states) == len(params)
+            and all(map(is_, states, params))
+            and all(map(is_, states.values(), held))
+        )
 
     def _lay_out(
         self, k: int, plan: Started, lr: Tensor | None, parts: Parts, rows: list["_SparseStep"]
@@ -439,7 +448,7 @@ class Optimizer(torch.optim.Optimizer):
             if isinstance(held, dict):
                 kept = {n: v for n, v in held.items() if isinstance(v, RawState)}
                 held |= {n: v.placed(p, n, self._counted(p)) for n, v in kept.items()}
-        self._tracked, self._ready = {}, {}
+        self._tracked, self._ready, self._known = {}, {}, ([], [])
         self.__dict__.setdefault("_watched", set())  # of a copy: none
         super().__setstate__(state)
 

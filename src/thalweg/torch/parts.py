@@ -19,6 +19,7 @@ from . import device
 from .layout import KINDS, local, real
 
 Tensor = torch.Tensor
+ALONE = 2 * openmp.GRAIN  # coordinates below which one thread does it all
 LIBRARIES = os.path.join(os.path.dirname(torch.__file__), "lib")
 
 
@@ -131,8 +132,8 @@ def engine_of(w: Tensor) -> Engine:
 
 def share(total: int) -> launch.Share | None:
     """Who runs a kernel over so many coordinates: torch's OpenMP team, else the pool; None: this thread alone."""
-    threads = torch.get_num_threads()
-    if threads == 1 or total < 2 * openmp.GRAIN:
+    threads = 1 if total < ALONE else torch.get_num_threads()
+    if threads == 1:
         return None
     return openmp.team(LIBRARIES, threads) or launch.by_pool
 

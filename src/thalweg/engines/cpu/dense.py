@@ -12,6 +12,7 @@ e) float16 and bfloat16 are stored as such and computed in float32; a result is 
 
 import ctypes
 import struct
+from array import array
 from collections.abc import Sequence
 from functools import cache, partial
 from typing import Any
@@ -59,6 +60,7 @@ class Sweep:
         self._table, self._cells, self._columns = rows, rows.reshape(-1).data, rows.shape[1]
         self._sizes = rows[:, SIZE].tolist()
         self._gradient = ADDRESSES + update.arrays.index("g")
+        self._column = self._cells[self._gradient :: self._columns]
         self._width = len(update.scalars)
         job = JOB.vector(hi=self.total, table=address(rows), tensors=len(rows))
         self._job = job.data
@@ -71,14 +73,14 @@ class Sweep:
         self._scalars = ctypes.create_string_buffer(max(8, 8 * rows * self._width))
         self._pack = partial(struct.Struct(f"{rows * self._width}d").pack_into, self._scalars, 0)
         self._rows = rows
+        self._row: tuple[float, ...] | None = (
+            None  # the one that is packed; the clock may give it again that is packed, where there is one
+        )
         self._job[JOB.at["scalars"]] = ctypes.addressof(self._scalars)
 
     def bind_all(self, gradients: Sequence[int]) -> None:
         """Take the addresses of all tensors' gradients."""
-        cells, at, columns = self._cells, self._gradient, self._columns
-        for start in gradients:
-            cells[at] = start
-            at += columns
+        self._column[:] = array(self._column.format, gradients)
 
     def _pass(self, phase: int) -> bool:
         job = self._job
@@ -94,8 +96,11 @@ class Sweep:
 
     def _set(self, rows: Sequence[tuple[float, ...]], which: Sequence[int]) -> None:
         if len(rows) == self._rows == 1:
-            self._pack(*rows[0])
+            if rows[0] is not self._row:
+                self._pack(*rows[0])
+                self._row = rows[0]
             return
+        self._row = None
         self._make_room(len(rows))
         self._table[:, SCALARS] = np.multiply(which, self._width)
         self._pack(*(x for row in rows for x in row))
