@@ -400,15 +400,15 @@ def test_a_model_worse_than_a_constant_is_said_to_be(tmp_path: Path, numbers: bo
         assert made.notes == told[:-1] or made.notes == told
         return [t for t in told if "one constant" in t]
 
-    rate = "SGD(lr=1e-6)" if numbers else "SGD(lr=100)"
+    rate = "Adagrad(lr=1e-6)" if numbers else "Adagrad(lr=100)"
     (said,) = train_at(rate, holdout=0.2)
-    assert said.startswith("held out: the ") and "--rule SGD)" in said
+    assert said.startswith("held out: the ") and "--rule Adagrad)" in said
     share = y[:100].mean()
     constant = share * (1 - share) / 2 if numbers else -share * np.log(share) - (1 - share) * np.log1p(-share)
     (said,) = train_at(rate, test=test)
     assert said.startswith("test: the ")
     assert float(said.partition(" gets ")[2].partition(":")[0]) == pytest.approx(constant, rel=1e-3)
-    assert train_at("SGD", holdout=0.2) == train_at("SGD", test=test) == []
+    assert train_at("Adagrad", holdout=0.2) == train_at("Adagrad", test=test) == []
 
 
 def test_bad_lines_are_named_or_skipped_and_counted(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from ..core.rule import Rule
 from ..engines.cpu.csr import Matrix
 from ..engines.memory import Array
-from ..errors import FileError, HyperparameterError, ProblemError
+from ..errors import HyperparameterError, ProblemError, ThalwegError
 from ..linear import Model, Settings, against_constant, look, race, rows_of, slow_replay
 from ..linear.race import PASSES, Part
 from .arguments import chosen_rule, settings, start_rule
@@ -51,7 +51,7 @@ class LinearEstimator(BaseEstimator):  # type: ignore[misc]
         """The parameters by name; ``deep``: the rule's lines too, as ``rule__lr`` and so on."""
         params: dict[str, Any] = super().get_params(deep=False)
         if deep:
-            with suppress(HyperparameterError, FileError):  # ``fit`` refuses what is no rule
+            with suppress(ThalwegError):  # ``fit`` refuses what is no rule
                 params |= {f"rule__{n}": v for n, v in self._own_rule().values.items()}
         return params
 
@@ -139,8 +139,7 @@ class LinearEstimator(BaseEstimator):  # type: ignore[misc]
             held_out = X[test], targets[test], None if weights is None else weights[test]
             X, targets = X[train], targets[train]
             weights = None if weights is None else weights[train]
-        if slow := slow_replay(chosen, classes, rows_of(X), passes or PASSES):
-            warnings.warn(f"{type(self).__name__}: {slow}", SparseEfficiencyWarning, stacklevel=3)
+        self._warn_if_slow(chosen, classes, X, passes or PASSES, level=4)
         raced = 3 if stops and passes is not None else passes
         chosen, fitting = race(
             chosen, features, classes, X, targets, weights,
@@ -161,12 +160,14 @@ class LinearEstimator(BaseEstimator):  # type: ignore[misc]
             )
         self._warn_if_worse_than_constant(X, targets, weights)
 
-    def _require_one_pass(self) -> None:
-        """Raise HyperparameterError where ``partial_fit`` would ignore what is asked for."""
-        if self.early_stopping:
+    def _first_call(self) -> bool:
+        """Whether nothing was learnt yet. Raises HyperparameterError where ``partial_fit`` would ignore what is asked for."""
+        first = not hasattr(self, "model_")
+        if first and self.early_stopping:
             raise HyperparameterError(
                 f"{type(self).__name__}: partial_fit makes one pass and holds no rows out: set early_stopping=False, or use fit"
             )
+        return first
 
     def _split(self, rows: int, y: Array | None, random: np.random.RandomState) -> tuple[Array, Array]:
         """The rows to learn from and those held out, the classes y alike in both. Raises ProblemError."""
@@ -252,6 +253,13 @@ class LinearEstimator(BaseEstimator):  # type: ignore[misc]
                 f"{type(self).__name__}: the weights are not finite any more: lower the learning rate, or scale X"
             )
         return settled
+
+    def _warn_if_slow(
+        self, chosen: Settings, classes: Array | None, X: Matrix, passes: int, level: int
+    ) -> None:
+        """Warn where features that rows lack cost most of the time."""
+        if slow := slow_replay(chosen, classes, rows_of(X), passes):
+            warnings.warn(f"{type(self).__name__}: {slow}", SparseEfficiencyWarning, stacklevel=level)
 
     def _warn_if_worse_than_constant(self, X: Matrix, targets: Array, weights: Array | None) -> None:
         """Warn where the model does worse on rows that it learnt from than one score for all of them would."""

@@ -131,9 +131,9 @@ class LinearClassifier(ClassifierMixin, LinearEstimator):  # type: ignore[misc]
         self,
         X: Any,
         y: Any,
+        sample_weight: Any = None,
         coef_init: ArrayLike | None = None,
         intercept_init: ArrayLike | None = None,
-        sample_weight: Any = None,
     ) -> Self:
         """Learn from all rows. X (n, features) dense or sparse, y (n,), sample_weight (n,). Raises ValueError.
 
@@ -157,10 +157,9 @@ class LinearClassifier(ClassifierMixin, LinearEstimator):  # type: ignore[misc]
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
         """One pass over some rows, from where learning stands. classes: all labels, at the first call.
 
-        Raises ValueError for labels that are not among them, and with ``early_stopping``.
+        Raises ValueError for labels that are not among them, and at the first call with ``early_stopping``.
         """
-        self._require_one_pass()
-        first = not hasattr(self, "model_")
+        first = self._first_call()
         X, y, weights = self._checked(X, y, sample_weight, reset=first)
         where = type(self).__name__
         if classes is not None:
@@ -182,6 +181,7 @@ class LinearClassifier(ClassifierMixin, LinearEstimator):  # type: ignore[misc]
         if first:
             self.classes_ = classes
             settings = self._settings(X.dtype, loss)
+            self._warn_if_slow(settings, classes, X, 1, level=3)
             model = Model(settings, X.shape[1], classes)
             targets = model.encode(y)
             weights = self._weighted(y, weights)

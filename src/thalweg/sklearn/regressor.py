@@ -80,9 +80,9 @@ class LinearRegressor(RegressorMixin, LinearEstimator):  # type: ignore[misc]
         self,
         X: Any,
         y: Any,
+        sample_weight: Any = None,
         coef_init: ArrayLike | None = None,
         intercept_init: ArrayLike | None = None,
-        sample_weight: Any = None,
     ) -> Self:
         """Learn from all rows. X (n, features) dense or sparse, y (n,), sample_weight (n,). Raises ValueError.
 
@@ -96,14 +96,17 @@ class LinearRegressor(RegressorMixin, LinearEstimator):  # type: ignore[misc]
         return self
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """One pass over some rows, from where learning stands. Raises ValueError, with ``early_stopping`` too."""
-        self._require_one_pass()
-        first = not hasattr(self, "model_")
+        """One pass over some rows, from where learning stands.
+
+        Raises ValueError, at the first call with ``early_stopping`` too.
+        """
+        first = self._first_call()
         X, y, weights = self._checked(X, y, sample_weight, reset=first)
         targets = self._targets(y)
         random = check_random_state(self.random_state)
         if first:
             settings = self._settings(X.dtype, self.loss)
+            self._warn_if_slow(settings, None, X, 1, level=3)
             if self._races:
                 settings, _ = race(
                     settings, X.shape[1], None, X, targets, weights, passes=1, seed=random.randint(2**31)
