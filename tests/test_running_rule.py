@@ -70,7 +70,9 @@ SPARSE = {
 
 
 @pytest.mark.parametrize("exact", ["value", "bits"])
-@pytest.mark.parametrize("how", SPARSE)
+@pytest.mark.parametrize(
+    "how", [n if n == "series" else pytest.param(n, marks=pytest.mark.slow) for n in SPARSE]
+)
 def test_rows_that_are_behind_catch_up_by_the_old_values(how: str, exact: Any) -> None:
     """A table trained by rows beside the dense run, the rule replaced while rows are behind."""
     rule, changes = SPARSE[how]
@@ -97,7 +99,7 @@ def test_rows_that_are_behind_catch_up_by_the_old_values(how: str, exact: Any) -
 def test_a_window_that_is_open_goes_on() -> None:
     """What is gathered stays gathered; the step at its end is the new rule's."""
     w = np.zeros(3)
-    opt = tw.SGD(lr=1.0).on(w, accumulate=2)
+    opt = tw.SGD(lr=1.0).on(w, accumulate=2, engine="plain")
     opt.step(np.ones(3))
     opt.rule = tw.SGD(lr=0.5)
     opt.step(np.full(3, 3.0))
@@ -105,17 +107,28 @@ def test_a_window_that_is_open_goes_on() -> None:
 
 
 def test_the_same_gradient_object_steps_by_the_new_rule() -> None:
-    """Also where the kernel is another: a power is printed in it."""
+    """Also where the pass is another: a power is printed in it."""
     w, g = np.full(3, 0.5), np.ones(3)
-    opt = tw.LpProp(lr=0.1, p=2.0).on(w)
+    opt = tw.LpProp(lr=0.1, p=2.0).on(w, engine="plain")
     opt.step(g)
-    again = tw.LpProp(lr=0.1, p=6.0).on(w.copy())
+    again = tw.LpProp(lr=0.1, p=6.0).on(w.copy(), engine="plain")
     again.state["u"][...] = opt.state["u"]
     again.count(1)
     opt.rule = opt.rule.replace(p=6.0)
     opt.step(g)
     again.step(g)
     assert bits(opt) == bits(again)
+
+
+def test_the_compiled_engine_steps_by_the_new_rule() -> None:
+    w, g = np.zeros(3), np.ones(3)
+    plain = w.copy()
+    opt, oracle = tw.Adam(lr=0.1).on(w), tw.Adam(lr=0.1).on(plain, engine="plain")
+    for rate in (0.1, 0.01, 0.3):
+        opt.rule = oracle.rule = tw.Adam(lr=rate)
+        opt.step(g)
+        oracle.step(g)
+    assert bits(opt) == bits(oracle)
 
 
 def three() -> dict[str, Any]:

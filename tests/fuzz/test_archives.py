@@ -251,13 +251,13 @@ def test_anything_in_a_model(make: Callable[[Path], Loader], trials: int, tmp_pa
 
 
 def compressed(content: Members) -> bytes:
-    """A member of 64 MiB in 64 KiB."""
+    """A member of 24 MiB in 24 KiB."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as out:
         for name, data in content.items():
             out.writestr(name, data)
         with out.open("9.w.npy", "w", force_zip64=True) as entry:
-            for _ in range(64):
+            for _ in range(24):
                 entry.write(bytes(1 << 20))
     return file.getvalue()
 
