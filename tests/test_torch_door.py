@@ -565,11 +565,16 @@ def test_non_finite_gradients() -> None:
 
 def test_bad_input_in_torchs_own_exception_types() -> None:
     p = torch.nn.Parameter(torch.ones(3))
-    adam: Any = tw.Adam
+    adam: Any = "Adam"
     cases: list[tuple[Callable[[], Any], type[Exception], str]] = [
         (lambda: Optimizer(p, tw.Adam()), TypeError, "iterable of Tensors or dicts"),
         (lambda: Optimizer([], tw.Adam()), ValueError, "empty parameter list"),
         (lambda: Optimizer([p], adam), TypeError, "must be a rule such as"),
+        (
+            lambda: Optimizer([p], tw.Adam, beta=0.5),
+            TypeError,
+            "Adam has no keyword 'beta': did you mean 'betas'",
+        ),
         (lambda: Optimizer([p * 2], tw.Adam()), ValueError, "non-leaf"),
         (lambda: Optimizer([p, p], tw.Adam()), ValueError, "tensor 1 is given twice"),
         (lambda: Optimizer([{"params": [p]}, {"params": [p]}], tw.Adam()), ValueError, "more than one"),

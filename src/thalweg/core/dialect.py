@@ -172,7 +172,10 @@ def _refusal(row: Row, lines: Mapping[str, Line], name: str) -> str:
             f" set {' or '.join(remedies) or ', '.join(row.names)}"
         )
     if name == "weight_decay":
-        return "weight decay belongs to the optimizer: rule.on(params, weight_decay=...)"
+        return (
+            "weight decay belongs to the optimizer: rule.on(params, weight_decay=...), or with torch's keywords"
+            " thalweg.torch.Optimizer.like(NAME, params, weight_decay=...)"
+        )
     known = [*row.names, *row.ramps, *sorted(row.switches)]
     known += [line for line in lines if line not in row.pinned and line not in known]
     return f"unknown argument {name!r}: {nearest(name, known)}"

@@ -5,69 +5,79 @@ differs: torch fuses multiplications with additions and, off its fused path, tak
 correctly rounded.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from inspect import signature
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import torch
 
 from ..convert import require
 from ..core.rule import Rule
 from ..core.schedule import Schedule
-from ..rules import movable
-from . import groups
+from ..errors import HyperparameterError, nearest
+from . import family, groups
+from .family import Twin
 from .states import RawState, start
 
+SPARSE = "SparseAdam"  # Adam whose rows rest without a gradient
 MOST = 1 << 24  # steps that float32 can count
+DIFFERENTIABLE = (
+    "steps change weights in place, outside autograd; torch's own optimizers can be differentiated through"
+)
 Ours = TypeVar("Ours", bound=torch.optim.Optimizer)
 
 
-def _decoupled(kind: type[torch.optim.Optimizer], group: Mapping[str, Any]) -> bool:
-    return bool(group.get("decoupled_weight_decay", kind.__name__ == "AdamW"))
+def _decoupled(name: str, group: Mapping[str, Any]) -> bool:
+    return bool(group.get("decoupled_weight_decay", name == "AdamW"))
 
 
-class _Twin(NamedTuple):
-    """A rule and the optimizer of torch that is the same, with the options that pick it and its states' names."""
-
-    rule: type[Rule]
-    torch: str
-    options: Mapping[str, bool | float]
-    states: Mapping[str, str]
-
-
-def _twins() -> list[_Twin]:
-    """Every pair of a rule and an optimizer, as the rules' rows say it."""
-    rows = ((rule, rule.parts.dialects["torch"]) for rule in movable("torch").values())
-    return [_Twin(rule, name, row.options, row.states) for rule, row in rows for name in row.optimizers]
+def _twin_of_group(where: str, name: str, group: Mapping[str, Any]) -> Twin:
+    """The rule of a group of an optimizer; ValueError."""
+    twin = family.chosen(name, group)
+    if twin is None:
+        picks = dict.fromkeys(n for t in family.twins() if t.torch == name for n in t.options)
+        raise ValueError(f"{where}: no rule for {name} with {', '.join(f'{n}={group[n]}' for n in picks)}")
+    return twin
 
 
-def _titles(twins: Iterable[_Twin]) -> str:
-    return ", ".join(sorted({t.torch for t in twins}))
+def ported(where: str, name: str, group: Mapping[str, Any]) -> tuple[Twin, Rule, str]:
+    """Return the rule that a group of an optimizer of torch follows, its twin, and its kind of weight decay; ValueError."""
+    twin = _twin_of_group(where, name, group)
+    if group.get("differentiable"):
+        raise ValueError(f"{where}: differentiable=True: {DIFFERENTIABLE}")
+    like = twin.rule.like("torch")
+    spoken = groups.entries(like)
+    values = {n: groups.plain(v) for n, v in group.items() if n in spoken}
+    return twin, groups.changed(like, values), "decoupled" if _decoupled(name, group) else "coupled"
 
 
-def _twin_of_group(kind: type[torch.optim.Optimizer], group: Mapping[str, Any]) -> _Twin:
-    """The rule of a group of an optimizer; TypeError, ValueError."""
-    every = _twins()
-    twins = [t for t in every if getattr(torch.optim, t.torch, None) is kind]
-    if not twins:
-        raise TypeError(
-            f"from_torch: must be one of torch.optim's {_titles(every)}; got {kind.__module__}.{kind.__name__}"
+OWN = ("on_nonfinite", "exact")  # keywords of our optimizer that torch's have not
+
+
+def like(begin: Callable[..., Ours], name: str, params: Any, keywords: Mapping[str, Any]) -> Ours:
+    """See ``Optimizer.like``. begin: makes our optimizer. torch's own constructor checks its keywords."""
+    names = {t.torch for t in family.twins()}
+    if name not in names and name != SPARSE:
+        raise HyperparameterError(
+            f"thalweg.torch.Optimizer.like: unknown optimizer {name!r}: {nearest(name, sorted({*names, SPARSE}))}"
         )
-    fitting = [t for t in twins if all(group[n] == v for n, v in t.options.items())]
-    if not fitting:
-        told = ", ".join(f"{n}={group[n]}" for n in dict.fromkeys(n for t in twins for n in t.options))
-        raise ValueError(f"from_torch: no rule for {kind.__name__} with {told}")
-    # One whose own optimizer it is, then the one that more options pick, then the one with fewer states.
-    return min(fitting, key=lambda t: (_own(t) != t.torch, -len(t.options), len(t.states)))
-
-
-def _own(twin: _Twin) -> str:
-    return twin.rule.parts.dialects["torch"].optimizers[0]
-
-
-def _arguments(name: str) -> set[str]:
-    """The arguments of an optimizer of torch."""
-    return set(signature(getattr(torch.optim, name)).parameters)
+    theirs = getattr(torch.optim, name)
+    group = theirs([torch.zeros(1)], **{n: v for n, v in keywords.items() if n not in OWN}).param_groups[0]
+    options = {n: keywords[n] for n in OWN if n in keywords}
+    if name == SPARSE:
+        options.setdefault("exact", "lazy")
+        name, group = "Adam", {**family.arguments("Adam"), **group}
+    _, rule, decay = ported(f"thalweg.torch.Optimizer.like({name!r})", name, group)
+    values = {"lr": group["lr"]} if isinstance(group["lr"], torch.Tensor) else {}
+    return begin(
+        params,
+        rule,
+        weight_decay=groups.plain(group.get("weight_decay", 0.0)),
+        decay=decay,
+        maximize=group["maximize"],
+        capturable=bool(group.get("capturable")),
+        **options,
+        **values,
+    )
 
 
 def from_torch(begin: Callable[[list[dict[str, Any]], Rule], Ours], optimizer: torch.optim.Optimizer) -> Ours:
@@ -75,19 +85,23 @@ def from_torch(begin: Callable[[list[dict[str, Any]], Rule], Ours], optimizer: t
     kind = type(optimizer)
     if not isinstance(optimizer, torch.optim.Optimizer):
         raise TypeError(f"from_torch: must be an optimizer of torch.optim, got {kind.__name__}")
+    every = family.twins()
+    name = kind.__name__
+    if not any(t.torch == name and getattr(torch.optim, name, None) is kind for t in every):
+        raise TypeError(
+            f"from_torch: must be one of torch.optim's {family.titles(every)}; got {kind.__module__}.{name}"
+        )
     entries, twins = [], []
     for group in optimizer.param_groups:
-        twin = _twin_of_group(kind, group)
-        if any(group.get(n) for n in ("capturable", "differentiable")):
-            raise ValueError("from_torch: capturable and differentiable steps have no counterpart here")
-        like = twin.rule.like("torch")
-        theirs = _arguments(twin.torch) | {"decoupled_weight_decay"}
-        ours = {"params", "weight_decay", "maximize", *groups.entries(like)}
+        twin, rule, decay = ported("from_torch", name, group)
+        if group.get("capturable"):
+            raise ValueError("from_torch: capturable steps have no counterpart here")
+        theirs = {*family.arguments(twin.torch), "decoupled_weight_decay"}
+        ours = {"params", "weight_decay", "maximize", *groups.entries(rule)}
         kept = {n: v for n, v in group.items() if n in ours or n not in theirs}
         if "param_names" in kept:
             kept["params"] = list(zip(kept.pop("param_names"), kept["params"], strict=True))
-        kept["rule"] = groups.changed(like, _numbers(kept))
-        kept["decay"] = "decoupled" if _decoupled(kind, group) else "coupled"
+        kept |= {"rule": rule, "decay": decay}
         entries.append(kept)
         twins.append(twin)
     opt = begin(entries, entries[0]["rule"])
@@ -100,11 +114,7 @@ def from_torch(begin: Callable[[list[dict[str, Any]], Rule], Ours], optimizer: t
     return opt
 
 
-def _numbers(group: Mapping[str, Any]) -> dict[str, Any]:
-    return {n: groups.plain(v) for n, v in group.items() if n not in ("params", "param_names")}
-
-
-def _to_ours(p: torch.Tensor, twin: _Twin, kept: Mapping[str, Any], rule: Rule) -> dict[str, Any]:
+def _to_ours(p: torch.Tensor, twin: Twin, kept: Mapping[str, Any], rule: Rule) -> dict[str, Any]:
     """A parameter's states under our names: copies, of our dtype and layout."""
     state: dict[str, Any] = {}
     start(p, rule, state)
@@ -119,15 +129,15 @@ def _to_ours(p: torch.Tensor, twin: _Twin, kept: Mapping[str, Any], rule: Rule) 
     return state
 
 
-def _twin_of_rule(rule: Rule, decoupled: bool) -> _Twin:
+def _twin_of_rule(rule: Rule, decoupled: bool) -> Twin:
     """The optimizer that a rule moves to; ValueError."""
     name = type(rule).__name__
     other = "Adam" if decoupled else "AdamW"  # these two differ in where the decay stands
-    every = _twins()
+    every = family.twins()
     twins = [t for t in every if t.rule is type(rule) and t.torch != other]
     if not twins:
         raise ValueError(
-            f"to_torch: {name} is none of the optimizers of torch.optim that runs move to: {_titles(every)}"
+            f"to_torch: {name} is none of the optimizers of torch.optim that runs move to: {family.titles(every)}"
         )
     return twins[0]
 
@@ -142,19 +152,20 @@ def to_torch(
         rule, decoupled = plan.rule, group["decay"] == "decoupled"
         twin = _twin_of_rule(rule, decoupled)
         require(rule, "torch", "to_torch")
-        if decoupled and group["weight_decay"] > 0 and twin.torch not in ("Adam", "AdamW", "NAdam"):
+        known = family.arguments(twin.torch)
+        shrinks = twin.torch == "AdamW" or "decoupled_weight_decay" in known
+        if decoupled and group["weight_decay"] > 0 and not shrinks:
             raise ValueError(f"to_torch: torch.optim.{twin.torch} has no decoupled weight decay")
         states = set(type(rule).parts.states)
         kept = {n: v for n, v in group.items() if n not in ("rule", "decay", *states)}
         for n, v in kept.items():
             if isinstance(v, Schedule):
                 raise ValueError(f"to_torch: {n} follows {v!r}: torch keeps schedules outside its optimizers")
-        known = _arguments(twin.torch)
         kept = {n: v for n, v in kept.items() if n in known or n not in groups.entries(rule)}
         kept |= {n: v for n, v in twin.options.items() if n not in kept}
         if "param_names" in kept:
             kept["params"] = list(zip(kept.pop("param_names"), kept["params"], strict=True))
-        if twin.torch == "NAdam":
+        if "decoupled_weight_decay" in known:
             kept["decoupled_weight_decay"] = decoupled
         entries.append(kept)
         twins.append(twin)
@@ -173,7 +184,7 @@ def to_torch(
 
 
 def _to_theirs(
-    p: torch.Tensor, twin: _Twin, kept: Mapping[str, Any], group: Mapping[str, Any]
+    p: torch.Tensor, twin: Twin, kept: Mapping[str, Any], group: Mapping[str, Any]
 ) -> dict[str, Any]:
     """A parameter's states as torch keeps them."""
     state: dict[str, Any] = {}

@@ -7,15 +7,17 @@ of a rule in another world's form, every line has its own name.
 """
 
 import math
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
+from ..convert import require
 from ..core.line import Scalar, short
 from ..core.rule import Rule, restore
 from ..core.schedule import Schedule
 from ..core.started import Started, start_given
-from ..errors import HyperparameterError, StateError
+from ..errors import HyperparameterError, StateError, nearest
+from . import family
 
 Kind = Any  # a rule class: mypy does not see that classes can be hashed
 Targets = tuple[str, ...]
@@ -109,7 +111,11 @@ def entries(rule: Rule) -> dict[str, Any]:
 
 
 def changed(rule: Rule, given: Mapping[str, Any]) -> Rule:
-    """Return the rule with the entries of a user's group, under torch's names or the lines' own."""
+    """Return the rule with the entries of a user's group, under torch's names or the lines' own.
+
+    Where torch's options in it (``momentum``, ``amsgrad``) mean another rule of the family, it is that rule's.
+    """
+    rule = _relative(rule, given)
     kind: Kind = type(rule)
     spoken = _spoken(rule)
     wanted = {n: spoken.get(n, (n,)) for n in given if n in spoken or n in kind.parts.lines}
@@ -118,9 +124,112 @@ def changed(rule: Rule, given: Mapping[str, Any]) -> Rule:
     changes = _values(kind, wanted, {n: plain(given[n]) for n in wanted})
     changes.pop("weight_decay", None)
     ramps = {n: plain(given[n]) for n in _ramps(kind) if n in given}
-    if ramps:
-        changes["lr"] = _ramped(kind, changes.get("lr", rule.values["lr"]), ramps)
+    if ramps or "lr" in changes:
+        own = entries(rule)
+        lr = changes.get("lr", own["lr"])
+        if not isinstance(lr, Schedule):  # a group's own rate decays as the others do
+            ramps = {n: own[n] for n in _ramps(kind)} | ramps
+        changes["lr"] = _ramped(kind, lr, ramps)
     return rule.replace(**changes) if changes else rule
+
+
+def begun(rule: Rule, values: Mapping[str, Any], around: Mapping[str, Any]) -> tuple[Rule, dict[str, Any]]:
+    """Return the rule that values under torch's names or the lines' own make, and what stands around it.
+
+    around: ``SETTINGS`` as they were given, None where they were not. Raises HyperparameterError.
+    """
+    stands = dict(around)
+    if "decoupled_weight_decay" in values:
+        decay = "decoupled" if values["decoupled_weight_decay"] else "coupled"
+        if stands.get("decay") not in (None, decay):
+            raise HyperparameterError(
+                f"{type(rule).__name__}: decoupled_weight_decay={bool(values['decoupled_weight_decay'])} and"
+                f" decay={stands['decay']!r}: give one of them"
+            )
+        stands["decay"] = decay
+    new = changed(rule, {n: v for n, v in values.items() if n != "decoupled_weight_decay"})
+    if own_decay(type(rule)) and not own_decay(type(new)):  # AdamW(amsgrad=True)
+        defaults = {"weight_decay": rule.values["weight_decay"], "decay": "decoupled"}
+        stands |= {n: v for n, v in defaults.items() if stands.get(n) is None}
+    return new, stands
+
+
+def require_known(rule: Rule, values: Iterable[str]) -> None:
+    """TypeError for a keyword that is neither a value of the rule nor an option of torch."""
+    kind: Kind = type(rule)
+    known = {
+        *_spoken(rule),
+        *_names(kind),
+        *kind.parts.lines,
+        *_ramps(kind),
+        *family.options(),
+        *family.HINTS,
+    }
+    known |= {n for row in kind.parts.dialects.values() for n in row.names}  # told by which name it goes here
+    for n in values:
+        if n not in known:
+            here = [*(n for n in entries(rule) if n != "rule"), *SETTINGS]
+            raise TypeError(
+                f"thalweg.torch.Optimizer: {kind.__name__} has no keyword {n!r}: {nearest(n, here)}"
+            )
+
+
+def _foreign(kind: Kind, given: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """Return those of torch's options ``names`` that ask for another update than the rule's."""
+    told = {n: plain(given[n]) for n in names}
+    return {n: v for n, v in told.items() if family.says_something(kind, n, v)}
+
+
+def _relative(rule: Rule, given: Mapping[str, Any]) -> Rule:
+    """Return the rule of the family that torch's options in a group mean; HyperparameterError where no rule has them.
+
+    A rule in another world's form is left alone.
+    """
+    kind: Kind = type(rule)
+    asked = _foreign(kind, given, _entries_of(kind, tuple(given)).foreign)
+    if not asked:
+        return rule
+    _refuse_places(kind, asked)
+    relative = _member(rule, asked, entries(rule))
+    if relative is None:
+        _understood(kind, asked, _spoken(rule))
+        raise HyperparameterError(_no_such_option(rule, asked))
+    return relative
+
+
+def _member(rule: Rule, asked: Mapping[str, Any], own: Mapping[str, Any]) -> Rule | None:
+    """See ``family.member``; of a rule that is not in torch's form there is none."""
+    row = type(rule).parts.dialects.get("torch")
+    if row is None:
+        return None
+    try:
+        require(rule, "torch", "group")
+    except ValueError:
+        return None
+    return family.member(rule, asked, {n: own[n] for n in row.names if n in own})
+
+
+def _refuse_places(kind: Kind, asked: Container[str]) -> None:
+    """HyperparameterError for options of how torch runs a step, which are not a group's here."""
+    if "differentiable" in asked:
+        raise HyperparameterError(
+            f"{kind.__name__}: a group with differentiable=True: steps change weights in place, outside autograd;"
+            " torch's own optimizers can be differentiated through"
+        )
+    if "capturable" in asked:
+        raise HyperparameterError(
+            f"{kind.__name__}: a group with capturable=True: give capturable=True to the optimizer, for all its groups"
+        )
+
+
+def _no_such_option(rule: Rule, asked: Mapping[str, Any]) -> str:
+    """Return the message for torch's options that no rule of the family has."""
+    told = ", ".join(f"{n}={short(v)}" for n, v in asked.items())
+    known = [n for n in entries(rule) if n != "rule" and n not in type(rule).parts.states]
+    return (
+        f"{label(rule)}: a group with {told}: neither this rule nor its family in torch.optim has such an option;"
+        f" it has {', '.join([*known, *SETTINGS])}; leave it out, or give the group a rule that has it"
+    )
 
 
 def _distinct(kind: Kind, names: Mapping[str, Targets]) -> None:
@@ -196,7 +305,9 @@ def planned(kinds: Mapping[str, type[Rule]], group: Mapping[str, Any], left: tup
     kind: Kind = kinds.get(str(group.get("rule")).partition(":")[0])
     if kind is None:
         raise StateError(f"group: rule {group.get('rule')!r} is not one that this optimizer was started with")
-    names = _entries_of(kind, tuple(group))
+    names, foreign = _entries_of(kind, tuple(group))
+    if foreign:
+        _require_same(kind, group, foreign)
     lines = kind.parts.lines
     values = tuple([lines[n].default if n in left else plain(group[n]) for n in names])
     try:
@@ -217,10 +328,44 @@ def _require_values(kind: Kind, names: tuple[str, ...], values: tuple[Any, ...])
             raise HyperparameterError(f"{kind.__name__}: {n} must be a number, got {short(value)}") from None
 
 
+def _require_same(kind: Kind, group: Mapping[str, Any], foreign: tuple[str, ...]) -> None:
+    """HyperparameterError where torch's options in a group, written since it was begun, mean another rule."""
+    asked = _foreign(kind, group, foreign)
+    if "decoupled_weight_decay" in foreign:
+        decoupled, decay = bool(group["decoupled_weight_decay"]), group["decay"]
+        asked.pop("decoupled_weight_decay", None)
+        if decoupled != (decay == "decoupled"):
+            raise HyperparameterError(
+                f"{kind.__name__}: a group with decoupled_weight_decay={decoupled} and decay={decay!r}: set decay"
+            )
+    if not asked:
+        return
+    _refuse_places(kind, asked)
+    lines = {**_pinned(kind), **_values(kind, _read(kind, group), group)}
+    rule = restore(kind, str(group["rule"]).partition(":")[2], lines)
+    relative = _member(rule, asked, group)
+    if relative is None:
+        raise HyperparameterError(_no_such_option(rule, asked))
+    if type(relative) is not kind:
+        told = ", ".join(f"{n}={short(v)}" for n, v in asked.items())
+        raise HyperparameterError(
+            f"{kind.__name__}: a group with {told} follows {type(relative).__name__} in torch, which has other states:"
+            f" begin it with rule={type(relative).__name__}(...)"
+        )
+
+
+class _Entries(NamedTuple):
+    """The names in a group that are the rule's, and torch's options that it has no entry for."""
+
+    own: tuple[str, ...]
+    foreign: tuple[str, ...]
+
+
 @lru_cache(maxsize=256)
-def _entries_of(kind: Kind, present: tuple[str, ...]) -> tuple[str, ...]:
+def _entries_of(kind: Kind, present: tuple[str, ...]) -> _Entries:
     ours = {"rule", *SETTINGS, *_names(kind), *kind.parts.lines, *_ramps(kind)}
-    return tuple(n for n in present if n in ours)
+    own = tuple(n for n in present if n in ours)
+    return _Entries(own, tuple(n for n in present if n not in ours and n in family.options()))
 
 
 def plain(value: Any) -> Any:

@@ -26,6 +26,7 @@ from ..optimizer.gradients import SparseGradient, inside
 from . import convert, device, groups
 from . import row_tracking as tables
 from .fast_path import UnchangedGroup, can_keep
+from .groups import SETTINGS
 from .layout import (
     KINDS,
     apart,
@@ -46,8 +47,10 @@ class Optimizer(torch.optim.Optimizer):
 
     params: tensors, named tensors or groups, as every torch optimizer takes them; float16, bfloat16,
     float32, float64, complex64 or complex128. States of 16-bit parameters are float32.
-    rule: such as ``tw.Adam(lr=1e-3)``; a group may have its own, ``{"params": ..., "rule": tw.SGD(lr=0.1)}``,
-    or other values under torch's names or the rule's: ``{"params": ..., "lr": 0.1, "betas": (0.8, 0.99)}``.
+    rule: such as ``tw.Adam(lr=1e-3)``, or its class; a group may have its own, ``{"params": ..., "rule":
+    tw.SGD(lr=0.1)}``, or other values under torch's names or the rule's: ``{"params": ..., "lr": 0.1, "betas":
+    (0.8, 0.99)}``. values: the same for all groups, ``Optimizer(params, tw.Adam, lr=1e-3)``. Options of torch that
+    mean another rule of the family give that rule: ``tw.SGD, momentum=0.9`` is Momentum.
     weight_decay, decay: "coupled" (added to the gradient) or "decoupled" (w shrinks by lr · weight_decay
     first); None is what the rule says. maximize: ascend.
     on_nonfinite: "propagate" NaN and infinite gradients as torch does, "raise" NonFiniteError, or "skip" such
@@ -64,7 +67,7 @@ class Optimizer(torch.optim.Optimizer):
     def __init__(
         self,
         params: Any,
-        rule: Rule,
+        rule: Rule | type[Rule],
         *,
         weight_decay: float | None = None,
         decay: Literal["coupled", "decoupled"] | None = None,
@@ -72,11 +75,9 @@ class Optimizer(torch.optim.Optimizer):
         on_nonfinite: Literal["propagate", "raise", "skip"] = "propagate",
         capturable: bool = False,
         exact: Exact = "value",
+        **values: Any,
     ) -> None:
-        if not isinstance(rule, Rule):
-            raise TypeError(
-                f"thalweg.torch.Optimizer: rule must be a rule such as Adam(lr=1e-3), got {short(rule)}"
-            )
+        begun, self._begun = _value("thalweg.torch.Optimizer", rule), rule
         if on_nonfinite not in ("propagate", "raise", "skip"):
             raise HyperparameterError(
                 "thalweg.torch.Optimizer: on_nonfinite must be one of 'propagate', 'raise', 'skip';"
@@ -97,17 +98,20 @@ class Optimizer(torch.optim.Optimizer):
         self._watched: set[Tensor] = set()
         self._ready: dict[int, UnchangedGroup] = {}  # groups whose tensors lie as they did
         self._known: tuple[list[Tensor], list[dict[str, Any]]] = [], []  # who had states then, and in what
-        self._rule, self._kinds = rule, {}  # type: Rule, dict[str, type[Rule]]
-        self._given = {"weight_decay": weight_decay, "decay": decay, "maximize": maximize}
-        super().__init__(params, self._entries(rule, {}))
+        around = {"weight_decay": weight_decay, "decay": decay, "maximize": maximize}
+        groups.require_known(begun, values)
+        self._rule, self._given = groups.begun(begun, values, around)
+        self._lr = _tensor(values.get("lr"))
+        self._kinds: dict[str, type[Rule]] = {}
+        super().__init__(params, self._entries(self._rule, self._given))
 
     def _entries(self, rule: Rule, given: Mapping[str, Any]) -> dict[str, Any]:
-        """A group's entries: those of the rule, and what stands around it."""
+        """A group's entries: those of the rule, and what stands around it (None: what the rule says)."""
         own = groups.own_decay(type(rule))
         line = rule.values["weight_decay"] if own else 0.0
         made = groups.entries(rule)
-        for n, default in zip(groups.SETTINGS, (line, "decoupled" if own else "coupled", False), strict=True):
-            value = given.get(n, self._given[n])
+        for n, default in zip(SETTINGS, (line, "decoupled" if own else "coupled", False), strict=True):
+            value = given.get(n)
             made[n] = default if value is None else value
         kinds = {**self._kinds, type(rule).__name__: type(rule)}
         groups.planned(kinds, made)  # refuses what is out of range
@@ -121,16 +125,18 @@ class Optimizer(torch.optim.Optimizer):
             raise TypeError(f"param_group must be a dict, got {type(param_group).__name__}")
         given = dict(param_group)
         rule = given.pop("rule", self._rule)
-        if not isinstance(rule, Rule):
-            raise TypeError(f"param_group: rule must be a rule such as Adam(lr=1e-3), got {short(rule)}")
+        shared = rule is self._rule or rule is type(self._rule)
+        rule = self._rule if shared else _value("param_group", rule)
+        rule, around = groups.begun(rule, given, self._given | {n: given[n] for n in SETTINGS if n in given})
         known = self._kinds.get(type(rule).__name__, type(rule))
         if known is not type(rule):
             raise ValueError(f"param_group: another rule of the name {known.__name__} is in use: rename one")
         lines = type(rule).parts.lines  # one may be given by its own name and is kept under torch's
-        made = {n: v for n, v in given.items() if n not in lines}
-        made |= self._entries(groups.changed(rule, given), given)
-        if isinstance(given.get("lr"), torch.Tensor):  # read at every step: it may be changed in place
-            made["lr"] = given["lr"]
+        made = {n: v for n, v in given.items() if n not in lines and n != "decoupled_weight_decay"}
+        made |= self._entries(rule, around)
+        lr = _tensor(given.get("lr", self._lr if shared else None))
+        if lr is not None:
+            made["lr"] = lr
         if not isinstance(made.get("params"), torch.Tensor | set):
             made["params"] = list(made["params"])
             for k, p in enumerate(made["params"]):
@@ -174,6 +180,8 @@ class Optimizer(torch.optim.Optimizer):
                 plan, lr = ready.plan, None
             else:
                 lr = group["lr"] if self.capturable and _on_cuda(group.get("lr")) else None
+                if group.get("rule") is self._begun:  # ZeroRedundancyOptimizer copies its keywords there
+                    group["rule"] = groups.label(self._rule)
                 plan = groups.planned(self._kinds, group, left=() if lr is None else ("lr",))
                 if ready is not None and ready.plan.update is plan.update:
                     ready.remember(plan, group)
@@ -440,7 +448,17 @@ class Optimizer(torch.optim.Optimizer):
             last.remove()
 
     def __getstate__(self) -> dict[str, Any]:
-        own = ("on_nonfinite", "skipped", "capturable", "_exact", "_rule", "_kinds", "_given")
+        own = (
+            "on_nonfinite",
+            "skipped",
+            "capturable",
+            "_exact",
+            "_rule",
+            "_begun",
+            "_lr",
+            "_kinds",
+            "_given",
+        )
         return super().__getstate__() | {n: self.__dict__[n] for n in own}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -453,6 +471,17 @@ class Optimizer(torch.optim.Optimizer):
         super().__setstate__(state)
 
     # Moving over.
+
+    @classmethod
+    def like(cls, name: str, params: Any, **keywords: Any) -> "Optimizer":
+        """The optimizer of ``torch.optim`` of that name, with torch's own keywords and defaults.
+
+        ``Optimizer.like("AdamW", model.parameters(), lr=3e-4, amsgrad=True)``. params: as torch takes them, groups
+        with torch's options too. ``foreach`` and ``fused`` change nothing here; ``on_nonfinite`` and ``exact`` may
+        be given as well. "SparseAdam" is Adam with ``exact="lazy"``. Raises HyperparameterError for a name that no
+        rule is, TypeError for a keyword that torch's optimizer does not take, ValueError for values and options.
+        """
+        return convert.like(cls, name, params, keywords)
 
     @classmethod
     def from_torch(cls, optimizer: torch.optim.Optimizer) -> "Optimizer":
@@ -479,6 +508,20 @@ class _SparseStep(NamedTuple):
     gradient: SparseGradient
     scalars: tuple[float, ...]
     hyper: Mapping[str, float]
+
+
+def _value(where: str, rule: object) -> Rule:
+    """Return a rule, or the one that a class is without arguments; TypeError for anything else."""
+    if isinstance(rule, Rule):
+        return rule
+    if isinstance(rule, type) and issubclass(rule, Rule) and rule is not Rule:
+        return rule()
+    raise TypeError(f"{where}: rule must be a rule such as Adam(lr=1e-3), or its class, got {short(rule)}")
+
+
+def _tensor(lr: object) -> Tensor | None:
+    """Return a learning rate that is a tensor: it is read at every step, since it may be changed in place."""
+    return lr if isinstance(lr, Tensor) else None
 
 
 def _on_cuda(value: object) -> bool:

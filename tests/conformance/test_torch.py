@@ -1,0 +1,232 @@
+"""What torch's tests ask of an optimizer, asked of ours: arguments, options, schedulers, wrappers.
+
+``optim_db``, the table that torch's own suite lists its optimizers' arguments in, comes with the wheel; to import it
+takes seconds, so that the slow suite alone reads it.
+"""
+
+import copy
+import os
+import sys
+import types
+import unittest
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import thalweg as tw
+import thalweg.torch
+from thalweg.core.rule import Rule
+from thalweg.errors import HyperparameterError
+from thalweg.torch import family
+
+Optimizer = thalweg.torch.Optimizer
+NAMES = sorted({t.torch for t in family.twins()})
+ARGUMENTS: dict[str, list[dict[str, Any]]] = {
+    "SGD": [{"momentum": 0.9, "dampening": 0.1}, {"momentum": 0.9, "nesterov": True}, {"weight_decay": 0.1}],
+    "Adagrad": [{"lr_decay": 0.5, "initial_accumulator_value": 0.1, "maximize": True}],
+    "RMSprop": [{"momentum": 0.1}, {"centered": True, "momentum": 0.1, "alpha": 0.8}, {"centered": True}],
+    "Adadelta": [{"rho": 0.95, "weight_decay": 0.9}],
+    "Adam": [{"amsgrad": True, "weight_decay": 0.1}, {"decoupled_weight_decay": True, "weight_decay": 0.1}],
+    "AdamW": [{"amsgrad": True}, {"lr": 0.01, "betas": (0.8, 0.95), "foreach": True}],
+    "Adamax": [{"eps": 1e-3, "maximize": True}],
+    "NAdam": [{"momentum_decay": 6e-3, "weight_decay": 0.1}, {"decoupled_weight_decay": True, "weight_decay": 0.1}],
+}  # fmt: skip
+
+
+def weights() -> list[torch.nn.Parameter]:
+    made = torch.Generator().manual_seed(0)
+    return [torch.nn.Parameter(torch.randn(s, generator=made, dtype=torch.float64)) for s in ((4, 3), (5,))]
+
+
+def train(opt: Any, params: list[torch.nn.Parameter], steps: int, seed: int = 1) -> None:
+    made = torch.Generator().manual_seed(seed)
+    for _ in range(steps):
+        for p in params:
+            p.grad = torch.randn(p.shape, generator=made, dtype=torch.float64).to(p.dtype)
+        opt.step()
+
+
+def near(mine: Any, theirs: Any) -> None:
+    for p, q in zip(mine, theirs, strict=True):
+        torch.testing.assert_close(p, q, rtol=1e-7, atol=1e-9)  # torch's NAdam keeps a product in float32
+
+
+def follows(name: str, arguments: dict[str, Any]) -> None:
+    """Assert that ``like`` takes torch's path: two groups, the second with a rate of its own."""
+    mine, theirs = weights(), weights()
+    opts = []
+    for begin, params in (
+        (lambda *a, **k: Optimizer.like(name, *a, **k), mine),
+        (getattr(torch.optim, name), theirs),
+    ):
+        grouped = [{"params": params[:1]}, {"params": params[1:], "lr": 0.02}]
+        opts.append(begin(grouped, **copy.deepcopy(arguments)))
+        train(opts[-1], params, 6)
+    near(mine, theirs)
+    twin = Optimizer.from_torch(opts[1])
+    train(twin, theirs, 2, seed=2)
+    train(opts[0], mine, 2, seed=2)
+    near(mine, theirs)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_torchs_arguments_give_torchs_path(name: str) -> None:
+    for arguments in ({}, *ARGUMENTS[name]):
+        follows(name, arguments)
+
+
+@pytest.mark.slow
+def test_every_argument_of_torchs_own_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    """But for differentiable, which is refused, and capturable, for CUDA tensors alone."""
+    monkeypatch.setattr(os, "environ", os.environ.copy())  # which the import changes
+    if "expecttest" not in sys.modules:  # whose class only torch's own tests need, not the table
+        stand = types.ModuleType("expecttest")
+        stand.TestCase = unittest.TestCase  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, "expecttest", stand)
+    from torch.testing._internal.common_optimizers import optim_db
+
+    count = 0
+    for info in optim_db:
+        name = info.optim_cls.__name__
+        for given in info.optim_inputs_func(device="cpu") if name in NAMES else ():
+            if not given.kwargs.keys() & {"differentiable", "capturable"}:
+                follows(name, given.kwargs)
+                count += 1
+    assert count >= 50
+
+
+OPTIONS: dict[str, tuple[type[torch.optim.Optimizer], Rule, dict[str, Any]]] = {
+    "momentum": (torch.optim.SGD, tw.SGD(lr=0.1), {"lr": 0.1, "momentum": 0.9}),
+    "dampening alone": (torch.optim.SGD, tw.SGD(lr=0.1), {"lr": 0.1, "dampening": 0.5}),
+    "nesterov": (torch.optim.SGD, tw.SGD(lr=0.1), {"lr": 0.1, "momentum": 0.9, "nesterov": True}),
+    "nesterov of momentum": (torch.optim.SGD, tw.Momentum(lr=0.1), {"lr": 0.1, "momentum": 0.9, "nesterov": True}),
+    "no nesterov": (torch.optim.SGD, tw.Nesterov(lr=0.1), {"lr": 0.1, "momentum": 0.9, "nesterov": False}),
+    "centered": (torch.optim.RMSprop, tw.RMSprop(lr=0.01), {"centered": True}),
+    "centered, momentum": (torch.optim.RMSprop, tw.RMSprop(), {"centered": True, "momentum": 0.5}),
+    "centered of momentum": (torch.optim.RMSprop, tw.RMSpropMomentum(mu=0.5), {"centered": True, "momentum": 0.5}),
+    "amsgrad": (torch.optim.Adam, tw.Adam(), {"amsgrad": True}),
+    "no amsgrad": (torch.optim.Adam, tw.AMSGrad(), {"amsgrad": False}),
+    "amsgrad, decoupled": (torch.optim.AdamW, tw.AdamW(), {"amsgrad": True}),
+    "decoupled": (torch.optim.Adam, tw.Adam(), {"decoupled_weight_decay": True, "weight_decay": 0.1}),
+    "coupled": (torch.optim.NAdam, tw.NAdam(), {"decoupled_weight_decay": False, "weight_decay": 0.1}),
+    "accumulator": (torch.optim.Adagrad, tw.Adagrad(), {"initial_accumulator_value": 0.1, "lr_decay": 0.1}),
+    "hints": (torch.optim.Adam, tw.Adam(), {"foreach": True, "fused": None}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("where", ["group", "constructor"])
+@pytest.mark.parametrize("option", OPTIONS)
+def test_torchs_options_are_honoured(option: str, where: str) -> None:
+    """In a group and as keywords, where the rule's family has the member that they mean."""
+    kind, rule, given = OPTIONS[option]
+    mine, theirs = weights(), weights()
+    if where == "group":
+        ours = Optimizer([{"params": mine, **given, "lr_scale": 0.3}], rule)
+        assert ours.param_groups[0]["lr_scale"] == 0.3
+    else:
+        ours = Optimizer(mine, type(rule), **{"lr": rule.values["lr"], **given})
+    other = kind(theirs, **{"lr": rule.values["lr"], **given})
+    train(ours, mine, 5)
+    train(other, theirs, 5)
+    near(mine, theirs)
+
+
+@pytest.mark.parametrize(
+    ("rule", "given", "told"),
+    [
+        (tw.SGD(), {"nesterov": True}, "nesterov does not go alone"),
+        (tw.SGD(), {"betas": (0.9, 0.99)}, "a group with betas=.*SGD.*leave it out|betas"),
+        (tw.Adam(), {"initial_accumulator_value": 0.1}, "no such option|such an option"),
+        (tw.Adam(), {"momentum": 0.9}, "such an option"),
+        (tw.Yogi(), {"amsgrad": True}, "such an option"),
+        (tw.RMSprop.like("keras"), {"momentum": 0.9}, "such an option"),
+        (tw.Adam(), {"differentiable": True}, "outside autograd"),
+        (tw.Adam(), {"capturable": True}, "to the optimizer"),
+        (tw.AdamW(), {"decay": "decoupled", "decoupled_weight_decay": False}, "give one of them"),
+    ],
+)
+def test_torchs_options_that_a_rule_has_not_are_refused(rule: Rule, given: Any, told: str) -> None:
+    p = torch.nn.Parameter(torch.ones(2))
+    with pytest.raises(HyperparameterError, match=told) as caught:
+        Optimizer([{"params": [p], **given}], rule)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "option", [{"momentum": 0.9}, {"betas": (0.9, 0.99)}, {"nesterov": True}, {"amsgrad": True}]
+)
+def test_options_that_are_written_later_are_not_ignored(option: dict[str, Any]) -> None:
+    """A scheduler may write them into a running group; nothing has moved."""
+    params = weights()
+    opt = Optimizer(params, tw.SGD(lr=0.1))
+    train(opt, params, 2)
+    before = [p.detach().clone() for p in params]
+    opt.param_groups[0].update(option)
+    with pytest.raises(HyperparameterError, match=next(iter(option))):
+        train(opt, params, 1)
+    assert all(map(torch.equal, params, before))
+    opt.param_groups[0].pop(next(iter(option)))
+    train(opt, params, 1)
+
+
+def test_a_rule_may_be_given_as_class_and_values() -> None:
+    """As trainers and ZeroRedundancyOptimizer call it; a group may do so too."""
+    a, b = weights()
+    opt = Optimizer(
+        [{"params": [a]}, {"params": [b], "rule": tw.Adagrad, "lr": 0.3}], tw.Adam, lr=0.1, betas=(0.5, 0.6)
+    )
+    wanted = [("Adam", 0.1), ("Adagrad", 0.3)]
+    assert [(g["rule"], g["lr"]) for g in opt.param_groups] == wanted and opt.param_groups[0]["betas"] == (
+        0.5,
+        0.6,
+    )
+
+
+def test_like_says_what_it_does_not_know() -> None:
+    p = [torch.nn.Parameter(torch.ones(2))]
+    with pytest.raises(HyperparameterError, match="unknown optimizer 'Adm': did you mean 'Adam'"):
+        Optimizer.like("Adm", p)
+    with pytest.raises(TypeError, match="lrr"):
+        Optimizer.like("Adam", p, lrr=1)
+    with pytest.raises(ValueError, match="outside autograd"):
+        Optimizer.like("Adam", p, differentiable=True)
+    with pytest.raises(HyperparameterError, match=r"thalweg.torch.Optimizer.like\(NAME"):
+        tw.Adam.like("torch", weight_decay=0.1)
+    lr = torch.tensor(0.1)
+    opt = Optimizer.like("AdamW", p, lr=lr, on_nonfinite="raise")
+    assert opt.param_groups[0]["lr"] is lr and opt.on_nonfinite == "raise"
+
+
+@pytest.fixture
+def alone(tmp_path: Path) -> Iterator[None]:
+    """A process group of this process."""
+    if not torch.distributed.is_available():
+        pytest.skip("torch without distributed")
+    torch.distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/meet", rank=0, world_size=1)
+    yield
+    torch.distributed.destroy_process_group()
+
+
+@pytest.mark.usefixtures("alone")
+@pytest.mark.slow  # to import it takes seconds
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # by that import
+@pytest.mark.parametrize(
+    "given", [{"rule": tw.Adam(lr=0.1)}, {"rule": tw.Adam, "lr": 0.1}], ids=["value", "class"]
+)
+def test_zero_redundancy(given: dict[str, Any]) -> None:
+    """Its keywords are entries of its groups, which it copies into ours at every step: the rule among them."""
+    from torch.distributed.optim import ZeroRedundancyOptimizer
+
+    mine, theirs = weights(), weights()
+    ours = ZeroRedundancyOptimizer(mine[:1], optimizer_class=Optimizer, **given)
+    other = torch.optim.Adam(theirs[:1], lr=0.1)
+    for opt, params in ((ours, mine), (other, theirs)):
+        train(opt, params, 2)
+        opt.add_param_group({"params": params[1:], "lr": 0.3})
+        train(opt, params, 2)
+        opt.param_groups[1]["lr"] = 0.05
+        train(opt, params, 1)
+    near(mine, theirs)
