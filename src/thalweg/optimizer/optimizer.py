@@ -403,10 +403,11 @@ class ArrayOptimizer(Optimizer):
         for i, follower in followers.items():
             follower.table.untouched_as(self._followers[i].table)
             follower.pending = self._followers[i].pending
+        passes = [(b, b.batch, (0,) * len(b.leaves)) for b in buckets]
+        last: list[Any] = [None] * len(self._leaves)  # batches that are new have no gradients yet
+        # In one go, which no Ctrl-C comes between.
         self._groups, self._buckets, self._place, self._followers = groups, buckets, place, followers
-        self._passes = [(b, b.batch, (0,) * len(b.leaves)) for b in buckets]
-        self._last = [None] * len(self._leaves)  # batches that are new have no gradients yet
-        self._settled = False
+        self._passes, self._last, self._settled = passes, last, False
 
     @property
     def settings(self) -> Settings:
