@@ -245,10 +245,24 @@ MUTANTS = [
     Mutant("reading/ahead.py", "Semaphore(depth)", "Semaphore(10**6)", READ_STREAM, "read_ahead"),
     Mutant(
         "reading/cache.py",
-        "if zlib.crc32(room) !=",
-        "if False and zlib.crc32(room) !=",
+        "and zlib.crc32(room) !=",
+        "and False and zlib.crc32(room) !=",
         READ_STREAM,
         "damaged_cache",
+    ),
+    Mutant(
+        "reading/cache_checks.py",
+        'entry["size"] == sum(',
+        'True or entry["size"] == sum(',
+        "tests/fitting/test_crafted_files.py",
+        "cache",
+    ),
+    Mutant(
+        "fitting/trained.py",
+        "if weights.shape != (rows, outputs) or",
+        "if",
+        "tests/fitting/test_crafted_files.py",
+        "parts_fit",
     ),
     Mutant(
         "reading/cache.py", 'if index["source"] == self._source() else None', "", READ_STREAM, "changed_file"

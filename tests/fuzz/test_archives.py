@@ -220,14 +220,14 @@ Loader = Callable[[Path], object]
 
 def trained(path: Path) -> Loader:
     """A model of three classes in a file, and what reads it."""
-    model = Model(Settings(), 5, np.array(["a", "b", "c"]))
-    Trained.of(model, 5, {"format": "svmlight"}, 3, "Adagrad()", 60, 1).save(path)
+    model = Model(Settings(), 5, np.array([1, 3, 9]))
+    Trained.of(model, 5, {"format": "svmlight", "zero_based": True}, None, "Adagrad()", 60, 1).save(path)
     return Trained.load
 
 
 def paused(path: Path) -> Loader:
     """A checkpoint in a file, and what reads it."""
-    rule, source = tw.Adam(lr=0.1), {"reading": {}, "files": ["a.svm"]}
+    rule, source = tw.Adam(lr=0.1), {"reading": {}, "files": ["a.svm"], "passes": 2}
     checkpoint.save(path, source, checkpoint.State(), Model(Settings("huber", rule, l1=0.1, average=3), 5))
     return lambda path: checkpoint.load(path, source, rule)
 

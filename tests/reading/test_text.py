@@ -14,7 +14,8 @@ from sklearn.datasets import load_svmlight_file
 
 from thalweg.errors import FileError
 from thalweg.reading import open_stream
-from thalweg.reading.scanner import LARGEST, Scanner, nearest
+from thalweg.reading.layout import LARGEST
+from thalweg.reading.scanner import Scanner, nearest
 
 from . import reference
 from .reference import BadLine, mutated, rows_of

@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from types import NoneType
+from typing import Any, Self
 
 from .. import archive
 from ..core.rule import Rule
 from ..errors import FileError
 from ..linear import Model
+from ..reading.block import Position
 from .settings import recorded_reading
 
 KIND = "thalweg checkpoint"
@@ -39,6 +41,35 @@ class State:
     history: list[Plain] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
+    @classmethod
+    def of(cls, plain: Plain, files: int, passes: int) -> Self:
+        """The state that a file holds. files: of the run; passes: that it is to do.
+
+        Raises ValueError, TypeError or KeyError for what no run can have saved.
+        """
+        state = cls(**plain)
+        counts = (
+            state.passed,
+            state.blocks,
+            state.rows,
+            state.steps,
+            state.held,
+            state.width,
+            state.until or 0,
+        )
+        sums = (state.loss, state.weight)
+        if any(type(n) is not int or n < 0 for n in counts) or any(type(x) is not float for x in sums):
+            raise ValueError("counts and sums must be numbers")
+        if state.position is not None:
+            Position.of(state.position, files)
+        if not all(isinstance(text, str) for text in [state.rule, *state.notes]):
+            raise ValueError("rule and notes must be text")
+        if not state.passed == len(state.history) < passes:
+            raise ValueError("a pass lacks its history")
+        for entry in state.history:
+            _require_history(entry)
+        return state
+
     @property
     def mean_loss(self) -> float | None:
         """The mean loss of this pass, each row's before it was learnt from; None before the first."""
@@ -48,6 +79,17 @@ class State:
         """Go to the beginning of the next pass."""
         self.passed += 1
         self.position, self.blocks, self.rows, self.loss, self.weight = None, 0, 0, 0.0, 0.0
+
+
+def _require_history(entry: Plain) -> None:
+    """Raise ValueError, TypeError or KeyError unless it is what is said of a whole pass (``Run.end_pass``)."""
+    if any(type(entry[n]) is not int for n in ("pass", "rows")):
+        raise ValueError("pass and rows must be whole numbers")
+    if not isinstance(entry["loss"], float | None):
+        raise ValueError("loss must be a number")
+    for measured in (entry["held_out"], entry["test"]):
+        if measured is not None and any(type(x) not in (int, float, NoneType) for x in measured.values()):
+            raise ValueError("what was measured must be numbers")
 
 
 def beside(model: Path) -> Path:
@@ -69,14 +111,18 @@ def load(path: Path, source: Plain, rule: Rule) -> tuple[State, Model]:
         recorded = dict(head["source"])
         recorded["reading"] = recorded_reading(recorded["reading"])
         other = _differing(source, recorded)
-        state, model = State() if other else State(**head["state"]), head["model"]
+        state = State() if other else State.of(head["state"], len(source["files"]), source["passes"])
+        plain = head["model"]
     except archive.MISFITS:
         raise FileError(f"{path}: is damaged; remove it, or begin anew (--fresh)") from None
     if other:
         raise FileError(
             f"{path}: belongs to a run with other {' and '.join(other)}; give what that run had, or begin anew (--fresh)"
         )
-    return state, Model.restore(model, arrays, rule)
+    model = Model.restore(plain, arrays, rule)
+    if state.width > model.features:
+        raise FileError(f"{path}: is damaged; remove it, or begin anew (--fresh)")
+    return state, model
 
 
 def _layout(name: str) -> archive.Layout:

@@ -10,7 +10,9 @@ from .. import archive
 from ..engines.memory import Array
 from ..errors import FileError, ThalwegError
 from ..linear import Model, Settings
+from ..linear.model import outputs_of
 from ..reading import Block
+from ..reading.layout import BITS, features_of, require_layout
 from ..rules.sgd import SGD
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ FORMAT = 1
 _LAYOUTS = {
     "weights": archive.Layout("f", (None, None)),
     "intercepts": archive.Layout("f", (None,)),
-    "classes": archive.Layout("biufU", (None,)),
+    "classes": archive.Layout("iuf", (None,)),
 }
 
 
@@ -81,22 +83,51 @@ class Trained:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Read the file. Raises FileError where it is no model, damaged, or newer than this thalweg."""
+        """Read the file. Raises FileError where it is no model, damaged, or newer than this thalweg.
+
+        Whoever wrote it, no index of a row lies outside the weights: they are as many as the layout has features.
+        """
         with archive.opened(path, KIND, FORMAT) as file:
             head, arrays = file.head, file.arrays({n: x for n, x in _LAYOUTS.items() if n in file.names})
         try:
-            weights, intercepts = arrays["weights"], arrays["intercepts"]
-            if not intercepts.size or weights.shape[1:] != intercepts.shape:
-                raise ValueError(f"weights are {weights.shape}")
-            settings = Settings(**head["settings"])
-            model = _scoring(settings, len(weights), arrays.get("classes"), weights, intercepts)
-            return cls(model, dict(head["layout"]), head["fold"], head["rule"], head["rows"], head["passes"])
-        except (*archive.MISFITS, ThalwegError):
-            raise FileError(f"{path}: is damaged; its parts do not fit together") from None
+            layout, fold = head["layout"], head["fold"]
+            features = _features(layout, fold)
+            weights, intercepts, classes = arrays["weights"], arrays["intercepts"], arrays.get("classes")
+            _require_arrays(Settings(**head["settings"]), features, weights, intercepts, classes)
+            counts = head["rows"], head["passes"]
+            if not isinstance(head["rule"], str) or any(type(n) is not int for n in counts):
+                raise ValueError("rule, rows or passes are of another type")
+            model = _scoring(Settings(**head["settings"]), len(weights), classes, weights, intercepts)
+            return cls(model, layout, fold, head["rule"], *counts)
+        except (*archive.MISFITS, ThalwegError) as error:
+            raise FileError(f"{path}: is damaged; its parts do not fit together ({error})") from None
 
     def scores(self, block: Block) -> Array:
         """x · w + b of a block's rows: (n,), or (n, outputs). Features beyond the model's have no weight."""
         return self.model.scores(matrix(block, self.model.features))
+
+
+def _features(layout: object, fold: object) -> int | None:
+    """How many features rows of a layout have, cut to so many bits; None: any number. Raises ThalwegError, ValueError."""
+    features = features_of(require_layout(layout))
+    if fold is None:
+        return features
+    least, most = BITS
+    if type(fold) is not int or not least <= fold <= most or features is not None:
+        raise ValueError(f"fold is {fold!r}")
+    return 1 << fold
+
+
+def _require_arrays(
+    settings: Settings, features: int | None, weights: Array, intercepts: Array, classes: Array | None
+) -> None:
+    """Raise ValueError unless a model's arrays fit each other, before memory of their sizes is taken."""
+    outputs = outputs_of(classes)
+    rows = weights.shape[0] if features is None else features
+    if weights.shape != (rows, outputs) or intercepts.shape != (outputs,):
+        raise ValueError(f"weights are {weights.shape}, intercepts {intercepts.shape}, for {rows} features")
+    if {a.dtype.name for a in (weights, intercepts)} != {settings.dtype}:
+        raise ValueError(f"weights are {weights.dtype}, not {settings.dtype}")
 
 
 def _scoring(

@@ -31,6 +31,7 @@ from . import losses
 from .losses import EITHER, MULTINOMIAL, Loss
 
 FORMAT = 1
+LAST = 1 << 62  # no run has as many steps; a step is a word of 64 bits
 DEFAULT = Adagrad(
     lr=0.1, eps=2.0
 )  # eps: the first steps of a weight are those of its data, not of their sign
@@ -60,6 +61,19 @@ class Settings(NamedTuple):
     quantile: float = 0.5
 
 
+def outputs_of(classes: Array | None) -> int:
+    """How many scores a row gets: one for a number or for two classes, else one for each class."""
+    return 1 if classes is None or len(classes) == 2 else len(classes)
+
+
+def _require_sorted(classes: Array) -> None:
+    """Raise ProblemError unless they are at least two different labels in order: rows' labels are looked up in them."""
+    if classes.ndim != 1 or len(classes) < 2:
+        raise ProblemError(f"classes: at least two are needed, got {classes.size}")
+    if not np.array_equal(np.unique(classes), classes):
+        raise ProblemError("classes: must be different, in ascending order; np.unique(labels) gives them so")
+
+
 class Model:
     """A linear model of ``features`` features that learns block by block.
 
@@ -75,9 +89,9 @@ class Model:
         if not (self.loss.margin or classes is None or settings.loss in EITHER):
             raise HyperparameterError(f"loss: {settings.loss!r} has no classes")
         self.classes = None if classes is None else np.asarray(classes)
-        if self.classes is not None and len(self.classes) < 2:
-            raise ProblemError(f"classes: at least two are needed, got {len(self.classes)}")
-        outputs = 1 if self.classes is None or len(self.classes) == 2 else len(self.classes)
+        if self.classes is not None:
+            _require_sorted(self.classes)
+        outputs = outputs_of(self.classes)
         if settings.dtype not in DTYPES:
             raise HyperparameterError(f"dtype: {nearest(settings.dtype, DTYPES)}")
         rule, l1, l2 = settings.rule, settings.l1, settings.l2
@@ -171,6 +185,10 @@ class Model:
         for what, given in (("targets", targets), ("weights", weights)):
             if given is not None and given.shape != (n,):
                 raise ProblemError(f"{what}: shape {given.shape}, expected ({n},), one for each row")
+        if self.outputs > 1 and n and not (targets.min() >= 0 and targets.max() < self.outputs):
+            raise ProblemError(
+                f"targets: must be numbers of classes in 0..{self.outputs - 1}; encode gives them"
+            )
         order = np.arange(n) if order is None else order
         order = np.ascontiguousarray(order, dtype=np.int64)
         if order.size and not (order.min() >= 0 and order.max() < n):
@@ -198,7 +216,16 @@ class Model:
         return self._solution
 
     def start(self, weights: Array, intercepts: Array) -> None:
-        """Begin at given weights (features, outputs) and intercepts (outputs,), before the first row."""
+        """Begin at given weights (features, outputs) and intercepts (outputs,), before the first row.
+
+        Raises ProblemError where one has another shape.
+        """
+        for what, given, shape in (
+            ("weights", weights, (self.features, self.outputs)),
+            ("intercepts", intercepts, (self.outputs,)),
+        ):
+            if np.shape(given) != shape:
+                raise ProblemError(f"{what}: shape {np.shape(given)}, the model needs {shape}")
         self._pass.begin(weights, intercepts)
         self._solution = None
 
@@ -299,21 +326,24 @@ class Model:
             if head["format"] > FORMAT:
                 raise FileError(f"model: format {head['format']} is newer than this thalweg reads ({FORMAT})")
             settings = Settings(**{**head["settings"], "rule": rebuilt(head["settings"]["rule"], rule)})
-            if (
-                len(arrays["w"]) != head["features"] + 1 or not arrays["w"].size
-            ):  # before memory is taken for them
-                raise ValueError(f"w is {arrays['w'].shape}")
-            made = cls(settings, head["features"], arrays.get("classes"))
-            if arrays.keys() - {"classes"} != made._pass.arrays.keys():
+            features, t, classes = head["features"], head["t"], arrays.get("classes")
+            # Before memory of that size is taken: what a head says may be anything.
+            shape = (features + 1, outputs_of(classes))
+            if type(features) is not int or features < 0 or arrays["w"].shape != shape:
+                raise ValueError(f"w is {arrays['w'].shape}, for {features} features")
+            if type(t) is not int or not 0 <= t < LAST:
+                raise ValueError(f"step {t}")
+            model = cls(settings, features, classes)
+            if arrays.keys() - {"classes"} != model._pass.arrays.keys():
                 raise ValueError(f"arrays {', '.join(arrays)}")
-            made._pass.resume(arrays, int(head["t"]))
+            model._pass.resume(arrays, t)
             loss, weight = map(float, head["progress"])
         except FileError:
             raise
         except MISFITS as error:
             raise FileError(f"model: its parts do not fit together ({error})") from None
-        made.progress = loss, weight
-        return made
+        model.progress = loss, weight
+        return model
 
 
 def slow_replay(settings: Settings, classes: Array | None, rows: Rows, passes: int = 1) -> str | None:
@@ -321,8 +351,7 @@ def slow_replay(settings: Settings, classes: Array | None, rows: Rows, passes: i
 
     None where features catch up in closed form or by a bounded number of steps, and where rows are dense.
     """
-    outputs = 1 if classes is None or len(classes) == 2 else len(classes)
-    times = float(passes * outputs)
+    times = float(passes * outputs_of(classes))
     if rows.indices is None or rows.shape[0] * rows.shape[1] * times <= MANY:
         return None
     narrow = Model(settings, 1, classes)

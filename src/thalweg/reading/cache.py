@@ -3,8 +3,10 @@
     magic | the arrays of block 0, 1, ... | index (JSON) | its length and SHA-256
 
 The index says what the cache was made of (files with sizes and times, settings), where each block lies
-and its CRC-32. Written beside and renamed after a whole pass; a block's checksum is compared when it is
-first read. Numbers are little-endian, as on all machines that this package runs on.
+and its CRC-32. Written beside and renamed after a whole pass; a block's checksum is compared, and its
+contents looked at, when it is first read, and again when the file has changed. A cache with other contents than
+readers yield is damaged, whoever wrote it (``cache_checks``).
+Numbers are little-endian, as on all machines that this package runs on.
 """
 
 import hashlib
@@ -23,11 +25,11 @@ import numpy as np
 from ..errors import FileError
 from ..files import put, reason, temporary
 from .block import Array, Block, Pass, Position
+from .cache_checks import DTYPES, Entry, block_is_sound, index_is_sound, padded
 
 _NAME = b"thalweg blocks "
 _MAGIC = _NAME + b"1\n"  # another number for every change of the file, or of what readers make of a text
 _TAIL = struct.Struct("<Q32s")
-_DTYPES = {"labels": "f8", "weights": "f4", "indptr": "i8", "indices": "i4", "values": "f4", "tags": "u1"}
 
 
 def _start(at: Position) -> tuple[int, int, int]:
@@ -37,10 +39,12 @@ def _start(at: Position) -> tuple[int, int, int]:
 class Cache:
     """The cache of a stream in the file ``path``; whether it is whole and up to date shows when it is asked for.
 
-    FileError if a file stands there that is no cache.
+    features: how many the stream declares, or None. FileError if a file stands there that is no cache.
     """
 
-    def __init__(self, path: Path, files: tuple[Path, ...], settings: dict[str, Any]) -> None:
+    def __init__(
+        self, path: Path, files: tuple[Path, ...], settings: dict[str, Any], features: int | None
+    ) -> None:
         try:
             with open(path, "rb") as file:
                 head = file.read(len(_NAME))
@@ -51,10 +55,10 @@ class Cache:
         if head != _NAME[: len(head)]:
             raise FileError(f"{path}: exists and is no cache; it would be lost: give another name to cache=")
         self.path = path
-        self._files, self._settings = files, settings
+        self._files, self._settings, self._features = files, settings, features
         self._index: dict[str, Any] | None = None
-        self._digest = b""
-        self._checked: set[int] = set()  # blocks of that digest
+        self._version: tuple[object, ...] = ()
+        self._checked: set[int] = set()  # blocks of that version
 
     @property
     def whole(self) -> bool:
@@ -80,24 +84,28 @@ class Cache:
         """The index of a whole cache of these very files and settings; else None."""
         try:
             with open(self.path, "rb") as file:
-                size = file.seek(0, os.SEEK_END)
-                file.seek(0)
+                status = os.fstat(file.fileno())
+                size = status.st_size
                 if file.read(len(_MAGIC)) != _MAGIC or size < len(_MAGIC) + _TAIL.size:
                     return None
                 file.seek(size - _TAIL.size)
                 length, digest = _TAIL.unpack(file.read())
                 if length > size - len(_MAGIC) - _TAIL.size:
                     return None
-                file.seek(size - _TAIL.size - length)
+                end = size - _TAIL.size - length
+                file.seek(end)
                 text = file.read(length)
             if hashlib.sha256(text).digest() != digest:
                 return None
-            if digest != self._digest:
-                self._digest = digest
+            version = digest, status.st_ino, status.st_ctime_ns
+            if version != self._version:
+                self._version = version
                 self._checked.clear()
             index: dict[str, Any] = json.loads(text)
+            if not index_is_sound(index, len(_MAGIC), end, len(self._files), self._features):
+                return None
             return index if index["source"] == self._source() else None
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, RecursionError):  # the last: JSON nested without end
             return None
 
     def holds(self, at: Position) -> bool:
@@ -132,8 +140,8 @@ class Cache:
         with suppress(OSError):
             self.path.unlink()
 
-    def _block(self, file: FileIO, k: int, entry: dict[str, Any]) -> Block | None:
-        """One block; None if its bytes are not those that were written."""
+    def _block(self, file: FileIO, k: int, entry: Entry) -> Block | None:
+        """One block; None if its bytes are not those that were written, or make no block."""
         data = np.empty(entry["size"], np.uint8)
         file.seek(entry["at"])
         room = data.data
@@ -143,28 +151,33 @@ class Cache:
             if not n:
                 return None
             filled += n
-        if k not in self._checked:
-            if zlib.crc32(room) != entry["crc"]:
-                return None
-            self._checked.add(k)
+        if k not in self._checked and zlib.crc32(room) != entry["crc"]:
+            return None
         arrays: dict[str, Array] = {}
         at = 0
         for name, count in entry["counts"].items():
-            dtype = np.dtype(_DTYPES[name])
+            dtype = np.dtype(DTYPES[name])
             arrays[name] = data[at : at + count * dtype.itemsize].view(dtype)
-            at += -(-count * dtype.itemsize // 8) * 8
-        tags = arrays.pop("tags", None)
-        return Block(
+            at += padded(name, count)
+        try:
+            tags = json.loads(arrays["tags"].tobytes()) if "tags" in arrays else None
+        except (ValueError, RecursionError):
+            return None
+        block = Block(
             arrays["labels"],
             arrays.get("weights"),
             arrays["indptr"],
             arrays["indices"],
             arrays["values"],
-            None if tags is None else json.loads(tags.tobytes()),
+            tags,
             entry["features"],
             entry["row"],
             dict(entry["position"]),
         )
+        if k not in self._checked and not block_is_sound(block, self._settings["unlabelled"]):
+            return None
+        self._checked.add(k)
+        return block
 
     def write(
         self, blocks: Generator[Block, None, None], run: Callable[[], Pass]
@@ -181,13 +194,13 @@ class Cache:
                     entries.append(self._append(file, block))
                     yield block
                 counted = run()
-                made = {
+                index = {
                     "source": source,
                     "skipped": counted.skipped,
                     "reasons": counted.reasons,
                     "blocks": entries,
                 }
-                text = json.dumps(made).encode()
+                text = json.dumps(index).encode()
                 file.write(text)
                 file.write(_TAIL.pack(len(text), hashlib.sha256(text).digest()))
                 file.flush()
@@ -205,11 +218,11 @@ class Cache:
                     os.unlink(beside)
 
     @staticmethod
-    def _append(file: BinaryIO, block: Block) -> dict[str, Any]:
+    def _append(file: BinaryIO, block: Block) -> Entry:
         at = file.tell()
         crc = size = 0
         counts: dict[str, int] = {}
-        for name, dtype in _DTYPES.items():
+        for name, dtype in DTYPES.items():
             given = getattr(block, name)
             if given is None:
                 continue

@@ -24,10 +24,10 @@ from ..engines.cpu.launch import call
 from ..engines.cpu.text import source
 from ..engines.memory import address
 from .kernels import common, svmlight, vw
+from .layout import LARGEST
 
 Array = np.ndarray[Any, Any]
 
-LARGEST = 2**31 - 1  # indices are int32
 BAD = 64  # bad lines that one scan can list
 
 # What a line can have wrong: the kernels' name of each fault (its code is its place), and what is said of it.

@@ -10,6 +10,7 @@ from ..files import require_writable
 from .ahead import ahead
 from .block import Block, Pass, Position
 from .cache import Cache
+from .layout import BITS, Layout, require_layout
 from .sources import Paths, expand, format_of
 from .text import Text
 
@@ -141,29 +142,14 @@ def _columns(name: str, value: str | Iterable[str]) -> tuple[str, ...]:
     return columns
 
 
-# What a layout holds, by format; a table's also fits the other kind of table.
-_LAYOUTS: dict[str, dict[str, type]] = {
-    "svmlight": {"zero_based": bool},
-    "vw": {"bits": int},
-    "csv": {"numeric": list, "text": list, "bits": int},
-    "parquet": {"numeric": list, "text": list, "bits": int},
-}
-
-
-def _layout(given: dict[str, Any] | None, kind: str) -> dict[str, Any]:
-    """What a layout says, without its format; HyperparameterError if it is none of this format."""
+def _layout(given: dict[str, Any] | None, kind: str) -> Layout:
+    """What a layout says, without its format. Raises HyperparameterError if it is none of this format."""
     if given is None:
         return {}
-    form = _LAYOUTS[kind]
-    if (
-        not isinstance(given, dict)
-        or _LAYOUTS.get(given.get("format", "")) != form
-        or {n: type(x) for n, x in given.items() if n != "format"} != form
-    ):
-        raise HyperparameterError(
-            f"open_stream: layout must be the layout of a stream of {kind}, got {given!r}"
-        )
-    return {n: given[n] for n in form}
+    try:
+        return require_layout(given, kind)
+    except HyperparameterError as error:
+        raise HyperparameterError(f"open_stream: {error}") from None
 
 
 def open_stream(
@@ -218,7 +204,7 @@ def open_stream(
     _one_of("missing", missing, ("bad", "zero"))
     _whole("block_bytes", block_bytes, 1 << 10, 1 << 30)
     _whole("block_rows", block_rows, 1, 1 << 26)
-    _whole("bits", bits, 1, 31)
+    _whole("bits", bits, *BITS)
     _whole("ahead", ahead, 0, 1 << 10)
     if features is not None:
         _whole("features", features, 1, 2**31 - 1)
@@ -271,5 +257,5 @@ def open_stream(
             kind, files, block_bytes, block_rows,
             stop=stop, unlabelled=unlabelled, zero_based=zero_based, features=features if kind == "svmlight" else 1 << bits,
         )  # fmt: skip
-    held = None if cache is None else Cache(require_writable(cache), files, settings)
-    return Stream(kind, files, reader, stop, ahead, held)
+    kept = None if cache is None else Cache(require_writable(cache), files, settings, reader.features)
+    return Stream(kind, files, reader, stop, ahead, kept)

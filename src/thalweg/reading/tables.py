@@ -21,7 +21,7 @@ from ..engines.cpu.text import source
 from ..errors import FileError, HyperparameterError, nearest
 from .block import Block, Pass, Position
 from .kernels.vw import HASH
-from .scanner import LARGEST
+from .layout import LARGEST
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from .block import Block, Pass, Position
-from .scanner import LARGEST, Scanner
+from .layout import LARGEST
+from .scanner import Scanner
 from .sources import MARK, Buffer, Bytes, sample
 
 _SAMPLE = 1 << 18  # bytes of the first file that tell whether its indices start at 0

@@ -1,0 +1,63 @@
+"""Layouts: which feature has which index, as a stream says it for other streams and for models; plain, as JSON has it.
+
+    svmlight        zero_based
+    vw              bits
+    csv, parquet    numeric, text (names of columns), bits
+
+Each says its format too; a table's fits the other kind of table. They come from files, which anybody may have written.
+"""
+
+from typing import Any
+
+from ..errors import HyperparameterError
+
+LARGEST = 2**31 - 1  # indices are int32
+BITS = (1, 31)  # the least and the most that indices are cut to
+
+Layout = dict[str, Any]
+
+_TABLE: dict[str, type] = {"numeric": list, "text": list, "bits": int}
+_FORMS: dict[str, dict[str, type]] = {
+    "svmlight": {"zero_based": bool},
+    "vw": {"bits": int},
+    "csv": _TABLE,
+    "parquet": _TABLE,
+}
+
+
+def require_layout(given: object, kind: str | None = None) -> Layout:
+    """Return a layout without its format, once it is certain that it is one.
+
+    kind: the format of the files that it is to fit; None: its own. Raises HyperparameterError.
+    """
+    format = given.get("format") if isinstance(given, dict) else None
+    form = _FORMS.get(format) if isinstance(format, str) else None
+    if not isinstance(given, dict) or form is None or (kind is not None and form != _FORMS[kind]):
+        raise HyperparameterError(
+            f"layout must be the layout of a stream{'' if kind is None else f' of {kind}'}, got {given!r}"
+        )
+    layout = {n: v for n, v in given.items() if n != "format"}
+    if {n: type(v) for n, v in layout.items()} != form:
+        wanted = ", ".join(f"{n} ({t.__name__})" for n, t in form.items())
+        raise HyperparameterError(
+            f"layout must be the layout of a stream of {format}, which holds {wanted}; got {layout!r}"
+        )
+    least, most = BITS
+    if not least <= layout.get("bits", least) <= most:
+        raise HyperparameterError(f"layout: bits must be in [{least}, {most}], got {layout['bits']}")
+    names = [*layout.get("numeric", ()), *layout.get("text", ())]
+    if not all(isinstance(n, str) for n in names) or len(set(names)) < len(names):
+        raise HyperparameterError(f"layout: columns must be different names, got {names!r}")
+    if (features := features_of(layout)) is not None and features > LARGEST + 1:
+        raise HyperparameterError(f"layout: {features} features are too many; at most {LARGEST + 1}")
+    return layout
+
+
+def features_of(layout: Layout) -> int | None:
+    """How many features a layout has; None where only reading tells (SVMlight)."""
+    if "bits" not in layout:
+        return None
+    hashed = 1 << int(layout["bits"])
+    if "numeric" not in layout:
+        return hashed
+    return len(layout["numeric"]) + (hashed if layout["text"] else 0)
