@@ -52,7 +52,8 @@ def fit(
         if json is not None:
             write_json(json, result.plain())
         if not result.finished:
-            say(f"Interrupted; the same command goes on from {result.checkpoint}")
+            on = f"the same command goes on from {result.checkpoint}"
+            say(f"Interrupted; {on if result.checkpoint else 'what came from a pipe does not come again'}")
     raise typer.Exit(DONE if result.finished else FAILED)
 
 

@@ -79,6 +79,8 @@ def fit_on_cluster(
     scored = (
         None if settings.test is None else scored_stream(settings.test, settings, budget.block, stream.layout)
     )
+    if stream.pipe is not None:
+        raise FileError(f"{stream.pipe}: is a pipe; the workers of a cluster read files")
     if stream.features is None and settings.bits is None:
         raise HyperparameterError(
             "features: on a cluster SVMlight files need --features or --bits: no worker sees all of them"

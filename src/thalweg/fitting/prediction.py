@@ -127,7 +127,7 @@ def _rows_stream(
     if files.format != kind and not (files.format in tables and kind in tables):
         raise FileError(f"{files.paths[0]}: is {files.format}; {model} was trained on {kind}")
     return open_stream(
-        files.paths,
+        files.sources,
         format=files.format,
         block_bytes=block_bytes,
         unlabelled=True,

@@ -18,13 +18,14 @@ import numpy as np
 
 from ..engines.cpu.object_cache import release_loader_pages
 from ..engines.memory import Array
-from ..errors import ProblemError
+from ..errors import HyperparameterError, ProblemError
 from ..files import require_apart, require_writable, sweep
 from ..linear import Model, Rows, Settings, race, slow_replay
 from ..linear.race import part
 from ..reading import Block, Stream
+from ..reading.sources import Source, first_pipe, require_different_pipes, sources
 from . import checkpoint
-from .budget import Budget, in_child_process, peak
+from .budget import SMALLEST, Budget, in_child_process, peak
 from .checkpoint import State
 from .held_out import HeldOut
 from .labels import decide, require_known
@@ -66,16 +67,21 @@ def fit(
     cache: str | None = None
     if settings.passes > 1 and settings.cache is not False:
         cache = f"{target}.cache" if settings.cache is True else os.fspath(settings.cache)
-    stream = training_stream(data, settings, budget.block, cache)
-    scored = (
-        None if settings.test is None else scored_stream(settings.test, settings, budget.block, stream.layout)
-    )
+    files = sources(data)
+    test = () if settings.test is None else sources(settings.test)
+    require_readable_again(settings, files, test)
+    stream = training_stream(files, settings, budget.block, cache)
+    scored = scored_stream(test, settings, budget.block, stream.layout) if test else None
     if budget.limit is not None:
         release_loader_pages()
+        if (pipe := stream.sources[0].pipe) is not None:
+            pipe.beginning(SMALLEST)  # what the child has to go by
         in_child_process(lambda: Run(settings, stream, scored, target, budget).compile())
     run = Run(settings, stream, scored, target, budget, tell or (lambda _: None))
     for path in (target, run.checkpoint, *([cache] if cache else ())):
         sweep(path)
+    if stream.pipe is not None:
+        run.tell(f"{stream.pipe} is a pipe: it is read once, so that no checkpoint is written")
     resumed = not settings.fresh and run.resume()
     finished = False
     try:
@@ -88,6 +94,21 @@ def fit(
             with suppress(OSError):
                 os.unlink(cache)
     return run.report(resumed, finished)
+
+
+def require_readable_again(settings: FitSettings, files: Sequence[Source], test: Sequence[Source]) -> None:
+    """Raise HyperparameterError, or FileError, where a pipe would have to be read twice."""
+    require_different_pipes([*files, *test])
+    if settings.passes == 1:
+        return
+    if settings.cache is False and (pipe := first_pipe(files)) is not None:
+        raise HyperparameterError(
+            f"cache: {pipe} is a pipe, which is read once; {settings.passes} passes need the cache (drop --no-cache)"
+        )
+    if (pipe := first_pipe(test)) is not None:
+        raise HyperparameterError(
+            f"test: {pipe} is a pipe, and would be read after each of {settings.passes} passes; write it to a file first"
+        )
 
 
 def learn(model: Model, block: Block, rows: Array | None = None) -> tuple[float, float]:
@@ -140,12 +161,14 @@ class Run:
 
     def _source(self) -> dict[str, Any]:
         """All that the trained model depends on, as JSON has it."""
-        files = [[str(f.absolute()), f.stat().st_size, f.stat().st_mtime_ns] for f in self.stream.paths]
+        files = [f.identity() for f in self.stream.sources]
         source = {"files": files, "block": self.budget.block, "held": self.budget.held}
         return source | self.more | self.settings.record()
 
     def save(self) -> None:
-        """Write the checkpoint: only after a block at which all weights are up to date."""
+        """Write the checkpoint: only after a block at which all weights are up to date; none where rows do not come again."""
+        if self.stream.pipe is not None:
+            return
         checkpoint.save(self.checkpoint, self._source(), self.state, self.trained_model)
         self.saved = True
 
@@ -237,7 +260,10 @@ class Run:
         self.tell(text)
 
     def compile(self) -> None:
-        """Compile every kernel that the run needs, by stepping once for the first row."""
+        """Compile every kernel that the run needs, by stepping once for the first row: in a child process."""
+        for source in self.stream.sources:
+            if source.pipe is not None:
+                source.pipe.end_here()
         with closing(self.stream.blocks()) as blocks:
             block = next(blocks)
         loss, classes, _ = decide(self.settings, block.labels)
@@ -339,7 +365,7 @@ class Run:
         s = self.state
         seconds = time.perf_counter() - self.started
         loss = math.nan if s.mean_loss is None else s.mean_loss
-        share = 1.0 if whole else _share_read(self.stream.paths, s.position)
+        share = 1.0 if whole else _share_read(self.stream, s.position)
         return Progress(s.passed + 1, self.settings.passes, s.rows, self.rows_read / seconds, loss, share)
 
     # The end.
@@ -388,9 +414,11 @@ class Run:
         )
 
 
-def _share_read(paths: Sequence[Path], position: dict[str, int] | None) -> float | None:
-    """How much of the files lies before a position, by bytes; None where they are compressed or in groups."""
-    if position is None or any(p.suffix in (".gz", ".zst", ".zstd", ".parquet", ".pq") for p in paths):
+def _share_read(stream: Stream, position: dict[str, int] | None) -> float | None:
+    """How much of the files lies before a position, by bytes; None where they are pipes, compressed or in groups."""
+    paths = stream.paths
+    packed = any(p.suffix in (".gz", ".zst", ".zstd", ".parquet", ".pq") for p in paths)
+    if position is None or packed or stream.pipe is not None:
         return None
     sizes = [p.stat().st_size for p in paths]
     before = sum(sizes[: position["file"]]) + position["offset"]

@@ -26,6 +26,7 @@ from ..errors import FileError
 from ..files import put, reason, temporary
 from .block import Array, Block, Pass, Position
 from .cache_checks import DTYPES, Entry, block_is_sound, index_is_sound, padded
+from .sources import Source
 
 _NAME = b"thalweg blocks "
 _MAGIC = _NAME + b"1\n"  # another number for every change of the file, or of what readers make of a text
@@ -43,7 +44,7 @@ class Cache:
     """
 
     def __init__(
-        self, path: Path, files: tuple[Path, ...], settings: dict[str, Any], features: int | None
+        self, path: Path, files: tuple[Source, ...], settings: dict[str, Any], features: int | None
     ) -> None:
         try:
             with open(path, "rb") as file:
@@ -77,7 +78,7 @@ class Cache:
 
     def _source(self) -> object:
         """What the cache depends on, as JSON gives it back."""
-        files = [(str(f.absolute()), f.stat().st_size, f.stat().st_mtime_ns) for f in self._files]
+        files = [f.identity() for f in self._files]
         return json.loads(json.dumps({"files": files, "settings": self._settings}))
 
     def _load(self) -> dict[str, Any] | None:

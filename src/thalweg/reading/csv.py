@@ -12,7 +12,7 @@ import numpy as np
 from ..engines.cpu.job import Job
 from ..errors import FileError, HyperparameterError
 from .block import Block, Pass, Position
-from .sources import MARK, Buffer, Bytes, require_pyarrow, sample
+from .sources import MARK, Buffer, Bytes, Source, require_pyarrow, sample
 from .tables import Array, Columns, Layout, Reasons, kind_of, one_line, run, unique
 
 if TYPE_CHECKING:
@@ -91,27 +91,28 @@ class Csv:
     """A reader of CSV files whose first line names the columns."""
 
     def __init__(
-        self, files: tuple[Path, ...], columns: Columns, size: int, rows: int, delimiter: str | None
+        self, files: tuple[Source, ...], columns: Columns, size: int, rows: int, delimiter: str | None
     ) -> None:
-        pa = require_pyarrow("CSV", files[0])
+        pa = require_pyarrow("CSV", files[0].path)
         if delimiter is None:
-            delimiter = "\t" if ".tsv" in (s.lower() for s in files[0].suffixes) else ","
+            delimiter = "\t" if ".tsv" in (s.lower() for s in files[0].path.suffixes) else ","
         if not isinstance(delimiter, str) or len(delimiter.encode()) != 1 or delimiter in '"\r\n':
             raise HyperparameterError(f"open_stream: delimiter must be one character, got {delimiter!r}")
         self._delimiter, self._size, self._rows = delimiter, size, rows
         head = sample(files[0], _SAMPLE)
-        names, begin = self._header(files[0], head)
+        path = files[0].path
+        names, begin = self._header(path, head)
         body = np.frombuffer(head[begin:] + b"\n\n", np.uint8)
         have = len(head) - begin + (len(head) < _SAMPLE)
         end, _, odd = self._records(body, have, len(body), len(names))
         try:
             table = self._parse(_without(odd, bytes(body[:end])), names, {})
         except pa.ArrowException as error:
-            raise FileError(f"{files[0]}: is not CSV ({one_line(error)})") from None
+            raise FileError(f"{path}: is not CSV ({one_line(error)})") from None
         kinds = {n: kind_of(table.schema.field(n).type) for n in names}
         kinds |= {n: "text" for n in columns.texts() if n in kinds}
         kinds |= {n: "number" for n in columns.numbers() if n in kinds}
-        self._layout = layout = Layout(files[0], kinds, columns)
+        self._layout = layout = Layout(path, kinds, columns)
         truths = {n for n in names if pa.types.is_boolean(table.schema.field(n).type)}
         self._types = {n: pa.binary() for n in layout.needed}
         for n in layout.needed:
@@ -186,14 +187,15 @@ class Csv:
             made.append(column)
         return pa.table(made, names=list(self._types)), bad
 
-    def blocks(self, path: Path, at: Position, run: Pass) -> Generator[Block, None, None]:
+    def blocks(self, file: Source, at: Position, run: Pass) -> Generator[Block, None, None]:
         """The blocks of one file from a position on."""
         from pyarrow import ArrowException
 
-        names, begin = self._header(path, sample(path, _HEAD))
+        path = file.path
+        names, begin = self._header(path, sample(file, _HEAD))
         self._layout.check(path, names)
         offset, line = at.offset or begin, at.line
-        with Bytes(path, offset) as source:
+        with Bytes(file, offset) as source:
             buffer = Buffer(source, self._size)
             while have := buffer.fill():
                 end, rows, odd = self._records(buffer.text, have, self._rows, len(names))

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import FileError
 from .block import Block, Pass, Position
-from .sources import require_pyarrow
+from .sources import Source, require_pyarrow
 from .tables import Columns, Layout, kind_of, one_line, unique
 
 if TYPE_CHECKING:
@@ -18,23 +17,29 @@ if TYPE_CHECKING:
 class Parquet:
     """A reader of Parquet files, row group by row group."""
 
-    def __init__(self, files: tuple[Path, ...], columns: Columns, size: int, rows: int) -> None:
-        require_pyarrow("Parquet", files[0])
+    def __init__(self, files: tuple[Source, ...], columns: Columns, size: int, rows: int) -> None:
+        path = files[0].path
+        require_pyarrow("Parquet", path)
         self._size, self._most = size, rows
         with self._open(files[0]) as file:
             schema = file.schema_arrow
             self._layout = Layout(
-                files[0], {n: kind_of(schema.field(n).type) for n in unique(files[0], schema.names)}, columns
+                path, {n: kind_of(schema.field(n).type) for n in unique(path, schema.names)}, columns
             )
         self.features: int | None = self._layout.features
         self.names: list[str] | None = self._layout.numbers
         self.layout = self._layout.plain
 
     @staticmethod
-    def _open(path: Path) -> parquet.ParquetFile:
+    def _open(source: Source) -> parquet.ParquetFile:
         import pyarrow as pa
         from pyarrow import parquet
 
+        path = source.path
+        if source.pipe is not None:
+            raise FileError(
+                f"{path}: is a pipe; Parquet begins at its end and cannot be read from one: write it to a file first"
+            )
         try:
             return parquet.ParquetFile(
                 path, pre_buffer=False, buffer_size=1 << 16, page_checksum_verification=True
@@ -42,12 +47,12 @@ class Parquet:
         except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
             raise FileError(f"{path}: is not a whole Parquet file ({one_line(error)})") from None
 
-    def blocks(self, path: Path, at: Position, run: Pass) -> Generator[Block, None, None]:
+    def blocks(self, source: Source, at: Position, run: Pass) -> Generator[Block, None, None]:
         """The blocks of one file from a position on."""
         import pyarrow as pa
 
-        layout = self._layout
-        with self._open(path) as file:
+        layout, path = self._layout, source.path
+        with self._open(source) as file:
             names = unique(path, file.schema_arrow.names)
             layout.check(path, names)
             kinds = {n: kind_of(file.schema_arrow.field(n).type) for n in layout.needed}

@@ -5,6 +5,7 @@ import gzip
 import io
 import os
 import re
+import stat
 import zlib
 from collections.abc import Iterable
 from contextlib import suppress
@@ -15,6 +16,7 @@ import numpy as np
 
 from ..errors import FileError, HyperparameterError, nearest
 from ..files import reason
+from .pipe import Pipe
 
 Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 
@@ -31,8 +33,68 @@ _PAGE = 1 << 12
 _SLICE = 1 << 20  # bytes thrown away at a time on the way to an offset
 
 
+class Source(os.PathLike[str]):
+    """A file that rows are read from, spoken of as its path. pipe: what it is, where it can be read only once."""
+
+    def __init__(self, path: Path, pipe: Pipe | None = None) -> None:
+        self.path, self.pipe = path, pipe
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def identity(self) -> list[Any]:
+        """What tells it from others and from itself once changed, as JSON has it; a pipe is no other's, ever."""
+        if self.pipe is not None:
+            return [str(self.path.absolute()), self.pipe.token]
+        status = self.path.stat()
+        return [str(self.path.absolute()), status.st_size, status.st_mtime_ns]
+
+    def beginning(self, size: int) -> bytes:
+        """Its first bytes, as they are. Raises OSError."""
+        if self.pipe is None:
+            with open(self.path, "rb") as file:
+                return file.read(size)
+        return self.pipe.beginning(size)
+
+
+def sources(paths: Paths) -> tuple[Source, ...]:
+    """The files that paths and patterns name, to be read; those that are sources already are taken as they are.
+
+    Raises FileError if there are none, or if a pipe is named twice.
+    """
+    given = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
+    if given and all(isinstance(item, Source) for item in given):
+        return tuple(item for item in given if isinstance(item, Source))
+    files = tuple(Source(p, None if _is_regular(p) else Pipe(p)) for p in expand(given))
+    require_different_pipes(files)
+    return files
+
+
+def first_pipe(files: Iterable[Source]) -> Path | None:
+    """The first of the files that can be read only once; None where none is."""
+    return next((f.path for f in files if f.pipe is not None), None)
+
+
+def require_different_pipes(files: Iterable[Source]) -> None:
+    """Raise FileError if a pipe is named twice."""
+    names = [os.path.realpath(f) for f in files if f.pipe is not None]
+    for f in files:
+        if names.count(os.path.realpath(f)) > 1:
+            raise FileError(f"{f}: is a pipe, which can be read once, and is named twice")
+
+
+def _is_regular(path: Path) -> bool:
+    return stat.S_ISREG(path.stat().st_mode)
+
+
 def expand(paths: Paths) -> tuple[Path, ...]:
-    """The files that paths and patterns name: a pattern's in order of their names. FileError if there are none."""
+    """The files that paths and patterns name: a pattern's in order of their names. FileError if there are none.
+
+    A pipe is not opened: who writes to it waits for the one that reads it.
+    """
     given = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
     if not given:
         raise FileError("open_stream: no files; name at least one")
@@ -48,18 +110,22 @@ def expand(paths: Paths) -> tuple[Path, ...]:
             raise FileError(f"{name}: is a folder; name files, or a pattern such as {name}/*")
         else:
             try:
-                with open(name, "rb"):
-                    found.append(Path(name))
-            except OSError as error:
-                raise FileError(f"{name}: cannot be read ({reason(error)})") from None
+                if _is_regular(Path(name)):
+                    with open(name, "rb"):
+                        pass
+            except (OSError, ValueError) as error:  # the latter: a zero byte
+                why = reason(error) if isinstance(error, OSError) else str(error)
+                raise FileError(f"{name}: cannot be read ({why})") from None
+            found.append(Path(name))
     return tuple(found)
 
 
-def packing(path: Path) -> str:
+def packing(path: Source) -> str:
     """How a file is compressed, by its first bytes: "", "gzip" or "zstd"."""
     try:
-        with open(path, "rb") as file:
-            head = file.read(4)
+        head = path.beginning(4)
+    except FileError:
+        raise
     except OSError as error:
         raise FileError(f"{path}: cannot be read ({reason(error)})") from None
     return next((name for magic, name in _PACKED.items() if head.startswith(magic)), "")
@@ -75,24 +141,34 @@ def require_pyarrow(what: str, path: Path) -> Any:
 
 
 class Bytes:
-    """The uncompressed bytes of a file from an offset on: by seeking, or by skipping where it is compressed."""
+    """The uncompressed bytes of a file from an offset on: by seeking, or by skipping where that cannot be.
 
-    def __init__(self, path: Path, offset: int = 0) -> None:
+    look: leave a pipe as it is for the pass over it; otherwise this is that pass.
+    """
+
+    def __init__(self, path: Source, offset: int = 0, *, look: bool = False) -> None:
         self.path = path
+        pipe = path.pipe
         packed = packing(path)
         self._errors: tuple[type[Exception], ...] = (OSError, EOFError, zlib.error)
+        self._below = None if pipe is None else pipe.look() if look else pipe.pass_over()
+        place = path.path if self._below is None else self._below
         try:
             if packed == "gzip":
-                self._file: io.BufferedIOBase | io.RawIOBase = gzip.open(path, "rb")  # noqa: SIM115
+                self._file: io.BufferedIOBase | io.RawIOBase = gzip.open(place, "rb")  # noqa: SIM115
             elif packed == "zstd":
-                self._file = require_pyarrow("zstd", path).input_stream(str(path), compression="zstd")
+                self._file = require_pyarrow("zstd", path.path).input_stream(place, compression="zstd")
+            elif isinstance(place, Path):
+                self._file = open(place, "rb", buffering=0)  # noqa: SIM115
             else:
-                self._file = open(path, "rb", buffering=0)  # noqa: SIM115
+                self._file = place
         except OSError as error:
+            if isinstance(error, FileError):
+                raise
             raise FileError(f"{path}: cannot be read ({reason(error)})") from None
         self._packed = packed
         try:
-            if not packed:
+            if not packed and pipe is None:
                 size = os.fstat(self._file.fileno()).st_size
                 self._file.seek(offset)
                 left = max(0, offset - size)
@@ -115,6 +191,8 @@ class Bytes:
         try:
             while filled < len(room) and (n := self._file.readinto(room[filled:])):
                 filled += n
+        except FileError:
+            raise
         except self._errors as error:
             if self._packed:
                 raise FileError(
@@ -125,8 +203,10 @@ class Bytes:
 
     def close(self) -> None:
         """Close the file."""
-        with suppress(OSError):
-            self._file.close()
+        for file in (self._file, self._below):
+            if file is not None:
+                with suppress(OSError):
+                    file.close()
 
     def __enter__(self) -> "Bytes":
         return self
@@ -184,14 +264,14 @@ class Buffer:
         return 0
 
 
-def sample(path: Path, size: int) -> bytes:
+def sample(path: Source, size: int) -> bytes:
     """The first bytes of a file, uncompressed."""
     room = bytearray(size)
-    with Bytes(path) as source:
+    with Bytes(path, look=True) as source:
         return bytes(room[: source.fill(memoryview(room))])
 
 
-def format_of(path: Path, format: str) -> str:
+def format_of(source: Source, format: str) -> str:
     """The format of a file: as asked for, by its name, or by its first line."""
     if format != "auto":
         if format not in FORMATS:
@@ -199,12 +279,13 @@ def format_of(path: Path, format: str) -> str:
                 f"open_stream: unknown format {format!r}: {nearest(format, ('auto', *FORMATS))}"
             )
         return format
+    path = source.path
     for suffix in reversed(path.suffixes):
         if suffix.lower() in _SUFFIXES:
             return _SUFFIXES[suffix.lower()]
         if suffix.lower() not in (".gz", ".zst", ".zstd"):
             break
-    head = sample(path, 1 << 16).removeprefix(MARK)
+    head = sample(source, 1 << 16).removeprefix(MARK)
     if head.startswith(b"PAR1"):
         return "parquet"
     line = next((x for x in head.split(b"\n") if x.strip() and not x.startswith(b"#")), b"")

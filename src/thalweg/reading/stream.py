@@ -11,7 +11,7 @@ from .ahead import ahead
 from .block import Block, Pass, Position
 from .cache import Cache
 from .layout import BITS, Layout, require_layout
-from .sources import Paths, expand, format_of
+from .sources import Paths, Source, first_pipe, format_of, sources
 from .text import Text
 
 
@@ -25,7 +25,7 @@ class Format(Protocol):
     def layout(self) -> dict[str, Any]:
         """What another stream needs for the same features."""
 
-    def blocks(self, path: Path, at: Position, run: Pass) -> Generator[Block, None, None]:
+    def blocks(self, file: Source, at: Position, run: Pass) -> Generator[Block, None, None]:
         """The blocks of one file from a position on."""
 
 
@@ -41,19 +41,29 @@ class Stream:
     def __init__(
         self,
         format: str,
-        paths: tuple[Path, ...],
+        files: tuple[Source, ...],
         reader: Format,
         stop: bool,
         depth: int,
         cache: Cache | None,
     ) -> None:
         self.format = format
-        self.paths = paths
+        self.sources = files
         self._cache = cache
         self._reader = reader
         self._stop = stop
         self._depth = depth
         self._run = Pass(stop)
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The files, in order."""
+        return tuple(source.path for source in self.sources)
+
+    @property
+    def pipe(self) -> Path | None:
+        """The first of the files that can be read only once; None where none is."""
+        return first_pipe(self.sources)
 
     @property
     def features(self) -> int | None:
@@ -116,8 +126,8 @@ class Stream:
     def _read(self, at: Position) -> Generator[Block, None, None]:
         features = at.features if self.features is None else self.features
         run = self._run = Pass(self._stop, at.row, at.skipped, features)
-        for k in range(at.file, len(self.paths)):
-            yield from self._reader.blocks(self.paths[k], at if k == at.file else Position(file=k), run)
+        for k in range(at.file, len(self.sources)):
+            yield from self._reader.blocks(self.sources[k], at if k == at.file else Position(file=k), run)
 
 
 def _whole(name: str, value: object, lowest: int, highest: int) -> int:
@@ -177,7 +187,7 @@ def open_stream(
 ) -> Stream:
     """Labelled examples from files larger than memory.
 
-    paths: a file, a pattern (``"day*.svm.gz"``), or several of both. format: "svmlight", "vw", "csv",
+    paths: a file, a pattern (``"day*.svm.gz"``), or several of both; a pipe, for one pass. format: "svmlight", "vw", "csv",
     "parquet", or "auto": by name, else by the first line. gzip and zstd are recognised by content.
     block_bytes, block_rows: a block ends at whichever comes first; memory is a small multiple of it.
     on_bad_line: "stop" (FileError naming file, line and reason) or "skip" (counted).
@@ -208,7 +218,7 @@ def open_stream(
     _whole("ahead", ahead, 0, 1 << 10)
     if features is not None:
         _whole("features", features, 1, 2**31 - 1)
-    files = expand(paths)
+    files = sources(paths)
     kinds = {format_of(f, format): f for f in files}
     if len(kinds) > 1:
         (a, b), (c, d) = list(kinds.items())[:2]

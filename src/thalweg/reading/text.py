@@ -6,7 +6,6 @@ with the very blocks of a pass that was not interrupted.
 
 from collections.abc import Generator
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ import numpy as np
 from .block import Block, Pass, Position
 from .layout import LARGEST
 from .scanner import Scanner
-from .sources import MARK, Buffer, Bytes, sample
+from .sources import MARK, Buffer, Bytes, Source, sample
 
 _SAMPLE = 1 << 18  # bytes of the first file that tell whether its indices start at 0
 
@@ -29,11 +28,11 @@ class Text:
     names: list[str] | None = None
 
     def __init__(
-        self, format: str, paths: tuple[Path, ...], size: int, rows: int,
+        self, format: str, files: tuple[Source, ...], size: int, rows: int,
         *, stop: bool, unlabelled: bool, zero_based: bool | str, features: int | None,
     ) -> None:  # fmt: skip
         self.features = features
-        self._format, self._paths, self._zero_based = format, paths, zero_based
+        self._format, self._files, self._zero_based = format, files, zero_based
         self._size, self._rows, self._skip, self._unlabelled = size, rows, not stop, unlabelled
 
     def _scanner(self, size: int, rows: int, base: int, skip: bool) -> Scanner:
@@ -47,7 +46,7 @@ class Text:
         """What is subtracted from an index."""
         if self._format != "svmlight" or self._zero_based != "auto":
             return int(self._zero_based is False)
-        head = sample(self._paths[0], _SAMPLE).removeprefix(MARK)
+        head = sample(self._files[0], _SAMPLE).removeprefix(MARK)
         text = np.frombuffer(head[: head.rfind(b"\n") + 1] or head + b"\n", np.uint8)
         lowest = self._scanner(len(text), text.size, 0, True).scan(text, 0, text.size).lowest
         return int(lowest > 0)
@@ -59,11 +58,11 @@ class Text:
             return {"bits": (self.features or 1).bit_length() - 1}
         return {"zero_based": self._base == 0}
 
-    def blocks(self, path: Path, at: Position, run: Pass) -> Generator[Block, None, None]:
+    def blocks(self, file: Source, at: Position, run: Pass) -> Generator[Block, None, None]:
         """The blocks of one file from a position on."""
-        line, offset = at.line, at.offset
+        path, line, offset = file.path, at.line, at.offset
         scanner = self._scanner(self._size + 1, self._rows, self._base, self._skip)
-        with Bytes(path, offset) as source:
+        with Bytes(file, offset) as source:
             buffer = Buffer(source, self._size)
             while have := buffer.fill():
                 end = buffer.lines(have)

@@ -46,6 +46,10 @@ def kind_of(path: str) -> str:
     try:
         if os.path.isdir(path):
             raise FileError(f"{path!r} is a directory; give a file ({', '.join(KINDS)})")
+        if os.path.exists(path) and not os.path.isfile(path):
+            raise FileError(
+                f"{path!r} is a pipe or a device, and a table is read twice; write it to a file first"
+            )
         with open(path, "rb") as file:
             head, size = file.read(4096), os.fstat(file.fileno()).st_size
     except FileNotFoundError:
