@@ -32,7 +32,7 @@ def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for word, file in ERRANDS.items():
         (source,) = [block for block in blocks if word in block]
         (package / file).write_text(source)
-    commands = package / "cli" / "__init__.py"
+    commands = package / "cli" / "program.py"
     text, count = re.subn(r'^(COMMANDS = \(.*)"\)', r'\1", "lines")', commands.read_text(), flags=re.M)
     assert count == 1
     commands.write_text(text)

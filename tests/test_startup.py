@@ -48,11 +48,11 @@ def test_help_speaks(arguments: list[str]) -> None:
 
 
 def test_a_command_is_a_file_and_a_line_in_the_list() -> None:
-    from thalweg import cli
+    from thalweg.cli import program
 
-    shared = {"__init__", "__main__", "arguments", "console", "version"}
-    files = {p.stem for p in Path(cli.__file__).parent.glob("*.py")} - shared
-    assert files == set(cli.COMMANDS)
+    shared = {"__init__", "__main__", "arguments", "console", "process", "program", "version"}
+    files = {p.stem for p in Path(program.__file__).parent.glob("*.py")} - shared
+    assert files == set(program.COMMANDS)
 
 
 @pytest.mark.parametrize("module", ["thalweg", "thalweg.cli"])
@@ -64,7 +64,7 @@ def test_the_package_runs_as_a_module(module: str) -> None:
 
 def test_help_loads_no_array_library() -> None:
     code = (
-        "import sys\nfrom thalweg.cli import app\nsys.argv = ['thalweg', '--help']\n"
+        "import sys\nfrom thalweg.cli.program import app\nsys.argv = ['thalweg', '--help']\n"
         "try:\n    app()\nexcept SystemExit:\n    print(*sys.modules)"
     )
     loaded = fresh(code).split()

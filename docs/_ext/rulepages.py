@@ -296,7 +296,7 @@ def race_options() -> str:
     from typer.core import TyperGroup
     from typer.main import get_command
 
-    from thalweg.cli import app
+    from thalweg.cli.program import app
 
     commands = get_command(app)
     assert isinstance(commands, TyperGroup)

@@ -19,9 +19,21 @@ user's has moved.
 
 from collections.abc import Iterable
 
+_ESCAPES = {
+    c: chr(c).encode("unicode_escape").decode() for c in (*range(32), *range(127, 160), 0x2028, 0x2029)
+}
+
+
+def escaped(text: str) -> str:
+    """A text on one line: a line break or another control character, of a path or a column's name, as its escape."""
+    return text.translate(_ESCAPES)
+
 
 class ThalwegError(Exception):
     """Base of all errors that thalweg raises on purpose."""
+
+    def __str__(self) -> str:
+        return escaped(super().__str__())
 
 
 class HyperparameterError(ThalwegError, ValueError):

@@ -704,7 +704,7 @@ def test_settings_are_a_value_that_keywords_change(tmp_path: Path) -> None:
 def test_every_line_is_an_option_of_the_command_by_its_own_name() -> None:
     import typer.main
 
-    from thalweg.cli import app
+    from thalweg.cli.program import app
 
     command = typer.main.get_command(app).commands["fit"]  # type: ignore[attr-defined]
     options = {p.name: p for p in command.params}

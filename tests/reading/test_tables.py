@@ -322,3 +322,16 @@ def test_damaged_tables_are_one_of_our_errors_or_rows(tmp_path, size):
         (tmp_path / "a.parquet").write_bytes(data)
         with suppress(FileError, HyperparameterError):
             rows_of(open_stream(tmp_path / "a.parquet", target="y", ahead=0))
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_line_break_within_quotes_belongs_to_a_columns_name(tmp_path, end):
+    path = tmp_path / "a.csv"
+    for mark in ("", "\ufeff"):
+        path.write_bytes(f'{mark}"y\n1","x ""2""\n\n"{end}1,2{end}0,3{end}'.encode())
+        stream = open_stream(path, target="y\n1")
+        assert stream.names == ['x "2"\n\n']
+        assert rows_of(stream) == [(1, {0: 2}), (0, {0: 3})]
+    path.write_text('y,"x\n1,2\n0,3\n')
+    with pytest.raises(FileError, match="its first line is not CSV"):
+        open_stream(path, target="y")

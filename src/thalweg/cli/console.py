@@ -6,16 +6,18 @@ from contextlib import contextmanager
 
 import typer
 
-from ..errors import HyperparameterError, ThalwegError, UnknownClaimError, UnknownProblemError
-
-DONE, FAILED, MISUSED = 0, 1, 2  # exit status
+from ..errors import HyperparameterError, ThalwegError, UnknownClaimError, UnknownProblemError, escaped
+from .process import DONE as DONE
+from .process import FAILED as FAILED
+from .process import INTERRUPTED, MISUSED, stems_from_interrupt
+from .process import say as say
 
 
 @contextmanager
 def errors_as_one_line(extra: str = "lab") -> Iterator[None]:
-    """Turn thalweg's own errors into one line on stderr and an exit status; others are bugs and keep their traceback.
+    """Turn thalweg's own errors, Ctrl-C and too little memory into one line on stderr and an exit status.
 
-    extra: the one that has all packages that the command needs, named where one is missing.
+    Other exceptions are bugs and keep their traceback. extra: the one that has all packages that the command needs, named where one is missing.
     """
     try:
         yield
@@ -23,7 +25,15 @@ def errors_as_one_line(extra: str = "lab") -> Iterator[None]:
         say(f"thalweg: {error}")
         misused = isinstance(error, HyperparameterError | UnknownProblemError | UnknownClaimError)
         raise typer.Exit(MISUSED if misused else FAILED) from None
-    except ModuleNotFoundError as error:
+    except MemoryError as error:
+        say(f"thalweg: there is too little memory{f': {error}' if str(error) else ''}")
+        raise typer.Exit(FAILED) from None
+    except (Exception, KeyboardInterrupt) as error:
+        if stems_from_interrupt(error):
+            say("thalweg: interrupted")
+            raise typer.Exit(INTERRUPTED) from None
+        if not isinstance(error, ModuleNotFoundError):
+            raise
         package = (error.name or "").partition(".")[0]
         if package in ("", "thalweg"):
             raise
@@ -31,16 +41,11 @@ def errors_as_one_line(extra: str = "lab") -> Iterator[None]:
         raise typer.Exit(FAILED) from None
 
 
-def say(text: str) -> None:
-    """Write a line to stderr at once."""
-    print(text, file=sys.stderr, flush=True)
-
-
 def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> None:
     """Print a table: drawn on a terminal, tab-separated elsewhere. right: the columns aligned to the right."""
     if not sys.stdout.isatty():
         for record in (head, *rows):
-            print("\t".join(record))
+            print("\t".join(map(escaped, record)))
         return
     from rich import box
     from rich.console import Console
@@ -48,9 +53,11 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Seque
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for k, title in enumerate(head):
-        table.add_column(title, justify="right" if k in right else "left", no_wrap=k == 0, overflow="fold")
+        table.add_column(
+            escaped(title), justify="right" if k in right else "left", no_wrap=k == 0, overflow="fold"
+        )
     for record in rows:
-        table.add_row(*record)
+        table.add_row(*map(escaped, record))
     Console(markup=False, highlight=False).print(table)
 
 

@@ -95,12 +95,7 @@ def predict(
                     progress(rows)
 
     if target == "-":
-        try:
-            for piece in csv(tables()):
-                sys.stdout.write(piece)
-            sys.stdout.flush()
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _to_standard_output(csv(tables()))
     elif form == "csv":
         write(target, lambda file: file.writelines(piece.encode() for piece in csv(tables())))
     else:
@@ -164,6 +159,18 @@ def csv(tables: Iterable[Columns]) -> Generator[str, None, None]:
             yield ",".join(head) + "\n"
         cells = [_cells(table[n]) for n in head]
         yield "\n".join(map(",".join, zip(*cells, strict=True))) + "\n"
+
+
+def _to_standard_output(pieces: Iterable[str]) -> None:
+    """Write text to standard output as it is written to a file: in UTF-8, whatever the locale's encoding."""
+    sys.stdout.flush()
+    binary = getattr(sys.stdout, "buffer", None)  # None: of a notebook, or where somebody takes the text
+    for piece in pieces:
+        if binary is None:
+            sys.stdout.write(piece)
+        else:
+            binary.write(piece.encode())
+    sys.stdout.flush()
 
 
 def _cells(values: Array | list[str]) -> Iterable[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -123,18 +124,26 @@ class Csv:
         self.layout = layout.plain
 
     def _header(self, path: Path, head: bytes) -> tuple[list[str], int]:
-        """The names in the first line of a file that begins so, and where the rows begin."""
-        line, newline, _ = head.partition(b"\n")
-        names = line.removeprefix(MARK).decode("utf-8", "replace").rstrip("\r")
+        """The names in the first line of a file that begins so, and where the rows begin.
+
+        A line break within quotes belongs to its name, as in the rows. Raises FileError.
+        """
+        marked = len(MARK) if head.startswith(MARK) else 0
+        lines = re.findall(rb"[^\n]*\n|[^\n]+", head[marked:_HEAD])
+        texts = [line.decode("utf-8", "replace") for line in lines]
         try:
-            fields = next(csv.reader([names], delimiter=self._delimiter), [])
+            reader = csv.reader(texts, delimiter=self._delimiter)
+            fields = next(reader, [])
+            if reader.line_num > 1:  # strict: a quote must end
+                next(csv.reader(texts[: reader.line_num], delimiter=self._delimiter, strict=True))
         except csv.Error as error:
             raise FileError(f"{path}: its first line is not CSV ({one_line(error)})") from None
         if not any(fields):
             raise FileError(f"{path}: its first line names no columns")
-        if len(line) >= _HEAD:
+        begin = marked + sum(map(len, lines[: reader.line_num]))
+        if begin >= _HEAD:
             raise FileError(f"{path}: its first line is longer than {_HEAD} bytes; is it CSV?")
-        return unique(path, fields), len(line) + len(newline)
+        return unique(path, fields), begin
 
     def _records(self, text: Array, have: int, rows: int, width: int) -> tuple[int, int, Odd]:
         """Where the last whole row ends, how many rows there are before, and the odd ones; ``text[have]`` exists."""

@@ -231,7 +231,7 @@ def from_file(path: str | os.PathLike[str]) -> Array:
         array = np.load(path, allow_pickle=False)
     except OSError as error:
         raise FileError(f"{path}: cannot be read ({files.reason(error)})") from None
-    except ValueError:
+    except (ValueError, EOFError):
         raise FileError(f"{path}: is not a .npy file of numbers; write one with numpy.save") from None
     if not isinstance(array, np.ndarray):
         raise FileError(f"{path}: holds several arrays; a .npy file holds one")

@@ -1,0 +1,20 @@
+"""The commands as one program, found by their names in ``COMMANDS``."""
+
+from importlib import import_module
+
+import typer
+
+from .version import options
+
+COMMANDS = ("race", "rules", "claims", "show", "diff", "fit", "predict")  # in the order of the help
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Adaptive gradient methods, each written once as a formula; and which one works on your problem.",
+)
+app.callback()(options)
+for _name in COMMANDS:
+    app.command(_name)(getattr(import_module(f".{_name}", __package__), _name))
