@@ -382,10 +382,11 @@ class _Specialise(ast.NodeTransformer):
         return node
 
 
-def exponents(formula: Formula) -> set[str]:
+@cache
+def exponents(formula: Formula) -> frozenset[str]:
     """The scalars that stand as exponents: their values may be worth printing."""
     trees = [e for _, e in (*formula.body, *formula.outputs)]
-    return {
+    return frozenset(
         node.right.id
         for tree in trees
         for node in ast.walk(tree)
@@ -393,7 +394,7 @@ def exponents(formula: Formula) -> set[str]:
         and isinstance(node.op, ast.Pow)
         and isinstance(node.right, ast.Name)
         and node.right.id in formula.scalars
-    }
+    )
 
 
 def specialise(formula: Formula, known: Mapping[str, float]) -> Formula:

@@ -288,7 +288,7 @@ class Optimizer(ABC):
     def rule(self) -> Rule:
         """The rule in force; ``opt.rule = opt.rule.replace(lr=1e-4)`` changes its values from the next step on.
 
-        Rows that sparse gradients have left behind catch up first, by the old values. Groups keep what they have
+        Rows that sparse gradients have left behind catch up by the values of the steps that they miss. Groups keep what they have
         set for themselves; schedules go on from ``t``. Raises HyperparameterError for a rule of another class, and
         for other starts of states, which have started; then nothing has changed.
         """

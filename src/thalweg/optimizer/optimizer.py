@@ -396,13 +396,17 @@ class ArrayOptimizer(Optimizer):
             for b in self._buckets
         ]
         place = {i: (b, k) for b in buckets for k, i in enumerate(b.leaves)}
-        followers = {
-            i: self._tracker(i, place[i][0], f.table.width, True) for i, f in self._followers.items()
-        }
-        self.flush()  # by the old values
+        followers = dict(self._followers)
+        for i, follower in self._followers.items():
+            bucket, started = place[i][0], place[i][0].started
+            if not follower.goes_on(started.rule, started.options, started.update):
+                followers[i] = self._tracker(i, bucket, follower.table.width, True)
+        if any(f is not self._followers[i] for i, f in followers.items()):
+            self.flush()  # by the old values
         for i, follower in followers.items():
-            follower.table.untouched_as(self._followers[i].table)
-            follower.pending = self._followers[i].pending
+            if follower is not self._followers[i]:
+                follower.table.untouched_as(self._followers[i].table)
+                follower.pending = self._followers[i].pending
         passes = [(b, b.batch, (0,) * len(b.leaves)) for b in buckets]
         last: list[Any] = [None] * len(self._leaves)  # batches that are new have no gradients yet
         # In one go, which no Ctrl-C comes between.

@@ -52,7 +52,7 @@ class RowTracker:
         t: int,
         fresh: bool,
     ) -> None:
-        self.place, self.rule = place, rule
+        self.place, self._update, self._exact = place, update, exact
         self.bits = int(np.finfo(real_of(place.stored)).nmant) + 1  # of the mantissa
         self.plan = plan(rule, parts, exact, self.bits)
         start = {n: getattr(rule, n) for n in rule.parts.states}
@@ -76,6 +76,10 @@ class RowTracker:
         self.moves = exact != "lazy" and (parts.coupled or parts.decoupled or not still)
         self._gatherer = Gatherer(place.stored, self.table.rows, width)
         self.pending: list[Array] = []  # rows whose gradients are gathered for a later step
+
+    def goes_on(self, rule: Rule, parts: StepOptions, update: Update) -> bool:
+        """Return whether rows go on catching up as they do once a rule has other values: steps taken are logged."""
+        return update is self._update and plan(rule, parts, self._exact, self.bits) == self.plan
 
     def gathered(self, gradient: SparseGradient) -> SparseGradient:
         """A gradient with each row once, by rows or coordinates as they are kept track of here."""
