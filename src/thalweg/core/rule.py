@@ -86,7 +86,9 @@ class Rule:
             given[n] = v
         for n, line in lines.items():
             value = given.get(n, line.default)
-            object.__setattr__(self, n, line.checked(f"{where}({n}={short(value)})", n, value))
+            if type(value) is not float or not line.holds(value):  # few are: schedulers make a rule a step
+                value = line.checked(f"{where}({n}={short(value)})", n, value)
+            object.__setattr__(self, n, value)
         object.__setattr__(self, "_dialect", "")
 
     # A rule is a value.

@@ -37,7 +37,12 @@ class RuleParts(NamedTuple):
     @property
     def hyperparameters(self) -> tuple[str, ...]:
         """Hyperparameter names, in the order of their lines."""
-        return tuple(n for n, line in self.lines.items() if not line.is_state)
+        return _hyperparameters(self)
+
+
+@cache
+def _hyperparameters(rule_parts: RuleParts) -> tuple[str, ...]:
+    return tuple(n for n, line in rule_parts.lines.items() if not line.is_state)
 
 
 @cache

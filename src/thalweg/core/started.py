@@ -152,7 +152,8 @@ def start_given(
     changes = _by_line(where, rule, given)
     lines = rule.parts.lines
     late = {n: v for n, v in changes.items() if free(n, v) and not lines[n].is_state}
-    rule = rule.replace(**{n: v for n, v in changes.items() if n not in late})
+    early = {n: v for n, v in changes.items() if n not in late}
+    rule = rule.replace(**early) if early else rule
     drawn = free("weight_decay", weight_decay)
     # 1 stands for a decay that is known later, so that its piece is there.
     rule, amount, kind = settled(rule, 1.0 if drawn else weight_decay, decay)

@@ -40,6 +40,7 @@ Tensor = torch.Tensor
 States = Mapping[Tensor, Mapping[str, Any]]
 _PLAIN = (torch.nn.Parameter, torch.Tensor)  # subclasses lie elsewhere: DTensor
 _address: Callable[[Tensor], int] = torch.Tensor.data_ptr
+_NUMBERS = frozenset({float, int, bool, str, type(None)})
 _LISTS = ("params", "param_names")  # entries of a group that are no values
 REMEMBERED = 1 << 14  # places that gradients have had: allocators go round in few
 
@@ -92,11 +93,10 @@ class UnchangedGroup:
     def remember(self, plan: Started, group: Mapping[str, Any]) -> None:
         """Take the group's values of now as those that ``plan`` was made of."""
         self.plan = plan
-        names = [n for n in group if n not in _LISTS]
-        fixed = all(_never_changes(group[n]) for n in names)
-        self._entries = len(group) if fixed else -1  # a value that can change in place is read at every step
-        self._pick = itemgetter(*names)
+        self._pick = itemgetter(*(n for n in group if n not in _LISTS))
         self._values = self._pick(group)
+        # A value that can change in place is read at every step.
+        self._entries = len(group) if _never_changes(self._values) else -1
 
     def planned(self, group: Mapping[str, Any]) -> bool:
         """Whether the group's values are those of ``plan``."""
@@ -194,4 +194,4 @@ def _never_changes(value: object) -> bool:
     """Whether a group's entry can only be replaced: a tensor and a list may change in place."""
     if isinstance(value, tuple):
         return all(map(_never_changes, value))
-    return value is None or isinstance(value, float | int | str | Schedule)
+    return type(value) in _NUMBERS or isinstance(value, Schedule)
