@@ -1132,6 +1132,27 @@ def test_a_gradient_that_is_the_weights_is_one_of_their_values() -> None:
     assert torch.equal(p, q)
 
 
+def test_parameters_without_gradient_rest_beside_a_group_that_stands() -> None:
+    """A layer that is not used, and then is, and then is not, takes the path of one laid out at every step."""
+    ends = []
+    for keep in (True, False):
+        with pytest.MonkeyPatch.context() as patch:
+            if not keep:
+                patch.setattr("thalweg.torch.optimizer.can_keep", lambda *given: False)
+            ps = [torch.nn.Parameter(torch.arange(1.0, 4.0)) for _ in range(3)]
+            opt = Optimizer(ps, tw.Adam(lr=0.1))
+            for t in range(12):
+                for p in ps:
+                    p.grad = p.detach() * (t + 1)
+                if t // 3 % 2 == 0:
+                    ps[1].grad = None
+                opt.step()
+                assert bool(opt._ready) is keep
+            ends.append([*(p.detach() for p in ps), *(opt.state[p]["step"] for p in ps)])
+    assert [int(x) for x in ends[0][3:]] == [12, 6, 12]
+    assert all(torch.equal(a, b) for a, b in zip(*ends, strict=True))
+
+
 REFUSED: dict[str, tuple[Callable[[torch.nn.Parameter, Optimizer], Any], str]] = {
     "weights expanded": (lambda p, opt: as_data(p, torch.ones(1).expand(p.shape)), "shares memory among its entries"),
     "weights of whole numbers": (lambda p, opt: as_data(p.requires_grad_(False), p.data.int()), "is int32, torch.strided by now"),

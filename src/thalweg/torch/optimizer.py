@@ -40,6 +40,9 @@ from .parts import CAPTURED, CPU, CUDA, Engine, Part, Parts, engine_of, not_fini
 from .states import HOST, RawState, opened, require_fitting, start
 
 Tensor = torch.Tensor
+Anew = tuple[
+    int, Started, Tensor | None
+]  # a group to lay out: its number, its plan, lr where it is on the device
 
 
 class Optimizer(torch.optim.Optimizer):
@@ -169,9 +172,7 @@ class Optimizer(torch.optim.Optimizer):
     @torch._disable_dynamo  # type: ignore[attr-defined]
     def _advance(self) -> None:
         unchanged: list[UnchangedGroup] = []
-        others: list[
-            tuple[int, Started, Tensor | None]
-        ] = []  # number of the group, its plan, lr on the device
+        others: list[Anew] = []
         if not self._same_states():
             self._ready.clear()
         for k, group in enumerate(self.param_groups):
@@ -205,9 +206,7 @@ class Optimizer(torch.optim.Optimizer):
         self.skipped += 1
         return False
 
-    def _lay_out_and_run(
-        self, others: list[tuple[int, Started, Tensor | None]], unchanged: list[UnchangedGroup]
-    ) -> None:
+    def _lay_out_and_run(self, others: list[Anew], unchanged: list[UnchangedGroup]) -> None:
         """One step of groups that are laid out anew, and of those that stand; the former are kept where they can be."""
         parts: Parts = {}
         rows: list[_SparseStep] = []
