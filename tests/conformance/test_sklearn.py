@@ -14,10 +14,12 @@ from sklearn.base import clone
 from sklearn.datasets import load_iris, make_classification
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import ElasticNet, SGDClassifier, SGDRegressor
+from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
 import thalweg as tw
 from thalweg.core.rule import Rule
+from thalweg.linear.losses import EITHER, MARGIN
 from thalweg.rules import resolved
 from thalweg.sklearn import LinearClassifier, LinearRegressor
 
@@ -35,14 +37,16 @@ DIFFERENCES: dict[str, str] = {
     "`tol`": "`None`: all passes are made, unless `early_stopping` is on",
     "`early_stopping`": "the loss of the held-out rows decides, not their score",
     "`fit(X, y, sample_weight)`": "in the order of scikit-learn's other estimators, with `coef_init` and `intercept_init` behind",
+    '`penalty="l1"`': "truncates at every row (Langford, Li & Zhang); theirs keeps account of what is left to pull (Tsuruoka, Tsujii & Ananiadou), and ends with more weights at exactly 0",
     "`quantile`": "of the regressor's loss of that name",
-    "`class_weight`, `sample_weight`": "multiply a row's loss for every class; theirs leaves the rest unweighted where one class is learnt against it",
+    "`class_weight`": "multiplies a row's loss for every class; theirs leaves the rest unweighted where one class is learnt against it",
     "`coef_`, `intercept_`": "are read, and set by `coef_init` and `intercept_init` alone, since the rule's states go with them",
     "`t_`": "the steps done, from 0; theirs begins at 1",
     "`sparsify`, `densify`": "no methods: `partial_fit` needs the weights as they are; `scipy.sparse.csr_array(model.coef_)` is the sparse form",
     "`loss_functions`": "no attribute; `thalweg.linear.loss` gives a loss by its name",
     "intercept of sparse rows": "is learnt at the full rate; theirs at a hundredth of it",
     "a model worse than a constant": "warns, a `ConvergenceWarning`",
+    "slopes beyond 10¹²": "are taken as they are, and a loss that is not finite any more is an error; theirs cuts the slopes",
 }
 
 ESTIMATORS = {"classifier": (LinearClassifier, SGDClassifier), "regressor": (LinearRegressor, SGDRegressor)}
@@ -186,6 +190,54 @@ def test_averaged_sgd_is_as_computed_by_hand(kind: str) -> None:
         np.testing.assert_allclose(np.append(model.coef_, model.intercept_), expected, rtol=1e-12, atol=1e-15)
 
 
+# The same weights as theirs: SGD with a constant rate.
+
+LOSSES = [
+    ("regressor", "squared_error"),
+    *(
+        pytest.param(kind, loss, marks=pytest.mark.slow)
+        for kind, losses in (("classifier", [*MARGIN, *EITHER]), ("regressor", EITHER[1:]))
+        for loss in losses
+    ),
+]
+
+
+@pytest.mark.parametrize(("kind", "loss"), LOSSES)
+def test_sgd_gives_their_weights(kind: str, loss: str) -> None:
+    """With SGD at their constant rate the weights are theirs for every loss; of sparse rows, but for the intercept."""
+    ours, theirs = ESTIMATORS[kind]
+    y = Y if kind == "classifier" else X @ np.arange(8.0) + 0.5
+    given = {"alpha": 0.01, "max_iter": 3, "shuffle": False, "tol": None}
+    for x, intercept in ((X.toarray(), True), (X, False)):
+        chosen = given | {"fit_intercept": intercept}
+        mine = ours(loss, rule=tw.SGD(lr=0.02), **chosen).fit(x, y)
+        other = theirs(loss, learning_rate="constant", eta0=0.02, **chosen).fit(x, y)
+        np.testing.assert_allclose(mine.coef_, other.coef_, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(mine.intercept_, other.intercept_, rtol=1e-9, atol=1e-12)
+        assert mine.t_ == other.t_ - 1
+        np.testing.assert_allclose(mine.predict(x), other.predict(x), rtol=1e-9)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*one constant:sklearn.exceptions.ConvergenceWarning")
+def test_what_is_said_of_their_weights() -> None:
+    """Their intercept of sparse rows is slow, and their class weights leave the rest unweighted."""
+    given = {"alpha": 0.0, "max_iter": 1, "shuffle": False, "tol": None}
+    theirs = {"learning_rate": "constant", "eta0": 1e-6}
+    ours = LinearRegressor(rule=tw.SGD(lr=1e-6), **given).fit(X, np.ones(60))
+    other = SGDRegressor(**theirs, **given).fit(X, np.ones(60))
+    np.testing.assert_allclose(other.intercept_ / ours.intercept_, 0.01, rtol=1e-3)
+    y = np.arange(60) % 3
+    weights = {0: 2.0, 1: 1.0, 2: 1.0}
+    both = [
+        LinearClassifier("squared_error", rule=tw.SGD(lr=1e-6), class_weight=weights, **given),
+        SGDClassifier("squared_error", class_weight=weights, **theirs, **given),
+    ]
+    mine, other = (e.fit(X.toarray(), y).intercept_ / 1e-6 for e in both)
+    np.testing.assert_allclose(mine, [2 * 20 - 40, 20 - 60, 20 - 60], atol=0.1)
+    np.testing.assert_allclose(other, [2 * 20 - 40, 20 - 40, 20 - 40], atol=0.1)
+
+
 # Arguments and warnings.
 
 
@@ -209,6 +261,19 @@ def test_a_limit_of_passes_warns(kind: str, iris: Any) -> None:
     assert quick(kind).fit(x, y).n_iter_ == 3
     settled = quick(kind, tol=0.1, max_iter=100, n_iter_no_change=3).fit(x, y)
     assert 3 < settled.n_iter_ < 100
+
+
+@both
+def test_held_out_rows_are_not_learnt_from(kind: str) -> None:
+    """early_stopping learns from the other rows alone, and in their order where shuffle is off."""
+    x = X.toarray()
+    seed = np.random.RandomState(0).randint(2**31)
+    stratify = Y if kind == "classifier" else None
+    train, _ = train_test_split(np.arange(60), test_size=0.4, random_state=seed, stratify=stratify)
+    with pytest.warns(ConvergenceWarning, match="raise max_iter"):
+        whole = quick(kind, early_stopping=True, validation_fraction=0.4, shuffle=False).fit(x, Y)
+    part = quick(kind, shuffle=False).fit(x[np.sort(train)], Y[np.sort(train)])
+    assert np.array_equal(whole.coef_, part.coef_) and whole.t_ == part.t_ == 3 * 36
 
 
 @both

@@ -170,7 +170,10 @@ class LinearEstimator(BaseEstimator):  # type: ignore[misc]
         return first
 
     def _split(self, rows: int, y: Array | None, random: np.random.RandomState) -> tuple[Array, Array]:
-        """The rows to learn from and those held out, the classes y alike in both. Raises ProblemError."""
+        """The rows to learn from, in their order unless they are shuffled anyway, and those held out.
+
+        y: classes, whose shares are alike in both, or None. Raises ProblemError.
+        """
         try:
             train, test = train_test_split(
                 np.arange(rows),
@@ -182,7 +185,7 @@ class LinearEstimator(BaseEstimator):  # type: ignore[misc]
             raise ProblemError(
                 f"{type(self).__name__}: early_stopping cannot hold out rows: {error}"
             ) from None
-        return train, test
+        return train if self.shuffle else np.sort(train), test
 
     def _start_of(
         self, model: Model, coef: ArrayLike | None, intercept: ArrayLike | None
