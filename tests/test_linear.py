@@ -10,7 +10,7 @@ import thalweg as tw
 from thalweg.engines.cpu import csr, linear
 from thalweg.engines.ops import vectorised
 from thalweg.errors import FileError, HyperparameterError, ProblemError
-from thalweg.linear import Model, Settings, loss, losses, race
+from thalweg.linear import Model, Settings, against_constant, loss, losses, race
 
 from .strategies import RULES, every_rule_in_time
 
@@ -235,6 +235,51 @@ def test_losses_are_scikit_learns():
     value, slope = vectorised(losses.formula(losses.log_loss))(z, -1.0)
     np.testing.assert_allclose(value, np.logaddexp(0, z), rtol=1e-14)
     np.testing.assert_allclose(slope, 1 / (1 + np.exp(-z)), rtol=1e-14)
+
+
+# The best constant.
+
+
+@pytest.mark.parametrize(
+    ("name", "scale"),
+    [*((n, 1.0) for n in losses.MARGIN), *((n, u) for n in losses.NUMBER for u in (1e-6, 1.0, 1e6))],
+)
+def test_the_best_constant_is_the_least_of_all(name, scale):
+    rng = np.random.default_rng(0)
+    numbers = scale * np.abs(rng.normal(3.0, 1.0, 80))
+    targets = np.where(rng.random(80) < 0.3, 1.0, -1.0) if name in losses.MARGIN else numbers
+    chosen = loss(name, epsilon=0.3 * scale, quantile=0.2)
+    weights = rng.integers(0, 3, 80).astype(float)
+
+    def mean(z):
+        values = vectorised(losses.formula(chosen.formula))(z, targets, *chosen.values)[0]
+        return values @ weights / weights.sum()
+
+    got = against_constant(1.0, chosen, 1, targets, weights)
+    assert got.zero == pytest.approx(mean(0.0))
+    around = (
+        np.log(scale) + np.linspace(-4, 4, 1001) if name == "poisson" else scale * np.linspace(-5, 5, 1001)
+    )
+    least = mean(around[:, None]).min()
+    assert least - 1e-3 * abs(least) <= got.constant <= least + 1e-9 * abs(least)
+    assert not got._replace(loss=got.constant).worse
+    assert got._replace(loss=got.constant + 0.02 * max(abs(got.constant), got.zero - got.constant)).worse
+
+
+def test_the_best_constant_of_several_classes():
+    targets = np.repeat([0.0, 1.0, 2.0], [10, 30, 60])
+    shares = np.array([0.1, 0.3, 0.6])
+    got = against_constant(1.0, loss("multinomial"), 3, targets)
+    assert got.constant == pytest.approx(-(shares * np.log(shares)).sum())
+    assert got.zero == pytest.approx(np.log(3))
+    rest = against_constant(1.0, loss("log_loss"), 3, targets)
+    assert rest.constant == pytest.approx(got.constant - ((1 - shares) * np.log1p(-shares)).sum())
+    for name in losses.MARGIN:
+        each = sum(
+            against_constant(1.0, loss(name), 1, np.where(targets == k, 1.0, -1.0)).constant for k in range(3)
+        )
+        assert against_constant(1.0, loss(name), 3, targets).constant == pytest.approx(each, rel=1e-4)
+        assert against_constant(0.0, loss(name), 1, np.ones(5)).constant == pytest.approx(0.0, abs=1e-8)
 
 
 # State.

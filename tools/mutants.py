@@ -24,7 +24,8 @@ PATHS, UNITS, IDLE, ENGINE = (
 )
 OPTIMIZER, RUNNING = "tests/test_optimizer.py", "tests/test_running_rule.py"
 NAMES, ARCHIVES, RESUME = "tests/test_names.py", "tests/fuzz/test_archives.py", "tests/test_resume.py"
-SCIPY = "tests/test_scipy.py"
+SCIPY, LINEAR, FITTING = "tests/test_scipy.py", "tests/test_linear.py", "tests/fitting/test_fit.py"
+SKLEARN = "tests/conformance/test_sklearn.py"
 XLA, OPTAX, KERAS = "tests/laws/test_xla.py", "tests/test_optax_door.py", "tests/test_keras_door.py"
 READ_TEXT, READ_STREAM, READ_TABLES = (f"tests/reading/test_{n}.py" for n in ("text", "stream", "tables"))
 
@@ -46,6 +47,14 @@ class Mutant:
 
 
 MUTANTS = [
+    Mutant("sklearn/arguments.py", "int(average) - 1 if", "int(average) if", SKLEARN, "averaging"),
+    Mutant(
+        "sklearn/arguments.py", 'is_open or rate == "auto"', 'rate == "auto"', SKLEARN, "rate_that_is_open"
+    ),
+    Mutant("sklearn/base.py", "else np.sort(train)", "else train", SKLEARN, "held_out"),
+    Mutant("rules/__init__.py", "rule(), True", "rule(), False", SKLEARN, "class_or_a_name"),
+    Mutant("linear/baseline.py", "if turned * slope <= 0", "if turned * slope < -1", LINEAR, "constant"),
+    Mutant("fitting/settings.py", "max(self.average - 1, 0)", "self.average", FITTING, "averaging"),
     Mutant("rules/adam.py", "m = beta1 * m + take1 * g", "m = beta2 * m + take1 * g", PATHS, "Adam-"),
     Mutant("rules/adam.py", "v = beta2 * v + take2 * g * g", "v = beta1 * v + take2 * g * g", PATHS, "Adam-"),
     Mutant("rules/adam.py", '"fix": 1 / (1 - beta2**n)', '"fix": 1', PATHS, "Adam-"),

@@ -145,6 +145,18 @@ def test_a_class_or_a_name_leaves_its_rate_open(name: str) -> None:
     assert resolved(kind)[0] != kind(lr=0.3)
 
 
+def test_a_rate_that_is_open_is_searched() -> None:
+    """fit searches the rate of a class or a name, and with learning_rate="auto" that of a value too."""
+
+    def rate(rule: Any, learning_rate: Any = None) -> float:
+        model = LinearClassifier(rule=rule, learning_rate=learning_rate, max_iter=3, random_state=0)
+        return float(model.fit(X.toarray(), Y).rule_.lr)
+
+    own = tw.Adagrad().lr
+    assert rate(tw.Adagrad()) == own
+    assert rate(tw.Adagrad) == rate("adagrad") == rate(tw.Adagrad(), "auto") != own
+
+
 # Averages: kernels that test_linear.py compiles.
 
 
