@@ -1153,6 +1153,42 @@ def test_parameters_without_gradient_rest_beside_a_group_that_stands() -> None:
     assert all(torch.equal(a, b) for a, b in zip(*ends, strict=True))
 
 
+@pytest.mark.parametrize(
+    ("rule", "entries"),
+    [
+        (tw.Adam(), {"weight_decay": 0.1, "decay": "decoupled"}),
+        (tw.AdamW(), {}),
+        (tw.Adagrad(), {"lr_decay": 0.1}),
+        (tw.LpProp(), {}),
+        (tw.SGD(), {"weight_decay": 0.1}),
+        (tw.RAdam(), {}),
+    ],
+    ids=str,
+)
+def test_a_rate_that_changes_at_every_step_is_that_of_a_group_planned_anew(
+    rule: tw.Rule, entries: Any
+) -> None:
+    ends = []
+    for keep in (True, False):
+        with pytest.MonkeyPatch.context() as patch:
+            if not keep:
+                patch.setattr("thalweg.torch.optimizer.can_keep", lambda *given: False)
+            p = torch.nn.Parameter(torch.arange(1.0, 4.0))
+            opt = Optimizer([{"params": [p], **entries}], rule)
+            for t in range(8):
+                p.grad = p.detach() * (t + 1)
+                opt.param_groups[0]["lr"] = 0.1 / (t + 1) if t < 6 else 0
+                opt.step()
+                assert bool(opt._ready) is keep
+            ends.append(p.detach().clone())
+            for wrong in (-1.0, math.nan, "x"):
+                opt.param_groups[0]["lr"] = wrong
+                with pytest.raises(HyperparameterError, match="must be a"):
+                    opt.step()
+            assert torch.equal(p, ends[-1])
+    assert torch.equal(*ends)
+
+
 REFUSED: dict[str, tuple[Callable[[torch.nn.Parameter, Optimizer], Any], str]] = {
     "weights expanded": (lambda p, opt: as_data(p, torch.ones(1).expand(p.shape)), "shares memory among its entries"),
     "weights of whole numbers": (lambda p, opt: as_data(p.requires_grad_(False), p.data.int()), "is int32, torch.strided by now"),

@@ -93,17 +93,35 @@ class UnchangedGroup:
     def remember(self, plan: Started, group: Mapping[str, Any]) -> None:
         """Take the group's values of now as those that ``plan`` was made of."""
         self.plan = plan
-        self._pick = itemgetter(*(n for n in group if n not in _LISTS))
+        names = tuple(n for n in group if n not in _LISTS)
+        self._pick = itemgetter(*names)
         self._values = self._pick(group)
         # A value that can change in place is read at every step.
         self._entries = len(group) if _never_changes(self._values) else -1
+        self._rate = names.index("lr") if "lr" in names else -1
 
     def planned(self, group: Mapping[str, Any]) -> bool:
-        """Whether the group's values are those of ``plan``."""
-        try:
-            return len(group) == self._entries and bool(self._pick(group) == self._values)
-        except (KeyError, RuntimeError, ValueError):  # an array in place of a number
+        """Whether ``plan`` is the group's as it stands now; another rate, as schedulers set it, is taken in."""
+        if len(group) != self._entries:
             return False
+        try:
+            values = self._pick(group)
+            return bool(values == self._values) or self._took_rate(values)
+        except (KeyError, RuntimeError, ValueError):  # RuntimeError: a tensor in place of a number
+            return False
+
+    def _took_rate(self, values: tuple[Any, ...]) -> bool:
+        """Whether nothing but a number for lr differs, the rule's own; ``plan`` is then that of the new one."""
+        k = self._rate
+        if k < 0 or type(values[k]) is not float or getattr(self.plan.rule, "lr", None) != self._values[k]:
+            return False
+        if (*values[:k], *values[k + 1 :]) != (*self._values[:k], *self._values[k + 1 :]):
+            return False
+        plan = self.plan.with_values(lr=values[k])
+        if plan is None:
+            return False
+        self.plan, self._values = plan, values
+        return True
 
     # A step.
 
