@@ -1023,7 +1023,7 @@ def test_states_whose_memory_moved_are_found() -> None:
         (lambda s: s["state"][0].pop("m"), "state 'm' of parameter 0"),
         (lambda s: s["state"][0].update(m=None), "state 'm' of parameter 0"),
         (lambda s: s["state"][0].pop("step"), "state 'step' of parameter 0"),
-        (lambda s: s["state"][0].update(step=3), "state 'step' of parameter 0"),
+        (lambda s: s["state"][0].update(step="3"), "state 'step' of parameter 0"),
         (lambda s: s["state"][0].update(step=torch.tensor(-3.0)), "number of steps"),
         (lambda s: s["state"][0].update(step=torch.tensor(float("nan"))), "number of steps"),
         (lambda s: s["param_groups"][0].update(lr=-1.0), "lr must be"),

@@ -200,6 +200,52 @@ def test_like_says_what_it_does_not_know() -> None:
     assert opt.param_groups[0]["lr"] is lr and opt.on_nonfinite == "raise"
 
 
+def test_entries_of_others_go_through_a_checkpoint() -> None:
+    """Tensors beside a parameter's states, and entries of ``state`` under names, as torch passes them."""
+    mine, theirs = weights(), weights()
+    opts = Optimizer(mine, tw.Adam()), torch.optim.Adam(theirs)
+    told: list[list[Any]] = []
+    for opt, params in zip(opts, (mine, theirs), strict=True):
+        train(opt, params, 2)
+        saved = copy.deepcopy(opt.state_dict())
+        saved["state"]["ema"] = {"decay": 0.9, "weights": [torch.ones(2, dtype=torch.float32)]}
+        saved["state"]["calls"] = torch.tensor(3)
+        saved["state"][0] |= {"ema": torch.ones(7, dtype=torch.float32), "seen": 2}
+        fresh = weights()
+        other = type(opt)(fresh, *([tw.Adam()] if opt is opts[0] else []))
+        other.load_state_dict(copy.deepcopy(saved))
+        train(other, fresh, 1)
+        state = other.state
+        told.append(
+            [
+                state["ema"],
+                state["calls"],
+                state[fresh[0]]["ema"],
+                state[fresh[0]]["seen"],
+                state[fresh[0]]["step"],
+            ]
+        )
+    assert [str(x) for x in told[0][:4]] == [str(x) for x in told[1][:4]] and told[0][4] == told[1][4] == 3
+
+
+def test_older_checkpoints_load() -> None:
+    """Counts that are numbers, groups without later flags; it goes on to the same bits."""
+    params, others = weights(), weights()
+    opt = Optimizer(params, tw.Adam(lr=0.1))
+    train(opt, params, 3)
+    for p, q in zip(params, others, strict=True):
+        q.data.copy_(p.detach())
+    saved = copy.deepcopy(opt.state_dict())
+    for held in saved["state"].values():
+        held["step"] = held["step"].item()
+    saved["param_groups"][0].pop("maximize")
+    other = Optimizer(others, tw.Adam(lr=0.1))
+    other.load_state_dict(saved)
+    train(opt, params, 2, seed=2)
+    train(other, others, 2, seed=2)
+    assert all(map(torch.equal, params, others)) and other.param_groups[0]["maximize"] is False
+
+
 @pytest.fixture
 def alone(tmp_path: Path) -> Iterator[None]:
     """A process group of this process."""

@@ -86,46 +86,56 @@ class RawState:
         return fresh.copy_(self.value.detach())
 
 
+LATER = {"maximize": False}  # entries that torch gave its groups later, with what stood before
+
+
 def opened(optimizer: Any, saved: dict[str, Any]) -> dict[str, Any]:
-    """A state with its schedules rebuilt and its tensors held; ValueError where it is another rule's."""
-    made = []
+    """A state with its schedules rebuilt and the rules' tensors held; ValueError where it is another rule's.
+
+    What others have put beside the rule's states, or into ``state`` under names of their own, goes through as torch
+    takes it. Flags that older groups have not are filled in; a count may be a number.
+    """
+    opened_groups = []
+    states: dict[Any, Any] = dict(saved["state"])
     for k, (group, mine) in enumerate(zip(saved["param_groups"], optimizer.param_groups, strict=False)):
         if group.get("rule") != mine["rule"]:
             kind = f"rule {group['rule']}" if "rule" in group else "an optimizer of torch (see from_torch)"
             raise ValueError(
                 f"load_state_dict: group {k} was saved by {kind}, here it has rule {mine['rule']}"
             )
-        absent = [n for n in mine if n not in group and n in optimizer.defaults]
+        absent = [n for n in mine if n not in group and n in optimizer.defaults and n not in LATER]
         if absent:
             raise ValueError(
                 f"load_state_dict: group {k} lacks {', '.join(absent)}: start with the rule that was saved"
             )
-        made.append(
-            {n: from_plain(v) if isinstance(v, dict) and "schedule" in v else v for n, v in group.items()}
+        whole = {**LATER, **group}
+        opened_groups.append(
+            {n: from_plain(v) if isinstance(v, dict) and "schedule" in v else v for n, v in whole.items()}
         )
-        rule = groups.planned(optimizer._kinds, made[-1]).rule  # refuses what is out of range
+        rule = groups.planned(optimizer._kinds, opened_groups[-1]).rule  # refuses what is out of range
         for i in group["params"]:
-            _require_whole(i, saved["state"].get(i), type(rule).parts.states)
-    made += saved["param_groups"][len(made) :]  # torch says that their number differs
-    state = {
-        i: {n: RawState(v) if isinstance(v, torch.Tensor) else v for n, v in held.items()}
-        for i, held in saved["state"].items()
-    }
-    return {**saved, "param_groups": made, "state": state}
+            if states.get(i):
+                states[i] = _held(i, states[i], type(rule).parts.states)
+    opened_groups += saved["param_groups"][len(opened_groups) :]  # torch says that their number differs
+    return {**saved, "param_groups": opened_groups, "state": states}
 
 
-def _require_whole(k: Any, held: Any, states: Sequence[str]) -> None:
-    """ValueError for a parameter's saved states that are not all there."""
-    if not held:
-        return
+def _held(k: Any, saved: Any, states: Sequence[str]) -> dict[str, Any]:
+    """A parameter's saved states with those of its rule held past torch; ValueError where they are not all there."""
+    given = dict(saved) if isinstance(saved, Mapping) else {}
+    count = given.get("step")
+    if isinstance(count, int | float) and not isinstance(count, bool):
+        given["step"] = torch.tensor(float(count), dtype=torch.float64)
     for n in ("step", *states):
-        value = held.get(n) if isinstance(held, Mapping) else None
-        if not isinstance(value, torch.Tensor):
+        value = given.get(n)
+        if not isinstance(value, Tensor):
             raise ValueError(
                 f"load_state_dict: state {n!r} of parameter {k} must be a tensor, got {short(value)}"
             )
-    count = held["step"]
-    if count.numel() != 1 or not 0 <= float(count) < math.inf:
+        given[n] = RawState(value)
+    steps = given["step"].value
+    if steps.numel() != 1 or not 0 <= float(steps) < math.inf:
         raise ValueError(
-            f"load_state_dict: state 'step' of parameter {k} must be a number of steps, got {short(count)}"
+            f"load_state_dict: state 'step' of parameter {k} must be a number of steps, got {short(steps)}"
         )
+    return given
