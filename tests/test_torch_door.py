@@ -406,7 +406,7 @@ def test_a_rules_own_schedule_and_a_tensor_as_lr() -> None:
     assert same(params, others)
     fresh = Optimizer(parameters(), tw.Adam(lr=tw.cosine(0.1, steps=5)))
     fresh.load_state_dict(opt.state_dict())
-    assert fresh.param_groups[0]["lr"] == tw.cosine(0.1, steps=5)
+    assert fresh.param_groups[0]["lr"].schedule == tw.cosine(0.1, steps=5)
 
 
 # State.

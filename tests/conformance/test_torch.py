@@ -5,16 +5,19 @@ takes seconds, so that the slow suite alone reads it.
 """
 
 import copy
+import io
+import json
 import os
 import sys
 import types
 import unittest
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from torch.optim import lr_scheduler
 
 import thalweg as tw
 import thalweg.torch
@@ -198,6 +201,101 @@ def test_like_says_what_it_does_not_know() -> None:
     lr = torch.tensor(0.1)
     opt = Optimizer.like("AdamW", p, lr=lr, on_nonfinite="raise")
     assert opt.param_groups[0]["lr"] is lr and opt.on_nonfinite == "raise"
+
+
+MULTIPLYING: dict[str, Callable[[Any], Any]] = {
+    "LambdaLR": lambda o: lr_scheduler.LambdaLR(o, lambda k: 1 / (k + 1)),
+    "MultiplicativeLR": lambda o: lr_scheduler.MultiplicativeLR(o, lambda k: 0.9),
+    "StepLR": lambda o: lr_scheduler.StepLR(o, 2, 0.5),
+    "ExponentialLR": lambda o: lr_scheduler.ExponentialLR(o, 0.9),
+    "LinearLR": lambda o: lr_scheduler.LinearLR(o, 0.5, total_iters=3),
+}
+REPLACING: dict[str, Callable[[Any], Any]] = {
+    "CosineAnnealingLR": lambda o: lr_scheduler.CosineAnnealingLR(o, 8),
+    "OneCycleLR": lambda o: lr_scheduler.OneCycleLR(o, 0.1, total_steps=10),
+    "CyclicLR": lambda o: lr_scheduler.CyclicLR(o, 0.01, 0.1),
+    "ReduceLROnPlateau": lambda o: Plateau(o),
+}
+
+
+class Plateau:
+    """torch's ReduceLROnPlateau on a loss that stays."""
+
+    def __init__(self, opt: torch.optim.Optimizer) -> None:
+        self.plan = lr_scheduler.ReduceLROnPlateau(opt, patience=0)
+        self.plan.step(1.0)
+
+    def step(self) -> None:
+        self.plan.step(1.0)
+
+
+@pytest.mark.parametrize("scheduler", MULTIPLYING)
+def test_torchs_factors_multiply_our_schedule(scheduler: str) -> None:
+    """The number in the group is the rate of the next step, and that rate is taken."""
+    ours, factors = tw.inverse_time(0.1, decay=0.5), torch.optim.SGD(weights(), lr=1.0)
+    params = weights()
+    opt = Optimizer(params, tw.SGD(lr=ours))
+    plans = [MULTIPLYING[scheduler](o) for o in (opt, factors)]
+    for k in range(6):
+        lr = ours(k) * factors.param_groups[0]["lr"]
+        told = opt.param_groups[0]["lr"]
+        assert isinstance(told, float) and float(told) == pytest.approx(lr, rel=1e-12)
+        assert json.loads(json.dumps(told)) == float(told) == float(f"{told!r}")
+        before = [p.detach().clone() for p in params]
+        train(opt, params, 1, seed=k)
+        for p, w in zip(params, before, strict=True):
+            torch.testing.assert_close(p.detach(), w - lr * p.grad, rtol=1e-12, atol=1e-14)
+        factors.step()
+        for plan in plans:
+            plan.step()
+
+
+@pytest.mark.parametrize("scheduler", REPLACING)
+def test_a_scheduler_does_not_replace_our_schedule_in_silence(scheduler: str) -> None:
+    params = weights()
+    opt = Optimizer(params, tw.Momentum(lr=tw.inverse_time(0.1, decay=0.5)))
+    plan = REPLACING[scheduler](opt)
+    with pytest.raises(HyperparameterError, match="place of the rule's own schedule") as caught:  # noqa: PT012
+        for _ in range(2):
+            before = [p.detach().clone() for p in params]
+            train(opt, params, 1)
+            plan.step()
+    assert "LambdaLR" in str(caught.value) and all(map(torch.equal, params, before))
+
+
+def test_a_user_may_replace_a_schedule() -> None:
+    """By another schedule, a constant one too."""
+    params = weights()
+    opt = Optimizer(params, tw.SGD(lr=tw.inverse_time(0.1, decay=1.0)))
+    rates: list[Any] = [None, tw.constant(0.1 / 2), None, tw.cosine(0.2, steps=10), None]
+    wanted = [0.1, 0.05, 0.05, tw.cosine(0.2, steps=10)(3), tw.cosine(0.2, steps=10)(4)]
+    for given, lr in zip(rates, wanted, strict=True):
+        if given is not None:
+            opt.param_groups[0]["lr"] = given
+        before = [p.detach().clone() for p in params]
+        train(opt, params, 1)
+        for p, w in zip(params, before, strict=True):
+            torch.testing.assert_close(p.detach(), w - lr * p.grad, rtol=1e-12, atol=1e-14)
+
+
+def test_a_schedule_goes_through_copies_and_checkpoints() -> None:
+    params = weights()
+    opt = Optimizer(params, tw.SGD(lr=tw.inverse_time(0.1, decay=0.5)))
+    lr_scheduler.LambdaLR(opt, lambda k: 0.5)
+    train(opt, params, 3)
+    file = io.BytesIO()
+    torch.save(opt.state_dict(), file)
+    file.seek(0)
+    fresh = Optimizer(weights(), tw.SGD(lr=0.1))
+    fresh.load_state_dict(torch.load(file, weights_only=True))
+    twin = copy.deepcopy(opt)
+    train(twin, twin.param_groups[0]["params"], 1)
+    for other, lr in ((opt, 0.05 / 2.5), (fresh, 0.05 / 2.5), (twin, 0.05 / 3)):
+        assert isinstance(other.param_groups[0]["lr"], float) and other.param_groups[0][
+            "lr"
+        ] == pytest.approx(lr)
+    with pytest.raises(ValueError, match="to_torch: lr follows"):
+        opt.to_torch()
 
 
 def test_entries_of_others_go_through_a_checkpoint() -> None:

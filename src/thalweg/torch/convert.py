@@ -16,6 +16,7 @@ from ..core.schedule import Schedule
 from ..errors import HyperparameterError, nearest
 from . import family, groups
 from .family import Twin
+from .scheduled import ScheduledRate
 from .states import RawState, start
 
 SPARSE = "SparseAdam"  # Adam whose rows rest without a gradient
@@ -159,6 +160,7 @@ def to_torch(
         states = set(type(rule).parts.states)
         kept = {n: v for n, v in group.items() if n not in ("rule", "decay", *states)}
         for n, v in kept.items():
+            v = v.schedule if isinstance(v, ScheduledRate) else v
             if isinstance(v, Schedule):
                 raise ValueError(f"to_torch: {n} follows {v!r}: torch keeps schedules outside its optimizers")
         kept = {n: v for n, v in kept.items() if n in known or n not in groups.entries(rule)}

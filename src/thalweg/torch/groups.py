@@ -18,6 +18,7 @@ from ..core.schedule import Schedule
 from ..core.started import Started, start_given
 from ..errors import HyperparameterError, StateError, nearest
 from . import family
+from .scheduled import ScheduledRate
 
 Kind = Any  # a rule class: mypy does not see that classes can be hashed
 Targets = tuple[str, ...]
@@ -370,6 +371,8 @@ def _entries_of(kind: Kind, present: tuple[str, ...]) -> _Entries:
 
 def plain(value: Any) -> Any:
     """Return a group's entry as a value that can be compared: torch allows lr to be a tensor."""
+    if isinstance(value, ScheduledRate):
+        return value.schedule
     if isinstance(value, float | int | str | Schedule):
         return value
     if isinstance(value, tuple | list):

@@ -37,6 +37,7 @@ from .layout import (
     require_trainable,
 )
 from .parts import CAPTURED, CPU, CUDA, Engine, Part, Parts, engine_of, not_finite
+from .scheduled import ScheduledRate, require_followed, show
 from .states import HOST, RawState, opened, require_fitting, start
 
 Tensor = torch.Tensor
@@ -105,6 +106,7 @@ class Optimizer(torch.optim.Optimizer):
         groups.require_known(begun, values)
         self._rule, self._given = groups.begun(begun, values, around)
         self._lr = _tensor(values.get("lr"))
+        self._scheduled: set[int] = set()  # groups whose lr follows a schedule
         self._kinds: dict[str, type[Rule]] = {}
         super().__init__(params, self._entries(self._rule, self._given))
 
@@ -151,6 +153,7 @@ class Optimizer(torch.optim.Optimizer):
         for n in self.defaults:
             if n not in mine:  # a line of the other rule
                 del group[n]
+        self._show_schedules()
 
     # Stepping.
 
@@ -173,6 +176,8 @@ class Optimizer(torch.optim.Optimizer):
     def _advance(self) -> None:
         unchanged: list[UnchangedGroup] = []
         others: list[Anew] = []
+        if self._scheduled:
+            require_followed(self._scheduled, self.param_groups)
         if not self._same_states():
             self._ready.clear()
         for k, group in enumerate(self.param_groups):
@@ -183,6 +188,8 @@ class Optimizer(torch.optim.Optimizer):
                 lr = group["lr"] if self.capturable and _on_cuda(group.get("lr")) else None
                 if group.get("rule") is self._begun:  # ZeroRedundancyOptimizer copies its keywords there
                     group["rule"] = groups.label(self._rule)
+                if isinstance(group.get("lr"), Schedule):
+                    self._scheduled.add(k)
                 plan = groups.planned(self._kinds, group, left=() if lr is None else ("lr",))
                 if ready is not None and ready.plan.update is plan.update:
                     ready.remember(plan, group)
@@ -196,6 +203,13 @@ class Optimizer(torch.optim.Optimizer):
         elif self.on_nonfinite == "propagate" or self._may_run(all(x.finite() for x in unchanged)):
             for ready in unchanged:
                 ready.run()
+        if self._scheduled:
+            self._show_schedules()
+
+    def _show_schedules(self) -> None:
+        """Write the rates of the next step into the groups that follow schedules."""
+        states = self.__dict__["state"]
+        self._scheduled = {k for k, group in enumerate(self.param_groups) if show(group, states)}
 
     def _may_run(self, finite: bool) -> bool:
         """Whether gradients let a step happen; NonFiniteError where they do not and the user wants to hear it."""
@@ -428,7 +442,8 @@ class Optimizer(torch.optim.Optimizer):
         """torch's form: states under the rule's names, ``step``, and the groups; plain values only."""
         made = super().state_dict()
         for group in made["param_groups"]:
-            group |= {n: to_plain(v) for n, v in group.items() if isinstance(v, Schedule)}
+            plain = {n: v.schedule for n, v in group.items() if isinstance(v, ScheduledRate)}
+            group |= {n: to_plain(v) for n, v in (group | plain).items() if isinstance(v, Schedule)}
         return made
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
@@ -468,6 +483,7 @@ class Optimizer(torch.optim.Optimizer):
         self._tracked, self._ready, self._known = {}, {}, ([], [])
         self.__dict__.setdefault("_watched", set())  # of a copy: none
         super().__setstate__(state)
+        self._show_schedules()
 
     # Moving over.
 
