@@ -402,7 +402,7 @@ def test_verbose_prints_a_line_a_pass(kind: str, capsys: pytest.CaptureFixture[s
     quick(kind).fit(X.toarray(), Y)
     assert capsys.readouterr().out == ""
     quick(kind, verbose=1).fit(X.toarray(), Y)
-    assert capsys.readouterr().out.splitlines()[2].startswith("pass 3: ")
+    assert capsys.readouterr().out.splitlines()[2].startswith(f"pass 3: {quick(kind).loss} ")
 
 
 SCHEDULES = {"constant": "lr=eta0", "invscaling": "inverse_sqrt", "optimal": "'auto'", "adaptive": "'auto'"}
@@ -438,7 +438,9 @@ def test_a_model_worse_than_a_constant_warns() -> None:
     share = y.mean()
     constant = -share * np.log(share) - (1 - share) * np.log(1 - share)
     model = LinearClassifier(learning_rate=100.0, random_state=0, max_iter=1)
-    with pytest.warns(ConvergenceWarning, match=f"gets {constant:.4g} .*learning_rate='auto'") as caught:
+    with pytest.warns(
+        ConvergenceWarning, match=f"log_loss of .* gets {constant:.4g} .*learning_rate='auto'"
+    ) as caught:
         model.fit(x, y)
     assert caught[0].filename == __file__
     searched = model.set_params(learning_rate="auto").fit(x, y)

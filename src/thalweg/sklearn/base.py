@@ -43,6 +43,7 @@ class LinearEstimator(BaseEstimator):  # type: ignore[misc]
     """What classifier and regressor share."""
 
     _losses: tuple[str, ...]
+    loss: str
     rule: Any
 
     # A rule is a frozen value: its lines are parameters of the estimator all the same.
@@ -244,7 +245,7 @@ class LinearEstimator(BaseEstimator):  # type: ignore[misc]
             if held_out is not None:
                 value = self.model_.loss_of(*held_out)
             if self.verbose:
-                print(f"pass {n}: {self.model_.settings.loss} {value:.6g}, {self.model_.t} steps")
+                print(f"pass {n}: {self.loss} {value:.6g}, {self.model_.t} steps")
             if watched:
                 calm = calm + 1 if value > best - (tol or 0.0) else 0
                 best = min(best, value)
@@ -283,7 +284,7 @@ class LinearEstimator(BaseEstimator):  # type: ignore[misc]
         if not self.fit_intercept:
             remedy += ", or fit_intercept=True"
         warnings.warn(
-            f"{type(self).__name__}: the {model.settings.loss} of {model.settings.rule!r} is {against} on the rows learnt from: {remedy}",
+            f"{type(self).__name__}: the {self.loss} of {model.settings.rule!r} is {against} on the rows learnt from: {remedy}",
             ConvergenceWarning,
             stacklevel=4,
         )
