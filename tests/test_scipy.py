@@ -131,7 +131,6 @@ def test_methods_by_name() -> None:
     for given, rule in (
         ("Adam", tw.Adam()),
         ("rmsprop:keras", tw.RMSprop.like("keras")),
-        (None, tw.Adam()),
     ):
         x = tw.minimize(bowl, [0.0], jac=True, method=given, maxiter=5).x
         assert np.array_equal(x, tw.minimize(bowl, [0.0], jac=True, method=rule, maxiter=5).x)
@@ -689,6 +688,7 @@ def valley(x: Any) -> Any:
 
 COMPILED: dict[str, dict[str, Any]] = {
     "gtol": {},
+    "no method": {"method": None},
     "schedule": {"method": tw.Adam(lr=tw.cosine(0.1, steps=3000))},
     "slow": {"method": tw.RMSprop(lr=1e-3), "maxiter": 3000},
     "bounds": {"bounds": [(-2, 0.5), (None, None)]},

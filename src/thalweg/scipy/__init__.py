@@ -31,6 +31,7 @@ from .arguments import (
     start_of,
     warn_of_unused,
 )
+from .choice import ChosenRun
 from .objective import Function, Jacobian, Objective
 from .run import DONE, Run, outcome_of
 
@@ -54,7 +55,8 @@ def minimize(
 
     fun: ``fun(x, *args)`` gives f, one real number, or (f, gradient) with ``jac=True``; x is a copy of
     shape (n,) float64. x0: (n,) real numbers, kept as float64. method: a rule (``Adam(lr=0.1)``) or the name
-    of one with its defaults (``"Adam"``, ``"RMSprop:keras"``); Adam by default. jac: True, a callable
+    of one with its defaults (``"Adam"``, ``"RMSprop:keras"``). None: Adam, its rate chosen by short runs, on
+    restarted cosines; the message says which, and ``method`` of the result is that rule. jac: True, a callable
     ``jac(x, *args)`` that gives the gradient, shape (n,), or ``"2-point"``, ``"3-point"``, ``"cs"`` for
     finite differences within the bounds; None is ``"2-point"``. bounds: a ``scipy.optimize.Bounds`` or n pairs
     (low, high), None for no bound; x0 is moved onto them, and so is each step. tol: the same as ``gtol``.
@@ -66,7 +68,8 @@ def minimize(
     gtol and maxiter end a run: adaptive methods cross flat stretches.
     gtol: 1e-8, of the largest gradient entry; where x is at a bound, entries that push against it do not count. Where
     it is not given, and differences or float32 leave the gradient less exact, what they can tell from 0.
-    ftol: f changes by at most ftol · max(abs(f), 1), as in L-BFGS-B, in ``window`` steps running.
+    ftol: f changes by at most ftol · max(abs(f), 1), as in L-BFGS-B, in ``window`` steps running; without a
+    method, from the end of one cosine to the end of the next.
     xtol: x / x_scale changes by at most xtol · max(abs(x / x_scale), 1), likewise.
     ftarget: f is at most this.
     maxiter: 10,000 steps. maxfev: evaluations of fun. maxtime: seconds.
@@ -80,7 +83,7 @@ def minimize(
     disp: print the message.
 
     Returns a ``scipy.optimize.OptimizeResult`` with the lowest point seen: x (n,), fun, jac (n,), nit, nfev,
-    njev, success, status, message, exception. success: a tolerance asked for was met. status: 0 so; 1 maxiter,
+    njev, success, status, message, exception, method (the rule). success: a tolerance asked for was met. status: 0 so; 1 maxiter,
     2 maxfev, 3 maxtime; 4 f or the gradient is not finite; 5 fun or jac gave something of another kind or
     shape; 6 fun, jac or callback raised; 7 interrupted from the keyboard; 99 the callback raised
     StopIteration. In 4 to 7 the message says what happened, and ``exception`` holds what was raised (else
@@ -88,7 +91,7 @@ def minimize(
 
     Raises HyperparameterError for arguments and options, ParameterError for x0; both are ValueError.
     """
-    rule = rule_of(method)
+    rule = None if method is None else rule_of(method)
     chosen = options_of(options, more, tol)
     require_functions(fun, jac, callback)
     warn_of_unused(rule, hess, hessp, constraints)
@@ -97,7 +100,8 @@ def minimize(
     generator = np.random.default_rng(chosen.rng) if chosen.stochastic else None
     objective = Objective(fun, jac, args, box, chosen.finite_diff, generator)
     start = np.clip(x, *box)
-    run = Run(rule, objective, start, box, scale_of(chosen.x_scale, x.size), chosen, as_callback(callback))
+    given = (objective, start, box, scale_of(chosen.x_scale, x.size), chosen, as_callback(callback))
+    run = ChosenRun(*given) if rule is None else Run(rule, *given)
     error: BaseException | None = None
     try:
         status, message = run.descend()
@@ -107,20 +111,20 @@ def minimize(
     x, f, g, _ = run.best()
     result = OptimizeResult(
         x=x, fun=f, jac=g, nit=run.nit, nfev=objective.nfev, njev=objective.njev,
-        success=status == DONE, status=status, message=message, exception=error,
+        success=status == DONE, status=status, message=message, exception=error, method=run.rule,
     )  # fmt: skip
     if chosen.disp:
         print(f"{message}\n  f = {f:.6g} after {run.nit} steps and {objective.nfev} evaluations of fun")
     return result
 
 
-def method(rule: Rule | str) -> Callable[..., OptimizeResult]:
-    """A rule, or the name of one, as a method of ``scipy.optimize.minimize``.
+def method(rule: Rule | str | None = None) -> Callable[..., OptimizeResult]:
+    """A rule, or the name of one, as a method of ``scipy.optimize.minimize``; None leaves the choice to us.
 
     ``scipy.optimize.minimize(fun, x0, jac=jac, method=thalweg.scipy.method(rule), options={...})`` does
     what :py:func:`thalweg.minimize` does with the same arguments. Raises HyperparameterError.
     """
-    return partial(minimize, method=rule_of(rule))
+    return partial(minimize, method=None if rule is None else rule_of(rule))
 
 
 __all__ = ["method", "minimize"]

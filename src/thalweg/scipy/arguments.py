@@ -50,9 +50,7 @@ class Options(NamedTuple):
 NAMES = Options._fields[:-1]
 
 
-def rule_of(given: Rule | str | None) -> Rule:
-    if given is None:
-        given = "Adam"
+def rule_of(given: Rule | str) -> Rule:
     if isinstance(given, str):
         return rules.named(given)
     if not isinstance(given, Rule):
@@ -156,18 +154,22 @@ def require_functions(fun: object, jac: object, callback: object) -> None:
         raise HyperparameterError(f"minimize: callback must be callable, got {short(callback)}")
 
 
-def warn_of_unused(rule: Rule, hess: object, hessp: object, constraints: object) -> None:
+def warn_of_unused(rule: Rule | None, hess: object, hessp: object, constraints: object) -> None:
     if constraints is not None and not (isinstance(constraints, Sized) and len(constraints) == 0):
         raise HyperparameterError(
-            f"minimize: {type(rule).__name__} knows bounds but no constraints; got {short(constraints)}"
+            f"minimize: {_named(rule)} knows bounds but no constraints; got {short(constraints)}"
         )
     for n, given in (("hess", hess), ("hessp", hessp)):
         if given is not None:
             warn(
-                f"Method {type(rule).__name__} does not use Hessian information ({n}).",
+                f"Method {_named(rule)} does not use Hessian information ({n}).",
                 RuntimeWarning,
                 stacklevel=3,
             )
+
+
+def _named(rule: Rule | None) -> str:
+    return "thalweg" if rule is None else type(rule).__name__
 
 
 def start_of(x0: ArrayLike) -> Array:

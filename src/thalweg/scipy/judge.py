@@ -22,6 +22,16 @@ class Point(NamedTuple):
     nit: int
 
 
+class Stage(NamedTuple):
+    """Where a run stands in a longer one: steps before it, and whether a step ends a round of its schedule.
+
+    Such a schedule comes to rest at the end of a round: where it is given, ftol and xtol compare these ends.
+    """
+
+    before: int = 0
+    ends: Callable[[int], bool] | None = None
+
+
 class Judge:
     """The lowest point so far, and which tolerance is met; a point is the mean of ``every`` iterates.
 
@@ -34,11 +44,13 @@ class Judge:
         box: tuple[Array, Array],
         scale: Array,
         unresolved: Callable[[float], float],
+        stage: Stage,
     ) -> None:
         self.o, self.box, self.scale, self.unresolved = options, box, scale, unresolved
+        self.before, self.ends = stage.before, None if options.stochastic else stage.ends
         self.bounded = bool(np.isfinite(box).any())
         self.every = options.window if options.stochastic else 1
-        self.patience = 1 if options.stochastic else options.window
+        self.patience = 1 if options.stochastic or self.ends is not None else options.window
         self.lowest: Point | None = None
         self.last: Point | None = None
         self.calm_f = self.calm_x = 0
@@ -72,9 +84,10 @@ class Judge:
 
     def _judge(self, p: Point) -> str | None:
         o, last = self.o, self.last
+        looks = self.ends is None or self.ends(p.nit)
         if last is None:
             self.size = abs(p.f)
-        else:
+        elif looks:
             change = abs(p.f - last.f)
             self.calm_f += 1
             if o.ftol is None or change > o.ftol * max(abs(p.f), abs(last.f), 1.0):
@@ -84,13 +97,16 @@ class Judge:
                 largest(p.x / self.scale), 1.0
             ):
                 self.calm_x = 0
-        self.last = p
+        if last is None or looks:
+            self.last = p
         self.offer(p)
         assert self.lowest is not None
         top = self.top(p)
         mean = "mean " if self.every > 1 else ""
         steps = (
-            f"in {self.patience} steps running"
+            "from the end of one round to the next"
+            if self.ends is not None
+            else f"in {self.patience} steps running"
             if self.every == 1
             else f"from one mean of {self.every} steps to the next"
         )
@@ -114,7 +130,11 @@ class Judge:
             met = f"x changed by no more than xtol = {o.xtol:g} {steps}"
         if met is None:
             return None
-        where = "" if self.lowest.nit == p.nit else f" The lowest value was seen at step {self.lowest.nit}."
+        where = (
+            ""
+            if self.lowest.nit == p.nit
+            else f" The lowest value was seen at step {self.before + self.lowest.nit}."
+        )
         return f"{met}.{where}"
 
     def standing(self) -> Standing:

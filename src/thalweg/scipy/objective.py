@@ -46,6 +46,7 @@ class Objective:
         self.nfev = self.njev = 0
         self.f = math.nan  # the last value
         self.eps = 0.0  # of the arithmetic that f and its gradient are computed in; known once they were
+        self.side: Array | None = None  # where one-sided differences go
         n = box[0].size
         fixed = box[0] == box[1]
         self.fixed = fixed if fixed.any() else None
@@ -101,8 +102,12 @@ class Objective:
 
     def _differences(self, fun: Callable[[Array], object], x: Array, value: object, kind: str) -> Array:
         """The gradient by differences whose steps fit the arithmetic that f is computed in."""
+        if self.side is None:
+            # x0's side throughout, not each point's: else the gradient jumps by h · f'' where x passes 0, perhaps the
+            # minimum, and is never small there.
+            self.side = np.copysign(1.0, x)
         if self.eps:
-            return finite_differences(fun, x, self.f, self.box, kind, self.eps)
+            return finite_differences(fun, x, self.f, self.box, kind, self.eps, self.side)
         self.eps = precision(value)
         values = [self.f]
 
@@ -111,7 +116,7 @@ class Objective:
             values.append(np.real(as_array(now)).item() if as_array(now).size == 1 else math.nan)
             return now
 
-        g = finite_differences(noted, x, self.f, self.box, kind, self.eps)
+        g = finite_differences(noted, x, self.f, self.box, kind, self.eps, self.side)
         # Single precision inside, a Python float outside: so tell all values, and one at a point with digits.
         if self.eps == DOUBLE and len(values) > 1 and all(map(single, values)):
             low, high = self.box
@@ -119,7 +124,7 @@ class Objective:
             odd = np.where(odd == x, np.clip(x - 1e-3 * math.pi * np.maximum(1.0, np.abs(x)), low, high), odd)
             if single(real_number("fun", fun(odd))):
                 self.eps = SINGLE
-                return finite_differences(fun, x, self.f, self.box, kind, self.eps)
+                return finite_differences(fun, x, self.f, self.box, kind, self.eps, self.side)
         return g
 
 
@@ -171,10 +176,12 @@ def finite_differences(
     box: tuple[Array, Array],
     kind: str,
     eps: float,
+    side: Array,
 ) -> Array:
     """The gradient by finite differences that stay within the bounds; 0 where they leave no room.
 
-    The steps are SciPy's: a power of ``eps``, that of f's arithmetic, times max(1, abs(x)).
+    The steps are SciPy's: a power of ``eps``, that of f's arithmetic, times max(1, abs(x)); a one-sided one goes to
+    ``side``, (n,) of -1 or 1, where there is room.
     """
     steps = eps ** DIFFERENCES[kind] * np.maximum(1.0, np.abs(x))
     made = np.zeros(x.size)
@@ -193,14 +200,13 @@ def finite_differences(
         point[i] = at
         return float(point[i] - x[i]), real_number("fun", fun(point))
 
-    for i, (at, h, low, high) in enumerate(zip(x, steps, *box, strict=True)):
+    for i, (at, h, low, high, sign) in enumerate(zip(x, steps, *box, side, strict=True)):
         below, above = at - low, high - at
         if kind == "3-point" and min(below, above) >= h:
             (a, fa), (b, fb) = value(i, at - h), value(i, at + h)
             made[i] = (fb - fa) / (b - a)
             continue
         reach = 2 * h if kind == "3-point" else h
-        sign = math.copysign(1.0, at)
         if (above if sign > 0 else below) < reach:
             sign = 1.0 if above >= below else -1.0
             reach = min(reach, max(above, below))

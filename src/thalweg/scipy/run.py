@@ -15,7 +15,7 @@ from ..engines.cpu.foreign import foreign
 from ..engines.cpu.objective_loop import Driver
 from ..errors import GradientError, NonFiniteError
 from .arguments import Options
-from .judge import Judge, Point
+from .judge import Judge, Point, Stage
 from .objective import Objective
 
 Array = np.ndarray[Any, Any]
@@ -36,10 +36,12 @@ class Run:
         scale: Array,
         options: Options,
         tell: Callable[[OptimizeResult], bool] | None,
+        stage: Stage = Stage(),  # noqa: B008  # a value
     ) -> None:
         self.objective, self.start, self.box, self.scale = objective, start, box, scale
         self.o, self.tell = options, tell
-        self.judge = Judge(options, box, scale, objective.unresolved)
+        self.judge = Judge(options, box, scale, objective.unresolved, stage)
+        self.before = stage.before
         self.w = start / scale
         self.optimizer = rule.on(self.w, clip_value=options.clip_value, clip_norm=options.clip_norm)
         self.average = None if options.average is None else start.copy()
@@ -56,6 +58,8 @@ class Run:
         if o.follows and objective.unresolved(0.0) > 0.0:
             return None
         if not (o.average is o.clip_value is o.clip_norm is None):
+            return None
+        if self.judge.ends is not None and not (o.ftol is o.xtol is None):
             return None
         function = foreign(objective.fun, objective.jac, objective.args)
         if function is None:
@@ -83,17 +87,18 @@ class Run:
         while True:
             f, g = objective(x)
             if not math.isfinite(f):
-                return NONFINITE, f"The objective is {f} at step {self.nit}."
+                return NONFINITE, f"The objective is {f} at step {self.before + self.nit}."
             if not np.isfinite(g).all():
                 bad = np.flatnonzero(~np.isfinite(g))[0]
-                return NONFINITE, f"The gradient is {g[bad]} at ({bad},) at step {self.nit}."
+                return NONFINITE, f"The gradient is {g[bad]} at ({bad},) at step {self.before + self.nit}."
             met = self.judge.take(x, f, g, self.nit, self.average)
             if np.array_equal(*box):
                 return DONE, "All variables are fixed by the bounds."
             if self.nit and self.tell is not None:
                 shown = OptimizeResult(
-                    x=x.copy(), fun=f, jac=g.copy(), nit=self.nit, nfev=objective.nfev, njev=objective.njev
-                )
+                    x=x.copy(), fun=f, jac=g.copy(), nit=self.before + self.nit,
+                    nfev=objective.nfev, njev=objective.njev,
+                )  # fmt: skip
                 if not self.tell(shown):
                     return CALLBACK, "`callback` raised `StopIteration`."
             ended = (DONE, met) if met is not None else self._limit(begun, final)
