@@ -155,7 +155,7 @@ class LinearEstimator(BaseEstimator):  # type: ignore[misc]
         settled = self._pass(X, targets, weights, passes, random, held_out)
         if stops and not settled:
             warnings.warn(
-                f"{type(self).__name__}: {passes} passes ended before the loss had settled: raise max_iter, or tol={self.tol}",
+                f"{type(self).__name__}: {passes} passes ended before the loss had settled: raise max_iter or tol",
                 ConvergenceWarning,
                 stacklevel=3,
             )
