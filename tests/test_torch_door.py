@@ -676,6 +676,8 @@ if "NAdam" in RULES:
         torch.optim.NAdam,
         {"lr": 0.01, "weight_decay": 0.01, "decoupled_weight_decay": True},
     )
+if "RAdam" in RULES:
+    LEAVING["RAdam"] = (torch.optim.RAdam, {"lr": 0.01})
 if "AMSGrad" in RULES:
     LEAVING["AMSGrad"] = (torch.optim.Adam, {"lr": 0.01, "amsgrad": True})
 

@@ -35,6 +35,7 @@ ARGUMENTS: dict[str, list[dict[str, Any]]] = {
     "Adam": [{"amsgrad": True, "weight_decay": 0.1}, {"decoupled_weight_decay": True, "weight_decay": 0.1}],
     "AdamW": [{"amsgrad": True}, {"lr": 0.01, "betas": (0.8, 0.95), "foreach": True}],
     "Adamax": [{"eps": 1e-3, "maximize": True}],
+    "RAdam": [{"weight_decay": 0.1, "maximize": True}, {"decoupled_weight_decay": True, "weight_decay": 0.1}],
     "NAdam": [{"momentum_decay": 6e-3, "weight_decay": 0.1}, {"decoupled_weight_decay": True, "weight_decay": 0.1}],
 }  # fmt: skip
 
@@ -186,6 +187,23 @@ def test_a_rule_may_be_given_as_class_and_values() -> None:
         0.5,
         0.6,
     )
+
+
+def test_lazy_modules() -> None:
+    """Their parameters are what they become in the first forward pass; torch's optimizers take them too."""
+    torch.manual_seed(0)
+    twins = []
+    for begin in (lambda p: Optimizer(p, tw.Adam(lr=0.1)), lambda p: torch.optim.Adam(p, lr=0.1)):
+        torch.manual_seed(0)
+        net = torch.nn.Sequential(torch.nn.LazyLinear(4), torch.nn.Linear(4, 1)).double()
+        opt = begin(net.parameters())
+        opt.step()
+        for k in range(3):
+            opt.zero_grad()
+            net(torch.linspace(k, 1, 6, dtype=torch.float64).reshape(2, 3)).square().sum().backward()
+            opt.step()
+        twins.append(list(net.parameters()))
+    near(*twins)
 
 
 def test_like_says_what_it_does_not_know() -> None:

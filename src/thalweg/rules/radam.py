@@ -89,7 +89,13 @@ PAPER = {"scale": 1.0, "eps": 0.0, "eps_root": 0.0, "threshold": 4.0}
 
 DIALECTS = {
     "paper": row("arXiv 1908.03265v4", names={"alpha": "lr"}, pinned=PAPER, clock=corrected),
-    "torch": row("2.13.0", names=TORCH, pinned=HELD),
+    "torch": row(
+        "2.13.0",
+        optimizer="RAdam",
+        states={"m": "exp_avg", "v": "exp_avg_sq"},
+        names=TORCH,
+        pinned=HELD,
+    ),
     "optax": row(
         "0.2.8",
         optimizer="radam",

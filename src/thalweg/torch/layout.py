@@ -23,6 +23,8 @@ def require_trainable(k: int, p: Tensor, params: Sequence[Any]) -> None:
     """TypeError or ValueError for a tensor that no step could change."""
     if not isinstance(p, torch.Tensor):
         return  # torch says so itself
+    if torch.nn.parameter.is_lazy(p):
+        return  # of a lazy module: what it is, it becomes in the first forward pass, before it has a gradient
     if p.dtype not in KINDS:
         raise TypeError(f"params: tensor {k}: dtype must be {_dtypes()}; got {_name(p.dtype)}")
     if p.layout is not torch.strided:
