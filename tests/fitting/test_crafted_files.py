@@ -7,6 +7,7 @@ import json
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ import thalweg as tw
 from thalweg import archive
 from thalweg.errors import FileError, HyperparameterError, ProblemError
 from thalweg.fitting import Trained, checkpoint, fit, predict
-from thalweg.linear import Model, Settings
+from thalweg.linear import Model, Settings, race
 from thalweg.reading import cache as block_cache
 from thalweg.reading import open_stream
 
@@ -328,6 +329,24 @@ def test_what_a_model_is_given_is_compared_with_its_classes() -> None:
     for targets in ([0, 3], [-1, 0], [0, np.nan], [0, 2**40]):
         with pytest.raises(ProblemError, match=r"targets: must be numbers of classes in 0\.\.2"):
             model.learn(x, np.array(targets, np.float64))
+    data = np.ones(3, np.float32)
+    for indices, indptr, words in (
+        ([0, 1, 4], [0, 2, 3], r"row 1 has an index outside 0\.\.3"),
+        ([0, -1, 2], [0, 2, 3], "row 0 has an index"),
+        ([0, 1, 2], [0, 2, 4], "does not cut 3 entries into 2 rows"),
+        ([0, 1, 2], [0, 2], "does not cut"),
+        ([0, 1, 2], [-5, 2, 3], "does not cut"),
+        ([0, 1, 2], [0, 4, 3], "does not cut"),
+    ):
+        csr = SimpleNamespace(
+            data=data, indices=np.array(indices, np.int32), indptr=np.array(indptr, np.int32), shape=(2, 4)
+        )
+        for take in (
+            lambda x: model.learn(x, np.zeros(2)),
+            lambda x: race(model.settings, 4, None, x, np.zeros(2)),
+        ):
+            with pytest.raises(ProblemError, match=words):
+                take(csr)
     for weights, intercepts in ((np.zeros((4, 1)), np.zeros(3)), (np.zeros((4, 3)), np.zeros(1))):
         with pytest.raises(ProblemError, match="shape"):
             model.start(weights, intercepts)

@@ -259,7 +259,7 @@ class Rule:
         return STARTERS[-1](
             self,
             params,
-            groups or {},
+            {} if groups is None else groups,
             engine,
             weight_decay=weight_decay,
             decay=decay,

@@ -19,6 +19,14 @@ def _need(good: bool, what: str, name: str, got: object, allowed: str) -> None:
         raise HyperparameterError(f"{what}: {name} must be {allowed}, got {got!r}")
 
 
+def _is_finite(value: Real) -> bool:
+    """Return whether a number is one that a float can hold."""
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
+
+
 @dataclass_transform(frozen_default=True)
 class Schedule:
     """Base of all schedules.
@@ -54,7 +62,7 @@ class Schedule:
             _need(n in given, what, n, "nothing", "given")
             value = given[n]
             if not isinstance(value, Schedule):
-                good = isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+                good = isinstance(value, Real) and not isinstance(value, bool) and _is_finite(value)
                 _need(good and value >= 0, what, n, value, "a finite number, 0 or more")
                 value = int(value) if isinstance(value, Integral) else float(value)
             if n in self.WHOLE:

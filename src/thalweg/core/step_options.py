@@ -26,6 +26,7 @@ class StepOptions(NamedTuple):
 
 
 BARE = StepOptions()
+MOST = 1 << 53  # calls: a count up to here is a float64 too
 
 # Plain numbers: a schedule belongs to a hyperparameter.
 _POSITIVE = Line(1.0, 0.0, math.inf, True, True, "g", "", is_state=True)
@@ -60,8 +61,10 @@ def _count(where: str, name: str, value: int) -> int:
         count = 0 if isinstance(value, bool) else index(value)
     except TypeError:
         count = 0
-    if count < 1:
-        raise HyperparameterError(f"{where}: {name} must be a whole number of at least 1, got {short(value)}")
+    if not 1 <= count <= MOST:
+        raise HyperparameterError(
+            f"{where}: {name} must be a whole number of at least 1 (and at most 2^53), got {short(value)}"
+        )
     return count
 
 
@@ -70,7 +73,7 @@ def _average(where: str, name: str, value: float | str | None) -> float | str | 
         return value
     try:
         beta = math.nan if isinstance(value, str | bool) else float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         beta = math.nan
     if not 0 < beta < 1:
         raise HyperparameterError(

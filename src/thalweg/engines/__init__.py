@@ -12,6 +12,6 @@ ENGINES = {"cpu": "cpu.dense", "plain": "plain"}
 
 def engine(name: str) -> Engine:
     """Return the engine of that name, imported when first asked for. Raises HyperparameterError."""
-    if name not in ENGINES:
+    if not isinstance(name, str) or name not in ENGINES:
         raise HyperparameterError(f"on: unknown engine {name!r}: {nearest(name, ENGINES)}")
     return cast(Engine, import_module(f".{ENGINES[name]}", __name__))

@@ -92,7 +92,7 @@ def _flag(value: object) -> bool:
 
 
 def _task(value: object) -> object:
-    if value not in TASKS:
+    if not isinstance(value, str) or value not in TASKS:
         raise HyperparameterError(f"unknown task {value!r}: {nearest(value, TASKS)}")
     return value
 
@@ -100,7 +100,7 @@ def _task(value: object) -> object:
 def _loss(value: object) -> object:
     from ..linear.losses import NAMES
 
-    if value not in NAMES:
+    if not isinstance(value, str) or value not in NAMES:
         raise HyperparameterError(f"unknown loss {value!r}: {nearest(value, NAMES)}")
     return value
 
@@ -122,7 +122,10 @@ def _classes(value: object) -> tuple[float, ...]:
 
 def _columns(value: object) -> object:
     """Names of columns; several as a tuple (``open_stream`` checks them)."""
-    return tuple(value) if isinstance(value, Iterable) and not isinstance(value, str) else value
+    try:
+        return tuple(value) if isinstance(value, Iterable) and not isinstance(value, str) else value
+    except TypeError:  # an array of no dimension
+        raise HyperparameterError(f"must be names of columns, got {value!r}") from None
 
 
 @dataclass(frozen=True, kw_only=True)

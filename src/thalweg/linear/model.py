@@ -21,7 +21,7 @@ from scipy.special import expit, logsumexp, softmax
 from ..archive import MISFITS
 from ..core.rule import Rule
 from ..core.saved_rule import described, rebuilt
-from ..engines.cpu.csr import Matrix, Rows, rows_of
+from ..engines.cpu.csr import Matrix, Rows, fault, rows_of
 from ..engines.cpu.linear import Pass
 from ..engines.memory import Array
 from ..engines.ops import vectorised
@@ -172,16 +172,26 @@ class Model:
         """A step for each row, in ``order`` (int64 row numbers; None: as they stand).
 
         rows: CSR (float32 or float64, int32 or int64 indices, distinct within a row and below ``features``) or a
-        dense (n, features) array, all finite: the caller has checked (``engines.linear.look``). targets: of
-        ``encode``. weights: float64 (n,), or None. Returns the sums of weight · loss, each row's before its step,
-        and of weights. Raises ProblemError where the weights are not finite any more.
+        dense (n, features) array, all finite; of ``Rows`` the caller has checked that (``look``), other CSR rows are
+        looked at. targets: of ``encode``. weights: float64 (n,), or None. Returns the sums of weight · loss, each
+        row's before its step, and of weights. Raises ProblemError for what is not so, with nothing learnt, and where
+        the weights are not finite any more.
         """
-        rows = rows_of(rows)
+        known = isinstance(rows, Rows)
+        try:
+            rows = rows_of(rows)
+            targets = np.ascontiguousarray(targets, dtype=np.float64)
+            weights = None if weights is None else np.ascontiguousarray(weights, dtype=np.float64)
+            order = np.ascontiguousarray(np.arange(rows.shape[0]) if order is None else order, dtype=np.int64)
+        except (AttributeError, LookupError, OverflowError, TypeError, ValueError) as error:
+            raise ProblemError(
+                f"rows, targets, weights, order: must be arrays of numbers ({error})"
+            ) from None
         if rows.shape[1] != self.features:
             raise ProblemError(f"rows: {rows.shape[1]} features, the model has {self.features}")
         n = rows.shape[0]
-        targets = np.ascontiguousarray(targets, dtype=np.float64)
-        weights = None if weights is None else np.ascontiguousarray(weights, dtype=np.float64)
+        if not known and (wrong := fault(rows)):
+            raise ProblemError(f"rows: {wrong}")
         for what, given in (("targets", targets), ("weights", weights)):
             if given is not None and given.shape != (n,):
                 raise ProblemError(f"{what}: shape {given.shape}, expected ({n},), one for each row")
@@ -189,8 +199,8 @@ class Model:
             raise ProblemError(
                 f"targets: must be numbers of classes in 0..{self.outputs - 1}; encode gives them"
             )
-        order = np.arange(n) if order is None else order
-        order = np.ascontiguousarray(order, dtype=np.int64)
+        if order.ndim != 1:
+            raise ProblemError(f"order: shape {order.shape}, expected row numbers")
         if order.size and not (order.min() >= 0 and order.max() < n):
             raise ProblemError(f"order: holds a row outside 0..{n - 1}")
         self._solution = None

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from ..core.schedule import Schedule
-from ..engines.cpu.csr import Matrix, Rows, rows_of
+from ..engines.cpu.csr import Matrix, Rows, fault, rows_of
 from ..engines.memory import Array
 from ..errors import HyperparameterError, ProblemError
 from .model import Model, Settings
@@ -77,7 +77,10 @@ def race(
         raise HyperparameterError(
             f"learning_rate: {type(settings.rule).__name__}'s lr is {lr!r}, not a number to be chosen"
         )
+    known = isinstance(rows, Rows)
     rows = rows_of(rows)
+    if not known and (wrong := fault(rows)):
+        raise ProblemError(f"rows: {wrong}")
     told = np.arange(rows.shape[0]) if weights is None else np.flatnonzero(weights)
     total = len(told)  # a row of weight 0 tells nothing
     if passes is None and total > SAMPLE:
@@ -114,7 +117,11 @@ def _folds(
     def taken(which: Array) -> Part:
         return part(rows, which), targets[which], None if weights is None else weights[which]
 
-    return [Fold(taken(train), taken(held_out), int(rng.integers(1 << 31))) for train, held_out in cuts]
+    def learnt(which: Array) -> Part:
+        x, y, w = taken(which)
+        return rows_of(x), y, w  # looked at already, with all the rows
+
+    return [Fold(learnt(train), taken(held_out), int(rng.integers(1 << 31))) for train, held_out in cuts]
 
 
 class _Curves:

@@ -97,7 +97,12 @@ class Csv:
         pa = require_pyarrow("CSV", files[0].path)
         if delimiter is None:
             delimiter = "\t" if ".tsv" in (s.lower() for s in files[0].path.suffixes) else ","
-        if not isinstance(delimiter, str) or len(delimiter.encode()) != 1 or delimiter in '"\r\n':
+        if (
+            not isinstance(delimiter, str)
+            or len(delimiter) != 1
+            or not delimiter.isascii()
+            or delimiter in '"\r\n'
+        ):
             raise HyperparameterError(f"open_stream: delimiter must be one character, got {delimiter!r}")
         self._delimiter, self._size, self._rows = delimiter, size, rows
         head = sample(files[0], _SAMPLE)

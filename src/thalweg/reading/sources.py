@@ -273,8 +273,8 @@ def sample(path: Source, size: int) -> bytes:
 
 def format_of(source: Source, format: str) -> str:
     """The format of a file: as asked for, by its name, or by its first line."""
-    if format != "auto":
-        if format not in FORMATS:
+    if not isinstance(format, str) or format != "auto":
+        if not isinstance(format, str) or format not in FORMATS:
             raise HyperparameterError(
                 f"open_stream: unknown format {format!r}: {nearest(format, ('auto', *FORMATS))}"
             )

@@ -139,14 +139,17 @@ def _whole(name: str, value: object, lowest: int, highest: int) -> int:
 
 
 def _one_of(name: str, value: object, allowed: tuple[object, ...]) -> None:
-    if not any(value is a or (isinstance(a, str) and value == a) for a in allowed):
+    if not any(value is a or (isinstance(value, str) and value == a) for a in allowed):
         raise HyperparameterError(
             f"open_stream: {name} must be one of {', '.join(map(repr, allowed))}, got {value!r}"
         )
 
 
 def _columns(name: str, value: str | Iterable[str]) -> tuple[str, ...]:
-    columns = (value,) if isinstance(value, str) else tuple(value)
+    try:
+        columns = (value,) if isinstance(value, str) else tuple(value)
+    except TypeError:
+        columns = (value,)  # type: ignore[assignment]  # which is refused below
     if not all(isinstance(c, str) for c in columns):
         raise HyperparameterError(f"open_stream: {name} must be names of columns, got {value!r}")
     return columns
@@ -212,6 +215,9 @@ def open_stream(
     _one_of("zero_based", zero_based, ("auto", True, False))
     _one_of("unlabelled", unlabelled, (True, False))
     _one_of("missing", missing, ("bad", "zero"))
+    for name, column in (("target", target), ("weight", weight), ("tag", tag)):
+        if not isinstance(column, str | None):
+            raise HyperparameterError(f"open_stream: {name} must be the name of a column, got {column!r}")
     _whole("block_bytes", block_bytes, 1 << 10, 1 << 30)
     _whole("block_rows", block_rows, 1, 1 << 26)
     _whole("bits", bits, *BITS)

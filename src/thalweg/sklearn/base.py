@@ -237,9 +237,10 @@ class LinearEstimator(BaseEstimator):  # type: ignore[misc]
         best, calm, tol = math.inf, 0, self.tol
         watched = held_out is not None or tol is not None
         settled = False
+        rows = rows_of(X)  # looked at by _rows
         for n in range(1, passes + 1):
             order = random.permutation(X.shape[0]) if self.shuffle else None
-            loss, weight = self.model_.learn(X, targets, weights, order)
+            loss, weight = self.model_.learn(rows, targets, weights, order)
             self.n_iter_ = n
             value = loss / weight if weight else 0.0
             if held_out is not None:

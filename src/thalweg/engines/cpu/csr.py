@@ -47,9 +47,14 @@ class Rows(NamedTuple):
 
 
 def rows_of(x: Matrix | Rows) -> Rows:
-    """A dense array or a CSR matrix (``data``, ``indices``, ``indptr``, ``shape``) as rows; copied where it must be."""
+    """A dense array or a CSR matrix (``data``, ``indices``, ``indptr``, ``shape``) as rows; copied where it must be.
+
+    Raises ValueError where it is no table.
+    """
     if isinstance(x, Rows):
         return x
+    if len(x.shape) != 2:
+        raise ValueError(f"rows: shape {x.shape}, expected (rows, features)")
     shape = (x.shape[0], x.shape[1])
     data = x if isinstance(x, np.ndarray) else x.data
     real = data.dtype if data.dtype.name in ("float32", "float64") else np.dtype(np.float64)
@@ -88,6 +93,25 @@ def kernel(job):
     return 0
 """
 GOOD, OUTSIDE, UNSORTED, NONFINITE = range(4)
+
+
+def fault(rows: Rows) -> str:
+    """What is wrong with rows that somebody handed over, "" where nothing is: CSR arrays as long as they say, indices
+    below the width, values finite. Dense rows are not looked at."""
+    if rows.indices is None or rows.indptr is None:
+        return ""
+    ends, stored = rows.indptr, min(len(rows.indices), len(rows.data))
+    if (
+        ends.shape != (rows.shape[0] + 1,)
+        or ends[0] != 0
+        or np.any(ends[1:] < ends[:-1])
+        or ends[-1] > stored
+    ):
+        return f"indptr does not cut {stored} entries into {rows.shape[0]} rows"
+    what, row = look(rows)
+    if what == OUTSIDE:
+        return f"row {row} has an index outside 0..{rows.shape[1] - 1}"
+    return f"row {row} has a value that is not finite" if what == NONFINITE else ""
 
 
 def look(rows: Rows) -> tuple[int, int]:
