@@ -19,7 +19,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import accumulate
-from operator import is_, itemgetter
+from operator import is_, itemgetter, or_
 from struct import Struct
 from typing import Any
 
@@ -42,6 +42,7 @@ _PLAIN = (torch.nn.Parameter, torch.Tensor)  # subclasses lie elsewhere: DTensor
 _address: Callable[[Tensor], int] = torch.Tensor.data_ptr
 _NUMBERS = frozenset({float, int, bool, str, type(None)})
 _LISTS = ("params", "param_names")  # entries of a group that are no values
+ADDRESS = 64  # bits of an address
 REMEMBERED = 1 << 14  # places that gradients have had: allocators go round in few
 
 
@@ -62,21 +63,25 @@ class UnchangedGroup:
         for h, count in zip(self._held, self._steps, strict=True):
             h["step"] = count
         # NumPy's own addition takes longer than all else where nothing of it is in a cache.
-        self._counts, self._count = (
-            partial(counts.unpack_from, room.data),
-            partial(counts.pack_into, room.data, 0),
-        )
+        self._counts = partial(counts.unpack_from, room.data)
+        self._count = partial(counts.pack_into, room.data, 0)
         self._names = tuple(type(part.plan.rule).parts.states)
         tensors = self._tensors()
         grads = len(tensors) - len(self._params)
         shapes: Any = [[*x.shape] for x in tensors]
         strides: Any = [[*x.stride()] for x in tensors]
         self._guards = TensorGuards(*tensors, dynamic_dims_sizes=shapes, dynamic_dims_strides=strides)
-        self._places = [_address(x) for x in tensors[:grads]]
+        places = [_address(x) for x in tensors[:grads]]
+        # Packed, since to compare Python's numbers touches each of them somewhere else in memory.
+        self._grads, self._pack = grads, Struct(f"{grads}Q").pack
+        self._places = self._pack(*places)
         sizes = [x.numel() * x.element_size() for x in tensors]
-        occupied = sorted((x, x + size) for x, size in zip(self._places, sizes, strict=False) if size)
+        occupied = sorted((x, x + size) for x, size in zip(places, sizes, strict=False) if size)
         self._bytes = sizes[grads:]
-        self._free: set[tuple[int, int]] = set()  # where gradients may lie, and how large: looked up already
+        one: dict[int, int] = {}  # the same object for the same number, for the same reason
+        self._above = [one.setdefault(x, x) for x in (size << ADDRESS for size in self._bytes)]
+        # Where gradients may lie, and how large: an address, and the size above it.
+        self._free: set[int] = set()
         self._begins, self._ends = [x for x, _ in occupied], [*accumulate((y for _, y in occupied), max)]
         self._sweep = cpu.Sweep(part.plan.update, part.kind, part.addresses())
         self._large = self._sweep.total >= ALONE
@@ -144,12 +149,11 @@ class UnchangedGroup:
         if not self._guards.check(*tensors):
             return False
         places = [*map(_address, tensors)]
-        grads = len(self._places)
-        new = places[grads:]
-        del places[grads:]
-        if places != self._places:
+        new = places[self._grads :]
+        del places[self._grads :]
+        if self._pack(*places) != self._places:
             return False
-        if not self._free.issuperset(zip(new, self._bytes, strict=True)) and not self._apart(new):
+        if not self._free.issuperset(map(or_, new, self._above)) and not self._apart(new):
             return False
         self._sweep.bind_all(new)
         if self._large:
@@ -167,7 +171,7 @@ class UnchangedGroup:
                     return False
         if len(self._free) > REMEMBERED:
             self._free.clear()
-        self._free.update(zip(gradients, self._bytes, strict=True))
+        self._free.update(map(or_, gradients, self._above))
         return True
 
     def finite(self) -> bool:
