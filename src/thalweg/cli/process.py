@@ -14,7 +14,6 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from ..errors import FileError, ThalwegError, escaped
-from ..files import reason
 
 DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130  # exit status; the last is a shell's for Ctrl-C
 
@@ -89,6 +88,8 @@ class _Output(io.FileIO):
             raise
         except OSError as error:
             self.failed = True
+            from ..files import reason  # whose imports take a fifth of the time of --help
+
             raise FileError(f"standard output: cannot be written ({reason(error)})") from None
 
 
