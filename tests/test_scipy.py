@@ -434,6 +434,19 @@ def test_by_default_the_tolerance_is_within_reach_of_the_differences(kind: str, 
     assert not strict.success  # what is asked for is not made easier
 
 
+@pytest.mark.parametrize("kind", ["2-point", "3-point"])
+def test_a_minimum_at_zero_is_within_reach_of_the_differences(kind: str) -> None:
+    """A side that followed the sign of x would leave the gradient no smaller than h · f'' / 2 there."""
+    for start in ([1.0, -1.0], [-3.0, 2.0]):
+        found = tw.minimize(
+            lambda x: float(x[0] ** 2 + 100 * x[1] ** 2),
+            start,
+            jac=kind,
+            method=tw.Adam(lr=tw.restarts(0.3, steps=100)),
+        )
+        assert found.success and found.nit < 1600, found.message
+
+
 def test_fixed_variables_need_no_gradient() -> None:
     """As in SciPy: what jac says of them is not looked at, be it NaN."""
 

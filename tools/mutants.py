@@ -25,7 +25,7 @@ PATHS, UNITS, IDLE, ENGINE = (
 OPTIMIZER, RUNNING = "tests/test_optimizer.py", "tests/test_running_rule.py"
 NAMES, ARCHIVES, RESUME = "tests/test_names.py", "tests/fuzz/test_archives.py", "tests/test_resume.py"
 SCIPY, LINEAR, FITTING = "tests/test_scipy.py", "tests/test_linear.py", "tests/fitting/test_fit.py"
-SKLEARN = "tests/conformance/test_sklearn.py"
+MINIMIZE, SKLEARN = "tests/test_minimize.py", "tests/conformance/test_sklearn.py"
 XLA, OPTAX, KERAS = "tests/laws/test_xla.py", "tests/test_optax_door.py", "tests/test_keras_door.py"
 READ_TEXT, READ_STREAM, READ_TABLES = (f"tests/reading/test_{n}.py" for n in ("text", "stream", "tables"))
 
@@ -204,6 +204,12 @@ MUTANTS = [
     Mutant(
         "scipy/run.py", "objective.nfev + objective.cost + final", "objective.nfev + final", SCIPY, "target"
     ),
+    Mutant("scipy/objective.py", "self.side is None", "True", SCIPY, "at_zero"),
+    Mutant("scipy/objective.py", "self.eps = SINGLE", "pass", SCIPY, "single_precision"),
+    Mutant("scipy/objective.py", "self.fixed & ~np.isfinite(g)", "False", SCIPY, "fixed_variables"),
+    Mutant("scipy/choice.py", "status != DONE", "True", MINIMIZE, "plateau"),
+    Mutant("scipy/choice.py", "BEYOND = 10.0", "BEYOND = 1.01", MINIMIZE, "far_from"),
+    Mutant("scipy/judge.py", "self.ends is None or self.ends(p.nit)", "True", MINIMIZE, "at_rest"),
     Mutant("scipy/judge.py", "s / self.count", "s / self.every", SCIPY, "means"),
     Mutant("scipy/run.py", "self.optimizer.count(done)", "pass", SCIPY, "same_run"),
     Mutant("engines/cpu/objective_loop.py", "f <= numbers[5]", "f < -1", SCIPY, "same_run"),
