@@ -207,23 +207,25 @@ def test_killed_at_random_moments_and_gone_on(tmp_path: Path, kills: int) -> Non
     rng, killed = random.Random(0), 0
     moments = [rng.uniform(0.3, 0.9) * taken for _ in range(kills)]
     while True:
+        moment = moments.pop() if moments else None
         child = subprocess.Popen(
             command("fit", train, "--model", tmp_path / "n.tw", *given),
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
         )
         try:
-            child.communicate(timeout=moments.pop() if moments else None)
+            child.communicate(timeout=moment)
         except subprocess.TimeoutExpired:
             child.send_signal(signal.SIGKILL)
             child.communicate()
             killed += 1
             continue
         assert child.returncode == 0
-        if not moments:
+        if moment is None:
             break
-        (tmp_path / "n.tw").unlink()  # it was done before it could be killed: the next begins anew
-    assert killed >= 1
+        (tmp_path / "n.tw").unlink()  # it was done before it could be killed: the next is killed sooner
+        moments.append(0.6 * moment)
+    assert killed == kills
     assert (tmp_path / "n.tw").read_bytes() == (tmp_path / "m.tw").read_bytes()
     left = {p.name for p in tmp_path.iterdir() if not p.name.startswith(".thalweg")}
     assert left == {"a.svm", "m.tw", "n.tw"}
