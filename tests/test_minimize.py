@@ -93,7 +93,7 @@ def test_rates_that_leave_where_f_is_defined_are_dropped_and_said(case: str) -> 
     fun, words = DOMAINS[case]
     found = tw.minimize(fun, [3.0, 80.0], maxiter=2_000)
     assert " failed: " in found.message and words in found.message
-    assert found.x == pytest.approx([1.0, 1.0], abs=1e-3)
+    assert found.x == pytest.approx([1.0, 1.0], abs=2e-3)
 
 
 def fails(x: Any) -> Any:
@@ -148,7 +148,7 @@ def test_limits_count_the_short_runs(most: int) -> None:
 
 def test_a_rate_at_rest_is_no_convergence() -> None:
     """The cosine's end moves nothing; ftol and xtol compare the ends of two cosines."""
-    for tolerance in ({"xtol": 1e-3}, {"ftol": 1e-6}):
+    for tolerance in ({"xtol": 1e-2}, {"ftol": 1e-2}):
         rosenbrock: dict[str, Any] = {
             "fun": scipy.optimize.rosen,
             "x0": [-1.2, 1.0],
@@ -156,8 +156,8 @@ def test_a_rate_at_rest_is_no_convergence() -> None:
         }
         found = tw.minimize(**rosenbrock, gtol=None, **tolerance)
         assert found.success and "from the end of one round to the next" in found.message
-        assert found.x == pytest.approx([1.0, 1.0], abs=1e-3)
-        assert found.nit < 6_000
+        assert found.x == pytest.approx([1.0, 1.0], abs=2e-3)
+        assert found.nit < 3_000
         named = tw.minimize(**rosenbrock, gtol=None, method=found.method, **tolerance)
         assert named.nit < found.nit / 2  # a rule that is given is judged at every step
 
@@ -201,7 +201,7 @@ def test_mini_batches_without_a_method() -> None:
         r = rows[some] @ x - values[some] + rng.normal(size=8)
         return float(r @ r) / 8, rows[some].T @ r / 4
 
-    given: dict[str, Any] = {"jac": True, "stochastic": True, "rng": 0, "maxiter": 3000}
+    given: dict[str, Any] = {"jac": True, "stochastic": True, "rng": 0, "maxiter": 1500}
     found = tw.minimize(batch, np.zeros(3), **given)
     assert found.x == pytest.approx([1.0, -2.0, 0.5], abs=0.15)
     assert found.x.tobytes() == tw.minimize(batch, np.zeros(3), **given).x.tobytes()
