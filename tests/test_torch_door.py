@@ -128,6 +128,7 @@ def test_other_devices_run_torch_operations() -> None:
     opt = Optimizer([p], tw.Adam())
     opt.step()
     assert opt.state[p]["m"].device.type == "meta" and opt.state[p]["step"].device.type == "cpu"
+    assert opt.state[p]["step"].dtype is torch.float64
 
 
 def rounded(values: torch.Tensor) -> torch.Tensor:
@@ -1053,10 +1054,11 @@ def as_data(x: torch.Tensor, value: torch.Tensor) -> None:
 
 
 def within(x: torch.Tensor, of: torch.Tensor, start: int) -> None:
-    """Make x a window of a tensor's memory, from entry ``start``, and that tensor one that leaves room."""
-    room = torch.cat([of.detach().flatten(), torch.ones(start)])
-    of.data = room[: of.numel()].view(of.shape)
-    x.data = room[start : start + of.numel()].view(of.shape)
+    """Make x a window of a tensor's memory, from entry ``start``; a tensor without room behind it gets some."""
+    size = of.numel()
+    if of.untyped_storage().nbytes() < (size + start) * of.element_size():
+        of.data = torch.cat([of.detach().flatten(), torch.ones(start)])[:size].view(of.shape)
+    x.data = of.detach().as_strided(of.shape, of.stride(), start)
 
 
 @torch.no_grad()
@@ -1209,7 +1211,7 @@ REFUSED: dict[str, tuple[Callable[[torch.nn.Parameter, Optimizer], Any], str]] =
 
 @pytest.mark.parametrize("what", REFUSED)
 def test_memory_that_a_kernel_cannot_rely_on_is_refused(what: str) -> None:
-    p = torch.nn.Parameter(torch.ones(64, 64))
+    p = torch.nn.Parameter(torch.ones(128, 64)[:64])  # with room behind it
     other = torch.nn.Parameter(torch.ones(5))
     opt = Optimizer([other, p], tw.Adam())
     p.grad, other.grad = torch.ones(64, 64), torch.ones(5)

@@ -26,6 +26,7 @@ OPTIMIZER, RUNNING = "tests/test_optimizer.py", "tests/test_running_rule.py"
 NAMES, ARCHIVES, RESUME = "tests/test_names.py", "tests/fuzz/test_archives.py", "tests/test_resume.py"
 SCIPY, LINEAR, FITTING = "tests/test_scipy.py", "tests/test_linear.py", "tests/fitting/test_fit.py"
 MINIMIZE, SKLEARN = "tests/test_minimize.py", "tests/conformance/test_sklearn.py"
+TORCH, TORCH_SPARSE = "tests/test_torch_door.py", "tests/test_torch_sparse.py"
 XLA, OPTAX, KERAS = "tests/laws/test_xla.py", "tests/test_optax_door.py", "tests/test_keras_door.py"
 READ_TEXT, READ_STREAM, READ_TABLES = (f"tests/reading/test_{n}.py" for n in ("text", "stream", "tables"))
 
@@ -47,6 +48,31 @@ class Mutant:
 
 
 MUTANTS = [
+    Mutant("torch/fast_path.py", "if not self._guards.check(*tensors)", "if False", TORCH, "became_another"),
+    Mutant(
+        "torch/fast_path.py",
+        "if before or behind or not start",
+        "if not start",
+        TORCH,
+        "cannot_rely",
+    ),
+    Mutant("torch/fast_path.py", "all(map(is_, counts, self._steps))", "True", TORCH, "between_steps"),
+    Mutant("torch/layout.py", "if other >= end", "if True", TORCH, "overlap or entry or is_the or are_one"),
+    Mutant("torch/layout.py", " or x.is_conj() or x.is_neg():", ":", TORCH, "negative"),
+    Mutant(
+        "torch/row_tracking.py",
+        "self._lies(p) and self._whole()",
+        "self._lies(p)",
+        TORCH_SPARSE,
+        "in_place_under",
+    ),
+    Mutant(
+        "torch/states.py",
+        "dtype=torch.float64, device=counted",
+        "dtype=torch.float32, device=counted",
+        TORCH,
+        "other_devices",
+    ),
     Mutant("sklearn/arguments.py", "int(average) - 1 if", "int(average) if", SKLEARN, "averaging"),
     Mutant(
         "sklearn/arguments.py", 'is_open or rate == "auto"', 'rate == "auto"', SKLEARN, "rate_that_is_open"
