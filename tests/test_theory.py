@@ -22,8 +22,8 @@ from thalweg.problems.quadratic import matrix, objective, of, quadratic
 from thalweg.problems.regression_network import RegressionNetwork, chebyshev
 
 SHIPPED = rules.shipped()
-# Lion takes a sign, NAdam divides by a state: no linear map with the rate held.
-CURVED = ("Lion", "NAdam")
+# Lion and Rprop take signs, NAdam divides by a state: no linear map with the rate held.
+CURVED = ("Lion", "NAdam", "Rprop")
 LINEAR = [n for n in SHIPPED if n not in CURVED]
 every_rule = pytest.mark.parametrize("name", LINEAR)
 BETAS = (0.0, 0.5, 0.9, 0.99)

@@ -125,6 +125,7 @@ if TYPE_CHECKING:
     )
     from .rules.rmsprop_momentum import RMSpropMomentum as RMSpropMomentum
     from .rules.rmsprop_momentum_sutskever import RMSpropMomentumSutskever as RMSpropMomentumSutskever
+    from .rules.rprop import Rprop as Rprop
     from .rules.sgd import SGD as SGD
     from .rules.yogi import Yogi as Yogi
     from .scipy import minimize as minimize

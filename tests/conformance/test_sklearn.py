@@ -120,6 +120,8 @@ def test_warm_starts_are_given_coefficients(name: str) -> None:
     warm = classifier(name, warm_start=True).fit(X, Y).set_params(max_iter=1).fit(X, Y)
     assert np.array_equal(given.coef_, warm.coef_) and np.array_equal(given.intercept_, warm.intercept_)
     assert given.t_ == warm.t_ == 60
+    if name == "Rprop":
+        return  # whose first steps are no shorter than its smallest size, with lr=0 too, as torch's
     start["coef_init"] = first.coef_.ravel()
     still = classifier(name, lr=0.0, max_iter=1).fit(X, Y, **start)
     assert np.array_equal(still.coef_, first.coef_) and np.array_equal(still.intercept_, first.intercept_)

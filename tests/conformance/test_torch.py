@@ -35,6 +35,7 @@ ARGUMENTS: dict[str, list[dict[str, Any]]] = {
     "Adam": [{"amsgrad": True, "weight_decay": 0.1}, {"decoupled_weight_decay": True, "weight_decay": 0.1}],
     "AdamW": [{"amsgrad": True}, {"lr": 0.01, "betas": (0.8, 0.95), "foreach": True}],
     "Adamax": [{"eps": 1e-3, "maximize": True}],
+    "Rprop": [{"etas": (0.3, 1.5), "step_sizes": (1e-3, 0.2)}, {"lr": 2e-4, "maximize": True}],
     "RAdam": [{"weight_decay": 0.1, "maximize": True}, {"decoupled_weight_decay": True, "weight_decay": 0.1}],
     "NAdam": [{"momentum_decay": 6e-3, "weight_decay": 0.1}, {"decoupled_weight_decay": True, "weight_decay": 0.1}],
 }  # fmt: skip

@@ -42,9 +42,10 @@ def test_units(name: str, dialect: str, stream: list[float], a: int, b: int) -> 
     np.testing.assert_array_equal(np.ldexp(w, a), v)
     for n, values in here.state.items():
         np.testing.assert_array_equal(np.ldexp(values, lines[n].dimension.exponent(a, b)), there.state[n])
-    # A rate is w/g; where it is lr itself it has lr's unit (Lion's multiplies a sign).
+    # A rate is w/g; where it is lr itself, or a state in its place (Rprop's), it has lr's unit: it multiplies a sign.
     assert rule.parts.rate is not None
-    unit = lines["lr"].dimension if signature(rule.parts.rate) == ((), ("lr",)) else W.over(G)
+    itself = signature(rule.parts.rate) == ((), ("lr",)) or name == "Rprop"
+    unit = lines["lr"].dimension if itself else W.over(G)
     np.testing.assert_array_equal(np.ldexp(here.rates(), unit.exponent(a, b)), there.rates())
 
 

@@ -25,6 +25,7 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "AMSGrad": torch.optim.Adam,
     "NAdam": torch.optim.NAdam,
     "RAdam": torch.optim.RAdam,
+    "Rprop": torch.optim.Rprop,
     "Adamax": torch.optim.Adamax,
     "MaxProp": torch.optim.Adamax,
 }

@@ -2286,6 +2286,38 @@ def yogi_optax(
 
 
 # --------------------------------------------------------------------------------------------------
+# Rprop
+# --------------------------------------------------------------------------------------------------
+
+
+# torch/optim/rprop.py: no step back where the sign turns
+@reference("Rprop", "torch", {"lr": 0.1}, {"lr": 0.1, "etas": (0.25, 1.5), "step_sizes": (1e-3, 0.2)})
+def rprop_torch(
+    w: float,
+    g: float,
+    t: int,
+    size: float = 0.0,
+    prev: float = 0.0,
+    *,
+    lr: float = 1e-2,
+    etas: tuple[float, float] = (0.5, 1.2),
+    step_sizes: tuple[float, float] = (1e-6, 50.0),
+) -> Step:
+    size = lr if t == 1 else size
+    agree = g * prev
+    if agree > 0.0:
+        size = size * etas[1]
+    elif agree < 0.0:
+        size, g = size * etas[0], 0.0
+    size = min(max(size, step_sizes[0]), step_sizes[1])
+    if g > 0.0:
+        w = w - size
+    elif g < 0.0:
+        w = w + size
+    return w, size, g
+
+
+# --------------------------------------------------------------------------------------------------
 # Lion
 # --------------------------------------------------------------------------------------------------
 

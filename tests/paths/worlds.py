@@ -75,6 +75,7 @@ TORCH_STATES = {
     "AMSGrad": {"m": "exp_avg", "v": "exp_avg_sq", "u": "max_exp_avg_sq"},
     "NAdam": {"m": "exp_avg", "v": "exp_avg_sq", "p": "mu_product"},
     "RAdam": {"m": "exp_avg", "v": "exp_avg_sq"},
+    "Rprop": {"s": "step_size", "p": "prev"},
     "Adamax": {"m": "exp_avg", "u": "exp_inf"},
     "MaxProp": {"v": "exp_inf"},
 }
@@ -100,7 +101,8 @@ def torch(rule: str, w: Array, g: Array, arguments: Mapping[str, Any], common: C
     made = dict(arguments)
     if rule == "MaxProp":
         made["betas"] = (0.0, made.pop("beta", 0.999))
-    if common.weight_decay:
+    coupled = common.weight_decay if rule == "Rprop" else 0.0  # torch's has no such argument: added by hand
+    if common.weight_decay and not coupled:
         made["weight_decay"] = common.weight_decay
     with _torch_default(w.dtype.name):
         parameter = torch.from_numpy(w.copy()).requires_grad_()
@@ -109,6 +111,8 @@ def torch(rule: str, w: Array, g: Array, arguments: Mapping[str, Any], common: C
         for lr, gradient in zip(common.lr, g, strict=True):
             optimizer.param_groups[0]["lr"] = lr
             parameter.grad = torch.from_numpy(gradient.copy())
+            if coupled:
+                parameter.grad += coupled * parameter.detach()
             optimizer.step()
             path.append(parameter.detach().numpy().copy())
             kept = optimizer.state[parameter]
