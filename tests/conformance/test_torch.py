@@ -41,6 +41,17 @@ ARGUMENTS: dict[str, list[dict[str, Any]]] = {
 }  # fmt: skip
 
 
+DIFFERENCES: dict[str, str] = {
+    "`Adafactor`, `ASGD`, `LBFGS`, `Muon`": "no rule is one of them: `like` and `from_torch` say so",
+    "`differentiable=True`": "refused: steps change weights in place, outside autograd",
+    "`momentum=1`": "refused: a rule's momentum is below 1",
+    "`initial_accumulator_value` in a group": "honoured; torch reads the constructor's alone",
+    "a tensor twice in a group": "an error; torch warns, and steps it twice",
+    "an option written into a running group": "an error where it means a rule with other states",
+    "`foreach`, `fused`": "taken, and of no effect",
+}
+
+
 def weights() -> list[torch.nn.Parameter]:
     made = torch.Generator().manual_seed(0)
     return [torch.nn.Parameter(torch.randn(s, generator=made, dtype=torch.float64)) for s in ((4, 3), (5,))]
@@ -101,6 +112,32 @@ def test_every_argument_of_torchs_own_table(monkeypatch: pytest.MonkeyPatch) -> 
                 follows(name, given.kwargs)
                 count += 1
     assert count >= 50
+
+
+def test_the_page_shows_every_difference() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "torch.md").read_text(encoding="utf-8")
+    assert "\n".join(f"| {what} | {why} |" for what, why in DIFFERENCES.items()) in page
+
+
+def test_every_difference_is_one() -> None:
+    """Those that no other test here shows."""
+    kinds = (
+        k for k in vars(torch.optim).values() if isinstance(k, type) and issubclass(k, torch.optim.Optimizer)
+    )
+    others = sorted({k.__name__ for k in kinds} - {*NAMES, "Optimizer", "SparseAdam"})
+    assert ", ".join(f"`{n}`" for n in sorted(others, key=str.lower)) == next(iter(DIFFERENCES))
+    p = torch.nn.Parameter(torch.ones(2))
+    for n in others:
+        with pytest.raises(HyperparameterError, match="unknown optimizer"):
+            Optimizer.like(n, [p])
+    with pytest.raises(HyperparameterError, match="must be a number or a schedule in"):
+        Optimizer.like("SGD", [p], momentum=1)
+    with pytest.raises(ValueError, match="given twice"):
+        Optimizer.like("SGD", [p, p])
+    opt = Optimizer([{"params": [p], "initial_accumulator_value": 9.0}], tw.Adagrad(lr=1.0))
+    p.grad = torch.full((2,), 4.0)
+    opt.step()
+    torch.testing.assert_close(p.detach(), torch.full((2,), 1 - 4 / 5))
 
 
 OPTIONS: dict[str, tuple[type[torch.optim.Optimizer], Rule, dict[str, Any]]] = {
