@@ -392,6 +392,40 @@ def test_a_missing_gradient_leaves_its_parameter_alone() -> None:
     same(after.m["b"], state.m["b"])
 
 
+def test_integers_stay_what_they_are() -> None:
+    """float0 gradients, as jax.grad(allow_int=True) has them, come back; whole numbers move nothing."""
+    params = {"n": jnp.arange(3), "on": jnp.asarray([True, False]), "w": jnp.ones(3)}
+
+    def loss(p: Tree) -> jax.Array:
+        return (p["w"] * p["n"]).sum()
+
+    tx, alone = transformation(tw.Adam(), weight_decay=0.1), transformation(tw.Adam(), weight_decay=0.1)
+    g = jax.grad(loss, allow_int=True)(params)
+    updates, state = tx.update(g, tx.init(params), params)
+    assert updates["n"].dtype == jax.dtypes.float0 and updates["on"].dtype == jax.dtypes.float0
+    same(updates["w"], alone.update(g["w"], alone.init(params["w"]), params["w"])[0])
+    counted = {**g, "n": jnp.full(3, 7), "on": jnp.asarray([True, True])}
+    updates, after = tx.update(counted, state, params)
+    moved = optax.apply_updates(params, updates)
+    same({n: moved[n] for n in ("n", "on")}, {n: params[n] for n in ("n", "on")})
+    same(after.m["n"], state.m["n"])
+
+
+def test_complex_parameters_go_through_optaxs_splitting() -> None:
+    z = jnp.asarray([1.0 + 2.0j, -0.5j])
+    tx, apart = optax.contrib.split_real_and_imaginary(transformation(tw.Adam())), transformation(tw.Adam())
+    updates, _ = tx.update(z, tx.init(z), z)
+    real, imaginary = ((apart.update(x, apart.init(x)))[0] for x in (z.real, z.imag))
+    same((updates.real, updates.imag), (real, imaginary))
+
+
+def test_update_takes_what_others_in_a_chain_ask_for() -> None:
+    tx = transformation(tw.Momentum())
+    assert isinstance(tx, optax.GradientTransformationExtraArgs)
+    g = jnp.ones(3)
+    same(tx.update(g, tx.init(g), g, value=1.0, grad=g, value_fn=None), tx.update(g, tx.init(g), g))
+
+
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
 @pytest.mark.parametrize("name", SOME)
 def test_16_bits_are_float32_rounded_at_the_end(name: str, dtype: Any) -> None:
@@ -441,6 +475,7 @@ def test_bad_input_is_refused_in_one_line() -> None:
     adam: Any = tw.Adam
     tx = transformation(tw.Adam())
     state = tx.init(jnp.ones(3))
+    plain = transformation(tw.SGD()).init(jnp.ones(3))
     named: Any = optax.inject_hyperparams(transformation)(tw.Adam(), lr=0.1)
     found: list[tuple[Callable[[], Any], type[Exception], str]] = [
         (lambda: transformation(adam), TypeError, "must be a rule such as Adam"),
@@ -451,8 +486,10 @@ def test_bad_input_is_refused_in_one_line() -> None:
         (lambda: transformation(tw.Adam(), decay="l2"), ValueError, "transformation: decay must be"),  # type: ignore[arg-type]
         (lambda: transformation(tw.Adam(), maximize=2), ValueError, "transformation: maximize must be"),  # type: ignore[arg-type]
         (lambda: named.init(jnp.ones(3)), ValueError, "name what is injected"),
-        (lambda: tx.init({"z": jnp.ones(3, jnp.complex64)}), TypeError, r"params\['z'\]: .* complex64"),
-        (lambda: tx.init({"k": jnp.ones(3, jnp.int32)}), TypeError, r"params\['k'\]: .* int32"),
+        (lambda: tx.init({"z": jnp.ones(3, jnp.complex64)}), TypeError, r"params\['z'\]: .* complex64; .*split_real_and"),
+        (lambda: tx.update(jnp.ones(3, jnp.int32), state), TypeError, "updates: .* int32"),
+        (lambda: transformation(tw.SGD()).update(jnp.ones(3, jnp.int32), plain), TypeError, "updates: .* int32"),
+        (lambda: tx.update(jnp.ones(3), tx.init(jnp.ones(3, jnp.int32))), TypeError, "parameter of updates: .* int32"),
         (lambda: tx.update(jnp.ones(4), state), ValueError, r"shape must be \(3,\)"),
         (lambda: transformation(tw.SGD()).update(jnp.ones(3), state), ValueError, "not that of SGD"),
         (lambda: tx.update(jnp.ones(3), optax.adam(0.1).init(jnp.ones(3))), ValueError, "start with init"),

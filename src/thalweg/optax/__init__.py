@@ -46,7 +46,7 @@ def transformation(
     decay: Decay = None,
     maximize: bool = False,
     **hyperparameters: xla.Value,
-) -> optax.GradientTransformation:
+) -> optax.GradientTransformationExtraArgs:
     """A rule as an Optax transformation; ``optax.apply_updates`` adds what its ``update`` returns.
 
     rule: such as ``tw.Adam(lr=1e-3)``; a schedule of ours is evaluated in the trace.
@@ -56,7 +56,10 @@ def transformation(
     first), None is what the rule says; both read ``params``. maximize: ascend.
 
     Parameters: float16, bfloat16, float32 or float64 in any pytree; None in place of a gradient leaves
-    that parameter and its states alone. States of 16-bit parameters are float32. Numbers are checked
+    that parameter and its states alone. Integers and booleans stay what they are: a float0 gradient is
+    handed back, one of whole numbers becomes an update of 0 (a rule without states refuses it). States of
+    16-bit parameters are float32.
+    ``update`` takes what others in a chain ask for (``value=``) and does not read it. Numbers are checked
     against their range, traced values are not. Raises TypeError, and ValueError (HyperparameterError).
     """
     if not isinstance(rule, Rule):
@@ -81,6 +84,8 @@ def transformation(
 
     def init(params: Tree) -> State:
         def begun(path: KeyPath[Any], p: ArrayLike, value: float) -> jax.Array:
+            if _counted(p):
+                return jnp.zeros_like(p)  # keeps the trees alike; no step reads or writes it
             return jnp.full_like(p, value, dtype=xla.arithmetic(_dtype("params", path, p)))
 
         def tree_of(name: str) -> Tree:
@@ -90,7 +95,9 @@ def transformation(
 
         return named(jnp.zeros((), jnp.int32), *map(tree_of, states))
 
-    def update(updates: Tree, state: State, params: Tree | None = None) -> tuple[Tree, State]:
+    def update(
+        updates: Tree, state: State, params: Tree | None = None, **extra_args: object
+    ) -> tuple[Tree, State]:
         weighted = "w" in step.arrays
         if weighted and params is None:
             _demand_params()
@@ -103,10 +110,17 @@ def transformation(
         kept = [shape.flatten_up_to(getattr(state, n)) for n in states]
         weights = shape.flatten_up_to(params) if weighted else [None] * len(leaves)
         clock = cache(lambda dtype: xla.clock(step, started.inputs, state.count, dtype))
-        moves: list[jax.Array | None] = []
+        moves: list[ArrayLike | None] = []
         for k, ((path, g), w) in enumerate(zip(leaves, weights, strict=True)):
             if g is None:
                 moves.append(None)
+                continue
+            if jnp.result_type(g) == jax.dtypes.float0:
+                moves.append(g)
+                continue
+            own = kept[0][k] if kept else w
+            if own is not None and _counted(g) and _counted(own):
+                moves.append(jnp.zeros_like(g))
                 continue
             move, new = _moved(step, clock, path, g, {n: x[k] for n, x in zip(states, kept, strict=True)}, w)
             moves.append(move)
@@ -114,7 +128,7 @@ def transformation(
                 x[k] = value
         return shape.unflatten(moves), named(optax.safe_increment(state.count), *map(shape.unflatten, kept))
 
-    return optax.GradientTransformation(init, update)
+    return optax.GradientTransformationExtraArgs(init, update)
 
 
 def _moved(
@@ -131,6 +145,7 @@ def _moved(
     if old:
         first = next(iter(old.values()))
         _demand_shape(path, gradient, first)
+        _dtype("parameter of updates", path, first)
         wide = jnp.promote_types(wide, first.dtype)
     arrays = {n: x.astype(wide) for n, x in old.items()} | {"g": gradient.astype(wide)}
     if w is not None:
@@ -149,11 +164,16 @@ def _absent(leaf: object) -> bool:
     return leaf is None
 
 
+def _counted(leaf: ArrayLike) -> bool:
+    """Whether a leaf is of whole numbers or booleans."""
+    return jnp.result_type(leaf).kind in "iub"
+
+
 def _dtype(what: str, path: KeyPath[Any], leaf: ArrayLike) -> jnp.dtype[Any]:
     dtype = jnp.result_type(leaf)
     if not jnp.issubdtype(dtype, jnp.floating):
         remedy = (
-            "real and imaginary parts are two coordinates"
+            "real and imaginary parts are two coordinates: optax.contrib.split_real_and_imaginary(tx)"
             if dtype.kind == "c"
             else "mask it out (optax.masked)"
         )
