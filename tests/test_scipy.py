@@ -447,6 +447,16 @@ def test_a_minimum_at_zero_is_within_reach_of_the_differences(kind: str) -> None
         assert found.success and found.nit < 1600, found.message
 
 
+@pytest.mark.parametrize("kind", ["2-point", "3-point", "cs"])
+def test_a_run_that_diverges_does_not_end_in_success(kind: str) -> None:
+    """Rounding grows with f, and with it what the differences cannot tell; the gradient grows faster."""
+    for power in (2, 4):
+        found = tw.minimize(
+            lambda x, k: (x**k).sum(), [1.5, -2.0], args=power, jac=kind, method=tw.SGD(lr=1.5), maxiter=400
+        )
+        assert not found.success, found.message
+
+
 def test_fixed_variables_need_no_gradient() -> None:
     """As in SciPy: what jac says of them is not looked at, be it NaN."""
 

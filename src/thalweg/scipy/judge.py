@@ -35,7 +35,7 @@ class Stage(NamedTuple):
 class Judge:
     """The lowest point so far, and which tolerance is met; a point is the mean of ``every`` iterates.
 
-    unresolved: of a value f, the gradient entry that its rounding may hide.
+    unresolved: at a point with its f, the gradient entries that rounding may hide.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Judge:
         options: Options,
         box: tuple[Array, Array],
         scale: Array,
-        unresolved: Callable[[float], float],
+        unresolved: Callable[[Array, float], Array | float],
         stage: Stage,
     ) -> None:
         self.o, self.box, self.scale, self.unresolved = options, box, scale, unresolved
@@ -111,13 +111,10 @@ class Judge:
             else f"from one mean of {self.every} steps to the next"
         )
         met = None
-        unresolved = self.unresolved(p.f) if o.follows else 0.0
-        if o.gtol is not None and top <= max(o.gtol, unresolved):
-            bar = (
-                f"gtol = {o.gtol:g}"
-                if top <= o.gtol
-                else f"{unresolved:.2g}, which rounding may have left of 0"
-            )
+        hidden = self.unresolved(p.x, p.f) if o.follows else 0.0
+        if o.gtol is not None and (top <= o.gtol or bool(np.all(self.free(p) <= np.maximum(o.gtol, hidden)))):
+            rounding = f"{np.max(hidden):.2g}, which rounding may have left of 0"
+            bar = f"gtol = {o.gtol:g}" if top <= o.gtol else rounding
             met = f"The largest {mean}gradient entry, {top:.3g}, is within {bar}"
             if p.f - self.lowest.f <= 4 * np.finfo(float).eps * max(self.size, abs(p.f)):
                 # As low but for rounding, and it has the gradient asked for.
@@ -151,12 +148,17 @@ class Judge:
         self.calm_f, self.calm_x = s.calm_f, s.calm_x
 
     def top(self, p: Point) -> float:
-        """The largest gradient entry but for those that push against a bound."""
+        """The largest of ``free``."""
+        return float(self.free(p).max())
+
+    def free(self, p: Point) -> Array:
+        """The gradient's entries in size, (n,), 0 for those that push against a bound."""
+        size: Array = np.abs(p.g)
         if not self.bounded:
-            return largest(p.g)
+            return size
         low, high = self.box
         held = ((p.x <= low) & (p.g > 0)) | ((p.x >= high) & (p.g < 0))
-        return largest(np.where(held, 0.0, p.g))
+        return np.where(held, 0.0, size)
 
 
 def largest(values: Array) -> float:

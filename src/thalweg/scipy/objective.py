@@ -69,11 +69,13 @@ class Objective:
             g = np.where(self.fixed & ~np.isfinite(g), 0.0, g)
         return f, g
 
-    def unresolved(self, f: float) -> float:
-        """The largest gradient entry that rounding at a value f may have made of 0; 0 for exact float64 gradients."""
-        if not isinstance(self.jac, str):
-            return 0.0 if self.eps <= DOUBLE else 8 * self.eps * max(1.0, abs(f))
-        return 8.0 * float(self.eps ** DIGITS[self.jac]) * max(1.0, abs(f))
+    def unresolved(self, x: Array, f: float) -> Array | float:
+        """The gradient entries, (n,), that rounding of a value f at x may have made of 0; 0 for exact float64 ones."""
+        p = DIGITS[self.jac] if isinstance(self.jac, str) else 1.0
+        if p == 1.0 and self.eps <= DOUBLE:
+            return 0.0
+        whole: Array = 8.0 * self.eps**p * np.maximum(1.0, abs(f) / np.maximum(1.0, np.abs(x)))
+        return whole
 
     def _at(self, x: Array) -> tuple[float, Array]:
         self.njev += 1

@@ -55,7 +55,7 @@ class Run:
         o, objective = self.o, self.objective
         if self.tell or o.stochastic or isinstance(objective.jac, str):
             return None
-        if o.follows and objective.unresolved(0.0) > 0.0:
+        if o.follows and np.any(objective.unresolved(self.start, 0.0)):
             return None
         if not (o.average is o.clip_value is o.clip_norm is None):
             return None
