@@ -348,6 +348,24 @@ def test_decay_and_sign_are_those_of_rule_on() -> None:
         near(train(transformation(tw.Adam(lr=0.1), **settings), jnp.asarray(w), 5)[0], jnp.asarray(other))
 
 
+@pytest.mark.parametrize("form", ["tree", "prefix", "function"])
+def test_a_mask_says_where_weight_decay_is(form: str) -> None:
+    """As optax.adamw has it; a rule without a decay of its own likewise."""
+    params = {"in": {"w": jnp.ones(3)}, "out": [jnp.ones(3), jnp.full(3, 2.0)]}
+    tree = {"in": {"w": True}, "out": [False, False]}
+    mask: Any = {"tree": tree, "prefix": {"in": True, "out": False}, "function": lambda _: tree}[form]
+    runs: list[tuple[tw.Rule, dict[str, Any]]] = [
+        (tw.AdamW(), {}),
+        (tw.Momentum(), {"weight_decay": 0.3, "decay": "decoupled"}),
+    ]
+    for rule, settings in runs:
+        got, _ = train(transformation(rule, mask=mask, **settings), params, 3)
+        decayed, _ = train(transformation(rule, **settings), params, 3)
+        plain, _ = train(transformation(rule, **{**settings, "weight_decay": 0.0}), params, 3)
+        same(got, {"in": decayed["in"], "out": plain["out"]})
+        assert not np.array_equal(decayed["out"][1], plain["out"][1])
+
+
 def test_states_are_marked_as_parameters_are() -> None:
     tx = transformation(tw.Adam())
     state = tx.init({"w": jnp.ones(2)})
@@ -483,6 +501,7 @@ def test_bad_input_is_refused_in_one_line() -> None:
         (lambda: transformation(tw.Adam(), lr=jnp.asarray(-1.0)), ValueError, "lr must be"),
         (lambda: transformation(tw.Adam(), learning_rat=0.1), ValueError, "no hyperparameter 'learning_rat'"),
         (lambda: transformation(tw.Adam(), weight_decay=-0.1), ValueError, "transformation: weight_decay must be"),
+        (lambda: transformation(tw.Adam(), mask=True), ValueError, "mask is of weight decay"),
         (lambda: transformation(tw.Adam(), decay="l2"), ValueError, "transformation: decay must be"),  # type: ignore[arg-type]
         (lambda: transformation(tw.Adam(), maximize=2), ValueError, "transformation: maximize must be"),  # type: ignore[arg-type]
         (lambda: named.init(jnp.ones(3)), ValueError, "name what is injected"),

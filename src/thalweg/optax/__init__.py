@@ -11,7 +11,7 @@ set here, read them. ``from_optax`` goes on where a state of Optax stands, ``to_
 """
 
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, partial
 from typing import Any, Literal
 
 try:
@@ -28,7 +28,7 @@ except ImportError as error:
 from ..core.line import short
 from ..core.rule import Rule
 from ..core.schedule import Schedule
-from ..core.started import OWN, start_given
+from ..core.started import OWN, Started, start_given
 from ..core.update import Update, added
 from ..engines import xla
 from ..errors import HyperparameterError
@@ -45,6 +45,7 @@ def transformation(
     weight_decay: xla.Value = None,
     decay: Decay = None,
     maximize: bool = False,
+    mask: Tree | Callable[[Tree], Tree] | None = None,
     **hyperparameters: xla.Value,
 ) -> optax.GradientTransformationExtraArgs:
     """A rule as an Optax transformation; ``optax.apply_updates`` adds what its ``update`` returns.
@@ -53,7 +54,9 @@ def transformation(
     hyperparameters: in place of the rule's own, by its lines' names: a number, a schedule of ours or of
     Optax's (a function of the steps done), or a traced value, as ``optax.inject_hyperparams`` hands over.
     weight_decay, decay: "coupled" (added to the gradient) or "decoupled" (w shrinks by lr · weight_decay
-    first), None is what the rule says; both read ``params``. maximize: ascend.
+    first), None is what the rule says; both read ``params``. maximize: ascend. mask: as ``optax.adamw`` has it, a tree of
+    booleans as the parameters or a prefix of it, or a function of the updates that gives one: False leaves a
+    parameter without weight decay.
 
     Parameters: float16, bfloat16, float32 or float64 in any pytree; None in place of a gradient leaves
     that parameter and its states alone. Integers and booleans stay what they are: a float0 gradient is
@@ -69,16 +72,27 @@ def transformation(
             f"transformation: {type(rule).__name__} has no hyperparameter 'hyperparameters': name what is injected:"
             " optax.inject_hyperparams(lambda lr: transformation(rule, lr=lr))(lr=...)"
         )
-    started = start_given(
-        "transformation",
-        rule,
-        hyperparameters,
-        free=_free,
-        weight_decay=OWN if weight_decay is None else weight_decay,
-        decay=OWN if decay is None else decay,
-        maximize=maximize,
-    )
+
+    def start(amount: xla.Value | str) -> Started:
+        kind = OWN if decay is None else decay
+        return start_given(
+            "transformation",
+            rule,
+            hyperparameters,
+            free=_free,
+            weight_decay=amount,
+            decay=kind,
+            maximize=maximize,
+        )
+
+    started = start(OWN if weight_decay is None else weight_decay)
     step = added(started.update)
+    if mask is not None and weight_decay is None and "w" not in step.arrays:
+        raise HyperparameterError(
+            "transformation: mask is of weight decay, and there is none: pass weight_decay="
+        )
+    without = start(0.0) if mask is not None else started
+    passes = {True: (started, step), False: (without, added(without.update))}
     kind: Kind = type(rule)
     states, named = kind.parts.states, state_tuple(kind)
 
@@ -109,7 +123,13 @@ def transformation(
         leaves, shape = jax.tree.flatten_with_path(updates, is_leaf=_absent)
         kept = [shape.flatten_up_to(getattr(state, n)) for n in states]
         weights = shape.flatten_up_to(params) if weighted else [None] * len(leaves)
-        clock = cache(lambda dtype: xla.clock(step, started.inputs, state.count, dtype))
+        decays = [True] * len(leaves) if mask is None else _spread(mask, updates)
+
+        @cache
+        def clock(decayed: bool, dtype: Any) -> Mapping[str, jax.Array]:
+            run, its_step = passes[decayed]
+            return xla.clock(its_step, run.inputs, state.count, dtype)
+
         moves: list[ArrayLike | None] = []
         for k, ((path, g), w) in enumerate(zip(leaves, weights, strict=True)):
             if g is None:
@@ -122,7 +142,10 @@ def transformation(
             if own is not None and _counted(g) and _counted(own):
                 moves.append(jnp.zeros_like(g))
                 continue
-            move, new = _moved(step, clock, path, g, {n: x[k] for n, x in zip(states, kept, strict=True)}, w)
+            old = {n: x[k] for n, x in zip(states, kept, strict=True)}
+            its_step = passes[decays[k]][1]
+            weight = w if "w" in its_step.arrays else None
+            move, new = _moved(its_step, partial(clock, decays[k]), path, g, old, weight)
             moves.append(move)
             for x, value in zip(kept, new, strict=True):
                 x[k] = value
@@ -158,6 +181,18 @@ def _free(name: str, value: xla.Value) -> bool:
     """Whether a value is known only while a step is traced; a schedule of ours is the rule's, but for the decay."""
     late = callable(value) and (name == "weight_decay" or not isinstance(value, Schedule))
     return late or isinstance(value, jax.core.Tracer)
+
+
+def _spread(mask: Tree | Callable[[Tree], Tree], updates: Tree) -> list[bool]:
+    """Return for each leaf of the updates whether weight decay is its own: a mask may be a prefix of their tree."""
+    tree = mask(updates) if callable(mask) else mask
+    full = jax.tree.map(
+        lambda on, below: jax.tree.map(lambda _: bool(on), below, is_leaf=_absent),
+        tree,
+        updates,
+        is_leaf=_absent,
+    )
+    return [bool(on) for on in jax.tree.leaves(full, is_leaf=_absent)]
 
 
 def _absent(leaf: object) -> bool:
