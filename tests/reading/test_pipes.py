@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gzip
 import os
+import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -135,6 +137,24 @@ def test_what_a_pipe_cannot_do_is_said_before_it_is_opened(tmp_path: Path) -> No
     ):
         with pytest.raises(error, match=words):
             work()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("data", [b"", SVM], ids=["nobody writes", "silent after a while"])
+def test_ctrl_c_ends_the_wait_for_a_pipe(data: bytes, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    command = [sys.executable, "-m", "thalweg.cli", "fit", str(tmp_path / "pipe"), "--format", "svmlight"]
+    child = subprocess.Popen([*command, "--model", str(tmp_path / "m.tw")], stderr=subprocess.PIPE, text=True)
+    if data:
+        writer = os.open(tmp_path / "pipe", os.O_WRONLY)
+        os.write(writer, data)
+    time.sleep(4)
+    child.send_signal(signal.SIGINT)
+    _, told = child.communicate(timeout=10)
+    if data:
+        os.close(writer)
+    assert child.returncode == 130 and told.endswith("thalweg: interrupted\n") and "Traceback" not in told
+    assert os.listdir(tmp_path) == ["pipe"]
 
 
 def test_standard_input_on_the_command_line(tmp_path: Path) -> None:

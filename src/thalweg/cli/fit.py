@@ -3,7 +3,7 @@
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from inspect import Parameter, Signature
 from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Any
@@ -33,27 +33,29 @@ def fit(
     with errors_as_one_line(extra="cli"):
         from ..files import require_apart, require_writable
         from ..fitting import fit as run
-        from ..reading.sources import expand
+        from ..reading.sources import expand, first_pipe, sources
 
+        files = sources(data)
         settings = _settings(texts, no_cache)
         if json is not None:
             require_writable(json)
         test = texts["test"] or []
-        require_apart([model, texts["cache"], json], [*expand(data), *(expand(test) if test else ())])
+        require_apart([model, texts["cache"], json], [*files, *(expand(test) if test else ())])
         tell = None if quiet else say
         if dask is not None:
             from ..fitting.cluster import fit_on_cluster
 
             result = fit_on_cluster(data, model, dask, settings, tell=tell)
         else:
-            with _pass_progress(quiet) as report, _until_interrupted() as stop:
-                result = run(data, model, settings, progress=report, stop=stop, tell=tell)
+            # What came through a pipe is gone: there Ctrl-C ends it at once.
+            interruptible = _until_interrupted() if first_pipe(files) is None else nullcontext(lambda: False)
+            with _pass_progress(quiet) as report, interruptible as stop:
+                result = run(files, model, settings, progress=report, stop=stop, tell=tell)
         print_table(["what", "value"], _summary(result))
         if json is not None:
             write_json(json, result.plain())
         if not result.finished:
-            on = f"the same command goes on from {result.checkpoint}"
-            say(f"Interrupted; {on if result.checkpoint else 'what came from a pipe does not come again'}")
+            say(f"Interrupted; the same command goes on from {result.checkpoint}")
     raise typer.Exit(DONE if result.finished else FAILED)
 
 

@@ -19,7 +19,8 @@ def ahead(make: Callable[[], Generator[T, None, None]], depth: int) -> Generator
     """What ``make()`` yields, at most ``depth`` items ahead of the consumer; 0: in the consumer's thread.
 
     The thread begins with the first item asked for. What it raises is raised to the consumer, in order.
-    When the consumer stops early (``close``), the thread ends after the item it is making.
+    When the consumer stops early (``close``), the thread ends after the item it is making; Ctrl-C does not wait for
+    that, which a silent pipe may never give.
     """
     if not depth:
         yield from make()
@@ -43,6 +44,7 @@ def ahead(make: Callable[[], Generator[T, None, None]], depth: int) -> Generator
 
     thread = threading.Thread(target=work, name="thalweg-reading", daemon=True)
     thread.start()
+    waits = True
     try:
         while True:
             item = made.get()
@@ -53,8 +55,11 @@ def ahead(make: Callable[[], Generator[T, None, None]], depth: int) -> Generator
             room.release()
             yield item
             del item
+    except KeyboardInterrupt:
+        waits = False
+        raise
     finally:
         stopped.set()
         room.release()
-        if threading.current_thread() is not thread:  # the collector may close us from anywhere
+        if waits and threading.current_thread() is not thread:  # the collector may close us from anywhere
             thread.join()
