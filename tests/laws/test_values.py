@@ -103,6 +103,33 @@ def test_values_of_many_steps_are_those_of_each(name: str) -> None:
     assert rule.over("lr", range(3, 40)) == [rule.at(k)["lr"] for k in range(3, 40)]
 
 
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        tw.exponential(1e-3, factor=1e200),
+        tw.step_decay(1e-3, factor=1e200, every=1),
+        tw.step_decay(1e-3, factor=10**200, every=1),
+        tw.warmup(tw.exponential(1e-3, factor=1e200), steps=2),
+    ],
+)
+def test_a_schedule_that_overflows_says_when(schedule: Schedule) -> None:
+    """One line with the count, from one step or from many, and the weights stay."""
+    rule = tw.SGD(lr=schedule)
+    told = r"SGD: lr must stay in .* overflowed after 2 steps"
+    with pytest.raises(HyperparameterError, match=told):
+        rule.at(2)
+    with pytest.raises(HyperparameterError, match=told):
+        rule.over("lr", range(3))
+    w = np.ones(3)
+    opt = rule.on(w)
+    opt.step(np.zeros(3))
+    opt.step(np.zeros(3))
+    with pytest.raises(HyperparameterError, match=told):
+        opt.step(np.ones(3))
+    assert opt.t == 2
+    assert w.tolist() == [1.0, 1.0, 1.0]
+
+
 def test_a_schedule_that_leaves_its_range_later_says_when() -> None:
     rule = tw.Adam(beta1=tw.join(tw.constant(0.9), tw.constant(1.5), at=7))
     assert rule.over("beta1", range(7)) == [0.9] * 7

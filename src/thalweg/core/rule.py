@@ -147,13 +147,19 @@ class Rule:
     def at(self, step: int) -> dict[str, float]:
         """The hyperparameters' values after ``step`` steps (0 before the first), schedules called.
 
-        Raises HyperparameterError where a schedule leaves the line's range.
+        Raises HyperparameterError where a schedule overflows or leaves the line's range.
         """
         values = {}
         for n, value in self.hyperparameters.items():
             if isinstance(value, Schedule):
-                number = float(value(step))
                 line = self.parts.lines[n]
+                try:
+                    number = float(value(step))
+                except OverflowError as error:
+                    raise HyperparameterError(
+                        f"{type(self).__name__}: {n} must stay in {line.range}, unit {line.unit};"
+                        f" the schedule {value!r} overflowed after {step} steps"
+                    ) from error
                 if not line.holds(number):
                     raise HyperparameterError(
                         f"{type(self).__name__}: {n} must stay in {line.range}, unit {line.unit};"
@@ -166,11 +172,15 @@ class Rule:
     def over(self, name: str, steps: Sequence[int]) -> list[float]:
         """One scheduled hyperparameter's values after each of ``steps``; many at once cost a quarter of ``at``.
 
-        Raises HyperparameterError where the schedule leaves the line's range.
+        Raises HyperparameterError where the schedule overflows or leaves the line's range.
         """
         schedule: Any = getattr(self, name)
-        values = [float(schedule(k)) for k in steps]
-        if not all(map(self.parts.lines[name].holds, values)):
+        try:
+            values = [float(schedule(k)) for k in steps]
+            good = all(map(self.parts.lines[name].holds, values))
+        except OverflowError:
+            good = False
+        if not good:
             for k in steps:
                 self.at(k)  # says where
         return values
