@@ -528,7 +528,9 @@ def test_tables_without_rows() -> None:
     assert opt.stale == 0 and tables.lookups(model) == [model.weight]
 
 
-@pytest.mark.parametrize("change", [lambda x: x[:3], lambda x: x.half(), lambda x: x.t()], ids=["cut", "half", "turned"])
+@pytest.mark.parametrize(
+    "change", [lambda x: x[:3], lambda x: x.half(), lambda x: x.t()], ids=["cut", "half", "turned"]
+)
 def test_a_state_changed_in_place_under_rows_that_are_behind_is_refused_once(change: Any) -> None:
     table = torch.nn.Embedding(64, 64, sparse=True)
     opt = Optimizer(table.parameters(), tw.Adam(lr=0.1))
