@@ -131,13 +131,15 @@ def calls(name: str, params: list[torch.nn.Parameter]) -> dict[str, Contestant]:
     return made
 
 
-def stepped(kind: Any, arguments: dict[str, Any], params: list[torch.nn.Parameter]) -> Callable[[], object]:
+def stepped(
+    kind: Callable[..., torch.optim.Optimizer], arguments: dict[str, Any], params: list[torch.nn.Parameter]
+) -> Callable[[], object]:
     """A step of an optimizer of torch."""
     step: Callable[[], object] = kind(params, lr=1e-6, **arguments).step
     return step
 
 
-def ceiling(rule: Any, params: list[torch.nn.Parameter]) -> Callable[[], object]:
+def ceiling(rule: tw.Rule, params: list[torch.nn.Parameter]) -> Callable[[], object]:
     """A loop with the rule's memory traffic over parameters, gradients and as many states, all without gaps."""
     loop = bare(rule)
     held: list[dict[str, Any]] = [

@@ -103,7 +103,7 @@ class _Messages(io.FileIO):
             return memoryview(data).nbytes
 
 
-def _text(raw: io.FileIO, like: io.TextIOBase | Any) -> io.TextIOWrapper:
+def _text(raw: io.FileIO, like: object) -> io.TextIOWrapper:
     """A stream of text in the encoding of another, or UTF-8 where that is none."""
     encoding = getattr(like, "encoding", None) or "utf-8"
     terminal = raw.isatty()

@@ -4,9 +4,13 @@ import io
 import os
 import weakref
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import FileError
 from ..files import reason
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 
 def _token() -> str:
@@ -19,9 +23,7 @@ class Pipe:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.token = os.urandom(
-            16
-        ).hex()  # known by nobody else: what is kept of a pipe is of no other run's use
+        self.token = _token()  # known by nobody else: what is kept of a pipe is of no other run's use
         self._head = bytearray()
         self._file = -1
         self._close: weakref.finalize[..., Pipe] | None = None
@@ -92,7 +94,7 @@ class View(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, room: memoryview) -> int:  # type: ignore[override]
+    def readinto(self, room: "WriteableBuffer") -> int:
         count = self._pipe.read(memoryview(room).cast("B"), self._at, self._keep)
         self._at += count
         return count

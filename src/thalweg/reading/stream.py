@@ -146,11 +146,13 @@ def _one_of(name: str, value: object, allowed: tuple[object, ...]) -> None:
 
 
 def _columns(name: str, value: str | Iterable[str]) -> tuple[str, ...]:
+    if isinstance(value, str):
+        return (value,)
     try:
-        columns = (value,) if isinstance(value, str) else tuple(value)
+        columns = tuple(value)
     except TypeError:
-        columns = (value,)  # type: ignore[assignment]  # which is refused below
-    if not all(isinstance(c, str) for c in columns):
+        columns = None
+    if columns is None or not all(isinstance(c, str) for c in columns):
         raise HyperparameterError(f"open_stream: {name} must be names of columns, got {value!r}")
     return columns
 

@@ -101,8 +101,10 @@ class LinearEstimator(BaseEstimator):  # type: ignore[misc]
             X.sort_indices()
         return X
 
-    def _checked(self, X: Any, y: Any, sample_weight: Any, reset: bool) -> tuple[Any, Array, Array | None]:
-        X, y = validate_data(
+    def _checked(
+        self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None, reset: bool
+    ) -> tuple[Any, Array, Array | None]:
+        rows, targets = validate_data(
             self,
             X,
             y,
@@ -113,8 +115,8 @@ class LinearEstimator(BaseEstimator):  # type: ignore[misc]
         )
         weights = None
         if sample_weight is not None:
-            weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-        return self._rows(X), y, weights
+            weights = _check_sample_weight(sample_weight, rows, dtype=np.float64, ensure_non_negative=True)
+        return self._rows(rows), targets, weights
 
     # Learning.
 

@@ -23,7 +23,7 @@ from .base import LinearEstimator, all_or_nothing
 MULTI = ("auto", "multinomial", "ovr")
 
 
-def _label_text(label: Any) -> str:
+def _label_text(label: object) -> str:
     """A label without NumPy's wrapping."""
     return repr(label.item() if hasattr(label, "item") else label)
 
@@ -73,14 +73,14 @@ class LinearClassifier(ClassifierMixin, LinearEstimator):  # type: ignore[misc]
         shuffle: bool = True,
         verbose: int = 0,
         epsilon: float = 0.1,
-        random_state: Any = None,
+        random_state: int | np.random.RandomState | None = None,
         rule: Rule | type[Rule] | str | None = None,
         learning_rate: str | float | Schedule | None = None,
         multi_class: str = "auto",
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 5,
-        class_weight: Any = None,
+        class_weight: Mapping[Any, float] | str | None = None,
         warm_start: bool = False,
         average: bool | int = False,
     ) -> None:
@@ -130,8 +130,8 @@ class LinearClassifier(ClassifierMixin, LinearEstimator):  # type: ignore[misc]
     def fit(
         self,
         X: Any,
-        y: Any,
-        sample_weight: Any = None,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
         coef_init: ArrayLike | None = None,
         intercept_init: ArrayLike | None = None,
     ) -> Self:
@@ -154,7 +154,9 @@ class LinearClassifier(ClassifierMixin, LinearEstimator):  # type: ignore[misc]
             self._learn(X, y, targets, weights, loss, self.classes_, start)
         return self
 
-    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
+    def partial_fit(
+        self, X: Any, y: ArrayLike, classes: ArrayLike | None = None, sample_weight: ArrayLike | None = None
+    ) -> Self:
         """One pass over some rows, from where learning stands. classes: all labels, at the first call.
 
         Raises ValueError for labels that are not among them, and at the first call with ``early_stopping``.
@@ -163,15 +165,17 @@ class LinearClassifier(ClassifierMixin, LinearEstimator):  # type: ignore[misc]
         X, y, weights = self._checked(X, y, sample_weight, reset=first)
         where = type(self).__name__
         if classes is not None:
-            classes = np.unique(column_or_1d(classes))
-            if not first and not np.array_equal(classes, self.classes_):
+            labels: Array = np.unique(column_or_1d(classes))
+            if not first and not np.array_equal(labels, self.classes_):
                 raise ProblemError(
-                    f"{where}: classes={classes!r} differ from those of the first call, {self.classes_!r}"
+                    f"{where}: classes={labels!r} differ from those of the first call, {self.classes_!r}"
                 )
         elif first:
             raise ProblemError(
                 f"{where}: the first call of partial_fit needs classes=, all labels that will come"
             )
+        else:
+            labels = self.classes_
         if isinstance(self.class_weight, str):
             raise ProblemError(
                 f"{where}: class_weight='balanced' needs all rows at once: give the weights as a dict, or sample_weight"
@@ -179,17 +183,17 @@ class LinearClassifier(ClassifierMixin, LinearEstimator):  # type: ignore[misc]
         loss = self._loss()
         random = check_random_state(self.random_state)
         if first:
-            self.classes_ = classes
+            self.classes_ = labels
             settings = self._settings(X.dtype, loss)
-            self._warn_if_slow(settings, classes, X, 1, level=3)
-            model = Model(settings, X.shape[1], classes)
+            self._warn_if_slow(settings, labels, X, 1, level=3)
+            model = Model(settings, X.shape[1], labels)
             targets = model.encode(y)
             weights = self._weighted(y, weights)
             if self._races:
                 settings, _ = race(
-                    settings, X.shape[1], classes, X, targets, weights, passes=1, seed=random.randint(2**31)
+                    settings, X.shape[1], labels, X, targets, weights, passes=1, seed=random.randint(2**31)
                 )
-                model = Model(settings, X.shape[1], classes)
+                model = Model(settings, X.shape[1], labels)
             self.model_ = model
         else:
             targets = self.model_.encode(y)

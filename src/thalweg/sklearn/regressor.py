@@ -40,7 +40,7 @@ class LinearRegressor(RegressorMixin, LinearEstimator):  # type: ignore[misc]
         verbose: int = 0,
         epsilon: float = 0.1,
         quantile: float = 0.5,
-        random_state: Any = None,
+        random_state: int | np.random.RandomState | None = None,
         rule: Rule | type[Rule] | str | None = None,
         learning_rate: str | float | Schedule | None = None,
         early_stopping: bool = False,
@@ -69,7 +69,7 @@ class LinearRegressor(RegressorMixin, LinearEstimator):  # type: ignore[misc]
         self.warm_start = warm_start
         self.average = average
 
-    def _targets(self, y: Any) -> Array:
+    def _targets(self, y: ArrayLike) -> Array:
         if self.loss == "poisson" and np.min(y) < 0:
             raise ProblemError(
                 f"{type(self).__name__}: loss='poisson' needs y of 0 or more, got {np.min(y)!r}"
@@ -79,8 +79,8 @@ class LinearRegressor(RegressorMixin, LinearEstimator):  # type: ignore[misc]
     def fit(
         self,
         X: Any,
-        y: Any,
-        sample_weight: Any = None,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
         coef_init: ArrayLike | None = None,
         intercept_init: ArrayLike | None = None,
     ) -> Self:
@@ -95,7 +95,7 @@ class LinearRegressor(RegressorMixin, LinearEstimator):  # type: ignore[misc]
             self._learn(X, targets, targets, weights, self.loss, None, start)
         return self
 
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def partial_fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """One pass over some rows, from where learning stands.
 
         Raises ValueError, at the first call with ``early_stopping`` too.

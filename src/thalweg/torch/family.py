@@ -61,7 +61,7 @@ def options() -> frozenset[str]:
     return frozenset(n for t in twins() for n in arguments(t.torch)).difference(PLACES)
 
 
-def says_something(kind: type[Rule], name: str, value: Any) -> bool:
+def says_something(kind: type[Rule], name: str, value: object) -> bool:
     """Whether an option of torch that a rule has no entry for asks for another update than the rule's."""
     row = kind.parts.dialects.get("torch")
     neutral = row.options.get(name, 0) if row is not None else 0

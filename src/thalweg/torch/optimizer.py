@@ -386,7 +386,7 @@ class Optimizer(torch.optim.Optimizer):
         return self.__dict__["state"]
 
     @state.setter
-    def state(self, value: Any) -> None:
+    def state(self, value: Mapping[Tensor, dict[str, Any]]) -> None:
         self.__dict__["state"] = value
 
     def _catch_up(self, p: Tensor, rows: Tensor | None) -> None:

@@ -134,7 +134,7 @@ class Tracked:
         """What keeps count of the rows."""
         return self.follower.table
 
-    def follows(self, p: Tensor, state: Any) -> bool:
+    def follows(self, p: Tensor, state: Mapping[str, object]) -> bool:
         """Whether parameter and states still are, and lie, as they did."""
         return self._lies(p) and self._whole() and all(state.get(n) is x for n, x in self.states.items())
 

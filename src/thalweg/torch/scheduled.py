@@ -37,7 +37,7 @@ class ScheduledRate(float):
         """The schedule that the group follows."""
         return self.base if self.factor == 1.0 else self.base * self.factor
 
-    def __mul__(self, other: Any) -> float:
+    def __mul__(self, other: float) -> float:
         if isinstance(other, int | float) and 0 <= other < math.inf:
             return ScheduledRate(self.base, self.factor * float(other), self.clock)
         product: float = float(self) * other

@@ -120,7 +120,7 @@ def opened(optimizer: Any, saved: dict[str, Any]) -> dict[str, Any]:
     return {**saved, "param_groups": opened_groups, "state": states}
 
 
-def _held(k: Any, saved: Any, states: Sequence[str]) -> dict[str, Any]:
+def _held(k: object, saved: object, states: Sequence[str]) -> dict[str, Any]:
     """A parameter's saved states with those of its rule held past torch; ValueError where they are not all there."""
     given = dict(saved) if isinstance(saved, Mapping) else {}
     count = given.get("step")
