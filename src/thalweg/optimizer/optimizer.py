@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from operator import attrgetter, is_
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -507,10 +507,7 @@ class ArrayOptimizer(Optimizer):
         for i, leaf in enumerate(self._leaves):
             bucket, k = self._place[i]
             flat = bucket.tensors[k].get(name)
-            shown = None
-            if flat is not None:
-                shown = flat.reshape(leaf.shape[::-1]).T if leaf.fortran else flat.reshape(leaf.shape)
-            values.append(shown)
+            values.append(None if flat is None else leaf.shaped(flat))
         return tree.build(self._spec, values)
 
     def __repr__(self) -> str:
@@ -527,6 +524,24 @@ class ArrayOptimizer(Optimizer):
         )
         head = "".join(f"<th>{h}</th>" for h in ("parameter", "shape", "dtype", "rule"))
         return f"<table><caption>t = {self.t}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+
+    # Copies: what pickle takes, and with it copy.deepcopy.
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        self.flush()
+        arrays = [
+            {n: leaf.shaped(a) for n, a in self._place[i][0].tensors[self._place[i][1]].items() if n != "w"}
+            for i, leaf in enumerate(self._leaves)
+        ]
+        counts = [(self._t if self._together else leaf.t, leaf.gathered) for leaf in self._leaves]
+        membership = [leaf.group for leaf in self._leaves]
+        return _twin, (self._params, self._groups, membership, self._run_name, arrays, counts, self.skipped)
+
+    def __copy__(self) -> NoReturn:
+        raise StateError(
+            "copy: a shallow copy would move the same arrays by counts of its own;"
+            " use copy.deepcopy(opt), whose arrays are its params"
+        )
 
     # Saving.
 
@@ -565,12 +580,35 @@ class ArrayOptimizer(Optimizer):
         counts = [(run.leaves[k].t, run.leaves[k].gathered) for k in places]
         for n, target in targets.items():
             np.copyto(target, arrays[n])
+        self._go_on(counts, run.skipped)
+
+    def _go_on(self, counts: Sequence[tuple[int, int]], skipped: int) -> None:
+        """Take over of each leaf the steps done and the gradients gathered; its states are there."""
         for leaf, (t, gathered) in zip(self._leaves, counts, strict=True):
             leaf.t, leaf.gathered = t, gathered
         self._restored = True  # states are not those of a start
-        self.skipped = run.skipped
+        self.skipped = skipped
         self._t = counts[0][0]
         self._together = self._together and len({t for t, _ in counts}) == 1
+
+
+def _twin(
+    params: Params,
+    groups: Sequence[Group],
+    membership: Sequence[int],
+    engine_name: str,
+    arrays: Sequence[Mapping[str, Array]],
+    counts: Sequence[tuple[int, int]],
+    skipped: int,
+) -> ArrayOptimizer:
+    """Return an optimizer on these arrays that stands where another does: its states by leaf, shaped as parameters."""
+    opt = ArrayOptimizer(params, groups, membership, engine_name)
+    for i, leaf in enumerate(opt._leaves):
+        bucket, k = opt._place[i]
+        for n, values in arrays[i].items():
+            np.copyto(leaf.shaped(bucket.tensors[k][n]), values)
+    opt._go_on(counts, skipped)
+    return opt
 
 
 def load(

@@ -29,6 +29,10 @@ class Leaf:
         self.shape, self.dtype = self.array.shape, self.array.dtype
         self.fortran = flags.f_contiguous and not flags.c_contiguous
 
+    def shaped(self, flat: Array) -> Array:
+        """Return coordinates in the memory order of ``flat`` as a view shaped as the parameter."""
+        return flat.reshape(self.shape[::-1]).T if self.fortran else flat.reshape(self.shape)
+
 
 def named(path: Name) -> str:
     """A parameter's name in a sentence."""
