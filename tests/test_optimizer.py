@@ -999,3 +999,28 @@ def test_printing_says_what_it_is() -> None:
     text = repr(opt)
     assert "Adam(" in text and "3 weights" in text and "t=1" in text and "\n" not in text
     assert "&lt;a&gt;" in opt._repr_html_()
+
+
+REPLACED: dict[str, tuple[Callable[[Any], object], str]] = {
+    "an array": (lambda p: p.update(w=np.zeros(2)), "at 'w'"),
+    "of a list": (lambda p: p["l"].__setitem__(1, np.zeros(1)), r"at 'l\.1'"),
+    "a dict within": (lambda p: p.update(s={"a": np.ones(3)}), r"at 's\.a'"),
+    "by what is equal": (lambda p: p.update(w=p["w"].copy()), "at 'w'"),
+    "taken away": (lambda p: p.pop("w"), "at 'w'"),
+    "taken off a list": (lambda p: p["l"].pop(), r"at 'l\.1'"),
+    "exchanged": (lambda p: p["l"].reverse(), "than the arrays"),
+}
+
+
+@pytest.mark.parametrize(("change", "told"), REPLACED.values(), ids=REPLACED)
+def test_an_array_that_was_replaced_is_noticed(change: Callable[[Any], object], told: str) -> None:
+    """A step trains the arrays that the run was started with: others in their place would stay as they are."""
+    params: dict[str, Any] = {"w": np.ones(2), "l": [np.ones(1), np.ones(1)], "s": {"a": np.ones(3)}}
+    grads: dict[str, Any] = {"w": np.ones(2), "l": [np.ones(1), np.ones(1)], "s": {"a": np.ones(3)}}
+    trained = params["w"]
+    opt = tw.SGD(lr=0.5).on(params, engine="plain")
+    opt.step(grads)
+    change(params)
+    with pytest.raises(StateError, match=rf"step: params hold other objects.*{told}.*write into the arrays"):
+        opt.step(grads)
+    assert opt.t == 1 and trained.tolist() == [0.5, 0.5]

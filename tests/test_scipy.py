@@ -854,6 +854,7 @@ BAD_STARTS: dict[str, tuple[Any, tuple[str, ...]]] = {
     "infinite": ([math.inf, 0.0], ("inf at 0",)),
     "text": (["a", "b"], ("real numbers", "<U1")),
     "None": (None, ("real numbers", "object")),
+    "masked": (np.ma.array([1.0, 2.0], mask=[True, False]), ("MaskedArray", ".filled(0.0)")),
 }
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from operator import attrgetter, is_
+from operator import attrgetter, getitem, is_
 from typing import Any, NoReturn
 
 import numpy as np
@@ -59,7 +59,7 @@ class ArrayOptimizer(Optimizer):
 
     # No other attribute can be set: what would be ignored is refused.
     __slots__ = (
-        "__weakref__", "_buckets", "_copied", "_followers", "_groups", "_guarded", "_hold", "_last", "_layouts",
+        "__weakref__", "_buckets", "_copied", "_followers", "_groups", "_guarded", "_hold", "_holdings", "_last", "_layouts",
         "_leaves", "_memory", "_params", "_passes", "_place", "_rates", "_restored", "_run", "_run_name", "_settings",
         "_settled", "_spec", "_t", "_together", "_whole", "skipped",
     )  # fmt: skip
@@ -97,6 +97,7 @@ class ArrayOptimizer(Optimizer):
         self._memory = Memory([*written, *(x.array for x in self._leaves if x.copied)])
         self._last: list[Any] = [None] * len(self._leaves)  # the gradient objects bound now
         self._hold: list[Any] = [None] * len(self._leaves)  # what their addresses point into
+        self._holdings = tuple(zip(*tree.holdings(params), strict=True))
         self._layouts = [_LAYOUT(x.array) for x in self._leaves]
         self._settled = False  # all of them are, and none is a copy
         self._whole = False  # no gradient is None or sparse
@@ -116,6 +117,13 @@ class ArrayOptimizer(Optimizer):
             if (grads is not self._last[0] or grads is None) and not self._bind_one(grads):
                 self._bind((grads,))
         else:
+            holders, keys, objects = self._holdings
+            try:
+                same = all(map(is_, map(getitem, holders, keys), objects))
+            except LookupError:
+                same = False
+            if not same:
+                raise StateError(self._replaced())
             given = tree.matching(grads, self._spec, GradientError, "gradients")
             if not (self._settled and all(map(is_, given, self._last))):
                 self._bind(given)
@@ -139,6 +147,17 @@ class ArrayOptimizer(Optimizer):
             for (_, batch, which), row in zip(self._passes, values, strict=True):
                 batch.run((row,), which)
         self._t = t
+
+    def _replaced(self) -> str:
+        """Return what to say where the user's lists and dicts hold other arrays than those that are trained."""
+        trained = {id(x.array): x for x in self._leaves}
+        present = {id(array) for _, array in tree.leaves(self._params)}
+        gone = [x.path for i, x in trained.items() if i not in present]
+        where = f" at {gone[0]!r}" if gone else ""
+        return (
+            f"step: params hold other objects{where} than the arrays that are trained;"
+            " write into the arrays (w[...] = values), or start anew with rule.on(params)"
+        )
 
     def count(self, steps: int) -> None:
         if self._together:

@@ -25,6 +25,12 @@ def leaves(value: object, keys: Keys = ()) -> list[tuple[Keys, Any]]:
     return [leaf for key, child in children for leaf in leaves(child, (*keys, key))]
 
 
+def holdings(value: object) -> list[tuple[Any, Any, object]]:
+    """Return what lists, tuples and dicts hold, leaves and each other: the holder, the key, and what is there."""
+    children = _children(value) or []
+    return [(value, key, child) for key, child in children] + [x for _, c in children for x in holdings(c)]
+
+
 def dotted(keys: Keys) -> str:
     """Return keys as text with dots between, which other keys may have too."""
     text = ""

@@ -174,6 +174,8 @@ def _named(rule: Rule | None) -> str:
 
 def start_of(x0: ArrayLike) -> Array:
     """x0 as (n,) float64, a copy."""
+    if isinstance(x0, np.ma.MaskedArray):
+        raise ParameterError("minimize: x0 must be a plain array, got MaskedArray; use .filled(0.0)")
     array = np.atleast_1d(as_array(x0))
     if array.dtype.kind not in "fiub":
         hint = (
