@@ -2,11 +2,15 @@
 
 import gc
 import os
+import signal
 import tempfile
 
 HOME = os.path.join(tempfile.gettempdir(), f"thalweg-tests-{os.getuid()}")
 os.environ.setdefault("THALWEG_CACHE", HOME)
 os.environ.setdefault("TRITON_CACHE_DIR", os.path.join(HOME, "triton"))
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # of a run in the background; children would inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_finish() -> None:

@@ -278,7 +278,7 @@ MUTANTS = [
     Mutant("reading/sources.py", "left -= n", "left -= n + 1", READ_STREAM, "resumed"),
     Mutant(
         "reading/ahead.py",
-        "stopped.set()\n        room.release()\n        if threading.current_thread() is not thread:",
+        "stopped.set()\n        room.release()\n        if waits and threading.current_thread() is not thread:",
         "if False:",
         READ_STREAM,
         "stops_early",

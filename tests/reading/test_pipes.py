@@ -90,7 +90,7 @@ def test_later_passes_over_a_pipe_read_its_cache_and_no_other_pipes(tmp_path: Pa
     assert sum(len(b.labels) for b in plain) == ROWS
 
 
-@pytest.mark.parametrize("memory", [None, "1GB"])
+@pytest.mark.parametrize("memory", [None, "16GB"])
 def test_fit_and_predict_take_pipes(memory: str | None, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(SVM)
     given: dict[str, Any] = {"rule": tw.Adagrad(lr=0.1), "passes": 2, "memory": memory}
