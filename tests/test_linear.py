@@ -78,8 +78,15 @@ PENALTIES = [
 ]
 
 
+# A sum of squares, an average, and averages that the clock corrects; passes take seconds to compile.
+SOME = ("Adagrad", "RMSprop", "Adam")
+some = pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n != SOME[0])) for n in SOME]
+)
+
+
 @pytest.mark.parametrize("chosen", PENALTIES, ids=lambda c: "-".join(c))
-@pytest.mark.parametrize("name", ["Adagrad", "RMSprop", "Adam"])
+@some
 def test_penalties_and_averages_equal_dense_steps(name, chosen):
     model, w = compare(getattr(tw, name)(lr=0.05), **chosen)
     if "l1" in chosen and name == "Adagrad":
@@ -95,7 +102,7 @@ def test_every_rule_with_every_penalty(name, chosen):
     compare(rule, **({n: v for n, v in chosen.items() if n != "l2" or "weight_decay" not in rule.values}))
 
 
-@pytest.mark.parametrize("name", ["Adagrad", "RMSprop", "Adam"])
+@some
 def test_counting_anew_and_schedules_change_nothing(name, monkeypatch):
     monkeypatch.setattr(linear, "LOG", 7)
     compare(getattr(tw, name)(lr=tw.cosine(0.05, steps=100)), l2=0.3)
@@ -285,7 +292,7 @@ def test_the_best_constant_of_several_classes():
 # State.
 
 
-@pytest.mark.parametrize("name", ["Adagrad", "RMSprop", "Adam"])
+@some
 def test_goes_on_bit_for_bit(name):
     x, y, order = data(classes=3)
     settings = Settings("multinomial", getattr(tw, name)(lr=0.05), l2=0.1, average=5)

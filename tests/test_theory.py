@@ -93,7 +93,7 @@ def test_the_matrix_is_one_step_of_the_rule(name: str) -> None:
     """What the optimizer does in step t, at the rate that it reports, the matrix does."""
     made = SHIPPED[name]()
     w, h = np.array([0.7]), 1.3
-    opt = made.on(w)
+    opt = made.on(w, engine="plain")
     for t in range(1, 6):
         before = {"w": w.copy(), **{n: np.array(v).copy() for n, v in opt.state.items()}}
         opt.step(h * w)
@@ -597,7 +597,7 @@ def test_a_flat_valley_is_no_saddle() -> None:
 # The adaptive edge of stability.
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(k, marks=pytest.mark.slow) for k in (1, 2))])
 def test_full_batch_adam_settles_at_the_edge_of_stability(seed: int) -> None:
     """Rate times curvature rises to (2 + 2β₁)/(1 − β₁) = 38 and stays, whatever the raw sharpness does."""
     net = chebyshev()

@@ -714,7 +714,9 @@ def training(
     return told
 
 
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
+@pytest.mark.parametrize(
+    "dtype", [torch.float64, pytest.param(torch.float32, marks=pytest.mark.slow)], ids=str
+)
 @pytest.mark.parametrize("name", LEAVING)
 def test_a_run_that_moves_over_and_back_goes_on(name: str, dtype: torch.dtype) -> None:
     """Switched at steps 50 and 100 of a real training, its losses are those of an unswitched run."""

@@ -165,8 +165,8 @@ def test_odd_names_change_nothing(engine: str, rule: str, dtype: str) -> None:
 
 
 def case(engine: str, rule: str) -> Any:
-    """Sparse kernels take seconds each: by default once a kind."""
-    return pytest.param(engine, rule, marks=[pytest.mark.slow] * (engine == "sparse" and rule not in KINDS))
+    """Where a kernel is compiled or interpreted, by default once a kind."""
+    return pytest.param(engine, rule, marks=[pytest.mark.slow] * (engine != "ops" and rule not in KINDS))
 
 
 @pytest.mark.parametrize(("engine", "rule"), [case(e, r) for e in ENGINES for r in RULES])
