@@ -1,7 +1,7 @@
 """Random inputs with declared domains, and the lists of rules and forms that every law runs on."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Container, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,12 @@ KINDS: list[str] = sorted({_kind(r()): n for n, r in reversed(RULES.items())}.va
 def seldom(name: str, *values: Any) -> Any:
     """A case that is slow unless its rule is the first of its kind: where each kernel takes seconds."""
     return pytest.param(name, *values, marks=[pytest.mark.slow] * (name not in KINDS or any(values)))
+
+
+def first_of(names: Iterable[str], now: Container[str]) -> pytest.MarkDecorator:
+    """Parametrize over names, those that are not in ``now`` in the slow suite."""
+    cases = [pytest.param(n, marks=[pytest.mark.slow] * (n not in now)) for n in names]
+    return pytest.mark.parametrize("name", cases)
 
 
 every_rule = pytest.mark.parametrize("name", RULES)

@@ -15,6 +15,8 @@ from thalweg.lab.pictures.panels import Chart, Map
 from thalweg.lab.show import show
 from thalweg.problems import landscape_catalogue
 
+from .strategies import first_of
+
 
 def run(*arguments: str, cwd: Path) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
@@ -50,9 +52,7 @@ def test_the_chosen_rate_is_the_best_of_those_tried() -> None:
 SOME = ("quadratic", "booth", "rosenbrock-nd", "neuron-cross-entropy", "neuron-feature-stochastic")
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n not in SOME)) for n in landscape_catalogue()]
-)
+@first_of(landscape_catalogue(), SOME)
 def test_every_landscape_can_be_shown(name: str) -> None:
     made = show(name, ["Adam"], steps=40)
     land, chart = made.picture.panels

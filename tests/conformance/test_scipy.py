@@ -19,7 +19,7 @@ import thalweg as tw
 import thalweg.scipy
 from thalweg.errors import HyperparameterError
 
-from ..strategies import RULES, every_rule
+from ..strategies import RULES, every_rule_in_time
 
 DIFFERENCES: dict[str, str] = {
     "an exception in `fun`, `jac` or the callback": "ends the run with the lowest point so far; it stands in `exception`, and `status` is 6; SciPy's methods let it through",
@@ -61,7 +61,7 @@ def test_the_page_shows_every_difference() -> None:
     assert rows[start : start + len(told)] == told
 
 
-@every_rule
+@every_rule_in_time
 def test_a_result_is_whole_and_no_higher_than_the_start(name: str) -> None:
     """x, fun, jac and the counts belong together; x0 is as it was; limits are kept."""
     start = START.copy()
@@ -73,7 +73,7 @@ def test_a_result_is_whole_and_no_higher_than_the_start(name: str) -> None:
     assert isinstance(found.message, str) and found.method == RULES[name]()
 
 
-@every_rule
+@every_rule_in_time
 def test_a_run_repeats_and_asks_nothing_twice(name: str) -> None:
     """The same calls from the same start; f and its gradient are asked for once at each point."""
     seen: list[bytes] = []
@@ -88,7 +88,7 @@ def test_a_run_repeats_and_asks_nothing_twice(name: str) -> None:
     assert first.x.tobytes() == again.x.tobytes()
 
 
-@every_rule
+@every_rule_in_time
 def test_bounds_hold_at_every_point(name: str) -> None:
     """Pairs and Bounds alike, fixed variables too, whose gradient nobody needs; differences keep within as well."""
     low, high = np.array([-1.0, 1.3]), np.array([-0.5, 1.3])
@@ -104,7 +104,7 @@ def test_bounds_hold_at_every_point(name: str) -> None:
             assert found.fun <= bowl(START)
 
 
-@every_rule
+@every_rule_in_time
 def test_callbacks_get_copies_and_may_stop(name: str) -> None:
     """Of either signature; what a callback writes into x is of no account; StopIteration is status 99."""
     plain = through(bowl, START, name, jac=slope, options={"maxiter": 6})
@@ -127,7 +127,7 @@ def test_callbacks_get_copies_and_may_stop(name: str) -> None:
     assert found.message == "`callback` raised `StopIteration`."
 
 
-@every_rule
+@every_rule_in_time
 def test_forms_of_fun_jac_args_and_x0(name: str) -> None:
     """One path, whether jac is True, a function or comes with args; x0 may be a number, a list, or of other types."""
     options = {"maxiter": 5}
@@ -144,7 +144,7 @@ def test_forms_of_fun_jac_args_and_x0(name: str) -> None:
         assert found.x.shape == found.jac.shape == (1,) and found.x.dtype == np.float64 and found.status == 1
 
 
-@every_rule
+@every_rule_in_time
 def test_the_method_travels(name: str) -> None:
     """A pickled method is the same; one may run inside another's function."""
     method = pickle.loads(pickle.dumps(thalweg.scipy.method(name)))

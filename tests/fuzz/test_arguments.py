@@ -168,7 +168,7 @@ def reading(draw: random.Random, wild: Any) -> None:
 @pytest.mark.parametrize(
     "call", [starting, training, stepping, sparse, hyperparameters, schedules, rows, fitting, reading]
 )
-@trials(120)
+@trials(20)
 def test_any_arguments(
     call: Callable[[random.Random, Any], None], count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,12 +10,12 @@ import thalweg as tw
 from thalweg.errors import GradientError
 from thalweg.linear import Model, Settings
 
-from ..strategies import RULES, every_kind
+from ..strategies import KINDS, RULES, first_of
 from . import draws, trials
 from .memory import guarded
 
 
-@every_kind
+@first_of(KINDS, ("SGD", "Adagrad", "AMSGrad"))
 @trials(4)
 def test_dense_steps(name: str, count: int) -> None:
     for draw in draws(count):
