@@ -1,6 +1,5 @@
 """Core: what a rule is made of. Knows only the standard library."""
 
-from .declaration import rule
 from .dialect import Row, row
 from .idle_model import IdleModel
 from .line import Scalar, fraction, nonnegative, number, positive, state
@@ -34,6 +33,9 @@ from .schedule import (
     step_decay,
     warmup,
 )
+
+# Last: in place of the module of that name, for type checkers too.
+from .declaration import rule  # isort: skip
 
 __all__ = [
     "IdleModel",

@@ -630,9 +630,7 @@ def _twin(
     return opt
 
 
-def load(
-    path: str | os.PathLike[str], params: Params, *, rule: Rule | type[Rule] | None = None
-) -> ArrayOptimizer:
+def load(path: str | os.PathLike[str], params: Params, *, rule: Rule | type[Rule] | None = None) -> Optimizer:
     """Go on where ``Optimizer.save`` stopped, bit for bit.
 
     params: arrays nested, shaped and typed as those saved; they receive the saved weights. rule: a rule that takes
