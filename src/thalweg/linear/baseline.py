@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import brentq
 from scipy.special import entr
 
 from ..engines.memory import Array
@@ -84,6 +83,8 @@ def _least(mean: Mean) -> float:
     value, slope = mean(0.0)
     if slope == 0.0:
         return value
+    from scipy.optimize import brentq  # 22 MB, which the losses with a closed form need not
+
     step = -1.0 if slope > 0 else 1.0
     before = 0.0
     for _ in range(DOUBLINGS):
