@@ -111,7 +111,7 @@ def test_partial_fit_equals_fit(name: str) -> None:
     assert whole.t_ == parts.t_ == 120
 
 
-@every_rule_in_time
+@first_of(RULES, ("SGD", "Adagrad"))
 def test_warm_starts_are_given_coefficients(name: str) -> None:
     """warm_start begins where the last fit ended: as coef_init and intercept_init do."""
     first = classifier(name).fit(X, Y)

@@ -4,13 +4,10 @@ import io
 import os
 import weakref
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from ..errors import FileError
 from ..files import reason
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
 
 
 def _token() -> str:
@@ -94,7 +91,7 @@ class View(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, room: "WriteableBuffer") -> int:
+    def readinto(self, room: Any) -> int:
         count = self._pipe.read(memoryview(room).cast("B"), self._at, self._keep)
         self._at += count
         return count
