@@ -21,6 +21,8 @@ from thalweg.problems.formula import FormulaProblem
 from thalweg.problems.quadratic import matrix, objective, of, quadratic
 from thalweg.problems.regression_network import RegressionNetwork, chebyshev
 
+from .strategies import seldom
+
 SHIPPED = rules.shipped()
 # Lion and Rprop take signs, NAdam divides by a state: no linear map with the rate held.
 CURVED = ("Lion", "NAdam", "Rprop")
@@ -75,7 +77,13 @@ LASTING = ("AMSGrad", "Yogi", "RAdam")
 
 @pytest.mark.parametrize(
     ("name", "beta"),
-    [(n, b) for n in LINEAR if n not in LASTING for b in BETAS if (n, b) not in THROWN],
+    [
+        pytest.param(n, b, marks=seldom(n).marks)
+        for n in LINEAR
+        if n not in LASTING
+        for b in BETAS
+        if (n, b) not in THROWN
+    ],
 )
 def test_real_runs_lose_stability_at_the_limit(name: str, beta: float) -> None:
     """Adaptive rules too: an epsilon far above every gradient holds their rate at lr / eps."""
