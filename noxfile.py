@@ -46,7 +46,7 @@ def test(session: nox.Session) -> None:
 
 @nox.session
 def slow(session: nox.Session) -> None:
-    """The tests that take more than ten seconds."""
+    """The tests over ten seconds, and the laws whose kernels take seconds for the rules that ``test`` leaves out."""
     install_test_extra(session)
     session.run("pytest", "-m", "slow", *session.posargs)
 

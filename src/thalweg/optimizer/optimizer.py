@@ -521,11 +521,15 @@ class ArrayOptimizer(Optimizer):
         self.flush()
         return self._shown("_rate")
 
+    def _tensors(self, i: int) -> dict[str, Array]:
+        """Return leaf i's arrays by what its update calls them, each in memory order."""
+        bucket, k = self._place[i]
+        return bucket.tensors[k]
+
     def _shown(self, name: str) -> Params:
         values: list[Any] = []
         for i, leaf in enumerate(self._leaves):
-            bucket, k = self._place[i]
-            flat = bucket.tensors[k].get(name)
+            flat = self._tensors(i).get(name)
             values.append(None if flat is None else leaf.shaped(flat))
         return tree.build(self._spec, values)
 
@@ -549,7 +553,7 @@ class ArrayOptimizer(Optimizer):
     def __reduce__(self) -> tuple[Any, ...]:
         self.flush()
         arrays = [
-            {n: leaf.shaped(a) for n, a in self._place[i][0].tensors[self._place[i][1]].items() if n != "w"}
+            {n: leaf.shaped(a) for n, a in self._tensors(i).items() if n != "w"}
             for i, leaf in enumerate(self._leaves)
         ]
         counts = [(self._t if self._together else leaf.t, leaf.gathered) for leaf in self._leaves]
@@ -580,8 +584,7 @@ class ArrayOptimizer(Optimizer):
         ]
         arrays: dict[str, Array] = {}
         for i, leaf in enumerate(self._leaves):
-            bucket, k = self._place[i]
-            arrays |= {f"{i}.{n}": a for n, a in bucket.tensors[k].items() if n != "w"}
+            arrays |= {f"{i}.{n}": a for n, a in self._tensors(i).items() if n != "w"}
             arrays[f"{i}.w"] = leaf.array
         saving.write(path, self._groups, leaves, self.skipped, arrays)
 
@@ -592,8 +595,7 @@ class ArrayOptimizer(Optimizer):
         """
         targets: dict[str, Array] = {}
         for i, saved in enumerate(places):
-            bucket, k = self._place[i]
-            targets |= {f"{saved}.{n}": a for n, a in bucket.tensors[k].items() if n != "w"}
+            targets |= {f"{saved}.{n}": a for n, a in self._tensors(i).items() if n != "w"}
             targets[f"{saved}.w"] = self._leaves[i].array
         arrays = file.arrays({n: Layout(x.dtype, x.shape) for n, x in targets.items()})
         counts = [(run.leaves[k].t, run.leaves[k].gathered) for k in places]
@@ -623,9 +625,8 @@ def _twin(
     """Return an optimizer on these arrays that stands where another does: its states by leaf, shaped as parameters."""
     opt = ArrayOptimizer(params, groups, membership, engine_name)
     for i, leaf in enumerate(opt._leaves):
-        bucket, k = opt._place[i]
         for n, values in arrays[i].items():
-            np.copyto(leaf.shaped(bucket.tensors[k][n]), values)
+            np.copyto(leaf.shaped(opt._tensors(i)[n]), values)
     opt._go_on(counts, skipped)
     return opt
 
