@@ -33,6 +33,10 @@ KINDS: list[str] = sorted({_kind(r()): n for n, r in reversed(RULES.items())}.va
 """The first rule of each kind: for what the engines put around any formula, where each kernel takes a second."""
 
 
+FEW = ("SGD", "AMSGrad", "Rprop")
+"""No states, most of them and a clock, another form: where even a kind's kernels take long."""
+
+
 def seldom(name: str, *values: Any) -> Any:
     """A case that is slow unless its rule is the first of its kind: where each kernel takes seconds."""
     return pytest.param(name, *values, marks=[pytest.mark.slow] * (name not in KINDS or any(values)))
@@ -47,6 +51,7 @@ def first_of(names: Iterable[str], now: Container[str]) -> pytest.MarkDecorator:
 every_rule = pytest.mark.parametrize("name", RULES)
 every_kind = pytest.mark.parametrize("name", KINDS)
 every_form = pytest.mark.parametrize(("name", "dialect"), FORMS)
+few_rules_in_time = first_of(RULES, FEW)
 every_rule_in_time = pytest.mark.parametrize("name", [seldom(n) for n in RULES])
 every_form_in_time = pytest.mark.parametrize(("name", "dialect"), [seldom(*f) for f in FORMS])
 """Each kind now, the others in the slow suite."""

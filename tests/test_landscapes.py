@@ -32,6 +32,8 @@ from thalweg.problems.quadratic import matrix, objective, of, quadratic, spectru
 from thalweg.problems.regression_network import RegressionNetwork, chebyshev
 from thalweg.problems.wilson import Wilson
 
+from .strategies import first_of
+
 FORMULAS: dict[str, FormulaProblem] = {
     n: p for n, make in catalogue().items() if isinstance(p := make(), FormulaProblem)
 }
@@ -269,7 +271,7 @@ def test_changes_compose_and_noise_comes_last() -> None:
     assert of(np.eye(2), (1.0, 1.0)).transformed(noise=1).noisy
 
 
-@every_landscape
+@first_of(FORMULAS, list(FORMULAS)[::5])
 def test_adam_runs_compiled_from_every_start(name: str) -> None:
     p = FORMULAS[name]
     starts = np.array(p.starts)

@@ -15,6 +15,8 @@ import thalweg as tw
 from thalweg.errors import StateError
 from thalweg.rules import shipped
 
+from .strategies import RULES, every_rule_in_time
+
 Array = np.ndarray[Any, Any]
 every_rule = pytest.mark.parametrize("kind", shipped().values(), ids=lambda k: k.__name__)
 DTYPES = (np.float16, np.float32, np.float64)
@@ -223,11 +225,12 @@ def test_any_layout_goes_the_same_way(kind: type[tw.Rule], layout: str) -> None:
         same(opt.state[n], s)
 
 
-@every_rule
 @pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: d.__name__)
-def test_any_dtype_in_any_layout(kind: type[tw.Rule], dtype: Any) -> None:
+@every_rule_in_time
+def test_any_dtype_in_any_layout(name: str, dtype: Any) -> None:
     """All float widths, mixed in one structure and laid out differently, go as they go alone."""
     start, gs = noise(0, (3, 4), dtype), [noise(t, (3, 4), dtype) for t in range(1, 4)]
+    kind = RULES[name]
     rule = kind(lr=0.1)  # a step that float16 sees
     path, _ = lone(rule, start, gs)
     assert path.dtype == dtype and (path != start).any()

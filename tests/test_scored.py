@@ -14,12 +14,12 @@ from thalweg.problems.quadratic import matrix
 from thalweg.problems.scored import ScoredProblem
 from thalweg.problems.wilson import Wilson, minimum_norm
 
-from .strategies import every_kind
+from .strategies import few_rules_in_time
 
 NAMES = ("quadratic-100", "zipf", "wilson")
 
 
-@every_kind
+@few_rules_in_time
 def test_compiled_runs_walk_the_optimizers_path(name: str) -> None:
     """Every kind of rule, a batch of rows a step; sums of a score run in another order than NumPy's."""
     p = Zipf(rows=60, features=19)

@@ -23,7 +23,7 @@ from thalweg.linear.losses import EITHER, MARGIN
 from thalweg.rules import resolved
 from thalweg.sklearn import LinearClassifier, LinearRegressor
 
-from ..strategies import RULES, every_rule, every_rule_in_time, first_of
+from ..strategies import RULES, every_rule, few_rules_in_time, first_of
 
 DIFFERENCES: dict[str, str] = {
     "`loss`": '`"log_loss"` unless you say otherwise, since it gives probabilities; no `"perceptron"`, which stops at the first line that separates; the regressor also has `"poisson"` and `"quantile"`',
@@ -127,7 +127,7 @@ def test_warm_starts_are_given_coefficients(name: str) -> None:
     assert np.array_equal(still.coef_, first.coef_) and np.array_equal(still.intercept_, first.intercept_)
 
 
-@every_rule_in_time
+@few_rules_in_time
 def test_clones_learn_alike(name: str) -> None:
     """A clone of an estimator with other parameters is the estimator made with those."""
     changed = clone(classifier(name, average=True, max_iter=7)).set_params(average=False, max_iter=1)

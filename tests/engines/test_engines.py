@@ -27,7 +27,7 @@ from thalweg.problems import catalogue
 from thalweg.problems.logistic import Zipf
 
 from ..laws.test_engine import plain_gradient, same_bits
-from ..strategies import KINDS, RULES, seldom, streams
+from ..strategies import FEW, KINDS, RULES, streams
 from ..test_linear import compare
 from .odd_rules import ODD
 
@@ -166,7 +166,11 @@ def test_odd_names_change_nothing(engine: str, rule: str, dtype: str) -> None:
 
 def case(engine: str, rule: str) -> Any:
     """Where a kernel is compiled or interpreted, by default once a kind."""
-    return pytest.param(engine, rule, marks=[pytest.mark.slow] * (engine != "ops" and rule not in KINDS))
+    return pytest.param(
+        engine,
+        rule,
+        marks=[pytest.mark.slow] * (engine != "ops" and rule not in (FEW if engine == "sparse" else KINDS)),
+    )
 
 
 @pytest.mark.parametrize(("engine", "rule"), [case(e, r) for e in ENGINES for r in RULES])
@@ -227,7 +231,9 @@ def bowl(x: Any) -> Any:
     return (x * x).sum(), 2 * x
 
 
-@pytest.mark.parametrize("rule", [*ODD, *map(seldom, RULES)])
+@pytest.mark.parametrize(
+    "rule", [*ODD, *(pytest.param(n, marks=[pytest.mark.slow] * (n not in FEW)) for n in RULES)]
+)
 def test_objective_loops_take_the_steps_of_python(rule: str) -> None:
     """Compiled, and with a callback, which keeps the loop in Python: the same run."""
     given: dict[str, Any] = {"method": {**ODD, **RULES}[rule](lr=0.01), "jac": True, "maxiter": 30}

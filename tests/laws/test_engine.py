@@ -17,7 +17,7 @@ from thalweg.engines.cpu.dense_text import printed as source
 from thalweg.printing.python import function_source
 from thalweg.problems import catalogue
 
-from ..strategies import FORMS, KINDS, RULES, every_rule, form, seldom, streams
+from ..strategies import FEW, FORMS, KINDS, RULES, every_rule, form, streams
 
 AROUND: dict[str, dict[str, Any]] = {
     "coupled, clipped": {"weight_decay": 0.1, "clip_value": 3.0},
@@ -69,7 +69,12 @@ def test_cpu_equals_the_formula(name: str, dialect: str, dtype: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "around"),
-    [seldom(n, a) if n not in KINDS else (n, a) for a in AROUND for n in RULES if a == "all" or n in KINDS],
+    [
+        pytest.param(n, a, marks=[pytest.mark.slow] * (n not in (KINDS if a == "all" else FEW)))
+        for a in AROUND
+        for n in RULES
+        if a == "all" or n in KINDS
+    ],
 )
 def test_cpu_equals_the_formula_with_all_that_stands_around(name: str, around: str) -> None:
     """Twelve steps; decoupled decay in float64, so that both widths are seen."""
@@ -133,8 +138,12 @@ def test_the_printed_oracle_is_the_function_itself(name: str) -> None:
 
 
 LOOPS = [
-    *((n, p) for p in ("beale", "quadratic") for n in KINDS),
-    *(pytest.param(n, "neuron", marks=seldom(n).marks) for n in RULES),
+    *((n, "beale") for n in KINDS),
+    *(
+        pytest.param(n, p, marks=[pytest.mark.slow] * (n not in FEW))
+        for p in ("quadratic", "neuron")
+        for n in RULES
+    ),
 ]
 
 

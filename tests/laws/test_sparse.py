@@ -10,7 +10,7 @@ import thalweg as tw
 from thalweg.core.rule import Rule
 from thalweg.engines.cpu.sparse import Table
 
-from ..strategies import RULES, every_form_in_time, form, seldom
+from ..strategies import FEW, FORMS, RULES, every_form_in_time, form, seldom
 
 ROWS, WIDTH = 24, 5
 Array = np.ndarray[Any, Any]
@@ -85,7 +85,10 @@ def error(a: Array, b: Array) -> float:
     return float(np.abs(a - b).max())
 
 
-@every_form_in_time
+@pytest.mark.parametrize(
+    ("name", "dialect"),
+    [pytest.param(*f, marks=[pytest.mark.slow] * (f[0] not in FEW or f[1] != "")) for f in FORMS],
+)
 def test_value_is_no_farther_from_float64_than_the_dense_run(name: str, dialect: str) -> None:
     rule = scheduled(name, dialect, 300)
     check_value(rule, Pattern(300), rates=False, **decay_of(rule))
