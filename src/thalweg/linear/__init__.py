@@ -5,16 +5,20 @@ from .baseline import Against, against_constant
 from .losses import loss
 from .model import DEFAULT, Model, Settings, slow_replay
 from .race import race
+from .scaling import ColumnMap, in_units, measure
 
 __all__ = [
     "DEFAULT",
     "Against",
+    "ColumnMap",
     "Model",
     "Rows",
     "Settings",
     "against_constant",
+    "in_units",
     "look",
     "loss",
+    "measure",
     "race",
     "rows_of",
     "slow_replay",

@@ -37,11 +37,17 @@ class Against(NamedTuple):
 
 
 def against_constant(
-    value: float, loss: Loss, outputs: int, targets: Array, weights: Array | None = None
+    value: float,
+    loss: Loss,
+    outputs: int,
+    targets: Array,
+    weights: Array | None = None,
+    unit: float = 1.0,
 ) -> Against:
     """Return a mean loss beside that of the best constant on the same rows.
 
-    targets, weights: as ``Model.learn`` takes them; not all weights are 0. The best constant of the logistic and
+    targets, weights: as ``Model.learn`` takes them; not all weights are 0. unit: what one of the loss of those targets
+    is in the unit of ``value`` (``Model.loss_unit``). The best constant of the logistic and
     the multinomial loss is the entropy of the classes' shares; else it is where the mean slope of the loss, which
     is convex, changes its sign.
     """
@@ -55,7 +61,8 @@ def against_constant(
         sums = np.bincount(targets > 0, weights=w, minlength=2)
         shares = sums[1:] / sums.sum()
     else:
-        return _against(value, [_mean(loss, targets, w / w.sum())])
+        against = _against(value, [_mean(loss, targets, w / w.sum())])
+        return against._replace(constant=unit * against.constant, zero=unit * against.zero)
     each = np.stack([1.0 - shares, shares], axis=1)  # of a score: the shares of targets -1 and +1
     if loss.formula in (None, losses.log_loss):
         return Against(value, float(entr(each).sum()), len(each) * math.log(2.0))

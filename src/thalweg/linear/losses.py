@@ -111,6 +111,11 @@ NUMBER = {
 EITHER = ("squared_error", "huber", "epsilon_insensitive", "squared_epsilon_insensitive")
 """Losses of a number that also tell classes apart, by the numbers -1 and +1."""
 
+DEGREE = {
+    "squared_error": 2, "huber": 2, "squared_epsilon_insensitive": 2, "epsilon_insensitive": 1, "quantile": 1
+}  # fmt: skip
+"""By which power of a factor the loss grows, where target, score and epsilon do: those of a number but Poisson's."""
+
 MULTINOMIAL = "multinomial"
 NAMES = (*MARGIN, MULTINOMIAL, *NUMBER)
 

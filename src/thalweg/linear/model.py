@@ -47,7 +47,8 @@ class Settings(NamedTuple):
 
     loss: a name in ``losses``; ``multinomial`` and the margin losses classify, and those of ``EITHER`` where
     there are classes. l1, l2: weights of the penalties. average: the weights are the mean of those after each step beyond so many (None: the last).
-    dtype: of weights and states. epsilon, quantile: of the losses that have them.
+    dtype: of weights and states. epsilon, quantile: of the losses that have them. centre, size: a number y is learnt
+    as (y - centre) / size; labels, predictions, losses and epsilon are in the units of y all the same.
     """
 
     loss: str = "log_loss"
@@ -59,6 +60,8 @@ class Settings(NamedTuple):
     dtype: str = "float32"
     epsilon: float = 0.1
     quantile: float = 0.5
+    centre: float = 0.0
+    size: float = 1.0
 
 
 def outputs_of(classes: Array | None) -> int:
@@ -83,7 +86,20 @@ class Model:
 
     def __init__(self, settings: Settings, features: int, classes: Array | None = None) -> None:
         self.settings, self.features = settings, int(features)
+        centre, size = settings.centre, settings.size
+        if not (math.isfinite(centre) and 0 < size < math.inf):
+            raise HyperparameterError(
+                f"centre, size: must be finite, and size above 0; got {centre!r}, {size!r}"
+            )
         self.loss: Loss = losses.loss(settings.loss, epsilon=settings.epsilon, quantile=settings.quantile)
+        if (centre, size) != (0.0, 1.0):
+            if classes is not None or settings.loss not in losses.DEGREE:
+                raise HyperparameterError(f"centre, size: the loss {settings.loss!r} has no units")
+            self.loss = losses.loss(
+                settings.loss, epsilon=settings.epsilon / size, quantile=settings.quantile
+            )
+        with np.errstate(over="ignore", under="ignore"):
+            self.loss_unit = float(np.float64(size) ** losses.DEGREE.get(settings.loss, 0))
         if self.loss.margin and classes is None:
             raise HyperparameterError(f"loss: {settings.loss!r} needs classes")
         if not (self.loss.margin or classes is None or settings.loss in EITHER):
@@ -154,7 +170,9 @@ class Model:
     def encode(self, y: ArrayLike) -> Array:
         """Labels or numbers as targets for ``learn``: float64 (n,). Raises ProblemError for an unknown label."""
         if self.classes is None:
-            return np.ascontiguousarray(y, dtype=np.float64)
+            targets = np.ascontiguousarray(y, dtype=np.float64)
+            centre, size = self.settings.centre, self.settings.size
+            return targets if (centre, size) == (0.0, 1.0) else (targets - centre) / size
         y = np.asarray(y)
         place = np.minimum(np.searchsorted(self.classes, y), len(self.classes) - 1)
         wrong = self.classes[place] != y
@@ -205,8 +223,10 @@ class Model:
             raise ProblemError(f"order: holds a row outside 0..{n - 1}")
         self._solution = None
         loss, weight = self._pass.learn(rows, targets, weights, order)
+        diverged = not math.isfinite(loss)
+        loss *= self.loss_unit
         self.progress = self.progress[0] + loss, self.progress[1] + weight
-        if not math.isfinite(loss):
+        if diverged:
             raise ProblemError(
                 f"{self.settings.loss}: the loss is not finite any more after {self.t} rows: lower lr, or scale the features"
             )
@@ -262,11 +282,14 @@ class Model:
                 y = np.where(y == np.arange(self.outputs), 1.0, -1.0)
             formula = losses.formula(self.loss.formula or losses.log_loss)
             values = vectorised(formula)(z, y, *self.loss.values)[0].sum(axis=1)
-        return float(np.average(values, weights=weights))
+        return float(np.average(values, weights=weights)) * self.loss_unit
 
     def decide(self, z: Array) -> Array:
         """Scores to classes or numbers."""
         made: Array = np.exp(z) if self.loss.name == "poisson" else z
+        centre, size = self.settings.centre, self.settings.size
+        if (centre, size) != (0.0, 1.0):
+            made = centre + size * z.astype(np.float64)
         if self.classes is not None:
             made = self.classes[(z > 0).astype(int) if self.outputs == 1 else z.argmax(axis=1)]
         return made
