@@ -130,6 +130,42 @@ def test_a_schedule_that_overflows_says_when(schedule: Schedule) -> None:
     assert w.tolist() == [1.0, 1.0, 1.0]
 
 
+HUGE = (2**24, 2**31, 2**53, 10**300)
+GROWING: dict[str, Schedule] = {
+    f"{n}, {factor}": make(0.1, factor=factor, every=5)
+    for n, make in (("exponential", tw.exponential), ("step_decay", tw.step_decay))
+    for factor in (0, 0.5, 1, 1.5, 2, 3.0, 10**200)
+}
+
+
+@pytest.mark.parametrize("count", HUGE, ids=("2**24", "2**31", "2**53", "1e300"))
+@pytest.mark.parametrize("name", SCHEDULES | GROWING)
+def test_schedules_at_huge_counts(name: str, count: int) -> None:
+    """An answer, soon: near the one before it, as with logarithms, 0 or infinite beyond what a float holds."""
+    schedule = (SCHEDULES | GROWING)[name]
+    value = schedule(count)
+    assert isinstance(value, float)
+    assert 0 <= value <= schedule(0) * (1 + 1e-12) or value == math.inf
+    if name in GROWING:
+        assert value == {True: 0.1, False: math.inf if schedule(5) > 0.1 else 0.0}[schedule(5) == 0.1]
+    elif name != "restarts":
+        assert value == pytest.approx(schedule(count + 5), rel=1e-5)
+
+
+def test_growing_schedules_have_the_bits_of_powers() -> None:
+    """Of whole numbers too, whose powers are rounded once."""
+    for factor in (0, 1, 2, 3, 10, 0.9, 1.1, 3.0, 0.1):
+        for step in (*range(40), 97, 300):
+            assert tw.step_decay(0.3, factor=factor, every=1)(step) == 0.3 * float(factor**step)
+            assert tw.exponential(0.3, factor=factor, every=7)(step) == 0.3 * float(factor ** (step / 7))
+    assert tw.step_decay(1, factor=2, every=1)(np.int64(1000)) == 2.0**1000
+
+
+def test_a_part_that_is_over_does_not_overflow() -> None:
+    """What has been left behind may be beyond what a float holds."""
+    assert tw.join(tw.exponential(1e-3, factor=2), 0.5, at=9)(10**6) == 0.5
+
+
 def test_a_schedule_that_leaves_its_range_later_says_when() -> None:
     rule = tw.Adam(beta1=tw.join(tw.constant(0.9), tw.constant(1.5), at=7))
     assert rule.over("beta1", range(7)) == [0.9] * 7

@@ -9,6 +9,7 @@ The class is a frozen, comparable, printable value whose constructor takes its l
 knows no arrays: ``on`` starts it on a user's by what the package's root puts into ``STARTERS``.
 """
 
+import math
 import os
 import sys
 from abc import ABC, abstractmethod
@@ -155,15 +156,13 @@ class Rule:
                 line = self.parts.lines[n]
                 try:
                     number = float(value(step))
-                except OverflowError as error:
-                    raise HyperparameterError(
-                        f"{type(self).__name__}: {n} must stay in {line.range}, unit {line.unit};"
-                        f" the schedule {value!r} overflowed after {step} steps"
-                    ) from error
+                except OverflowError:  # of a user's own schedule; ours give infinity
+                    number = math.inf
                 if not line.holds(number):
+                    told = "overflowed" if math.isinf(number) else f"gave {number!r}"
                     raise HyperparameterError(
                         f"{type(self).__name__}: {n} must stay in {line.range}, unit {line.unit};"
-                        f" the schedule {value!r} gave {number!r} after {step} steps"
+                        f" the schedule {value!r} {told} after {step} steps"
                     )
                 value = number
             values[n] = value

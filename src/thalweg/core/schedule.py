@@ -11,7 +11,7 @@ from numbers import Integral, Real
 from typing import Any, ClassVar, dataclass_transform
 
 from ..errors import HyperparameterError
-from .math import where
+from .math import power, where
 
 
 def _need(good: bool, what: str, name: str, got: object, allowed: str) -> None:
@@ -25,6 +25,21 @@ def _is_finite(value: Real) -> bool:
         return math.isfinite(value)
     except OverflowError:
         return False
+
+
+def growth(factor: float, times: float) -> float:
+    """Return ``factor`` to the power ``times`` as IEEE has it: infinite beyond the largest float.
+
+    A whole power of a whole number is rounded once.
+    """
+    if isinstance(factor, int) and isinstance(times, Integral):
+        if (factor.bit_length() - 1) * int(times) > 1024:  # to compute it exactly could take for ever
+            return math.inf
+        try:
+            return float(factor ** int(times))
+        except OverflowError:
+            return math.inf
+    return power(factor, times)  # type: ignore[no-untyped-call,no-any-return]
 
 
 @dataclass_transform(frozen_default=True)
@@ -120,7 +135,7 @@ class StepDecay(Schedule):
     every: int
 
     def __call__(self, step: int) -> float:
-        return self.value * float(self.factor ** (step // self.every))
+        return self.value * growth(self.factor, step // self.every)
 
 
 class Exponential(Schedule):
@@ -132,7 +147,7 @@ class Exponential(Schedule):
     every: int = 1
 
     def __call__(self, step: int) -> float:
-        return self.value * float(self.factor ** (step / self.every))
+        return self.value * growth(self.factor, step / self.every)
 
 
 class Cosine(Schedule):

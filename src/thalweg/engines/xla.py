@@ -8,6 +8,7 @@ c) XLA contracts products and sums, and takes subnormal numbers as 0: within som
 """
 
 import math
+import operator
 from collections.abc import Callable, Mapping
 from functools import cache, partial
 from types import FunctionType, SimpleNamespace
@@ -97,6 +98,7 @@ _TRACED = {
     "min": _EITHER["minimum"],
     "max": _EITHER["maximum"],
     "float": lambda x: x,
+    "growth": operator.pow,
     "where": _EITHER["where"],
 }
 
