@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ALLOWED = {
     "numpy": (
         "archive", "engines", "fitting", "keras", "lab", "linear", "optimizer", "problems",
-        "reading", "scipy", "sklearn", "torch",
+        "reading", "scaling", "scipy", "sklearn", "torch",
     ),
     "scipy": ("fitting.trained", "lab", "linear", "problems", "reading.block", "scipy", "sklearn"),
     "numba": ("engines.cpu",),

@@ -1,11 +1,11 @@
 """Linear models on sparse rows, trained by any rule, one row a step."""
 
 from ..engines.cpu.csr import Rows, look, rows_of
+from ..scaling import ColumnMap, in_units, measure
 from .baseline import Against, against_constant
 from .losses import loss
 from .model import DEFAULT, Model, Settings, slow_replay
 from .race import race
-from .scaling import ColumnMap, in_units, measure
 
 __all__ = [
     "DEFAULT",

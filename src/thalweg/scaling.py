@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Iterable
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from ..engines.memory import Array
+Array = np.ndarray[Any, Any]
 
 ROUNDING = 8 * sys.float_info.epsilon  # of the largest value: a column that varies by no more is a constant
 
