@@ -152,13 +152,14 @@ def start_given(
     free: Callable[[str, Any], bool] = _never,
     weight_decay: Any = OWN,
     decay: str = OWN,
+    rates: bool = False,
     **options: Any,
 ) -> Started:
     """Start a rule with what the user of a door wrote, which is checked here.
 
     where: the door's name, which leads its errors. given: values in place of the rule's own, by the names of its
     lines. free: whether a value (of a name) is known only in a trace or on a device; such values are not checked
-    against their range. weight_decay, decay: ``"own"`` is what the rule says. options: others of
+    against their range. weight_decay, decay: ``"own"`` is what the rule says. rates: see ``start``. options: others of
     ``step_options.NAMES``. Raises HyperparameterError.
     """
     changes = _by_line(where, rule, given)
@@ -170,7 +171,7 @@ def start_given(
     # 1 stands for a decay that is known later, so that its piece is there.
     rule, amount, kind = settled(rule, 1.0 if drawn else weight_decay, decay)
     plain = checked(where, {"weight_decay": amount, "decay": kind, **options})
-    started = start(rule, **plain, varied={*late, "weight_decay"} if drawn else late)
+    started = start(rule, **plain, rates=rates, varied={*late, "weight_decay"} if drawn else late)
     if drawn:
         piece = own("weight_decay")
         late[piece if piece in started.values else "weight_decay"] = weight_decay

@@ -38,6 +38,11 @@ class Update(NamedTuple):
     starts: Mapping[str, float | str]
     clock: Formula
 
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """What is kept for each parameter beside w and g: the rule's states, then what the pieces have of their own."""
+        return tuple(n for n in self.arrays if n not in ("w", "g"))
+
     def __eq__(self, other: object) -> bool:  # one update is one object: it keys the kernels
         return self is other
 

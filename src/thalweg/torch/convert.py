@@ -13,9 +13,11 @@ import torch
 from ..convert import require
 from ..core.rule import Rule
 from ..core.schedule import Schedule
+from ..core.started import Started
 from ..errors import HyperparameterError, nearest
 from . import family, groups
 from .family import Twin
+from .options import Options
 from .scheduled import ScheduledRate
 from .states import RawState, start
 
@@ -51,7 +53,7 @@ def ported(where: str, name: str, group: Mapping[str, Any]) -> tuple[Twin, Rule,
     return twin, groups.changed(like, values), "decoupled" if _decoupled(name, group) else "coupled"
 
 
-OWN = ("on_nonfinite", "exact")  # keywords of our optimizer that torch's have not
+OWN = ("on_nonfinite", "exact", *Options._fields)  # keywords of our optimizer that torch's have not
 
 
 def like(begin: Callable[..., Ours], name: str, params: Any, keywords: Mapping[str, Any]) -> Ours:
@@ -111,14 +113,14 @@ def from_torch(begin: Callable[[list[dict[str, Any]], Rule], Ours], optimizer: t
         for p in group["params"]:
             theirs_of_p = optimizer.state.get(p)
             if theirs_of_p:
-                opt.state[p] = _to_ours(p, twin, theirs_of_p, groups.planned(kinds, group).rule)
+                opt.state[p] = _to_ours(p, twin, theirs_of_p, groups.planned(kinds, group))
     return opt
 
 
-def _to_ours(p: torch.Tensor, twin: Twin, kept: Mapping[str, Any], rule: Rule) -> dict[str, Any]:
+def _to_ours(p: torch.Tensor, twin: Twin, kept: Mapping[str, Any], plan: Started) -> dict[str, Any]:
     """A parameter's states under our names: copies, of our dtype and layout."""
     state: dict[str, Any] = {}
-    start(p, rule, state)
+    start(p, plan, state)
     counted = kept.get("step", 1 if kept.get("momentum_buffer") is not None else 0)  # SGD keeps no count
     state["step"].fill_(float(counted))
     for ours, theirs in twin.states.items():

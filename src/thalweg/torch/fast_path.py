@@ -29,6 +29,7 @@ import torch
 from ..core.schedule import Schedule
 from ..core.started import Started
 from ..engines.cpu import dense as cpu
+from .clipping import Gradient
 from .parts import ALONE, Part, share
 
 try:
@@ -65,7 +66,7 @@ class UnchangedGroup:
         # NumPy's own addition takes longer than all else where nothing of it is in a cache.
         self._counts = partial(counts.unpack_from, room.data)
         self._count = partial(counts.pack_into, room.data, 0)
-        self._names = tuple(type(part.plan.rule).parts.states)
+        self._names = part.plan.update.kept
         tensors = self._tensors()
         grads = len(tensors) - len(self._params)
         shapes: Any = [[*x.shape] for x in tensors]
@@ -174,21 +175,25 @@ class UnchangedGroup:
         self._free.update(map(or_, gradients, self._above))
         return True
 
+    def gradients(self) -> list[Gradient]:
+        """Return the gradients of now, and what takes them in."""
+        return [(p.grad, self.plan.update) for p in self._params if p.grad is not None]
+
     def finite(self) -> bool:
         """Whether every gradient is finite and small enough for the states."""
         return self._sweep.finite()
 
-    def run(self) -> None:
-        """Update all tensors, count the step, and tell autograd."""
+    def run(self, *factor: float) -> None:
+        """Update all tensors, count the step, and tell autograd. factor: of clipping by norm, where there is any."""
         done = self._counts()
         first, many = done[0], len(done)
         if done.count(first) == many:
-            self._sweep.run((self.plan.scalars(int(first) + 1),), self._once)
+            self._sweep.run((self.plan.scalars(int(first) + 1, *factor),), self._once)
             self._count(*[first + 1] * many)
         else:
             times = sorted(set(done))
             place = {t: k for k, t in enumerate(times)}
-            self._sweep.run([self.plan.scalars(int(t) + 1) for t in times], [place[t] for t in done])
+            self._sweep.run([self.plan.scalars(int(t) + 1, *factor) for t in times], [place[t] for t in done])
             self._count(*[t + 1 for t in done])
         torch.autograd.graph.increment_version(self._params)
 

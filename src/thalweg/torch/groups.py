@@ -18,6 +18,7 @@ from ..core.schedule import Schedule
 from ..core.started import Started, start_given
 from ..errors import HyperparameterError, StateError, nearest
 from . import family
+from .options import NONE, Options
 from .scheduled import ScheduledRate
 
 Kind = Any  # a rule class: mypy does not see that classes can be hashed
@@ -278,7 +279,9 @@ def _values(kind: Kind, names: Mapping[str, Targets], group: Mapping[str, Any]) 
 
 
 @lru_cache(maxsize=256)
-def _started(kind: Kind, names: tuple[str, ...], values: tuple[Any, ...], left: tuple[str, ...]) -> Started:
+def _started(
+    kind: Kind, names: tuple[str, ...], values: tuple[Any, ...], left: tuple[str, ...], around: Options
+) -> Started:
     """Start the rule of a group with these entries; HyperparameterError for a value out of its range."""
     group = dict(zip(names, values, strict=True))
     dialect = group["rule"].partition(":")[2]
@@ -295,11 +298,17 @@ def _started(kind: Kind, names: tuple[str, ...], values: tuple[Any, ...], left: 
         {n: lines[n] for n in left},
         free=lambda n, _: n in left,
         **{n: group[n] for n in SETTINGS},
+        **around._asdict(),
     )
 
 
-def planned(kinds: Mapping[str, type[Rule]], group: Mapping[str, Any], left: tuple[str, ...] = ()) -> Started:
-    """Return the started rule of a torch group as it stands now.
+def planned(
+    kinds: Mapping[str, type[Rule]],
+    group: Mapping[str, Any],
+    around: Options = NONE,
+    left: tuple[str, ...] = (),
+) -> Started:
+    """Return the started rule of a torch group as it stands now, with what stands around all groups.
 
     For lines in ``left``, whose values only the device knows, their defaults stand on the host.
     """
@@ -312,7 +321,7 @@ def planned(kinds: Mapping[str, type[Rule]], group: Mapping[str, Any], left: tup
     lines = kind.parts.lines
     values = tuple([lines[n].default if n in left else plain(group[n]) for n in names])
     try:
-        return _started(kind, names, values, left)
+        return _started(kind, names, values, left, around)
     except TypeError:
         _require_values(kind, names, values)
         raise

@@ -8,7 +8,7 @@ d) A sparse gradient moves the rows that it touches; the others catch up when th
 """
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from operator import is_
 from typing import Any, Literal, NamedTuple
 
@@ -21,10 +21,12 @@ from ..core.rule import Rule
 from ..core.schedule import Schedule, to_plain
 from ..core.started import Started
 from ..engines import cuda
-from ..errors import GradientError, HyperparameterError, NonFiniteError
+from ..errors import GradientError, HyperparameterError, NonFiniteError, StateError
 from ..optimizer.gradients import SparseGradient, inside
-from . import convert, device, groups
+from . import average as averages
+from . import clipping, convert, device, groups
 from . import row_tracking as tables
+from .clipping import Gradient, fit
 from .fast_path import UnchangedGroup, can_keep
 from .groups import SETTINGS
 from .layout import (
@@ -36,9 +38,10 @@ from .layout import (
     require_still_trainable,
     require_trainable,
 )
+from .options import options, require_for_all, warn_of_lost
 from .parts import CAPTURED, CPU, CUDA, Engine, Part, Parts, engine_of, not_finite
 from .scheduled import ScheduledRate, require_followed, show
-from .states import HOST, RawState, opened, require_fitting, start
+from .states import AVERAGE, HOST, RATE, RawState, begun, opened, require_fitting
 
 Tensor = torch.Tensor
 Anew = tuple[
@@ -63,6 +66,9 @@ class Optimizer(torch.optim.Optimizer):
     exact: how rows that a sparse gradient does not touch keep up with those it does. "value": no farther from
     the path in float64 than a dense run is; "bits": the very bits of a dense run, by replay; "lazy": not at
     all, as torch's SparseAdam (another algorithm; for comparison). ``watch`` the model.
+    average: keep an average of the weights, moving (its decay, 0.999 say) or "polyak" (the mean): see ``averaged``.
+    clip_norm: bound on the norm of all gradients together, scaled down to it; ``.grad`` stays as it is. rates: keep
+    the effective learning rates of each step, for ``rates()``. All three are those of ``rule.on``.
 
     Groups are read at every step, so that torch's schedulers work. Raises TypeError and ValueError
     (HyperparameterError) as torch's optimizers do; then nothing has moved.
@@ -79,9 +85,12 @@ class Optimizer(torch.optim.Optimizer):
         on_nonfinite: Literal["propagate", "raise", "skip"] = "propagate",
         capturable: bool = False,
         exact: Exact = "value",
+        average: float | Literal["polyak"] | None = None,
+        clip_norm: float | None = None,
+        rates: bool = False,
         **values: Any,
     ) -> None:
-        begun, self._begun = _value("thalweg.torch.Optimizer", rule), rule
+        first, self._begun = _value("thalweg.torch.Optimizer", rule), rule
         if on_nonfinite not in ("propagate", "raise", "skip"):
             raise HyperparameterError(
                 "thalweg.torch.Optimizer: on_nonfinite must be one of 'propagate', 'raise', 'skip';"
@@ -98,13 +107,14 @@ class Optimizer(torch.optim.Optimizer):
             )
         self.on_nonfinite, self.skipped, self.capturable = on_nonfinite, 0, bool(capturable)
         self._exact = exact
+        self._options = options(average, clip_norm, rates, self.capturable)
         self._tracked: dict[Tensor, tables.Tracked] = {}  # parameters that have had a sparse gradient
         self._watched: set[Tensor] = set()
         self._ready: dict[int, UnchangedGroup] = {}  # groups whose tensors lie as they did
         self._known: tuple[list[Tensor], list[dict[str, Any]]] = [], []  # who had states then, and in what
         around = {"weight_decay": weight_decay, "decay": decay, "maximize": maximize}
-        groups.require_known(begun, values)
-        self._rule, self._given = groups.begun(begun, values, around)
+        groups.require_known(first, values)
+        self._rule, self._given = groups.begun(first, values, around)
         self._lr = _tensor(values.get("lr"))
         self._scheduled: set[int] = set()  # groups whose lr follows a schedule
         self._kinds: dict[str, type[Rule]] = {}
@@ -119,7 +129,7 @@ class Optimizer(torch.optim.Optimizer):
             value = given.get(n)
             made[n] = default if value is None else value
         kinds = {**self._kinds, type(rule).__name__: type(rule)}
-        groups.planned(kinds, made)  # refuses what is out of range
+        groups.planned(kinds, made, self._options)  # refuses what is out of range
         return made
 
     # Groups.
@@ -129,6 +139,7 @@ class Optimizer(torch.optim.Optimizer):
         if not isinstance(param_group, dict):
             raise TypeError(f"param_group must be a dict, got {type(param_group).__name__}")
         given = dict(param_group)
+        require_for_all(given, self._options)
         rule = given.pop("rule", self._rule)
         shared = rule is self._rule or rule is type(self._rule)
         rule = self._rule if shared else _value("param_group", rule)
@@ -190,7 +201,7 @@ class Optimizer(torch.optim.Optimizer):
                     group["rule"] = groups.label(self._rule)
                 if isinstance(group.get("lr"), Schedule):
                     self._scheduled.add(k)
-                plan = groups.planned(self._kinds, group, left=() if lr is None else ("lr",))
+                plan = groups.planned(self._kinds, group, self._options, () if lr is None else ("lr",))
                 if ready is not None and ready.plan.update is plan.update:
                     ready.remember(plan, group)
             if ready is not None and ready.plan is plan and ready.stands(group["params"]):
@@ -198,7 +209,7 @@ class Optimizer(torch.optim.Optimizer):
             else:
                 self._ready.pop(k, None)
                 others.append((k, plan, lr))
-        if others:
+        if others or self._options.clip_norm is not None:
             self._lay_out_and_run(others, unchanged)
         elif self.on_nonfinite == "propagate" or self._may_run(all(x.finite() for x in unchanged)):
             for ready in unchanged:
@@ -228,20 +239,23 @@ class Optimizer(torch.optim.Optimizer):
         with torch.no_grad():
             for k, plan, lr in others:
                 self._lay_out(k, plan, lr, parts, rows)
-            runs = [part.prepared() for part in parts.values()]
-
+            gradients = [] if self._options.clip_norm is None else _gradients(unchanged, parts, rows)
+            factor = self._factor(gradients)
+            runs = [part.prepared(*factor) for part in parts.values()]
+            scalars = [x.plan.scalars(x.t + 1, *factor) for x in rows]
             if self.on_nonfinite != "propagate":
                 finite = all(x.tracked.table.finite(x.gradient.values) for x in rows)
                 finite = finite and all(ready.finite() for ready in unchanged)
-                if not self._may_run(finite and all(check() for check, _ in runs)):
+                finite = finite and all(check() for check, _ in runs)
+                if not self._may_run(finite or bool(factor and factor[0] > 0 and fit(gradients, *factor))):
                     return
             for ready in unchanged:
-                ready.run()
+                ready.run(*factor)
             for part, (_, run) in zip(parts.values(), runs, strict=True):
                 run()
                 part.finish()
-            for x in rows:
-                x.tracked.step(x.gradient, x.scalars, x.hyper)
+            for x, row in zip(rows, scalars, strict=True):
+                x.tracked.step(x.gradient, row, x.plan.rule.at(x.t))
                 states[x.param]["step"] += 1.0
                 torch.autograd.graph.increment_version(x.param)
         for (k, _, _), part in parts.items():
@@ -250,6 +264,11 @@ class Optimizer(torch.optim.Optimizer):
             if part.engine is CPU and untracked and can_keep(part, group, states):
                 self._ready[k] = UnchangedGroup(part, group, states)
         self._known = [*states], [*states.values()]
+
+    def _factor(self, gradients: Sequence[Gradient]) -> tuple[float, ...]:
+        """Return what all gradients are multiplied by; nothing without ``clip_norm``."""
+        bound = self._options.clip_norm
+        return () if bound is None else (clipping.factor(bound, clipping.norm([g for g, _ in gradients])),)
 
     def _same_states(self) -> bool:
         """Whether the parameters that have states, and the dictionaries that hold them, are those of the last layout."""
@@ -264,17 +283,18 @@ class Optimizer(torch.optim.Optimizer):
         self, k: int, plan: Started, lr: Tensor | None, parts: Parts, rows: list["_SparseStep"]
     ) -> None:
         """Check the gradients of group k and add its tensors to ``parts``, those with sparse ones to ``rows``."""
-        names = type(plan.rule).parts.states
+        names = plan.update.kept
         for p in self.param_groups[k]["params"]:
             if p.grad is None:
                 continue
             require_still_trainable(p)
+            if self._options.clip_norm is not None:
+                clipping.require_whole(p)
             state = self.__dict__["state"][p]
             if p.grad.layout is not torch.strided and p.numel():
                 rows.append(self._sparse_step(p, plan, state))
                 continue
-            if not state:
-                start(p, plan.rule, state, self._counted(p))
+            begun(p, plan, state, HOST if state else self._counted(p))
             require_fitting(p, p.grad, state, names, p.device if self.capturable else None)
             self._settle(p)  # the dense gradient moves every row
             w, g = local(p), local_gradient(p)
@@ -299,11 +319,9 @@ class Optimizer(torch.optim.Optimizer):
         given = tables.gradient(p)
         self._engine(p)  # refuses where steps are captured
         started = not state
-        if started:
-            start(p, plan.rule, state)
-        require_fitting(p, p.grad, state, type(plan.rule).parts.states)
+        begun(p, plan, state)
+        require_fitting(p, p.grad, state, plan.update.kept)
         t = int(state["step"].item())
-        scalars, hyper = plan.scalars(t + 1), plan.rule.at(t)
         tracked = self._tracked.get(p)
         here = tracked is not None and tracked.follows(p, state)
         if tracked is None or not (here and tracked.goes_with(plan)):
@@ -320,7 +338,7 @@ class Optimizer(torch.optim.Optimizer):
                     stacklevel=9,  # who calls step, past torch's wrappers
                 )
                 self._watched.add(p)  # said once
-        return _SparseStep(p, tracked, tracked.follower.gathered(given), scalars, hyper)
+        return _SparseStep(p, tracked, tracked.follower.gathered(given), plan, t)
 
     # Rows that sparse gradients have left behind.
 
@@ -389,6 +407,43 @@ class Optimizer(torch.optim.Optimizer):
     def state(self, value: Mapping[Tensor, dict[str, Any]]) -> None:
         self.__dict__["state"] = value
 
+    # What is kept beside the weights.
+
+    @property
+    def average(self) -> dict[Tensor, Tensor]:
+        """The averages of all parameters that have taken a step, up to date; StateError without ``average=``."""
+        if self._options.average is None:
+            raise StateError(
+                "average: none is kept; start with Optimizer(params, rule, average=0.999) or 'polyak'"
+            )
+        return averages.kept(self.state, AVERAGE)
+
+    def averaged(self, model: averages.Model) -> averages.Model:
+        """A copy of the model with the averages in place of its weights, to evaluate or save.
+
+        Its buffers are the model's of now: ``torch.optim.swa_utils.update_bn`` computes those of batch
+        normalization anew. Raises StateError without ``average=``, and before the first step.
+        """
+        return averages.averaged(model, self.average)
+
+    def rates(self) -> dict[Tensor, Tensor]:
+        """The effective learning rates that the last step of each parameter used, shaped as it is.
+
+        What the rule's ``rate`` gave: the factor on the gradient, with momentum that on the averaged one. Of a row
+        that a sparse gradient has not touched it is what the dense step would have used. Parameters whose rule
+        defines no rate, and those without a step since the start or ``load_state_dict``, are left out. Raises
+        StateError where none are kept (``rates=True``), where no rule has a rate, and before the first step.
+        """
+        if not self._options.rates:
+            raise StateError("rates: not kept; start with Optimizer(params, rule, rates=True)")
+        kinds = {self._kinds[group["rule"].partition(":")[0]] for group in self.param_groups}
+        if not any(kind.parts.rate for kind in kinds):
+            raise StateError(f"rates: {', '.join(sorted(k.__name__ for k in kinds))} defines no rate")
+        rates = averages.kept(self.state, RATE)
+        if not rates:
+            raise StateError("rates: no step has been taken yet")
+        return rates
+
     def _catch_up(self, p: Tensor, rows: Tensor | None) -> None:
         """Bring rows up to date, or all; autograd is told where any moved."""
         tracked = self._tracked.get(p)
@@ -441,6 +496,11 @@ class Optimizer(torch.optim.Optimizer):
     def state_dict(self) -> dict[str, Any]:
         """torch's form: states under the rule's names, ``step``, and the groups; plain values only."""
         made = super().state_dict()
+        if self._options.rates:  # of one step, which the next one replaces
+            made["state"] = {
+                k: {n: v for n, v in held.items() if n != RATE} if isinstance(held, dict) else held
+                for k, held in made["state"].items()
+            }
         for group in made["param_groups"]:
             plain = {n: v.schedule for n, v in group.items() if isinstance(v, ScheduledRate)}
             group |= {n: to_plain(v) for n, v in (group | plain).items() if isinstance(v, Schedule)}
@@ -467,6 +527,7 @@ class Optimizer(torch.optim.Optimizer):
             "skipped",
             "capturable",
             "_exact",
+            "_options",
             "_rule",
             "_begun",
             "_lr",
@@ -510,9 +571,12 @@ class Optimizer(torch.optim.Optimizer):
     def to_torch(self, **flags: Any) -> torch.optim.Optimizer:
         """The optimizer of ``torch.optim`` that goes on from here; ``flags`` are its own (``fused=True``).
 
-        Raises ValueError where torch has no such update, and says how far it would be off.
+        Warns of ``average`` and ``clip_norm``, which stand outside of torch's optimizers. Raises ValueError where
+        torch has no such update, and says how far it would be off.
         """
-        return convert.to_torch(self, self._kinds, flags)
+        back = convert.to_torch(self, self._kinds, flags)
+        warn_of_lost(self._options)
+        return back
 
 
 class _SparseStep(NamedTuple):
@@ -521,8 +585,17 @@ class _SparseStep(NamedTuple):
     param: Tensor
     tracked: tables.Tracked
     gradient: SparseGradient
-    scalars: tuple[float, ...]
-    hyper: Mapping[str, float]
+    plan: Started
+    t: int  # steps done
+
+
+def _gradients(
+    unchanged: Sequence[UnchangedGroup], parts: Parts, rows: Sequence[_SparseStep]
+) -> list[Gradient]:
+    """Return every gradient of a step, as an engine is given it, and what takes it in."""
+    gradients = [x for ready in unchanged for x in ready.gradients()]
+    gradients += [(x[1], part.plan.update) for part in parts.values() for x in part.tensors]
+    return gradients + [(tables.values(x.param, x.gradient), x.plan.update) for x in rows]
 
 
 def _value(where: str, rule: object) -> Rule:

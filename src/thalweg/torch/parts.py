@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 
 from ..core.formula import Formula
@@ -14,11 +13,12 @@ from ..core.update import Update
 from ..engines import ops
 from ..engines.cpu import dense as cpu
 from ..engines.cpu import launch, openmp
-from ..engines.memory import limit
 from . import device
+from .clipping import largest
 from .layout import KINDS, local, real
 
 Tensor = torch.Tensor
+Factor = tuple[float, ...]  # of clipping by norm: one number, or none
 ALONE = 2 * openmp.GRAIN  # coordinates below which one thread does it all
 LIBRARIES = os.path.join(os.path.dirname(torch.__file__), "lib")
 
@@ -35,9 +35,9 @@ class Part(NamedTuple):
     copies: list[tuple[Tensor, Tensor]]  # a tensor with gaps, and its weights without
     lr: Tensor | None  # where it stays on the device
 
-    def prepared(self) -> "Prepared":
-        """A check of the gradients and the update, ready to run."""
-        return self.engine.prepared(self)
+    def prepared(self, *factor: float) -> "Prepared":
+        """A check of the gradients and the update, ready to run. factor: see ``scalars``."""
+        return self.engine.prepared(self, factor)
 
     def finish(self) -> None:
         """Count a step that has run: copies are written back, step counts and autograd's versions raised."""
@@ -48,14 +48,14 @@ class Part(NamedTuple):
 
     def names(self) -> tuple[str, ...]:
         """What the update calls each of ``tensors``."""
-        return ("w", "g", *type(self.plan.rule).parts.states)
+        return ("w", "g", *self.plan.update.kept)
 
-    def scalars(self) -> tuple[list[tuple[float, ...]], list[int]]:
-        """The rows of scalars, and which of them each tensor uses."""
+    def scalars(self, factor: Factor = ()) -> tuple[list[tuple[float, ...]], list[int]]:
+        """The rows of scalars, and which of them each tensor uses. factor: of clipping by norm, where there is any."""
         counts = [int(s.item()) + 1 for s in self.steps]
         times = sorted(set(counts))
         place = {t: k for k, t in enumerate(times)}
-        return [self.plan.scalars(t) for t in times], [place[t] for t in counts]
+        return [self.plan.scalars(t, *factor) for t in times], [place[t] for t in counts]
 
     def addresses(self) -> list[list[int]]:
         """For each tensor its size, then where the update's arrays lie."""
@@ -66,8 +66,7 @@ class Part(NamedTuple):
 
     def finite(self) -> bool:
         """Whether every gradient is finite and small enough for the states, by the bound of the compiled pass."""
-        stored = np.dtype("float32" if self.kind == "bfloat16" else self.kind)
-        top = limit(stored, self.plan.update.power)
+        top = largest(self.kind, self.plan.update)
         return all(bool((real(x[1]).abs() <= top).all()) for x in self.tensors)
 
 
@@ -80,31 +79,31 @@ class Engine(NamedTuple):
     """Who updates tensors: ``flat`` wants them without gaps, all in one order of memory."""
 
     flat: bool
-    prepared: Callable[[Part], Prepared]
+    prepared: Callable[[Part, Factor], Prepared]
 
 
-def _by_cpu(part: Part) -> Prepared:
+def _by_cpu(part: Part, factor: Factor) -> Prepared:
     sweep = cpu.Sweep(part.plan.update, part.kind, part.addresses())
     sweep.share = share(sweep.total)
-    return sweep.finite, partial(sweep.run, *part.scalars())
+    return sweep.finite, partial(sweep.run, *part.scalars(factor))
 
 
-def _by_cuda(part: Part) -> Prepared:
+def _by_cuda(part: Part, factor: Factor) -> Prepared:
     where = part.tensors[0][0].device
-    run = partial(device.step, part.plan, part.kind, part.addresses(), *part.scalars(), where)
+    run = partial(device.step, part.plan, part.kind, part.addresses(), *part.scalars(factor), where)
     return part.finite, run
 
 
-def _by_graph(part: Part) -> Prepared:
+def _by_graph(part: Part, factor: Factor) -> Prepared:
     device.refuse_schedules(part.plan)
     where = part.tensors[0][0].device
     run = partial(device.captured, part.plan, part.kind, part.addresses(), part.steps, part.lr, where)
     return part.finite, run
 
 
-def _by_operations(part: Part) -> Prepared:
+def _by_operations(part: Part, factor: Factor) -> Prepared:
     names, plan = part.names(), part.plan
-    rows, which = part.scalars()
+    rows, which = part.scalars(factor)
     first = real(part.tensors[0][0])
     wide = KINDS[first.dtype][1]
     evaluate, written = _operations(plan.update, wide, first.device)

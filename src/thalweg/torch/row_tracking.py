@@ -59,6 +59,11 @@ def gradient(p: Tensor) -> SparseGradient:
     return SparseGradient(rows, _array(values), width)
 
 
+def values(p: Tensor, gradient: SparseGradient) -> Tensor:
+    """Return the values of a sparse gradient as a tensor of its parameter's dtype, on the memory that they lie in."""
+    return torch.from_numpy(gradient.values).view(p.dtype)
+
+
 def _form(x: Tensor) -> tuple[torch.dtype, torch.Size, tuple[int, ...]]:
     """What a tensor's memory is read as."""
     return x.dtype, x.shape, x.stride()
@@ -100,7 +105,7 @@ class Tracked:
         self.weight = p.data
         self.held = self.weight.resolve_neg().contiguous()
         self.update, self._planned = made.update, made
-        names = type(made.rule).parts.states
+        names = made.update.kept
         wide = torch.float64 if p.dtype == torch.float64 else torch.float32
         for n in names:
             state[n] = state[n].to(wide).contiguous()

@@ -7,22 +7,41 @@ from typing import Any
 import torch
 
 from ..core.line import short
-from ..core.rule import Rule
+from ..core.pieces import own
 from ..core.schedule import from_plain
+from ..core.started import Started
 from . import groups
 from .layout import KINDS
 
 Tensor = torch.Tensor
 HOST = torch.device("cpu")
+AVERAGE, RATE = own("average"), own("rate")  # states that are not the rule's
 
 
-def start(p: Tensor, rule: Rule, state: dict[str, Any], counted: torch.device = HOST) -> None:
+def start(p: Tensor, plan: Started, state: dict[str, Any], counted: torch.device = HOST) -> None:
     """The states of a parameter before its first step, laid out as it is; ``step`` lies on ``counted``."""
     state["step"] = torch.zeros((), dtype=torch.float64, device=counted)
-    for n in type(rule).parts.states:
-        start = getattr(rule, n)
-        value = complex(start, start) if p.is_complex() else start
-        state[n] = torch.full_like(p, value, dtype=KINDS[p.dtype][1], requires_grad=False)
+    for n in plan.update.kept:
+        begin(p, plan, n, state)
+
+
+def begun(p: Tensor, plan: Started, state: dict[str, Any], counted: torch.device = HOST) -> None:
+    """Give a parameter what its next step needs: all states before the first, rates in any case (none is saved)."""
+    if not state:
+        start(p, plan, state, counted)
+    elif plan.options.rates and RATE not in state:
+        begin(p, plan, RATE, state)
+
+
+def begin(p: Tensor, plan: Started, name: str, state: dict[str, Any]) -> None:
+    """Give a parameter a state as it is before the first step: a number, or the weights of now."""
+    value = plan.begin(name)
+    wide = KINDS[p.dtype][1]
+    if isinstance(value, str):  # w: nothing else is begun from
+        state[name] = torch.empty_like(p, dtype=wide, requires_grad=False).copy_(p.detach())
+    else:
+        number = complex(value, value) if p.is_complex() else value
+        state[name] = torch.full_like(p, number, dtype=wide, requires_grad=False)
 
 
 def require_fitting(
@@ -112,27 +131,37 @@ def opened(optimizer: Any, saved: dict[str, Any]) -> dict[str, Any]:
         opened_groups.append(
             {n: from_plain(v) if isinstance(v, dict) and "schedule" in v else v for n, v in whole.items()}
         )
-        rule = groups.planned(optimizer._kinds, opened_groups[-1]).rule  # refuses what is out of range
+        plan = groups.planned(
+            optimizer._kinds, opened_groups[-1], optimizer._options
+        )  # refuses what is out of range
         for i in group["params"]:
             if states.get(i):
-                states[i] = _held(i, states[i], type(rule).parts.states)
+                states[i] = _held(i, states[i], plan)
     opened_groups += saved["param_groups"][len(opened_groups) :]  # torch says that their number differs
     return {**saved, "param_groups": opened_groups, "state": states}
 
 
-def _held(k: object, saved: object, states: Sequence[str]) -> dict[str, Any]:
+def _held(k: object, saved: object, plan: Started) -> dict[str, Any]:
     """A parameter's saved states with those of its rule held past torch; ValueError where they are not all there."""
     given = dict(saved) if isinstance(saved, Mapping) else {}
     count = given.get("step")
     if isinstance(count, int | float) and not isinstance(count, bool):
         given["step"] = torch.tensor(float(count), dtype=torch.float64)
-    for n in ("step", *states):
+    averages = plan.options.average or plan.options.polyak
+    if averages != (AVERAGE in given):
+        raise ValueError(
+            f"load_state_dict: parameter {k} was saved {'without' if averages else 'with'} an average of its weights:"
+            f" begin {'without' if averages else 'with'} average="
+        )
+    kept = (*type(plan.rule).parts.states, *([AVERAGE] if averages else ()))
+    for n in ("step", *kept):
         value = given.get(n)
         if not isinstance(value, Tensor):
             raise ValueError(
                 f"load_state_dict: state {n!r} of parameter {k} must be a tensor, got {short(value)}"
             )
         given[n] = RawState(value)
+    given.pop(RATE, None)  # of a step of another run
     steps = given["step"].value
     if steps.numel() != 1 or not 0 <= float(steps) < math.inf:
         raise ValueError(

@@ -54,17 +54,20 @@ def sum_of_squares(gradients: Sequence[tuple[Array, Array | None]]) -> float:
 
     gradients: contiguous, of float16, float32 or float64; a, where it is not None, in the dtype of the arithmetic.
     """
-    sums: list[float] = []
-    for g, a in gradients:
-        blocks = -(-g.size // BLOCK)
-        of_blocks = np.empty(blocks)
-        words = JOB.own(
-            sums=address(of_blocks),
-            size=g.size,
-            gradient=address(g),
-            gathered=0 if a is None else address(a),
-        )
-        call = _kernel(g.dtype.name, a is not None)
-        launch.run(call, words, blocks, max(1, launch.GRAIN // BLOCK))
-        sums += of_blocks.tolist()
-    return total(sums)
+    return total(
+        [
+            x
+            for g, a in gradients
+            for x in of_blocks(g.dtype.name, address(g), g.size, None if a is None else address(a))
+        ]
+    )
+
+
+def of_blocks(stored: str, gradient: int, size: int, gathered: int | None = None) -> list[float]:
+    """Return the sum of squares of each block of ``size`` numbers at an address; their ``total`` is that of all."""
+    blocks = -(-size // BLOCK)
+    sums = np.empty(blocks)
+    words = JOB.own(sums=address(sums), size=size, gradient=gradient, gathered=gathered or 0)
+    launch.run(_kernel(stored, gathered is not None), words, blocks, max(1, launch.GRAIN // BLOCK))
+    of_each: list[float] = sums.tolist()
+    return of_each

@@ -1,0 +1,54 @@
+"""What stands around the steps of all groups alike: an average of the weights, clipping by norm, rates that are kept."""
+
+import warnings
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from ..core.line import short
+from ..core.step_options import checked, switch
+from ..errors import HyperparameterError
+
+WHERE = "thalweg.torch.Optimizer"
+
+
+class Options(NamedTuple):
+    """As ``rule.on`` has them; ``rates`` only where it is asked for. Unlike a group's entries they stand for good."""
+
+    average: float | str | None = None
+    clip_norm: float | None = None
+    rates: bool = False
+
+
+NONE = Options()
+
+
+def options(average: float | str | None, clip_norm: float | None, rates: bool, capturable: bool) -> Options:
+    """Return the options as plain values; HyperparameterError for one out of its range, or that no graph can keep."""
+    plain = checked(WHERE, {"average": average, "clip_norm": clip_norm})
+    if capturable and clip_norm is not None:
+        raise HyperparameterError(
+            f"{WHERE}: capturable=True does not go with clip_norm={clip_norm!r}, which the host computes from all"
+            " gradients: capture torch.nn.utils.clip_grad_norm_ before the step"
+        )
+    return Options(**plain, rates=bool(switch(WHERE, "rates", rates, (True, False))))
+
+
+def require_for_all(group: Mapping[str, Any], stands: Options) -> None:
+    """HyperparameterError for a group that asks for an option of its own: one norm is taken of all gradients."""
+    for n, value in stands._asdict().items():
+        if n in group and group[n] != value:
+            raise HyperparameterError(
+                f"param_group: {n}={short(group[n])}: {n} is the same for all groups: give it to the optimizer"
+            )
+
+
+def warn_of_lost(stands: Options) -> None:
+    """Warn of each option that a run leaves behind when it moves to torch, whose optimizers have neither."""
+    remedies = {
+        "average": "average them with torch.optim.swa_utils.AveragedModel, begun from opt.averaged(model)",
+        "clip_norm": "call torch.nn.utils.clip_grad_norm_ before each step",
+    }
+    for n, remedy in remedies.items():
+        value = getattr(stands, n)
+        if value is not None:
+            warnings.warn(f"to_torch: {n}={value!r} stays behind: {remedy}", stacklevel=3)
