@@ -157,7 +157,7 @@ def fitting(draw: random.Random, wild: Any) -> None:
 def reading(draw: random.Random, wild: Any) -> None:
     name = draw.choice(
         ("format", "block_bytes", "block_rows", "on_bad_line", "unlabelled", "zero_based", "features", "bits", "target",
-         "weight", "tag", "ignore", "categorical", "numeric", "missing", "delimiter", "layout", "ahead")
+         "weight", "tag", "ignore", "categorical", "numeric", "missing", "delimiter", "scale", "layout", "ahead")
     )  # fmt: skip
     path = Path(draw.choice(("a.svm", "a.vw", "a.csv")))
     given = {"target": "y"} if path.suffix == ".csv" else {}

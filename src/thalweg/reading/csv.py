@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from ..engines.cpu.job import Job
 from ..errors import FileError, HyperparameterError
 from .block import Block, Pass, Position
 from .sources import MARK, Buffer, Bytes, Source, require_pyarrow, sample
-from .tables import Array, Columns, Layout, Reasons, kind_of, one_line, run, unique
+from .tables import Array, Columns, Layout, Reasons, kind_of, one_line, run, standardise, unique
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -127,6 +127,11 @@ class Csv:
         self.features: int | None = layout.features
         self.names: list[str] | None = layout.numbers
         self.layout = layout.plain
+
+    def standardise(self, files: Sequence[Source], centred: bool) -> None:
+        """Scale numeric columns from now on, by the first rows of the files (``tables.standardise``)."""
+        head = sample(files[0], _HEAD)
+        standardise(self._layout, self.blocks, files, len(head) // max(1, head.count(b"\n")), centred)
 
     def _header(self, path: Path, head: bytes) -> tuple[list[str], int]:
         """The names in the first line of a file that begins so, and where the rows begin.

@@ -2,11 +2,13 @@
 
     svmlight        zero_based
     vw              bits
-    csv, parquet    numeric, text (names of columns), bits
+    csv, parquet    numeric, text (names of columns), bits; scale: centre and size of each numeric column, where
+                    they are standardised
 
 Each says its format too; a table's fits the other kind of table. They come from files, which anybody may have written.
 """
 
+import math
 from typing import Any
 
 from ..errors import HyperparameterError
@@ -37,7 +39,7 @@ def require_layout(given: object, kind: str | None = None) -> Layout:
             f"layout must be the layout of a stream{'' if kind is None else f' of {kind}'}, got {given!r}"
         )
     layout = {n: v for n, v in given.items() if n != "format"}
-    if {n: type(v) for n, v in layout.items()} != form:
+    if {n: type(v) for n, v in layout.items() if n != "scale" or form is not _TABLE} != form:
         wanted = ", ".join(f"{n} ({t.__name__})" for n, t in form.items())
         raise HyperparameterError(
             f"layout must be the layout of a stream of {format}, which holds {wanted}; got {layout!r}"
@@ -48,9 +50,26 @@ def require_layout(given: object, kind: str | None = None) -> Layout:
     names = [*layout.get("numeric", ()), *layout.get("text", ())]
     if not all(isinstance(n, str) for n in names) or len(set(names)) < len(names):
         raise HyperparameterError(f"layout: columns must be different names, got {names!r}")
+    if "scale" in layout:
+        _require_scale(layout["scale"], len(layout["numeric"]))
     if (features := features_of(layout)) is not None and features > LARGEST + 1:
         raise HyperparameterError(f"layout: {features} features are too many; at most {LARGEST + 1}")
     return layout
+
+
+def _require_scale(scale: object, count: int) -> None:
+    """Raise HyperparameterError unless there are a finite centre and a size above 0 for so many columns."""
+    good = isinstance(scale, dict) and scale.keys() == {"centre", "size"}
+    if isinstance(scale, dict) and good:
+        for name, numbers in scale.items():
+            good &= isinstance(numbers, list) and len(numbers) == count
+            good = good and all(
+                type(x) is float and math.isfinite(x) and (x > 0 or name == "centre") for x in numbers
+            )
+    if not good:
+        raise HyperparameterError(
+            f"layout: scale must hold centre and size, {count} finite numbers each, sizes above 0; got {scale!r}"
+        )
 
 
 def features_of(layout: Layout) -> int | None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING
 
 from ..errors import FileError
 from .block import Block, Pass, Position
 from .sources import Source, require_pyarrow
-from .tables import Columns, Layout, kind_of, one_line, unique
+from .tables import Columns, Layout, kind_of, one_line, standardise, unique
 
 if TYPE_CHECKING:
     from pyarrow import parquet
@@ -29,6 +29,10 @@ class Parquet:
         self.features: int | None = self._layout.features
         self.names: list[str] | None = self._layout.numbers
         self.layout = self._layout.plain
+
+    def standardise(self, files: Sequence[Source], centred: bool) -> None:
+        """Scale numeric columns from now on, by the first rows of the files (``tables.standardise``)."""
+        standardise(self._layout, self.blocks, files, 0, centred)
 
     @staticmethod
     def _open(source: Source) -> parquet.ParquetFile:

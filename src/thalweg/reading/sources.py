@@ -34,10 +34,17 @@ _SLICE = 1 << 20  # bytes thrown away at a time on the way to an offset
 
 
 class Source(os.PathLike[str]):
-    """A file that rows are read from, spoken of as its path. pipe: what it is, where it can be read only once."""
+    """A file that rows are read from, spoken of as its path. pipe: what it is, where it can be read only once.
 
-    def __init__(self, path: Path, pipe: Pipe | None = None) -> None:
-        self.path, self.pipe = path, pipe
+    looked: reading it leaves a pipe as it is, for the pass over it.
+    """
+
+    def __init__(self, path: Path, pipe: Pipe | None = None, looked: bool = False) -> None:
+        self.path, self.pipe, self.looked = path, pipe, looked
+
+    def look(self) -> "Source":
+        """The same file, where reading it leaves a pipe as it is."""
+        return Source(self.path, self.pipe, looked=True)
 
     def __fspath__(self) -> str:
         return str(self.path)
@@ -151,6 +158,7 @@ class Bytes:
         pipe = path.pipe
         packed = packing(path)
         self._errors: tuple[type[Exception], ...] = (OSError, EOFError, zlib.error)
+        look = look or path.looked
         self._below = None if pipe is None else pipe.look() if look else pipe.pass_over()
         place = path.path if self._below is None else self._below
         try:

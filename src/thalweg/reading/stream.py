@@ -14,6 +14,8 @@ from .layout import BITS, Layout, require_layout
 from .sources import Paths, Source, first_pipe, format_of, sources
 from .text import Text
 
+SCALES = ("none", "deviation", "rms")
+
 
 class Format(Protocol):
     """A reader of files of one format."""
@@ -186,6 +188,7 @@ def open_stream(
     numeric: str | Iterable[str] = (),
     missing: str = "bad",
     delimiter: str | None = None,
+    scale: str = "none",
     layout: dict[str, Any] | None = None,
     cache: str | os.PathLike[str] | None = None,
     ahead: int = 2,
@@ -208,8 +211,10 @@ def open_stream(
     hashed into 2^bits features after the numeric ones; so are the numeric ones named in categorical.
     A CSV column is text if a cell in the first MiB of the first file is no number, unless named in numeric.
     missing: "bad" (a bad line) or "zero". delimiter: CSV (default: comma; tab in a .tsv).
+    scale: "deviation": numeric columns are standardised by mean and deviation over the first 65,536 rows, or as many
+    as fit in 16 MB, before they are narrowed to float32; "rms": divided by their root mean square there; "none".
     layout: another stream's ``layout``: features have the indices that they have there, whatever these
-    files hold; it takes the place of zero_based, bits, ignore, categorical, numeric.
+    files hold; it takes the place of zero_based, bits, ignore, categorical, numeric, scale.
 
     Raises HyperparameterError for settings, FileError for files; bad lines are found while iterating.
     """
@@ -217,6 +222,7 @@ def open_stream(
     _one_of("zero_based", zero_based, ("auto", True, False))
     _one_of("unlabelled", unlabelled, (True, False))
     _one_of("missing", missing, ("bad", "zero"))
+    _one_of("scale", scale, SCALES)
     for name, column in (("target", target), ("weight", weight), ("tag", tag)):
         if not isinstance(column, str | None):
             raise HyperparameterError(f"open_stream: {name} must be the name of a column, got {column!r}")
@@ -234,9 +240,9 @@ def open_stream(
     kind = next(iter(kinds))
     given = _layout(layout, kind)
     zero_based, bits = given.get("zero_based", zero_based), given.get("bits", bits)
-    if given and (ignore or categorical or numeric):
+    if given and (ignore or categorical or numeric or scale != "none"):
         raise HyperparameterError(
-            "open_stream: layout= already says which columns are what; drop ignore=, categorical=, numeric="
+            "open_stream: layout= already says which columns are what; drop ignore=, categorical=, numeric=, scale="
         )
     stop = on_bad_line == "stop"
     settings: dict[str, Any] = {
@@ -264,11 +270,15 @@ def open_stream(
             unlabelled,
             given or None,
         )
+        tables: Csv | Parquet
         if kind == "csv":
-            reader = Csv(files, columns, block_bytes, block_rows, delimiter)
+            tables = Csv(files, columns, block_bytes, block_rows, delimiter)
         else:
-            reader = Parquet(files, columns, block_bytes, block_rows)
-        settings |= {"columns": list(columns), "delimiter": delimiter}
+            tables = Parquet(files, columns, block_bytes, block_rows)
+        if scale != "none":
+            tables.standardise(files, centred=scale == "deviation")
+        reader = tables
+        settings |= {"scale": reader.layout.get("scale")} | {"columns": list(columns), "delimiter": delimiter}
     else:
         settings |= {"zero_based": zero_based, "features": features} if kind == "svmlight" else {"bits": bits}
         reader = Text(

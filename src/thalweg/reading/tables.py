@@ -1,6 +1,6 @@
 """CSV and Parquet in blocks: numeric columns are features, text is hashed; pyarrow reads both.
 
-Numeric column i is feature i. A text (or date, or categorical) column ``c`` with the value ``v`` is the
+Numeric column i is feature i, or what the layout's map makes of it, before it is narrowed to float32. A text (or date, or categorical) column ``c`` with the value ``v`` is the
 feature k + h with value 1, where k is the number of numeric columns and h the 32-bit murmur3 hash of
 the bytes ``c=v`` with seed 0, cut to its lowest bits; this is Vowpal Wabbit's hash of that name too.
 Zeros are not stored.
@@ -8,7 +8,8 @@ Zeros are not stored.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,15 +20,21 @@ from ..engines.cpu.job import Job
 from ..engines.cpu.launch import call
 from ..engines.cpu.text import source
 from ..errors import FileError, HyperparameterError, nearest
+from ..scaling import ColumnMap
 from .block import Block, Pass, Position
 from .kernels.vw import HASH
 from .layout import LARGEST
+from .sources import Source
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 Array = np.ndarray[Any, Any]
 Reasons = dict[int, str]  # what is wrong with a row
+
+# The rows that columns are measured by: so many, or as many as take so much memory.
+PREFIX_ROWS = 1 << 16
+PREFIX_BYTES = 16 << 20
 
 
 _NAMES_JOB = Job("text", "ends", "hashes", "count", "mask", "offset")
@@ -160,7 +167,17 @@ class Layout:
                 f"open_stream: {self.features} features are too many; lower bits= (at most {LARGEST})"
             )
         self.needed = [n for n in kinds if n in self.roles or n in features]
-        self.plain = {"numeric": self.numbers, "text": self.texts, "bits": columns.bits}
+        self.plain: dict[str, Any] = {"numeric": self.numbers, "text": self.texts, "bits": columns.bits}
+        self.map: ColumnMap | None = None
+        self.sample: Sample | None = None  # what takes the numbers while they are measured
+        if columns.layout is not None and "scale" in columns.layout:
+            scale = columns.layout["scale"]
+            self.scale_by(ColumnMap(np.array(scale["centre"]), np.array(scale["size"])))
+
+    def scale_by(self, map: ColumnMap) -> None:
+        """From now on the numbers of rows are those that a map of the numeric columns makes of them."""
+        self.map = map
+        self.plain["scale"] = {n: v.tolist() for n, v in map._asdict().items()}
 
     def check(self, path: Path, names: Iterable[str]) -> None:
         """FileError unless another file has these columns too."""
@@ -180,16 +197,20 @@ class Layout:
         bad: rows known to be bad, by their place in the table; the others among them are found here.
         """
         columns, n = self.columns, table.num_rows
+        if self.sample is not None:
+            self.sample.add([to_numbers(table[name]) for name in self.numbers], n)
+            empty = np.zeros(n + 1, np.int64), np.empty(0, np.int32), np.empty(0, np.float32)
+            return run.block(at, np.full(n, np.nan), None, empty, None)
         bad = dict(bad)
         labels, weights = self._labels(table, bad), self._weights(table, bad)
         numbers = np.empty((n, self.width), np.float32)
         for k, name in enumerate(self.numbers):
-            x = _narrow(name, to_numbers(table[name]), bad)
+            x = to_numbers(table[name])
             missing = np.isnan(x)
             if missing.any():
                 self._missing(name, missing, bad)
                 x[missing] = 0
-            numbers[:, k] = x
+            numbers[:, k] = _narrow(name, x, bad, *(() if self.map is None else (c[k] for c in self.map)))
         hashed = np.empty((n, len(self.texts)), np.int32)
         for k, name in enumerate(self.texts):
             index, missing = self._hashes(name, table[name])
@@ -290,10 +311,61 @@ class Layout:
         return indptr, indices[:nnz].copy(), values[:nnz].copy()
 
 
-def _narrow(name: str, wide: Array, bad: Reasons) -> Array:
-    """float64 as float32; rows where that is not finite are bad, NaN stays."""
+class Sample:
+    """The numeric columns of the first rows, in float64: at most so many rows."""
+
+    def __init__(self, rows: int) -> None:
+        self.rows = rows
+        self.taken = 0
+        self._pieces: list[list[Array]] = []  # of each stretch of rows, its columns
+
+    @property
+    def full(self) -> bool:
+        """Whether it has all its rows."""
+        return self.taken >= self.rows
+
+    def add(self, columns: list[Array], rows: int) -> None:
+        """Take the next rows, as far as they are wanted."""
+        wanted = min(rows, self.rows - self.taken)
+        self._pieces.append([x if wanted == rows else x[:wanted].copy() for x in columns])
+        self.taken += wanted
+
+    def columns(self) -> Generator[Array, None, None]:
+        """Each column over all rows; it is held no longer."""
+        for pieces in zip(*self._pieces, strict=True):
+            yield np.concatenate(pieces)
+
+
+def standardise(
+    layout: Layout,
+    blocks: Callable[[Source, Position, Pass], Generator[Block, None, None]],
+    files: Iterable[Source],
+    row_bytes: int,
+    centred: bool,
+) -> None:
+    """Let a layout scale its numbers by the first rows of the files, whatever the size of the blocks.
+
+    blocks: of the reader that the layout is of. row_bytes: of a row's text, about. Bad lines are passed over: the
+    pass that learns from them speaks of them.
+    """
+    if not layout.numbers:
+        return
+    width = max(row_bytes, 8 * layout.width, 1)
+    layout.sample = sample = Sample(min(PREFIX_ROWS, max(1, PREFIX_BYTES // width)))
+    try:
+        for k, file in enumerate(files):
+            with closing(blocks(file.look(), Position(file=k), Pass(stop=False))) as read:
+                while not sample.full and next(read, None) is not None:
+                    pass
+    finally:
+        layout.sample = None
+    layout.scale_by(ColumnMap.of(sample.columns(), centred))
+
+
+def _narrow(name: str, wide: Array, bad: Reasons, centre: float = 0.0, size: float = 1.0) -> Array:
+    """(float64 - centre) / size as float32; rows where that is not finite are bad, NaN stays."""
     with np.errstate(over="ignore", under="ignore"):
-        narrow: Array = wide.astype(np.float32)
+        narrow: Array = ((wide - centre) / size).astype(np.float32)
 
     def why(k: int) -> str:
         return f"column {name!r}: {wide[k]} is {'not finite' if np.isinf(wide[k]) else 'beyond float32'}"
