@@ -18,7 +18,10 @@ from sphinx.util.docutils import SphinxDirective
 from thalweg import problems
 from thalweg.core.dialect import Row
 from thalweg.core.formula import Function
+from thalweg.core.gain import lacks_gain
+from thalweg.core.pieces import rate_itself
 from thalweg.core.rule import Rule
+from thalweg.core.rule_parts import RuleParts
 from thalweg.printing.latex import LATEX, display
 from thalweg.rules import shipped
 
@@ -165,6 +168,23 @@ def dialects_table(kind: Kind) -> str:
 # Pages.
 
 
+def _uncapped(function: Function) -> str:
+    """A function's docstring as the rest of a sentence."""
+    doc = " ".join((inspect.getdoc(function) or "what it returned.").split())
+    return doc[0].lower() + doc[1:]
+
+
+def _gain(rule_parts: RuleParts) -> str:
+    """What a rule's gain is, by which ``decay="proximal"`` takes its penalty."""
+    if lacks_gain(rule_parts):
+        return 'It has no gain: `decay="proximal"` is refused.'
+    formula = rule_parts.gain
+    if formula is None or formula is rate_itself:
+        return "Its gain, the factor on a constant gradient, is that rate."
+    body = inspect.getsource(formula).rpartition("return ")[2].strip()
+    return f"Its gain, the factor on a constant gradient, is `{body}`: {_prose(_uncapped(formula))}"
+
+
 def page(kind: Kind) -> str:
     """One rule's page."""
     name, texts = kind.__name__, sections(kind)
@@ -172,9 +192,10 @@ def page(kind: Kind) -> str:
     out = [f"# {name}", title(kind)]
     out += ["## Formula", formula(kind)]
     if rule_parts.rate is not None:
-        doc = " ".join((inspect.getdoc(rule_parts.rate) or "what `rate` returned.").split())
-        doc = f"the e{doc[1:]}" if doc.startswith("Effective") else doc[0].lower() + doc[1:]
+        doc = _uncapped(rule_parts.rate)
+        doc = f"the {doc}" if doc.startswith("effective") else doc
         out.append(f"`opt.rates()` shows, for the last step, {_prose(doc)}")
+    out.append(_gain(rule_parts))
     if texts.get(""):
         out += ["As the head of the rule's file writes it:", texts[""]]
     out += ["## Lines", lines_table(kind)]

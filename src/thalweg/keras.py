@@ -138,7 +138,7 @@ def to_keras(
     shapes, theirs = [np.shape(w) for w in weights], [tuple(v.shape) for v in variables]
     if shapes != theirs:
         raise ValueError(f"to_keras: variables must have the shapes {shapes}, got {theirs}")
-    for n, plain in (("average", None), ("accumulate", 1), ("maximize", False)):
+    for n, plain in (("average", None), ("accumulate", 1), ("maximize", False), ("l1", 0.0)):
         if getattr(settings, n) != plain:
             raise ValueError(f"to_keras: {n}={getattr(settings, n)!r} has no counterpart in Keras")
     if not isinstance(optimizer.t, int):
@@ -150,8 +150,8 @@ def to_keras(
                 f"to_keras: {n} follows {value!r}: hand over Keras's own, to_keras(..., {n}=...)"
             )
     if settings.weight_decay:
-        if settings.decay == "coupled":
-            raise ValueError("to_keras: Keras has no coupled weight decay")
+        if settings.decay != "decoupled":
+            raise ValueError(f"to_keras: Keras has no {settings.decay} weight decay")
         given["weight_decay"] = settings.weight_decay
     given |= {"clipvalue": settings.clip_value, "global_clipnorm": settings.clip_norm}
     spared = _spared(optimizer)

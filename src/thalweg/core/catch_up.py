@@ -45,6 +45,8 @@ def plan(rule: Rule, options: StepOptions, exact: Exact, bits: int) -> CatchUp:
         return _replay("bit for bit")
     if options.coupled:
         return _replay("coupled weight decay moves every weight, with no closed form")
+    if options.metric:
+        return _replay("a penalty in the rule's metric moves every weight")
     if options.average or options.polyak:
         return _replay("the average of the weights follows every step")
     values = rule.hyperparameters

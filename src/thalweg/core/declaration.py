@@ -9,6 +9,7 @@ from .dialect import Row
 from .formula import Function, signature
 from .idle_model import IdleModel
 from .line import Line, fraction, nonnegative, number, positive, state
+from .pieces import rate_itself
 from .rule import RULES, Rule, is_shipped
 from .rule_parts import RuleParts
 
@@ -21,6 +22,7 @@ def rule(
     *,
     rate: Function | None = None,
     idle: Function | None = None,
+    gain: Function | None = rate_itself,
     clock: Function | None = None,
     idle_model: IdleModel | None = None,
     dialects: Mapping[str, Row] | None = None,
@@ -29,7 +31,8 @@ def rule(
 ) -> Callable[[type[Any]], type[Any]]:
     """Make a class of lines into a rule.
 
-    ``step(w, g, *states, /, *scalars)`` returns the new w and states; ``rate`` is called by it;
+    ``step(w, g, *states, /, *scalars)`` returns the new w and states; ``rate`` is called by it; ``gain(rate, *states,
+    /, *scalars)`` is what a step moves by under a constant gradient, over that gradient, None where no factor is;
     ``idle(w, *states, k, /, *scalars)`` is k steps with g = 0 in closed form, ``idle_model`` what is known of
     them where there is none; ``clock(t, ...)`` gives what is computed once a step; ``aliases`` names lines set by one
     argument. Raises RuleError when names do not fit.
@@ -47,6 +50,7 @@ def rule(
             step,
             rate,
             idle,
+            gain,
             clock,
             idle_model,
             MappingProxyType(lines),
@@ -93,6 +97,15 @@ def _check(cls: type[Any], rule_parts: RuleParts) -> None:
         idle_before = signature(rule_parts.idle)[0]
         if idle_before != ("w", *before[2:], "k"):
             raise RuleError(f"{where}: idle takes w, the states, k, then `/`; got {idle_before}")
+    if rule_parts.gain is not None:
+        of_coordinates, of_steps = signature(rule_parts.gain)
+        given = {"t", *rule_parts.hyperparameters, *signature(rule_parts.step)[1]}
+        wrong = [n for n in of_coordinates if n not in ("rate", *before[2:])]
+        wrong += [n for n in of_steps if n not in given]
+        if wrong:
+            raise RuleError(
+                f"{where}: gain takes rate and states, then `/`, then t, hyperparameters and scalars of step; got {wrong}"
+            )
     if rule_parts.idle_model is not None:
         idle_model = rule_parts.idle_model
         faded = tuple(n for n in before[2:] if n not in idle_model.products)

@@ -413,6 +413,29 @@ def specialise(formula: Formula, known: Mapping[str, float]) -> Formula:
     )
 
 
+def substituted(tree: ast.expr, values: Mapping[str, ast.expr]) -> ast.expr:
+    """Return an expression with names replaced by others' expressions."""
+
+    class Substitute(ast.NodeTransformer):
+        def visit_Name(self, node: ast.Name) -> ast.expr:
+            return values.get(node.id, node)
+
+        def visit_Call(self, node: ast.Call) -> ast.expr:
+            return ast.Call(node.func, [self.visit(a) for a in node.args], [])
+
+    fresh = ast.parse(ast.unparse(tree), mode="eval").body
+    changed: ast.expr = Substitute().visit(fresh)
+    return changed
+
+
+def inlined(body: Iterable[tuple[str, ast.expr]], values: Mapping[str, ast.expr]) -> dict[str, ast.expr]:
+    """Return values with each name that a body assigns, as one expression of names that it does not."""
+    result = dict(values)
+    for target, tree in body:
+        result[target] = substituted(tree, result)
+    return result
+
+
 class Split(NamedTuple):
     """A formula as what belongs to a row, in ``row``, and what to a coordinate: ``body``, ``outputs``."""
 

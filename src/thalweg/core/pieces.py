@@ -2,14 +2,14 @@
 
 ``PIECES`` is all that is known of a piece: another row is another piece, for every engine and door. Their order
 is that of a step: mean of accumulated gradients, clipping by norm, sign, coupled decay, clipping by value, then
-decoupled decay of w, the rule, truncation, and the sum or an average of the weights.
+decoupled decay of w, the rule, truncation, a penalty in the rule's metric, and the sum or an average of the weights.
 """
 
 from collections.abc import Mapping
 from typing import NamedTuple
 
 from .formula import Function, signature
-from .math import maximum, minimum, where
+from .math import maximum, minimum, ratio, where
 
 
 def gathered(a, g, /):
@@ -55,6 +55,31 @@ def truncated(w, /, pull):
     return where(w > pull, w - pull, where(w < -pull, w + pull, where(w == w, 0.0, w)))
 
 
+def rate_itself(rate, /):
+    """A rule's gain unless its file says otherwise: where ``rate`` is the factor on g, or on an average of g."""
+    return rate
+
+
+def touched(gain, g, reached, /, inverse):
+    """The rule's gain over lr, as it was at the last step with a gradient; inverse is 1/lr."""
+    return where(g == 0, gain, reached * inverse)
+
+
+def steady(reached, /, inverse):
+    """The same where all coordinates share it: known without a gradient, and kept nowhere."""
+    return reached * inverse
+
+
+def thresholded(w, gain, /, pull):
+    """The L1 penalty's proximal step in the rule's metric (Duchi, Hazan & Singer, JMLR 12 (2011), eq. 24)."""
+    return truncated(w, gain * pull)
+
+
+def contracted(w, gain, /, draw):
+    """The L2 penalty's proximal step in the rule's metric (the same, section 5.4)."""
+    return w / (1 + gain * draw)
+
+
 def summed(total, w, /, count):
     """The sum of the weights over the steps whose count is 1."""
     return total + count * w
@@ -98,6 +123,16 @@ def pull(lr, /, l1):
     return lr * l1
 
 
+def inverse(lr, /):
+    """What takes lr out of a gain; 0 where nothing moves."""
+    return ratio(1.0, lr)
+
+
+def draw(lr, /, weight_decay):
+    """An L2 penalty at this step, less the coordinate's own part of the gain."""
+    return lr * weight_decay
+
+
 def count(t, /, begin):
     """Whether step t is among those summed: those after step ``begin``."""
     return where(t > begin, 1.0, 0.0)
@@ -116,7 +151,8 @@ def equal(t, /):
 class Piece(NamedTuple):
     """A row of the table.
 
-    formula: its arrays are w, g and an array of its own, which ``changes`` names where that is what it returns.
+    formula: its arrays are w, g, an array of its own, which ``changes`` names where that is what it returns, and
+    what stands in such an array by then; ``reached`` is the rule's gain at this step.
     scalar: the formula's scalar as a formula of the clock's names and of what the user set, or None.
     starts: the array of its own, and what that holds before the first step: a number, or w.
     after: of the rule's step. spent: the step sets that array back to its start. needs: why a rule must have the
@@ -132,6 +168,8 @@ class Piece(NamedTuple):
     needs: str = ""
 
 
+_METRIC = "a proximal penalty is taken by lr * gain: use decay='coupled'"
+
 PIECES: Mapping[str, Piece] = {
     "accumulate": Piece(meant, "g", share, {"a": 0.0}, spent=True),
     "clip_norm": Piece(scaled, "g", factor),
@@ -142,11 +180,17 @@ PIECES: Mapping[str, Piece] = {
         shrunk, "w", keep, needs="decoupled decay shrinks w by lr * weight_decay: use decay='coupled'"
     ),
     "truncate": Piece(truncated, "w", pull, after=True, needs="truncation pulls w by lr * l1: use l1=0"),
+    "metric": Piece(touched, "gain", inverse, {"gain": 0.0}, after=True, needs=_METRIC),
+    "l1": Piece(thresholded, "w", pull, after=True, needs=_METRIC),
+    "l2": Piece(contracted, "w", draw, after=True, needs=_METRIC),
     "total": Piece(summed, "total", count, {"total": 0.0}, after=True),
     "average": Piece(averaged, "average", take, {"average": "w"}, after=True),
     "polyak": Piece(averaged, "average", equal, {"average": "w"}, after=True),
 }
 """Every piece, by its field of ``StepOptions``, in the order of a step."""
+
+STEADY = Piece(steady, "gain", inverse, after=True)
+"""In place of ``metric`` where the rule's gain is the same for all coordinates."""
 
 STEPWISE = {"_norm_factor": 1.0}
 """Inputs of a clock that a caller may give at each step, and what stands for them where it does not."""

@@ -17,6 +17,7 @@ class RuleParts(NamedTuple):
     step: Function
     rate: Function | None
     idle: Function | None
+    gain: Function | None
     clock: Function | None
     idle_model: IdleModel | None
     lines: Mapping[str, Line]

@@ -24,6 +24,7 @@ from .rule import Rule
 from .step_options import StepOptions, checked
 from .update import Update, update
 
+AROUND = ("coupled", "proximal")  # kinds of decay that stand around a rule whose step has one of its own
 OWN = "own"  # weight decay, and its kind, that are left to the rule
 
 
@@ -31,14 +32,14 @@ def settled(rule: Rule, weight_decay: float | str, decay: str) -> tuple[Rule, fl
     """The rule, and how much weight decay of which kind stands around it.
 
     A rule with a line ``weight_decay`` (AdamW, Lion) decays inside its step: what is given replaces that
-    line's value. Only where coupled decay is asked for does it stand around the rule, and the line is 0.
+    line's value. Only where coupled or proximal decay is asked for does it stand around the rule, and the line is 0.
     Raises HyperparameterError where that line refuses the value.
     """
     amount: Any = weight_decay
     if "weight_decay" not in rule.parts.hyperparameters:
         return rule, 0.0 if _own(amount) else amount, "coupled" if _own(decay) else decay
     rule = rule if _own(amount) else rule.replace(weight_decay=amount)
-    if isinstance(decay, str) and decay == "coupled":
+    if isinstance(decay, str) and decay in AROUND:
         amount = rule.values["weight_decay"]
         return rule.replace(weight_decay=0.0), amount, decay
     return rule, 0.0, "decoupled" if _own(decay) else decay
@@ -111,7 +112,7 @@ def start(
     """A rule with its options, which are plain numbers in their ranges by now; HyperparameterError.
 
     weight_decay, decay: those of ``settled``. average: the decay of a moving average, or "polyak". rates: also keep
-    what the rule's rate gives. l1: penalty that truncates weights. sum_after: a step after which weights are summed
+    what the rule's rate gives. l1: the L1 penalty, by truncation unless decay is "proximal". sum_after: a step after which weights are summed
     up. varied: hyperparameters whose values are not the rule's.
     """
     options = StepOptions(
@@ -124,7 +125,10 @@ def start(
         average=average is not None and average != "polyak",
         polyak=average == "polyak",
         rates=rates and rule.parts.rate is not None,
-        truncate=l1 > 0,
+        truncate=l1 > 0 and decay != "proximal",
+        metric=max(l1, weight_decay) > 0 and decay == "proximal",
+        l1=l1 > 0 and decay == "proximal",
+        l2=weight_decay > 0 and decay == "proximal",
         total=sum_after is not None,
     )
     numbers = {

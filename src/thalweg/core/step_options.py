@@ -22,6 +22,9 @@ class StepOptions(NamedTuple):
     polyak: bool = False
     rates: bool = False
     truncate: bool = False
+    metric: bool = False
+    l1: bool = False
+    l2: bool = False
     total: bool = False
 
 
@@ -84,7 +87,8 @@ def _average(where: str, name: str, value: float | str | None) -> float | str | 
 
 _CHECKS: Mapping[str, Callable[[str, str, Any], Any]] = {
     "weight_decay": _NONNEGATIVE.number,
-    "decay": lambda where, name, value: choice(where, name, value, ("coupled", "decoupled")),
+    "decay": lambda where, name, value: choice(where, name, value, ("coupled", "decoupled", "proximal")),
+    "l1": _NONNEGATIVE._replace(unit="g").number,
     "clip_value": _bound,
     "clip_norm": _bound,
     "average": _average,
@@ -101,7 +105,12 @@ def checked(where: str, options: Mapping[str, Any]) -> dict[str, Any]:
     for n in options:
         if n not in _CHECKS:
             raise HyperparameterError(f"{where}: no option {n!r}: {nearest(n, NAMES)}")
-    return {n: _CHECKS[n](where, n, value) for n, value in options.items()}
+    plain = {n: _CHECKS[n](where, n, value) for n, value in options.items()}
+    if plain.get("l1") and plain.get("decay") != "proximal":
+        raise HyperparameterError(
+            f"{where}: l1={plain['l1']!r} is a penalty in the rule's own metric: it needs decay='proximal'"
+        )
+    return plain
 
 
 __all__ = ["BARE", "NAMES", "StepOptions", "checked", "choice", "switch"]

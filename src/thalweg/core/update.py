@@ -6,13 +6,24 @@ named scalars (one value per step) and straight-line code between them.
 
 import ast
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from functools import cache
 from typing import NamedTuple
 
 from ..errors import HyperparameterError
-from .formula import Builder, Formula, exponents, name, signature, specialise
-from .pieces import PIECES, STEPWISE, Piece, gathered, own, values_of
+from .formula import (
+    Builder,
+    Formula,
+    exponents,
+    inlined,
+    lift,
+    name,
+    signature,
+    specialise,
+    substituted,
+)
+from .gain import gain, lacks_gain
+from .pieces import PIECES, STEADY, STEPWISE, Piece, gathered, own, rate_itself, values_of
 from .rule import Rule
 from .rule_parts import RuleParts
 from .step_options import BARE, StepOptions
@@ -62,7 +73,12 @@ def update(rule: Rule, options: StepOptions = BARE, known: Mapping[str, float] |
 
 
 def _require_names(rule: Rule, options: StepOptions) -> None:
-    """HyperparameterError where a piece's scalar is a formula of what the rule does not have."""
+    """HyperparameterError where a piece, or its scalar, is a formula of what the rule does not have."""
+    if options.metric and lacks_gain(rule.parts):
+        raise HyperparameterError(
+            f"{type(rule).__name__} has no gain, the factor on a constant gradient in which decay='proximal' takes"
+            " its penalty; use decay='decoupled' or 'coupled'"
+        )
     for n, piece in PIECES.items():
         if getattr(options, n) and piece.scalar is not None:
             for needed in signature(piece.scalar)[0]:
@@ -88,14 +104,20 @@ def _update(
     ]
     returned = builder.unfold(rule_parts.step, arguments)
     written = dict(zip(("w", *rule_parts.states), returned, strict=True))
+    after = {"g": values["g"]}
+    if options.metric:
+        after["reached"], same = around.gain(rule_parts, clock, written)
+        pieces = [STEADY if same and piece is PIECES["metric"] else piece for piece in pieces]
     for piece in pieces:
         if piece.after:
-            written["w"] = builder.bind("w", written["w"])
-            value = around.apply(piece, {"w": written["w"]})
+            after["w"] = written["w"] = builder.bind("w", written["w"])
+            value = around.apply(piece, after)
             if piece.changes == "w":
                 written["w"] = value
             else:
-                around.written[own(piece.changes)] = value
+                after[piece.changes] = value
+                if piece.changes in piece.starts:
+                    around.written[own(piece.changes)] = value
     if options.rates and rule_parts.rate is not None:
         (around.written["_rate"],) = builder.calls[rule_parts.rate.__name__]
         around.starts["_rate"] = math.nan
@@ -103,7 +125,6 @@ def _update(
     power = max([int(options.accumulate), *powers])
     inputs = dict.fromkeys(n for piece in pieces for n in values_of(piece))
     stepwise, constant = ([n for n in inputs if (n in STEPWISE) is first] for first in (True, False))
-    assert not around.clock.body  # a piece's scalar is one expression
     if around.scalars:
         clock = clock._replace(
             inputs=("t", *stepwise, *clock.inputs[1:], *constant),
@@ -116,7 +137,7 @@ class _Around:
     """Unfolds pieces, and collects what they bring along: scalars, arrays of their own and what these receive."""
 
     def __init__(self, builder: Builder) -> None:
-        self.builder, self.clock = builder, Builder()
+        self.builder = builder
         self.scalars: dict[str, ast.expr] = {}
         self.written: dict[str, ast.expr] = {}
         self.starts: dict[str, float | str] = {}
@@ -127,14 +148,32 @@ class _Around:
         inputs = [values[n] if n in values else name(own(n)) for n in arrays]
         (value,) = self.builder.unfold(piece.formula, [*inputs, *(name(own(n)) for n in scalars)])
         if piece.scalar is not None:
-            before, after = signature(piece.scalar)
-            inputs = [*map(name, before), *(name(own(n)) for n in after)]
-            (self.scalars[own(scalars[0])],) = self.clock.unfold(piece.scalar, inputs)
+            formula = lift(piece.scalar)
+            given = {n: name(own(n)) for n in formula.scalars}
+            ((_, tree),) = formula.outputs
+            self.scalars[own(scalars[0])] = substituted(tree, inlined(formula.body, given))
         for n, start in piece.starts.items():
             self.starts[own(n)] = start
             if piece.spent:
                 self.written[own(n)] = ast.Constant(start)
         return self.builder.bind(piece.formula.__name__, value)
+
+    def gain(
+        self, rule_parts: RuleParts, clock: Formula, written: dict[str, ast.expr]
+    ) -> tuple[ast.expr, bool]:
+        """The rule's gain at this step, and whether all coordinates share it; states in ``written`` get names."""
+        stated = gain(rule_parts.gain or rate_itself, clock)
+        self.scalars.update(stated.scalars)
+        for n in rule_parts.states:
+            written[n] = self.builder.bind(n, written[n])
+        values = dict(written)
+        if rule_parts.rate is not None:
+            (values["rate"],) = self.builder.calls[rule_parts.rate.__name__]
+        for n, tree in stated.body:
+            values[n] = self.builder.bind(n, substituted(tree, values))
+        value = self.builder.bind("gain", substituted(stated.value, values))
+        local = {"w", "g", *rule_parts.states}
+        return value, not _reads(value, dict(self.builder.body), local)
 
 
 @cache
@@ -227,7 +266,12 @@ def _split(
     return None, zero
 
 
+def _reads(node: ast.expr, lines: Mapping[str, ast.expr], wanted: Set[str]) -> bool:
+    """Whether an expression reads any of the names wanted, through whatever lines."""
+    read = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+    return bool(wanted & read) or any(_reads(lines[n], lines, wanted) for n in read if n in lines)
+
+
 def _depends(node: ast.expr, lines: Mapping[str, ast.expr]) -> bool:
     """Whether an expression reads w, through whatever lines."""
-    read = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
-    return "w" in read or any(_depends(lines[n], lines) for n in read if n in lines)
+    return _reads(node, lines, {"w"})

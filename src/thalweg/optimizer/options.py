@@ -7,7 +7,7 @@ from ..core import step_options
 from ..core.catch_up import EXACT
 from ..core.line import short
 from ..core.rule import Rule
-from ..core.started import Started, settled, start
+from ..core.started import AROUND, Started, settled, start
 from ..core.step_options import choice, switch
 from ..errors import HyperparameterError, nearest
 from . import tree
@@ -18,6 +18,7 @@ class Settings(NamedTuple):
 
     weight_decay: float = 0.0
     decay: str = "coupled"
+    l1: float = 0.0
     clip_value: float | None = None
     clip_norm: float | None = None
     average: float | str | None = None
@@ -45,7 +46,7 @@ def group_of(rule: Rule, settings: Settings) -> "Group":
     return Group(rule, checked(settings._replace(weight_decay=amount, decay=kind)))
 
 
-OF_A_GROUP = ("weight_decay", "decay", "clip_value", "maximize")
+OF_A_GROUP = ("weight_decay", "decay", "l1", "clip_value", "maximize")
 
 
 class Group(NamedTuple):
@@ -148,9 +149,9 @@ def _require_same_run(group: Group, rule: Rule) -> None:
                 f"rule: {n} is where a state starts, and this run has started at {getattr(old, n)!r};"
                 f" got {getattr(rule, n)!r}"
             )
-    if group.settings.decay == "coupled" and rule.values.get("weight_decay"):
+    if group.settings.decay in AROUND and rule.values.get("weight_decay"):
         raise HyperparameterError(
-            f"rule: weight_decay must be 0, since this run has coupled decay around {name};"
+            f"rule: weight_decay must be 0, since this run has {group.settings.decay} decay around {name};"
             f" got {rule.values['weight_decay']!r}"
         )
 

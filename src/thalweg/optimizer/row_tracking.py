@@ -57,7 +57,7 @@ class RowTracker:
         self.plan = plan(rule, parts, exact, self.bits)
         start = {n: getattr(rule, n) for n in rule.parts.states}
         # Decay moves weights once lr is not 0; a row whose rates are kept changes them at every step.
-        decays = parts.coupled or parts.decoupled or bool(rule.values.get("weight_decay"))
+        decays = parts.coupled or parts.decoupled or parts.metric or bool(rule.values.get("weight_decay"))
         self.table = Table(
             rule.parts,
             update,
@@ -73,7 +73,7 @@ class RowTracker:
         idle = rule.parts.idle
         still = idle is not None and rests(idle, rule.parts.states)
         # Whether w moves without a gradient.
-        self.moves = exact != "lazy" and (parts.coupled or parts.decoupled or not still)
+        self.moves = exact != "lazy" and (parts.coupled or parts.decoupled or parts.metric or not still)
         self._gatherer = Gatherer(place.stored, self.table.rows, width)
         self.pending: list[Array] = []  # rows whose gradients are gathered for a later step
 

@@ -30,6 +30,11 @@ def step(w, g, m, s, /, beta1, take1, beta2, take2, size, fix, eps, eps_in):
     return w - rate(s, size, fix, eps) * m, m, s
 
 
+def gain(rate, /, t, beta1):
+    """Under a constant gradient m is 1 - beta1^t of it."""
+    return rate * (1 - beta1**t)
+
+
 def shrink(beta1, beta2):
     return beta1 / sqrt(beta2)
 
@@ -62,7 +67,7 @@ DIALECTS = {
 }
 
 
-@rule(step, rate=rate, clock=clock, idle_model=IDLE_MODEL, dialects=DIALECTS, aliases=BOTH)
+@rule(step, rate=rate, gain=gain, clock=clock, idle_model=IDLE_MODEL, dialects=DIALECTS, aliases=BOTH)
 class AdaBelief(Rule):
     """Adam that trusts gradients which come as expected."""
 

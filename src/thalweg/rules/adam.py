@@ -53,6 +53,11 @@ def step(w, g, m, v, /, beta1, take1, beta2, take2, size, fix, eps, eps_root):
     return w - rate(v, size, fix, eps, eps_root) * m, m, v
 
 
+def gain(rate, /, t, beta1):
+    """Under a constant gradient m is 1 - beta1^t of it."""
+    return rate * (1 - beta1**t)
+
+
 def shrink(beta1, beta2):
     return beta1 / sqrt(beta2)
 
@@ -121,7 +126,7 @@ DIALECTS = {
 }
 
 
-@rule(step, rate=rate, clock=clock, idle_model=IDLE_MODEL, dialects=DIALECTS)
+@rule(step, rate=rate, gain=gain, clock=clock, idle_model=IDLE_MODEL, dialects=DIALECTS)
 class Adam(Rule):
     """Adaptive moment estimation."""
 

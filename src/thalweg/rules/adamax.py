@@ -41,6 +41,11 @@ def step(w, g, m, u, /, beta1, take1, beta2, size, eps, eps_in):
     return w - rate(u, size, eps) * m, m, u
 
 
+def gain(rate, /, t, beta1):
+    """Under a constant gradient m is 1 - beta1^t of it."""
+    return rate * (1 - beta1**t)
+
+
 def shrink(beta1, beta2):
     return beta1 / beta2
 
@@ -98,7 +103,7 @@ DIALECTS = {
 }
 
 
-@rule(step, rate=rate, clock=clock, idle_model=IDLE_MODEL, dialects=DIALECTS)
+@rule(step, rate=rate, gain=gain, clock=clock, idle_model=IDLE_MODEL, dialects=DIALECTS)
 class Adamax(Rule):
     """Adam in the infinity norm."""
 

@@ -12,7 +12,7 @@ Errors: HyperparameterError when a value leaves the range on its line below.
 
 from ..core import IdleModel, Rule, Scalar, fraction, nonnegative, row, rule, sqrt, state
 from ..core.pieces import shrunk
-from .adam import KERAS, OPTAX, TORCH, idle_states, move_scale, move_terms, rate, shrink
+from .adam import KERAS, OPTAX, TORCH, gain, idle_states, move_scale, move_terms, rate, shrink
 from .adam import step as adam
 
 
@@ -76,7 +76,7 @@ DIALECTS = {
 }
 
 
-@rule(step, rate=rate, clock=clock, idle_model=IDLE_MODEL, dialects=DIALECTS)
+@rule(step, rate=rate, gain=gain, clock=clock, idle_model=IDLE_MODEL, dialects=DIALECTS)
 class AdamW(Rule):
     """Adam with decoupled weight decay."""
 

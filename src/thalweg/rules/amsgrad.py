@@ -50,6 +50,11 @@ def step(w, g, m, v, u, /, beta1, take1, beta2, take2, size, before, after, eps,
     return w - rate(u, size, after, eps, eps_root) * m, m, v, u
 
 
+def gain(rate, /, t, beta1):
+    """Under a constant gradient m is 1 - beta1^t of it."""
+    return rate * (1 - beta1**t)
+
+
 def shrink(beta1):
     return beta1
 
@@ -114,7 +119,7 @@ DIALECTS = {
 }
 
 
-@rule(step, rate=rate, clock=clock, idle_model=IDLE_MODEL, dialects=DIALECTS)
+@rule(step, rate=rate, gain=gain, clock=clock, idle_model=IDLE_MODEL, dialects=DIALECTS)
 class AMSGrad(Rule):
     """Adam whose denominator never falls."""
 

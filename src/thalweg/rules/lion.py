@@ -48,7 +48,7 @@ DIALECTS = {
 }
 
 
-@rule(step, rate=rate, idle=idle, clock=clock, dialects=DIALECTS)
+@rule(step, rate=rate, gain=None, idle=idle, clock=clock, dialects=DIALECTS)
 class Lion(Rule):
     """Evolved sign momentum."""
 

@@ -30,6 +30,11 @@ def step(w, g, m, /, lr, beta, take):
     return w - rate(lr) * m, m
 
 
+def gain(rate, /, beta, take):
+    """Under a constant gradient m settles at take/(1 - beta) of it."""
+    return rate * (take / (1 - beta))
+
+
 def idle(w, m, k, /, lr, beta):
     """k steps with g = 0: a geometric sum."""
     rest = beta**k
@@ -83,7 +88,7 @@ DIALECTS = {
 }
 
 
-@rule(step, rate=rate, idle=idle, clock=clock, idle_model=IDLE_MODEL, dialects=DIALECTS)
+@rule(step, rate=rate, gain=gain, idle=idle, clock=clock, idle_model=IDLE_MODEL, dialects=DIALECTS)
 class Momentum(Rule):
     """Heavy-ball momentum."""
 

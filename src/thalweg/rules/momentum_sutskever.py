@@ -22,6 +22,11 @@ def step(w, g, v, /, lr, beta):
     return w + v, v
 
 
+def gain(rate, /, beta):
+    """Under a constant gradient v settles at -rate/(1 - beta) of it."""
+    return rate / (1 - beta)
+
+
 def idle(w, v, k, /, beta):
     """k steps with g = 0: a geometric sum; lr plays no part."""
     rest = beta**k
@@ -56,7 +61,7 @@ DIALECTS = {
 }
 
 
-@rule(step, rate=rate, idle=idle, idle_model=IDLE_MODEL, dialects=DIALECTS)
+@rule(step, rate=rate, gain=gain, idle=idle, idle_model=IDLE_MODEL, dialects=DIALECTS)
 class MomentumSutskever(Rule):
     """Momentum whose velocity has the parameter's unit."""
 

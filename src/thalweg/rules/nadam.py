@@ -25,15 +25,7 @@ def clock(t, lr, beta1, beta2, momentum_decay):
     mu = momentum(t, beta1, momentum_decay)
     ahead = momentum(t + 1, beta1, momentum_decay)
     fix = 1 / (1 - beta2**t)
-    return {
-        "take1": 1 - beta1,
-        "take2": 1 - beta2,
-        "mu": mu,
-        "ahead": ahead,
-        "rest": 1 - mu,
-        "size": lr,
-        "fix": fix,
-    }
+    return {"take1": 1 - beta1, "take2": 1 - beta2, "mu": mu, "ahead": ahead, "rest": 1 - mu, "size": lr, "fix": fix}  # fmt: skip
 
 
 def epsilon_hat(t, lr, beta1, beta2, momentum_decay):
@@ -70,6 +62,11 @@ def step(w, g, m, v, p, /, beta1, take1, beta2, take2, mu, ahead, rest, size, fi
     p = mu * p
     d = ahead / (1 - ahead * p) * m + rest / (1 - p) * g
     return w - rate(v, size, fix, eps, eps_root) * d, m, v, p
+
+
+def gain(rate, /, ahead, rest):
+    """Under a constant gradient m settles at it and p at 0, so that d settles at ahead + rest of it."""
+    return rate * (ahead + rest)
 
 
 def shrink(beta1, beta2):
@@ -125,7 +122,7 @@ DIALECTS = {
 }
 
 
-@rule(step, rate=rate, clock=clock, idle_model=IDLE_MODEL, dialects=DIALECTS)
+@rule(step, rate=rate, gain=gain, clock=clock, idle_model=IDLE_MODEL, dialects=DIALECTS)
 class NAdam(Rule):
     """Adam with Nesterov momentum."""
 

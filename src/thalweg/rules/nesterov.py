@@ -22,6 +22,11 @@ def step(w, g, m, /, lr, beta):
     return w - rate(lr) * (g + beta * m), m
 
 
+def gain(rate, /, beta):
+    """Under a constant gradient m settles at 1/(1 - beta) of it, and g + beta * m too."""
+    return rate / (1 - beta)
+
+
 def idle(w, m, k, /, lr, beta):
     """k steps with g = 0: a geometric sum."""
     rest = beta**k
@@ -67,7 +72,7 @@ DIALECTS = {
 }
 
 
-@rule(step, rate=rate, idle=idle, idle_model=IDLE_MODEL, dialects=DIALECTS)
+@rule(step, rate=rate, gain=gain, idle=idle, idle_model=IDLE_MODEL, dialects=DIALECTS)
 class Nesterov(Rule):
     """Nesterov's accelerated gradient with a constant momentum."""
 

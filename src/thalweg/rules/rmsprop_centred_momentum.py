@@ -33,6 +33,11 @@ def step(w, g, v, a, b, /, lr, mu, beta, take, push, eps, eps_root):
     return w - (push * b + rate(scale, lr) * g), v, a, mu * b + scale * g
 
 
+def gain(rate, /, mu):
+    """Under a constant gradient lr * b settles at rate/(1 - mu) of it."""
+    return rate / (1 - mu)
+
+
 def idle(w, v, a, b, k, /, lr, mu, beta):
     """k steps with g = 0: the averages decay, b runs out as a geometric sum."""
     rest = mu**k
@@ -70,7 +75,7 @@ DIALECTS = {
 }
 
 
-@rule(step, rate=rate, idle=idle, clock=clock, idle_model=IDLE_MODEL, dialects=DIALECTS)
+@rule(step, rate=rate, gain=gain, idle=idle, clock=clock, idle_model=IDLE_MODEL, dialects=DIALECTS)
 class RMSpropCentredMomentum(Rule):
     """Centred RMSprop whose normalised gradients are summed with momentum."""
 

@@ -42,6 +42,11 @@ def step(w, g, v, a, b, /, lr, mu, beta, take, eps, eps_root):
     return w - b, v, a, b
 
 
+def gain(rate, /, mu):
+    """Under a constant gradient b settles at rate/(1 - mu) of it."""
+    return rate / (1 - mu)
+
+
 def idle(w, v, a, b, k, /, mu, beta):
     """k steps with g = 0: the averages decay, b runs out as a geometric sum."""
     rest = mu**k
@@ -101,7 +106,7 @@ DIALECTS = {
 }
 
 
-@rule(step, rate=rate, idle=idle, clock=clock, idle_model=IDLE_MODEL, dialects=DIALECTS)
+@rule(step, rate=rate, gain=gain, idle=idle, clock=clock, idle_model=IDLE_MODEL, dialects=DIALECTS)
 class RMSpropCentredMomentumSutskever(Rule):
     """Centred RMSprop whose momentum has the parameter's unit."""
 

@@ -31,6 +31,11 @@ def step(w, g, v, b, /, lr, mu, beta, take, push, eps, eps_root):
     return w - (push * b + rate(scale, lr) * g), v, mu * b + scale * g
 
 
+def gain(rate, /, mu):
+    """Under a constant gradient lr * b settles at rate/(1 - mu) of it."""
+    return rate / (1 - mu)
+
+
 def idle(w, v, b, k, /, lr, mu, beta):
     """k steps with g = 0: v decays, b runs out as a geometric sum."""
     rest = mu**k
@@ -68,7 +73,7 @@ DIALECTS = {
 }
 
 
-@rule(step, rate=rate, idle=idle, clock=clock, idle_model=IDLE_MODEL, dialects=DIALECTS)
+@rule(step, rate=rate, gain=gain, idle=idle, clock=clock, idle_model=IDLE_MODEL, dialects=DIALECTS)
 class RMSpropMomentum(Rule):
     """RMSprop whose normalised gradients are summed with momentum."""
 

@@ -27,6 +27,11 @@ def step(w, g, v, b, /, lr, mu, beta, take, eps, eps_root):
     return w - b, v, b
 
 
+def gain(rate, /, mu):
+    """Under a constant gradient b settles at rate/(1 - mu) of it."""
+    return rate / (1 - mu)
+
+
 def idle(w, v, b, k, /, mu, beta):
     """k steps with g = 0: v decays, b runs out as a geometric sum; lr plays no part."""
     rest = mu**k
@@ -91,7 +96,7 @@ DIALECTS = {
 }
 
 
-@rule(step, rate=rate, idle=idle, clock=clock, idle_model=IDLE_MODEL, dialects=DIALECTS)
+@rule(step, rate=rate, gain=gain, idle=idle, clock=clock, idle_model=IDLE_MODEL, dialects=DIALECTS)
 class RMSpropMomentumSutskever(Rule):
     """RMSprop whose momentum has the parameter's unit."""
 

@@ -57,7 +57,7 @@ DIALECTS = {
 }
 
 
-@rule(step, rate=rate, idle=idle, dialects=DIALECTS)
+@rule(step, rate=rate, gain=None, idle=idle, dialects=DIALECTS)
 class Rprop(Rule):
     """Resilient backpropagation, without going back over a minimum that was passed."""
 

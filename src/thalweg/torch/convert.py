@@ -159,6 +159,8 @@ def to_torch(
         shrinks = twin.torch == "AdamW" or "decoupled_weight_decay" in known
         if decoupled and group["weight_decay"] > 0 and not shrinks:
             raise ValueError(f"to_torch: torch.optim.{twin.torch} has no decoupled weight decay")
+        if group["decay"] == "proximal" and group["weight_decay"] > 0:
+            raise ValueError(f"to_torch: torch.optim.{twin.torch} has no proximal weight decay")
         if group["weight_decay"] > 0 and "weight_decay" not in known:
             raise ValueError(f"to_torch: torch.optim.{twin.torch} has no weight decay")
         states = set(type(rule).parts.states)
