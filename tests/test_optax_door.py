@@ -15,13 +15,13 @@ import pytest
 import thalweg as tw
 import thalweg.optax
 from thalweg.convert import arguments
-from thalweg.errors import HyperparameterError
-from thalweg.optax import from_optax, to_optax, transformation
+from thalweg.errors import HyperparameterError, StateError
+from thalweg.optax import from_optax, rates, to_optax, transformation
 from thalweg.rules import movable
 
 from .paths import distances, worlds
 from .paths.distances import Case, Distance, cases, needed, share, ulps
-from .strategies import RULES
+from .strategies import RULES, first_of, seldom
 
 SOME = ["Adam", "RMSpropCentredMomentum", "Adadelta", "MaxProp"]  # of each kind of formula one
 Tree = Any
@@ -297,6 +297,30 @@ def test_injected_hyperparameters() -> None:
     near(train(constant, params)[0], train(transformation(tw.Adam(lr=0.1, beta2=0.9)), params)[0], 1e-5, 1e-6)
 
 
+STARTS = {
+    "Adagrad": "initial_accumulator_value",
+    "RMSprop": "initial_scale",
+    "RMSpropCentredMomentumSutskever": "initial_scale",
+}
+
+
+@first_of(STARTS, ["Adagrad"])
+def test_states_start_where_a_traced_value_says(name: str) -> None:
+    """In Optax's words, under jit; a hyperparameter by Optax's word likewise."""
+    rule, word = RULES[name].like("optax"), STARTS[name]
+    tx = optax.inject_hyperparams(
+        lambda learning_rate, start: transformation(rule, learning_rate=learning_rate, **{word: start})
+    )(learning_rate=0.25, start=0.5)
+    g = jnp.ones(3)
+    state = jax.jit(tx.init)(g)
+    near(state.inner_state, transformation(rule, **{word: 0.5}).init(g))
+
+    wanted = transformation(RULES[name].like("optax", learning_rate=0.25, **{word: 0.5}))
+    near(jax.jit(tx.update)(g, state)[0], wanted.update(g, wanted.init(g))[0])
+    with pytest.raises(ValueError, match="must be a number in"):
+        transformation(rule, **{word: optax.constant_schedule(0.5)})
+
+
 def test_a_decay_that_is_scheduled_or_injected() -> None:
     params = parameters()
     for rule in (tw.AdamW(lr=0.1), tw.SGD(lr=0.1)):
@@ -444,6 +468,83 @@ def test_update_takes_what_others_in_a_chain_ask_for() -> None:
     same(tx.update(g, tx.init(g), g, value=1.0, grad=g, value_fn=None), tx.update(g, tx.init(g), g))
 
 
+def test_averages_are_kept_in_the_dtype_asked_for() -> None:
+    """Rounded once, at the end of a step; a state of Optax's with another one goes on in it."""
+    g, rule = jnp.asarray([0.5, -1.25, 3.0]), tw.Adam.like("optax", learning_rate=0.1)
+    for dtype in (jnp.bfloat16, jnp.float16):
+        tx, exact = transformation(rule, mu_dtype=dtype), transformation(rule)
+        state = tx.init(g)
+        assert (state.m.dtype, state.v.dtype) == (dtype, jnp.float32)
+        for _ in range(3):
+            wide = state._replace(m=state.m.astype(jnp.float32))
+            updates, state = tx.update(g, state)
+            wanted, after = exact.update(g, wide)
+            same((updates, state.m, state.v), (wanted, after.m.astype(dtype), after.v))
+        back = from_optax(optax.adam(0.1).init(g), rule)
+        assert tx.update(g, back)[1].m.dtype == dtype
+
+
+# Rates.
+
+
+@pytest.mark.parametrize("name", [seldom(n) for n in RULES])
+def test_rates_are_those_of_rule_on(name: str) -> None:
+    """What the last step used, bit for bit, for each leaf; asking for them changes nothing."""
+    rule = RULES[name]()
+    params = {"a": jnp.linspace(-1, 1, 3), "b": jnp.ones(3)}
+    w = {n: np.array(p) for n, p in params.items()}
+    opt, (plain, _) = rule.on(w, rates=True, engine="plain"), train(transformation(rule), params, 3)
+    for k in range(3):
+        opt.step({n: np.asarray(g) for n, g in gradients(params, k).items()})
+    kept, state = train(transformation(rule, rates=True), params, 3)
+    same(kept, plain)
+    near(rates(state), jax.tree.map(jnp.asarray, opt.rates()))
+
+
+def test_rates_are_found_in_whatever_stands_around() -> None:
+    params = {"a": jnp.ones(3), "b": jnp.ones(3)}
+    tx = transformation(tw.Adagrad(lr=0.5), rates=True)
+    inject = optax.inject_hyperparams(lambda lr: transformation(tw.Adagrad(), lr=lr, rates=True))(lr=0.5)
+    _, state = tx.update(params, tx.init(params))
+    for around in (optax.chain(optax.clip(9.0), tx), inject, optax.MultiSteps(tx, 1)):
+        _, held = around.update(params, around.init(params), params)
+        near(rates(held), rates(state))
+        assert float(rates(held)["a"][0]) == pytest.approx(0.5)
+    _, after = tx.update({"a": None, "b": params["b"]}, state)
+    same(rates(after)["a"], rates(state)["a"])
+    assert np.isnan(rates(tx.update({"a": None, "b": params["b"]}, tx.init(params))[1])["a"]).all()
+    same(rates(jax.vmap(tx.init)(params)._replace(count=jnp.ones(3), rates=params)), params)
+    same(jax.jit(rates)(state), rates(state))
+    parted = optax.multi_transform({"x": tx, "y": optax.sgd(0.1)}, {"a": "x", "b": "y"})
+    part = rates(parted.update(params, parted.init(params))[1])
+    same(part["a"], rates(state)["a"])
+    assert isinstance(part["b"], optax.MaskedNode)
+    both = optax.multi_transform({"x": tx, "y": inject}, {"a": "x", "b": "y"})
+    near(rates(both.update(params, both.init(params))[1]), rates(state))
+    same(pickle.loads(pickle.dumps(state)), state)
+    wanted = transformation(tw.Adagrad(lr=0.5)).init(params)
+    same(tx.init(params)._replace(**wanted._asdict()).s, wanted.s)
+
+
+def test_rates_that_are_not_there_are_refused() -> None:
+    g = jnp.ones(3)
+    tx, plain = transformation(tw.SGD(), rates=True), transformation(tw.SGD())
+    _, state = tx.update(g, tx.init(g))
+    twice = optax.chain(tx, tx)
+    found: list[tuple[Callable[[], Any], type[Exception], str]] = [
+        (lambda: rates(tx.init(g)), StateError, "no step has been taken yet"),
+        (lambda: rates(plain.init(g)), StateError, r"start with transformation\(rule, rates=True\)"),
+        (lambda: rates(optax.adam(0.1).init(g)), StateError, "the state must hold that of transformation"),
+        (lambda: rates(twice.update(g, twice.init(g))[1]), StateError, "2 transformations have the same parameters"),
+        (lambda: plain.update(g, state), ValueError, "is SGDState with rates, not that of SGD: start"),
+        (lambda: tx.update(g, plain.init(g)), ValueError, "is SGDState, not that of SGD with rates: start"),
+    ]  # fmt: skip
+    for call, kind, words in found:
+        with pytest.raises(kind, match=words) as caught:
+            call()
+        assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
 @pytest.mark.parametrize("name", SOME)
 def test_16_bits_are_float32_rounded_at_the_end(name: str, dtype: Any) -> None:
@@ -503,6 +604,14 @@ def test_bad_input_is_refused_in_one_line() -> None:
         (lambda: transformation(tw.Adam(), weight_decay=-0.1), ValueError, "transformation: weight_decay must be"),
         (lambda: transformation(tw.Adam(), mask=True), ValueError, "mask is of weight decay"),
         (lambda: transformation(tw.Adam(), decay="l2"), ValueError, "transformation: decay must be"),  # type: ignore[arg-type]
+        (lambda: transformation(tw.Adam(), mu_dtype="int8"), ValueError, "mu_dtype must be a real floating dtype"),
+        (lambda: transformation(tw.Adam(), mu_dtype="half16"), ValueError, "mu_dtype must be a real floating dtype"),
+        (lambda: transformation(tw.Adagrad(), mu_dtype="float32"), ValueError, "Adagrad keeps none"),
+        (lambda: transformation(tw.Momentum(), accumulator_dtype="float32"), ValueError, "is mu_dtype here"),
+        (lambda: transformation(tw.Adam(), nesterov=True), ValueError, r"pass Adam.like\('optax', nesterov="),
+        (lambda: transformation(tw.RMSprop(), decay=0.9), ValueError, "Optax's decay is beta here"),  # type: ignore[arg-type]
+        (lambda: transformation(tw.Adam(), rates=2), ValueError, "rates must be"),  # type: ignore[arg-type]
+        (lambda: tw.Adam.like("optax", mu_dtype="half"), ValueError, r"transformation\(rule, mu_dtype=\.\.\.\)"),
         (lambda: transformation(tw.Adam(), maximize=2), ValueError, "transformation: maximize must be"),  # type: ignore[arg-type]
         (lambda: named.init(jnp.ones(3)), ValueError, "name what is injected"),
         (lambda: tx.init({"z": jnp.ones(3, jnp.complex64)}), TypeError, r"params\['z'\]: .* complex64; .*split_real_and"),

@@ -16,7 +16,7 @@ from thalweg.engines.memory import limit
 from thalweg.engines.ops import applied
 from thalweg.errors import HyperparameterError
 
-from .strategies import every_form, form, streams
+from .strategies import RULES, every_form, form, streams
 
 Nest = Any  # nested lists of floats
 NO_OPTIONS: Mapping[str, Any] = {}
@@ -156,6 +156,29 @@ def test_schedules(name: str, dialect: str) -> None:
     plan = tw.exponential(rule.values[line], factor=0.75)
     scheduled = rule.replace(**{line: plan})
     require_path(scheduled, {}, lambda cells: Trainer(cells, rule, **{line: plan}))
+
+
+@every_form
+def test_a_worlds_words_set_its_lines(name: str, dialect: str) -> None:
+    """A door of that world takes them as ``like`` does, ``eps`` as the line that it is there."""
+    rule = form(name, dialect)
+    row = rule.parts.dialects.get(dialect)
+    words: dict[str, Any] = {}
+    for word in {} if row is None else row.names:
+        lines = [rule.parts.lines[n] for n in row.targets(word)]
+        values = [0.75 * float(rule.values[n]) for n in row.targets(word)]  # type: ignore[arg-type]
+        if all(line.holds(v) for line, v in zip(lines, values, strict=True)):
+            words[word] = values[0] if len(values) == 1 else tuple(values)
+    if words:
+        assert start_given("Trainer", rule, words, world=dialect).rule == RULES[name].like(dialect, **words)
+
+
+def test_lines_come_first_where_a_rule_is_not_in_the_worlds_form() -> None:
+    """RMSprop of Optax has its eps inside the root."""
+    kept = start_given("Trainer", tw.RMSprop(eps=1e-3), {"eps": 0.5, "decay": 0.25}, world="optax").rule
+    assert kept == tw.RMSprop(eps=0.5, beta=0.25)
+    with pytest.raises(HyperparameterError, match="beta of RMSprop is given twice"):
+        start_given("Trainer", tw.RMSprop(), {"beta": 0.5, "decay": 0.25}, world="optax")
 
 
 def test_a_missing_gradient_moves_nothing() -> None:

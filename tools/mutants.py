@@ -28,6 +28,7 @@ SCIPY, LINEAR, FITTING = "tests/test_scipy.py", "tests/test_linear.py", "tests/f
 MINIMIZE, SKLEARN = "tests/test_minimize.py", "tests/conformance/test_sklearn.py"
 TORCH, TORCH_SPARSE = "tests/test_torch_door.py", "tests/test_torch_sparse.py"
 XLA, OPTAX, KERAS = "tests/laws/test_xla.py", "tests/test_optax_door.py", "tests/test_keras_door.py"
+DOOR, VALUES = "tests/test_tiny_door.py", "tests/laws/test_values.py"
 READ_TEXT, READ_STREAM, READ_TABLES = (f"tests/reading/test_{n}.py" for n in ("text", "stream", "tables"))
 
 
@@ -208,12 +209,12 @@ MUTANTS = [
     Mutant("core/pieces.py", "1.0 - lr * weight_decay", "1.0 + lr * weight_decay", OPTIMIZER),
     Mutant("optax/__init__.py", "optax.safe_increment(state.count)", "state.count", OPTAX, "rule_on"),
     Mutant("optax/convert.py", "-1.0 if text", "1.0 if text", OPTAX, "goes_on"),
+    Mutant("optax/leaf.py", "astype(c.dtype or x.dtype)", "astype(gradient.dtype)", OPTAX, "16_bits"),
+    Mutant("optax/leaf.py", "astype(c.dtype or x.dtype)", "astype(x.dtype)", OPTAX, "averages"),
+    Mutant("optax/state.py", "len(present) > 1", "False", OPTAX, "not_there"),
+    Mutant("core/started.py", "{**own, **words} if native", "{**words, **own} if native", DOOR, "words"),
     Mutant(
-        "optax/__init__.py",
-        "written[n].astype(x.dtype)",
-        "written[n].astype(gradient.dtype)",
-        OPTAX,
-        "16_bits",
+        "core/dialect.py", "arguments.get(n, row.options.get(n))", "arguments.get(n)", VALUES, "pick_a_rule"
     ),
     Mutant("keras.py", "opt.count(int(_read(optimizer.iterations)))", "pass", KERAS, "goes_on"),
     Mutant("convert.py", "if rule.clock is not theirs.clock", "if False", OPTAX, "agree"),

@@ -188,6 +188,21 @@ def test_bad_schedules_say_what_is_allowed(make: Any, told: str) -> None:
         make()
 
 
+@every_form
+def test_arguments_that_pick_a_rule_may_be_spelled_out(name: str, dialect: str) -> None:
+    """At the value that picks it; at the other one another rule comes back, or an error."""
+    row = RULES[name].parts.dialects.get(dialect)
+    options = {} if row is None else row.options
+    if options:
+        assert RULES[name].like(dialect, **options) == RULES[name].like(dialect)
+    for n, value in options.items():
+        if row is not None and ((n,) in row.members or (value and n in row.switches)):
+            assert type(RULES[name].like(dialect, **{n: not value})) is not RULES[name]
+        else:
+            with pytest.raises(HyperparameterError, match=n):
+                RULES[name].like(dialect, **{n: not value})
+
+
 def test_dialects_speak_their_worlds_names() -> None:
     assert tw.RMSprop.like("keras", epsilon=1e-6).values["eps_root"] == 1e-6
     assert tw.Adam.like("torch", betas=(0.8, 0.99)).values["beta2"] == 0.99

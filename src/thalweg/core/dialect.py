@@ -11,6 +11,7 @@ from ..errors import HyperparameterError, RuleError, nearest
 from .formula import Function
 from .line import Line, Scalar, short
 from .schedule import Schedule
+from .step_options import switch
 
 Targets = str | tuple[str, ...]
 Switches = tuple[str, ...]
@@ -72,9 +73,9 @@ def row(
 
     version: of the library or paper. names: its arguments → lines. pinned: lines it does not have, at the
     value that takes them out. ramps: arguments that wrap lr in a schedule (``lr_decay``). members:
-    switched-on arguments → the rule of the family. clock: in place of the rule's. note: a remark.
-    optimizer: what its optimizer is called, or several, this rule's own first; options: arguments that
-    pick the rule; states: a state → where that optimizer keeps it ("exp_avg"; of Optax the named tuple and
+    switched-on arguments → the rule of the family; ``()`` where none is on. clock: in place of the rule's. note:
+    a remark. optimizer: what its optimizer is called, or several, this rule's own first; options: arguments
+    that pick the rule, at the value that it has; states: a state → where that optimizer keeps it ("exp_avg"; of Optax the named tuple and
     its field, "ScaleByAdamState.mu", after a minus where the sign is the other). With these three, runs
     move over to that library and back. Any other argument is a line's value in this world. Raises RuleError.
     """
@@ -100,7 +101,7 @@ def member(where: str, row: Row, own: str, arguments: Mapping[str, Any]) -> tupl
 
     own: the rule that the row stands in. Raises HyperparameterError.
     """
-    on = tuple(sorted(n for n in row.switches if _switched(where, n, arguments.get(n))))
+    on = tuple(sorted(n for n in row.switches if _switched(where, n, arguments.get(n, row.options.get(n)))))
     name = row.members.get(on, None if on else own)
     if name is None:
         allowed = " or ".join(" with ".join(m) for m in row.members if set(on) < set(m))
@@ -109,7 +110,7 @@ def member(where: str, row: Row, own: str, arguments: Mapping[str, Any]) -> tupl
         )
     if name == own:
         return name, {n: v for n, v in arguments.items() if n not in row.switches}
-    left_out = row.switches.difference(on) | {n for n in on if isinstance(arguments[n], bool)}
+    left_out = row.switches.difference(on) | {n for n in on if isinstance(arguments.get(n), bool)}
     return name, {n: v for n, v in arguments.items() if n not in left_out}
 
 
@@ -136,9 +137,11 @@ def resolve(
         if name in row.ramps:
             ramps[name] = value
         elif name in row.names:
-            values |= _spread(where, name, row.names[name], aliases, value)
+            values |= spread(where, name, row.names[name], aliases, value)
         elif name in lines and name not in row.pinned:
             values[name] = value
+        elif name in row.options:
+            _demand_option(where, name, value, row.options[name])
         else:
             raise HyperparameterError(f"{where}: {_refusal(row, lines, name)}")
     for name, decay in ramps.items():
@@ -147,7 +150,15 @@ def resolve(
     return values
 
 
-def _spread(
+def _demand_option(where: str, name: str, value: object, own: bool | float) -> None:
+    """HyperparameterError where an argument that picks the rule does not have the value that picks it."""
+    if isinstance(own, bool):
+        switch(where, name, value, (own,))
+    elif not isinstance(value, int | float) or value != own:
+        raise HyperparameterError(f"{where}: {name} must be {own:g}, got {short(value)}")
+
+
+def spread(
     where: str, name: str, target: Targets, aliases: Mapping[str, tuple[str, ...]], value: Any
 ) -> dict[str, Any]:
     """What an argument gives to the line or lines that it sets."""
@@ -159,6 +170,15 @@ def _spread(
     if len(each) != len(target):
         raise HyperparameterError(f"{where}: {name} sets {', '.join(target)}, got {value!r}")
     return dict(zip(target, each, strict=True))
+
+
+# What belongs to the transformation, in Optax's words and in those of our door.
+_OF_OPTAX = {
+    "mask": "mask",
+    "weight_decay_mask": "mask",
+    "mu_dtype": "mu_dtype",
+    "accumulator_dtype": "mu_dtype",
+}
 
 
 def _refusal(row: Row, lines: Mapping[str, Line], name: str) -> str:
@@ -175,6 +195,10 @@ def _refusal(row: Row, lines: Mapping[str, Line], name: str) -> str:
         return (
             "weight decay belongs to the optimizer: rule.on(params, weight_decay=...), or with torch's keywords"
             " thalweg.torch.Optimizer.like(NAME, params, weight_decay=...)"
+        )
+    if name in _OF_OPTAX:
+        return (
+            f"{name} is no part of a rule: thalweg.optax.transformation(rule, {_OF_OPTAX[name]}=...) takes it"
         )
     known = [*row.names, *row.ramps, *sorted(row.switches)]
     known += [line for line in lines if line not in row.pinned and line not in known]

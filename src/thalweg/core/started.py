@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from ..errors import HyperparameterError, nearest
 from . import clock as clocks
+from .dialect import spread
 from .formula import Formula, exponents
 from .math import log
 from .pieces import own
@@ -54,7 +55,7 @@ class Started(NamedTuple):
 
     ``scalars(t)`` are the update's scalars at step t in their order, in float64; with clipping by norm
     ``scalars(t, factor)``. ``free`` are values by the clock's names that only a trace or a device knows; what the
-    rule and ``values`` have in their place stands for them on the host.
+    rule and ``values`` have in their place stands for them on the host. A state's start may be among them.
     """
 
     rule: Rule
@@ -69,9 +70,11 @@ class Started(NamedTuple):
         """The clock's inputs after t by name: numbers, schedules, and what only a trace knows."""
         return {**self.rule.hyperparameters, **self.values, **self.free}
 
-    def begin(self, array: str) -> float | str:
-        """What an array holds before the first step: a number, or the name of another array."""
+    def begin(self, array: str) -> Any:
+        """What an array holds before the first step: a number, the name of another array, or what a trace knows."""
         starts = self.update.starts
+        if array in self.free and array in self.rule.parts.states:
+            return self.free[array]
         return starts[array] if array in starts else getattr(self.rule, array)
 
     def with_values(self, **lines: float) -> "Started | None":
@@ -153,6 +156,7 @@ def start_given(
     rule: Rule,
     given: Mapping[str, Any] = {},
     *,
+    world: str = "",
     free: Callable[[str, Any], bool] = _never,
     weight_decay: Any = OWN,
     decay: str = OWN,
@@ -162,13 +166,13 @@ def start_given(
     """Start a rule with what the user of a door wrote, which is checked here.
 
     where: the door's name, which leads its errors. given: values in place of the rule's own, by the names of its
-    lines. free: whether a value (of a name) is known only in a trace or on a device; such values are not checked
-    against their range. weight_decay, decay: ``"own"`` is what the rule says. rates: see ``start``. options: others of
-    ``step_options.NAMES``. Raises HyperparameterError.
+    lines, or in the words of ``world``, a dialect. free: whether a value (of a name) is known only in a trace or on a
+    device; such values are not checked against their range. weight_decay, decay: ``"own"`` is what the rule says.
+    rates: see ``start``. options: others of ``step_options.NAMES``. Raises HyperparameterError.
     """
-    changes = _by_line(where, rule, given)
-    lines = rule.parts.lines
-    late = {n: v for n, v in changes.items() if free(n, v) and not lines[n].is_state}
+    changes = _by_line(where, rule, given, world)
+    lines = rule.parts.lines  # a state starts at a number, which may be traced but moves with no step
+    late = {n: v for n, v in changes.items() if free(n, v) and not (lines[n].is_state and callable(v))}
     early = {n: v for n, v in changes.items() if n not in late}
     rule = rule.replace(**early) if early else rule
     drawn = free("weight_decay", weight_decay)
@@ -182,14 +186,30 @@ def start_given(
     return started._replace(free=late)
 
 
-def _by_line(where: str, rule: Rule, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values by the lines that they set; HyperparameterError for a name that the rule does not know."""
+def _by_line(where: str, rule: Rule, given: Mapping[str, Any], world: str) -> dict[str, Any]:
+    """Return the values by the lines that they set, which their own names, aliases and a world's words name.
+
+    Where the rule stands in the world's form (what that world does not have is out of the formula), a word that is
+    also a line's name means what it means there: ``eps`` is ``eps_root`` of ``RMSprop.like("optax")``. Elsewhere
+    lines come first. Raises HyperparameterError for a name that the rule does not know, and a line named twice.
+    """
     lines, aliases = rule.parts.lines, rule.parts.aliases
-    values = {line: v for n, v in given.items() for line in aliases.get(n, (n,))}
-    for n in values:
-        if n not in lines:
-            hint = nearest(n, [*lines, *aliases])
+    row = rule.parts.dialects.get(world)
+    own: dict[str, str | tuple[str, ...]] = {**{n: n for n in lines}, **aliases}
+    words = {} if row is None else {n: row.names[n] for n in row.names}
+    native = row is not None and all(getattr(rule, n) == v for n, v in row.pinned.items())
+    targets = {**own, **words} if native else {**words, **own}
+    values: dict[str, Any] = {}
+    for n, v in given.items():
+        if n not in targets:
+            hint = nearest(n, [*own, *(w for w in words if w not in own)])
             raise HyperparameterError(f"{where}: {type(rule).__name__} has no hyperparameter {n!r}: {hint}")
+        for line, value in spread(where, n, targets[n], aliases, v).items():
+            if line in values:
+                raise HyperparameterError(
+                    f"{where}: {line} of {type(rule).__name__} is given twice, last as {n}"
+                )
+            values[line] = value
     return values
 
 

@@ -1,6 +1,5 @@
 """Runs moved over from Optax's own transformations to ours, and back."""
 
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -15,7 +14,7 @@ from ..core.line import short
 from ..core.rule import Rule
 from ..core.schedule import Schedule
 from ..engines import xla
-from .state import Kind, State, Tree, state_tuple
+from .state import Kind, State, Tree, named_tuples, state_tuple
 
 
 class _Place(NamedTuple):
@@ -54,7 +53,7 @@ def from_optax(opt_state: Tree, rule: Rule, *, count: int | None = None) -> Stat
     places = _places(_row(rule, "from_optax"))
     kind: Kind = type(rule)
     tuples = {title: _found(opt_state, title) for title in {p.tuple for p in places.values()}}
-    counts = [x.count for x in (*tuples.values(), *_named(opt_state)) if "count" in x._fields]
+    counts = [x.count for x in (*tuples.values(), *named_tuples(opt_state)) if "count" in x._fields]
     if count is not None:
         if isinstance(count, int) and count < 0:
             raise ValueError(f"from_optax: count must be a number of steps, 0 or more, got {count}")
@@ -126,18 +125,9 @@ def _base(x: object) -> str:
     return name.removesuffix(_WITH_COUNT) + "State" if name.endswith(_WITH_COUNT) else name
 
 
-def _named(tree: Tree) -> Iterator[Tree]:
-    """Every named tuple in a state."""
-    if hasattr(tree, "_fields"):
-        yield tree
-    children = tree.values() if isinstance(tree, dict) else tree if isinstance(tree, tuple | list) else ()
-    for child in children:
-        yield from _named(child)
-
-
 def _found(tree: Tree, name: str) -> Tree:
     """The one named tuple of that name in a state."""
-    there = list(_named(tree))
+    there = list(named_tuples(tree))
     matching = [x for x in there if _base(x) == name]
     if len(matching) != 1:
         seen = ", ".join(dict.fromkeys(type(x).__name__ for x in there)) or "no named tuple"

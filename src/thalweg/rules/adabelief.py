@@ -59,6 +59,7 @@ DIALECTS = {
     "optax": row(
         "0.2.8",
         optimizer="adabelief",
+        options={"nesterov": False},
         states={"m": "ScaleByBeliefState.mu", "s": "ScaleByBeliefState.nu"},
         names=OPTAX,
         eps=1e-16,

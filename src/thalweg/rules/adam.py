@@ -118,6 +118,8 @@ DIALECTS = {
     "optax": row(
         "0.2.8",
         optimizer="adam",
+        options={"nesterov": False},
+        members={("nesterov",): "NAdam"},
         states={"m": "ScaleByAdamState.mu", "v": "ScaleByAdamState.nu"},
         names=OPTAX,
     ),

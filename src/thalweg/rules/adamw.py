@@ -69,6 +69,7 @@ DIALECTS = {
     "optax": row(
         "0.2.8",
         optimizer="adamw",
+        options={"nesterov": False},
         states={"m": "ScaleByAdamState.mu", "v": "ScaleByAdamState.nu"},
         names={**OPTAX, **DECAY},
         weight_decay=1e-4,

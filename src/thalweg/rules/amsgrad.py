@@ -105,6 +105,7 @@ DIALECTS = {
     "optax": row(
         "0.2.8",
         optimizer="amsgrad",
+        options={"bias_correction_mu": True, "bias_correction_nu": True},
         states={
             "m": "ScaleByAmsgradState.mu",
             "v": "ScaleByAmsgradState.nu",

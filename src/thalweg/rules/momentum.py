@@ -80,6 +80,7 @@ DIALECTS = {
     "optax": row(
         "0.2.8",
         optimizer="sgd",
+        options={"nesterov": False},
         states={"m": "TraceState.trace"},
         names={"learning_rate": "lr", "momentum": "beta"},
         pinned={"dampening": 0.0},

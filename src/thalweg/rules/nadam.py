@@ -106,6 +106,8 @@ DIALECTS = {
     "optax": row(
         "0.2.8",
         optimizer="nadam",
+        options={"nesterov": True},
+        members={("nesterov",): "NAdam", (): "Adam"},
         states={"m": "ScaleByAdamState.mu", "v": "ScaleByAdamState.nu"},
         names=OPTAX,
         pinned={"momentum_decay": 0.0},

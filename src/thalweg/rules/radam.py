@@ -104,6 +104,7 @@ DIALECTS = {
     "optax": row(
         "0.2.8",
         optimizer="radam",
+        options={"nesterov": False},
         states={"m": "ScaleByAdamState.mu", "v": "ScaleByAdamState.nu"},
         names={**OPTAX, "threshold": "threshold"},
         pinned={"scale": 1.0},

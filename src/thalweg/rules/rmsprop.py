@@ -33,6 +33,7 @@ def idle(w, v, k, /, beta):
 OUTSIDE, INSIDE = {"eps_root": 0.0}, {"eps": 0.0}
 KERAS = {"learning_rate": "lr", "rho": "beta"}
 OPTAX = {"learning_rate": "lr", "decay": "beta", "eps": "eps_root", "initial_scale": "v"}
+ONLY = {"eps_in_sqrt": True, "bias_correction": False, "nesterov": False}  # of Optax's forms
 TF1 = {"learning_rate": "lr", "decay": "beta", "epsilon": "eps_root"}
 TORCH = {
     ("centered",): "RMSpropCentred",
@@ -83,6 +84,7 @@ DIALECTS = {
     "optax": row(
         "0.2.8",
         optimizer="rmsprop",
+        options=ONLY,
         states={"v": "ScaleByRmsState.nu"},
         names=OPTAX,
         pinned=INSIDE,

@@ -37,6 +37,7 @@ def idle(w, v, a, k, /, beta):
 OUTSIDE, INSIDE = {"eps_root": 0.0}, {"eps": 0.0}
 KERAS = {"learning_rate": "lr", "rho": "beta"}
 OPTAX = {"learning_rate": "lr", "decay": "beta", "eps": "eps_root", "initial_scale": "v"}
+ONLY = {"eps_in_sqrt": True, "bias_correction": False, "nesterov": False}  # of Optax's forms
 TF1 = {"learning_rate": "lr", "decay": "beta", "epsilon": "eps_root"}
 
 DIALECTS = {
@@ -71,7 +72,7 @@ DIALECTS = {
     "optax": row(
         "0.2.8",
         optimizer="rmsprop",
-        options={"centered": True},
+        options={"centered": True, **ONLY},
         states={"v": "ScaleByRStdDevState.nu", "a": "ScaleByRStdDevState.mu"},
         names=OPTAX,
         pinned=INSIDE,

@@ -75,6 +75,7 @@ IDLE_MODEL = IdleModel(shrink, idle_states, move_terms=move_terms, move_scale=mo
 INSIDE = {"eps": 0.0}
 KERAS = {"learning_rate": "lr", "rho": "beta", "momentum": "mu", "epsilon": "eps_root"}
 OPTAX = {"learning_rate": "lr", "decay": "beta", "momentum": "mu", "eps": "eps_root", "initial_scale": "v"}
+ONLY = {"eps_in_sqrt": True, "bias_correction": False, "nesterov": False}  # of Optax's forms
 TF1 = {"learning_rate": "lr", "decay": "beta", "momentum": "mu", "epsilon": "eps_root"}
 
 DIALECTS = {
@@ -95,7 +96,7 @@ DIALECTS = {
     "optax": row(
         "0.2.8",
         optimizer="rmsprop",
-        options={"centered": True},
+        options={"centered": True, **ONLY},
         states={"v": "ScaleByRStdDevState.nu", "a": "ScaleByRStdDevState.mu", "b": "-TraceState.trace"},
         names=OPTAX,
         pinned=INSIDE,

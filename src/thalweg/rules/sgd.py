@@ -42,7 +42,9 @@ DIALECTS = {
     "tf.keras-legacy": row(
         "2.21.0", names={"learning_rate": "lr"}, ramps={"decay": inverse_time}, members=KERAS, lr=1e-2
     ),
-    "optax": row("0.2.8", optimizer="sgd", names={"learning_rate": "lr"}, members=OPTAX),
+    "optax": row(
+        "0.2.8", optimizer="sgd", options={"nesterov": False}, names={"learning_rate": "lr"}, members=OPTAX
+    ),
     "tf1": row("2.21.0", names={"learning_rate": "lr"}),
     "ensmallen": row(
         "f65354c0", names={"stepSize": "lr"}, lr=1e-2, note="stepSize is divided by its batch size"
