@@ -26,7 +26,7 @@ def race(
     trials: Annotated[
         int, typer.Option(help="Learning rates tried for each method; 1 takes the rule's own.")
     ] = 25,
-    seeds: Annotated[int, typer.Option(help="Fresh seeds for the final runs.")] = 20,
+    seeds: Annotated[int, typer.Option(help="Fresh seeds for the final runs.")] = 30,
     steps: Annotated[int | None, typer.Option(help="Steps of each run. Default: the problem's.")] = None,
     batch: Annotated[int | None, typer.Option(help="Rows a step, 0 for all. Default: the problem's.")] = None,
     seed: Annotated[int, typer.Option(help="Fixes every random number.")] = 0,
@@ -39,6 +39,7 @@ def race(
     """Tune every method on the same budget, rerun each on fresh seeds, and write a report."""
     with errors_as_one_line():
         from ..lab.race import race as run
+        from ..lab.reports.race_wording import sentences
         from ..problems import catalogue
 
         if listing:
@@ -59,6 +60,8 @@ def race(
                 json=json,
                 progress=report,
             )
+        for sentence in sentences(result.data):
+            say(sentence)
         _print_results(result)
         finished = result.data["finished"]
         say(f"{'Report' if finished else 'Interrupted; what is done'}: {out}")

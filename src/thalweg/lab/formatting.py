@@ -67,13 +67,3 @@ def listing(items: Iterable[str]) -> str:
     """A, B and C."""
     items = list(items)
     return " and ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)
-
-
-def margin(best: float, other: float) -> str:
-    """How far ``best`` lies below ``other``, in words."""
-    if best <= 0 or other <= 0:
-        return f"{number(other - best)} below"
-    if other / best >= 2:
-        return f"{number(other / best)} times lower than"
-    share = 100 * (1 - best / other)
-    return "level with" if share < 0.05 else f"{number(share, 2)} % below"

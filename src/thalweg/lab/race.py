@@ -22,7 +22,7 @@ from ..problems import Problem, Source
 from ..problems.compiled import CompiledProblem
 from ..problems.formula import FormulaProblem
 from . import methods as naming
-from .race_result import ONLY_DRAWN, Columns, RaceResult
+from .race_result import ONLY_DRAWN, Columns, RaceResult, VerdictRow
 from .race_summary import Budget, Entry, summary
 from .reports.race import render
 from .search import Search, Settings, Tuner, scale_of, space
@@ -74,13 +74,18 @@ class Race:
         """Every trial: method, lr, loss (None where it diverged)."""
         return self.data["trials"]
 
+    @property
+    def verdicts(self) -> list[VerdictRow]:
+        """Every method against every other: which ends lower, at the tuned settings, from paired runs."""
+        return next((a["verdicts"] for a in self.data["answers"] if a["question"] == "lowest"), [])
+
     def html(self) -> str:
         """The report: one self-contained page."""
         return render(self.data)
 
     def json(self) -> str:
         """The numbers as JSON, without what is only drawn; infinities are null."""
-        kept = {n: v for n, v in self.data.items() if n not in ONLY_DRAWN}
+        kept = {n: v for n, v in self.data.items() if n not in ONLY_DRAWN} | {"verdicts": self.verdicts}
         return json.dumps(kept, indent=1, allow_nan=False) + "\n"
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -122,7 +127,7 @@ def race(
     methods: Sequence[str | Rule] | None = None,
     *,
     trials: int = 25,
-    seeds: int = 20,
+    seeds: int = 30,
     steps: int | None = None,
     batch: int | None = None,
     seed: int = 0,

@@ -3,7 +3,7 @@
 A number is None where it is infinite (a diverged run) or was not measured.
 """
 
-from typing import Any, TypeAlias, TypedDict
+from typing import Any, Literal, TypeAlias, TypedDict
 
 VERSION = 1  # of the schema: raised where a field goes or changes its meaning, not where one is added
 
@@ -78,13 +78,63 @@ class OutsiderRow(TypedDict):
     metric: Number
 
 
+Question: TypeAlias = Literal["lowest", "fastest", "forgiving", "held out"]
+
+
+class Effect(TypedDict):
+    """Of one method against another over paired runs: the median and the ends of its interval; None: infinite."""
+
+    median: Number
+    low: Number
+    high: Number
+
+
+class VerdictRow(TypedDict):
+    """Method a against method b: "better", "worse" or "tie" for a.
+
+    One of ratio (a's value as a multiple of b's) and difference (a - b) is there. wins: of the paired runs, those in
+    which a is better; ties: those in which both are equal. p: of the signed-rank test, corrected for all pairs of methods.
+    """
+
+    a: str
+    b: str
+    verdict: str
+    ratio: Effect | None
+    difference: Effect | None
+    wins: int
+    ties: int
+    pairs: int
+    p: float
+
+
+class Answer(TypedDict):
+    """What a race says to one question.
+
+    scale: what is compared: "loss", "gap" (above the known minimum), "steps", "decades" or the metric's name.
+    leaders: the best method, then those that are not told apart from it. equal: losses (gaps) below it count as
+    equal. values: each method's, best first. beats:
+    for each leader those that it is told to be better than. tested: whether verdicts were possible, which takes
+    least_seeds paired runs (None where nothing is tested).
+    """
+
+    question: Question
+    scale: str
+    leaders: list[str]
+    equal: Number
+    values: dict[str, Number]
+    beats: dict[str, list[str]]
+    tested: bool
+    least_seeds: int | None
+    verdicts: list[VerdictRow]
+
+
 class RaceResult(TypedDict):
     """Everything that is reported.
 
     ``methods``: lowest median loss first. ``curves`` (method, step, median, p10, p90) are losses over the fresh
     seeds; ``rates`` (likewise) effective rates over the coordinates of the first of them; ``paths`` (method, step,
     x, y) its way on a problem of two parameters. ``trials`` (method, a column for each line that was tuned, loss)
-    is every tuning trial. ``code`` rebuilds the winner.
+    is every tuning trial. ``answers`` are to the four questions, those that can be put. ``code`` rebuilds the winner.
     """
 
     version: int
@@ -95,6 +145,7 @@ class RaceResult(TypedDict):
     settings: RaceSettings
     versions: dict[str, str]
     methods: list[MethodRow]
+    answers: list[Answer]
     curves: Columns
     trials: Columns
     rates: Columns

@@ -9,9 +9,11 @@ import numpy as np
 from ..errors import HyperparameterError
 from ..problems import Outsider, Problem, Source
 from ..problems.formula import FormulaProblem
+from . import answers
 from . import methods as naming
 from .race_result import (
     VERSION,
+    Answer,
     Columns,
     Landscape,
     MethodRow,
@@ -122,6 +124,7 @@ def summary(p: Problem, budget: Budget, entries: Sequence[Entry], finished: bool
         },
         "versions": versions(),
         "methods": [rows[i] for i in order],
+        "answers": _answers(p, entries, floor, tau),
         "curves": _curves(entries),
         "trials": _trials(entries),
         "rates": _rates(entries),
@@ -143,6 +146,22 @@ def _goal(p: Problem, entries: Sequence[Entry]) -> tuple[float, float, float | N
     return floor, tau, floor + tau * (float(np.median(starts)) - floor) if starts else None
 
 
+def _answers(p: Problem, entries: Sequence[Entry], floor: float, tau: float) -> list[Answer]:
+    """What the methods' paired runs on fresh seeds say to the four questions; only those that were rerun take part."""
+    done = {e.name: e for e in entries if e.test_runs}
+    if not done:
+        return []
+    starts = np.concatenate([e.losses[:, 0] for e in done.values()])
+    ends = {n: e.losses[:, -1] for n, e in done.items()}
+    said = [answers.lowest(ends, starts, p.minimum, float(np.finfo(float).eps))]
+    said.append(answers.fastest({n: _reached(e, p, floor, tau) for n, e in done.items()}))
+    if all(len(e.search.losses) > 1 for e in done.values()):
+        said.append(answers.forgiving(_trials(list(done.values())), p.minimum or 0.0))
+    if p.metric_name is not None:
+        said.append(answers.held_out(p.metric_name, {n: _metrics(e.reported) for n, e in done.items()}))
+    return said
+
+
 def _finite(x: float) -> Number:
     return float(x) if np.isfinite(x) else None
 
@@ -151,10 +170,7 @@ def _row(entry: Entry, p: Problem, floor: float, tau: float) -> MethodRow:
     runs, losses, search = entry.reported, entry.losses, entry.search
     median, low, high = (_finite(quantile(losses[:, -1], q)) if runs else None for q in (0.5, 0.1, 0.9))
     loss: Quantiles = {"median": median, "p10": low, "p90": high}
-    consecutive = CONSECUTIVE if p.noisy else 1
-    reached = [
-        steps_to(curve, runs[0].steps, floor + tau * (curve[0] - floor), consecutive) for curve in losses
-    ]
+    reached = _reached(entry, p, floor, tau)
     seconds = [s for r in runs for s in r.seconds[0]]
     tuned = search.tuned
     return {
@@ -171,6 +187,15 @@ def _row(entry: Entry, p: Problem, floor: float, tau: float) -> MethodRow:
         "trials": len(search.losses),
         "notes": entry.notes,
     }
+
+
+def _reached(entry: Entry, p: Problem, floor: float, tau: float) -> list[float]:
+    """The step at which each reported run meets its target, +inf where it never does."""
+    consecutive = CONSECUTIVE if p.noisy else 1
+    return [
+        steps_to(curve, entry.reported[0].steps, floor + tau * (curve[0] - floor), consecutive)
+        for curve in entry.losses
+    ]
 
 
 def _metrics(runs: Sequence[Runs]) -> Array:

@@ -6,12 +6,13 @@ from collections.abc import Iterable
 from html import escape
 from typing import TYPE_CHECKING
 
-from ..formatting import listing, margin, number
+from ..formatting import listing, number
 from ..pictures.style import styles
-from ..race_result import Columns, MethodRow, RaceResult, height, ranked
+from ..race_result import Columns, MethodRow, RaceResult, ranked
 from . import race_table
 from .page import block, chips, facts, figure, page
-from .race_table import loss, within_noise
+from .race_table import loss
+from .race_wording import sentences
 
 if TYPE_CHECKING:
     from ..pictures.race import Plot
@@ -25,7 +26,7 @@ def render(race: RaceResult) -> str:
     rows = ranked(race)
     names = [r["method"] for r in rows]
     body = f"""{_notice(race, rows)}
-<p class="answer">{_answer(race, rows)}</p>
+{_answers(race, rows)}
 <p class="about">{escape(race["text"])}</p>
 <section aria-labelledby="results">
 <h2 id="results">Results</h2>
@@ -49,44 +50,32 @@ def render(race: RaceResult) -> str:
     return page(race["title"], f"race · {race['problem']}", body)
 
 
-def _names(rows: Iterable[MethodRow]) -> str:
-    return listing(f'<b data-method="{escape(r["method"])}">{escape(r["method"])}</b>' for r in rows)
+def _names(names: Iterable[str]) -> str:
+    return listing(f'<b data-method="{escape(n)}">{escape(n)}</b>' for n in names)
 
 
-def _answer(race: RaceResult, rows: list[MethodRow]) -> str:
-    """Which method came out lowest, by how much; who reached the target, who diverged."""
-    done = [r for r in rows if loss(r) is not None]
-    failed = [r for r in rows if loss(r) is None and r["diverged"] == r["trials"]]
-    sentences = [_lowest(race, done) if done else "No method has a result yet."]
-    if done and race["settings"]["target"] is not None:
-        sentences.append(_reached(done))
+def _answers(race: RaceResult, rows: list[MethodRow]) -> str:
+    """The answers to the four questions, the first of them large; who diverged at every setting."""
+    told = [_marked(sentence) for sentence in sentences(race, lambda name: f"\0{name}\0")]
+    failed = [r["method"] for r in rows if loss(r) is None and r["diverged"] == r["trials"] > 0]
+    if not told:
+        done = [r for r in rows if loss(r) is not None]
+        told = [
+            f"So far {_names([done[0]['method']])} has the lowest {escape(race['settings']['loss_name'])} in tuning, "
+            f"{number(loss(done[0]))}; no method was rerun on fresh seeds."
+            if done
+            else "No method has a result yet."
+        ]
     if failed:
-        sentences.append(f"{_names(failed)} diverged at every setting tried.")
-    return " ".join(sentences)
+        told.append(f"{_names(failed)} diverged at every setting tried.")
+    first, *others = told
+    rest = f'<ul class="answers">{"".join(f"<li>{text}</li>" for text in others)}</ul>' if others else ""
+    return f'<p class="answer">{first}</p>{rest}'
 
 
-def _lowest(race: RaceResult, done: list[MethodRow]) -> str:
-    best, settings = done[0], race["settings"]
-    close = within_noise(done)
-    clear = [r for r in done[1:] if r not in close]
-    text = (
-        f"{'In this race' if race['finished'] else 'So far'} {_names([best])} has the lowest"
-        f" {escape(settings['loss_name'])}, a median of {number(loss(best))} after {settings['steps']:,} steps"
-    )
-    if close:
-        text += f", but {_names(close)} {'is' if len(close) == 1 else 'are'} within noise of it"
-    if clear and close:
-        text += f"; the next, {_names(clear[:1])}, ends clearly higher, at {number(loss(clear[0]))}"
-    elif clear:
-        text += f", {margin(height(best), height(clear[0]))} that of the next, {_names(clear[:1])}"
-    return f"{text}."
-
-
-def _reached(done: list[MethodRow]) -> str:
-    late = [r for r in done if r["steps_to_target"] is None]
-    if len(late) == len(done):
-        return "No method reached the target."
-    return f"{_names(late)} never reached the target." if late else "Every one of them reached the target."
+def _marked(sentence: str) -> str:
+    """A sentence for the page, in which names of methods stand between NULs."""
+    return "".join(_names([part]) if k % 2 else escape(part) for k, part in enumerate(sentence.split("\0")))
 
 
 def _notice(race: RaceResult, rows: list[MethodRow]) -> str:
@@ -114,8 +103,12 @@ def _footnote(race: RaceResult) -> str:
     )
     if text := settings["target_text"]:
         parts.append(f"Target: {escape(text)}.")
-    if settings["seeds"] != 1:
-        parts.append("“Within noise”: the method’s band overlaps the band of the best.")
+    if race["answers"]:
+        parts.append(
+            "Verdicts hold at these settings: methods are compared run by run, pair by pair (the same start and the "
+            "same batches), by the exact signed-rank test, each question corrected for all pairs at 5 %; a difference "
+            "under 2 % is none. In brackets: the interval at that level. “Not told apart” from the lowest: no verdict."
+        )
     if race["outsider"]:
         parts.append(
             f"{escape(race['outsider']['name'])} did not take part; it only shows what is attainable."

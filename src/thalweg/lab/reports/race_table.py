@@ -18,12 +18,6 @@ def loss(row: MethodRow, key: Literal["median", "p10", "p90"] = "median") -> flo
     return row["loss"][key]
 
 
-def within_noise(rows: list[MethodRow]) -> list[MethodRow]:
-    """The methods whose 10-90 % band reaches down into the band of the best one."""
-    top = loss(rows[0], "p90") if rows else None
-    return [r for r in rows[1:] if top is not None and (low := loss(r, "p10")) is not None and low <= top]
-
-
 def _metric_name(rows: list[MethodRow]) -> str | None:
     return next((r["metric"]["name"] for r in rows if r["metric"]), None)
 
@@ -41,9 +35,10 @@ def body(race: RaceResult, rows: list[MethodRow]) -> str:
     """The rows of the table: the methods as they are ranked, then what did not take part."""
     looks = styles(r["method"] for r in rows)
     metric = _metric_name(rows)
+    leaders = next((a["leaders"] for a in race["answers"] if a["question"] == "lowest"), [])
     parts = zip(rows, column([loss(r) for r in rows]), _bands(rows), _strips(rows, looks), strict=True)
     lines = [
-        _row(row, rows, _cells(row, value, band, strip, metric), looks[row["method"]])
+        _row(row, leaders, _cells(row, value, band, strip, metric), looks[row["method"]])
         for row, value, band, strip in parts
     ]
     if outsider := race["outsider"]:
@@ -87,16 +82,18 @@ def _bands(rows: list[MethodRow]) -> list[str]:
     return [f"{low}–{top}" if loss(r, "p10") is not None else "–" for r, low, top in ends]
 
 
-def _badge(row: MethodRow, rows: list[MethodRow]) -> str:
-    if row is rows[0] and loss(row) is not None:
+def _badge(row: MethodRow, leaders: list[str]) -> str:
+    if not leaders or row["method"] not in leaders:
+        return ""
+    if row["method"] == leaders[0]:
         return '<span class="badge">lowest</span>'
-    return '<span class="badge close">within noise</span>' if row in within_noise(rows) else ""
+    return '<span class="badge close">not told apart</span>'
 
 
-def _row(row: MethodRow, rows: list[MethodRow], cells: Iterable[str], look: Style) -> str:
+def _row(row: MethodRow, leaders: list[str], cells: Iterable[str], look: Style) -> str:
     """A method's row of the table, its cells given."""
-    name, badge = escape(row["method"]), _badge(row, rows)
-    best = row is rows[0] and loss(row) is not None
+    name, badge = escape(row["method"]), _badge(row, leaders)
+    best = row["method"] in leaders[:1]
     notes = "".join(f"<small>{escape(n)}</small>" for n in row["notes"])
     return (
         f'<tr data-method="{name}"{" class=best" if best else ""}><th scope="row" class="name">'

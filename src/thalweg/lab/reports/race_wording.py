@@ -1,0 +1,133 @@
+"""What a race found in sentences, one to each question, every one computed from what was run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from ..formatting import listing, number
+from ..race_result import Answer, RaceResult, VerdictRow
+
+Mark = Callable[[str], str]  # how a method's name is written
+
+
+def sentences(race: RaceResult, mark: Mark = str) -> list[str]:
+    """The answers in words, the lowest loss first; [] where nothing was rerun on fresh seeds."""
+    told = [_sentence(race, answer, mark) for answer in race["answers"]]
+    tested = [a for a in race["answers"] if a["least_seeds"] is not None]
+    if tested and not tested[0]["tested"]:
+        seeds, least = race["settings"]["seeds"], tested[0]["least_seeds"]
+        methods = len(tested[0]["values"])
+        told.append(
+            f"{_count(seeds, 'paired run')} cannot tell {methods} methods apart: a verdict takes {least} (--seeds {least})."
+        )
+    return told
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n} {what}{'' if n == 1 else 's'}"
+
+
+def _names(names: Iterable[str], mark: Mark) -> str:
+    return listing(map(mark, names))
+
+
+def _sentence(race: RaceResult, answer: Answer, mark: Mark) -> str:
+    head, leaders = _head(race, answer), answer["leaders"]
+    if not leaders:
+        return f"{head}: no method reached it." if answer["question"] == "fastest" else f"{head}: none."
+    text = f"{head}: {_names(leaders, mark)}"
+    if answer["question"] == "forgiving":
+        return f"{text}, within a tenth of its best over {_value(answer, leaders[0])} of the learning rate."
+    if len(leaders) == 1:
+        text += f", a median of {_value(answer, leaders[0])}"
+    else:
+        text += f"{', not told apart' if answer['tested'] else ''}, {_medians(answer)}"
+    if len(leaders) == 2:
+        text += f"; {_effect(_pair(answer, *leaders), answer, mark)}"
+    if answer["scale"] == "gap" and answer["equal"] and len(leaders) > 1:
+        text += f" (what is less than {number(answer['equal'], 2)} above the minimum counts as equal)"
+    return " ".join([f"{text}.", *(_beaten(answer, mark) if answer["tested"] else [])])
+
+
+def _medians(answer: Answer) -> str:
+    """The leaders' medians, or from where to where they go."""
+    seen = list(dict.fromkeys(_value(answer, n) for n in answer["leaders"]))
+    if len(seen) == 1:
+        return f"all with a median of {seen[0]}"
+    return (
+        f"medians of {seen[0]} and {seen[1]}"
+        if len(answer["leaders"]) == 2
+        else f"medians from {seen[0]} to {seen[-1]}"
+    )
+
+
+def _head(race: RaceResult, answer: Answer) -> str:
+    settings = race["settings"]
+    return {
+        "lowest": f"Lowest {settings['loss_name']} after {settings['steps']:,} steps",
+        "fastest": "Fastest to the target",
+        "forgiving": "Most forgiving of a careless rate",
+        "held out": f"Best {answer['scale']} on held-out rows",
+    }[answer["question"]]
+
+
+def _beaten(answer: Answer, mark: Mark) -> list[str]:
+    """What all leaders beat, what some of them beat, and by how much the first beats the nearest."""
+    leaders = answer["leaders"]
+    lists = [answer["beats"].get(n, []) for n in leaders]
+    common = [n for n in lists[0] if all(n in beaten for beaten in lists)]
+    some = {n: [a for a, beaten in zip(leaders, lists, strict=True) if n in beaten] for n in answer["values"]}
+    told = []
+    if common:
+        who = "It beats" if len(leaders) == 1 else "Both beat" if len(leaders) == 2 else "Each of them beats"
+        everyone = len(common) == len(answer["values"]) - len(leaders) > 2
+        told.append(f"{who} {f'all {len(common)} others' if everyone else _names(common, mark)}.")
+    for winners in dict.fromkeys(tuple(w) for n, w in some.items() if w and n not in common):
+        losers = [n for n, w in some.items() if tuple(w) == winners and n not in common]
+        told.append(
+            f"{_names(losers, mark)} {'is' if len(losers) == 1 else 'are'} beaten by {_names(winners, mark)}."
+        )
+    if common:
+        effect = _effect(_pair(answer, leaders[0], common[0]), answer, mark)
+        told.append(f"The nearest is {mark(common[0])}: {effect}.")
+    return told
+
+
+def _pair(answer: Answer, a: str, b: str) -> VerdictRow:
+    return next(v for v in answer["verdicts"] if v["a"] == a and v["b"] == b)
+
+
+def _effect(v: VerdictRow, answer: Answer, mark: Mark) -> str:
+    """How a differs from b over the paired runs: "Adam ends 0.51 × as high as SGD (0.45 to 0.58), lower in 28 of 30"."""
+    a, b = mark(v["a"]), mark(v["b"])
+    effect = v["ratio"] or v["difference"]
+    assert effect is not None
+    middle, low, high = ("∞" if (x := effect[n]) is None else number(x) for n in ("median", "low", "high"))
+    equal = f" and equal in {v['ties']}" if v["ties"] else ""
+    runs = f"in {v['wins']}{equal} of {_count(v['pairs'], 'paired run')}"
+    if v["ties"] == v["pairs"]:
+        return f"the same in all {_count(v['pairs'], 'paired run')}"
+    if v["ratio"] is None:
+        word = "higher" if answer["question"] == "held out" else "lower"
+        return f"{a} minus {b} is {middle} ({low} to {high}), {word} {runs}"
+    steps = answer["question"] == "fastest"
+    if effect["median"] in (0.0, None):  # one of them failed in the median pair
+        sound = a if effect["median"] == 0.0 else b
+        return f"{'only ' + sound + ' reaches it' if steps else sound + ' alone does not fail'} in the median pair, {a} wins {runs}"
+    if steps:
+        return f"{a} takes {middle} × the steps of {b} ({low} to {high}), fewer {runs}"
+    return f"{a} ends {middle} × as high as {b} ({low} to {high}), lower {runs}"
+
+
+def _value(answer: Answer, name: str) -> str:
+    """A method's median in words."""
+    value = answer["values"][name]
+    if value is None:
+        return "∞"
+    if answer["question"] == "fastest":
+        return _count(round(value), "step")
+    if answer["question"] == "forgiving":
+        return f"{number(value, 2)} decades"
+    if answer["question"] == "held out" and "accuracy" in answer["scale"]:
+        return f"{100 * value:.1f} %"
+    return number(value)
