@@ -336,9 +336,13 @@ SETTINGS: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("given", SETTINGS, ids=str)
+CLIPPED = [x for x in SETTINGS if x.keys() & {"clip_norm", "clip_value"}]  # take every finite gradient
+
+
 @pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize("ill", ILL)
+@pytest.mark.parametrize(
+    ("ill", "given"), [(n, x) for n in ILL for x in SETTINGS if n != "too large" or x not in CLIPPED], ids=str
+)
 def test_non_finite_gradients(ill: str, place: str, given: dict[str, Any]) -> None:
     """Path, index, value and remedy are named; nothing has moved; the next good step goes on."""
     value, told = ILL[ill]

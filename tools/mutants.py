@@ -187,7 +187,7 @@ MUTANTS = [
     ),
     Mutant("engines/cpu/loops.py", "planned[(t - 1) *", "planned[t *", ENGINE, "compiled_loops"),
     Mutant("optimizer/optimizer.py", "leaf.gathered = 0", "leaf.gathered = leaf.gathered", OPTIMIZER),
-    Mutant("optimizer/optimizer.py", "bound / length", "length / bound", OPTIMIZER),
+    Mutant("optimizer/gradients.py", "factor = bound / length", "factor = length / bound", OPTIMIZER),
     Mutant("optimizer/optimizer.py", "self.flush()  # by the old values", "pass", RUNNING, "catch_up"),
     Mutant("optimizer/options.py", "for n in group.own", "for n in ()", RUNNING, "decay_of_a_group"),
     Mutant("optimizer/tree.py", "called[text] == 1", "True", NAMES),

@@ -202,6 +202,12 @@ def _finished(
     )
 
 
+@cache
+def taking_in(update: Update, power: int) -> Update:
+    """Return the update for an engine that refuses only what that power of g asks for, since clipping bounds the rest."""
+    return update if power == update.power else update._replace(power=power)
+
+
 LESS = "_less"  # after a scalar's name: that scalar less 1, taken where scalars are float64
 
 

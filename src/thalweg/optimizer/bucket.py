@@ -1,30 +1,46 @@
 """Leaves of one group and dtype: their arrays, the pass that an engine runs over them, their clock."""
 
+import math
 from collections.abc import Sequence
 from copy import copy
 from typing import Any
 
 import numpy as np
 
-from ..core.update import gather
+from ..core.pieces import own
+from ..core.started import Started
+from ..core.update import Update, gather, taking_in
 from ..engines import Engine
-from ..engines.memory import arithmetic
+from ..engines.memory import Array, arithmetic, limit
 from .options import Group
 from .parameters import Leaf
 
-Array = np.ndarray[Any, Any]
+
+def _clipped(started: Started, stored: np.dtype[Any]) -> tuple[Update, float]:
+    """Return the update, and the largest |g| that clipping by norm may leave of gradients of a dtype.
+
+    Where it is what clipping leaves that the states see, the update takes in every finite gradient. The bound is
+    infinite where nothing is left to look at.
+    """
+    most = limit(stored, started.update.power)
+    by_value = started.values.get(own("clip_value"), math.inf) <= most
+    by_norm = started.options.clip_norm
+    if not (by_value or by_norm):
+        return started.update, math.inf
+    return taking_in(started.update, int(started.options.accumulate)), math.inf if by_value else most
 
 
 class Bucket:
-    """Leaves of one group and dtype, with their states."""
+    """Leaves of one group and dtype, with their states; ``most`` is the largest |g| that clipping by norm may leave."""
 
     def __init__(
         self, run: Engine, group: Group, leaves: list[int], all_leaves: list[Leaf], rates: bool
     ) -> None:
         self.group, self.leaves = group, leaves
         self.started = started = group.started(rates=rates)
-        self.scalars, self.update = started.scalars, started.update
         self.stored = stored = all_leaves[leaves[0]].flat.dtype
+        self.scalars = started.scalars
+        self.update, self.most = _clipped(started, stored)
         kept = arithmetic(stored)
         self.tensors: list[dict[str, Array]] = []
         for index in leaves:
@@ -43,7 +59,8 @@ class Bucket:
         """Return the bucket under other values of its rule: the same arrays, to be bound to gradients anew."""
         bucket = copy(self)
         bucket.group, bucket.started = group, group.started(rates=rates)
-        bucket.scalars, bucket.update = bucket.started.scalars, bucket.started.update
+        bucket.scalars = bucket.started.scalars
+        bucket.update, bucket.most = _clipped(bucket.started, self.stored)
         if bucket.update is not self.update:  # values that stand in it as exponents
             assert set(bucket.update.arrays) == set(self.update.arrays)
             bucket.batch = run.batch(bucket.update, self.stored, self.tensors)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, Protocol, TypeGuard
 
@@ -229,20 +230,47 @@ def not_finite(leaf: Leaf, gradient: Array | SparseGradient, rule: Rule, limit: 
     value = flat.flat[bad[0]]
     what = "is not finite"
     if np.isfinite(value):
-        what = f"is too large for the states of {type(rule).__name__} in {flat.dtype} (at most {limit:.4g})"
+        what = f"is too large for the states of {type(rule).__name__} in {leaf.dtype} (at most {limit:.4g})"
     return (
         f"gradient{at(leaf.path)}: {value} at {index} {what}; {bad.size} of {flat.size} entries;"
         " nothing has moved (on_nonfinite='skip' leaves such steps out)"
     )
 
 
-def norm(run: Engine, gradients: Sequence[tuple[Array, Array | None]]) -> float:
-    """Return the Euclidean norm of all gradients, each with what is gathered of it; where its square leaves float64's range, scaled by the largest entry first."""
+def norm(run: Engine, gradients: Sequence[tuple[Array, Array | None]]) -> tuple[float, int]:
+    """Return the Euclidean norm of all gradients, each with what is gathered of it, as m and e of m * 2**e.
+
+    e is 0 unless the norm's square leaves float64's range: then the gradients are scaled before they are squared.
+    """
     square = run.sum_of_squares(gradients)
     if 1e-290 < square < math.inf or math.isnan(square):
-        return math.sqrt(square)
-    sums = [(g if a is None else a.reshape(g.shape) + g).astype(np.float64) for g, a in gradients]
-    top = max((float(np.max(np.abs(x), initial=0.0)) for x in sums), default=0.0)
-    if not 0 < top < math.inf:
-        return top
-    return top * math.sqrt(sum(float(np.sum((x / top) ** 2)) for x in sums))
+        return math.sqrt(square), 0
+    with np.errstate(all="ignore"):
+        sums = [(g if a is None else a.reshape(g.shape) + g).astype(np.float64) for g, a in gradients]
+        top = max((float(np.max(np.abs(x), initial=0.0)) for x in sums), default=0.0)
+        if not 0 < top < math.inf:
+            return top, 0
+        _, e = math.frexp(top)
+        return math.sqrt(sum(float(np.sum(np.ldexp(x, -e) ** 2)) for x in sums)), e
+
+
+class Factor(NamedTuple):
+    """What clipping by norm multiplies gradients by, once they have been divided by 2**shift; ``length`` is what is left."""
+
+    factor: float
+    shift: int
+    length: float
+
+
+def clipping(m: float, e: int, bound: float, smallest: float) -> Factor:
+    """Return what brings gradients whose norm is m * 2**e to a norm of at most ``bound``.
+
+    smallest: the least factor that the arithmetic holds with all its digits; a smaller one is split in two.
+    """
+    m, more = math.frexp(m)
+    e += more
+    length = math.ldexp(m, e) if e <= sys.float_info.max_exp else math.inf
+    if length <= bound:
+        return Factor(1.0, 0, length)
+    factor = bound / length
+    return Factor(factor, 0, bound) if factor >= smallest else Factor(bound / m, e, bound)

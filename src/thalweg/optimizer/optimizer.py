@@ -8,8 +8,9 @@ c) Everything is checked before anything moves; a gradient that is the same obje
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from operator import attrgetter, getitem, is_
 from typing import Any, NoReturn
 
@@ -19,7 +20,7 @@ from numpy.typing import ArrayLike
 from ..archive import MISFITS, Archive, Layout
 from ..core.rule import Optimizer, Params, Rule
 from ..engines import engine
-from ..engines.memory import address
+from ..engines.memory import Array, address, arithmetic
 from ..errors import (
     GradientError,
     HyperparameterError,
@@ -30,12 +31,22 @@ from ..errors import (
 )
 from . import saving, tree
 from .bucket import Bucket
-from .gradients import SparseGradient, gradient_of, indices_of, norm, not_finite, shares, sparse, touched
+from .gradients import (
+    Factor,
+    SparseGradient,
+    clipping,
+    gradient_of,
+    indices_of,
+    norm,
+    not_finite,
+    shares,
+    sparse,
+    touched,
+)
 from .options import Group, Settings, following, grouped, taking
 from .parameters import Leaf, Memory, parameter, require_distinct
 from .row_tracking import ParameterLayout, RowTracker
 
-Array = np.ndarray[Any, Any]
 RATES_KEPT = 1 << 16  # up to so many weights in all, every step also writes its rates
 
 _LAYOUT = attrgetter("dtype", "shape", "strides")
@@ -289,8 +300,18 @@ class ArrayOptimizer(Optimizer):
             self._gather(early)
         if not any(due):
             return
+        given = [
+            h if d and i not in rows else None for i, (h, d) in enumerate(zip(self._hold, due, strict=True))
+        ]
         rows = {i: self._with_pending(i, g) for i, g in rows.items() if due[i]}
-        factor = () if settings.clip_norm is None else (self._norm_factor(due, rows),)
+        factor: tuple[float, ...] = ()
+        if settings.clip_norm is not None:
+            clip = self._clipping(given, rows)
+            if self._guarded and not self._left_fits(given, rows, clip):
+                return
+            factor = (clip.factor,)
+            if clip.shift:
+                given, rows = self._scaled(given, rows, clip.shift)
         plans = []
         for bucket, times in zip(self._buckets, ticks, strict=True):
             if times:
@@ -304,11 +325,12 @@ class ArrayOptimizer(Optimizer):
                 follower.table.catch_up()  # the dense gradient moves every row
                 follower.pending = []
         for bucket, values, which in plans:
-            if self._fed(bucket, due):
-                self._leave_out(bucket.batch, bucket, due)
+            if any(given[i] is not None for i in bucket.leaves):
+                self._leave_out(bucket.batch, bucket, given)
                 bucket.batch.run(values, which)
-                self._leave_out(bucket.batch, bucket, present)
+                self._leave_out(bucket.batch, bucket, self._dense(present))
         for i, g in rows.items():
+            self._followers[i].pending = []
             bucket, t = self._place[i][0], self._leaves[i].t + 1
             self._followers[i].step(g, bucket.scalars(t, *factor), bucket.group.rule.at(t - 1))
         for leaf in self._copied:
@@ -327,11 +349,9 @@ class ArrayOptimizer(Optimizer):
             return gradient
         zeros = np.zeros((sum(map(len, follower.pending)), gradient.width), dtype=gradient.values.dtype)
         rows = np.concatenate([gradient.rows, *follower.pending])
-        made = follower.gathered(
+        return follower.gathered(
             SparseGradient(rows, np.concatenate([gradient.values, zeros]), gradient.width)
         )
-        follower.pending = []
-        return made
 
     def _part(self) -> None:
         """From the count that all leaves share to a count for each."""
@@ -344,16 +364,22 @@ class ArrayOptimizer(Optimizer):
         """Whether some of a bucket's leaves that take part have a dense gradient."""
         return any(taken[i] and type(self._hold[i]) is not SparseGradient for i in bucket.leaves)
 
-    def _leave_out(self, batch: Any, bucket: Bucket, taken: Sequence[bool]) -> None:
-        """Bind only the gradients of leaves that take part."""
+    def _dense(self, taken: Sequence[bool]) -> list[Array | None]:
+        """Return the dense gradients of leaves that take part, None for all others."""
+        return [
+            h if t and type(h) is not SparseGradient else None for h, t in zip(self._hold, taken, strict=True)
+        ]
+
+    def _leave_out(self, batch: Any, bucket: Bucket, given: Sequence[Array | None]) -> None:
+        """Bind these gradients, and of the bucket's leaves no others."""
         for k, i in enumerate(bucket.leaves):
-            dense = taken[i] and type(self._hold[i]) is not SparseGradient
-            batch.bind(k, self._hold[i] if dense else None)
+            batch.bind(k, given[i])
 
     def _gather(self, early: Sequence[bool]) -> None:
+        given = self._dense(early)
         for bucket in self._buckets:
             if bucket.gather is not None:
-                self._leave_out(bucket.gather, bucket, early)
+                self._leave_out(bucket.gather, bucket, given)
                 bucket.gather.run([()], [0] * len(bucket.leaves))
                 for k, i in enumerate(bucket.leaves):
                     self._leaves[i].gathered += early[i]
@@ -369,35 +395,82 @@ class ArrayOptimizer(Optimizer):
         else:
             follower.gather_all()
 
-    def _norm_factor(self, due: Sequence[bool], rows: Mapping[int, SparseGradient]) -> float:
-        """What the gradients are multiplied by so that their norm over all parameters stays bounded."""
-        gradients: list[tuple[Array, Array | None]] = []
-        for bucket in self._buckets:
-            for k, i in enumerate(bucket.leaves):
-                gathered = bucket.tensors[k].get("_a")
-                if i in rows:
-                    touched, values, width = rows[i]
-                    sums = None if gathered is None else gathered.reshape(-1, width)[touched].reshape(-1)
-                    gradients.append((values.reshape(-1), sums))
-                elif due[i]:
-                    gradients.append((self._hold[i], gathered))
-        length = norm(self._run, gradients) / self._settings.accumulate
-        bound = float(self._settings.clip_norm)  # type: ignore[arg-type]
-        return 1.0 if length <= bound else bound / length
+    # Clipping by norm.
 
-    def _refuse(self) -> None:
-        """Count a step that is left out for a gradient that is not finite, or raise NonFiniteError for it."""
+    def _due(
+        self, given: Sequence[Array | None], rows: Mapping[int, SparseGradient]
+    ) -> Iterator[tuple[int, Array, Array | None]]:
+        """Yield of each leaf that is about to step its number, its gradient, and what is gathered of that or None."""
+        for i, dense in enumerate(given):
+            gathered = self._tensors(i).get("_a")
+            if dense is not None:
+                yield i, dense, gathered
+            elif i in rows:
+                touched, values, width = rows[i]
+                sums = None if gathered is None else gathered.reshape(-1, width)[touched].reshape(-1)
+                yield i, values.reshape(-1), sums
+
+    def _clipping(self, given: Sequence[Array | None], rows: Mapping[int, SparseGradient]) -> Factor:
+        """Return what the gradients are multiplied by so that their norm over all parameters stays bounded."""
+        due = list(self._due(given, rows))
+        m, e = norm(self._run, [(g, gathered) for _, g, gathered in due])
+        smallest = max(float(np.finfo(arithmetic(g.dtype)).tiny) for _, g, _ in due)
+        bound = float(self._settings.clip_norm)  # type: ignore[arg-type]
+        return clipping(m / self._settings.accumulate, e, bound, smallest)
+
+    def _left_fits(
+        self, given: Sequence[Array | None], rows: Mapping[int, SparseGradient], clip: Factor
+    ) -> bool:
+        """Return whether the states can hold what clipping leaves; if not, refuse the step."""
+        for i, g, gathered in self._due(given, rows):
+            bucket = self._place[i][0]
+            if clip.length > bucket.most:
+                left: Array = g.reshape(-1).astype(np.float64)
+                left += 0.0 if gathered is None else gathered
+                left *= math.ldexp(clip.factor, -clip.shift) / self._settings.accumulate
+                gradient = SparseGradient(rows[i].rows, left, rows[i].width) if i in rows else left
+                wrong = not_finite(self._leaves[i], gradient, bucket.group.rule, bucket.most)
+                if wrong is not None:
+                    self._refuse(f"clip_norm={self._settings.clip_norm:.4g} leaves too much: {wrong}")
+                    return False
+        return True
+
+    def _scaled(
+        self, given: Sequence[Array | None], rows: Mapping[int, SparseGradient], shift: int
+    ) -> tuple[list[Array | None], dict[int, SparseGradient]]:
+        """Return the gradients, and change what is gathered of them, over 2**shift."""
+
+        def over(x: Array) -> Array:
+            with np.errstate(all="ignore"):
+                scaled: Array = np.ldexp(x, -shift)
+            return scaled
+
+        for i, g in enumerate(given):
+            gathered = self._tensors(i).get("_a")
+            if gathered is not None and (g is not None or i in rows):
+                gathered[:] = over(gathered)
+        dense = [None if g is None else over(g) for g in given]
+        return dense, {i: x._replace(values=over(x.values)) for i, x in rows.items()}
+
+    def _refuse(self, wrong: str = "") -> None:
+        """Count a step that is left out for a gradient that is not finite, or raise NonFiniteError for it.
+
+        wrong: what is wrong; looked for among the gradients where it is not known.
+        """
         if self._settings.on_nonfinite == "skip":
             self.skipped += 1
             return
+        raise NonFiniteError(wrong or next(self._wrong()))
+
+    def _wrong(self) -> Iterator[str]:
+        """Yield what is wrong with gradients that an engine does not take."""
         for bucket in self._buckets:
             for i in bucket.leaves:
                 gradient = self._hold[i]
                 if gradient is not None:
                     wrong = not_finite(self._leaves[i], gradient, bucket.group.rule, bucket.batch.limit)
                     if wrong is not None:
-                        raise NonFiniteError(wrong)
-        raise AssertionError("a check failed and no entry is bad")
+                        yield wrong
 
     # Looking.
 
