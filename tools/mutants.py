@@ -134,6 +134,9 @@ MUTANTS = [
     Mutant("rules/radam.py", "2 * t * beta2**t", "t * beta2**t", PATHS, "RAdam"),
     Mutant("rules/radam.py", '"threshold": 5.0', '"threshold": 4.0', PATHS, "RAdam-torch"),
     Mutant("rules/adabelief.py", "surprise = g - m", "surprise = g", PATHS, "AdaBelief"),
+    Mutant("rules/ftrl.py", "l2_before * w + told - z - g", "l2_before * w + told - g", PATHS, "FTRL-"),
+    Mutant("rules/ftrl.py", "before = t - 1", "before = t", PATHS, "FTRL-cumulated"),
+    Mutant("rules/ftrl.py", "end = t + k", "end = k", IDLE, "FTRL-cumulated"),
     Mutant("rules/yogi.py", "sign(v - g * g)", "sign(g * g - v)", PATHS, "Yogi"),
     Mutant("rules/yogi.py", "m=1e-6", "m=0.0", PATHS, "Yogi-optax"),
     Mutant(

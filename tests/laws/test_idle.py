@@ -10,21 +10,21 @@ from thalweg.core.formula import lift, signature
 
 from ..strategies import FORMS, form, gradients
 
-WITH_IDLE = [(n, d) for n, d in FORMS if form(n, d).parts.idle is not None]
+WITH_IDLE = [(n, d) for n, d in FORMS if form(n, d).idle is not None]
 
 
 @pytest.mark.parametrize(("name", "dialect"), WITH_IDLE)
 @given(stream=gradients, k=st.integers(0, 60))
 def test_idle_is_k_zero_gradients(name: str, dialect: str, stream: list[float], k: int) -> None:
     rule = form(name, dialect)
-    idle = rule.parts.idle
+    idle = rule.idle
     assert idle is not None
     w = np.array([0.75])
     opt = rule.on(w)
     for g in stream:
         opt.step(np.array([g]))
     before = [float(w[0]), *(float(s[0]) for s in opt.state.values())]
-    hyper = rule.at(0)
+    hyper = {"t": float(len(stream)), **rule.at(0)}
     caught_up = idle(*before, k, *(hyper[n] for n in signature(idle)[1]))
     for _ in range(k):
         opt.step(np.zeros(1))
@@ -38,9 +38,9 @@ def test_idle_is_k_zero_gradients(name: str, dialect: str, stream: list[float], 
 @pytest.mark.parametrize(("name", "dialect"), WITH_IDLE)
 def test_idle_obeys_the_grammar(name: str, dialect: str) -> None:
     """So that every printer can print it."""
-    parts = form(name, dialect).parts
-    assert parts.idle is not None
-    lift(parts.idle, outputs=("w", *parts.states))
+    rule = form(name, dialect)
+    assert rule.idle is not None
+    lift(rule.idle, outputs=("w", *rule.parts.states))
 
 
 COASTING = [(n, d) for n, d in FORMS if form(n, d).parts.idle_model is not None]

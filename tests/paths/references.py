@@ -2286,6 +2286,74 @@ def yogi_optax(
 
 
 # --------------------------------------------------------------------------------------------------
+# FTRL
+# --------------------------------------------------------------------------------------------------
+
+
+def proximal(z: float, n: float, alpha: float, beta: float, lambda1: float, lambda2: float) -> float:
+    """McMahan et al. 2013, algorithm 1: the weight that z and n stand for."""
+    if abs(z) <= lambda1:
+        return 0.0
+    side = 1.0 if z > 0 else -1.0
+    return -(z - side * lambda1) / ((beta + sqrt(n)) / alpha + lambda2)
+
+
+def begun(w: float, alpha: float, beta: float, lambda1: float, lambda2: float) -> float:
+    """The z that stands for a weight before the first gradient."""
+    side = 0.0 if w == 0 else 1.0 if w > 0 else -1.0
+    return -(beta / alpha + lambda2) * w - side * lambda1
+
+
+LEADERS: list[dict[str, Any]] = [
+    {"alpha": 0.5, "beta": 2.0, "lambda2": 0.3},
+    {"lambda1": 0.25, "lambda2": 0.01},
+    {"alpha": 0.02, "lambda1": 3.0},
+]
+
+
+# McMahan et al., KDD 2013, algorithm 1, from weights that need not be 0
+@reference("FTRL", "paper", *LEADERS)
+def ftrl_paper(
+    w: float,
+    g: float,
+    done: int,
+    z: float = 0.0,
+    n: float = 0.0,
+    *,
+    alpha: float = 0.1,
+    beta: float = 1.0,
+    lambda1: float = 0.0,
+    lambda2: float = 0.0,
+) -> Step:
+    if done == 0:
+        z = begun(w, alpha, beta, lambda1, lambda2)
+    sigma = (sqrt(n + g * g) - sqrt(n)) / alpha
+    z, n = z + g - sigma * w, n + g * g
+    return proximal(z, n, alpha, beta, lambda1, lambda2), z, n
+
+
+# McMahan, AISTATS 2011, section 3: the penalty of every round so far
+@reference("FTRL", "cumulated", *LEADERS)
+def ftrl_cumulated(
+    w: float,
+    g: float,
+    t: int,
+    z: float = 0.0,
+    n: float = 0.0,
+    *,
+    alpha: float = 0.1,
+    beta: float = 1.0,
+    lambda1: float = 0.0,
+    lambda2: float = 0.0,
+) -> Step:
+    if t == 1:
+        z = begun(w, alpha, beta, 0.0, 0.0)
+    sigma = (sqrt(n + g * g) - sqrt(n)) / alpha
+    z, n = z + g - sigma * w, n + g * g
+    return proximal(z, n, alpha, beta, t * lambda1, t * lambda2), z, n
+
+
+# --------------------------------------------------------------------------------------------------
 # Rprop
 # --------------------------------------------------------------------------------------------------
 

@@ -25,7 +25,8 @@ class CatchUp(NamedTuple):
 
     kind: ``closed`` (by ``idle``), ``series`` (sums kept for each step), ``bounded`` (replay of at most
     ``window`` steps, then ``idle_states``), ``replay`` (of every step) or ``lazy`` (not at all). constants:
-    hyperparameters that must not have changed meanwhile. products: see ``IdleModel``. why: in words.
+    hyperparameters that must not have changed meanwhile. products: see ``IdleModel``. why: in words. idle: of
+    ``closed``, the formula.
     """
 
     kind: Literal["closed", "series", "bounded", "replay", "lazy"]
@@ -33,12 +34,13 @@ class CatchUp(NamedTuple):
     constants: tuple[str, ...]
     products: tuple[tuple[str, tuple[str, ...]], ...]
     why: str
+    idle: Function | None = None
 
 
 def plan(rule: Rule, options: StepOptions, exact: Exact, bits: int) -> CatchUp:
     """The plan for a rule with pieces around it, in arithmetic whose mantissa has so many bits."""
     rule_parts = rule.parts
-    idle_model, idle = rule_parts.idle_model, rule_parts.idle
+    idle_model, idle = rule_parts.idle_model, rule.idle
     if exact == "lazy":
         return CatchUp("lazy", 0, (), (), "untouched rows are left behind: another algorithm")
     if exact == "bits":
@@ -54,12 +56,12 @@ def plan(rule: Rule, options: StepOptions, exact: Exact, bits: int) -> CatchUp:
     if idle_model is None:
         if idle is None:
             return _replay("the rule has no closed form")
-        needed = signature(idle)[1]
+        needed = tuple(n for n in signature(idle)[1] if n != "t")
         if any(isinstance(values[n], Schedule) for n in needed):
             return _replay("its closed form needs constant hyperparameters")
         if decay and not rests(idle, rule_parts.states):
             return _replay("its closed form does not go with decoupled decay")
-        return CatchUp("closed", 0, needed, (("w", decay),) if decay else (), "closed form")
+        return CatchUp("closed", 0, needed, (("w", decay),) if decay else (), "closed form", idle)
     move_terms = idle_model.move_terms if not any(values[n] for n in idle_model.zero) else None
     needed = tuple(
         dict.fromkeys(signature(idle_model.idle_states)[1] + (signature(move_terms)[1] if move_terms else ()))

@@ -33,7 +33,8 @@ def rule(
 
     ``step(w, g, *states, /, *scalars)`` returns the new w and states; ``rate`` is called by it; ``gain(rate, *states,
     /, *scalars)`` is what a step moves by under a constant gradient, over that gradient, None where no factor is;
-    ``idle(w, *states, k, /, *scalars)`` is k steps with g = 0 in closed form, ``idle_model`` what is known of
+    ``idle(w, *states, k, /, *hyperparameters)`` is k steps with g = 0 in closed form, of t steps done if it takes t;
+    ``idle_model`` is what is known of
     them where there is none; ``clock(t, ...)`` gives what is computed once a step; ``aliases`` names lines set by one
     argument. Raises RuleError when names do not fit.
     """
@@ -93,10 +94,14 @@ def _check(cls: type[Any], rule_parts: RuleParts) -> None:
             wrong = [n for n in wanted[1:] if n not in rule_parts.hyperparameters]
             if wrong or wanted[:1] != ["t"]:
                 raise RuleError(f"{where}: a clock takes t, then hyperparameters; got {wanted}")
-    if rule_parts.idle is not None:
-        idle_before = signature(rule_parts.idle)[0]
-        if idle_before != ("w", *before[2:], "k"):
-            raise RuleError(f"{where}: idle takes w, the states, k, then `/`; got {idle_before}")
+    for idle in (rule_parts.idle, *(r.idle for r in rule_parts.dialects.values())):
+        if idle is not None:
+            idle_before, of_steps = signature(idle)
+            if idle_before != ("w", *before[2:], "k"):
+                raise RuleError(f"{where}: idle takes w, the states, k, then `/`; got {idle_before}")
+            wrong = [n for n in of_steps if n not in ("t", *rule_parts.hyperparameters)]
+            if wrong:
+                raise RuleError(f"{where}: idle takes {wrong}, which are neither hyperparameters nor t")
     if rule_parts.gain is not None:
         of_coordinates, of_steps = signature(rule_parts.gain)
         given = {"t", *rule_parts.hyperparameters, *signature(rule_parts.step)[1]}

@@ -23,7 +23,7 @@ class Row(NamedTuple):
     names: its arguments → lines (a tuple where one argument sets several). pinned: lines that this world
     does not have → the value that takes them out of the formula. ramps: an argument → the schedule that it
     wraps around lr. members: arguments that are switched on → the rule of the family that they mean.
-    clock: in place of the rule's own. optimizers: what this world's optimizers are called, the one that is
+    clock, idle: in place of the rule's own. optimizers: what this world's optimizers are called, the one that is
     this rule first. options: their arguments that pick the rule. states: a state → where they keep it.
     """
 
@@ -33,6 +33,7 @@ class Row(NamedTuple):
     ramps: Mapping[str, Callable[..., Schedule]]
     members: Mapping[Switches, str]
     clock: Function | None
+    idle: Function | None
     note: str
     optimizers: tuple[str, ...]
     options: Mapping[str, bool | float]
@@ -63,6 +64,7 @@ def row(
     ramps: Mapping[str, Callable[..., Schedule]] | None = None,
     members: Mapping[Switches, str] | None = None,
     clock: Function | None = None,
+    idle: Function | None = None,
     note: str = "",
     optimizer: str | tuple[str, ...] = (),
     options: Mapping[str, bool | float] | None = None,
@@ -73,7 +75,7 @@ def row(
 
     version: of the library or paper. names: its arguments → lines. pinned: lines it does not have, at the
     value that takes them out. ramps: arguments that wrap lr in a schedule (``lr_decay``). members:
-    switched-on arguments → the rule of the family; ``()`` where none is on. clock: in place of the rule's. note:
+    switched-on arguments → the rule of the family; ``()`` where none is on. clock, and idle with it: in place of the rule's. note:
     a remark. optimizer: what its optimizer is called, or several, this rule's own first; options: arguments
     that pick the rule, at the value that it has; states: a state → where that optimizer keeps it ("exp_avg"; of Optax the named tuple and
     its field, "ScaleByAdamState.mu", after a minus where the sign is the other). With these three, runs
@@ -88,6 +90,7 @@ def row(
         ramps or {},
         members or {},
         clock,
+        idle,
         note,
         (optimizer,) if isinstance(optimizer, str) else tuple(optimizer),
         options or {},

@@ -137,6 +137,12 @@ class Rule:
         return row.clock if row is not None and row.clock is not None else self.parts.clock
 
     @property
+    def idle(self) -> Function | None:
+        """k steps without a gradient in closed form: the dialect's, else the rule's own; None where there is none."""
+        row = self.parts.dialects.get(self._dialect)
+        return row.idle if row is not None and row.idle is not None else self.parts.idle
+
+    @property
     def dialect(self) -> str:
         """The dialect whose clock is in force, or ``""``."""
         return self._dialect

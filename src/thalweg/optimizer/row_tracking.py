@@ -70,7 +70,7 @@ class RowTracker:
             fresh=fresh and not (parts.rates or decays) and stands(update, start, scalars),
             keep=place.keep,
         )
-        idle = rule.parts.idle
+        idle = rule.idle
         still = idle is not None and rests(idle, rule.parts.states)
         # Whether w moves without a gradient.
         self.moves = exact != "lazy" and (parts.coupled or parts.decoupled or parts.metric or not still)

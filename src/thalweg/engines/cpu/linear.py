@@ -24,7 +24,6 @@ import numpy as np
 from ...core.catch_up import GROWTH, CatchUp, plan, rests
 from ...core.formula import Function, lift
 from ...core.rule import Rule
-from ...core.rule_parts import RuleParts
 from ...core.schedule import Schedule
 from ...core.started import start
 from ...core.step_options import BARE, StepOptions
@@ -43,11 +42,11 @@ LOG = 1 << 18  # steps that are logged before everything catches up
 SMALLEST = -300.0  # of the logarithm of a product, before counting starts anew; half of what is safe
 
 
-def still(rule_parts: RuleParts) -> bool:
+def still(rule: Rule) -> bool:
     """Whether neither w nor any state moves without a gradient."""
-    if rule_parts.idle is None:
+    if rule.idle is None:
         return False
-    made = lift(rule_parts.idle, outputs=("w", *rule_parts.states)).outputs
+    made = lift(rule.idle, outputs=("w", *rule.parts.states)).outputs
     return all(isinstance(e, ast.Name) and e.id == n for n, e in made)
 
 
@@ -56,10 +55,7 @@ def planned(rule: Rule, options: StepOptions, bits: int) -> CatchUp:
     made = plan(rule, options._replace(truncate=False, total=False), "value", bits)
     if made.kind == "series":
         made = made._replace(kind="bounded", why=f"replay of at most {made.window} steps")
-    rule_parts = rule.parts
-    closed = (
-        made.kind == "closed" and rule_parts.idle is not None and rests(rule_parts.idle, rule_parts.states)
-    )
+    closed = made.kind == "closed" and made.idle is not None and rests(made.idle, rule.parts.states)
     both = options.truncate and options.total
     if (options.truncate or options.total) and (both or not closed):
         what = "truncation with an average" if both else "truncation" if options.truncate else "an average"
@@ -110,7 +106,7 @@ class Pass:
         self.plan = planned(rule, options, np.finfo(dtype).nmant + 1)
         hyper = rule.hyperparameters
         self._scheduled = tuple(n for n, v in hyper.items() if isinstance(v, Schedule))
-        free = self.plan.kind == "closed" and still(rule.parts) and options == BARE
+        free = self.plan.kind == "closed" and still(rule) and options == BARE
         single = outputs == 1
         self._printed = Printed(
             rule.parts,
@@ -147,7 +143,7 @@ class Pass:
         self._options = options
         self._now, self._low, self._good = 0, np.inf, True
         constants = [float(hyper[n]) for n in self.plan.constants]  # type: ignore[arg-type]
-        self._constants = np.array([*constants, 0.0])
+        self._constants = np.array([*constants, 0.0])  # and the step from which steps are counted
         first = rule.at(0)
         numbers = (l1, l2, float(average or 0), float(intercept))
         self._hyper = np.array([*numbers, *first.values()])
@@ -270,6 +266,7 @@ class Pass:
         return made
 
     def _job(self, words: Mapping[str, int]) -> Array:
+        self._constants[-1] = self.t - self._now
         return JOB.vector(
             window=self.plan.window,
             good=int(self._good),

@@ -88,7 +88,8 @@ class Table:
         self._log = np.zeros((LOG + 2, max(1, len(update.scalars))))  # mapped, not touched, until used
         self._sums = np.zeros((LOG + 2, max(1, len(plan.products))))
         self._table = np.zeros((LOG + 2 if plan.kind == "series" else 1, TERMS + 1))
-        self._constants = np.zeros(max(1, len(plan.constants)))
+        self._constants = np.zeros(len(plan.constants) + 1)  # and ``base``
+        self._constants[-1] = t
         self._known: tuple[float, ...] | None = None
         self._base, self._changed, self._low, self._good = t, -LOG, np.inf, True
         self._grain = max(1, GRAIN // max(1, width))
@@ -207,6 +208,7 @@ class Table:
 
     def _rebase(self) -> None:
         self._base, self._good, self._low = self.t, True, np.inf
+        self._constants[-1] = self.t
         self._table[0] = self._sums[0] = 0.0
 
     def dense(self, t: int) -> None:

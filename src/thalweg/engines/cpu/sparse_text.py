@@ -112,7 +112,7 @@ def shape(rule_parts: RuleParts, plan: CatchUp) -> Shape:
     fades = plan.kind in ("series", "bounded") and idle_model is not None
     return Shape(
         plan.kind,
-        rule_parts.idle if plan.kind == "closed" else None,
+        plan.idle,
         idle_model.idle_states if fades and idle_model else None,
         idle_model.move_terms if series and idle_model else None,
         idle_model.move_scale if series and idle_model else None,
@@ -135,7 +135,7 @@ class Text:
         self.place = self.memory.place
         self.own = ", ".join(self.place[n] for n in update.arrays if n != "g")
         known = (*update.arrays, *update.scalars, *form.constants)
-        self.names = {n: PRINTER.name(n) for n in known}
+        self.names = {"t": "t_"} | {n: PRINTER.name(n) for n in known}
         self.functions: dict[str, str] = {}
 
     def define(self, name: str, arguments: str, lines: Iterable[str]) -> None:
@@ -202,7 +202,8 @@ class Text:
             n: self.multiplied(n, e) for n, e in after.items() if n in multiplied or e != self.names[n]
         }
         read = [n for n in self.update.arrays if n in after]
-        head = ["distinct()", "k = D(last_ - first_)", *self.constants(), *row]
+        head = ["distinct()", "k = D(last_ - first_)", *self.constants()]
+        head += [f"t_ = constants_[{len(form.constants)}] + D(first_)", *row]
         head += self.factors("first_", "last_", "whole")
         self.define(
             "settle",

@@ -298,6 +298,8 @@ def limit_formula(rule: Rule) -> ClosedForm | None:
     match type(rule).__name__:
         case "SGD" | "Adagrad" | "RMSprop" | "RMSpropCentred" | "Adadelta" | "MaxProp" | "LpProp":
             return ClosedForm("2", 2.0)
+        case "FTRL" if not (h["l1"] or h["l2"]):
+            return ClosedForm("2", 2.0)
         case "Momentum" if rule.dialect == "slides":
             return ClosedForm("(2 + 2β) / (1 − β)", (2 + 2 * h["beta"]) / (1 - h["beta"]))
         case "Momentum" if h["dampening"]:
