@@ -10,6 +10,7 @@ import thalweg as tw
 from thalweg.core import clock as scalars
 from thalweg.core import update as compose
 from thalweg.core.formula import signature
+from thalweg.core.gain import lacks_gain
 from thalweg.core.step_options import StepOptions
 from thalweg.engines import plain
 from thalweg.engines.cpu import launch, loops, pool
@@ -22,6 +23,7 @@ from ..strategies import FEW, FORMS, KINDS, RULES, every_rule, form, streams
 AROUND: dict[str, dict[str, Any]] = {
     "coupled, clipped": {"weight_decay": 0.1, "clip_value": 3.0},
     "decoupled, averaged": {"weight_decay": 0.1, "decay": "decoupled", "average": 0.9},
+    "proximal, averaged": {"weight_decay": 0.1, "decay": "proximal", "l1": 0.05, "average": 0.9},
     "all": {
         "weight_decay": 0.1,
         "clip_value": 3.0,
@@ -73,7 +75,7 @@ def test_cpu_equals_the_formula(name: str, dialect: str, dtype: str) -> None:
         pytest.param(n, a, marks=[pytest.mark.slow] * (n not in (KINDS if a == "all" else FEW)))
         for a in AROUND
         for n in RULES
-        if a == "all" or n in KINDS
+        if (a == "all" or n in KINDS) and not (a.startswith("proximal") and lacks_gain(RULES[n].parts))
     ],
 )
 def test_cpu_equals_the_formula_with_all_that_stands_around(name: str, around: str) -> None:

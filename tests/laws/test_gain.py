@@ -1,18 +1,20 @@
 """A penalty taken in a rule's own metric: its steps rest where loss and penalty together are least."""
 
+import math
 from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.linear_model import ElasticNet
 
 import thalweg as tw
 from thalweg.core.gain import lacks_gain
 from thalweg.core.rule import Rule
-from thalweg.core.started import start_given
+from thalweg.core.started import Started, start_given
 from thalweg.engines.ops import applied
 from thalweg.errors import HyperparameterError, RuleError
 
-from ..strategies import FORMS, RULES, form
+from ..strategies import FORMS, RULES, form, seldom
 
 Array = np.ndarray[Any, Any]
 WITH_GAIN = [n for n, r in RULES.items() if not lacks_gain(r.parts)]
@@ -23,6 +25,12 @@ def quickly(rule: Rule, lr: float) -> Rule:
     """The rule with averages that settle within some hundred steps, and a variance of 0 that is no rounding error."""
     kept = {n: min(v, 0.9) for n, v in rule.at(0).items() if n in ("beta", "beta1", "beta2", "mu")}
     return rule.replace(lr=lr, **kept, **({"eps": 1e3} if "Centred" in type(rule).__name__ else {}))
+
+
+def begun(started: Started, w: Array) -> dict[str, Array]:
+    """The arrays of a run before its first step."""
+    own = (n for n in started.update.arrays if n not in ("w", "g"))
+    return {"w": w, **{n: np.full(w.shape, started.begin(n)) for n in own}}
 
 
 @pytest.mark.parametrize(
@@ -46,6 +54,94 @@ def test_under_a_constant_gradient_steps_end_at_the_minimiser(name: str, dialect
         arrays |= step(arrays, dict(zip(started.update.scalars, started.scalars(t), strict=True)))
     least = -np.sign(g) * np.maximum(np.abs(g) - 0.25, 0) / 0.75
     np.testing.assert_allclose(arrays["w"], least, rtol=1e-12, atol=0)
+
+
+class Penalised:
+    """Least squares on well-conditioned data under twelve penalties at once, a row of weights for each."""
+
+    def __init__(self) -> None:
+        rng = np.random.default_rng(0)
+        x = rng.standard_normal((60, 5))
+        x = (x - x.mean(axis=0)) / x.std(axis=0)
+        y = x @ np.array([1.0, -0.5, 0.3, 0.05, 0.0]) + 0.3 * rng.standard_normal(60)
+        self.hessian, self.pull = x.T @ x / 60, x.T @ y / 60
+        cases = [(alpha, share) for alpha in (1e-4, 1e-2, 1e-1, 1.0) for share in (0.0, 0.5, 1.0)]
+        self.l1 = np.array([[alpha * share] for alpha, share in cases])
+        self.l2 = np.array([[alpha * (1 - share)] for alpha, share in cases])
+        self.least = np.array([self._least(x, y, *case) for case in cases])
+
+    def _least(self, x: Array, y: Array, alpha: float, share: float) -> Array:
+        if share == 0:
+            return np.linalg.solve(self.hessian + alpha * np.eye(5), self.pull)
+        lasso = ElasticNet(alpha=alpha, l1_ratio=share, fit_intercept=False, tol=1e-15, max_iter=100_000)
+        return np.asarray(lasso.fit(x, y).coef_)
+
+    def error(self, rule: Rule, steps: int) -> float:
+        """How far from the minimisers a rule's weights are at most, after so many steps by full gradients."""
+        started = start_given("test", rule, weight_decay=1.0, decay="proximal", l1=1.0)
+        arrays = begun(started, np.zeros_like(self.least))
+        step = applied(started.update)
+        for t in range(1, steps + 1):
+            scalars = dict(zip(started.update.scalars, started.scalars(t), strict=True))
+            scalars |= {"_pull": scalars["_pull"] * self.l1, "_draw": scalars["_draw"] * self.l2}
+            arrays["g"] = arrays["w"] @ self.hessian - self.pull
+            arrays |= step(arrays, scalars)
+        return float(np.abs(arrays["w"] - self.least).max())
+
+
+@pytest.fixture(scope="module")
+def penalised() -> Penalised:
+    return Penalised()
+
+
+def settling(name: str) -> tuple[Rule, int]:
+    """A rule that comes to rest, and after how many steps: moves of a given size only where lr falls to 0."""
+    kind = RULES[name]
+    lines, rule = kind.parts.lines, kind()
+    if lines["lr"].unit == "w/g":
+        return rule.replace(lr=0.3 if name == "SGD" else 0.1), 600
+    if name == "Adagrad":
+        return rule.replace(lr=0.5), 600
+    if name == "Adadelta":
+        return rule.replace(lr=0.3, eps_v=1.0, eps_u=0.1), 1000
+    if "mu" in lines or "Centred" in name:
+        mu = {"mu": 0.5} if "mu" in lines else {}
+        return rule.replace(lr=0.03, beta=0.9, eps=0.1, **mu), 1000
+    beta2 = {"beta2": 0.99} if "beta2" in lines else {}
+    return rule.replace(lr=tw.exponential(0.1, factor=1e-8, every=2000), **beta2), 2000
+
+
+@pytest.mark.parametrize("name", [seldom(n) for n in WITH_GAIN])
+def test_steps_end_at_the_minimiser_of_loss_and_penalty(name: str, penalised: Penalised) -> None:
+    """Ridge, lasso and elastic net, alpha from 1e-4 to 1."""
+    rule, steps = settling(name)
+    assert penalised.error(rule, steps) < 1e-6
+
+
+def test_a_short_memory_at_a_constant_rate_circles_within_that_rate(penalised: Penalised) -> None:
+    """RMSprop's moves do not shrink with the gradient: they are lr times about 1, penalty or not."""
+    assert 1e-6 < penalised.error(tw.RMSprop(lr=1e-2, beta=0.9), 2000) < 1e-2
+
+
+@pytest.mark.parametrize("name", WITH_GAIN)
+def test_units_of_the_penalty(name: str) -> None:
+    """weight_decay is g/w and l1 is g: in other units the run is the same, bit for bit."""
+    rule, g = RULES[name](), np.random.default_rng(0).standard_normal((20, 3))
+    lines = rule.parts.lines
+
+    def end(a: int, b: int) -> Array:
+        there = {n: math.ldexp(v, lines[n].dimension.exponent(a, b)) for n, v in rule.values.items()}
+        penalty = {"weight_decay": math.ldexp(0.375, b - a), "l1": math.ldexp(0.0625, b)}
+        started = start_given("test", rule.replace(**there), decay="proximal", **penalty)
+        arrays, step = begun(started, np.ldexp(np.array([1.25, -0.5, 0.01]), a)), applied(started.update)
+        for t, row in enumerate(g, 1):
+            arrays["g"] = np.ldexp(row, b)
+            arrays |= step(arrays, dict(zip(started.update.scalars, started.scalars(t), strict=True)))
+        return np.ldexp(arrays["w"], -a)
+
+    here = end(0, 0)
+    for a, b in ((3, -5), (-4, 2), (7, 7)):
+        np.testing.assert_array_equal(end(a, b), here)
 
 
 @pytest.mark.parametrize("name", WITHOUT)

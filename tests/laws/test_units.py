@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from thalweg.core.formula import signature
-from thalweg.core.gain import lacks_gain
 from thalweg.core.units import G, W, parse
 
 from ..strategies import every_form, every_rule, form, gradients
@@ -53,7 +52,7 @@ def test_units(name: str, dialect: str, stream: list[float], a: int, b: int) -> 
 @every_rule
 @given(stream=gradients, a=powers, b=powers)
 def test_units_of_what_stands_around(name: str, stream: list[float], a: int, b: int) -> None:
-    """Coupled and proximal decay are g/w, L1, clipping by value and by norm are g; decoupled decay is the inverse of lr.
+    """Coupled decay is g/w, clipping by value and by norm is g; decoupled decay is the inverse of lr.
 
     On the formula itself, whose bits the compiled engine has (test_engine).
     """
@@ -69,10 +68,9 @@ def test_units_of_what_stands_around(name: str, stream: list[float], a: int, b: 
             "clip_norm": math.ldexp(8.0, b),
             "average": 0.75,
             "engine": "plain",
-            **({"l1": math.ldexp(0.0625, b)} if decay == "proximal" else {}),
         }
 
-    for decay in ("coupled", "decoupled", *([] if lacks_gain(rule.parts) else ["proximal"])):
+    for decay in ("coupled", "decoupled"):
         here, w = walk(rule, 1.25, stream, **settings(0, 0, decay))
         there, v = walk(
             scaled(rule, a, b),
