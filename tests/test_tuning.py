@@ -3,7 +3,7 @@
 import numpy as np
 
 from thalweg import SGD, RMSprop
-from thalweg.lab.search import TASKS, Task, landscape, try_rates
+from thalweg.lab.search import ROUNDS, TASKS, Range, Search, Task, Tuner, landscape, try_rates
 
 
 def test_passing_by_is_not_arriving() -> None:
@@ -49,3 +49,36 @@ def test_tasks_begin_at_every_usual_start_of_their_problems() -> None:
         first = landscape(name).starts[0]
         used = {tuple(map(float, task.start or first)) for task in TASKS if task.problem == name}
         assert used == usual
+
+
+def searched(best: float, trials: int) -> Search:
+    """A search by a tuner whose losses grow with the decades from the best rate."""
+    search = Search(SGD(), {"lr": Range(1e-5, 1e1)})
+    for _, proposals in Tuner([search], trials, 0).rounds():
+        for s, settings in proposals:
+            s.add(settings, abs(np.log10(settings["lr"] / best)))
+    return search
+
+
+def test_ranges_widen_until_the_best_lies_inside() -> None:
+    """One and a half decades beyond the range it is found, in at most 1.75 times the trials; inside nothing is added."""
+    for best in (10**2.0, 10**-6.5):
+        search = searched(best, 24)
+        assert 24 < len(search.tried) <= 1.75 * 24
+        assert not search.open_edges
+        assert search.best is not None and abs(np.log10(search.tried[search.best]["lr"] / best)) < 0.6
+    assert len(searched(1e-2, 24).tried) == 24
+
+
+def test_an_edge_is_said_where_nothing_beyond_was_tried() -> None:
+    far = searched(1e9, 24)
+    assert far.open_edges == ["lr"] and len(far.tried) == 24 + ROUNDS * 6
+    far.add({"lr": 1e9}, 100.0)  # worse, but tried
+    assert not far.open_edges
+
+
+def test_one_lucky_trial_makes_no_edge() -> None:
+    search = Search(SGD(), {"lr": Range(1e-5, 1e1)})
+    for lr, loss in ((9.0, 0.1), (1e-3, 0.2), (2e-3, 0.2), (3e-3, 0.2), (4e-3, 0.2)):
+        search.add({"lr": lr}, loss)
+    assert not search.edges

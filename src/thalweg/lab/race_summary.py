@@ -87,7 +87,7 @@ class Entry:
     def notes(self) -> list[str]:
         """What to say beside the numbers."""
         notes = []
-        if self.search.exhausted:
+        if self.search.open_edges:
             notes.append("best rate at the edge of its range: more may be gained beyond it")
         if self.reported and not self.test_runs:
             notes.append("not rerun on fresh seeds: these are tuning values")

@@ -24,8 +24,10 @@ Settings: TypeAlias = dict[str, float]  # values by line
 # Where learning rates are looked for, by their unit: the sources of the ranges are those of the
 # benchmarks that lab papers agree on; a rate with the unit of w grows with the weights themselves.
 RANGES = {"w/g": (1e-5, 1e1), "w": (1e-5, 1e0), "1": (1e-3, 1e2)}
-EDGE = 0.1  # of the logarithmic range, at either end
+EDGE = 0.2  # of the logarithmic range, at either end
+BEST = 5  # trials whose median says where the good values lie: one alone misses half of the edges
 DECADE = 10.0  # by which a range is widened
+ROUNDS = 3  # in which ranges are widened at most
 
 
 # What is tuned, and where.
@@ -91,16 +93,12 @@ def quantiles(count: int, dimensions: int, seed: int) -> Array:
 
 @dataclass
 class Search:
-    """One method's search: where it looks, what was tried, and the loss that came of it (inf: it diverged).
-
-    ``exhausted``: the best value still lies at the edge after the ranges were widened.
-    """
+    """One method's search: where it looks, what was tried, and the loss that came of it (inf: it diverged)."""
 
     rule: Rule
     space: dict[str, Range]
     tried: list[Settings] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)
-    exhausted: bool = False
 
     def add(self, settings: Settings, loss: float) -> None:
         """Take in what a trial led to."""
@@ -120,11 +118,23 @@ class Search:
 
     @property
     def edges(self) -> dict[str, int]:
-        """The lines whose best value lies at an end of their range: -1 low, 1 high."""
-        if self.best is None:
+        """The lines whose good values lie at an end of their range: -1 low, 1 high. Good: the median of the best five."""
+        sound = sorted((i for i, v in enumerate(self.losses) if np.isfinite(v)), key=lambda i: self.losses[i])
+        if not sound:
             return {}
-        sides = {n: self.space[n].side(v) for n, v in self.tried[self.best].items()}
+        tried = [self.tried[i] for i in sound[:BEST]]
+        sides = {
+            n: r.side(float(np.median([t[n] for t in tried]))) for n, r in self.space.items() if tried[0]
+        }
         return {n: side for n, side in sides.items() if side}
+
+    @property
+    def open_edges(self) -> list[str]:
+        """The lines at an edge beyond whose best value nothing was tried: there more may be gained."""
+        if self.best is None:
+            return []
+        best = self.tried[self.best]
+        return [n for n, side in self.edges.items() if all(side * t[n] <= side * best[n] for t in self.tried)]
 
     def wider(self) -> dict[str, Range]:
         """Where extra trials look: beyond the edges, in the ranges themselves where the best lies inside."""
@@ -139,8 +149,8 @@ Proposal: TypeAlias = tuple[Search, Settings]
 class Tuner:
     """All methods' searches on one budget: each round's proposals are to be run and added before the next.
 
-    trials: of each method; one takes the rules as they are. Ranges are widened once, with a quarter as many extra
-    trials for every method, where any method's best lies at an edge.
+    trials: of each method; one takes the rules as they are. Where any method's good values lie at an edge its range is
+    widened and every method gets a quarter as many more trials, in at most ``ROUNDS`` rounds.
     """
 
     searches: Sequence[Search]
@@ -151,7 +161,7 @@ class Tuner:
         """Yield each round's name and proposals, trial by trial, so that an interrupted race is a fair one."""
         extra = max(1, self.trials // 4) if self.trials > 1 else 0
         dimensions = max([1, *(len(s.space) for s in self.searches)])
-        drawn = quantiles(self.trials + extra, dimensions, self.seed)
+        drawn = quantiles(self.trials + ROUNDS * extra, dimensions, self.seed)
         first: list[Proposal] = []
         for k, point in enumerate(drawn[: self.trials]):
             for search in self.searches:
@@ -160,15 +170,15 @@ class Tuner:
                 elif k == 0:
                     first.append((search, {}))
         yield "tuning", first
-        if not extra or not any(s.edges for s in self.searches):
-            return
-        wider = [s.wider() for s in self.searches]
-        pairs = list(zip(self.searches, wider, strict=True))
-        more = drawn[self.trials :]
-        yield "tuning, wider", [(s, _settings(w, point)) for point in more for s, w in pairs if w]
-        for search, ranges in pairs:
-            search.space = {n: r.joined(search.space[n]) for n, r in ranges.items()}
-            search.exhausted = bool(search.edges)
+        for k in range(ROUNDS if extra else 0):
+            if not any(s.edges for s in self.searches):
+                return
+            pairs = [(s, s.wider()) for s in self.searches]
+            begin = self.trials + k * extra
+            more = drawn[begin : begin + extra]
+            yield "tuning, wider", [(s, _settings(w, point)) for point in more for s, w in pairs if w]
+            for search, ranges in pairs:
+                search.space = {n: r.joined(search.space[n]) for n, r in ranges.items()}
 
 
 def _settings(ranges: Mapping[str, Range], point: Array) -> Settings:
