@@ -15,7 +15,7 @@ from torch.optim import lr_scheduler
 import thalweg as tw
 import thalweg.torch
 from thalweg.errors import HyperparameterError, NonFiniteError
-from thalweg.torch import row_tracking as tables
+from thalweg.torch import watching
 
 from .strategies import RULES, every_rule_in_time
 
@@ -525,7 +525,7 @@ def test_tables_without_rows() -> None:
     opt.watch(model)
     model(torch.tensor([1])).sum().backward()
     opt.step()
-    assert opt.stale == 0 and tables.lookups(model) == [model.weight]
+    assert opt.stale == 0 and watching.lookups(model) == [model.weight]
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,13 @@ class ParameterLayout(NamedTuple):
         return math.prod(self.shape[1:])
 
 
+def moves(rule: Rule, parts: StepOptions, exact: Exact) -> bool:
+    """Whether a weight moves without a gradient."""
+    idle = rule.idle
+    still = idle is not None and rests(idle, rule.parts.states)
+    return exact != "lazy" and (parts.coupled or parts.decoupled or parts.metric or not still)
+
+
 class RowTracker:
     """One parameter that sparse gradients train: what is behind, and how it catches up."""
 
@@ -70,10 +77,7 @@ class RowTracker:
             fresh=fresh and not (parts.rates or decays) and stands(update, start, scalars),
             keep=place.keep,
         )
-        idle = rule.idle
-        still = idle is not None and rests(idle, rule.parts.states)
-        # Whether w moves without a gradient.
-        self.moves = exact != "lazy" and (parts.coupled or parts.decoupled or parts.metric or not still)
+        self.moves = moves(rule, parts, exact)
         self._gatherer = Gatherer(place.stored, self.table.rows, width)
         self.pending: list[Array] = []  # rows whose gradients are gathered for a later step
 

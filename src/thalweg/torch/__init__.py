@@ -13,6 +13,7 @@ try:
 except ImportError as error:
     raise ImportError(f"thalweg.torch needs PyTorch ({error}): pip install torch", name="torch") from None
 
+from .average import AveragedModel
 from .optimizer import Optimizer
 
-__all__ = ["Optimizer"]
+__all__ = ["AveragedModel", "Optimizer"]

@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import torch
+from torch.optim import swa_utils
 
 from ..errors import StateError
+from . import watching
 
 Tensor = torch.Tensor
 Model = TypeVar("Model", bound=torch.nn.Module)
@@ -32,3 +34,16 @@ def averaged(model: Model, averages: Mapping[Tensor, Tensor]) -> Model:
             if p in averages:
                 q.copy_(averages[p])
     return twin
+
+
+class AveragedModel(swa_utils.AveragedModel):
+    """torch's ``torch.optim.swa_utils.AveragedModel``, for a model whose rows may be behind: they catch up first.
+
+    Arguments, ``avg_fn`` and state are torch's. Every update brings all rows of a watched model up to date, which is
+    work in proportion to its tables; ``Optimizer(..., average=...)`` averages without.
+    """
+
+    def update_parameters(self, model: torch.nn.Module) -> None:
+        """Take the model's weights of now into the average. Changes this average alone; rows of model catch up."""
+        watching.catch_up(model)
+        super().update_parameters(model)

@@ -23,8 +23,9 @@ from ..core.started import Started
 from ..engines import cuda
 from ..errors import GradientError, HyperparameterError, NonFiniteError, StateError
 from ..optimizer.gradients import SparseGradient, inside
+from ..optimizer.row_tracking import moves
 from . import average as averages
-from . import clipping, convert, device, groups
+from . import clipping, convert, device, groups, watching
 from . import row_tracking as tables
 from .clipping import Gradient, fit
 from .fast_path import UnchangedGroup, can_keep
@@ -342,28 +343,31 @@ class Optimizer(torch.optim.Optimizer):
 
     # Rows that sparse gradients have left behind.
 
-    def watch(self, model: torch.nn.Module) -> tables.Watch:
+    def watch(self, model: torch.nn.Module) -> watching.Watch:
         """Bring rows up to date whenever the model needs them; one call, before the first step.
 
         Hooks on the modules that hold the weight of an ``Embedding`` or ``EmbeddingBag`` with
         ``sparse=True``: before a forward pass reads rows, they catch up; before ``state_dict``,
-        ``load_state_dict``, a copy or a pickle of the model, all rows do. A copy has no hooks: watch it with
-        its own optimizer. Who reads a weight in another way calls ``read`` or ``flush`` first.
+        ``load_state_dict``, a copy, a pickle or a conversion (``to``, ``half``) of the model, all rows do. A copy
+        has no hooks: watch it with its own optimizer. Who reads a weight in another way calls ``read`` or
+        ``flush`` first; torch's AveragedModel does, and making one of the model warns (``AveragedModel``).
 
         Returns what takes the hooks away again: ``.remove()``. Raises TypeError for what is no module,
         ValueError for a model in which this optimizer trains no such weight.
         """
         if not isinstance(model, torch.nn.Module):
             raise TypeError(f"watch: model must be a torch.nn.Module, got {type(model).__name__}")
-        mine = {p for group in self.param_groups for p in group["params"]}
-        params = [p for p in tables.lookups(model) if p in mine]
+        mine = {p: group for group in self.param_groups for p in group["params"]}
+        params = [p for p in watching.lookups(model) if p in mine]
         if not params:
             raise ValueError(
                 "watch: the model has no Embedding or EmbeddingBag with sparse=True whose weight this"
                 " optimizer trains"
             )
         self._watched.update(params)
-        return tables.Watch(params, model, self._catch_up)
+        plans = [groups.planned(self._kinds, mine[p], self._options) for p in params]
+        behind = any(moves(x.rule, x.options, self._exact) for x in plans)
+        return watching.Watch(params, model, self._catch_up, behind)
 
     def read(self, param: Tensor, rows: ArrayLike | Tensor) -> Tensor:
         """Rows of a parameter as they are now: they catch up first, and a copy is returned.

@@ -1,12 +1,11 @@
 """Tables that sparse gradients train: which rows are behind, and what brings them up to date.
 
-a) ``Tracked`` ties a parameter's memory and states to a ``RowTracker`` (``thalweg/optimizer/row_tracking.py``).
-b) ``Watch`` is the hooks on a model: rows catch up before a module reads them, and all of them before
-   its weights are saved, loaded, copied or pickled.
+``Tracked`` ties a parameter's memory and states to a ``RowTracker`` (``thalweg/optimizer/row_tracking.py``);
+``watching`` knows when rows are about to be read.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -212,78 +211,3 @@ class Tracked:
     def _write(self) -> None:
         if self.held is not self.weight:
             self.weight.copy_(self.held)
-
-
-Catch = Callable[[Tensor, Tensor | None], None]  # rows of a parameter, or all, up to date
-_HOOKS = (
-    "_forward_pre_hooks",
-    "_forward_pre_hooks_with_kwargs",
-    "_state_dict_pre_hooks",
-    "_load_state_dict_pre_hooks",
-)
-_LOOKUPS = (torch.nn.Embedding, torch.nn.EmbeddingBag)
-
-
-class Watch:
-    """Hooks that bring rows up to date before modules read them; ``remove()`` takes them away."""
-
-    def __init__(self, params: list[Tensor], model: torch.nn.Module, catch: Catch) -> None:
-        self.params = params
-        self._hooked: list[tuple[torch.nn.Module, list[Any]]] = []
-        for module in model.modules():
-            own = [p for p in module._parameters.values() if any(p is q for q in params)]
-            if own:
-                self._hooked.append((module, _hooks(module, own, catch)))
-
-    def remove(self) -> None:
-        """Take the hooks away. Rows that are behind stay so until ``flush``, a save or their next gradient."""
-        for module, handles in self._hooked:
-            for handle in handles:
-                handle.remove()
-            module.__dict__.pop("__getstate__", None)
-        self._hooked = []
-
-
-def lookups(model: torch.nn.Module) -> list[Tensor]:
-    """The weights of a model that modules of torch train with sparse gradients."""
-    found = [m.weight for m in model.modules() if isinstance(m, _LOOKUPS) and m.sparse]
-    return list({id(p): p for p in found}.values())
-
-
-def _hooks(module: torch.nn.Module, own: list[Any], catch: Catch) -> list[Any]:
-    # Only where torch's own forward runs is it known which rows are read.
-    by_rows = isinstance(module, _LOOKUPS) and type(module).forward in {k.forward for k in _LOOKUPS}
-
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
-    def before_forward(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        if by_rows:
-            read = args[0] if args else kwargs.get("input")
-            if isinstance(read, torch.Tensor):
-                catch(module.weight, read)
-        else:
-            whole()
-
-    def whole(*_: object) -> None:
-        for p in own:
-            catch(p, None)
-
-    def state() -> Any:
-        """What a copy or a pickle of the module holds: weights up to date, and none of these hooks."""
-        whole()
-        held: Any = type(module).__getstate__(module)  # type: ignore[no-untyped-call]
-        if not isinstance(held, dict):
-            return held
-        ids = {h.id for h in handles}
-        held = {n: v for n, v in held.items() if n != "__getstate__"}
-        for n in _HOOKS:
-            held[n] = type(held[n])((k, v) for k, v in held[n].items() if k not in ids)
-        return held
-
-    anything: Any = module
-    handles = [
-        module.register_forward_pre_hook(before_forward, with_kwargs=True),
-        anything.register_state_dict_pre_hook(whole),
-        anything.register_load_state_dict_pre_hook(whole),
-    ]
-    module.__dict__["__getstate__"] = state  # copy and pickle ask the object itself
-    return handles
