@@ -51,6 +51,7 @@ def test_tuning_and_test_seeds_are_disjoint() -> None:
     for seed in (0, 1, 7):
         s = Budget(5, 900, 10, 1, seed)
         assert not set(s.tuning) & set(s.test)
+        assert not (set(s.tuning) | set(s.test)) & set(s.finals)
         assert not set(s.test) & set(Budget(5, 900, 10, 1, seed + 1).tuning)
 
 

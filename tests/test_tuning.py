@@ -82,3 +82,13 @@ def test_one_lucky_trial_makes_no_edge() -> None:
     for lr, loss in ((9.0, 0.1), (1e-3, 0.2), (2e-3, 0.2), (3e-3, 0.2), (4e-3, 0.2)):
         search.add({"lr": lr}, loss)
     assert not search.edges
+
+
+def test_finalists_are_chosen_by_all_their_seeds() -> None:
+    """The luckiest of few seeds gives way; what is no finalist is not chosen, whatever it had."""
+    search = Search(SGD(), {"lr": Range(1e-5, 1e1)})
+    for k, loss in enumerate([0.5, 0.1, 0.2, 0.3, np.inf, 0.4, 0.6]):
+        search.add({"lr": 10.0**-k}, loss)
+    assert search.finalists == [1, 2, 3, 5, 0] and search.best == 1
+    search.finals = dict(zip(search.finalists, [0.9, 0.8, 0.7, 0.75, 0.95], strict=True))
+    assert search.best == 3 and search.tuned == SGD(lr=1e-3)

@@ -2,7 +2,8 @@
 
 a) Tuning and test seeds are disjoint; the tuning value of a winner is never reported.
 b) Every method gets the same number of trials; settings come from one quasi-random sequence.
-c) A best value at the edge of its range widens the range, and every method gets the same extra trials.
+c) Good values at the edge of their range widen the range, and every method gets the same extra trials; the best
+   five of each method are rerun on more tuning seeds before one is chosen.
 d) A diverged run counts as infinity. Budgets are counts, never clocks: the same seed gives the same
    numbers (times apart) on any number of cores.
 """
@@ -193,7 +194,9 @@ class _Runner:
         tuner = Tuner([e.search for e in entries], self.budget.trials, self.budget.seed)
         for name, proposals in tuner.rounds():
             results: dict[int, list[Runs]] = {}
-            jobs = [[self._tuning(search.rule, settings)] for search, settings in proposals]
+            jobs = [
+                [self._tuning(search.rule, settings, self.budget.tuning)] for search, settings in proposals
+            ]
             try:
                 self._perform(name, jobs, results)
             finally:  # in the order of the jobs, not of their ends: the same list on any number of cores
@@ -202,6 +205,17 @@ class _Runner:
                     (runs,) = results[i]
                     search.add(settings, quantile(runs.curves[0, :, -1], 0.5))
                     owner[id(search)].trial_runs.append(runs)
+        self._choose(entries)
+
+    def _choose(self, entries: Sequence[Entry]) -> None:
+        """Rerun each method's finalists on more seeds, so that no setting is chosen for its luck on a few."""
+        finals = [(e, i) for e in entries if len(e.search.finalists) > 1 for i in e.search.finalists]
+        results: dict[int, list[Runs]] = {}
+        jobs = [[self._tuning(e.search.rule, e.search.tried[i], self.budget.finals)] for e, i in finals]
+        self._perform("finalists", jobs, results)
+        for k, (entry, i) in enumerate(finals):
+            ends = [r.curves[0, :, -1] for r in (entry.trial_runs[i], *results[k])]
+            entry.search.finals[i] = quantile(np.concatenate(ends), 0.5)
 
     def test(self, entries: Sequence[Entry]) -> None:
         """Rerun every method at its best settings on the fresh seeds."""
@@ -212,12 +226,12 @@ class _Runner:
             for i, runs in results.items():
                 entries[i].test_runs = runs
 
-    def _tuning(self, rule: Rule, settings: Settings) -> Trial:
-        """A rule at some settings over the tuning seeds; stepwise its loss is looked at four times, more would cost."""
+    def _tuning(self, rule: Rule, settings: Settings, seeds: Sequence[int]) -> Trial:
+        """A rule at some settings over tuning seeds; stepwise its loss is looked at four times, more would cost."""
         b = self.budget
         vary = {n: np.array([value]) for n, value in settings.items()}
         every = max(1, b.steps // RECORDS) if self.compiled else _divisor(b.steps, max(1, b.steps // 4))
-        return Trial(rule, self.source, b.steps, b.tuning, batch=b.batch, vary=vary, every=every)
+        return Trial(rule, self.source, b.steps, seeds, batch=b.batch, vary=vary, every=every)
 
     def _testing(self, rule: Rule) -> list[Trial]:
         """A rule over the fresh seeds, of which the first also shows its rates and its path."""

@@ -48,6 +48,7 @@ class RaceSettings(TypedDict):
     methods: list[str]
     trials: int
     tuning_seeds: int
+    final_seeds: int  # more, on which the best trials of each method were rerun before one was chosen
     seeds: int
     steps: int
     batch: int

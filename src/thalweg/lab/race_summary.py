@@ -30,6 +30,7 @@ from .versions import versions
 from .workers import one_thread
 
 TUNING_SEEDS = 3
+FINAL_SEEDS = 10  # more, on which the best trials of each method are rerun before one is chosen
 CONSECUTIVE = 3  # records on which a noisy loss must meet the target
 
 
@@ -55,6 +56,12 @@ class Budget:
     def tuning(self) -> list[int]:
         """The seeds on which settings are chosen."""
         return [self.seed * 10_000 + i for i in range(self.tuning_seeds)]
+
+    @property
+    def finals(self) -> list[int]:
+        """More tuning seeds, for each method's finalists."""
+        first = self.seed * 10_000 + self.tuning_seeds
+        return [first + i for i in range(FINAL_SEEDS)]
 
     @property
     def test(self) -> list[int]:
@@ -112,6 +119,7 @@ def summary(p: Problem, budget: Budget, entries: Sequence[Entry], finished: bool
             "methods": [e.name for e in entries],
             "trials": budget.trials,
             "tuning_seeds": budget.tuning_seeds,
+            "final_seeds": len(budget.finals),
             "seeds": budget.seeds,
             "steps": budget.steps,
             "batch": budget.batch,

@@ -99,6 +99,9 @@ class Search:
     space: dict[str, Range]
     tried: list[Settings] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)
+    finals: dict[int, float] = field(
+        default_factory=dict
+    )  # trials that were rerun on more seeds, the loss over all
 
     def add(self, settings: Settings, loss: float) -> None:
         """Take in what a trial led to."""
@@ -107,9 +110,16 @@ class Search:
 
     @property
     def best(self) -> int | None:
-        """The trial with the lowest loss; None before there is one that did not diverge."""
+        """The trial with the lowest loss, among finalists where there are any; None where all diverged."""
+        losses = self.finals or dict(enumerate(self.losses))
+        sound = [i for i, v in losses.items() if np.isfinite(v)]
+        return min(sound, key=lambda i: (losses[i], i)) if sound else None
+
+    @property
+    def finalists(self) -> list[int]:
+        """The ``BEST`` trials, lowest loss first: few seeds tell no closer which of them is best."""
         sound = [i for i, v in enumerate(self.losses) if np.isfinite(v)]
-        return min(sound, key=lambda i: self.losses[i]) if sound else None
+        return sorted(sound, key=lambda i: self.losses[i])[:BEST]
 
     @property
     def tuned(self) -> Rule:
@@ -119,10 +129,9 @@ class Search:
     @property
     def edges(self) -> dict[str, int]:
         """The lines whose good values lie at an end of their range: -1 low, 1 high. Good: the median of the best five."""
-        sound = sorted((i for i, v in enumerate(self.losses) if np.isfinite(v)), key=lambda i: self.losses[i])
-        if not sound:
+        tried = [self.tried[i] for i in self.finalists]
+        if not tried:
             return {}
-        tried = [self.tried[i] for i in sound[:BEST]]
         sides = {
             n: r.side(float(np.median([t[n] for t in tried]))) for n, r in self.space.items() if tried[0]
         }

@@ -180,8 +180,9 @@ def _run(race: RaceResult, rows: list[MethodRow]) -> str:
     settings = race["settings"]
     parts = [
         f"<p>Every method was given the same {settings['trials']} trials to find its settings, each trial scored over "
-        f"{_count(settings['tuning_seeds'])}. The setting with the best {settings['selection']} then ran over "
-        f"{_count(settings['seeds'])} for {settings['steps']:,} steps.</p>",
+        f"{_count(settings['tuning_seeds'])}; where good rates lay at the edge of a range, as many more for all. The best "
+        f"five ran over {_count(settings['final_seeds'])} more, and the one with the best {settings['selection']} over "
+        f"{_count(settings['seeds'])} that none had seen, for {settings['steps']:,} steps.</p>",
     ]
     if settings["command"]:
         parts.append(f"<p>To run it again:</p>{block(settings['command'], 'the command')}")
