@@ -5,6 +5,7 @@ fused, reordered or carried out in another precision, and none raises. Slow on p
 """
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ PRINTER = Printer(
 )
 
 
+@cache
 def element(update: Update, dtype: np.dtype[Any]) -> Callable[..., tuple[Any, ...]]:
     """The update as a Python function of NumPy scalars: arrays' values, then scalars."""
     inputs = (*update.arrays, *update.scalars)

@@ -11,6 +11,7 @@ from ..core.pieces import own
 from ..core.started import Started
 from ..core.update import Update, gather, taking_in
 from ..engines import Engine
+from ..engines.at_rest import AtRest
 from ..engines.memory import Array, arithmetic, limit
 from .options import Group
 from .parameters import Leaf
@@ -39,7 +40,9 @@ class Bucket:
         self.group, self.leaves = group, leaves
         self.started = started = group.started(rates=rates)
         self.stored = stored = all_leaves[leaves[0]].flat.dtype
-        self.scalars = started.scalars
+        rest = AtRest(started, stored)
+        rest.require_ahead("on")
+        self.scalars = rest.scalars
         self.update, self.most = _clipped(started, stored)
         kept = arithmetic(stored)
         self.tensors: list[dict[str, Array]] = []
@@ -55,11 +58,16 @@ class Bucket:
         self.batch = run.batch(self.update, stored, self.tensors)
         self.gather = run.batch(gather(), stored, self.tensors) if started.options.accumulate else None
 
-    def following(self, run: Engine, group: Group, rates: bool) -> "Bucket":
-        """Return the bucket under other values of its rule: the same arrays, to be bound to gradients anew."""
+    def following(self, run: Engine, group: Group, rates: bool, done: int) -> "Bucket":
+        """Return the bucket under other values of its rule: the same arrays, to be bound to gradients anew.
+
+        done: steps so far. Raises HyperparameterError for values whose rate overflows.
+        """
         bucket = copy(self)
         bucket.group, bucket.started = group, group.started(rates=rates)
-        bucket.scalars = bucket.started.scalars
+        rest = AtRest(bucket.started, self.stored)
+        rest.require_ahead("rule", done)
+        bucket.scalars = rest.scalars
         bucket.update, bucket.most = _clipped(bucket.started, self.stored)
         if bucket.update is not self.update:  # values that stand in it as exponents
             assert set(bucket.update.arrays) == set(self.update.arrays)

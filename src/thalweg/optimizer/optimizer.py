@@ -483,8 +483,9 @@ class ArrayOptimizer(Optimizer):
         groups = following(self._groups, rule)
         if groups == self._groups:
             return
+        done = self._t if self._together else min(leaf.t for leaf in self._leaves)
         buckets = [
-            b.following(self._run, groups[self._leaves[b.leaves[0]].group], self._rates)
+            b.following(self._run, groups[self._leaves[b.leaves[0]].group], self._rates, done)
             for b in self._buckets
         ]
         place = {i: (b, k) for b in buckets for k, i in enumerate(b.leaves)}
