@@ -590,6 +590,28 @@ def test_long_runs_keep_their_digits() -> None:
 # Bad input.
 
 
+def test_a_penalty_in_the_rules_metric_is_that_of_on() -> None:
+    """For parameters that a mask names, through pickled states; Optax itself has none to go on with."""
+    penalty: dict[str, Any] = {"weight_decay": 0.3, "l1_decay": 0.05, "decay": "proximal"}
+    start = np.array([0.5, -1.0, 0.01])
+    ours = {"a": start.copy(), "b": start.copy()}
+    opt = tw.Adagrad(lr=0.1).on(ours, **penalty, groups={"b": {"weight_decay": 0.0, "l1_decay": 0.0}})
+    with jax.enable_x64(True):
+        tx = transformation(tw.Adagrad(lr=0.1), **penalty, mask={"a": True, "b": False})
+        params = {n: jnp.asarray(start) for n in ours}
+        state = tx.init(params)
+        for g in ([1.0, 0.0, 0.01], [0.5, -1.0, 0.0], [-1.0, 0.0, 0.02]):
+            opt.step({n: np.array(g) for n in ours})
+            updates, state = tx.update({n: jnp.array(g) for n in ours}, state, params)
+            params = optax.apply_updates(params, updates)
+            state = pickle.loads(pickle.dumps(state))
+    for n, w in ours.items():
+        np.testing.assert_allclose(params[n], w, rtol=1e-14)
+    assert (ours["a"] != ours["b"]).all()
+    with pytest.raises(ValueError, match="to_optax: Optax has no penalty in a rule's own metric"):
+        to_optax(state, tw.Adagrad.like("optax", learning_rate=0.1), params)
+
+
 def test_bad_input_is_refused_in_one_line() -> None:
     adam: Any = tw.Adam
     tx = transformation(tw.Adam())

@@ -138,7 +138,7 @@ def to_keras(
     shapes, theirs = [np.shape(w) for w in weights], [tuple(v.shape) for v in variables]
     if shapes != theirs:
         raise ValueError(f"to_keras: variables must have the shapes {shapes}, got {theirs}")
-    for n, plain in (("average", None), ("accumulate", 1), ("maximize", False), ("l1", 0.0)):
+    for n, plain in (("average", None), ("accumulate", 1), ("maximize", False), ("l1_decay", 0.0)):
         if getattr(settings, n) != plain:
             raise ValueError(f"to_keras: {n}={getattr(settings, n)!r} has no counterpart in Keras")
     if not isinstance(optimizer.t, int):

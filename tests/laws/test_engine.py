@@ -23,7 +23,7 @@ from ..strategies import FEW, FORMS, KINDS, RULES, every_rule, form, streams
 AROUND: dict[str, dict[str, Any]] = {
     "coupled, clipped": {"weight_decay": 0.1, "clip_value": 3.0},
     "decoupled, averaged": {"weight_decay": 0.1, "decay": "decoupled", "average": 0.9},
-    "proximal, averaged": {"weight_decay": 0.1, "decay": "proximal", "l1": 0.05, "average": 0.9},
+    "proximal, averaged": {"weight_decay": 0.1, "decay": "proximal", "l1_decay": 0.05, "average": 0.9},
     "all": {
         "weight_decay": 0.1,
         "clip_value": 3.0,

@@ -40,7 +40,7 @@ def begun(started: Started, w: Array) -> dict[str, Array]:
 def test_under_a_constant_gradient_steps_end_at_the_minimiser(name: str, dialect: str) -> None:
     """g w + l1 |w| + l2/2 w^2 is least at -sign(g) max(|g| - l1, 0) / l2, whatever the rule."""
     started = start_given(
-        "test", quickly(form(name, dialect), 1e5), weight_decay=0.75, decay="proximal", l1=0.25
+        "test", quickly(form(name, dialect), 1e5), weight_decay=0.75, decay="proximal", l1_decay=0.25
     )
     g = np.array([1.5, -0.7, 0.2, -0.1, 30.0])
     begin = {n: started.begin(n) for n in started.update.arrays if n not in ("w", "g")}
@@ -78,7 +78,7 @@ class Penalised:
 
     def error(self, rule: Rule, steps: int) -> float:
         """How far from the minimisers a rule's weights are at most, after so many steps by full gradients."""
-        started = start_given("test", rule, weight_decay=1.0, decay="proximal", l1=1.0)
+        started = start_given("test", rule, weight_decay=1.0, decay="proximal", l1_decay=1.0)
         arrays = begun(started, np.zeros_like(self.least))
         step = applied(started.update)
         for t in range(1, steps + 1):
@@ -131,7 +131,7 @@ def test_units_of_the_penalty(name: str) -> None:
 
     def end(a: int, b: int) -> Array:
         there = {n: math.ldexp(v, lines[n].dimension.exponent(a, b)) for n, v in rule.values.items()}
-        penalty = {"weight_decay": math.ldexp(0.375, b - a), "l1": math.ldexp(0.0625, b)}
+        penalty = {"weight_decay": math.ldexp(0.375, b - a), "l1_decay": math.ldexp(0.0625, b)}
         started = start_given("test", rule.replace(**there), decay="proximal", **penalty)
         arrays, step = begun(started, np.ldexp(np.array([1.25, -0.5, 0.01]), a)), applied(started.update)
         for t, row in enumerate(g, 1):
@@ -159,8 +159,8 @@ def test_rules_without_a_gain() -> None:
 
 @pytest.mark.parametrize("decay", ["coupled", "decoupled"])
 def test_l1_without_the_proximal_step_is_refused(decay: Any) -> None:
-    with pytest.raises(HyperparameterError, match=r"on: l1=0\.1 .* needs decay='proximal'"):
-        tw.SGD().on(np.ones(2), l1=0.1, decay=decay)
+    with pytest.raises(HyperparameterError, match=r"on: l1_decay=0\.1 .* needs decay='proximal'"):
+        tw.SGD().on(np.ones(2), l1_decay=0.1, decay=decay)
 
 
 def test_an_idle_coordinate_keeps_the_gain_of_its_last_gradient() -> None:

@@ -234,7 +234,7 @@ class Rule:
         *,
         weight_decay: float | Literal["own"] = "own",
         decay: Literal["own", "coupled", "decoupled", "proximal"] = "own",
-        l1: float = 0.0,
+        l1_decay: float = 0.0,
         clip_value: float | None = None,
         clip_norm: float | None = None,
         average: float | Literal["polyak"] | None = None,
@@ -252,7 +252,8 @@ class Rule:
         lists, tuples and dicts of such arrays; they must be writeable and must not overlap.
         weight_decay: coupled (added to g; unit g/w), decoupled (w shrinks by lr · weight_decay first) or proximal:
         the penalty weight_decay/2 |w|² in the rule's own metric, whose minimiser with the loss is where steps rest
-        (unit g/w; docs/penalties.md). l1: with decay="proximal", also the penalty l1 |w| (unit g).
+        (unit g/w; docs/penalties.md). l1_decay: with decay="proximal", also the penalty l1_decay |w|
+        (unit g).
         "own" is what the rule says: none, coupled, for most; what stands in its line ``weight_decay``,
         decoupled, for AdamW and Lion, where a number given here replaces the line's.
         clip_value: bound on each |g| after coupled decay; clip_norm: bound on the norm of all gradients.
@@ -281,7 +282,7 @@ class Rule:
             engine,
             weight_decay=weight_decay,
             decay=decay,
-            l1=l1,
+            l1_decay=l1_decay,
             clip_value=clip_value,
             clip_norm=clip_norm,
             average=average,

@@ -102,6 +102,7 @@ def start(
     *,
     weight_decay: float = 0.0,
     decay: str = "coupled",
+    l1_decay: float = 0.0,
     clip_value: float | None = None,
     clip_norm: float | None = None,
     average: float | str | None = None,
@@ -115,9 +116,11 @@ def start(
     """A rule with its options, which are plain numbers in their ranges by now; HyperparameterError.
 
     weight_decay, decay: those of ``settled``. average: the decay of a moving average, or "polyak". rates: also keep
-    what the rule's rate gives. l1: the L1 penalty, by truncation unless decay is "proximal". sum_after: a step after which weights are summed
-    up. varied: hyperparameters whose values are not the rule's.
+    what the rule's rate gives. l1_decay: the L1 penalty of decay "proximal". l1: the same, or weights are truncated by
+    it with decay of another kind. sum_after: a step after which weights are summed up. varied: hyperparameters whose
+    values are not the rule's.
     """
+    l1 = max(l1, l1_decay)
     options = StepOptions(
         accumulate=accumulate > 1,
         clip_norm=clip_norm is not None,

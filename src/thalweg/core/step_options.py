@@ -88,7 +88,7 @@ def _average(where: str, name: str, value: float | str | None) -> float | str | 
 _CHECKS: Mapping[str, Callable[[str, str, Any], Any]] = {
     "weight_decay": _NONNEGATIVE.number,
     "decay": lambda where, name, value: choice(where, name, value, ("coupled", "decoupled", "proximal")),
-    "l1": _NONNEGATIVE._replace(unit="g").number,
+    "l1_decay": _NONNEGATIVE._replace(unit="g").number,
     "clip_value": _bound,
     "clip_norm": _bound,
     "average": _average,
@@ -106,9 +106,9 @@ def checked(where: str, options: Mapping[str, Any]) -> dict[str, Any]:
         if n not in _CHECKS:
             raise HyperparameterError(f"{where}: no option {n!r}: {nearest(n, NAMES)}")
     plain = {n: _CHECKS[n](where, n, value) for n, value in options.items()}
-    if plain.get("l1") and plain.get("decay") != "proximal":
+    if plain.get("l1_decay") and plain.get("decay") != "proximal":
         raise HyperparameterError(
-            f"{where}: l1={plain['l1']!r} is a penalty in the rule's own metric: it needs decay='proximal'"
+            f"{where}: l1_decay={plain['l1_decay']!r} is a penalty in the rule's own metric: it needs decay='proximal'"
         )
     return plain
 

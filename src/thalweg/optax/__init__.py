@@ -26,6 +26,7 @@ except ImportError as error:
     ) from None
 
 from ..core.line import short
+from ..core.pieces import own
 from ..core.rule import Rule
 from ..core.schedule import Schedule
 from ..core.started import OWN, Started, start_given
@@ -35,11 +36,12 @@ from ..engines import xla
 from ..errors import HyperparameterError
 from .convert import from_optax, to_optax
 from .leaf import Column, absent, counted, moved
-from .state import RATES, Kind, State, Tree, rates, state_tuple
-from .state import _restored as _restored  # where pickled states look for it
+from .state import GAIN, RATES, Kind, State, Tree, rates, state_tuple
+from .state import _remade as _remade  # where pickled states look for it
+from .state import _restored as _restored  # and those of before
 from .words import averages_dtype, demand_words
 
-Decay = Literal["coupled", "decoupled"] | None
+Decay = Literal["coupled", "decoupled", "proximal"] | None
 Mask = Tree | Callable[[Tree], Tree] | None
 
 
@@ -48,6 +50,7 @@ def transformation(
     *,
     weight_decay: xla.Value = None,
     decay: Decay = None,
+    l1_decay: float = 0.0,
     maximize: bool = False,
     mask: Mask = None,
     mu_dtype: DTypeLike | None = None,
@@ -60,10 +63,10 @@ def transformation(
     hyperparameters: in place of the rule's own, by its lines' names or Optax's (``learning_rate``, ``b1``): a number,
     a schedule of ours or of Optax's (a function of the steps done), or a traced value, as
     ``optax.inject_hyperparams`` hands over. A state's line is where it starts, a number or a traced value.
-    weight_decay, decay: "coupled" (added to the gradient) or "decoupled" (w shrinks by lr · weight_decay
-    first), None is what the rule says; both read ``params``. maximize: ascend. mask: as ``optax.adamw`` has it, a tree of
-    booleans as the parameters or a prefix of it, or a function of the updates that gives one: False leaves a
-    parameter without weight decay. mu_dtype: the floating dtype in which averages and sums of gradients are kept.
+    weight_decay, decay: "coupled" (added to the gradient), "decoupled" (w shrinks by lr · weight_decay first) or
+    "proximal" (a penalty in the rule's own metric, with ``l1_decay`` an elastic net), None is what the rule says; all read
+    ``params``. maximize: ascend. mask: as ``optax.adamw`` has it, a tree of booleans as the parameters or a prefix of
+    it, or a function of the updates that gives one: False leaves a parameter without weight decay, of either kind. mu_dtype: the floating dtype in which averages and sums of gradients are kept.
     rates: keep what ``rates(state)`` returns.
 
     Parameters: float16, bfloat16, float32 or float64 in any pytree; None in place of a gradient leaves
@@ -78,7 +81,7 @@ def transformation(
     switch("transformation", "rates", rates, (True, False))
     demand_words(rule, hyperparameters, decay)
 
-    def start(amount: xla.Value | str) -> Started:
+    def start(amount: xla.Value | str, l1_decay: float) -> Started:
         kind = OWN if decay is None else decay
         return start_given(
             "transformation",
@@ -88,24 +91,26 @@ def transformation(
             free=_free,
             weight_decay=amount,
             decay=kind,
+            l1_decay=l1_decay,
             rates=rates,
             maximize=maximize,
         )
 
-    started = start(OWN if weight_decay is None else weight_decay)
+    started = start(OWN if weight_decay is None else weight_decay, l1_decay)
     step = added(started.update)
-    if mask is not None and weight_decay is None and "w" not in step.arrays:
+    if mask is not None and weight_decay is None and not l1_decay and "w" not in step.arrays:
         raise HyperparameterError(
             "transformation: mask is of weight decay, and there is none: pass weight_decay="
         )
-    without = start(0.0) if mask is not None else started
+    without = start(0.0, 0.0) if mask is not None else started
     averages = averages_dtype(rule, mu_dtype)
     columns = [Column(n, n, averages.get(n)) for n in rule.parts.states]
-    if rates:
-        columns.append(Column(RATES, "_rate", None))
+    extra = {GAIN: own(GAIN)} if own(GAIN) in started.update.starts else {}
+    extra |= {RATES: "_rate"} if rates else {}
+    columns += [Column(field, array, None) for field, array in extra.items()]
     passes = {True: (started, step), False: (without, added(without.update))}
     kind: Kind = type(rule)
-    run = _Run(columns, passes, mask, state_tuple(kind, rates))
+    run = _Run(columns, passes, mask, state_tuple(kind, *extra))
     return optax.GradientTransformationExtraArgs(run.init, run.update)
 
 
@@ -137,7 +142,7 @@ class _Run(NamedTuple):
         if not isinstance(state, self.named):
             raise ValueError(
                 f"update: the state is {_title(state)}, not that of {self.named.rule.__name__}"
-                f"{_rated(self.named)}: start with init(params)"
+                f"{_extended(self.named)}: start with init(params)"
             )
         shape: Any
         leaves, shape = jax.tree.flatten_with_path(updates, is_leaf=absent)
@@ -171,11 +176,12 @@ class _Run(NamedTuple):
 
 def _title(state: State) -> str:
     """What a state is called in an error."""
-    return f"{type(state).__name__}{_rated(state)}"
+    return f"{type(state).__name__}{_extended(state)}"
 
 
-def _rated(state: State) -> str:
-    return " with rates" if RATES in getattr(state, "_fields", ()) else ""
+def _extended(state: State) -> str:
+    kept = [n for n in (GAIN, RATES) if n in getattr(state, "_fields", ())]
+    return f" with {' and '.join(kept)}" if kept else ""
 
 
 def _free(name: str, value: xla.Value) -> bool:

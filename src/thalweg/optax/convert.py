@@ -14,7 +14,7 @@ from ..core.line import short
 from ..core.rule import Rule
 from ..core.schedule import Schedule
 from ..engines import xla
-from .state import Kind, State, Tree, named_tuples, state_tuple
+from .state import GAIN, Kind, State, Tree, named_tuples, state_tuple
 
 
 class _Place(NamedTuple):
@@ -84,6 +84,8 @@ def to_optax(state: State, rule: Rule, params: Tree) -> tuple[optax.GradientTran
     row = _row(rule, "to_optax")
     kind: Kind = type(rule)
     ours = _found(state, state_tuple(kind).__name__)
+    if GAIN in ours._fields:
+        raise ValueError("to_optax: Optax has no penalty in a rule's own metric (decay='proximal')")
     theirs = {n: _spoken(v) for n, v in arguments(rule, "optax", "to_optax").items()}
     transformation: optax.GradientTransformationExtraArgs = getattr(optax, row.optimizers[0])(
         **theirs, **row.options

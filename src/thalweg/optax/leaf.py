@@ -54,7 +54,8 @@ def moved(
     if w is not None:
         arrays["w"] = jnp.asarray(w).astype(wide)
     written = xla.element(step)(arrays, clock(wide))
-    kept = [written[c.array].astype(c.dtype or x.dtype) for c, x in old.items()]
+    # Where a mask takes the penalty away, its gain stays as it is.
+    kept = [written.get(c.array, x).astype(c.dtype or x.dtype) for c, x in old.items()]
     return written["w"].astype(gradient.dtype), kept
 
 

@@ -15,17 +15,17 @@ Kind = Any  # a rule class: mypy does not see that classes can be hashed
 Tree = Any  # a pytree: params, gradients, updates, or a node of one
 State = Any  # a named tuple: count, then the rule's states by name, each a pytree as params
 
-RATES = "rates"  # the field after the rule's states, where rates are kept
-
-
-def state_tuple(rule: Kind, rates: bool = False) -> type[State]:
-    """The named tuple of a rule's state: one class a rule, and one with rates, so that two trees of it are alike."""
-    return _state_tuple(rule, bool(rates))
+GAIN = "gain"  # the field after the rule's states, where its gain is kept for a penalty
+RATES = "rates"  # and that where rates are kept
 
 
 @cache
-def _state_tuple(rule: Kind, rates: bool) -> type[State]:
-    fields = ("count", *rule.parts.states, *([RATES] if rates else []))
+def state_tuple(rule: Kind, *extra: str) -> type[State]:
+    """The named tuple of a rule's state: one class for a rule and its extra fields, so that two trees of it are alike.
+
+    extra: ``GAIN``, ``RATES``, in this order, where they are kept.
+    """
+    fields = ("count", *rule.parts.states, *extra)
     base = namedtuple(f"{rule.__name__}State", fields)  # type: ignore[misc]
     return type(
         base.__name__,
@@ -35,11 +35,16 @@ def _state_tuple(rule: Kind, rates: bool) -> type[State]:
 
 
 def _reduced(state: State) -> tuple[Any, ...]:
-    return _restored, (type(state).rule, *state)
+    rule = type(state).rule
+    return _remade, (rule, state._fields[1 + len(rule.parts.states) :], *state)
+
+
+def _remade(rule: Kind, extra: tuple[str, ...], *values: Tree) -> State:
+    return state_tuple(rule, *extra)(*values)
 
 
 def _restored(rule: Kind, *values: Tree) -> State:
-    return state_tuple(rule, len(values) > 1 + len(rule.parts.states))(*values)
+    return state_tuple(rule, *([RATES] if len(values) > 1 + len(rule.parts.states) else []))(*values)
 
 
 def named_tuples(tree: Tree) -> Iterator[Tree]:

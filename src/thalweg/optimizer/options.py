@@ -18,7 +18,7 @@ class Settings(NamedTuple):
 
     weight_decay: float = 0.0
     decay: str = "coupled"
-    l1: float = 0.0
+    l1_decay: float = 0.0
     clip_value: float | None = None
     clip_norm: float | None = None
     average: float | str | None = None
@@ -46,7 +46,7 @@ def group_of(rule: Rule, settings: Settings) -> "Group":
     return Group(rule, checked(settings._replace(weight_decay=amount, decay=kind)))
 
 
-OF_A_GROUP = ("weight_decay", "decay", "l1", "clip_value", "maximize")
+OF_A_GROUP = ("weight_decay", "decay", "l1_decay", "clip_value", "maximize")
 
 
 class Group(NamedTuple):
