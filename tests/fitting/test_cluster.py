@@ -13,7 +13,7 @@ from thalweg.errors import FileError, HyperparameterError
 from thalweg.fitting import Trained
 from thalweg.linear import Model, Settings
 
-from .test_fit import data, svmlight
+from .test_fit import data, mixed, svmlight
 
 distributed = pytest.importorskip("distributed")
 
@@ -39,15 +39,15 @@ def test_parts_are_averaged_by_rows_after_each_pass(tmp_path: Path, client: Any)
     cuts = [slice(0, 400), slice(400, 600)]
     files = [svmlight(tmp_path / f"{k}.svm", x[c], y[c]) for k, c in enumerate(cuts)]
     rule = tw.Adam(lr=0.01)
-    made = fit_on_cluster(files, tmp_path / "m.tw", client, rule=rule, passes=2, features=40)
+    made = fit_on_cluster(files, tmp_path / "m.tw", client, rule=rule, passes=2, features=40, scale="none")
     assert made.rows == 600 and made.steps == 1200 and made.history[0]["rows"] == 600
     settings, classes = Settings(rule=rule), np.array([0, 1])
     start = Model(settings, 40, classes)
-    for _ in range(2):
+    for passed in range(2):
         arrays, t = {}, 0
         for share, c in zip((400 / 600, 200 / 600), cuts, strict=True):
             part = Model.restore(start.head(), start.arrays())
-            part.learn(x[c].tocsr(), part.encode(y[c]))
+            part.learn(x[c].tocsr(), part.encode(y[c]), order=mixed(c.stop - c.start, passed))
             t = max(t, part.t)
             for n, a in part.arrays().items():
                 arrays[n] = a if n == "classes" else arrays.get(n, 0) + share * a.astype(float)

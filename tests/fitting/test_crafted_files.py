@@ -38,7 +38,7 @@ ROWS = {"svmlight": "1 2:3\n", "folded": "1 2:3\n", "vw": "1 | a b\n", "csv": "a
 
 def contents(path: Path, kind: str) -> tuple[Head, Arrays]:
     """The head and the arrays of a file."""
-    with archive.opened(path, kind, 1) as file:
+    with archive.opened(path, kind, 2) as file:
         shapes = {n: (None,) if n in ("classes", "intercepts") else (None, None) for n in file.names}
         return file.head, file.arrays({n: archive.Layout("iuf", shape) for n, shape in shapes.items()})
 

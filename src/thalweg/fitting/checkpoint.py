@@ -6,23 +6,29 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, Self
 
+import numpy as np
+
 from .. import archive
 from ..core.rule import Rule
 from ..errors import FileError
 from ..linear import Model
 from ..reading.block import Position
 from .settings import recorded_reading
+from .sizes import Sizes
 
 KIND = "thalweg checkpoint"
-FORMAT = 1
+FORMAT = 2  # 1: rows in the files' order, of blocks whose size followed from --memory; no scaling
 
+SIZES = "_sizes"  # the array of features' sizes, beside the model's
 Plain = dict[str, Any]  # as JSON has it
+
+EARLIER: Plain = {"scale": "none"}  # what files of format 1 do not say
 
 
 @dataclass
 class State:
     """Where a run is, as JSON has it. passed: whole passes done. position: of the next block, or None for a
-    pass's beginning. blocks, rows: read in this pass. steps: rows learnt from in all. loss, weight: sums over
+    pass's beginning. done: rows of that block that are over. blocks, rows: chunks and rows of this pass that are over. steps: rows learnt from in all. loss, weight: sums over
     this pass. held: rows held out. until: from this row on none is, or None. width: one more than the largest
     feature seen. rule: what trains, in words. history: what is said of each whole pass. notes: sentences.
     """
@@ -40,6 +46,7 @@ class State:
     rule: str = ""
     history: list[Plain] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    done: int = 0
 
     @classmethod
     def of(cls, plain: Plain, files: int, passes: int) -> Self:
@@ -56,6 +63,7 @@ class State:
             state.held,
             state.width,
             state.until or 0,
+            state.done,
         )
         sums = (state.loss, state.weight)
         if any(type(n) is not int or n < 0 for n in counts) or any(type(x) is not float for x in sums):
@@ -78,7 +86,8 @@ class State:
     def next_pass(self) -> None:
         """Go to the beginning of the next pass."""
         self.passed += 1
-        self.position, self.blocks, self.rows, self.loss, self.weight = None, 0, 0, 0.0, 0.0
+        self.position, self.done, self.blocks, self.rows = None, 0, 0, 0
+        self.loss, self.weight = 0.0, 0.0
 
 
 def _require_history(entry: Plain) -> None:
@@ -97,22 +106,31 @@ def beside(model: Path) -> Path:
     return model.with_name(f"{model.name}.checkpoint")
 
 
-def save(path: Path, source: Plain, state: State, model: Model) -> None:
+def save(path: Path, source: Plain, state: State, model: Model, sizes: Sizes | None) -> None:
     """Write a checkpoint. source: all that the trained model depends on. Raises FileError."""
     head = {"kind": KIND, "format": FORMAT, "source": source, "state": asdict(state), "model": model.head()}
-    archive.save(path, head, model.arrays())
+    more = {} if sizes is None else {SIZES: sizes.array[:, None]}
+    archive.save(path, head, model.arrays() | more)
 
 
-def load(path: Path, source: Plain, rule: Rule) -> tuple[State, Model]:
-    """Where a run was, and its model. rule: of the class that trains. Raises FileError if it is another run's."""
+def load(path: Path, source: Plain, rule: Rule) -> tuple[State, Model, Sizes | None]:
+    """Where a run was, its model, and its features' sizes. rule: of the class that trains.
+
+    Raises FileError if it is another run's.
+    """
     with archive.opened(path, KIND, FORMAT) as file:
         head, arrays = file.head, file.arrays({n: _layout(n) for n in file.names})
     try:
-        recorded = dict(head["source"])
+        recorded: Plain = EARLIER | {"columns": source["columns"]} | dict(head["source"])
         recorded["reading"] = recorded_reading(recorded["reading"])
         other = _differing(source, recorded)
         state = State() if other else State.of(head["state"], len(source["files"]), source["passes"])
         plain = head["model"]
+        sizes = (
+            None if SIZES not in arrays else Sizes(np.ascontiguousarray(arrays.pop(SIZES)[:, 0], np.float32))
+        )
+        if sizes is not None and not (np.isfinite(sizes.array).all() and sizes.array.min(initial=0) >= 0):
+            raise ValueError("sizes must be finite, 0 or more")
     except archive.MISFITS:
         raise FileError(f"{path}: is damaged; remove it, or begin anew (--fresh)") from None
     if other:
@@ -122,7 +140,7 @@ def load(path: Path, source: Plain, rule: Rule) -> tuple[State, Model]:
     model = Model.restore(plain, arrays, rule)
     if state.width > model.features:
         raise FileError(f"{path}: is damaged; remove it, or begin anew (--fresh)")
-    return state, model
+    return state, model, sizes
 
 
 def _layout(name: str) -> archive.Layout:

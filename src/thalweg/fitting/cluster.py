@@ -23,9 +23,11 @@ from ..errors import FileError, HyperparameterError, ProblemError
 from ..files import require_writable, sweep
 from ..linear import Model
 from .budget import Budget, peak
+from .chunks import chunks, order
 from .labels import require_known
 from .report import Report
 from .settings import FitSettings, Paths
+from .sizes import Sizes
 from .streams import Layout, part_stream, scored_stream, training_stream
 from .trained import folded
 from .training import Run, learn
@@ -61,8 +63,8 @@ def fit_on_cluster(
     cluster: a ``dask.distributed.Client``, a scheduler's address, or "local". parts: how many are trained
     apart (default: one for each worker, and no more than there are files); files go to them in turn. memory:
     of each worker's blocks. A checkpoint follows each pass, unless checkpoint_every is 0. There is no
-    held-out part: give test=. Nor is there a cache. Width, classes and learning rate come from the first block
-    of the first file, so that SVMlight needs features= or bits=.
+    held-out part: give test=. Nor is there a cache. Width, classes, learning rate and all scaling come from the
+    first rows of the first files, so that SVMlight needs features= or bits=.
 
     Raises what ``fit`` raises.
     """
@@ -119,23 +121,27 @@ def fit_on_cluster(
 
 
 def _first_model(run: Run) -> Model:
-    """The model from the first block of the first file. Raises ProblemError where there is none."""
+    """The model from the first chunk of the files' rows. Raises ProblemError where there is none."""
     with closing(run.stream.blocks()) as blocks:
-        block = next(blocks, None)
-    if block is None:
+        chunk = next(chunks(map(run.indexed, blocks)), None)
+    if chunk is None:
         raise ProblemError(f"{run.stream.paths[0]}: holds no rows to learn from")
-    return run.begin(run.indexed(block), None)
+    return run.begin(run.measured(chunk.block), None)
 
 
 def _train_one_pass(run: Run, client: Client, files: Sequence[list[str]]) -> None:
     """Train each part apart on the workers, make their mean the run's model, and add what they saw to its state."""
     model, state = run.trained_model, run.state
-    sent = client.scatter((model.head(), model.arrays()), broadcast=True)
+    sizes = None if run.sizes is None else run.sizes.array
+    sent = client.scatter((model.head(), model.arrays(), sizes, state.passed), broadcast=True)
     jobs = [
         client.submit(_train_part, sent, part, run.settings, run.stream.layout, run.budget.block, pure=False)
         for part in files
     ]
     parts: list[Part] = client.gather(jobs)
+    if run.sizes is not None:
+        parts = with_sizes_in_common(parts)
+        run.sizes = Sizes(parts[0].sizes)
     run.model = averaged(model, parts, run.settings.start_rule)
     state.rows = sum(p.rows for p in parts)
     state.loss, state.weight = sum(p.loss for p in parts), sum(p.weight for p in parts)
@@ -165,7 +171,9 @@ def _client(cluster: Client | str) -> tuple[Client, Sequence[Closing]]:
 
 
 class Part(NamedTuple):
-    """What a worker learnt in a pass: the model's arrays and steps; rows, sums of loss and weight, bad lines."""
+    """What a worker learnt in a pass: the model's arrays and steps; rows, sums of loss and weight, bad lines; the sizes
+    of features, where they are divided by them (``Sizes``).
+    """
 
     arrays: dict[str, Array]
     steps: int
@@ -173,29 +181,59 @@ class Part(NamedTuple):
     loss: float
     weight: float
     skipped: int
+    sizes: Array | None = None
 
 
 def _train_part(
-    sent: tuple[dict[str, Any], dict[str, Array]],
+    sent: tuple[dict[str, Any], dict[str, Array], Array | None, int],
     files: list[str],
     settings: FitSettings,
     layout: Layout,
     block_bytes: int,
 ) -> Part:
-    """On a worker: train a model, sent as head and arrays, on some of the files, once."""
-    head, arrays = sent
+    """On a worker: train a model, sent as head, arrays, sizes and passes done, on some of the files, once."""
+    head, arrays, known, passed = sent
+    sizes = None if known is None else Sizes(known.copy())
     model = Model.restore(head, arrays, settings.start_rule)
     fold = settings.bits if layout["format"] == "svmlight" else None
     features = settings.features if fold is None else None
     stream = part_stream(files, settings, block_bytes, layout, features)
     rows, loss, weight = 0, 0.0, 0.0
     with closing(stream.blocks()) as blocks:
-        for read in blocks:
-            block = read if fold is None else folded(read, fold)
+        for chunk in chunks(blocks if fold is None else (folded(block, fold) for block in blocks)):
+            block = chunk.block
+            if sizes is not None:
+                sizes.grow(block)
+                block = sizes.scaled(block)
             require_known(model, block)
-            more_loss, more_weight = learn(model, block)
+            mixed = order(np.arange(len(block.labels)), settings.seed, passed, block.row)
+            more_loss, more_weight = learn(model, block, mixed)
             rows, loss, weight = rows + len(block.labels), loss + more_loss, weight + more_weight
-    return Part(model.arrays(), model.t, rows, loss, weight, stream.skipped)
+    after = None if sizes is None else sizes.array
+    return Part(model.arrays(), model.t, rows, loss, weight, stream.skipped, after)
+
+
+def with_sizes_in_common(parts: Sequence[Part]) -> list[Part]:
+    """The parts with weights for the same sizes of features: of one that several parts were the first to see, the
+    first part's. States stay as they are.
+    """
+    known = [part.sizes if part.sizes is not None else np.zeros(0, np.float32) for part in parts]
+    common = np.zeros(max(map(len, known)), np.float32)
+    for sizes in known:
+        unknown = common[: len(sizes)] == 0
+        common[: len(sizes)][unknown] = sizes[unknown]
+    rescaled = []
+    for part, sizes in zip(parts, known, strict=True):
+        count = min(len(sizes), len(part.arrays["w"]) - 1)
+        factor = np.ones(count, np.float32)
+        np.divide(common[:count], sizes[:count], out=factor, where=sizes[:count] > 0)
+        arrays = dict(part.arrays)
+        for name in ("w", "_total"):
+            if name in arrays:
+                arrays[name] = arrays[name].copy()
+                arrays[name][:count] *= factor[:, None]
+        rescaled.append(part._replace(arrays=arrays, sizes=common))
+    return rescaled
 
 
 def averaged(model: Model, parts: Sequence[Part], rule: Rule) -> Model:

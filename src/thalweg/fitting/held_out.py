@@ -1,10 +1,10 @@
 """The rows that are not learnt from but tell how good the model is.
 
-Which they are is a hash of their numbers, the same in every pass and run. They are kept in memory, and so their
-number is bounded: from the row on at which it is full, none is held out.
+Which they are is a hash of their numbers, the same in every pass and run, up to a number that does not depend on how much
+memory there is. They are kept in memory as far as they fit: those beyond it are not learnt from all the same.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -39,10 +39,14 @@ class HeldOut:
 
     def split(self, block: Block, state: State) -> Array | None:
         """The rows of a block to learn from; None: all. In the first pass the others are kept, and counted in state."""
-        full = state.held >= HELD_ROWS or self.bytes >= self.limit
-        if state.passed == 0 and state.until is None and full:
-            state.until = block.row
         outside = self._outside(block, state)
+        if (
+            state.passed == 0
+            and state.until is None
+            and (out := np.flatnonzero(outside)).size > (room := HELD_ROWS - state.held)
+        ):
+            state.until = block.row + int(out[room])
+            outside = self._outside(block, state)
         if not outside.any():
             return None
         if state.passed == 0:
@@ -50,11 +54,14 @@ class HeldOut:
             state.held += int(outside.sum())
         return np.flatnonzero(~outside)
 
-    def collect(self, blocks: Iterator[Block], state: State) -> None:
+    def collect(self, blocks: Iterable[Block], state: State) -> None:
         """Keep the rows again that were held out before a checkpoint, from the blocks of the beginning."""
+        count = 0
         for block in blocks:
-            self._keep(block, self._outside(block, state))
-            if sum(len(b.labels) for b in self.blocks) >= state.held:
+            outside = self._outside(block, state)
+            self._keep(block, outside)
+            count += int(outside.sum())
+            if count >= state.held:
                 return
 
     def quality(self, model: Model) -> Quality | None:
@@ -69,9 +76,12 @@ class HeldOut:
         if not self.share or (state.until is not None and block.row >= state.until):
             return np.zeros(len(block.labels), bool)
         numbers = np.arange(block.row, block.row + len(block.labels))
-        return hashed(numbers, self.seed) < self.share
+        outside: Array = hashed(numbers, self.seed) < self.share
+        return outside if state.until is None else outside & (numbers < state.until)
 
     def _keep(self, block: Block, outside: Array) -> None:
+        if self.bytes >= self.limit:
+            return
         rows = matrix(block, block.features)[outside]
         kept = block._replace(
             labels=block.labels[outside],

@@ -157,7 +157,7 @@ def csv(tables: Iterable[Columns]) -> Generator[str, None, None]:
         if not head:
             head = list(table)
             yield ",".join(head) + "\n"
-        cells = [_cells(table[n]) for n in head]
+        cells = [_cells(table[n], 15 if n == "prediction" else 12) for n in head]
         yield "\n".join(map(",".join, zip(*cells, strict=True))) + "\n"
 
 
@@ -173,15 +173,15 @@ def _to_standard_output(pieces: Iterable[str]) -> None:
     sys.stdout.flush()
 
 
-def _cells(values: Array | list[str]) -> Iterable[str]:
-    """A column's cells as text: tags quoted where they must be, numbers with the digits of their dtype."""
+def _cells(values: Array | list[str], most: int) -> Iterable[str]:
+    """A column's cells as text: tags quoted where they must be, numbers with the digits of float32, or ``most``."""
     if isinstance(values, list):
         return (
             f'"{v.replace(chr(34), 2 * chr(34))}"' if any(c in v for c in ',"\r\n') else v for v in values
         )
     if values.dtype.kind == "i":
         return map(str, values.tolist())
-    digits = 9 if values.dtype == np.float32 else 12
+    digits = 9 if values.dtype == np.float32 else most
     return (f"{v:.{digits}g}" for v in values.tolist())
 
 

@@ -61,7 +61,19 @@ class Quality:
             return None
         targets, weights = np.concatenate(self._targets), np.concatenate(self._weights)
         loss = self._compared / float(weights.sum())
-        return against_constant(loss, model.loss, model.outputs, targets, weights)
+        return against_constant(loss, model.loss, model.outputs, targets, weights, model.loss_unit)
+
+    def beside_constant(self, model: Model) -> str:
+        """What always the mean, or always the most frequent class, gets on the first rows, and what the model gets, in words."""
+        targets, weights = np.concatenate(self._targets), np.concatenate(self._weights)
+        measured = self.result(model)
+        if model.classes is None:
+            mean = np.average(targets, weights=weights)
+            rmse = model.settings.size * math.sqrt(np.average((targets - mean) ** 2, weights=weights))
+            return f"always the mean: rmse {rmse:.4g}; this model: {measured['rmse']:.4g}"
+        _, kinds = np.unique(targets, return_inverse=True)
+        share = np.bincount(kinds, weights).max() / weights.sum()
+        return f"always the most frequent class: accuracy {share:.4f}; this model: {measured['accuracy']:.4f}"
 
     def result(self, model: Model) -> Measured:
         """What was measured; None where no row has weight."""

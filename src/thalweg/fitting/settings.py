@@ -24,6 +24,7 @@ Check = Callable[[object], Any]
 Group = Literal["model", "reading", "run"]
 
 HELD_OUT = 0.1  # the share of rows where no test files are given
+SCALES = ("auto", "none")
 TASKS = ("auto", "classification", "regression")
 
 
@@ -94,6 +95,12 @@ def _flag(value: object) -> bool:
 def _task(value: object) -> object:
     if not isinstance(value, str) or value not in TASKS:
         raise HyperparameterError(f"unknown task {value!r}: {nearest(value, TASKS)}")
+    return value
+
+
+def _scale(value: object) -> object:
+    if not isinstance(value, str) or value not in SCALES:
+        raise HyperparameterError(f"must be auto or none, got {value!r}")
     return value
 
 
@@ -169,6 +176,9 @@ class FitSettings:
     )
     passes: int = _line(1, "Passes over the data.", _whole(1), int)
     bits: int | None = _line(None, "2^BITS hashed features. Default: 18; SVMlight: as they are.", option=int)
+    scale: str = _line(
+        "auto", "auto: the units of columns and of the target do not matter. none: as they are.", _scale
+    )
     l1: float = _line(0.0, "Weight of the L1 penalty.", _number(), float)
     l2: float = _line(0.0, "Weight of the L2 penalty.", _number(), float)
     average: int | None = _line(None, "Average the weights from this row on.", _or_none(_whole(0)), int)
@@ -210,7 +220,9 @@ class FitSettings:
     missing: str = _line("bad", "CSV, Parquet: a missing value is bad, or zero.", group="reading")
     delimiter: str | None = _line(None, "CSV: between cells.", group="reading")
     features: int | None = _line(None, "SVMlight: how many features there are.", option=int)
-    seed: int = _line(0, "Fixes the race and which rows are held out.", _whole(0, (1 << 64) - 1), int)
+    seed: int = _line(
+        0, "Fixes the race, the order of rows, and which are held out.", _whole(0, (1 << 64) - 1), int
+    )
 
     def __post_init__(self) -> None:
         for name, line in LINES.items():
@@ -254,6 +266,11 @@ class FitSettings:
     def chooses_rate(self) -> bool:
         """Whether a race chooses the learning rate: where the rule has one, and no value was given."""
         return self._start[1]
+
+    @property
+    def scales(self) -> bool:
+        """Whether features and numbers to be learnt are scaled."""
+        return self.scale == "auto"
 
     @property
     def held_out_share(self) -> float:

@@ -16,6 +16,8 @@ def training_stream(data: Paths, settings: FitSettings, block_bytes: int, cache:
     reading = settings.reading
     if settings.bits is not None:
         reading["bits"] = settings.bits
+    if settings.scales:
+        reading["scale"] = "deviation" if settings.intercept else "rms"
     return open_stream(
         data,
         **reading,

@@ -9,17 +9,20 @@ import numpy as np
 from .. import archive
 from ..engines.memory import Array
 from ..errors import FileError, ThalwegError
-from ..linear import Model, Settings
+from ..linear import ColumnMap, Model, Settings, in_units
 from ..linear.model import outputs_of
 from ..reading import Block
 from ..reading.layout import BITS, features_of, require_layout
 from ..rules.sgd import SGD
+from .sizes import Sizes
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 KIND = "thalweg linear model"
-FORMAT = 1
+FORMAT = (
+    2  # of models whose numbers are scaled; others are written as format 1, which is the same but for that
+)
 _LAYOUTS = {
     "weights": archive.Layout("f", (None, None)),
     "intercepts": archive.Layout("f", (None,)),
@@ -53,10 +56,15 @@ class Trained:
         rule: str,
         rows: int,
         passes: int,
+        sizes: Sizes | None = None,
     ) -> Self:
-        """What is left of a model, over its first features, when its training is over."""
+        """What is left of a model, over its first features, when its training is over.
+
+        sizes: by which the features' values were divided; the weights are those of the file's values.
+        """
         weights, intercepts = model.solution
-        scoring = _scoring(model.settings, features, model.classes, weights[:features], intercepts)
+        weights = weights[:features] if sizes is None else sizes.in_units(weights[:features])
+        scoring = _scoring(model.settings, features, model.classes, weights, intercepts)
         return cls(scoring, layout, fold, rule, rows, passes)
 
     @property
@@ -64,13 +72,30 @@ class Trained:
         """ "classification" or "regression"."""
         return "regression" if self.model.classes is None else "classification"
 
+    @property
+    def scaled_target(self) -> bool:
+        """Whether the numbers that were learnt have a map."""
+        return (self.model.settings.centre, self.model.settings.size) != (0.0, 1.0)
+
+    @property
+    def solution(self) -> tuple[Array, Array]:
+        """Weights (features, outputs) and intercepts (outputs,) in the units of the files: float64.
+
+        A prediction is, but for rounding, the intercept plus the sum of weights times values.
+        """
+        settings, scale = self.model.settings, self.layout.get("scale")
+        columns = None if scale is None else ColumnMap(np.array(scale["centre"]), np.array(scale["size"]))
+        return in_units(*self.model.solution, columns, settings.centre, settings.size)
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model beside and rename it to ``path``. Raises FileError."""
         weights, intercepts = self.model.solution
         settings = {n: v for n, v in self.model.settings._asdict().items() if n != "rule"}
+        if not self.scaled_target:
+            settings = {n: v for n, v in settings.items() if n not in ("centre", "size")}
         head = {
             "kind": KIND,
-            "format": FORMAT,
+            "format": FORMAT if self.scaled_target or "scale" in self.layout else 1,
             "settings": settings,
             "layout": self.layout,
             "fold": self.fold,

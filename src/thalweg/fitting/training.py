@@ -1,9 +1,9 @@
 """``fit``: a linear model from files larger than memory, block by block, which goes on after a kill.
 
-Bit for bit: what a block holds depends on where it begins alone, so that a run that goes on sees the same
-blocks. A checkpoint is taken after a block, and only after blocks whose number says so
-(``_blocks_between_checkpoints``): there all weights are brought up to date, whether it is written or not, since
-that changes the rounding of later steps.
+Bit for bit: what a chunk of rows holds depends on where it begins alone, and not on the blocks that are read, so that
+a run that goes on sees the same chunks, and so does one with another limit of memory. A checkpoint is taken after a
+chunk, and only after chunks whose number says so (``_chunks_between_checkpoints``): there all weights are brought up to
+date, whether it is written or not, since that changes the rounding of later steps.
 """
 
 import math
@@ -20,21 +20,25 @@ from ..engines.cpu.object_cache import release_loader_pages
 from ..engines.memory import Array
 from ..errors import HyperparameterError, ProblemError
 from ..files import require_apart, require_writable, sweep
-from ..linear import Model, Rows, Settings, race, slow_replay
+from ..linear import Model, Rows, Settings, measure, race, slow_replay
+from ..linear.losses import DEGREE
 from ..linear.race import part
 from ..reading import Block, Stream
 from ..reading.sources import Source, first_pipe, require_different_pipes, sources
 from . import checkpoint
 from .budget import SMALLEST, Budget, in_child_process, peak
 from .checkpoint import State
+from .chunks import Chunk, chunks, order
 from .held_out import HeldOut
 from .labels import decide, require_known
 from .quality import Quality
 from .report import Progress, Report
 from .settings import FitSettings, Paths
+from .sizes import Sizes
 from .streams import scored_stream, training_stream
 from .trained import Trained, folded, matrix
 
+SPARSE = ("svmlight", "vw")  # formats whose features have no columns
 LEAST_RACED = 4  # rows from which a race can choose a learning rate
 
 
@@ -111,8 +115,8 @@ def require_readable_again(settings: FitSettings, files: Sequence[Source], test:
         )
 
 
-def learn(model: Model, block: Block, rows: Array | None = None) -> tuple[float, float]:
-    """Step the model for each row of a block, or for those; the sums of weight times loss, and of weights."""
+def learn(model: Model, block: Block, rows: Array) -> tuple[float, float]:
+    """Step the model for those rows of a block, in that order; the sums of weight times loss, and of weights."""
     csr = rows_in(block, model.features)
     weights = None if block.weights is None else block.weights.astype(np.float64)
     return model.learn(csr, model.encode(block.labels), weights, rows)
@@ -150,6 +154,7 @@ class Run:
         # SVMlight alone has no hashing of its own.
         self.fold = settings.bits if stream.format == "svmlight" else None
         self.state = State()
+        self.sizes = Sizes() if settings.scales and stream.format in SPARSE else None
         self.model: Model | None = None
         self.held_out = HeldOut(settings.held_out_share, settings.seed, budget.held)
         self.started = time.perf_counter()
@@ -162,24 +167,28 @@ class Run:
     def _source(self) -> dict[str, Any]:
         """All that the trained model depends on, as JSON has it."""
         files = [f.identity() for f in self.stream.sources]
-        source = {"files": files, "block": self.budget.block, "held": self.budget.held}
-        return source | self.more | self.settings.record()
+        return {"files": files, "columns": self.stream.layout} | self.more | self.settings.record()
 
     def save(self) -> None:
         """Write the checkpoint: only after a block at which all weights are up to date; none where rows do not come again."""
         if self.stream.pipe is not None:
             return
-        checkpoint.save(self.checkpoint, self._source(), self.state, self.trained_model)
+        checkpoint.save(self.checkpoint, self._source(), self.state, self.trained_model, self.sizes)
         self.saved = True
 
     def resume(self) -> bool:
         """Take over what the checkpoint says, if there is one. Raises FileError if it is another run's."""
         if not self.checkpoint.exists():
             return False
-        self.state, self.model = checkpoint.load(self.checkpoint, self._source(), self.settings.start_rule)
+        self.state, self.model, sizes = checkpoint.load(
+            self.checkpoint, self._source(), self.settings.start_rule
+        )
+        if self.sizes is not None and sizes is not None:
+            self.sizes = sizes
         if self.state.held:
             with closing(self.stream.blocks()) as blocks:
-                self.held_out.collect(map(self.indexed, blocks), self.state)
+                first = (self.scaled(chunk.block) for chunk in chunks(map(self.indexed, blocks)))
+                self.held_out.collect(first, self.state)
         self.saved = True
         self.tell(f"going on from {self.checkpoint}: pass {self.state.passed + 1}, row {self.state.rows}")
         return True
@@ -196,12 +205,28 @@ class Run:
         """A block with indices as the model has them."""
         return block if self.fold is None else folded(block, self.fold)
 
+    def scaled(self, block: Block) -> Block:
+        """A block of sparse text with its values divided by their features' sizes; any other as it is."""
+        return block if self.sizes is None else self.sizes.scaled(block)
+
+    def measured(self, block: Block) -> Block:
+        """``scaled``, once the sizes of features that the block is the first to have are known."""
+        if self.sizes is None:
+            return block
+        if self.model is None:
+            self.sizes.measure(block)
+        self.sizes.grow(block)
+        return self.sizes.scaled(block)
+
     def begin(self, block: Block, rows: Array | None) -> Model:
-        """Make the model from the first block that there is, and race for its learning rate if it is open."""
+        """Make the model from the first chunk of rows, and race for its learning rate if it is open."""
         loss, classes, why = decide(self.settings, block.labels)
         if why:
             self._note(why)
         settings = self.settings.linear(loss)
+        if classes is None and loss in DEGREE and self.settings.scales:
+            centre, size = measure(block.labels, centred=self.settings.intercept)
+            settings = settings._replace(centre=centre, size=size)
         width = self._width(block)
         self._require_room(Model(settings, 1, classes), width)
         if slow := slow_replay(settings, classes, rows_in(block, width)):
@@ -214,7 +239,7 @@ class Run:
     def _raced(
         self, settings: Settings, width: int, classes: Array | None, block: Block, rows: Array | None
     ) -> Settings:
-        """The settings with the learning rate that learns the first block best."""
+        """The settings with the learning rate that learns the first chunk best."""
         model = Model(settings, width, classes)
         require_known(model, block)
         chosen = np.arange(len(block.labels)) if rows is None else rows
@@ -285,7 +310,7 @@ class Run:
                     if progress and now - shown > 0.1:
                         progress(self._progress())
                         shown = now
-                    if s.blocks % self._blocks_between_checkpoints():
+                    if s.blocks % self._chunks_between_checkpoints():
                         continue
                     model.catch_up()
                     if stop():
@@ -304,26 +329,36 @@ class Run:
         return True
 
     def _steps(self) -> Generator[Model, None, None]:
-        """The model after each block that is left of the pass."""
+        """The model after each chunk that is left of the pass."""
         s = self.state
         with closing(self.stream.blocks(s.position)) as blocks:
-            for block in map(self.indexed, blocks):
-                rows = self.held_out.split(block, s)
-                model = self._ready(block, rows)
-                loss, weight = learn(model, block, rows)
-                s.loss, s.weight = s.loss + loss, s.weight + weight
-                s.steps += len(block.labels) if rows is None else len(rows)
-                s.rows += len(block.labels)
-                s.blocks += 1
-                s.width = max(s.width, block.features)
-                s.position = block.position
-                self.rows_read += len(block.labels)
-                yield model
+            for chunk in chunks(map(self.indexed, blocks), s.position, s.done, begun=s.rows > 0):
+                yield self._learn(chunk)
 
-    def _blocks_between_checkpoints(self) -> int:
-        """Blocks from one point where a checkpoint may be taken to the next: bringing weights up to date costs."""
+    def _learn(self, chunk: Chunk) -> Model:
+        """Learn from a chunk's rows, and note where the run is then; the model."""
+        s = self.state
+        block = self.measured(chunk.block)
+        if self.stream.features is None:  # how many a block declares depends on where it ends
+            s.width = max(s.width, int(block.indices.max(initial=-1)) + 1)
+            block = block._replace(features=s.width)
+        s.width = max(s.width, block.features)
+        rows = self.held_out.split(block, s)
+        model = self._ready(block, rows)
+        chosen = np.arange(len(block.labels)) if rows is None else rows
+        loss, weight = learn(model, block, order(chosen, self.settings.seed, s.passed, block.row))
+        s.loss, s.weight = s.loss + loss, s.weight + weight
+        s.steps += len(chosen)
+        s.rows += len(block.labels)
+        s.blocks += 1
+        s.position, s.done = chunk.position, chunk.done
+        self.rows_read += len(block.labels)
+        return model
+
+    def _chunks_between_checkpoints(self) -> int:
+        """Chunks from one point where a checkpoint may be taken to the next: bringing weights up to date costs."""
         model = self.trained_model
-        return max(1, model.features * model.outputs >> 20)
+        return max(1, model.features * model.outputs >> 17)
 
     def end_pass(self) -> None:
         """Bring the weights up to date and write into the history how good they are. Raises ProblemError for no rows."""
@@ -339,17 +374,26 @@ class Run:
                 self._compare(name.replace("_", " "), quality)
 
     def _compare(self, rows: str, quality: Quality | None) -> None:
-        """Say so where the model is worse on those rows than one constant for all of them."""
+        """Say what one constant for all of those rows gets, and so where the model is no better, with the likely reason."""
         model = self.trained_model
         against = None if quality is None else quality.against_constant(model)
-        if against is not None and against.worse:
-            given, start = self.settings.rule, self.settings.start_rule
-            bare = given.partition("(")[0] if isinstance(given, str) else type(start).__name__
-            searched = self.settings.chooses_rate or "lr" not in start.hyperparameters
-            remedy = "scale the features" if searched else f"let a race choose lr (--rule {bare})"
+        if quality is None or against is None:
+            return
+        self._note(f"{rows}: {quality.beside_constant(model)}")
+        if against.no_better:
             self._note(
-                f"{rows}: the {model.settings.loss} of {self.state.rule} is {against}: {remedy}, or make more --passes"
+                f"{rows}: the {model.settings.loss} of {self.state.rule} is {against}: {self._likely_remedy()}"
             )
+
+    def _likely_remedy(self) -> str:
+        """What may make a model better that is no better than a constant."""
+        given, start = self.settings.rule, self.settings.start_rule
+        if "lr" in start.hyperparameters and not self.settings.chooses_rate:
+            bare = given.partition("(")[0] if isinstance(given, str) else type(start).__name__
+            return f"let a race choose lr (--rule {bare}), or make more --passes"
+        if not self.settings.scales:
+            return "let features be scaled (--scale auto), or make more --passes"
+        return "the features tell little of the target by a sum of effects, or it takes more --passes"
 
     def _tested(self) -> Quality | None:
         """How good the model is on the files given for that; None where there are none."""
@@ -357,7 +401,7 @@ class Run:
             return None
         model, quality = self.trained_model, Quality()
         with closing(self.scored.blocks()) as blocks:
-            for block in map(self.indexed, blocks):
+            for block in map(self.scaled, map(self.indexed, blocks)):
                 quality.add(model, matrix(block, model.features), block.labels, block.weights)
         return quality
 
@@ -375,7 +419,8 @@ class Run:
         s, model = self.state, self.trained_model
         settled = self.stream.features is not None or self.fold is not None
         width = model.features if settled else s.width
-        Trained.of(model, width, self.stream.layout, self.fold, s.rule, s.history[-1]["rows"], s.passed).save(
+        rows = s.history[-1]["rows"]
+        Trained.of(model, width, self.stream.layout, self.fold, s.rule, rows, s.passed, self.sizes).save(
             self.target
         )
         if self.budget.limit is not None:

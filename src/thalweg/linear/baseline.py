@@ -15,6 +15,7 @@ from . import losses
 from .losses import MULTINOMIAL, Loss
 
 SLACK = 0.01  # of what there is to lose or to win: a model that is worse by no more is not said to be
+GAIN = 0.001  # of the constant's loss: a model that gains no more is said to be no better
 DOUBLINGS = 1100  # from 1 to beyond the largest float64
 
 Mean = Callable[[float], tuple[float, float]]  # of a score: the mean loss and its slope
@@ -31,6 +32,11 @@ class Against(NamedTuple):
     def worse(self) -> bool:
         """Whether the constant is better, by more than the noise of a last step."""
         return self.loss > self.constant + SLACK * max(abs(self.constant), self.zero - self.constant)
+
+    @property
+    def no_better(self) -> bool:
+        """Whether the model gains next to nothing on the constant."""
+        return self.loss > self.constant - GAIN * abs(self.constant)
 
     def __str__(self) -> str:
         return f"{self.loss:.4g}, where one constant for all rows gets {self.constant:.4g}"

@@ -1,0 +1,77 @@
+"""The sizes of features of sparse text, by which their values are divided: the root mean square of each.
+
+It is taken over a feature's occurrences in the first chunk; of one that appears later it is the first value's
+absolute value. Nothing is centred: what a row does not name stays 0. A feature that is always 1 has size 1.
+"""
+
+import numpy as np
+
+from ..engines.memory import Array
+from ..reading import Block
+
+LEAST, MOST = 1e-30, 1e30  # a weight is divided by the size in the end, and is float32
+MANY = 8  # features for each entry, beyond which entries are sorted rather than counted by feature
+
+
+class Sizes:
+    """What is known of the sizes. array: float32, one for each feature up to the largest seen; 0: not seen yet."""
+
+    def __init__(self, array: Array | None = None) -> None:
+        self.array: Array = np.zeros(0, np.float32) if array is None else array
+
+    def measure(self, block: Block) -> None:
+        """Take the sizes of a block's features from its rows."""
+        indices, values = block.indices, block.values
+        self._reserve(indices)
+        if np.all(values == 1.0):
+            self.array[indices] = 1.0
+            return
+        squares = values.astype(np.float64) ** 2
+        features: Array | slice
+        if len(self.array) <= MANY * len(indices):
+            features, place = slice(None), indices
+        else:
+            features, place = np.unique(indices, return_inverse=True)
+        counts = np.bincount(place, minlength=0 if place is not indices else len(self.array))
+        sums = np.bincount(place, squares, minlength=len(counts))
+        self.array[features] = _usable(np.sqrt(sums / np.maximum(counts, 1)))
+
+    def grow(self, block: Block) -> None:
+        """Note the sizes of features that the block is the first to have."""
+        self._reserve(block.indices)
+        new = (self.array[block.indices] == 0) & (block.values != 0)
+        if new.any():
+            indices, values = block.indices[new][::-1], block.values[new][::-1]
+            self.array[indices] = _usable(np.abs(values))  # of several the last, which is the row's first
+
+    def scaled(self, block: Block) -> Block:
+        """The block with its values divided by the sizes; those of features without one are as they are."""
+        if not block.indices.size or not self.array.size:
+            return block
+        known = self.array.take(block.indices, mode="clip")
+        if int(block.indices.max()) >= len(self.array):
+            known[block.indices >= len(self.array)] = 1
+        known[known == 0] = 1
+        return block if np.all(known == 1) else block._replace(values=block.values / known)
+
+    def in_units(self, weights: Array) -> Array:
+        """Weights (features, outputs) of scaled values as those of the file's values, in their dtype."""
+        sizes = np.ones(len(weights))
+        count = min(len(sizes), len(self.array))
+        sizes[:count] = self.array[:count]
+        sizes[sizes == 0] = 1
+        divided: Array = (weights / sizes[:, None]).astype(weights.dtype)
+        return divided
+
+    def _reserve(self, indices: Array) -> None:
+        most = int(indices.max(initial=-1))
+        if most >= len(self.array):
+            larger = np.zeros(1 << most.bit_length(), np.float32)
+            larger[: len(self.array)] = self.array
+            self.array = larger
+
+
+def _usable(sizes: Array) -> Array:
+    """Sizes as they are used: 1 where a weight could not be divided by it."""
+    good = (sizes >= LEAST) & (sizes <= MOST)
+    return np.where(good, sizes, np.where(sizes > 0, 1.0, 0.0)).astype(np.float32)

@@ -1,0 +1,166 @@
+"""Units do not matter, nor do memory and blocks: the same predictions and the same bytes."""
+
+from __future__ import annotations
+
+import csv
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from thalweg.fitting import Trained, budget, chunks, fit, predict
+from thalweg.fitting.sizes import Sizes
+from thalweg.reading import open_stream
+from thalweg.reading.block import Block
+
+from .test_fit import CUTS, data, mixed, small_blocks, svmlight
+
+__all__ = ["small_blocks"]
+
+
+def table(
+    path: Path, factors: Any = 1.0, constants: Any = 0.0, target: tuple[float, float] = (1.0, 0.0)
+) -> Path:
+    """Three hundred rows of three columns and a number that depends on them, in other units."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((300, 3))
+    y = x @ [1.0, -2.0, 0.5] + 0.3 * rng.standard_normal(300)
+    with open(path, "w") as file:
+        print("y,a,b,c,t", file=file)
+        for row, number, kind in zip(
+            (x + constants) * factors, (y + target[1]) * target[0], y > 0, strict=True
+        ):
+            print(",".join(map(repr, [float(number), *row.tolist()])), f"w{int(kind)}", sep=",", file=file)
+    return path
+
+
+def predictions(model: Path, path: Path) -> np.ndarray:
+    out = model.with_suffix(".out.csv")
+    predict(model, path, out)
+    with open(out) as file:
+        return np.array([float(row["prediction"]) for row in csv.DictReader(file)])
+
+
+@pytest.mark.parametrize(("dtype", "close"), [("float32", 1e-3), ("float64", 1e-6)])
+def test_units_of_columns_and_target_do_not_matter(tmp_path: Path, dtype: str, close: float) -> None:
+    given: dict[str, Any] = {"target": "y", "bits": 4, "dtype": dtype, "passes": 2, "l2": 1e-3}
+    plain = fit(table(tmp_path / "a.csv"), tmp_path / "a.tw", **given)
+    expected = predictions(tmp_path / "a.tw", tmp_path / "a.csv")
+    assert plain.held_out is not None and plain.held_out["rmse"] < 1
+    units: list[tuple[Any, Any, tuple[float, float]]] = [
+        ([1e6, 1e-6, 1e3], 0.0, (1e6, 0.0)),
+        ([1e-3, 1e2, 1.0], [1e6, -1e6, 1e3], (1e-6, 1e6)),
+    ]
+    for factors, constants, (unit, away) in units:
+        made = fit(table(tmp_path / "b.csv", factors, constants, (unit, away)), tmp_path / "b.tw", **given)
+        assert made.rule == plain.rule
+        there = predictions(tmp_path / "b.tw", tmp_path / "b.csv") / unit - away
+        np.testing.assert_allclose(there, expected, atol=close * 2)
+        assert made.held_out is not None
+        assert made.held_out["rmse"] == pytest.approx(unit * plain.held_out["rmse"], rel=close)
+        assert made.loss == pytest.approx(unit**2 * (plain.loss or 0), rel=close)
+        w, b = Trained.load(tmp_path / "b.tw").solution
+        assert w.dtype == b.dtype == np.float64
+        x = np.random.default_rng(0).standard_normal((300, 3))
+        (block,) = open_stream(tmp_path / "b.csv", target="y", bits=4)
+        hashed = block.matrix().toarray()[:, 3:]
+        np.testing.assert_allclose(
+            (np.hstack([(x + constants) * factors, hashed]) @ w + b)[:, 0] / unit - away,
+            there,
+            atol=2 * close,
+        )
+    raw = fit(tmp_path / "b.csv", tmp_path / "raw.tw", scale="none", **(given | {"l2": 0}))
+    assert "scale" not in Trained.load(tmp_path / "raw.tw").layout and raw.features == plain.features
+
+
+def test_sizes_of_sparse_features(tmp_path: Path) -> None:
+    def block(*rows: dict[int, float]) -> Block:
+        indptr = np.cumsum([0, *map(len, rows)])
+        indices = np.array([i for row in rows for i in row], np.int32)
+        values = np.array([v for row in rows for v in row.values()], np.float32)
+        return Block(np.zeros(len(rows)), None, indptr, indices, values, None, 100, 0, {})
+
+    sizes = Sizes()
+    first = block({0: 1.0, 3: 3.0}, {3: -4.0, 5: 0.0}, {0: 1.0}, {9: 1e-35})
+    sizes.measure(first)
+    known = {0: 1.0, 3: np.sqrt(12.5), 9: 1.0}
+    assert {i: x for i, x in enumerate(sizes.array.tolist()) if x} == pytest.approx(known, rel=1e-6)
+    many = Sizes()
+    many.measure(block({0: 1.0, 3: 3.0, 10**6: 2.0}, {3: -4.0}))
+    assert many.array[[0, 3, 10**6]].tolist() == pytest.approx([1, np.sqrt(12.5), 2])
+    later = block({3: 100.0, 5: -2.0}, {5: 8.0, 40: 7.0})
+    sizes.grow(later)
+    np.testing.assert_allclose(sizes.scaled(later).values, [100 / np.sqrt(12.5), -1, 4, 1], rtol=1e-6)
+    assert sizes.scaled(block({0: 1.0}, {90: 3.0})).values.tolist() == [1, 3]
+    np.testing.assert_allclose(
+        sizes.in_units(np.ones((6, 1)))[[3, 4, 5], 0], [1 / np.sqrt(12.5), 1, 0.5], rtol=1e-6
+    )
+    ones = block({0: 1.0}, {2: 1.0})
+    sizes = Sizes()
+    sizes.measure(ones)
+    assert sizes.scaled(ones) is ones
+
+
+def test_units_of_sparse_features_do_not_matter(tmp_path: Path, small_blocks: None) -> None:
+    x, y = data()
+    unit = 10.0 ** np.random.default_rng(0).integers(-6, 7, x.shape[1])
+    there = x.astype(np.float64)
+    there.data = there.data * unit[x.indices]
+    seen = []
+    for name, rows in (("a", x), ("b", there)):
+        train = svmlight(tmp_path / f"{name}.svm", rows, y)
+        made = fit(train, tmp_path / f"{name}.tw", passes=2)
+        predict(tmp_path / f"{name}.tw", train, tmp_path / f"{name}.csv")
+        shares = np.loadtxt(tmp_path / f"{name}.csv", delimiter=",", skiprows=1, usecols=2)
+        seen.append((made.rule, shares))
+    assert seen[0][0] == seen[1][0]
+    np.testing.assert_allclose(seen[0][1], seen[1][1], atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["svm", "csv"])
+def test_memory_and_blocks_do_not_matter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small_blocks: None, kind: str
+) -> None:
+    if kind == "svm":
+        path = svmlight(tmp_path / "a.svm", *data())
+    else:
+        path = table(tmp_path / "a.csv", [1e6, 1e-6, 1.0], 5.0)
+    given: dict[str, Any] = {"passes": 2, "holdout": 0.2} | ({} if kind == "svm" else {"target": "y"})
+    monkeypatch.setattr("thalweg.fitting.held_out.HELD_ROWS", 40)
+    seen = []
+    for block, memory in ((1 << 11, None), (1 << 13, "2GB"), (1 << 22, None), (1 << 22, "3GB")):
+        monkeypatch.setattr(budget, "BLOCK", block)
+        monkeypatch.setattr(budget, "HELD", block)
+        made = fit(path, tmp_path / "m.tw", memory=memory, **given)
+        assert made.steps == 2 * (made.rows - 40)
+        seen.append((tmp_path / "m.tw").read_bytes())
+    assert len(set(seen)) == 1
+
+
+def test_chunks_end_where_their_rows_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = svmlight(tmp_path / "a.svm", *data())
+    monkeypatch.setattr(chunks, "FIRST", chunks.Bounds(100, 10**6))
+    monkeypatch.setattr(chunks, "LATER", chunks.Bounds(30, 100))  # rows of 6 entries: 17 of them
+    whole = next(iter(open_stream(path))).matrix(80).toarray()
+    cuts = [0, *range(100, 600, 17), 600]
+    for size in (1 << 10, 1 << 12, 1 << 20):
+        stream = open_stream(path, block_bytes=size)
+        made = list(chunks.chunks(stream))
+        assert [c.block.row for c in made] == cuts[:-1]
+        for chunk, (a, b) in zip(made, pairwise(cuts), strict=True):
+            np.testing.assert_array_equal(chunk.block.matrix(80).toarray(), whole[a:b])
+        at = made[5]
+        rest = list(chunks.chunks(stream.blocks(at.position), at.position, at.done, begun=True))
+        # What a kill leaves undone has the same rows, numbered as before.
+        assert [c.block.row for c in rest] == cuts[6:-1]
+        np.testing.assert_array_equal(rest[0].block.values, made[6].block.values)
+
+
+def test_rows_are_mixed_in_the_first_pass_and_anew_in_each(tmp_path: Path) -> None:
+    orders = [mixed(600, passed, seed, CUTS) for passed, seed in ((0, 0), (1, 0), (0, 1))]
+    for a in orders:
+        assert sorted(a.tolist()) == list(range(600))
+        assert sorted(a[:100].tolist()) == list(range(100)) and a[:100].tolist() != list(range(100))
+    assert len({a.tobytes() for a in orders}) == 3
