@@ -148,7 +148,11 @@ MUTANTS = [
     Mutant("rules/lpprop.py", ") ** root", ") ** p", PATHS, "LpProp"),
     Mutant("rules/momentum.py", "where(t > 1, 1 - dampening, 1)", "1 - dampening", PATHS, "Momentum-torch"),
     Mutant(
-        "rules/momentum.py", "w - lr * m * beta * (1 - rest)", "w - lr * m * (1 - rest)", IDLE, "Momentum-"
+        "rules/momentum.py",
+        "lr * m * beta * (1 - rest) / forgets",
+        "lr * m * (1 - rest) / forgets",
+        IDLE,
+        "Momentum-",
     ),
     Mutant("rules/momentum_sutskever.py", "return w + v, v", "return w - v, v", PATHS, "MomentumSutskever"),
     Mutant("rules/nesterov.py", "(g + beta * m)", "(g + m)", PATHS, "Nesterov-"),

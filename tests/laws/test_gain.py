@@ -56,6 +56,15 @@ def test_under_a_constant_gradient_steps_end_at_the_minimiser(name: str, dialect
     np.testing.assert_allclose(arrays["w"], least, rtol=1e-12, atol=0)
 
 
+@pytest.mark.parametrize("name", ["Momentum", "Nesterov"])
+def test_a_momentum_of_1_has_no_gain(name: str) -> None:
+    """Which would be infinite, and every weight 0 after a step."""
+    w = np.ones(2)
+    with pytest.raises(HyperparameterError, match=r"grow for ever.*momentum below 1"):
+        form(name, "", beta=1.0).on(w, decay="proximal", weight_decay=0.1)
+    form(name, "", beta=1.0).on(w, decay="decoupled", weight_decay=0.1)
+
+
 class Penalised:
     """Least squares on well-conditioned data under twelve penalties at once, a row of weights for each."""
 
@@ -153,8 +162,8 @@ def test_without_a_gain_there_is_no_proximal_step(name: str) -> None:
 
 
 def test_rules_without_a_gain() -> None:
-    """Their moves are lr along a sign."""
-    assert WITHOUT == ["Lion", "Rprop"]
+    """Their moves are lr along a sign; ASGD has a decay of its own, which pulls beside a penalty."""
+    assert WITHOUT == ["ASGD", "Lion", "Rprop"]
 
 
 @pytest.mark.parametrize("decay", ["coupled", "decoupled"])

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from thalweg import Rows
 from thalweg.core import clock as scalars
 from thalweg.core.formula import lift, signature
 
@@ -33,6 +34,23 @@ def test_idle_is_k_zero_gradients(name: str, dialect: str, stream: list[float], 
     got = caught_up if isinstance(caught_up, tuple) else (caught_up,)
     assert abs(got[0] - after[0]) <= 1e-12 * scale
     np.testing.assert_allclose(got[1:], after[1:], rtol=1e-12, atol=1e-300)
+
+
+@pytest.mark.parametrize("name", ["Momentum", "Nesterov"])
+def test_a_momentum_of_1_moves_on_for_ever(name: str) -> None:
+    """The sum of k equal moves, on dense steps, in closed form, and for rows that sparse gradients leave."""
+    rule = form(name, "", lr=0.5, beta=1.0)
+    w, rows, k = np.ones(1), np.ones((4, 1)), 40
+    opt, sparse = rule.on(w), rule.on(rows)
+    opt.step(np.full(1, 2.0))
+    sparse.step(Rows([2], np.full((1, 1), 2.0)))
+    before = float(w[0])
+    for _ in range(k):
+        opt.step(np.zeros(1))
+        sparse.step(Rows([0], np.zeros((1, 1))))
+    sparse.flush()
+    assert rule.parts.idle is not None and rule.parts.idle(before, 2.0, k, 0.5, 1.0) == (before - k, 2.0)
+    assert w[0] == before - k and rows.ravel().tolist() == [1.0, 1.0, w[0], 1.0]
 
 
 @pytest.mark.parametrize(("name", "dialect"), WITH_IDLE)

@@ -11,6 +11,7 @@ from functools import cache
 from typing import NamedTuple
 
 from ..errors import HyperparameterError
+from . import clock as scalars
 from .formula import (
     Builder,
     Formula,
@@ -79,11 +80,30 @@ def _require_names(rule: Rule, options: StepOptions) -> None:
             f"{type(rule).__name__} has no gain, the factor on a constant gradient in which decay='proximal' takes"
             " its penalty; use decay='decoupled' or 'coupled'"
         )
+    if options.metric and not _settles(rule):
+        raise HyperparameterError(
+            f"{rule!r}: under a constant gradient its moves grow for ever, so that it has no gain in which"
+            " decay='proximal' could take its penalty; use decay='decoupled' or 'coupled', or a momentum below 1"
+        )
     for n, piece in PIECES.items():
         if getattr(options, n) and piece.scalar is not None:
             for needed in signature(piece.scalar)[0]:
                 if needed not in ("t", *rule.parts.hyperparameters):
                     raise HyperparameterError(f"{type(rule).__name__} has no {needed}; {piece.needs}")
+
+
+def _settles(rule: Rule) -> bool:
+    """Whether the gain that a rule file states is finite with the rule's values at the first step."""
+    stated = rule.parts.gain
+    if stated is None:
+        return True
+    arrays, others = signature(stated)
+    row = dict(zip(scalars.names(rule), scalars.clock(rule)(1), strict=True))
+    given = {"t": 1, **rule.at(0), **row}
+    try:
+        return math.isfinite(stated(*[1.0] * len(arrays), *(given[n] for n in others)))
+    except ZeroDivisionError:
+        return False
 
 
 @cache

@@ -8,7 +8,7 @@ Source: Polyak, USSR Comput. Math. Math. Phys. 4 (1964) 1-17; torch's form of it
 Errors: HyperparameterError when a value leaves the range on its line below.
 """
 
-from ..core import IdleModel, Rule, Scalar, fraction, nonnegative, row, rule, state, where
+from ..core import IdleModel, Rule, Scalar, fraction, nonnegative, number, row, rule, state, where
 
 
 def clock(t, beta, dampening):
@@ -36,9 +36,10 @@ def gain(rate, /, beta, take):
 
 
 def idle(w, m, k, /, lr, beta):
-    """k steps with g = 0: a geometric sum."""
+    """k steps with g = 0: a geometric sum, of k equal moves where nothing is forgotten."""
     rest = beta**k
-    return w - lr * m * beta * (1 - rest) / (1 - beta), rest * m
+    forgets = where(beta < 1, 1 - beta, 1)
+    return w - where(beta < 1, lr * m * beta * (1 - rest) / forgets, lr * m * k), rest * m
 
 
 def shrink(beta):
@@ -94,6 +95,8 @@ class Momentum(Rule):
     """Heavy-ball momentum."""
 
     lr: Scalar = nonnegative(default=1e-3, unit="w/g", text="learning rate")
-    beta: Scalar = fraction(default=0.9, text="momentum: what is kept of the past sum")
+    beta: Scalar = number(
+        default=0.9, low=0.0, high=1.0, unit="1", text="momentum: what is kept of the past sum"
+    )
     dampening: Scalar = fraction(default=0.0, text="how much less than whole new gradients enter")
     m: float = state(default=0.0, unit="g", signed=True, text="decaying sum of gradients")

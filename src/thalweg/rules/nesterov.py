@@ -9,7 +9,7 @@ rewritten so that the gradient is taken at the stored w.
 Errors: HyperparameterError when a value leaves the range on its line below.
 """
 
-from ..core import IdleModel, Rule, Scalar, fraction, nonnegative, row, rule, state
+from ..core import IdleModel, Rule, Scalar, nonnegative, number, row, rule, state, where
 
 
 def rate(lr):
@@ -28,9 +28,10 @@ def gain(rate, /, beta):
 
 
 def idle(w, m, k, /, lr, beta):
-    """k steps with g = 0: a geometric sum."""
+    """k steps with g = 0: a geometric sum, of k equal moves where nothing is forgotten."""
     rest = beta**k
-    return w - lr * m * beta * beta * (1 - rest) / (1 - beta), rest * m
+    forgets = where(beta < 1, 1 - beta, 1)
+    return w - where(beta < 1, lr * m * beta * beta * (1 - rest) / forgets, lr * m * k), rest * m
 
 
 def shrink(beta):
@@ -77,5 +78,7 @@ class Nesterov(Rule):
     """Nesterov's accelerated gradient with a constant momentum."""
 
     lr: Scalar = nonnegative(default=1e-3, unit="w/g", text="learning rate")
-    beta: Scalar = fraction(default=0.9, text="momentum: what is kept of the past sum")
+    beta: Scalar = number(
+        default=0.9, low=0.0, high=1.0, unit="1", text="momentum: what is kept of the past sum"
+    )
     m: float = state(default=0.0, unit="g", signed=True, text="decaying sum of gradients")

@@ -264,7 +264,7 @@ def limit(rule: Rule, t: int | None = None) -> float:
     """The largest rate · curvature up to which the step is stable: 2 for gradient descent.
 
     Found from the spectral radius: scanned upwards to the first crossing of 1, then bisected; inf where
-    nothing up to 1e9 is unstable. Raises RuleError, HyperparameterError as ``frozen`` does.
+    nothing up to 1e9 is unstable. A momentum of 1 damps nothing: every rate is at the edge, and rounding decides. Raises RuleError, HyperparameterError as ``frozen`` does.
     """
     frozen(rule, 1.0, t)  # the checks, once
     step = LATE if t is None else t
@@ -300,8 +300,13 @@ def limit_formula(rule: Rule) -> ClosedForm | None:
             return ClosedForm("2", 2.0)
         case "FTRL" if not (h["l1"] or h["l2"]):
             return ClosedForm("2", 2.0)
+        case "ASGD" if not h["lambd"]:  # which is a curvature of its own
+            return ClosedForm("2", 2.0)
         case "Momentum" if rule.dialect == "slides":
-            return ClosedForm("(2 + 2β) / (1 − β)", (2 + 2 * h["beta"]) / (1 - h["beta"]))
+            forgets = 1 - h["beta"]  # 1 forgets nothing and takes nothing in
+            return ClosedForm(
+                "(2 + 2β) / (1 − β)", (2 + 2 * h["beta"]) / forgets if forgets else float("inf")
+            )
         case "Momentum" if h["dampening"]:
             return ClosedForm("(2 + 2β) / (1 − d)", (2 + 2 * h["beta"]) / (1 - h["dampening"]))
         case "Momentum" | "MomentumSutskever":
