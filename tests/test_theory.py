@@ -36,7 +36,8 @@ def with_momentum(name: str, beta: float) -> Rule:
     """The rule with the line that remembers gradients linearly set to beta."""
     lines = SHIPPED[name].parts.lines
     line = next((n for n in ("beta1", "mu") if n in lines), "beta" if name in FIXED[1:] else None)
-    return SHIPPED[name](**({} if line is None else {line: beta}))
+    bare = {"lambd": 0.0} if "lambd" in lines else {}  # no decay of its own
+    return SHIPPED[name](**bare, **({} if line is None else {line: beta}))
 
 
 @every_rule

@@ -677,6 +677,8 @@ if "NAdam" in RULES:
         torch.optim.NAdam,
         {"lr": 0.01, "weight_decay": 0.01, "decoupled_weight_decay": True},
     )
+if "ASGD" in RULES:
+    LEAVING["ASGD"] = (torch.optim.ASGD, {"lr": 0.05, "t0": 20, "lambd": 1e-3})
 if "Rprop" in RULES:
     LEAVING["Rprop"] = (torch.optim.Rprop, {"lr": 1e-4, "step_sizes": (1e-6, 1e-3)})
 if "RAdam" in RULES:

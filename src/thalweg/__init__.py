@@ -108,6 +108,7 @@ if TYPE_CHECKING:
     from .rules.adamax import Adamax as Adamax
     from .rules.adamw import AdamW as AdamW
     from .rules.amsgrad import AMSGrad as AMSGrad
+    from .rules.asgd import ASGD as ASGD
     from .rules.ftrl import FTRL as FTRL
     from .rules.lion import Lion as Lion
     from .rules.lpprop import LpProp as LpProp

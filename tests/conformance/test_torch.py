@@ -30,7 +30,11 @@ from ..strategies import first_of
 Optimizer = thalweg.torch.Optimizer
 NAMES = sorted({t.torch for t in family.twins()})
 ARGUMENTS: dict[str, list[dict[str, Any]]] = {
-    "SGD": [{"momentum": 0.9, "dampening": 0.1}, {"momentum": 0.9, "nesterov": True}, {"weight_decay": 0.1}],
+    "SGD": [
+        {"momentum": 0.9, "dampening": 0.1}, {"momentum": 0.9, "nesterov": True}, {"weight_decay": 0.1},
+        {"momentum": 1, "dampening": 0.1}, {"momentum": 1, "nesterov": True},
+    ],
+    "ASGD": [{"t0": 3, "lambd": 0.1, "alpha": 0.5}, {"t0": 100, "maximize": True, "weight_decay": 0.1}],
     "Adagrad": [{"lr_decay": 0.5, "initial_accumulator_value": 0.1, "maximize": True}],
     "RMSprop": [{"momentum": 0.1}, {"centered": True, "momentum": 0.1, "alpha": 0.8}, {"centered": True}],
     "Adadelta": [{"rho": 0.95, "weight_decay": 0.9}],
@@ -44,9 +48,9 @@ ARGUMENTS: dict[str, list[dict[str, Any]]] = {
 
 
 DIFFERENCES: dict[str, str] = {
-    "`Adafactor`, `ASGD`, `LBFGS`, `Muon`": "no rule is one of them: `like` and `from_torch` say so",
+    "`Adafactor`, `LBFGS`, `Muon`": "no rule is one of them: `like` and `from_torch` say so",
     "`differentiable=True`": "refused: steps change weights in place, outside autograd",
-    "`momentum=1`": "refused: a rule's momentum is below 1",
+    "`momentum` above 1": "refused: moves would grow without gradients; of RMSprop, 1 too",
     "`initial_accumulator_value` in a group": "honoured; torch reads the constructor's alone",
     "a tensor twice in a group": "an error; torch warns, and steps it twice",
     "an option written into a running group": "an error where it means a rule with other states",
@@ -132,8 +136,9 @@ def test_every_difference_is_one() -> None:
     for n in others:
         with pytest.raises(HyperparameterError, match="unknown optimizer"):
             Optimizer.like(n, [p])
-    with pytest.raises(HyperparameterError, match="must be a number or a schedule in"):
-        Optimizer.like("SGD", [p], momentum=1)
+    for n, momentum in (("SGD", 1.01), ("RMSprop", 1)):
+        with pytest.raises(HyperparameterError, match="must be a number or a schedule in"):
+            Optimizer.like(n, [p], momentum=momentum)
     with pytest.raises(ValueError, match="given twice"):
         Optimizer.like("SGD", [p, p])
     opt = Optimizer([{"params": [p], "initial_accumulator_value": 9.0}], tw.Adagrad(lr=1.0))
@@ -227,6 +232,23 @@ def test_a_rule_may_be_given_as_class_and_values() -> None:
         0.5,
         0.6,
     )
+
+
+def test_a_rate_of_asgd_acts_one_step_late() -> None:
+    """As torch's, which keeps the next step's rate; through rates of 0 as well."""
+    mine, theirs = weights(), weights()
+    given = {"lr": 0.3, "lambd": 0.1, "t0": 3.0}
+    opts = Optimizer.like("ASGD", mine, **given), torch.optim.ASGD(theirs, **given)
+    plans = [lr_scheduler.LambdaLR(o, lambda k: (k % 3) / 4) for o in opts]
+    for k in range(9):
+        for opt, params, plan in zip(opts, (mine, theirs), plans, strict=True):
+            train(opt, params, 1, seed=k)
+            plan.step()
+        for p, q in zip(mine, theirs, strict=True):  # torch's rate is float32
+            torch.testing.assert_close(p, q, rtol=1e-6, atol=1e-7)
+    back, kept = opts[0].to_torch().state[mine[0]], opts[1].state[theirs[0]]
+    assert (back["mu"], back["step"]) == (kept["mu"], 9)
+    torch.testing.assert_close(back["eta"], kept["eta"], rtol=2e-7, atol=0)
 
 
 def test_lazy_modules() -> None:

@@ -122,6 +122,10 @@ REASONS: dict[str, Reason] = {
     "sum": Reason(
         "three hundred sums rounded once (fma) or twice, to the same side in a regular run", path=2e-5
     ),
+    "factor": Reason(
+        "the library rounds 1 − λη to float32: up to 3·10⁻⁸ off at every step, beside λη, and to the same side for long",
+        loose=True,
+    ),
     "take": Reason("the library takes 1 − β₂ from the rounded float32 β₂", states=24),
 }
 
@@ -140,6 +144,7 @@ def reasons(case: Case, dtype: str) -> list[str]:
         "decayed": coupled,
         "velocity": case.around and elsewhere and "MomentumSutskever" in case.rule and "RMS" in case.rule,
         "sum": narrow and (case.rule, case.dialect) in {("MomentumSutskever", "keras"), ("Lion", "optax")},
+        "factor": narrow and case.rule == "ASGD",
         "take": narrow and case.rule == "Lion" and case.dialect == "keras" and compiled(case),
     }
     return [n for n, applies in applying.items() if applies]

@@ -12,6 +12,7 @@ STEPS = 50
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "SGD": torch.optim.SGD,
+    "ASGD": torch.optim.ASGD,
     "Momentum": torch.optim.SGD,
     "Nesterov": torch.optim.SGD,
     "Adagrad": torch.optim.Adagrad,

@@ -2354,6 +2354,34 @@ def ftrl_cumulated(
 
 
 # --------------------------------------------------------------------------------------------------
+# ASGD
+# --------------------------------------------------------------------------------------------------
+
+
+# torch/optim/asgd.py: eta and mu are those of the next step
+@reference("ASGD", "torch", {"lr": 0.1}, {"lr": 0.1, "lambd": 0.1, "alpha": 0.5, "t0": 4.0})
+def asgd_torch(
+    w: float,
+    g: float,
+    t: int,
+    ax: float = 0.0,
+    eta: float = 0.0,
+    *,
+    lr: float = 1e-2,
+    lambd: float = 1e-4,
+    alpha: float = 0.75,
+    t0: float = 1e6,
+) -> Step:
+    if t == 1:
+        eta = lr
+    w = w * (1 - lambd * eta)
+    w = w - eta * g
+    mu = 1 / max(1, t - 1 - t0)
+    ax = w if mu == 1 else ax + (w - ax) * mu
+    return w, ax, lr / (1 + lambd * lr * t) ** alpha
+
+
+# --------------------------------------------------------------------------------------------------
 # Rprop
 # --------------------------------------------------------------------------------------------------
 

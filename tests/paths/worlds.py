@@ -64,6 +64,7 @@ def starts(dtype: str) -> Array:
 TORCH_STATES = {
     "Momentum": {"m": "momentum_buffer"},
     "Nesterov": {"m": "momentum_buffer"},
+    "ASGD": {"a": "ax", "eta": "eta"},
     "Adagrad": {"s": "sum"},
     "RMSprop": {"v": "square_avg"},
     "RMSpropMomentum": {"v": "square_avg", "b": "momentum_buffer"},
@@ -83,7 +84,7 @@ TORCH_STATES = {
 
 @contextmanager
 def _torch_default(dtype: str) -> Iterator[None]:
-    """torch keeps NAdam's product of momenta in its default dtype."""
+    """torch keeps NAdam's product of momenta, and ASGD's rate, in its default dtype."""
     import torch
 
     before = torch.get_default_dtype()

@@ -23,6 +23,11 @@ from .states import RawState, start
 
 SPARSE = "SparseAdam"  # Adam whose rows rest without a gradient
 MOST = 1 << 24  # steps that float32 can count
+ONE = ("mu_product", "eta")  # states that are the same number for all coordinates, which torch keeps once
+DERIVED: dict[str, dict[str, Callable[[float, Mapping[str, Any]], float]]] = {
+    "ASGD": {"mu": lambda count, group: 1 / max(1.0, count - group["t0"])}
+}
+"""What torch keeps beside a rule's states, from the steps done and the group."""
 DIFFERENTIABLE = (
     "steps change weights in place, outside autograd; torch's own optimizers can be differentiated through"
 )
@@ -196,6 +201,8 @@ def _to_theirs(
 ) -> dict[str, Any]:
     """A parameter's states as torch keeps them."""
     state: dict[str, Any] = {}
+    where = p.device if group.get("capturable") else torch.device("cpu")
+    number = torch.float64 if torch.get_default_dtype() is torch.float64 else torch.float32
     if twin.torch != "SGD":
         count = kept["step"]
         if group.get("fused") or group.get("capturable"):  # torch's kernels read float32 on the device
@@ -209,9 +216,11 @@ def _to_theirs(
             state["step"] = count.to("cpu", copy=True)
     for ours, theirs in twin.states.items():
         value = kept[ours]
-        if theirs == "mu_product":  # the same number for all coordinates
+        if theirs in ONE:
             first = value.flatten()[0] if value.numel() else torch.ones(())
-            state[theirs] = first.real.detach().to("cpu", torch.float32, copy=True)
+            state[theirs] = first.real.detach().to(where, number, copy=True)
         else:
             state[theirs] = value.detach().to(p.dtype, copy=True)
+    for theirs, derive in DERIVED.get(twin.torch, {}).items():
+        state[theirs] = torch.tensor(derive(float(kept["step"]), group), dtype=number, device=where)
     return state

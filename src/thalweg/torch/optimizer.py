@@ -567,8 +567,8 @@ class Optimizer(torch.optim.Optimizer):
     def from_torch(cls, optimizer: torch.optim.Optimizer) -> "Optimizer":
         """Go on where an optimizer of ``torch.optim`` stands, on the same path and parameters.
 
-        SGD, Adagrad, RMSprop, Adadelta, Adam, AdamW, Adamax, NAdam, RAdam, Rprop; states are copied. Raises TypeError for
-        others, ValueError for an option that no rule has.
+        SGD, ASGD, Adagrad, RMSprop, Adadelta, Adam, AdamW, Adamax, NAdam, RAdam, Rprop; states are copied. Raises
+        TypeError for others, ValueError for an option that no rule has.
         """
         return convert.from_torch(cls, optimizer)
 
