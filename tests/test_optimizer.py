@@ -1033,3 +1033,46 @@ def test_an_array_that_was_replaced_is_noticed(change: Callable[[Any], object], 
     with pytest.raises(StateError, match=rf"step: params hold other objects.*{told}.*write into the arrays"):
         opt.step(grads)
     assert opt.t == 1 and trained.tolist() == [0.5, 0.5]
+
+
+@pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.parametrize("layout", ["contiguous", "strided"])
+@pytest.mark.parametrize("given_settings", [{}, {"clip_norm": 1.0}], ids=str)
+def test_an_array_that_is_read_only_now_is_noticed(
+    nested: bool, layout: str, given_settings: dict[str, Any]
+) -> None:
+    """Nothing moves, neither in it nor in others; once it is writeable the run goes on."""
+    w = np.ones(3) if layout == "contiguous" else np.ones(6)[::2]
+    params, g = (
+        ({"a": np.ones(2), "b": [w]}, {"a": np.ones(2), "b": [np.ones(3)]}) if nested else (w, np.ones(3))
+    )
+    opt = tw.SGD(lr=0.5).on(params, engine="plain", **given_settings)
+    opt.step(g)
+    before = w.copy()
+    w.setflags(write=False)
+    told = r"of 'b\.0' is read-only" if nested else "array is read-only"
+    for _ in range(2):
+        with pytest.raises(
+            StateError, match=rf"^step: the {'array ' * nested}{told}.*setflags\(write=True\)"
+        ):
+            opt.step(g)
+    same(w, before)
+    assert opt.t == 1
+    w.setflags(write=True)
+    opt.step(g)
+    assert opt.t == 2 and (w < before).all()
+
+
+def test_rows_of_an_array_that_is_read_only_stay_behind() -> None:
+    """Reading brings rows up to date, and would write."""
+    w = np.ones((4, 1))
+    opt = tw.Momentum(lr=0.5).on(w)
+    for row in (0, 1):
+        opt.step(tw.Rows([row], np.ones((1, 1))))
+    before, stale = w.copy(), opt.stale
+    w.setflags(write=False)
+    for name, look in {"flush": opt.flush, "read": lambda: opt.read("", [0])}.items():
+        with pytest.raises(StateError, match=f"^{name}: .*read-only"):
+            look()
+    same(w, before)
+    assert opt.stale == stale > 0

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from operator import attrgetter, getitem, is_
+from operator import attrgetter, is_
 from typing import Any, NoReturn
 
 import numpy as np
@@ -44,12 +44,13 @@ from .gradients import (
     touched,
 )
 from .options import Group, Settings, following, grouped, taking
-from .parameters import Leaf, Memory, parameter, require_distinct
+from .parameters import Leaf, Memory, at, parameter, require_distinct
 from .row_tracking import ParameterLayout, RowTracker
 
 RATES_KEPT = 1 << 16  # up to so many weights in all, every step also writes its rates
 
 _LAYOUT = attrgetter("dtype", "shape", "strides")
+_WRITEABLE = attrgetter("flags.writeable")
 
 
 def start(
@@ -70,7 +71,7 @@ class ArrayOptimizer(Optimizer):
 
     # No other attribute can be set: what would be ignored is refused.
     __slots__ = (
-        "__weakref__", "_buckets", "_copied", "_followers", "_groups", "_guarded", "_hold", "_holdings", "_last", "_layouts",
+        "__weakref__", "_arrays", "_buckets", "_copied", "_followers", "_groups", "_guarded", "_hold", "_holdings", "_last", "_layouts",
         "_leaves", "_memory", "_params", "_passes", "_place", "_rates", "_restored", "_run", "_run_name", "_settings",
         "_settled", "_spec", "_t", "_together", "_whole", "skipped",
     )  # fmt: skip
@@ -108,7 +109,8 @@ class ArrayOptimizer(Optimizer):
         self._memory = Memory([*written, *(x.array for x in self._leaves if x.copied)])
         self._last: list[Any] = [None] * len(self._leaves)  # the gradient objects bound now
         self._hold: list[Any] = [None] * len(self._leaves)  # what their addresses point into
-        self._holdings = tuple(zip(*tree.holdings(params), strict=True))
+        self._arrays = tuple(x.array for x in self._leaves)
+        self._holdings = tree.holdings(params)
         self._layouts = [_LAYOUT(x.array) for x in self._leaves]
         self._settled = False  # all of them are, and none is a copy
         self._whole = False  # no gradient is None or sparse
@@ -125,16 +127,12 @@ class ArrayOptimizer(Optimizer):
 
     def step(self, grads: Params) -> None:
         if self._spec is None:
+            if not _WRITEABLE(self._params):
+                self._require_writeable("step")
             if (grads is not self._last[0] or grads is None) and not self._bind_one(grads):
                 self._bind((grads,))
         else:
-            holders, keys, objects = self._holdings
-            try:
-                same = all(map(is_, map(getitem, holders, keys), objects))
-            except LookupError:
-                same = False
-            if not same:
-                raise StateError(self._replaced())
+            self._require_same_arrays()
             given = tree.matching(grads, self._spec, GradientError, "gradients")
             if not (self._settled and all(map(is_, given, self._last))):
                 self._bind(given)
@@ -158,6 +156,27 @@ class ArrayOptimizer(Optimizer):
             for (_, batch, which), row in zip(self._passes, values, strict=True):
                 batch.run((row,), which)
         self._t = t
+
+    def _require_same_arrays(self) -> None:
+        """StateError where the user's lists and dicts hold other arrays than at the start, or one is read-only now."""
+        for get, holder, objects in self._holdings:
+            try:
+                same = all(map(is_, get(holder), objects))
+            except LookupError:
+                same = False
+            if not same:
+                raise StateError(self._replaced())
+        self._require_writeable("step")
+
+    def _require_writeable(self, where: str) -> None:
+        """StateError, led by ``where``, if an array was made read-only since the start."""
+        if all(map(_WRITEABLE, self._arrays)):
+            return
+        path = next(x.path for x in self._leaves if not x.array.flags.writeable)
+        raise StateError(
+            f"{where}: the array{at(path)} is read-only now and would be changed in place;"
+            " make it writeable (w.setflags(write=True)), or start anew on a copy with rule.on(w.copy())"
+        )
 
     def _replaced(self) -> str:
         """Return what to say where the user's lists and dicts hold other arrays than those that are trained."""
@@ -538,12 +557,15 @@ class ArrayOptimizer(Optimizer):
         leaf = self._leaves[i]
         indices = indices_of(leaf, rows, f"read({name!r})")
         if i in self._followers and self._followers[i].moves:
+            self._require_writeable("read")
             self._copy_in(leaf)
             self._followers[i].catch_up(indices)
             self._copy_back(leaf)
         return leaf.array.take(indices, axis=0)
 
     def flush(self) -> None:
+        if self.stale:
+            self._require_writeable("flush")
         for i, follower in self._followers.items():
             self._copy_in(self._leaves[i])
             follower.table.catch_up()

@@ -6,8 +6,9 @@ Where a leaf stands is the tuple of the keys that lead to it. For people it has 
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from numbers import Integral
+from operator import itemgetter
 from typing import Any
 
 from ..errors import ThalwegError
@@ -25,10 +26,15 @@ def leaves(value: object, keys: Keys = ()) -> list[tuple[Keys, Any]]:
     return [leaf for key, child in children for leaf in leaves(child, (*keys, key))]
 
 
-def holdings(value: object) -> list[tuple[Any, Any, object]]:
-    """Return what lists, tuples and dicts hold, leaves and each other: the holder, the key, and what is there."""
+def holdings(value: Any) -> list[tuple[Callable[[Any], tuple[object, ...]], Any, tuple[object, ...]]]:
+    """Return each list, tuple and dict with what reads all that it holds in one call, and what that is now."""
     children = _children(value) or []
-    return [(value, key, child) for key, child in children] + [x for _, c in children for x in holdings(c)]
+    below = [x for _, child in children for x in holdings(child)]
+    if not children:
+        return below
+    keys = [key for key, _ in children]
+    get = itemgetter(*keys, keys[0])  # of one key alone it would return no tuple
+    return [(get, value, get(value)), *below]
 
 
 def dotted(keys: Keys) -> str:
