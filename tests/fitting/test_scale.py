@@ -91,8 +91,13 @@ def test_sizes_of_sparse_features(tmp_path: Path) -> None:
     many.measure(block({0: 1.0, 3: 3.0, 10**6: 2.0}, {3: -4.0}))
     assert many.array[[0, 3, 10**6]].tolist() == pytest.approx([1, np.sqrt(12.5), 2])
     later = block({3: 100.0, 5: -2.0}, {5: 8.0, 40: 7.0})
-    sizes.grow(later)
-    np.testing.assert_allclose(sizes.scaled(later).values, [100 / np.sqrt(12.5), -1, 4, 1], rtol=1e-6)
+    there = later.values.copy()
+    sizes.divide(later)
+    np.testing.assert_allclose(later.values, [100 / np.sqrt(12.5), -1, 4, 1], rtol=1e-6)
+    assert sizes.scaled(later._replace(values=there)).values.tobytes() == later.values.tobytes()
+    beyond = block({50: 0.0, 51: 1e-35}, {50: -2.0, 51: 1e-34})
+    sizes.divide(beyond)
+    np.testing.assert_allclose(beyond.values, np.float32([0, 1e-35, -1, 1e-34]))
     assert sizes.scaled(block({0: 1.0}, {90: 3.0})).values.tolist() == [1, 3]
     np.testing.assert_allclose(
         sizes.in_units(np.ones((6, 1)))[[3, 4, 5], 0], [1 / np.sqrt(12.5), 1, 0.5], rtol=1e-6
@@ -100,6 +105,8 @@ def test_sizes_of_sparse_features(tmp_path: Path) -> None:
     ones = block({0: 1.0}, {2: 1.0})
     sizes = Sizes()
     sizes.measure(ones)
+    sizes.divide(ones)
+    assert sizes.array.tolist()[:3] == [1, 0, 1]
     assert sizes.scaled(ones) is ones
 
 

@@ -203,8 +203,7 @@ def _train_part(
         for chunk in chunks(blocks if fold is None else (folded(block, fold) for block in blocks)):
             block = chunk.block
             if sizes is not None:
-                sizes.grow(block)
-                block = sizes.scaled(block)
+                sizes.divide(block)
             require_known(model, block)
             mixed = order(np.arange(len(block.labels)), settings.seed, passed, block.row)
             more_loss, more_weight = learn(model, block, mixed)

@@ -6,11 +6,34 @@ absolute value. Nothing is centred: what a row does not name stays 0. A feature 
 
 import numpy as np
 
+from ..engines.cpu.job import Job
 from ..engines.memory import Array
 from ..reading import Block
+from ..reading.tables import run
 
 LEAST, MOST = 1e-30, 1e30  # a weight is divided by the size in the end, and is float32
 MANY = 8  # features for each entry, beyond which entries are sorted rather than counted by feature
+
+_JOB = Job("indices", "values", "sizes", "count")
+# Each value is divided by its feature's size; a size that is not known yet is that of the first value but 0.
+_DIVIDE = f"""
+def kernel(job):
+    indices = ints(job[INDICES])
+    values = state(job[VALUES])
+    sizes = state(job[SIZES])
+    for k in range(job[COUNT]):
+        size = sizes[indices[k]]
+        if size != F(1.0):
+            x = values[k]
+            if size == F(0.0) and x != F(0.0):
+                size = abs(x)
+                if size < F({LEAST}) or size > F({MOST}):
+                    size = F(1.0)
+                sizes[indices[k]] = size
+            if size != F(0.0):
+                values[k] = x / size
+    return 0
+"""
 
 
 class Sizes:
@@ -22,10 +45,9 @@ class Sizes:
     def measure(self, block: Block) -> None:
         """Take the sizes of a block's features from its rows."""
         indices, values = block.indices, block.values
-        self._reserve(indices)
-        if np.all(values == 1.0):
-            self.array[indices] = 1.0
+        if np.all(values == 1.0):  # as their first values say
             return
+        self._reserve(indices)
         squares = values.astype(np.float64) ** 2
         features: Array | slice
         if len(self.array) <= MANY * len(indices):
@@ -36,13 +58,17 @@ class Sizes:
         sums = np.bincount(place, squares, minlength=len(counts))
         self.array[features] = _usable(np.sqrt(sums / np.maximum(counts, 1)))
 
-    def grow(self, block: Block) -> None:
-        """Note the sizes of features that the block is the first to have."""
+    def divide(self, block: Block) -> None:
+        """Divide the block's values, in place, by the sizes; note those of features that it is the first to have."""
         self._reserve(block.indices)
-        new = (self.array[block.indices] == 0) & (block.values != 0)
-        if new.any():
-            indices, values = block.indices[new][::-1], block.values[new][::-1]
-            self.array[indices] = _usable(np.abs(values))  # of several the last, which is the row's first
+        run(
+            _JOB,
+            _DIVIDE,
+            indices=block.indices.ctypes.data,
+            values=block.values.ctypes.data,
+            sizes=self.array.ctypes.data,
+            count=len(block.indices),
+        )
 
     def scaled(self, block: Block) -> Block:
         """The block with its values divided by the sizes; those of features without one are as they are."""

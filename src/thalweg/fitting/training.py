@@ -40,6 +40,7 @@ from .trained import Trained, folded, matrix
 
 SPARSE = ("svmlight", "vw")  # formats whose features have no columns
 LEAST_RACED = 4  # rows from which a race can choose a learning rate
+RACED = 20_000  # rows of the first chunk, drawn by the seed, that a race is run on
 
 
 def fit(
@@ -210,13 +211,12 @@ class Run:
         return block if self.sizes is None else self.sizes.scaled(block)
 
     def measured(self, block: Block) -> Block:
-        """``scaled``, once the sizes of features that the block is the first to have are known."""
-        if self.sizes is None:
-            return block
-        if self.model is None:
-            self.sizes.measure(block)
-        self.sizes.grow(block)
-        return self.sizes.scaled(block)
+        """``scaled``, in place; sizes of features that the block is the first to have are noted."""
+        if self.sizes is not None:
+            if self.model is None:
+                self.sizes.measure(block)
+            self.sizes.divide(block)
+        return block
 
     def begin(self, block: Block, rows: Array | None) -> Model:
         """Make the model from the first chunk of rows, and race for its learning rate if it is open."""
@@ -243,6 +243,8 @@ class Run:
         model = Model(settings, width, classes)
         require_known(model, block)
         chosen = np.arange(len(block.labels)) if rows is None else rows
+        if len(chosen) > RACED:
+            chosen = np.random.default_rng(self.settings.seed).choice(chosen, RACED, replace=False)
         weights = None if block.weights is None else block.weights[chosen].astype(np.float64)
         targets = model.encode(block.labels)[chosen]
         sample = part(rows_in(block, width), chosen)
@@ -293,6 +295,8 @@ class Run:
             block = next(blocks)
         loss, classes, _ = decide(self.settings, block.labels)
         entries = int(block.indptr[1])
+        if self.sizes is not None:
+            self.sizes.divide(block)
         block = block._replace(indices=np.arange(len(block.indices), dtype=np.int32))
         learn(Model(self.settings.linear(loss), entries + 1, classes), block, np.arange(1))
 
