@@ -189,6 +189,90 @@ def test_many_threads_each_with_its_own(size: int, steps: int) -> None:
     assert [made[k] for k in range(6)] == serial
 
 
+SHARED: dict[str, tuple[Any, dict[str, Any]]] = {
+    "dense": (lambda: np.ones(200_000, np.float32), {}),
+    "several": (lambda: {"a": np.ones(200_000, np.float32), "b": np.ones(3)}, {}),
+    "clipped": (lambda: np.ones(200_000, np.float32), {"clip_norm": 1e9}),
+    "rows": (lambda: tw.Rows(np.arange(0, 200_000, 2), np.ones(100_000, np.float32)), {}),
+}
+
+
+@pytest.mark.parametrize("case", SHARED)
+def test_threads_that_share_an_optimizer_lose_no_step(case: str, tmp_path: Path) -> None:
+    """Every step of every thread is taken and counted; what is saved meanwhile is of one moment."""
+    make, given = SHARED[case]
+    gradient = make()
+    params: Any = np.zeros(200_000, np.float32)
+    if case == "several":
+        params = {n: np.zeros_like(g) for n, g in gradient.items()}
+    opt = tw.SGD(lr=1.0).on(params, rates=False, **given)
+    ready, failed = threading.Barrier(5), []
+
+    def work() -> None:
+        ready.wait()
+        try:
+            for _ in range(60):
+                opt.step(gradient)
+        except BaseException as error:
+            failed.append(error)
+
+    workers = [threading.Thread(target=work) for _ in range(4)]
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        for x in workers:
+            x.start()
+        ready.wait()
+        for k in range(8):
+            opt.save(tmp_path / f"{k}")
+            opt.rule = tw.SGD(lr=1.0 if k % 2 else 2.0)
+            opt.rule = tw.SGD(lr=1.0)
+        for x in workers:
+            x.join(60)
+    finally:
+        sys.setswitchinterval(before)
+    assert not failed and opt.t == 240
+    first = params["a"] if case == "several" else params
+    assert -first.max() % 1 == 0 and -first[0] >= 240 and first[::2].min() == first[::2].max()
+    for k in range(8):
+        again = {n: x.copy() for n, x in params.items()} if case == "several" else params.copy()
+        there = tw.load(tmp_path / f"{k}", again)
+        now = again["a"] if case == "several" else again
+        assert now[::2].min() == now[::2].max() and -now[0] >= there.t
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_child_is_not_kept_out_by_a_thread_of_its_parent() -> None:
+    """A fork while another thread is in an optimizer: nobody in the child would ever release it."""
+    held, go = threading.Event(), threading.Event()
+
+    class Slow(tw.Schedule):
+        def __call__(self, step: int) -> float:
+            if step == 1:
+                held.set()
+                assert go.wait(60)
+            return 1.0
+
+    w = np.zeros(3)
+    opt = tw.SGD(lr=Slow()).on(w)
+    opt.step(np.ones(3))
+    worker = threading.Thread(target=opt.step, args=(np.ones(3),))
+    worker.start()
+    try:
+        assert held.wait(60)
+
+        def look() -> bytes:
+            go.set()
+            opt.step(np.ones(3))
+            return str(opt.t).encode()
+
+        assert in_child(look, 20) == b"2"
+    finally:
+        go.set()
+        worker.join(60)
+    assert opt.t == 2
+
+
 def in_child(work: Any, seconds: int = 60) -> bytes:
     """What ``work`` returns in a forked child, which must end in time."""
     read, write = os.pipe()

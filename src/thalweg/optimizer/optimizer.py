@@ -11,8 +11,11 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from operator import attrgetter, is_
+from threading import RLock
 from typing import Any, NoReturn
+from weakref import WeakSet
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -51,6 +54,17 @@ RATES_KEPT = 1 << 16  # up to so many weights in all, every step also writes its
 
 _LAYOUT = attrgetter("dtype", "shape", "strides")
 _WRITEABLE = attrgetter("flags.writeable")
+_LIVE: WeakSet[ArrayOptimizer] = WeakSet()
+
+
+def _unlock_after_fork() -> None:
+    """Give optimizers new locks in a forked child: no thread of its parent's is there to release one."""
+    for opt in list(_LIVE):
+        opt._lock = RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_unlock_after_fork)
 
 
 def start(
@@ -72,13 +86,16 @@ class ArrayOptimizer(Optimizer):
     # No other attribute can be set: what would be ignored is refused.
     __slots__ = (
         "__weakref__", "_arrays", "_buckets", "_copied", "_followers", "_groups", "_guarded", "_hold", "_holdings", "_last", "_layouts",
-        "_leaves", "_memory", "_params", "_passes", "_place", "_rates", "_restored", "_run", "_run_name", "_settings",
+        "_leaves", "_lock", "_memory", "_params", "_passes", "_place", "_rates", "_restored", "_run", "_run_name", "_settings",
         "_settled", "_spec", "_t", "_together", "_whole", "skipped",
     )  # fmt: skip
 
     def __init__(
         self, params: Params, groups: Sequence[Group], membership: Sequence[int], engine_name: str
     ) -> None:
+        # Threads may share an optimizer: who reads or writes weights and counts waits for who does.
+        self._lock = RLock()
+        _LIVE.add(self)
         self._settings = groups[0].settings
         self.skipped = 0
         self._params, self._groups = params, groups
@@ -126,35 +143,49 @@ class ArrayOptimizer(Optimizer):
     # Stepping.
 
     def step(self, grads: Params) -> None:
-        if self._spec is None:
-            if not _WRITEABLE(self._params):
-                self._require_writeable("step")
-            if (grads is not self._last[0] or grads is None) and not self._bind_one(grads):
-                self._bind((grads,))
+        try:
+            self._lock.acquire()  # half of what ``with`` takes
+            if self._spec is None:
+                if not _WRITEABLE(self._params):
+                    self._require_writeable("step")
+                if (grads is not self._last[0] or grads is None) and not self._bind_one(grads):
+                    self._bind((grads,))
+            else:
+                self._require_same_arrays()
+                given = tree.matching(grads, self._spec, GradientError, "gradients")
+                if not (self._settled and all(map(is_, given, self._last))):
+                    self._bind(given)
+            if not (self._together and self._whole):
+                self._general_step()
+            elif len(self._passes) > 1:
+                self._step_together()
+            else:
+                bucket, batch, which = self._passes[0]
+                t = self._t + 1
+                rows = (bucket.scalars(t),)
+                if not self._guarded:
+                    batch.run(rows, which)
+                    self._t = t
+                elif batch.step(rows, which):
+                    self._t = t
+                else:
+                    self._refuse()
+        except BaseException:
+            with suppress(RuntimeError):  # interrupted while it waited for another thread
+                self._lock.release()
+            raise
         else:
-            self._require_same_arrays()
-            given = tree.matching(grads, self._spec, GradientError, "gradients")
-            if not (self._settled and all(map(is_, given, self._last))):
-                self._bind(given)
-        if not (self._together and self._whole):
-            self._general_step()
-            return
+            self._lock.release()
+
+    def _step_together(self) -> None:
+        """Step several buckets, all at the same t, none of which moves before all gradients are seen to be good."""
         t = self._t + 1
-        if len(self._passes) == 1:
-            bucket, batch, which = self._passes[0]
-            rows = (bucket.scalars(t),)
-            if not self._guarded:
-                batch.run(rows, which)
-            elif not batch.step(rows, which):
-                self._refuse()
-                return
-        else:
-            values = [bucket.scalars(t) for bucket in self._buckets]
-            if self._guarded and not all(batch.finite() for _, batch, _ in self._passes):
-                self._refuse()
-                return
-            for (_, batch, which), row in zip(self._passes, values, strict=True):
-                batch.run((row,), which)
+        values = [bucket.scalars(t) for bucket in self._buckets]
+        if self._guarded and not all(batch.finite() for _, batch, _ in self._passes):
+            self._refuse()
+            return
+        for (_, batch, which), row in zip(self._passes, values, strict=True):
+            batch.run((row,), which)
         self._t = t
 
     def _require_same_arrays(self) -> None:
@@ -190,11 +221,12 @@ class ArrayOptimizer(Optimizer):
         )
 
     def count(self, steps: int) -> None:
-        if self._together:
-            self._t += steps
-        else:
-            for leaf in self._leaves:
-                leaf.t += steps
+        with self._lock:
+            if self._together:
+                self._t += steps
+            else:
+                for leaf in self._leaves:
+                    leaf.t += steps
 
     def _bind(self, given: Sequence[Any]) -> None:
         """Check gradients that are new objects and hand them to the engine; nothing moves before all fit."""
@@ -499,31 +531,32 @@ class ArrayOptimizer(Optimizer):
 
     @rule.setter
     def rule(self, rule: Rule) -> None:
-        groups = following(self._groups, rule)
-        if groups == self._groups:
-            return
-        done = self._t if self._together else min(leaf.t for leaf in self._leaves)
-        buckets = [
-            b.following(self._run, groups[self._leaves[b.leaves[0]].group], self._rates, done)
-            for b in self._buckets
-        ]
-        place = {i: (b, k) for b in buckets for k, i in enumerate(b.leaves)}
-        followers = dict(self._followers)
-        for i, follower in self._followers.items():
-            bucket, started = place[i][0], place[i][0].started
-            if not follower.goes_on(started.rule, started.options, started.update):
-                followers[i] = self._tracker(i, bucket, follower.table.width, True)
-        if any(f is not self._followers[i] for i, f in followers.items()):
-            self.flush()  # by the old values
-        for i, follower in followers.items():
-            if follower is not self._followers[i]:
-                follower.table.untouched_as(self._followers[i].table)
-                follower.pending = self._followers[i].pending
-        passes = [(b, b.batch, (0,) * len(b.leaves)) for b in buckets]
-        last: list[Any] = [None] * len(self._leaves)  # batches that are new have no gradients yet
-        # In one go, which no Ctrl-C comes between.
-        self._groups, self._buckets, self._place, self._followers = groups, buckets, place, followers
-        self._passes, self._last, self._settled = passes, last, False
+        with self._lock:
+            groups = following(self._groups, rule)
+            if groups == self._groups:
+                return
+            done = self._t if self._together else min(leaf.t for leaf in self._leaves)
+            buckets = [
+                b.following(self._run, groups[self._leaves[b.leaves[0]].group], self._rates, done)
+                for b in self._buckets
+            ]
+            place = {i: (b, k) for b in buckets for k, i in enumerate(b.leaves)}
+            followers = dict(self._followers)
+            for i, follower in self._followers.items():
+                bucket, started = place[i][0], place[i][0].started
+                if not follower.goes_on(started.rule, started.options, started.update):
+                    followers[i] = self._tracker(i, bucket, follower.table.width, True)
+            if any(f is not self._followers[i] for i, f in followers.items()):
+                self.flush()  # by the old values
+            for i, follower in followers.items():
+                if follower is not self._followers[i]:
+                    follower.table.untouched_as(self._followers[i].table)
+                    follower.pending = self._followers[i].pending
+            passes = [(b, b.batch, (0,) * len(b.leaves)) for b in buckets]
+            last: list[Any] = [None] * len(self._leaves)  # batches that are new have no gradients yet
+            # In one go, which no Ctrl-C comes between.
+            self._groups, self._buckets, self._place, self._followers = groups, buckets, place, followers
+            self._passes, self._last, self._settled = passes, last, False
 
     @property
     def settings(self) -> Settings:
@@ -556,20 +589,22 @@ class ArrayOptimizer(Optimizer):
         (i,) = meant
         leaf = self._leaves[i]
         indices = indices_of(leaf, rows, f"read({name!r})")
-        if i in self._followers and self._followers[i].moves:
-            self._require_writeable("read")
-            self._copy_in(leaf)
-            self._followers[i].catch_up(indices)
-            self._copy_back(leaf)
-        return leaf.array.take(indices, axis=0)
+        with self._lock:
+            if i in self._followers and self._followers[i].moves:
+                self._require_writeable("read")
+                self._copy_in(leaf)
+                self._followers[i].catch_up(indices)
+                self._copy_back(leaf)
+            return leaf.array.take(indices, axis=0)
 
     def flush(self) -> None:
-        if self.stale:
-            self._require_writeable("flush")
-        for i, follower in self._followers.items():
-            self._copy_in(self._leaves[i])
-            follower.table.catch_up()
-            self._copy_back(self._leaves[i])
+        with self._lock:
+            if self.stale:
+                self._require_writeable("flush")
+            for i, follower in self._followers.items():
+                self._copy_in(self._leaves[i])
+                follower.table.catch_up()
+                self._copy_back(self._leaves[i])
 
     def _copy_in(self, leaf: Leaf) -> None:
         if leaf.copied:
@@ -647,14 +682,23 @@ class ArrayOptimizer(Optimizer):
     # Copies: what pickle takes, and with it copy.deepcopy.
 
     def __reduce__(self) -> tuple[Any, ...]:
-        self.flush()
-        arrays = [
-            {n: leaf.shaped(a) for n, a in self._tensors(i).items() if n != "w"}
-            for i, leaf in enumerate(self._leaves)
-        ]
-        counts = [(self._t if self._together else leaf.t, leaf.gathered) for leaf in self._leaves]
-        membership = [leaf.group for leaf in self._leaves]
-        return _twin, (self._params, self._groups, membership, self._run_name, arrays, counts, self.skipped)
+        with self._lock:
+            self.flush()
+            arrays = [
+                {n: leaf.shaped(a) for n, a in self._tensors(i).items() if n != "w"}
+                for i, leaf in enumerate(self._leaves)
+            ]
+            counts = [(self._t if self._together else leaf.t, leaf.gathered) for leaf in self._leaves]
+            membership = [leaf.group for leaf in self._leaves]
+            return _twin, (
+                self._params,
+                self._groups,
+                membership,
+                self._run_name,
+                arrays,
+                counts,
+                self.skipped,
+            )
 
     def __copy__(self) -> NoReturn:
         raise StateError(
@@ -665,24 +709,25 @@ class ArrayOptimizer(Optimizer):
     # Saving.
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        self.flush()
-        leaves = [
-            saving.SavedLeaf(
-                x.path if isinstance(x.path, str) else repr(x.path),
-                tree.identity(x.keys),
-                x.array.shape,
-                x.array.dtype.name,
-                x.group,
-                self._t if self._together else x.t,
-                x.gathered,
-            )
-            for x in self._leaves
-        ]
-        arrays: dict[str, Array] = {}
-        for i, leaf in enumerate(self._leaves):
-            arrays |= {f"{i}.{n}": a for n, a in self._tensors(i).items() if n != "w"}
-            arrays[f"{i}.w"] = leaf.array
-        saving.write(path, self._groups, leaves, self.skipped, arrays)
+        with self._lock:
+            self.flush()
+            leaves = [
+                saving.SavedLeaf(
+                    x.path if isinstance(x.path, str) else repr(x.path),
+                    tree.identity(x.keys),
+                    x.array.shape,
+                    x.array.dtype.name,
+                    x.group,
+                    self._t if self._together else x.t,
+                    x.gathered,
+                )
+                for x in self._leaves
+            ]
+            arrays: dict[str, Array] = {}
+            for i, leaf in enumerate(self._leaves):
+                arrays |= {f"{i}.{n}": a for n, a in self._tensors(i).items() if n != "w"}
+                arrays[f"{i}.w"] = leaf.array
+            saving.write(path, self._groups, leaves, self.skipped, arrays)
 
     def _restore(self, run: saving.SavedRun, file: Archive, places: Sequence[int]) -> None:
         """Take over weights, states and counts of a file; everything is read before anything is copied.
