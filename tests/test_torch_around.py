@@ -159,17 +159,34 @@ def test_torch_operations_take_the_same_path(monkeypatch: pytest.MonkeyPatch) ->
 # Clipping.
 
 
-@pytest.mark.parametrize("size", [1e20, 1e-30, 1e30])
-def test_the_norm_neither_overflows_nor_vanishes(size: float) -> None:
-    for dtype in (torch.float32, torch.float64):
-        p = nn.Parameter(torch.zeros(2, dtype=dtype))
-        opt = Optimizer([p], tw.SGD(lr=1.0), clip_norm=size / 1e6)
-        p.grad = torch.tensor([3.0, -4.0], dtype=dtype) * (size if dtype is torch.float32 else size**10)
-        if dtype is torch.float64:
-            opt = Optimizer([p], tw.SGD(lr=1.0), clip_norm=size**10 / 1e6)
-        opt.step()
-        bound = size / 1e6 if dtype is torch.float32 else size**10 / 1e6
-        assert torch.allclose(p.detach() / bound, torch.tensor([-0.6, 0.8], dtype=dtype))
+@pytest.mark.parametrize(
+    ("dtype", "size", "bound"),
+    [
+        (torch.float32, 2.0**125, 2.0**-20),
+        pytest.param(torch.float32, 2.0**-95, 2.0**-100, marks=pytest.mark.slow),
+        (torch.float64, 2.0**1020, 2.0**-3),
+        pytest.param(torch.float64, 2.0**-1000, 2.0**-1001, marks=pytest.mark.slow),
+    ],
+    ids=["large", "small", "large double", "small double"],
+)
+def test_norms_and_factors_out_of_range(dtype: torch.dtype, size: float, bound: float) -> None:
+    """As rule.on: a norm whose square no float64 holds, a factor that float32 would round; dense and sparse."""
+    start = torch.ones(3, 2, dtype=dtype)
+    p, table, w = nn.Parameter(start.clone()), nn.Parameter(start.clone()), start.numpy().copy()
+    g = torch.tensor([[3.0, -1.0], [0.0, 0.0], [-0.5, 2.0]], dtype=dtype) * size
+    settings: dict[str, Any] = {"clip_norm": bound, "on_nonfinite": "raise"}
+    one, sparse = (Optimizer([x], tw.SGD(lr=1 / bound), **settings) for x in (p, table))
+    theirs = tw.SGD(lr=1 / bound).on(w, **settings)
+    for _ in range(3):
+        p.grad, table.grad = (
+            g.clone(),
+            torch.sparse_coo_tensor([[2, 0]], g[[2, 0]], (3, 2), check_invariants=True),
+        )
+        for opt in (one, sparse):
+            opt.step()
+        theirs.step(g.numpy())
+    assert same([p.detach(), table.detach()], [w, w]) and not torch.equal(p, start)
+    assert same([p.grad], [g])
 
 
 def test_a_gradient_is_judged_by_what_clipping_leaves_of_it() -> None:

@@ -9,6 +9,7 @@ import torch
 from ..core.update import Update
 from ..engines.cpu.squares import of_blocks
 from ..engines.memory import limit, total
+from ..optimizer.gradients import Factor, clipping
 from .layout import KINDS, real
 
 Tensor = torch.Tensor
@@ -17,13 +18,15 @@ Gradient = tuple[
 ]  # without gaps in memory where it is on the CPU, and the pass that takes it in
 
 
-def factor(bound: float, length: float) -> float:
-    """Return what gradients of this norm are multiplied by, so that it is ``bound`` at most."""
-    return 1.0 if length <= bound else bound / length
+def clip(bound: float, gradients: Sequence[Gradient]) -> Factor:
+    """Return what brings the norm of all gradients to ``bound`` at most, as ``rule.on`` has it."""
+    wide = (KINDS[g.dtype][1].to_real() for g, _ in gradients)
+    smallest = max((torch.finfo(x).tiny for x in wide), default=0.0)
+    return clipping(*norm([g for g, _ in gradients]), bound, smallest)
 
 
-def norm(gradients: Sequence[Tensor]) -> float:
-    """Return the Euclidean norm of all gradients, computed in float64; infinite or NaN only where an entry is.
+def norm(gradients: Sequence[Tensor]) -> tuple[float, int]:
+    """Return the Euclidean norm of all gradients as m and e of m * 2**e; infinite or NaN only where an entry is.
 
     gradients: without gaps in memory where they are on the CPU, where the sum is that of ``rule.on``, to the bit. For
     others the device is waited for, once.
@@ -38,12 +41,19 @@ def norm(gradients: Sequence[Tensor]) -> float:
         sums += torch.stack([x for x in elsewhere if x.device == device]).tolist()
     square = total(sums)
     if 1e-290 < square < math.inf or math.isnan(square):
-        return math.sqrt(square)
+        return math.sqrt(square), 0
     sizes = [real(g).abs().double() for g in gradients if g.numel()]
     top = max((float(x.max()) for x in sizes), default=0.0)
     if not 0 < top < math.inf:
-        return top
-    return top * math.sqrt(math.fsum(float((x / top).square().sum()) for x in sizes))
+        return top, 0
+    _, e = math.frexp(top)
+    return math.sqrt(math.fsum(float(over(x, e).square().sum()) for x in sizes)), e
+
+
+def over(x: Tensor, shift: int) -> Tensor:
+    """Return a tensor over 2**shift, laid out as it is: in two steps, since that power may be out of range itself."""
+    half = shift // 2
+    return x * 2.0**-half * 2.0 ** (half - shift)
 
 
 def largest(kind: str, update: Update) -> float:
@@ -51,9 +61,10 @@ def largest(kind: str, update: Update) -> float:
     return limit(np.dtype("float32" if kind == "bfloat16" else kind), update.power)
 
 
-def fit(gradients: Sequence[Gradient], factor: float) -> bool:
-    """Whether gradients, none of which is infinite, are small enough for the states once they are clipped."""
-    return all(
+def fit(gradients: Sequence[Gradient], clip: Factor) -> bool:
+    """Whether gradients are finite, and small enough for the states once they are clipped."""
+    factor = math.ldexp(clip.factor, -clip.shift)
+    return factor > 0 and all(
         float(real(g).abs().max()) * factor <= largest(KINDS[g.dtype][0], update)
         for g, update in gradients
         if g.numel()

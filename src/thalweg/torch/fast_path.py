@@ -29,7 +29,7 @@ import torch
 from ..core.schedule import Schedule
 from ..core.started import Started
 from ..engines.cpu import dense as cpu
-from .clipping import Gradient
+from .clipping import Gradient, over
 from .parts import ALONE, Part, share
 
 try:
@@ -178,6 +178,11 @@ class UnchangedGroup:
     def gradients(self) -> list[Gradient]:
         """Return the gradients of now, and what takes them in."""
         return [(p.grad, self.plan.update) for p in self._params if p.grad is not None]
+
+    def divide(self, shift: int) -> None:
+        """Bind the next pass to copies of the gradients over 2**shift, which live until the one after."""
+        self._divided = [over(g, shift) for g, _ in self.gradients()]
+        self._sweep.bind_all([*map(_address, self._divided)])
 
     def finite(self) -> bool:
         """Whether every gradient is finite and small enough for the states."""

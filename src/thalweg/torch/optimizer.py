@@ -8,9 +8,9 @@ d) A sparse gradient moves the rows that it touches; the others catch up when th
 """
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from operator import is_
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import torch
 from numpy.typing import ArrayLike
@@ -22,12 +22,11 @@ from ..core.schedule import Schedule, to_plain
 from ..core.started import Started
 from ..engines import cuda
 from ..errors import GradientError, HyperparameterError, NonFiniteError, StateError
-from ..optimizer.gradients import SparseGradient, inside
+from ..optimizer.gradients import inside
 from ..optimizer.row_tracking import moves
 from . import average as averages
 from . import clipping, convert, device, groups, watching
 from . import row_tracking as tables
-from .clipping import Gradient, fit
 from .fast_path import UnchangedGroup, can_keep
 from .groups import SETTINGS
 from .layout import (
@@ -43,6 +42,7 @@ from .options import options, require_for_all, warn_of_lost
 from .parts import CAPTURED, CPU, CUDA, Engine, Part, Parts, engine_of, not_finite
 from .scheduled import ScheduledRate, require_followed, show
 from .states import AVERAGE, HOST, RATE, RawState, begun, opened, require_fitting
+from .stepping import SparseStep, Step
 
 Tensor = torch.Tensor
 Anew = tuple[
@@ -235,41 +235,22 @@ class Optimizer(torch.optim.Optimizer):
     def _lay_out_and_run(self, others: list[Anew], unchanged: list[UnchangedGroup]) -> None:
         """One step of groups that are laid out anew, and of those that stand; the former are kept where they can be."""
         parts: Parts = {}
-        rows: list[_SparseStep] = []
+        rows: list[SparseStep] = []
         states = self.__dict__["state"]
         with torch.no_grad():
             for k, plan, lr in others:
                 self._lay_out(k, plan, lr, parts, rows)
-            gradients = [] if self._options.clip_norm is None else _gradients(unchanged, parts, rows)
-            factor = self._factor(gradients)
-            runs = [part.prepared(*factor) for part in parts.values()]
-            scalars = [x.plan.scalars(x.t + 1, *factor) for x in rows]
-            if self.on_nonfinite != "propagate":
-                finite = all(x.tracked.table.finite(x.gradient.values) for x in rows)
-                finite = finite and all(ready.finite() for ready in unchanged)
-                finite = finite and all(check() for check, _ in runs)
-                if not self._may_run(finite or bool(factor and factor[0] > 0 and fit(gradients, *factor))):
-                    return
-            for ready in unchanged:
-                ready.run(*factor)
-            for part, (_, run) in zip(parts.values(), runs, strict=True):
-                run()
-                part.finish()
-            for x, row in zip(rows, scalars, strict=True):
-                x.tracked.step(x.gradient, row, x.plan.rule.at(x.t))
-                states[x.param]["step"] += 1.0
-                torch.autograd.graph.increment_version(x.param)
+            step, bound = Step(unchanged, parts, rows), self._options.clip_norm
+            finite, run = step.ready(None if bound is None else clipping.clip(bound, step.gradients()))
+            if self.on_nonfinite != "propagate" and not self._may_run(finite()):
+                return
+            run()
         for (k, _, _), part in parts.items():
             group = self.param_groups[k]
             untracked = self._tracked.keys().isdisjoint(part.params)
             if part.engine is CPU and untracked and can_keep(part, group, states):
                 self._ready[k] = UnchangedGroup(part, group, states)
         self._known = [*states], [*states.values()]
-
-    def _factor(self, gradients: Sequence[Gradient]) -> tuple[float, ...]:
-        """Return what all gradients are multiplied by; nothing without ``clip_norm``."""
-        bound = self._options.clip_norm
-        return () if bound is None else (clipping.factor(bound, clipping.norm([g for g, _ in gradients])),)
 
     def _same_states(self) -> bool:
         """Whether the parameters that have states, and the dictionaries that hold them, are those of the last layout."""
@@ -281,7 +262,7 @@ class Optimizer(torch.optim.Optimizer):
         )
 
     def _lay_out(
-        self, k: int, plan: Started, lr: Tensor | None, parts: Parts, rows: list["_SparseStep"]
+        self, k: int, plan: Started, lr: Tensor | None, parts: Parts, rows: list[SparseStep]
     ) -> None:
         """Check the gradients of group k and add its tensors to ``parts``, those with sparse ones to ``rows``."""
         names = plan.update.kept
@@ -312,7 +293,7 @@ class Optimizer(torch.optim.Optimizer):
                 g = apart(w, g, dict(zip(names, kept, strict=True)))
             part.tensors.append((w, g, *kept))
 
-    def _sparse_step(self, p: Tensor, plan: Started, state: dict[str, Any]) -> "_SparseStep":
+    def _sparse_step(self, p: Tensor, plan: Started, state: dict[str, Any]) -> SparseStep:
         """Check a sparse gradient and return it ready to run, with the tracker of its parameter's rows.
 
         A parameter without states gets them; one without a tracker that goes with ``plan`` gets a new one.
@@ -339,7 +320,7 @@ class Optimizer(torch.optim.Optimizer):
                     stacklevel=9,  # who calls step, past torch's wrappers
                 )
                 self._watched.add(p)  # said once
-        return _SparseStep(p, tracked, tracked.follower.gathered(given), plan, t)
+        return SparseStep(p, tracked, tracked.follower.gathered(given), plan, t, state)
 
     # Rows that sparse gradients have left behind.
 
@@ -581,25 +562,6 @@ class Optimizer(torch.optim.Optimizer):
         back = convert.to_torch(self, self._kinds, flags)
         warn_of_lost(self._options)
         return back
-
-
-class _SparseStep(NamedTuple):
-    """A sparse gradient, each row once, ready to run."""
-
-    param: Tensor
-    tracked: tables.Tracked
-    gradient: SparseGradient
-    plan: Started
-    t: int  # steps done
-
-
-def _gradients(
-    unchanged: Sequence[UnchangedGroup], parts: Parts, rows: Sequence[_SparseStep]
-) -> list[Gradient]:
-    """Return every gradient of a step, as an engine is given it, and what takes it in."""
-    gradients = [x for ready in unchanged for x in ready.gradients()]
-    gradients += [(x[1], part.plan.update) for part in parts.values() for x in part.tensors]
-    return gradients + [(tables.values(x.param, x.gradient), x.plan.update) for x in rows]
 
 
 def _value(where: str, rule: object) -> Rule:

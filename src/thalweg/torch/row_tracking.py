@@ -55,7 +55,7 @@ def gradient(p: Tensor) -> SparseGradient:
     values = values.resolve_neg().to(p.dtype).contiguous().reshape(len(rows), width)
     if values.data_ptr() == own and p.untyped_storage().data_ptr() == values.untyped_storage().data_ptr():
         values = values.clone()  # a step would write what it has yet to read
-    return SparseGradient(rows, _array(values), width)
+    return SparseGradient(rows, array(values), width)
 
 
 def values(p: Tensor, gradient: SparseGradient) -> Tensor:
@@ -68,10 +68,10 @@ def _form(x: Tensor) -> tuple[torch.dtype, torch.Size, tuple[int, ...]]:
     return x.dtype, x.shape, x.stride()
 
 
-def _array(x: Tensor) -> Array:
-    """A tensor's memory; NumPy knows no bfloat16."""
-    made: Array = (x.view(torch.int16) if x.dtype == torch.bfloat16 else x).numpy()
-    return made
+def array(x: Tensor) -> Array:
+    """Return a tensor's memory; NumPy knows no bfloat16."""
+    memory: Array = (x.view(torch.int16) if x.dtype == torch.bfloat16 else x).numpy()
+    return memory
 
 
 def indices(rows: Tensor, count: int) -> Array | None:
