@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .arguments import names
+from .arguments import names, numbers
 from .console import DONE, FAILED, errors_as_one_line, number, phase_progress, print_table, say
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ def race(
     problem: Annotated[
         str,
         typer.Argument(
-            help="A problem by name, or a table: a .csv, .tsv, .parquet or .svm file.",
+            help="A problem by name, a table (.csv, .tsv, .parquet, .svm), or a function of yours, FILE.py:NAME.",
             metavar="[PROBLEM or FILE]",
         ),
     ] = "digits",
@@ -32,6 +32,7 @@ def race(
     seed: Annotated[int, typer.Option(help="Fixes every random number.")] = 0,
     target: Annotated[str | None, typer.Option(help="For a table: the column to predict.")] = None,
     drop: Annotated[str, typer.Option(help="For a table: comma-separated columns to leave out.")] = "",
+    start: Annotated[str, typer.Option(help="For a function: where runs begin, 1,2,... .")] = "",
     out: Annotated[str, typer.Option(help="The report, one HTML page.")] = "race.html",
     json: Annotated[str | None, typer.Option(help="Also write the numbers as JSON.")] = None,
     listing: Annotated[bool, typer.Option("--list", help="List the problems and stop.")] = False,
@@ -56,6 +57,7 @@ def race(
                 seed=seed,
                 target=target,
                 drop=names(drop),
+                start=numbers("start", start) if start else (),
                 out=out,
                 json=json,
                 progress=report,

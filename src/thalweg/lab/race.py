@@ -14,12 +14,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from .. import errors, files
 from ..core.rule import Rule
-from ..problems import Problem, Source
+from ..problems import FunctionProblem, Problem, Source
 from ..problems.compiled import CompiledProblem
 from ..problems.formula import FormulaProblem
 from . import methods as naming
@@ -124,7 +125,7 @@ def _suffix(path: str | os.PathLike[str]) -> str:
 
 
 def race(
-    problem: "str | os.PathLike[str] | Problem" = "digits",
+    problem: "str | os.PathLike[str] | Problem | Callable[..., Any]" = "digits",
     methods: Sequence[str | Rule] | None = None,
     *,
     trials: int = 25,
@@ -134,6 +135,7 @@ def race(
     seed: int = 0,
     target: str | None = None,
     drop: Sequence[str] = (),
+    start: Sequence[float] = (),
     out: str | os.PathLike[str] | None = None,
     json: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
@@ -141,7 +143,8 @@ def race(
     """Tune each method on the same budget, rerun the best on fresh seeds, and compare.
 
     problem: a name (``digits``, ``beale``, ...), a table's file (CSV, Parquet, SVMlight; ``target`` names
-    the column to predict, ``drop`` columns to leave out) or a Problem. methods: names such as ``"Adam"``, ``"RMSprop:keras"``, ``"mine.py:Rule"``,
+    the column to predict, ``drop`` columns to leave out), a Problem, or a function, by itself or as ``FILE.py:NAME``
+    (``thalweg.problems.FunctionProblem``), whose runs begin around ``start``. methods: names such as ``"Adam"``, ``"RMSprop:keras"``, ``"mine.py:Rule"``,
     or rules; the nine of the sources by default. trials: learning rates tried for each method (1 takes
     the rule's own). seeds: fresh seeds for the final runs. steps, batch: of each run, the problem's own
     by default; batch 0 takes all rows. out, json: files for the report and the numbers, checked before
@@ -153,7 +156,7 @@ def race(
         if path is not None:
             _suffix(path)
     entrants = naming.methods(methods)
-    source = problem if isinstance(problem, Problem) else Source(os.fspath(problem), target, tuple(drop))
+    source = _source(problem, target, drop, start)
     p = resolve(source)
     if isinstance(source, Source) and p.source is not None:
         source = p.source  # with the content that its file had just now
@@ -178,6 +181,20 @@ def race(
         if path is not None:
             result.save(path)
     return result
+
+
+def _source(
+    problem: "str | os.PathLike[str] | Problem | Callable[..., Any]",
+    target: str | None,
+    drop: Sequence[str],
+    start: Sequence[float],
+) -> Source | Problem:
+    """What trials resolve: the problem itself, or what it is made from."""
+    if isinstance(problem, Problem):
+        return problem
+    if callable(problem):
+        return FunctionProblem(problem, start if len(start) else None)
+    return Source(os.fspath(problem), target, tuple(drop), start=tuple(map(float, start)))
 
 
 class _Runner:

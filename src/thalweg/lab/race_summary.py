@@ -98,6 +98,8 @@ class Entry:
             notes.append("best rate at the edge of its range: more may be gained beyond it")
         if self.reported and not self.test_runs:
             notes.append("not rerun on fresh seeds: these are tuning values")
+        reasons = (reason for r in (*self.trial_runs, *self.test_runs) for reason in r.failures)
+        notes += list(dict.fromkeys(reasons))[:1]
         return notes
 
 
@@ -317,6 +319,8 @@ def _command(source: Source | None, budget: Budget, entries: Sequence[Entry]) ->
         parts += ["--target", source.target]
     if source.drop:
         parts += ["--drop", ",".join(source.drop)]
+    if source.start:
+        parts += ["--start", ",".join(map(repr, source.start))]
     if texts != list(naming.NINE):
         parts += ["--methods", ",".join(texts)]
     for n in ("trials", "seeds", "steps", "batch", "seed"):
@@ -330,7 +334,9 @@ def _code(entry: Entry, source: Source | None, budget: Budget) -> str:
     if source is None or code is None:
         return ""
     given = [repr(source.name)] + [
-        f"{n}={v!r}" for n, v in (("target", source.target), ("drop", source.drop)) if v
+        f"{n}={v!r}"
+        for n, v in (("target", source.target), ("drop", source.drop), ("start", source.start))
+        if v
     ]
     seed = budget.test[0]
     return "\n".join(

@@ -34,7 +34,7 @@ class Runs:
     rule has none. ``reached`` (S, K): the first recorded step with a loss of at most ``stop``; the run ended there,
     and later records are NaN. ``settled`` (S, K): the recorded step from which on the loss is at most ``target``.
     Both are inf where there is none. ``ceiling`` (S, K): the loss above which a run counts as diverged.
-    ``seconds`` (S, K): of gradient and step, a step.
+    ``seconds`` (S, K): of gradient and step, a step. ``failures``: what a user's function raised.
     """
 
     steps: Array
@@ -43,6 +43,7 @@ class Runs:
     settled: Array
     ceiling: Array
     seconds: Array
+    failures: tuple[str, ...] = ()
 
     @property
     def loss(self) -> Array:
@@ -238,6 +239,7 @@ def _stepped(trial: Trial, p: Problem) -> Runs:
     """Each setting from each seed, step by step."""
     starts = None if trial.starts is None else np.atleast_2d(np.asarray(trial.starts, dtype=float))
     seeds = max(len(trial.seeds), 0 if starts is None else len(starts))
+    p.failures()  # those of others
     runs = []
     for s in range(trial.settings):
         rule = trial.rule.replace(**{n: float(v[s]) for n, v in trial.vary.items()})
@@ -256,6 +258,7 @@ def _stepped(trial: Trial, p: Problem) -> Runs:
         stacked(r.settled for r in runs),
         stacked(r.ceiling for r in runs),
         stacked(r.seconds for r in runs),
+        tuple(p.failures()),
     )
 
 

@@ -1,5 +1,6 @@
 """Problems that methods are compared on. A file here or below with ``PROBLEMS`` is found; no list names it."""
 
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -11,6 +12,7 @@ from ..core.user_file import origin, run_file
 from ..errors import UnknownProblemError, nearest
 from .base import Outsider, Problem, Source
 from .formula import FormulaProblem
+from .function import FunctionProblem, required
 
 
 @lru_cache(maxsize=1)
@@ -29,7 +31,7 @@ def make(source: Source) -> Problem:
     if source.name in known:
         made = known[source.name]()
     elif file.endswith(".py"):
-        made, content = _from_file(file, name, source.content)
+        made, content = _from_file(file, name, source)
         source = replace(source, content=content)
     elif Path(source.name).suffix or Path(source.name).exists() or "/" in source.name:
         from .table import read
@@ -44,28 +46,35 @@ def make(source: Source) -> Problem:
     return made
 
 
-def _from_file(path: str, name: str, content: str) -> tuple[Problem, str]:
-    """A problem from a user's own file, which is run: an object of that name, or a function that makes it.
+def _from_file(path: str, name: str, source: Source) -> tuple[Problem, str]:
+    """A problem from a user's own file, which is run: an object of that name, a function that makes it, or f itself.
 
     Returned with the digest of the file's content.
     """
-    module = run_file(path, "a problem of your own is named FILE.py:NAME", content)
+    module = run_file(path, "a problem of your own is named FILE.py:NAME", source.content)
     value = getattr(module, name, None)
     if callable(value) and not isinstance(value, Problem):
-        value = value()
+        if required(value):
+            value = FunctionProblem(
+                value, source.start or getattr(value, "start", getattr(module, "start", None))
+            )
+        else:
+            value = value()
     if not isinstance(value, Problem):
-        known = [n for n, v in vars(module).items() if isinstance(v, Problem)]
-        raise UnknownProblemError(f"{path} has no problem {name!r}: {nearest(name, known)}")
+        known = [n for n, v in vars(module).items() if isinstance(v, Problem) or inspect.isfunction(v)]
+        raise UnknownProblemError(f"{path} has no problem or function {name!r}: {nearest(name, known)}")
     return value, origin(module.__name__)[1]
 
 
-def problem(name: str, target: str | None = None, drop: Sequence[str] = ()) -> Problem:
+def problem(
+    name: str, target: str | None = None, drop: Sequence[str] = (), start: Sequence[float] = ()
+) -> Problem:
     """The problem of that name, the one that a table's file makes, or one of the user's own, ``FILE.py:NAME``.
 
-    target: for a file, the column to predict; drop: columns to leave out. Raises FileError,
-    ProblemError, UnknownProblemError.
+    target: for a table, the column to predict; drop: columns to leave out. start: for a function, where runs begin,
+    unless it says so itself. Raises FileError, ProblemError, UnknownProblemError.
     """
-    return make(Source(name, target, tuple(drop)))
+    return make(Source(name, target, tuple(drop), start=tuple(start)))
 
 
 def landscape_catalogue() -> dict[str, Callable[[], FormulaProblem]]:
@@ -86,6 +95,7 @@ def landscape(name: str) -> FormulaProblem:
 
 
 __all__ = [
+    "FunctionProblem",
     "Outsider",
     "Problem",
     "Source",

@@ -46,13 +46,14 @@ class Source:
 
     name: of the library's, ``FILE.py:NAME`` of the user's own, or a table's file. target: the column of a
     table to predict. drop: columns to leave out. content: of a user's file, the digest that it must have;
-    "" takes it as it is.
+    "" takes it as it is. start: of a function, where it has none of its own.
     """
 
     name: str
     target: str | None = None
     drop: tuple[str, ...] = ()
     content: str = ""
+    start: tuple[float, ...] = ()
 
 
 class Problem(ABC):
@@ -104,6 +105,10 @@ class Problem(ABC):
     def metric(self, params: Params) -> float | None:
         """The test metric on held-out rows, None where there is none. Never tune on it."""
         return None
+
+    def failures(self) -> list[str]:
+        """Why evaluations failed since the last call, where they can: a user's function may raise."""
+        return []
 
     def outsider(self) -> Outsider | None:
         """What an established solver reaches, computed once; None where none is known."""

@@ -1,0 +1,231 @@
+"""A user's own function as a problem: NumPy, Numba, JAX or PyTorch, with a gradient or without, exact or noisy.
+
+What a call returns tells what the function is. ``f`` alone is differentiated by differences whose steps fit the
+arithmetic that f is computed in, a JAX array or a tensor by its own framework; ``(f, gradient)`` is taken as it is.
+A function of two arguments is noisy: the second is a ``numpy.random.Generator``.
+"""
+
+import inspect
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from ..errors import GradientError, ProblemError
+from ..scipy.objective import Objective, real_number
+from .base import (
+    START,
+    Array,
+    Grads,
+    Outsider,
+    Params,
+    Problem,
+    Rows,
+    batch_stream,
+    need_integer,
+    pack,
+    shown,
+    stream,
+)
+
+Function: TypeAlias = Callable[..., Any]
+Start: TypeAlias = Sequence[float] | Array | Callable[[int], Any]
+
+SPREAD = 0.1  # by which a seed moves the start, of its size (1 at least)
+DRAWS = 32  # of a noisy function, over which its loss is a mean
+REASONS = 3  # different failures that are kept
+
+
+def required(fun: Function) -> int:
+    """How many arguments a call must give; 1 for what has no signature."""
+    try:
+        parameters = inspect.signature(fun).parameters.values()
+    except (TypeError, ValueError):
+        return 1
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return sum(p.default is inspect.Parameter.empty and p.kind in positional for p in parameters)
+
+
+class FunctionProblem(Problem):
+    """A function ``f(x)``, or ``f(x, rng)`` where it is noisy, of x (n,) float64.
+
+    fun: returns f, one real number of any kind (NumPy's, a JAX array, a tensor), or (f, gradient). start: (n,) real
+    numbers, or a function of a seed that returns them; without it ``fun.start`` or ``fun.x0``. A seed moves numbers
+    by ``SPREAD`` of their size, so that runs from several seeds are runs from several starts.
+
+    Raises ProblemError where there is no start, or where the first call fails or returns something else.
+    """
+
+    loss_name = "f"
+    steps = 1000
+    batch = 0
+
+    def __init__(self, fun: Function, start: Start | None = None) -> None:
+        self.name = getattr(fun, "__name__", type(fun).__name__)
+        lines = (inspect.getdoc(fun) or "").strip().splitlines() if inspect.isroutine(fun) else []
+        self.title = lines[0].rstrip(".") if lines else self.name
+        self._failures: list[str] = []
+        arity = required(fun)
+        if arity not in (1, 2):
+            raise ProblemError(f"{self.name}: takes {arity} arguments; f(x) or f(x, rng) is needed")
+        self.noisy = arity == 2
+        self._begin = self._starts(
+            getattr(fun, "start", getattr(fun, "x0", None)) if start is None else start
+        )
+        self._rng = np.random.default_rng(0)
+        self._fun, paired, how = self._known(fun, self.start(0))
+        size = self.start(0).size
+        box = np.full(size, -np.inf), np.full(size, np.inf)
+        self._objective = Objective(
+            self._fun, paired or None, (), box, "3-point", self._rng if self.noisy else None
+        )
+        kind = f"noisy, its loss the mean of {DRAWS} draws" if self.noisy else "without noise"
+        self.text = f"A function of {size} unknowns, {kind}; its gradient is {how}. Seeds are starts."
+
+    def start(self, seed: int) -> Array:
+        """The start, moved by the seed: (n,) float64."""
+        need_integer("seed", seed)
+        if callable(self._begin):
+            return self._vector(self._begin(int(seed)))
+        size = max(1.0, float(np.sqrt(np.mean(self._begin * self._begin))))
+        moved: Array = self._begin + SPREAD * size * stream(seed, START).standard_normal(self._begin.size)
+        return moved
+
+    def batches(self, seed: int, batch: int, steps: int) -> Iterator[Rows | None]:
+        """What each step's draw is made from, where the function is noisy; else None for each."""
+        batch_stream(seed, batch, steps)
+        return (np.array([seed, k]) if self.noisy else None for k in range(steps))
+
+    def gradient(self, params: Params, rows: Rows | None) -> Grads:
+        """The gradient (n,); NaN where the function raises, which ``failures`` tells."""
+        x = pack(params)
+        try:
+            self._draw(rows)
+            return self._objective(x)[1]
+        except Exception as error:
+            self._note(error)
+            return np.full(x.size, np.nan)
+
+    def loss(self, params: Params) -> float:
+        """f at a point, the mean of ``DRAWS`` draws where it is noisy; NaN where it raises."""
+        x, values = pack(params), []
+        try:
+            for k in range(DRAWS if self.noisy else 1):
+                self._draw(np.array([DRAWS, k]))
+                value = self._fun(x.copy(), *([self._rng] if self.noisy else []))
+                values.append(real_number(self.name, value[0] if self._objective.jac is True else value))
+        except Exception as error:
+            self._note(error)
+            return float("nan")
+        return float(np.mean(values))
+
+    def failures(self) -> list[str]:
+        """Why the function failed since the last call: what it raised, ``REASONS`` at most."""
+        said, self._failures = self._failures, []
+        return said
+
+    def outsider(self) -> Outsider | None:
+        """What L-BFGS-B reaches from the first start; None where f is noisy, or raises on the way."""
+        from scipy.optimize import minimize
+
+        if self.noisy:
+            return None
+        try:
+            with np.errstate(all="ignore"):
+                done = minimize(self._objective, self.start(0), jac=True, method="L-BFGS-B")
+        except Exception as error:
+            self._note(error)
+            return None
+        return Outsider("SciPy L-BFGS-B", float(done.fun), None)
+
+    def _starts(self, given: object) -> Array | Callable[[int], Any]:
+        if given is None:
+            raise ProblemError(
+                f"{self.name}: no start; give start= (--start 1,2), set {self.name}.start, or define start(seed) beside it"
+            )
+        return given if callable(given) else self._vector(given)
+
+    def _vector(self, given: object) -> Array:
+        try:
+            x = np.asarray(given, dtype=float)
+        except (TypeError, ValueError, OverflowError):
+            x = np.array(np.nan)
+        if x.ndim > 1 or not x.size or not np.isfinite(x).all():
+            raise ProblemError(f"{self.name}: its start must be finite numbers, (n,), got {shown(given)}")
+        return np.atleast_1d(x).copy()
+
+    def _known(self, fun: Function, x: Array) -> tuple[Function, bool, str]:
+        """The function as (f, gradient) where that can be had, whether it can, and how the gradient comes about."""
+        more = [self._rng] if self.noisy else []
+        torch = sys.modules.get("torch")
+        try:
+            value = fun(x.copy(), *more)
+        except Exception as error:
+            if torch is None:
+                raise ProblemError(self._reason(error)) from None
+            try:  # operations of torch's take no NumPy arrays
+                value = fun(torch.tensor(x, requires_grad=True), *more)
+            except Exception:
+                raise ProblemError(self._reason(error)) from None
+        if torch is not None and isinstance(value, torch.Tensor):
+            return _of_torch(fun), True, "PyTorch's"
+        if type(value).__module__.partition(".")[0] in ("jax", "jaxlib"):
+            return _of_jax(fun, more), True, "JAX's"
+        paired = isinstance(value, tuple | list) and len(value) == 2
+        try:
+            real_number(self.name, value[0] if paired else value)
+        except GradientError as error:
+            raise ProblemError(str(error)) from None
+        return fun, paired, "its own" if paired else "taken by differences"
+
+    def _draw(self, seeds: Rows | None) -> None:
+        if self.noisy:
+            self._rng.bit_generator.state = np.random.default_rng(
+                0 if seeds is None else seeds
+            ).bit_generator.state
+
+    def _reason(self, error: Exception) -> str:
+        return f"{self.name} raised {type(error).__name__}: {error}"
+
+    def _note(self, error: Exception) -> None:
+        reason = str(error) if isinstance(error, GradientError) else self._reason(error)
+        if reason not in self._failures and len(self._failures) < REASONS:
+            self._failures.append(reason)
+
+
+def _of_torch(fun: Function) -> Function:
+    """A function of tensors as one of arrays that returns (f, gradient)."""
+
+    def paired(x: Array, *more: Any) -> tuple[float, Array]:
+        import torch
+
+        point = torch.tensor(x, requires_grad=True)
+        value = fun(point, *more)
+        (slope,) = torch.autograd.grad(value, point)
+        single = value.dtype == torch.float32
+        return value.item(), slope.numpy().astype(np.float32 if single else np.float64)
+
+    return paired
+
+
+def _of_jax(fun: Function, more: Sequence[Any]) -> Function:
+    """A function that JAX traces as one of arrays that returns (f, gradient); compiled where nothing is drawn.
+
+    A trace would keep the first draw of a NumPy generator, and does not go through a branch on values.
+    """
+    import jax
+
+    both = jax.value_and_grad(fun)
+    compiled = both if more else jax.jit(both)
+
+    def paired(x: Array, *more: Any) -> tuple[float, Array]:
+        nonlocal compiled
+        try:
+            value, slope = compiled(jax.numpy.asarray(x), *more)
+        except jax.errors.JAXTypeError:
+            compiled = both
+            value, slope = compiled(jax.numpy.asarray(x), *more)
+        return float(value), np.asarray(slope)
+
+    return paired

@@ -1,0 +1,170 @@
+"""A function of the user's own is a problem: told by what it returns, raced from a file, harmless where it fails."""
+
+import json
+import math
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+import pytest
+
+import thalweg as tw
+from thalweg.errors import ProblemError, UnknownProblemError
+from thalweg.lab.trial import Trial
+from thalweg.problems import FunctionProblem, problem
+
+START = [2.0, -3.0, 0.5]
+CENTRE = np.array([1.0, 2.0, 3.0])
+
+
+def bowl(x: Any) -> Any:
+    """A bowl around a centre.
+
+    With more to say.
+    """
+    return ((x - CENTRE) ** 2).sum()
+
+
+def with_gradient(x: Any) -> Any:
+    return ((x - CENTRE) ** 2).sum(), 2 * (x - CENTRE)
+
+
+def single(x: Any) -> Any:
+    return ((np.asarray(x, np.float32) - CENTRE.astype(np.float32)) ** 2).sum()
+
+
+def by_torch(x: Any) -> Any:
+    import torch
+
+    return torch.square(x - torch.tensor(CENTRE)).sum()
+
+
+def by_jax(x: Any) -> Any:
+    import jax.numpy as jnp
+
+    return jnp.square(x - CENTRE).sum()
+
+
+def branching(x: Any) -> Any:
+    import jax.numpy as jnp
+
+    far = jnp.square(x - CENTRE).sum()
+    return far if far > 1e-9 else 0 * far
+
+
+compiled = numba.njit(lambda x: ((x - 1.0) ** 2).sum())
+
+
+@pytest.mark.parametrize(
+    ("fun", "how", "digits"),
+    [
+        (bowl, "taken by differences", 1e-8),
+        (with_gradient, "its own", 1e-14),
+        (single, "taken by differences", 1e-3),
+        (by_torch, "PyTorch's", 1e-14),
+        (by_jax, "JAX's", 1e-5),
+        (branching, "JAX's", 1e-5),
+    ],
+)
+def test_its_gradient_is_right_however_it_is_had(fun: Any, how: str, digits: float) -> None:
+    import torch  # noqa: F401  # as the file that holds such a function has
+
+    p = FunctionProblem(fun, START)
+    assert how in p.text
+    x = p.start(3)
+    np.testing.assert_allclose(p.gradient(x, None), 2 * (x - CENTRE), rtol=10 * digits, atol=10 * digits)
+    assert p.loss(x) == pytest.approx(((x - CENTRE) ** 2).sum(), rel=max(digits, 1e-6))
+    outsider = p.outsider()
+    assert outsider is not None and outsider.loss < 1e-5
+
+
+def test_what_numba_compiled_is_called_like_any_other() -> None:
+    p = FunctionProblem(compiled, [3.0, 4.0])
+    np.testing.assert_allclose(p.gradient(np.array([3.0, 4.0]), None), [4.0, 6.0], rtol=1e-8)
+
+
+def test_starts_are_seeded() -> None:
+    p = FunctionProblem(bowl, START)
+    assert (p.title, p.name) == ("A bowl around a centre", "bowl")
+    assert np.array_equal(p.start(1), p.start(1)) and not np.array_equal(p.start(1), p.start(2))
+    assert np.abs(p.start(1) - START).max() < 2
+    exact = FunctionProblem(bowl, lambda seed: np.array(START) + seed)
+    assert exact.start(2).tolist() == [4.0, -1.0, 2.5]
+    assert FunctionProblem(lambda x: x * x, 3.0).start(0).shape == (1,)
+
+
+def noisy(x: Any, rng: Any) -> Any:
+    return ((x - CENTRE + rng.standard_normal(3)) ** 2).sum()
+
+
+def test_a_noisy_function_is_paired_by_seed() -> None:
+    p = FunctionProblem(noisy, START)
+    assert p.noisy and p.outsider() is None
+    first, again, other = (list(p.batches(s, 0, 3)) for s in (1, 1, 2))
+    x = p.start(0)
+    slopes = [[p.gradient(x, rows) for rows in rows_of] for rows_of in (first, again, other)]
+    np.testing.assert_array_equal(slopes[0], slopes[1])
+    assert not np.array_equal(slopes[0], slopes[2]) and not np.array_equal(slopes[0][0], slopes[0][1])
+    assert p.loss(x) == p.loss(x) == pytest.approx(((x - CENTRE) ** 2).sum() + 3, rel=0.3)
+
+
+def logarithm(x: Any) -> float:
+    return x[0] * math.log(x[0])
+
+
+def test_what_it_raises_is_a_run_that_failed_with_its_reason() -> None:
+    p = FunctionProblem(logarithm, [0.1])
+    runs = Trial(tw.SGD(), p, 20, (0, 1), vary={"lr": np.array([0.01, 50.0])}).run()
+    assert np.isfinite(runs.curves[0, :, -1]).all() and np.isinf(runs.curves[1, :, -1]).any()
+    assert runs.failures == ("logarithm raised ValueError: math domain error",)
+    assert Trial(tw.SGD(lr=0.01), p, 5).run().failures == ()
+
+
+@pytest.mark.parametrize(
+    ("fun", "start", "told"),
+    [
+        (
+            bowl,
+            None,
+            "bowl: no start; give start= (--start 1,2), set bowl.start, or define start(seed) beside it",
+        ),
+        (bowl, ["a"], "bowl: its start must be finite numbers, (n,), got ['a']"),
+        (bowl, [np.inf], "its start must be finite numbers"),
+        (bowl, [], "its start must be finite numbers"),
+        (lambda a, b, c: 0, START, "takes 3 arguments; f(x) or f(x, rng) is needed"),
+        (lambda x: "no", START, "must return one real number, got 'no'"),
+        (lambda x: x, START, "must return one real number"),
+        (lambda x: 1 / 0, START, "raised ZeroDivisionError: division by zero"),
+    ],
+)
+def test_what_is_no_function_is_said_in_one_line(fun: Any, start: Any, told: str) -> None:
+    with pytest.raises(ProblemError) as raised:
+        FunctionProblem(fun, start)
+    assert told in str(raised.value) and "\n" not in str(raised.value)
+
+
+def test_a_function_in_a_file_is_raced(tmp_path: Path) -> None:
+    """By its name, with a start from the command's or its own; the report's code runs it again."""
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "import numpy as np\n\ndef f(x):\n    return ((x - 1) ** 2).sum()\n\n"
+        "def own(x):\n    return (x ** 4).sum()\n\nown.start = [1.0]\n\ndef no(): return 3\n"
+    )
+    assert problem(f"{file}:own").start(0).shape == (1,)
+    with pytest.raises(ProblemError, match="no start"):
+        problem(f"{file}:f")
+    with pytest.raises(UnknownProblemError, match=r"did you mean 'f'|known:"):
+        problem(f"{file}:ff")
+    made = tw.race(f"{file}:f", ["SGD", "Adam"], start=[3.0, 4.0], trials=2, seeds=2, steps=20)
+    assert made.data["settings"]["command"].startswith(f"thalweg race {file}:f --start 3.0,4.0")
+    assert json.loads(made.json())["problem"] == "f"
+    p = problem(f"{file}:f", start=[3.0, 4.0])
+    assert p.source is not None and pickle.loads(pickle.dumps(p.source)) == p.source
+
+
+def test_a_function_is_raced_by_itself() -> None:
+    made = tw.race(bowl, ["SGD", "Adam"], start=START, trials=1, seeds=2, steps=10)
+    assert made.data["problem"] == "bowl" and made.data["settings"]["command"] == ""
+    assert len(made.data["methods"]) == 2
