@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from thalweg.fitting import Trained, budget, chunks, fit, predict
+from thalweg.fitting.labels import come_in_runs
 from thalweg.fitting.sizes import Sizes
 from thalweg.reading import open_stream
 from thalweg.reading.block import Block
@@ -171,3 +172,37 @@ def test_rows_are_mixed_in_the_first_pass_and_anew_in_each(tmp_path: Path) -> No
         assert sorted(a.tolist()) == list(range(600))
         assert sorted(a[:100].tolist()) == list(range(100)) and a[:100].tolist() != list(range(100))
     assert len({a.tobytes() for a in orders}) == 3
+
+
+@pytest.mark.parametrize("kind", ["classes", "numbers"])
+def test_rows_in_order_are_noticed_and_mixed(tmp_path: Path, kind: str) -> None:
+    """Sorted by the target, and by a column that says so: as good as in no order."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal(400)
+    y = x + 0.1 * rng.standard_normal(400)
+    y = (y > 0).astype(float) if kind == "classes" else y
+    noise = rng.standard_normal(400)
+    seen = []
+    for name, rows in (("a", np.arange(400)), ("b", np.argsort(y))):
+        time = rng.permutation(400) if name == "a" else np.arange(400)
+        table = np.c_[y[rows], x[rows], noise[rows], time]
+        np.savetxt(tmp_path / f"{name}.csv", table, "%.6g", ",", header="y,x,noise,time", comments="")
+        made = fit(tmp_path / f"{name}.csv", tmp_path / "m.tw", target="y", passes=3)
+        assert made.held_out is not None
+        seen.append((made.held_out["loss"], [n for n in made.notes if "in order" in n]))
+    (plain, none), (mixed, (said,)) = seen
+    assert none == [] and said.startswith(
+        "rows come in order of column 'time' and the target: they are mixed"
+    )
+    assert mixed < (0.3 if kind == "classes" else 0.05) and plain < (0.3 if kind == "classes" else 0.05)
+
+
+def test_what_is_an_order() -> None:
+    rng = np.random.default_rng(0)
+    numbers, classes = rng.standard_normal(1000), rng.integers(0, 3, 1000).astype(float)
+    kinds = np.arange(3)
+    assert not come_in_runs(numbers, None) and not come_in_runs(classes, kinds)
+    assert come_in_runs(np.sort(numbers), None) and come_in_runs(np.sort(classes), kinds)
+    assert come_in_runs(np.repeat(classes[:100], 10), kinds) and come_in_runs(np.cumsum(numbers), None)
+    assert not come_in_runs(np.sort(numbers[:20]), None) and not come_in_runs(np.ones(100), None)
+    assert not come_in_runs((numbers > 2).astype(float), kinds[:2])

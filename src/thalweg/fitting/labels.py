@@ -11,6 +11,9 @@ from .settings import FitSettings
 
 CLASSES = 20  # whole numbers of at most so many kinds are taken for classes
 
+LEAST_IN_ORDER = 30  # rows from which their order is spoken of
+RUNS = 0.5  # of the differences between neighbours that rows in no order have
+
 
 def decide(settings: FitSettings, labels: Array) -> tuple[str, Array | None, str]:
     """Loss, classes (None: numbers are learnt) and a sentence on why, from the labels of the first block.
@@ -49,6 +52,22 @@ def require_known(model: Model, block: Block) -> None:
         raise ProblemError(
             f"row {block.row + k + 1}: label {block.labels[k]:g} is none of {_listed(model.classes)}, which the first rows have; name them all (--classes)"
         )
+
+
+def come_in_runs(labels: Array, classes: Array | None) -> bool:
+    """Whether equal classes, or near numbers, stand together more than rows in no order have them.
+
+    Of rows in no order, neighbours are of different classes as often as any two rows, and the mean square of the
+    difference between neighbours is twice the variance (von Neumann, Ann. Math. Statist. 12 (1941), 367-395).
+    """
+    count = len(labels)
+    if count < LEAST_IN_ORDER:
+        return False
+    if classes is None:
+        variance = float(np.var(labels))
+        return variance > 0 and float(np.mean(np.diff(labels) ** 2)) < RUNS * 2 * variance
+    shares = np.unique(labels, return_counts=True)[1] / count
+    return float(np.mean(labels[1:] != labels[:-1])) < RUNS * float(1 - shares @ shares)
 
 
 def _listed(values: Array) -> str:

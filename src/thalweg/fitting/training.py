@@ -28,9 +28,9 @@ from ..reading.sources import Source, first_pipe, require_different_pipes, sourc
 from . import checkpoint
 from .budget import SMALLEST, Budget, in_child_process, peak
 from .checkpoint import State
-from .chunks import Chunk, chunks, order
+from .chunks import FIRST, LATER, Chunk, chunks, order
 from .held_out import HeldOut
-from .labels import decide, require_known
+from .labels import come_in_runs, decide, require_known
 from .quality import Quality
 from .report import Progress, Report
 from .settings import FitSettings, Paths
@@ -223,6 +223,7 @@ class Run:
         loss, classes, why = decide(self.settings, block.labels)
         if why:
             self._note(why)
+        self._note_order(block.labels, classes)
         settings = self.settings.linear(loss)
         if classes is None and loss in DEGREE and self.settings.scales:
             centre, size = measure(block.labels, centred=self.settings.intercept)
@@ -235,6 +236,16 @@ class Run:
             settings = self._raced(settings, width, classes, block, rows)
         self.state.rule = repr(settings.rule)
         return Model(settings, width, classes)
+
+    def _note_order(self, labels: Array, classes: Array | None) -> None:
+        """Say so where the rows are in an order, which a larger file should not have."""
+        orders = [f"column {name!r}" for name in self.stream.ordered]
+        if come_in_runs(labels, classes):
+            orders.append("the target")
+        if orders:
+            self._note(
+                f"rows come in order of {' and '.join(orders)}: they are mixed, beyond the first {FIRST.rows} among {LATER.rows} each; mix a larger file beforehand, or its end counts most"
+            )
 
     def _raced(
         self, settings: Settings, width: int, classes: Array | None, block: Block, rows: Array | None

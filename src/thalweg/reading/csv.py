@@ -127,11 +127,14 @@ class Csv:
         self.features: int | None = layout.features
         self.names: list[str] | None = layout.numbers
         self.layout = layout.plain
+        self.ordered: tuple[str, ...] = ()
 
     def standardise(self, files: Sequence[Source], centred: bool) -> None:
         """Scale numeric columns from now on, by the first rows of the files (``tables.standardise``)."""
         head = sample(files[0], _HEAD)
-        standardise(self._layout, self.blocks, files, len(head) // max(1, head.count(b"\n")), centred)
+        self.ordered = standardise(
+            self._layout, self.blocks, files, len(head) // max(1, head.count(b"\n")), centred
+        )
 
     def _header(self, path: Path, head: bytes) -> tuple[list[str], int]:
         """The names in the first line of a file that begins so, and where the rows begin.

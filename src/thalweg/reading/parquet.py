@@ -29,10 +29,11 @@ class Parquet:
         self.features: int | None = self._layout.features
         self.names: list[str] | None = self._layout.numbers
         self.layout = self._layout.plain
+        self.ordered: tuple[str, ...] = ()
 
     def standardise(self, files: Sequence[Source], centred: bool) -> None:
         """Scale numeric columns from now on, by the first rows of the files (``tables.standardise``)."""
-        standardise(self._layout, self.blocks, files, 0, centred)
+        self.ordered = standardise(self._layout, self.blocks, files, 0, centred)
 
     @staticmethod
     def _open(source: Source) -> parquet.ParquetFile:

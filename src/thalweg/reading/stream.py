@@ -22,6 +22,7 @@ class Format(Protocol):
 
     features: int | None
     names: list[str] | None
+    ordered: tuple[str, ...]
 
     @property
     def layout(self) -> dict[str, Any]:
@@ -76,6 +77,11 @@ class Stream:
     def names(self) -> list[str] | None:
         """CSV, Parquet: the numeric columns; feature i is ``names[i]``, hashed columns come after."""
         return self._reader.names
+
+    @property
+    def ordered(self) -> tuple[str, ...]:
+        """The numeric columns by which the first rows are sorted, where they were looked at (``scale``)."""
+        return self._reader.ordered
 
     @property
     def layout(self) -> dict[str, Any]:

@@ -35,6 +35,7 @@ Reasons = dict[int, str]  # what is wrong with a row
 # The rows that columns are measured by: so many, or as many as take so much memory.
 PREFIX_ROWS = 1 << 16
 PREFIX_BYTES = 16 << 20
+SORTED_ROWS = 30  # from which a sorted column is spoken of
 
 
 _NAMES_JOB = Job("text", "ends", "hashes", "count", "mask", "offset")
@@ -342,14 +343,16 @@ def standardise(
     files: Iterable[Source],
     row_bytes: int,
     centred: bool,
-) -> None:
+) -> tuple[str, ...]:
     """Let a layout scale its numbers by the first rows of the files, whatever the size of the blocks.
+
+    Return the columns by which those rows are sorted.
 
     blocks: of the reader that the layout is of. row_bytes: of a row's text, about. Bad lines are passed over: the
     pass that learns from them speaks of them.
     """
     if not layout.numbers:
-        return
+        return ()
     width = max(row_bytes, 8 * layout.width, 1)
     layout.sample = sample = Sample(min(PREFIX_ROWS, max(1, PREFIX_BYTES // width)))
     try:
@@ -360,6 +363,14 @@ def standardise(
     finally:
         layout.sample = None
     layout.scale_by(ColumnMap.of(sample.columns(), centred))
+    return tuple(n for n, x in zip(layout.numbers, sample.columns(), strict=True) if _is_sorted(x))
+
+
+def _is_sorted(x: Array) -> bool:
+    """Whether numbers only rise, or only fall, over enough rows that this is no chance."""
+    x = x[np.isfinite(x)]
+    steps = np.diff(x)
+    return len(x) >= SORTED_ROWS and x[0] != x[-1] and bool(np.all(steps >= 0) or np.all(steps <= 0))
 
 
 def _narrow(name: str, wide: Array, bad: Reasons, centre: float = 0.0, size: float = 1.0) -> Array:

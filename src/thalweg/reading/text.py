@@ -26,6 +26,7 @@ class Text:
     """
 
     names: list[str] | None = None
+    ordered: tuple[str, ...] = ()
 
     def __init__(
         self, format: str, files: tuple[Source, ...], size: int, rows: int,
