@@ -11,7 +11,7 @@ import os
 import sys
 import types
 import unittest
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -422,35 +422,3 @@ def test_older_checkpoints_load() -> None:
     train(opt, params, 2, seed=2)
     train(other, others, 2, seed=2)
     assert all(map(torch.equal, params, others)) and other.param_groups[0]["maximize"] is False
-
-
-@pytest.fixture
-def alone(tmp_path: Path) -> Iterator[None]:
-    """A process group of this process."""
-    if not torch.distributed.is_available():
-        pytest.skip("torch without distributed")
-    torch.distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/meet", rank=0, world_size=1)
-    yield
-    torch.distributed.destroy_process_group()
-
-
-@pytest.mark.usefixtures("alone")
-@pytest.mark.slow  # to import it takes seconds
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # by that import
-@pytest.mark.parametrize(
-    "given", [{"rule": tw.Adam(lr=0.1)}, {"rule": tw.Adam, "lr": 0.1}], ids=["value", "class"]
-)
-def test_zero_redundancy(given: dict[str, Any]) -> None:
-    """Its keywords are entries of its groups, which it copies into ours at every step: the rule among them."""
-    from torch.distributed.optim import ZeroRedundancyOptimizer
-
-    mine, theirs = weights(), weights()
-    ours = ZeroRedundancyOptimizer(mine[:1], optimizer_class=Optimizer, **given)
-    other = torch.optim.Adam(theirs[:1], lr=0.1)
-    for opt, params in ((ours, mine), (other, theirs)):
-        train(opt, params, 2)
-        opt.add_param_group({"params": params[1:], "lr": 0.3})
-        train(opt, params, 2)
-        opt.param_groups[1]["lr"] = 0.05
-        train(opt, params, 1)
-    near(mine, theirs)

@@ -165,7 +165,7 @@ class Optimizer(torch.optim.Optimizer):
         for n in self.defaults:
             if n not in mine:  # a line of the other rule
                 del group[n]
-        self._show_schedules()
+        self._scheduled = self._show_schedules()
 
     # Stepping.
 
@@ -189,7 +189,7 @@ class Optimizer(torch.optim.Optimizer):
         unchanged: list[UnchangedGroup] = []
         others: list[Anew] = []
         if self._scheduled:
-            require_followed(self._scheduled, self.param_groups)
+            require_followed(self._scheduled, self.param_groups, self.__dict__["state"])
         if not self._same_states():
             self._ready.clear()
         for k, group in enumerate(self.param_groups):
@@ -216,12 +216,12 @@ class Optimizer(torch.optim.Optimizer):
             for ready in unchanged:
                 ready.run()
         if self._scheduled:
-            self._show_schedules()
+            self._scheduled |= self._show_schedules()
 
-    def _show_schedules(self) -> None:
-        """Write the rates of the next step into the groups that follow schedules."""
+    def _show_schedules(self) -> set[int]:
+        """Write the rates of the next step into the groups that follow schedules, and return their numbers."""
         states = self.__dict__["state"]
-        self._scheduled = {k for k, group in enumerate(self.param_groups) if show(group, states)}
+        return {k for k, group in enumerate(self.param_groups) if show(group, states)}
 
     def _may_run(self, finite: bool) -> bool:
         """Whether gradients let a step happen; NonFiniteError where they do not and the user wants to hear it."""
@@ -529,7 +529,7 @@ class Optimizer(torch.optim.Optimizer):
         self._tracked, self._ready, self._known = {}, {}, ([], [])
         self.__dict__.setdefault("_watched", set())  # of a copy: none
         super().__setstate__(state)
-        self._show_schedules()
+        self._scheduled = self._show_schedules()
 
     # Moving over.
 

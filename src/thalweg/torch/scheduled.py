@@ -73,11 +73,19 @@ def show(group: dict[str, Any], states: Mapping[Any, Mapping[str, Any]]) -> bool
     return True
 
 
-def require_followed(numbers: Iterable[int], param_groups: list[dict[str, Any]]) -> None:
-    """HyperparameterError where a number has been written in place of a group's schedule, as schedulers do."""
+def require_followed(
+    numbers: Iterable[int], param_groups: list[dict[str, Any]], states: Mapping[Any, Any]
+) -> None:
+    """HyperparameterError where a number has been written in place of a group's schedule, as schedulers do.
+
+    Not for a 0 before the first step: distributed checkpoints take such a step to make room for the states, and put
+    back what stood there.
+    """
     for k in numbers:
         lr = param_groups[k].get("lr")
         if not isinstance(lr, ScheduledRate | Schedule):
+            if isinstance(lr, float) and lr == 0 and not any(p in states for p in param_groups[k]["params"]):
+                continue
             raise HyperparameterError(
                 f"step: group {k}: lr={lr!r} was written in place of the rule's own schedule, by a scheduler of torch"
                 " perhaps: begin the rule with a number for those, or multiply the schedule with LambdaLR; a number to"
