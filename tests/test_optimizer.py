@@ -380,7 +380,6 @@ class Own:
     s: dict[str, Any] = field(default_factory=dict)
     t: int = 0
     sum: Array | None = None
-    calls: int = 0
 
 
 @dataclass
@@ -392,22 +391,25 @@ class Hand:
     clip_norm: float | None = None
     accumulate: int = 1
     average: float | str | None = None
+    calls: int = 0
 
     def __post_init__(self) -> None:
         self.ws = [w.astype(np.float64) for w in self.ws]
         self.averages = [w.copy() for w in self.ws]
 
     def step(self, gs: Sequence[Array | None]) -> None:
-        due: dict[int, Array] = {}
-        for i, g in enumerate(gs):
-            if g is None:
-                continue
-            o = self.own[i]
-            o.sum = g if o.sum is None else o.sum + g
-            o.calls += 1
-            if o.calls == self.accumulate:
-                due[i] = o.sum / self.accumulate
-                o.sum, o.calls = None, 0
+        for g, o in zip(gs, self.own, strict=True):
+            if g is not None:
+                o.sum = g if o.sum is None else o.sum + g
+        self.calls += 1
+        if self.calls == self.accumulate:
+            self.finish()
+
+    def finish(self) -> None:
+        due = {i: o.sum / self.calls for i, o in enumerate(self.own) if o.sum is not None}
+        self.calls = 0
+        for o in self.own:
+            o.sum = None
         if self.clip_norm is not None and due:
             norm = np.sqrt(sum(float((g * g).sum()) for g in due.values()))
             if norm > self.clip_norm:
@@ -481,10 +483,14 @@ def agree(opt: Any, hand: Hand, ws: list[Array], steps: Sequence[Sequence[Array 
     for gs in steps:
         opt.step([None if g is None else g.copy() for g in gs])
         hand.step(gs)
-        for i, w in enumerate(ws):
-            close(w, hand.ws[i])
-            if hand.average is not None:
-                close(opt.average[i], hand.averages[i])
+        agree_now(opt, hand, ws)
+
+
+def agree_now(opt: Any, hand: Hand, ws: list[Array]) -> None:
+    for i, w in enumerate(ws):
+        close(w, hand.ws[i])
+        if hand.average is not None:
+            close(opt.average[i], hand.averages[i])
 
 
 CASES = [("plain", n) for n in HAND] + [("cpu", "Adam")]
@@ -552,6 +558,11 @@ def test_any_settings_and_any_gaps(data: st.DataObject) -> None:
             for t, row in enumerate(pattern, 1)
         ],
     )
+    if hand.calls and data.draw(st.booleans(), "finish"):
+        opt.finish()
+        hand.finish()
+        agree_now(opt, hand, ws)
+        agree(opt, hand, ws, [[noise(7, (2,)), None, None]] * 3)
     times = [o.t for o in hand.own]
     assert opt.t == (times[0] if len(set(times)) == 1 else times)
 

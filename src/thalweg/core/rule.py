@@ -258,7 +258,8 @@ class Rule:
         decoupled, for AdamW and Lion, where a number given here replaces the line's.
         clip_value: bound on each |g| after coupled decay; clip_norm: bound on the norm of all gradients.
         average: also keep an average of the weights, moving (its decay, 0.999 say) or "polyak" (the mean).
-        accumulate: step once every so many calls, with the mean gradient. maximize: ascend.
+        accumulate: step once every so many calls, a window, with the mean gradient; what a parameter was not given
+        in a call counts as 0, and one that got nothing in the whole window stays still. maximize: ascend.
         groups: for parameters of that name or path, other settings, hyperparameters or another rule:
         ``{"bias": {"weight_decay": 0, "lr": 0.1}, "emb": Adagrad(lr=0.1)}``. A path has dots between keys, or is
         their tuple, ``("layers", 0, "bias")``, which needs no guess where a key has a dot or is a number.
@@ -328,6 +329,13 @@ class Optimizer(ABC):
         an array gives the entries or rows that are not zero; the step is that of the dense gradient, and
         its work is that of the rows touched. Raises GradientError (structure, shape, dtype, overlap,
         indices) or NonFiniteError; then nothing has moved.
+        """
+
+    @abstractmethod
+    def finish(self) -> None:
+        """Close a window of accumulated gradients that is not full: one step with the mean over the calls made.
+
+        Nothing happens where no window is open. Raises as ``step`` does.
         """
 
     @abstractmethod

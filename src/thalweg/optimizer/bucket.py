@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from ..core import clock as clocks
+from ..core.clock import Clock
 from ..core.pieces import own
 from ..core.started import Started
 from ..core.update import Update, gather, taking_in
@@ -73,6 +75,15 @@ class Bucket:
             assert set(bucket.update.arrays) == set(self.update.arrays)
             bucket.batch = run.batch(bucket.update, self.stored, self.tensors)
         return bucket
+
+    def mean_of(self, calls: int) -> Clock:
+        """Return the clock of a step with the mean of so many gradients, which may be fewer than a window holds."""
+        values = self.started.values
+        if values.get(own("accumulate"), 1) == calls:
+            return self.scalars
+        return clocks.clock(
+            self.started.rule, self.started.update.clock, {**values, own("accumulate"): calls}
+        )
 
     def bind(self, k: int, gradient: Array | None, start: int) -> None:
         """Hand leaf k's gradient, at address ``start``, to the passes; None leaves the leaf out of the next."""

@@ -85,7 +85,7 @@ class ArrayOptimizer(Optimizer):
 
     # No other attribute can be set: what would be ignored is refused.
     __slots__ = (
-        "__weakref__", "_arrays", "_buckets", "_copied", "_followers", "_groups", "_guarded", "_hold", "_holdings", "_last", "_layouts",
+        "__weakref__", "_arrays", "_buckets", "_calls", "_copied", "_followers", "_groups", "_guarded", "_hold", "_holdings", "_last", "_layouts",
         "_leaves", "_lock", "_memory", "_params", "_passes", "_place", "_rates", "_restored", "_run", "_run_name", "_settings",
         "_settled", "_spec", "_t", "_together", "_whole", "skipped",
     )  # fmt: skip
@@ -138,6 +138,7 @@ class ArrayOptimizer(Optimizer):
         # Every leaf takes part in every step at the same t, and nothing stands between them.
         self._together = settings.accumulate == 1 and settings.clip_norm is None and not self._copied
         self._t = 0
+        self._calls = 0  # in the window of gradients that is open
         self._passes = [(b, b.batch, (0,) * len(b.leaves)) for b in self._buckets]
 
     # Stepping.
@@ -325,9 +326,9 @@ class ArrayOptimizer(Optimizer):
 
     def _general_step(self) -> None:
         """Missing gradients, several t, accumulation, clipping by norm, views that are copied."""
-        settings = self._settings
+        many = self._settings.accumulate
         present = [h is not None for h in self._hold]
-        if not any(present):
+        if many == 1 and not any(present):
             return
         self._part()
         rows = {i: h for i, h in enumerate(self._hold) if type(h) is SparseGradient}
@@ -336,54 +337,77 @@ class ArrayOptimizer(Optimizer):
             if not (good and all(self._followers[i].table.finite(g.values) for i, g in rows.items())):
                 self._refuse()
                 return
-        due = present
-        if settings.accumulate > 1:
-            due = [
-                p and leaf.gathered + 1 == settings.accumulate
-                for p, leaf in zip(present, self._leaves, strict=True)
-            ]
+        if self._calls + 1 < many:
+            self._gather(present)
+            self._calls += 1
+        else:
+            self._close(self._dense(present), rows, self._calls + 1)
+            for bucket in self._buckets:
+                self._leave_out(bucket.batch, bucket, self._dense(present))
+
+    def finish(self) -> None:
+        with self._lock:
+            if self._calls:
+                self._require_same_arrays()
+                self._close([None] * len(self._leaves), {}, self._calls)
+                self._forget_gradients()
+
+    def _forget_gradients(self) -> None:
+        """Have the gradients of the next step bound anew, whatever they are."""
+        self._last[:] = self._hold[:] = [None] * len(self._leaves)
+        self._settled = self._whole = False
+
+    def _close(self, given: list[Array | None], rows: dict[int, SparseGradient], calls: int) -> None:
+        """Step with the mean over a window of calls, in the last of which leaves had these gradients, dense or sparse.
+
+        What a leaf did not get counts as 0; one that got nothing in the whole window stays as it is.
+        """
+        due = [
+            g is not None or i in rows or leaf.gathered > 0
+            for i, (g, leaf) in enumerate(zip(given, self._leaves, strict=True))
+        ]
         ticks = [sorted({self._leaves[i].t + 1 for i in b.leaves if due[i]}) for b in self._buckets]
         for bucket, times in zip(self._buckets, ticks, strict=True):
             for t in times:
                 bucket.scalars(t)  # a schedule that leaves its range says so before anything is kept
-        early = [p and not d for p, d in zip(present, due, strict=True)]
-        if any(early):
-            self._gather(early)
-        if not any(due):
-            return
-        given = [
-            h if d and i not in rows else None for i, (h, d) in enumerate(zip(self._hold, due, strict=True))
-        ]
-        rows = {i: self._with_pending(i, g) for i, g in rows.items() if due[i]}
+        for i, leaf in enumerate(self._leaves):
+            if due[i] and given[i] is None and i not in rows:
+                if i in self._followers:
+                    width = self._followers[i].table.width
+                    rows[i] = SparseGradient(np.empty(0, np.int64), np.empty((0, width), leaf.dtype), width)
+                else:
+                    given[i] = np.zeros(leaf.flat.size, leaf.dtype)
+        rows = {i: self._with_pending(i, g) for i, g in rows.items()}
         factor: tuple[float, ...] = ()
-        if settings.clip_norm is not None:
-            clip = self._clipping(given, rows)
-            if self._guarded and not self._left_fits(given, rows, clip):
+        if self._settings.clip_norm is not None and any(due):
+            clip = self._clipping(given, rows, calls)
+            if self._guarded and not self._left_fits(given, rows, clip, calls):
                 return
             factor = (clip.factor,)
             if clip.shift:
                 given, rows = self._scaled(given, rows, clip.shift)
+        clocks = [bucket.mean_of(calls) for bucket in self._buckets]
         plans = []
-        for bucket, times in zip(self._buckets, ticks, strict=True):
+        for bucket, clock, times in zip(self._buckets, clocks, ticks, strict=True):
             if times:
                 place = {t: k for k, t in enumerate(times)}
                 which = [place.get(self._leaves[i].t + 1, 0) for i in bucket.leaves]
-                plans.append((bucket, [bucket.scalars(t, *factor) for t in times], which))
+                plans.append((bucket, [clock(t, *factor) for t in times], which))
         for leaf in self._copied:
             self._copy_in(leaf)
         for i, follower in self._followers.items():
-            if due[i] and i not in rows:
+            if given[i] is not None:
                 follower.table.catch_up()  # the dense gradient moves every row
                 follower.pending = []
         for bucket, values, which in plans:
             if any(given[i] is not None for i in bucket.leaves):
                 self._leave_out(bucket.batch, bucket, given)
                 bucket.batch.run(values, which)
-                self._leave_out(bucket.batch, bucket, self._dense(present))
         for i, g in rows.items():
             self._followers[i].pending = []
             bucket, t = self._place[i][0], self._leaves[i].t + 1
-            self._followers[i].step(g, bucket.scalars(t, *factor), bucket.group.rule.at(t - 1))
+            clock = clocks[self._buckets.index(bucket)]
+            self._followers[i].step(g, clock(t, *factor), bucket.group.rule.at(t - 1))
         for leaf in self._copied:
             self._copy_back(leaf)
         for i, (leaf, moved) in enumerate(zip(self._leaves, due, strict=True)):
@@ -392,6 +416,7 @@ class ArrayOptimizer(Optimizer):
                 leaf.gathered = 0
                 if i in self._followers and i not in rows:
                     self._followers[i].table.dense(leaf.t)
+        self._calls = 0
 
     def _with_pending(self, i: int, gradient: SparseGradient) -> SparseGradient:
         """The gradient that ends an accumulation, with a zero for each row that only earlier ones touched."""
@@ -461,16 +486,18 @@ class ArrayOptimizer(Optimizer):
                 sums = None if gathered is None else gathered.reshape(-1, width)[touched].reshape(-1)
                 yield i, values.reshape(-1), sums
 
-    def _clipping(self, given: Sequence[Array | None], rows: Mapping[int, SparseGradient]) -> Factor:
-        """Return what the gradients are multiplied by so that their norm over all parameters stays bounded."""
+    def _clipping(
+        self, given: Sequence[Array | None], rows: Mapping[int, SparseGradient], calls: int
+    ) -> Factor:
+        """Return what the gradients are multiplied by so that the norm of their mean stays bounded."""
         due = list(self._due(given, rows))
         m, e = norm(self._run, [(g, gathered) for _, g, gathered in due])
         smallest = max(float(np.finfo(arithmetic(g.dtype)).tiny) for _, g, _ in due)
         bound = float(self._settings.clip_norm)  # type: ignore[arg-type]
-        return clipping(m / self._settings.accumulate, e, bound, smallest)
+        return clipping(m / calls, e, bound, smallest)
 
     def _left_fits(
-        self, given: Sequence[Array | None], rows: Mapping[int, SparseGradient], clip: Factor
+        self, given: Sequence[Array | None], rows: Mapping[int, SparseGradient], clip: Factor, calls: int
     ) -> bool:
         """Return whether the states can hold what clipping leaves; if not, refuse the step."""
         for i, g, gathered in self._due(given, rows):
@@ -478,7 +505,7 @@ class ArrayOptimizer(Optimizer):
             if clip.length > bucket.most:
                 left: Array = g.reshape(-1).astype(np.float64)
                 left += 0.0 if gathered is None else gathered
-                left *= math.ldexp(clip.factor, -clip.shift) / self._settings.accumulate
+                left *= math.ldexp(clip.factor, -clip.shift) / calls
                 gradient = SparseGradient(rows[i].rows, left, rows[i].width) if i in rows else left
                 wrong = not_finite(self._leaves[i], gradient, bucket.group.rule, bucket.most)
                 if wrong is not None:
@@ -697,6 +724,7 @@ class ArrayOptimizer(Optimizer):
                 self._run_name,
                 arrays,
                 counts,
+                self._calls,
                 self.skipped,
             )
 
@@ -727,7 +755,7 @@ class ArrayOptimizer(Optimizer):
             for i, leaf in enumerate(self._leaves):
                 arrays |= {f"{i}.{n}": a for n, a in self._tensors(i).items() if n != "w"}
                 arrays[f"{i}.w"] = leaf.array
-            saving.write(path, self._groups, leaves, self.skipped, arrays)
+            saving.write(path, self._groups, leaves, self._calls, self.skipped, arrays)
 
     def _restore(self, run: saving.SavedRun, file: Archive, places: Sequence[int]) -> None:
         """Take over weights, states and counts of a file; everything is read before anything is copied.
@@ -742,14 +770,14 @@ class ArrayOptimizer(Optimizer):
         counts = [(run.leaves[k].t, run.leaves[k].gathered) for k in places]
         for n, target in targets.items():
             np.copyto(target, arrays[n])
-        self._go_on(counts, run.skipped)
+        self._go_on(counts, run.calls, run.skipped)
 
-    def _go_on(self, counts: Sequence[tuple[int, int]], skipped: int) -> None:
-        """Take over of each leaf the steps done and the gradients gathered; its states are there."""
+    def _go_on(self, counts: Sequence[tuple[int, int]], calls: int, skipped: int) -> None:
+        """Take over of each leaf the steps done and the gradients gathered in a window's calls; its states are there."""
         for leaf, (t, gathered) in zip(self._leaves, counts, strict=True):
             leaf.t, leaf.gathered = t, gathered
         self._restored = True  # states are not those of a start
-        self.skipped = skipped
+        self.skipped, self._calls = skipped, calls
         self._t = counts[0][0]
         self._together = self._together and len({t for t, _ in counts}) == 1
 
@@ -761,6 +789,7 @@ def _twin(
     engine_name: str,
     arrays: Sequence[Mapping[str, Array]],
     counts: Sequence[tuple[int, int]],
+    calls: int,
     skipped: int,
 ) -> ArrayOptimizer:
     """Return an optimizer on these arrays that stands where another does: its states by leaf, shaped as parameters."""
@@ -768,7 +797,7 @@ def _twin(
     for i, leaf in enumerate(opt._leaves):
         for n, values in arrays[i].items():
             np.copyto(leaf.shaped(opt._tensors(i)[n]), values)
-    opt._go_on(counts, skipped)
+    opt._go_on(counts, calls, skipped)
     return opt
 
 

@@ -45,10 +45,14 @@ class SavedLeaf(NamedTuple):
 
 
 class SavedRun(NamedTuple):
-    """What a file says of a run; its arrays are named ``<leaf>.<what the update calls it>``."""
+    """What a file says of a run; its arrays are named ``<leaf>.<what the update calls it>``.
+
+    ``calls`` have been made in the window of gathered gradients that is open; 0.1.0 counted them by leaf.
+    """
 
     groups: Sequence[Mapping[str, Any]]  # of each, the default first: "rule", "settings", and "own"
     leaves: Sequence[SavedLeaf]
+    calls: int
     skipped: int
 
 
@@ -56,6 +60,7 @@ def write(
     path: str | os.PathLike[str],
     groups: Sequence[Group],
     leaves: Sequence[SavedLeaf],
+    calls: int,
     skipped: int,
     arrays: Mapping[str, Array],
 ) -> None:
@@ -76,6 +81,7 @@ def write(
         "settings": plain[0]["settings"],
         "groups": plain,
         "leaves": [leaf._asdict() for leaf in leaves],
+        "calls": calls,
         "skipped": skipped,
     }
     archive.save(path, head, arrays)
@@ -88,7 +94,11 @@ def opened(path: str | os.PathLike[str]) -> Iterator[tuple[SavedRun, archive.Arc
         head = file.head
         try:
             leaves = [_leaf(x, len(head["groups"])) for x in head["leaves"]]
-            run = SavedRun([_group(g) for g in head["groups"]], leaves, _count(head["skipped"]))
+            most = max((x.gathered for x in leaves), default=0)
+            calls = _count(head.get("calls", most))
+            if calls < most:
+                raise ValueError("calls")
+            run = SavedRun([_group(g) for g in head["groups"]], leaves, calls, _count(head["skipped"]))
         except archive.MISFITS:
             raise damaged(path) from None
         if not leaves:
@@ -203,7 +213,7 @@ def groups(path: str | os.PathLike[str], run: SavedRun, rule: Rule | type[Rule] 
             result.append(Group(own_rule, checked(Settings(**g["settings"])), own))
         common = {tuple(v for n, v in g.settings._asdict().items() if n not in OF_A_GROUP) for g in result}
         accumulate = result[0].settings.accumulate
-        if len(common) > 1 or any(x.gathered >= accumulate for x in run.leaves) or result[0].own:
+        if len(common) > 1 or run.calls >= accumulate or result[0].own:
             raise ValueError("settings")
     except archive.MISFITS as error:
         raise misfit(path, rule, error) from None
