@@ -25,7 +25,7 @@ from ..errors import GradientError, HyperparameterError, NonFiniteError, StateEr
 from ..optimizer.gradients import inside
 from ..optimizer.row_tracking import moves
 from . import average as averages
-from . import clipping, convert, device, groups, watching
+from . import clipping, convert, device, groups, surround, watching
 from . import row_tracking as tables
 from .fast_path import UnchangedGroup, can_keep
 from .groups import SETTINGS
@@ -169,6 +169,7 @@ class Optimizer(torch.optim.Optimizer):
 
     # Stepping.
 
+    @surround.where_it_is_seen
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step from the gradients in ``.grad``; None leaves a parameter and its states alone.
 
