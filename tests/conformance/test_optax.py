@@ -4,7 +4,6 @@
 """
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -65,15 +64,6 @@ def near(a: Tree, b: Tree, rtol: float = 1e-5, atol: float = 1e-6) -> None:
         np.testing.assert_allclose(np.asarray(x, float), np.asarray(y, float), rtol=rtol, atol=atol)
 
 
-def test_the_page_shows_every_difference() -> None:
-    """The table in the documentation is this one."""
-    page = (Path(__file__).parents[2] / "docs" / "optax.md").read_text()
-    rows = [line for line in page.splitlines() if line.startswith("| ") and line.count(" | ") == 1]
-    told = [f"| {what} | {why} |" for what, why in DIFFERENCES.items()]
-    start = rows.index(told[0])
-    assert rows[start : start + len(told)] == told
-
-
 # Aliases.
 
 IN_OPTAX: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
@@ -113,6 +103,7 @@ HERE = ("sgd(nesterov=True)",)
 
 @first_of(IN_OPTAX, HERE)
 def test_a_form_of_optax_that_several_arguments_make(name: str) -> None:
+    """The path of Optax's own, in float64, through like and through Optax's words."""
     ours, theirs = IN_OPTAX[name]
     with jax.enable_x64(True):
         params, *gradients = (
@@ -193,6 +184,7 @@ SOON = ("named_chain", "partition", "schedule_free")
 
 @first_of(WRAPPERS, SOON)
 def test_a_wrapper_does_to_ours_what_it_does_to_optaxs(name: str) -> None:
+    """Masks, partitions, clipping, schedules, accumulation and the like around either give one path."""
     around, extra = WRAPPERS[name], {"value": 1.0} if name == "reduce_on_plateau" else {}
     got, _ = train(around(transformation(tw.Momentum.like("optax", learning_rate=0.1))), PARAMETERS, **extra)
     wanted, _ = train(around(optax.sgd(0.1, 0.9)), PARAMETERS, **extra)
@@ -251,6 +243,7 @@ def test_dtypes_differ() -> None:
 
 @pytest.mark.slow
 def test_leaves_that_are_no_real_floating_arrays_differ() -> None:
+    """Counts stay; complex leaves are split by Optax."""
     ours, theirs = transformation(tw.Adam()), optax.adam(1e-3)
     counts = {"n": jnp.arange(3), "w": jnp.ones(3)}
     assert not ours.update(counts, ours.init(counts))[0]["n"].any()
@@ -264,6 +257,7 @@ def test_leaves_that_are_no_real_floating_arrays_differ() -> None:
 
 
 def test_gradients_that_do_not_fit_differ() -> None:
+    """Another shape, and None."""
     ours, theirs = transformation(tw.Adam()), optax.adam(1e-3)
     with pytest.raises(ValueError, match=r"shape must be \(3,\)"):
         ours.update(jnp.ones(1), ours.init(jnp.ones(3)))
@@ -277,6 +271,7 @@ def test_gradients_that_do_not_fit_differ() -> None:
 
 
 def test_arguments_that_are_refused_here() -> None:
+    """In one line each."""
     told: list[tuple[Callable[[], Any], str]] = [
         (lambda: transformation(tw.Adam(), learning_rate=-0.1), "lr must be"),
         (lambda: tw.Adam.like("optax", learning_rate=-0.1), "lr must be"),

@@ -7,7 +7,6 @@ import math
 import pickle
 from collections.abc import Callable
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -50,15 +49,6 @@ def slope(x: Any) -> Any:
 def through(fun: Any, x0: Any, name: str | tw.Rule, **given: Any) -> OptimizeResult:
     """SciPy's function with a rule as its method."""
     return scipy.optimize.minimize(fun, x0, method=thalweg.scipy.method(name), **given)
-
-
-def test_the_page_shows_every_difference() -> None:
-    """The table in the documentation is this one."""
-    page = (Path(__file__).parents[2] / "docs" / "scipy.md").read_text()
-    rows = [line for line in page.splitlines() if line.startswith("| ") and line.count(" | ") == 1]
-    told = [f"| {what} | {why} |" for what, why in DIFFERENCES.items()]
-    start = rows.index(told[0])
-    assert rows[start : start + len(told)] == told
 
 
 @every_rule_in_time

@@ -4,7 +4,6 @@
 """
 
 import inspect
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -75,15 +74,6 @@ def test_every_method_is_theirs_or_a_difference(kind: str) -> None:
         mine, other = (list(inspect.signature(getattr(e, n)).parameters) for e in (ours, theirs))
         assert set(mine) == set(other)
         assert (mine == other) is (n == "partial_fit")
-
-
-def test_the_page_shows_every_difference() -> None:
-    """The table in the documentation is this one."""
-    page = (Path(__file__).parents[2] / "docs" / "sklearn.md").read_text()
-    rows = [line for line in page.splitlines() if line.startswith("| ") and line.count(" | ") == 1]
-    told = [f"| {what} | {why} |" for what, why in DIFFERENCES.items()]
-    start = rows.index(told[0])
-    assert rows[start : start + len(told)] == told
 
 
 # Laws on every rule: sparse rows in float64 with decay, which other tests compile as well.

@@ -92,6 +92,7 @@ def test_hooks_of_a_step_run_in_torchs_order() -> None:
 
 
 def test_a_hook_that_raises_leaves_everything() -> None:
+    """No weight, state or count has moved."""
     net = network()
     opt = Optimizer(net.parameters(), tw.Adam())
     train(net, opt, 1)
