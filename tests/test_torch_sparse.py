@@ -229,6 +229,18 @@ def test_groups_may_change() -> None:
     assert same(*said)
 
 
+def test_rows_that_stood_still_decay_once_a_group_says_so() -> None:
+    """No account is kept of SGD's rows before: all are current then."""
+    said = []
+    for model, opt in both(embedding(), tw.SGD(lr=0.05), exact="value"):
+        runs = train(model, opt, 5)
+        opt.param_groups[0]["maximize"] = True
+        runs += train(model, opt, 8, first=5)
+        opt.param_groups[0] |= {"weight_decay": 0.5, "decay": "decoupled"}
+        said.append(runs + train(model, opt, 12, first=8))
+    torch.testing.assert_close(*said, rtol=1e-5, atol=1e-6)
+
+
 def test_rows_that_no_gradient_has_touched_rest_when_a_group_changes() -> None:
     _, (model, opt) = both(embedding(), exact="value")
     for betas in ((0.9, 0.999), (0.8, 0.99)):

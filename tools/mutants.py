@@ -27,6 +27,7 @@ NAMES, ARCHIVES, RESUME = "tests/test_names.py", "tests/fuzz/test_archives.py", 
 SCIPY, LINEAR, FITTING = "tests/test_scipy.py", "tests/test_linear.py", "tests/fitting/test_fit.py"
 MINIMIZE, SKLEARN = "tests/test_minimize.py", "tests/conformance/test_sklearn.py"
 TORCH, TORCH_SPARSE = "tests/test_torch_door.py", "tests/test_torch_sparse.py"
+SPARSE = "tests/laws/test_sparse.py"
 XLA, OPTAX, KERAS = "tests/laws/test_xla.py", "tests/test_optax_door.py", "tests/test_keras_door.py"
 DOOR, VALUES = "tests/test_tiny_door.py", "tests/laws/test_values.py"
 READ_TEXT, READ_STREAM, READ_TABLES = (f"tests/reading/test_{n}.py" for n in ("text", "stream", "tables"))
@@ -216,6 +217,10 @@ MUTANTS = [
     Mutant("core/pieces.py", "1.0 - lr * weight_decay", "1.0 + lr * weight_decay", OPTIMIZER),
     Mutant("optax/__init__.py", "optax.safe_increment(state.count)", "state.count", OPTAX, "rule_on"),
     Mutant("optax/convert.py", "-1.0 if text", "1.0 if text", OPTAX, "goes_on"),
+    Mutant("core/catch_up.py", "not (decay or options.rates)", "not options.rates", SPARSE, "no_books"),
+    Mutant("engines/cpu/sparse.py", "and not other.plan.still", "", TORCH_SPARSE, "stood_still"),
+    Mutant("core/catch_up.py", "idle, still=True", "idle", SPARSE, "books"),
+    Mutant("engines/cpu/gather.py", "rows[touched[:count]]", "touched[:count]", SPARSE, "few_indices"),
     Mutant("optax/leaf.py", "astype(c.dtype or x.dtype)", "astype(gradient.dtype)", OPTAX, "16_bits"),
     Mutant("optax/leaf.py", "astype(c.dtype or x.dtype)", "astype(x.dtype)", OPTAX, "averages"),
     Mutant("optax/state.py", "len(present) > 1", "False", OPTAX, "not_there"),

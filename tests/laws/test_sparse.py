@@ -1,5 +1,6 @@
 """Promise 4: a sparse gradient's step equals the dense one, whatever rows were touched, and when."""
 
+import tracemalloc
 from typing import Any, Literal
 
 import numpy as np
@@ -7,7 +8,10 @@ import pytest
 import scipy.sparse as sp
 
 import thalweg as tw
+from thalweg.core.catch_up import plan
 from thalweg.core.rule import Rule
+from thalweg.core.step_options import StepOptions
+from thalweg.engines.cpu.gather import Gatherer
 from thalweg.engines.cpu.sparse import Table
 
 from ..strategies import FEW, FORMS, RULES, every_form_in_time, form, seldom
@@ -255,6 +259,62 @@ def test_untouched_rows_cost_nothing() -> None:
         opt.step(tw.Rows([t % 7], np.ones((1, 8), np.float32)))
     assert opt.stale <= 7
     assert np.flatnonzero(w.any(axis=1)).tolist() == list(range(7))
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adagrad"])
+def test_a_rule_that_rests_keeps_no_books_of_rows(name: str) -> None:
+    """Nothing of a table's size, for coordinates in no order and several times neither; the step is the dense one."""
+    rule, width = RULES[name](lr=0.5), 50
+    rows, columns, values = [7, 2, 7, 0], [1, width - 1, 1, 5], np.float32([1.0, 2.0, 4.0, -1.0])
+    for count in (8, 80_000):  # the first compiles
+        w = np.zeros((count, width), np.float32)
+        opt = rule.on(w, rates=False)
+        tracemalloc.start()
+        for _ in range(2):
+            opt.step(sp.coo_array((values, (rows, columns)), shape=w.shape))
+        opt.step(tw.Rows([3, 1], np.ones((2, width), np.float32)))
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert peak < w.nbytes // 4
+    dense = np.zeros((8, width), np.float32)
+    other = rule.on(dense, engine="plain", rates=False)
+    g = sp.coo_array((values, (rows, columns)), shape=dense.shape).toarray()
+    for _ in range(2):
+        other.step(g)
+    g[:] = 0.0
+    g[[3, 1]] = 1.0
+    other.step(g)
+    np.testing.assert_array_equal(w[:8], dense)
+    assert not w[8:].any()
+    assert opt.stale == 0 and opt.plan[""] == "nothing moves without a gradient"
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_only_where_nothing_moves_are_no_books_kept(name: str) -> None:
+    """By rule, and by what stands around it."""
+    rule = RULES[name]()
+    assert plan(rule, StepOptions(), "value", 24).still is (name in ("SGD", "Adagrad", "FTRL"))
+    for option in ("coupled", "decoupled", "average", "polyak", "rates", "metric"):
+        assert not plan(rule, StepOptions(**{option: True}), "value", 24).still
+    assert not plan(rule, StepOptions(), "bits", 24).still
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_few_indices_of_many_rows_gather_as_all_do(dtype: str) -> None:
+    """In the order in which they come, and at most a slot for each."""
+    rng = np.random.default_rng(0)
+    few, all_ = (Gatherer(dtype, 1 << 20, 3) for _ in range(2))
+    all_.gather(np.arange(1 << 15)[::-1].copy(), np.ones((1 << 15, 3), dtype))
+    for size in (2, 50, 300):
+        rows = rng.integers(0, 1 << 20, size)
+        rows[size // 2] = rows[0]
+        values = rng.standard_normal((size, 3)).astype(dtype)
+        for got, wanted in zip(few.gather(rows, values), all_.gather(rows, values), strict=True):
+            np.testing.assert_array_equal(got, wanted)
+        np.testing.assert_array_equal(few.distinct(rows), all_.distinct(rows))
+    with pytest.raises(IndexError):
+        few.distinct(np.array([5, 1 << 20, 2]))
+    assert few._slots is None and all_._slots is not None
 
 
 @pytest.mark.parametrize(

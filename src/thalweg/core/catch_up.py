@@ -26,7 +26,7 @@ class CatchUp(NamedTuple):
     kind: ``closed`` (by ``idle``), ``series`` (sums kept for each step), ``bounded`` (replay of at most
     ``window`` steps, then ``idle_states``), ``replay`` (of every step) or ``lazy`` (not at all). constants:
     hyperparameters that must not have changed meanwhile. products: see ``IdleModel``. why: in words. idle: of
-    ``closed``, the formula.
+    ``closed``, the formula. still: closed, and nothing moves, so that no row is ever behind.
     """
 
     kind: Literal["closed", "series", "bounded", "replay", "lazy"]
@@ -35,6 +35,7 @@ class CatchUp(NamedTuple):
     products: tuple[tuple[str, tuple[str, ...]], ...]
     why: str
     idle: Function | None = None
+    still: bool = False
 
 
 def plan(rule: Rule, options: StepOptions, exact: Exact, bits: int) -> CatchUp:
@@ -61,6 +62,8 @@ def plan(rule: Rule, options: StepOptions, exact: Exact, bits: int) -> CatchUp:
             return _replay("its closed form needs constant hyperparameters")
         if decay and not rests(idle, rule_parts.states):
             return _replay("its closed form does not go with decoupled decay")
+        if not (decay or options.rates) and stays(idle, rule_parts.states):  # rates kept are the last step's
+            return CatchUp("closed", 0, needed, (), "nothing moves without a gradient", idle, still=True)
         return CatchUp("closed", 0, needed, (("w", decay),) if decay else (), "closed form", idle)
     move_terms = idle_model.move_terms if not any(values[n] for n in idle_model.zero) else None
     needed = tuple(
@@ -99,3 +102,10 @@ def rests(idle: Function, states: tuple[str, ...]) -> bool:
     """Whether w stays where it is without a gradient."""
     moved = lift(idle, outputs=("w", *states)).outputs[0][1]
     return isinstance(moved, ast.Name) and moved.id == "w"
+
+
+@cache
+def stays(idle: Function, states: tuple[str, ...]) -> bool:
+    """Whether neither w nor any state moves without a gradient."""
+    moved = lift(idle, outputs=("w", *states)).outputs
+    return all(isinstance(e, ast.Name) and e.id == n for n, e in moved)

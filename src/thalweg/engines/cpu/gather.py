@@ -10,6 +10,8 @@ from .text import source
 
 JOB = Job("indices", "count", "width", "rows", "slots", "touched", "sums", "values", "narrowed")
 AHEAD = 32  # entries ahead at which a row's slot is asked for
+SMALL = 1 << 16  # rows up to which each has a slot at once
+SHARE = 64  # of more rows each has one once as many indices as a SHARE of them have come in no order
 
 _GATHER = """
 def put(n, sums, values):
@@ -89,6 +91,7 @@ class Gatherer:
         self._narrow = bool(narrow)
         self.rows, self.width = rows, width
         self._slots: Array | None = None
+        self._unordered = 0  # indices that have come in no order
         # Kept from step to step: fresh memory would have to be made by the system each time.
         self._sums, self._out = np.empty(0, dtype=self._real), np.empty(0)
 
@@ -111,16 +114,33 @@ class Gatherer:
 
     def _each(self, indices: Array, *arrays: Array) -> Array:
         """Each row once, as they come; ``arrays``: where their sums go, of what, and where these go narrowed."""
-        places = [address(a) for a in arrays] + [0] * (3 - len(arrays))
-        slots = 0 if self._slots is None else address(self._slots)
-        touched = np.empty(len(indices), dtype=np.int64)
-        own = (address(indices), len(indices), self.width, self.rows, slots, address(touched), *places)
-        job = np.array((0, 0, 0, *own), dtype=np.int64)  # in JOB's order: filled at every sparse step
-        self._call(*objects.CONVENTION, address(job))
-        count = int(job[RESULT])
-        if count == 0 and len(indices) and self._slots is None:  # they do not ascend
+        count, touched = self._run(indices, self.rows, self._slots, arrays)
+        if count == 0 and len(indices):  # they do not ascend, and no row has a slot yet
+            self._unordered += len(indices)
+            if self.rows > SMALL and self._unordered * SHARE < self.rows:
+                return self._few(indices, arrays)
             self._slots = np.full(self.rows, -1, dtype=np.int32)
-            return self._each(indices, *arrays)
+            count, touched = self._run(indices, self.rows, self._slots, arrays)
         if count < 0:
             raise IndexError(f"row {indices[-1 - count]} of {self.rows}")  # the caller has checked
         return indices if count == len(indices) else touched[:count]
+
+    def _few(self, indices: Array, arrays: tuple[Array, ...]) -> Array:
+        """The same where few indices have come: slots for these rows alone, which sorting numbers."""
+        rows, numbers = np.unique(indices, return_inverse=True)
+        slots = np.full(len(rows), -1, dtype=np.int32)
+        count, touched = self._run(numbers.astype(np.int64), len(rows), slots, arrays)
+        distinct: Array = indices if count == len(indices) else rows[touched[:count]]
+        return distinct
+
+    def _run(
+        self, indices: Array, rows: int, slots: Array | None, arrays: tuple[Array, ...]
+    ) -> tuple[int, Array]:
+        """Return the kernel's count, and the rows where they do not ascend."""
+        places = [address(a) for a in arrays] + [0] * (3 - len(arrays))
+        touched = np.empty(len(indices), dtype=np.int64)
+        at = 0 if slots is None else address(slots)
+        own = (address(indices), len(indices), self.width, rows, at, address(touched), *places)
+        job = np.array((0, 0, 0, *own), dtype=np.int64)  # in JOB's order: filled at every sparse step
+        self._call(*objects.CONVENTION, address(job))
+        return int(job[RESULT]), touched

@@ -14,7 +14,6 @@ c) Truncation (L1) and the sum of the weights (averaging) have a closed form whe
 d) After ``LOG`` steps, or where P becomes too small, everything catches up and counting starts anew.
 """
 
-import ast
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -22,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from ...core.catch_up import GROWTH, CatchUp, plan, rests
-from ...core.formula import Function, lift
+from ...core.formula import Function
 from ...core.rule import Rule
 from ...core.schedule import Schedule
 from ...core.started import start
@@ -40,14 +39,6 @@ from .linear_text import CATCH, FIT, JOB, PassText, Printed
 
 LOG = 1 << 18  # steps that are logged before everything catches up
 SMALLEST = -300.0  # of the logarithm of a product, before counting starts anew; half of what is safe
-
-
-def still(rule: Rule) -> bool:
-    """Whether neither w nor any state moves without a gradient."""
-    if rule.idle is None:
-        return False
-    made = lift(rule.idle, outputs=("w", *rule.parts.states)).outputs
-    return all(isinstance(e, ast.Name) and e.id == n for n, e in made)
 
 
 def planned(rule: Rule, options: StepOptions, bits: int) -> CatchUp:
@@ -106,7 +97,7 @@ class Pass:
         self.plan = planned(rule, options, np.finfo(dtype).nmant + 1)
         hyper = rule.hyperparameters
         self._scheduled = tuple(n for n, v in hyper.items() if isinstance(v, Schedule))
-        free = self.plan.kind == "closed" and still(rule) and options == BARE
+        free = self.plan.still and options == BARE
         single = outputs == 1
         self._printed = Printed(
             rule.parts,

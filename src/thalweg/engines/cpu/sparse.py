@@ -5,7 +5,8 @@ step that it has seen to t - 1, as the rule's ``CatchUp`` says (``core/idle_mode
 that nobody touches cost nothing until they are read, flushed or touched.
 
 a) ``seen`` holds the last step of each row, counted from ``base``, where all rows were current; -1 is
-   a row that no gradient has touched since the start, and that therefore does not move.
+   a row that no gradient has touched since the start, and that therefore does not move. There is none where
+   nothing moves without a gradient.
 b) The scalars of every step since ``base`` are logged, for replay; so are the logarithms of what
    multiplies w or a state at every step, summed.
 c) For a series, entry s of a table holds the sums A_i over the idle steps after s. Each step adds a term
@@ -83,7 +84,7 @@ class Table:
         self._call, self._quick = _kernel(update, form, stored)
         self._products = [[update.scalars.index(x) for x in names] for _, names in plan.products]
         self._keep = np.array(addresses, dtype=np.int64), keep
-        self._seen = np.full(rows, -1 if fresh else 0, dtype=np.int32)
+        self._seen = np.full(0 if plan.still else rows, -1 if fresh else 0, dtype=np.int32)
         self._fresh = fresh
         self._log = np.zeros((LOG + 2, max(1, len(update.scalars))))  # mapped, not touched, until used
         self._sums = np.zeros((LOG + 2, max(1, len(plan.products))))
@@ -183,7 +184,7 @@ class Table:
 
     def catch_up(self, rows: Array | None = None) -> bool:
         """Bring rows (int64, distinct; None: all) to the last step; whether any was behind."""
-        now = self.t - self._base
+        now = 0 if self.plan.still else self.t - self._base  # where all stand still, none is behind
         if rows is not None:
             rows = rows[self._behind(self._seen[rows])] if now else rows[:0]
             if len(rows):
@@ -201,7 +202,9 @@ class Table:
 
     def untouched_as(self, other: "Table") -> None:
         """Of a table that starts afresh: only rows that another has not touched count as untouched."""
-        if self._fresh and other._fresh and self.width == other.width:
+        if self.plan.still:
+            return
+        if self._fresh and other._fresh and self.width == other.width and not other.plan.still:
             self._seen[:] = np.minimum(other._seen, 0)
         elif self._fresh:
             self._seen[:], self._fresh = 0, False

@@ -64,32 +64,41 @@ def kernel(job):
     if phase & ({STEP} | {CATCH}):
         to = job[TO]
         skip = job[SKIP]
-        seen = ints(job[SEEN])
+{seen}
         arrays = words(job[ARRAYS])
         for r in range(lo, hi):
             row = r
             if job[ROWS] != 0:
                 row = words(job[ROWS])[r]
-                if r + {far} < hi:
-                    prefetch(job[SEEN] + 4 * words(job[ROWS])[r + {far}])
+{ask_seen}
                 if r + {near} < hi:
                     later = words(job[ROWS])[r + {near}]
 {ask}
-            last = np.int64(seen[row])
-            still = last < 0 and skip != 0
-            if last < 0:
-                last = np.int64(0)
-            if last < to and not still:
-                catch(n, {own}, last, to, window, job[GOOD], job[LOG], constants, table, sums)
+{behind}
             if phase & {STEP}:
                 step(n, {all}, scalars)
-                seen[row] = np.int32(to + 1)
-            elif not still:
-                seen[row] = np.int32(job[MARK])
+{stepped}
     if phase & {ADVANCE}:
         advance(job[TO], window, scalars, constants, table, sums)
     return 0
 """
+
+# What is done where rows may be behind, line by line.
+_SEEN = ("seen = ints(job[SEEN])",)
+_ASK_SEEN = ("if r + {far} < hi:", "    prefetch(job[SEEN] + 4 * words(job[ROWS])[r + {far}])")
+_BEHIND = (
+    "last = np.int64(seen[row])",
+    "still = last < 0 and skip != 0",
+    "if last < 0:",
+    "    last = np.int64(0)",
+    "if last < to and not still:",
+    "    catch(n, {own}, last, to, window, job[GOOD], job[LOG], constants, table, sums)",
+)
+_STEPPED = (
+    "    seen[row] = np.int32(to + 1)",
+    "elif not still:",
+    "    seen[row] = np.int32(job[MARK])",
+)
 
 
 class Shape(NamedTuple):
@@ -103,6 +112,7 @@ class Shape(NamedTuple):
     states: tuple[str, ...]
     constants: tuple[str, ...]
     products: tuple[tuple[str, tuple[str, ...]], ...]
+    still: bool
 
 
 def shape(rule_parts: RuleParts, plan: CatchUp) -> Shape:
@@ -119,6 +129,7 @@ def shape(rule_parts: RuleParts, plan: CatchUp) -> Shape:
         rule_parts.states,
         plan.constants,
         plan.products,
+        plan.still,
     )
 
 
@@ -329,11 +340,12 @@ class Text:
         """Return the whole source."""
         self.functions["check"] = check_finite(self.stored, self.update.power)
         self.steps()
-        if self.form.kind in ("closed", "series", "bounded"):
-            self.settle()
-        if self.form.kind == "series":
-            self.glide()
-        self.catch()
+        if not self.form.still:
+            if self.form.kind in ("closed", "series", "bounded"):
+                self.settle()
+            if self.form.kind == "series":
+                self.glide()
+            self.catch()
         self.advance()
         memory, others = self.memory, [n for n in self.update.arrays if n != "g"]
 
@@ -346,6 +358,11 @@ class Text:
             f"ask(n * {size}, arrays[{k}] + n * {size} * later)"
             for k, size in enumerate(map(memory.size, others))
         ]
+        own, far = ", ".join(map(at, others)), 2 * NEAR
+
+        def if_behind(lines: Sequence[str], depth: int) -> str:
+            return "" if self.form.still else indented((x.format(far=far, own=own) for x in lines), depth)
+
         self.functions["ask"] = _ASK
         self.functions["kernel"] = _KERNEL.format(
             CHECK=CHECK,
@@ -353,10 +370,12 @@ class Text:
             CATCH=CATCH,
             ADVANCE=ADVANCE,
             near=NEAR,
-            far=2 * NEAR,
+            seen=if_behind(_SEEN, 2),
+            ask_seen=if_behind(_ASK_SEEN, 4),
+            behind=if_behind(_BEHIND, 3),
+            stepped=if_behind(_STEPPED, 3),
             ask=indented(ask, 5),
             itemsize=memory.size("g"),
-            own=", ".join(map(at, others)),
             all=", ".join(map(at, self.update.arrays)),
         )
         return source(self.stored, JOB, self.functions.values())
