@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 
 import thalweg as tw
 from thalweg.errors import FileError, HyperparameterError
@@ -17,7 +18,7 @@ from .test_fit import data, mixed, svmlight
 
 distributed = pytest.importorskip("distributed")
 
-from thalweg.fitting.cluster import fit_on_cluster  # noqa: E402
+from thalweg.fitting.cluster import Part, fit_on_cluster, with_sizes_in_common  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("default")  # what dask and its event loop warn of is theirs
 
@@ -56,6 +57,45 @@ def test_parts_are_averaged_by_rows_after_each_pass(tmp_path: Path, client: Any)
     np.testing.assert_allclose(
         Trained.load(tmp_path / "m.tw").model.solution[0], start.solution[0], rtol=1e-4, atol=1e-6
     )
+
+
+def test_sizes_that_parts_noted_apart_become_the_first_ones() -> None:
+    def part(sizes: list[float], w: list[float]) -> Part:
+        arrays = {"w": np.array([*w, 9.0], np.float32)[:, None], "s": np.ones((4, 1), np.float32)}
+        return Part(arrays, 1, 1, 0.0, 1.0, 0, np.array(sizes, np.float32))
+
+    a, b = with_sizes_in_common([part([2, 0], [1, 0, 0]), part([2, 4, 3], [1, 8, 6])])
+    assert a.sizes is not None and b.sizes is not None
+    assert a.sizes.tolist() == b.sizes.tolist() == [2, 4, 3]
+    c, d = with_sizes_in_common([part([2, 8, 3], [1, 2, 3]), part([2, 4], [1, 8, 0])])
+    assert c.arrays["w"][:, 0].tolist() == [1, 2, 3, 9]
+    assert d.arrays["w"][:, 0].tolist() == [1, 16, 0, 9]  # 8 for values over 4 is 16 for values over 8
+    assert d.arrays["s"].tolist() == [[1]] * 4
+
+
+@pytest.mark.parametrize("kind", ["svm", "csv"])
+def test_units_do_not_matter_on_a_cluster(tmp_path: Path, client: Any, kind: str) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((400, 3))
+    y = x @ [1, -2, 0.5] + 0.1 * rng.standard_normal(400)
+    seen = []
+    for unit in (np.ones(3), np.array([1e6, 1e-6, 10])):
+        files = []
+        for k in range(2):
+            path, rows = tmp_path / f"{k}.{kind}", slice(k, None, 2)
+            if kind == "svm":
+                svmlight(path, csr_array(x[rows] * unit), y[rows])
+            else:
+                table = np.c_[y, x * unit][rows]
+                np.savetxt(path, table, "%.9g", ",", header="y,a,b,c", comments="")
+            files.append(path)
+        given: dict[str, Any] = {"features": 3} if kind == "svm" else {"target": "y"}
+        fit_on_cluster(files, tmp_path / "m.tw", client, passes=3, task="regression", **given)
+        weights, base = Trained.load(tmp_path / "m.tw").solution
+        seen.append(weights[:, 0] * unit)
+        assert abs(base[0]) < 0.1
+    np.testing.assert_allclose(seen[0], seen[1], rtol=1e-3)
+    np.testing.assert_allclose(seen[0], [1, -2, 0.5], atol=0.1)
 
 
 def test_what_a_cluster_refuses(tmp_path: Path, client: Any) -> None:

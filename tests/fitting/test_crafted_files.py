@@ -113,12 +113,21 @@ CHANGES: dict[str, list[Callable[[Head, Arrays], object]]] = {
         arrays(classes=np.arange(10**6)),
         arrays(weights=np.zeros((5, 1), np.float32), intercepts=np.zeros(1, np.float32)),
     ],
-    "folded": [*(heads(fold=fold) for fold in (2, 4, 32, 33, -29)), arrays(classes=[1, 0])],
+    "folded": [
+        *(heads(fold=fold) for fold in (2, 4, 32, 33, -29)),
+        arrays(classes=[1, 0]),
+        *(settings(size=size) for size in (0.0, -1.0, float("nan"), "x", None)),
+        *(settings(centre=centre) for centre in (float("inf"), "x", [0.0])),
+        layout(scale={"centre": [], "size": []}),
+    ],
     "csv": [
         *(layout(numeric=names) for names in ([], ["a", "c"], ["a", "a"], ["b"], [1], "a", None)),
         layout(text=[]),
         layout(bits=32),
         layout(bits=-61),
+        *(layout(scale=scale) for scale in (None, {}, {"centre": [0.0, 0.0], "size": [1.0, 1.0]})),
+        *(layout(scale={"centre": [0.0], "size": [size]}) for size in (0.0, -1.0, float("inf"), "1", None)),
+        settings(size=2.0),  # of classes
     ],
 }
 
@@ -316,6 +325,19 @@ def test_a_checkpoint_with_wrong_contents_is_refused(tmp_path: Path) -> None:
         with pytest.raises(FileError) as caught:
             fit(source, model, **given)
         assert "\n" not in str(caught.value), (name, value)
+    path.write_bytes(whole)
+    head, arrays = contents(path, checkpoint.KIND)
+    for sizes in (
+        None,
+        np.zeros((5, 0)),
+        np.full((5, 1), -1.0),
+        np.full((5, 1), np.nan),
+        np.full((5, 1), np.inf),
+    ):
+        others = {n: a for n, a in arrays.items() if n != checkpoint.SIZES}
+        archive.save(path, head, others if sizes is None else others | {checkpoint.SIZES: sizes})
+        with pytest.raises(FileError, match="is damaged"):
+            fit(source, model, **given)
     path.write_bytes(whole)
     assert fit(source, model, **given).resumed
 

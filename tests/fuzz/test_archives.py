@@ -22,6 +22,7 @@ import thalweg as tw
 from thalweg.engines import ENGINES
 from thalweg.errors import FileError, HyperparameterError, ParameterError, ThalwegError
 from thalweg.fitting import checkpoint
+from thalweg.fitting.sizes import Sizes
 from thalweg.fitting.trained import Trained
 from thalweg.linear import Model, Settings
 
@@ -228,7 +229,8 @@ def trained(path: Path) -> Loader:
 def paused(path: Path) -> Loader:
     """A checkpoint in a file, and what reads it."""
     rule, source = tw.Adam(lr=0.1), {"reading": {}, "files": ["a.svm"], "passes": 2}
-    checkpoint.save(path, source, checkpoint.State(), Model(Settings("huber", rule, l1=0.1, average=3), 5))
+    model = Model(Settings("huber", rule, l1=0.1, average=3, centre=1.0, size=2.0), 5)
+    checkpoint.save(path, source, checkpoint.State(), model, Sizes(np.ones(5, np.float32)))
     return lambda path: checkpoint.load(path, source, rule)
 
 

@@ -106,7 +106,7 @@ def beside(model: Path) -> Path:
     return model.with_name(f"{model.name}.checkpoint")
 
 
-def save(path: Path, source: Plain, state: State, model: Model, sizes: Sizes | None) -> None:
+def save(path: Path, source: Plain, state: State, model: Model, sizes: Sizes | None = None) -> None:
     """Write a checkpoint. source: all that the trained model depends on. Raises FileError."""
     head = {"kind": KIND, "format": FORMAT, "source": source, "state": asdict(state), "model": model.head()}
     more = {} if sizes is None else {SIZES: sizes.array[:, None]}
@@ -121,7 +121,7 @@ def load(path: Path, source: Plain, rule: Rule) -> tuple[State, Model, Sizes | N
     with archive.opened(path, KIND, FORMAT) as file:
         head, arrays = file.head, file.arrays({n: _layout(n) for n in file.names})
     try:
-        recorded: Plain = EARLIER | {"columns": source["columns"]} | dict(head["source"])
+        recorded: Plain = EARLIER | {"columns": source.get("columns")} | dict(head["source"])
         recorded["reading"] = recorded_reading(recorded["reading"])
         other = _differing(source, recorded)
         state = State() if other else State.of(head["state"], len(source["files"]), source["passes"])

@@ -43,7 +43,7 @@ class Client(Closing, Protocol):
     """What is used of a ``dask.distributed.Client``."""
 
     def scheduler_info(self) -> Mapping[str, Any]: ...
-    def scatter(self, data: object, *, broadcast: bool) -> object: ...
+    def scatter(self, data: object, *, broadcast: bool, hash: bool) -> object: ...
     def submit(self, function: Callable[..., Any], *arguments: object, pure: bool) -> object: ...
     def gather(self, futures: Sequence[object]) -> list[Any]: ...
 
@@ -133,7 +133,8 @@ def _train_one_pass(run: Run, client: Client, files: Sequence[list[str]]) -> Non
     """Train each part apart on the workers, make their mean the run's model, and add what they saw to its state."""
     model, state = run.trained_model, run.state
     sizes = None if run.sizes is None else run.sizes.array
-    sent = client.scatter((model.head(), model.arrays(), sizes, state.passed), broadcast=True)
+    # Named by what it holds, what is sent again while an earlier pass's is being forgotten would be lost with it.
+    sent = client.scatter((model.head(), model.arrays(), sizes, state.passed), broadcast=True, hash=False)
     jobs = [
         client.submit(_train_part, sent, part, run.settings, run.stream.layout, run.budget.block, pure=False)
         for part in files

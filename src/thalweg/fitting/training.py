@@ -18,7 +18,7 @@ import numpy as np
 
 from ..engines.cpu.object_cache import release_loader_pages
 from ..engines.memory import Array
-from ..errors import HyperparameterError, ProblemError
+from ..errors import FileError, HyperparameterError, ProblemError
 from ..files import require_apart, require_writable, sweep
 from ..linear import Model, Rows, Settings, measure, race, slow_replay
 from ..linear.losses import DEGREE
@@ -184,8 +184,9 @@ class Run:
         self.state, self.model, sizes = checkpoint.load(
             self.checkpoint, self._source(), self.settings.start_rule
         )
-        if self.sizes is not None and sizes is not None:
-            self.sizes = sizes
+        if (sizes is None) != (self.sizes is None):
+            raise FileError(f"{self.checkpoint}: is damaged; remove it, or begin anew (--fresh)")
+        self.sizes = sizes
         if self.state.held:
             with closing(self.stream.blocks()) as blocks:
                 first = (self.scaled(chunk.block) for chunk in chunks(map(self.indexed, blocks)))
