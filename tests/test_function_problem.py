@@ -3,6 +3,8 @@
 import json
 import math
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -168,3 +170,18 @@ def test_a_function_is_raced_by_itself() -> None:
     made = tw.race(bowl, ["SGD", "Adam"], start=START, trials=1, seeds=2, steps=10)
     assert made.data["problem"] == "bowl" and made.data["settings"]["command"] == ""
     assert len(made.data["methods"]) == 2
+
+
+@pytest.mark.slow
+def test_a_race_that_could_run_nothing_says_so(tmp_path: Path) -> None:
+    """f is finite at its start and nowhere else: the report is written, the status is 1."""
+    file = tmp_path / "cliff.py"
+    file.write_text(
+        "def f(x):\n    return 1.0 if x[0] == 0.5 else float('nan')\n\ndef start(seed):\n    return [0.5]\n"
+    )
+    options = f"--methods SGD --trials 1 --seeds 2 --steps 5 --out {tmp_path / 'r.html'}"
+    command = [sys.executable, "-m", "thalweg.cli", "race", f"{file}:f", *options.split()]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == "thalweg: every trial of every method failed"
+    assert (tmp_path / "r.html").exists()

@@ -437,6 +437,12 @@ def test_ticks_are_plain_words() -> None:
     ]
 
 
+def test_no_two_methods_of_forty_look_alike() -> None:
+    names = [*METHODS, *(f"Mine{k}" for k in range(31))]
+    looks = {(s.stroke, str(s.dash), s.marker) for s in styles(names).values()}
+    assert len(looks) == len(names) == 40
+
+
 def test_a_method_looks_the_same_everywhere() -> None:
     alone, among = styles(["Mine"]), styles(["Mine", *METHODS])
     assert alone["Mine"] == among["Mine"]

@@ -67,7 +67,10 @@ def race(
         _print_results(result)
         finished = result.data["finished"]
         say(f"{'Report' if finished else 'Interrupted; what is done'}: {out}")
-    raise typer.Exit(DONE if finished else FAILED)
+        sound = any(r["loss"]["median"] is not None for r in result.data["methods"])
+        if finished and not sound:
+            say("thalweg: every trial of every method failed")
+    raise typer.Exit(DONE if finished and sound else FAILED)
 
 
 def _print_results(result: "Race") -> None:

@@ -134,8 +134,17 @@ def gid(method: str) -> str:
     return f"method:{method.encode().hex()}"
 
 
-def _other(index: int) -> Style:
-    return Style(f"m-x{index}", f"t-x{index}", *_OTHERS[index][2:])
+_LOOKS = [entry[2:] for entry in (*_METHODS.values(), *_OTHERS)]
+_DASHES: list[Dash] = list(dict.fromkeys(dash for dash, _ in _LOOKS))
+_MARKERS = [marker for _, marker in _LOOKS]
+
+
+def _other(index: int, use: int = 0) -> Style:
+    """The style of a name that is no method of the nine; each further use of a colour has another dash and marker."""
+    _, _, dash, marker = _OTHERS[index]
+    dash = _DASHES[(_DASHES.index(dash) + use) % len(_DASHES)]
+    marker = _MARKERS[(_MARKERS.index(marker) + use) % len(_MARKERS)]
+    return Style(f"m-x{index}", f"t-x{index}", dash, marker)
 
 
 def styles(names: Iterable[str]) -> dict[str, Style]:
@@ -150,8 +159,8 @@ def styles(names: Iterable[str]) -> dict[str, Style]:
         first = zlib.crc32(name.encode()) % len(_OTHERS)
         cycle = [(first + i) % len(_OTHERS) for i in range(len(_OTHERS))]
         index = min(cycle, key=taken.count)
+        chosen[name] = _other(index, taken.count(index))
         taken.append(index)
-        chosen[name] = _other(index)
     return chosen
 
 
