@@ -94,7 +94,7 @@ def test_what_ascii_lacks_is_an_escape_and_data_are_data(
 
 def test_names_with_line_breaks_stay_on_one_line(tmp_path: Path) -> None:
     path = tmp_path / "a\nb\x1b[31m.csv"
-    path.write_text('"y\n1",x\n1,2\n0,3\nx,4\n')
+    path.write_text('"y\n1",x\n1,2\n0,3\n1,4,5\n')
     for arguments in (
         ["fit", str(path), "--model", str(tmp_path / "m.tw"), "--target", "y\n1"],
         ["fit", str(path), "--model", str(tmp_path / "m.tw"), "--target", "z\n1"],

@@ -31,6 +31,7 @@ SPARSE = "tests/laws/test_sparse.py"
 XLA, OPTAX, KERAS = "tests/laws/test_xla.py", "tests/test_optax_door.py", "tests/test_keras_door.py"
 DOOR, VALUES = "tests/test_tiny_door.py", "tests/laws/test_values.py"
 READ_TEXT, READ_STREAM, READ_TABLES = (f"tests/reading/test_{n}.py" for n in ("text", "stream", "tables"))
+READ_COLUMNS = "tests/reading/test_columns.py"
 
 
 @dataclass(frozen=True)
@@ -321,7 +322,15 @@ MUTANTS = [
     Mutant(
         "reading/cache.py", 'if index["source"] == self._source() else None', "", READ_STREAM, "changed_file"
     ),
-    Mutant("reading/csv.py", "elif c == 34 and (start or closed):", "elif c == 34:", READ_TABLES, "quotes"),
+    Mutant(
+        "reading/kernels/records.py",
+        "if c == 34 and (start or closed):",
+        "if c == 34:",
+        READ_TABLES,
+        "quotes",
+    ),
+    Mutant("reading/kernels/records.py", "(wrong or junk)", "junk", READ_COLUMNS, "unclosed"),
+    Mutant("reading/kinds.py", "plain < NEARLY * total", "plain < total", READ_COLUMNS, "nearly"),
     Mutant(
         "reading/csv.py",
         "first, line = line + 1, line + rows",

@@ -152,6 +152,8 @@ def write(path: str | os.PathLike[str], fill: Callable[[IO[bytes]], object]) -> 
         try:
             with open(target, "wb") as file:
                 fill(file)
+        except FileError:  # of a file that is read meanwhile
+            raise
         except OSError as error:
             raise FileError(f"{target}: cannot be written ({reason(error)})") from None
         return
@@ -169,6 +171,8 @@ def write(path: str | os.PathLike[str], fill: Callable[[IO[bytes]], object]) -> 
                 os.umask(mask)
                 os.chmod(beside, 0o666 & ~mask)
             put(file, beside, target)
+    except FileError:  # of a file that is read meanwhile
+        raise
     except OSError as error:
         raise FileError(f"{target}: cannot be written ({reason(error)})") from None
     finally:

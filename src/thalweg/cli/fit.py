@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..fitting.settings import LINES
-from .arguments import names, numbers
+from .arguments import names
 from .console import DONE, FAILED, errors_as_one_line, number, print_table, say, write_json
 
 if TYPE_CHECKING:
@@ -64,15 +64,21 @@ def _settings(texts: Mapping[str, Any], no_cache: bool) -> "FitSettings":
     from ..fitting import FitSettings
 
     from_text: dict[str, Callable[[str], object]] = {
-        "classes": lambda text: numbers("classes", text),
-        "ignore": names,
-        "categorical": names,
-        "numeric": names,
+        "classes": _classes,
     }
     values = {n: from_text[n](v) if n in from_text else v for n, v in texts.items() if v not in (None, [])}
     if no_cache:
         values["cache"] = False
     return FitSettings.of(None, values)
+
+
+def _classes(text: str) -> "list[float] | list[str]":
+    """Labels between commas: numbers where all are, else texts."""
+    labels = names(text)
+    try:
+        return [float(label) for label in labels]
+    except ValueError:
+        return labels
 
 
 def _signature() -> Signature:

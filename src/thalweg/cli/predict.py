@@ -25,8 +25,15 @@ def predict(
     ] = "auto",
     target: Annotated[str | None, typer.Option(help="CSV, Parquet: the labels, to compare with.")] = None,
     tag: Annotated[str | None, typer.Option(help="CSV, Parquet: a column to copy.")] = None,
-    missing: Annotated[str, typer.Option(help="CSV, Parquet: a missing value is bad, or zero.")] = "bad",
-    delimiter: Annotated[str | None, typer.Option(help="CSV: between cells.")] = None,
+    missing: Annotated[
+        str | None, typer.Option(help="CSV, Parquet: mean, bad or zero. Default: as it was trained.")
+    ] = None,
+    delimiter: Annotated[str | None, typer.Option(help="CSV: between cells. Default: as found.")] = None,
+    header: Annotated[bool, typer.Option(help="CSV: the first line names the columns.")] = True,
+    skip_lines: Annotated[int, typer.Option(help="CSV: lines before the table.")] = 0,
+    comment: Annotated[str | None, typer.Option(help="CSV: what begins a line that is no row.")] = None,
+    encoding: Annotated[str | None, typer.Option(help="Of text: latin-1, ...")] = None,
+    on_bad_line: Annotated[str, typer.Option(help="stop or skip.")] = "stop",
     memory: Annotated[
         str | None, typer.Option(help="Limit of the whole process: 500MB. Default: none.")
     ] = None,
@@ -41,9 +48,14 @@ def predict(
         require_apart([out, json], [model, *expand(data)])
         result = run(
             model, data, out, unseen=unseen, memory=memory, format=format, target=target, tag=tag,
-            missing=missing, delimiter=delimiter,
+            missing=missing, delimiter=delimiter, header=header, skip_lines=skip_lines, comment=comment,
+            encoding=encoding, on_bad_line=on_bad_line,
         )  # fmt: skip
         quality = "" if result.quality is None else "; " + quality_text(result.quality)
+        for name, odd in result.odd_cells.items():
+            say(f"column {name!r}: cells taken for missing: {odd['cells']}; {odd['first']}")
+        if result.skipped:
+            say(f"bad lines skipped: {result.skipped}; {result.reasons[0]}")
         say(f"{result.rows} rows in {result.seconds:.3g} s{quality}")
         if json is not None:
             write_json(json, result.plain())

@@ -9,17 +9,28 @@ from ..linear.losses import MULTINOMIAL, NUMBER
 from ..reading import Block
 from .settings import FitSettings
 
-CLASSES = 20  # whole numbers of at most so many kinds are taken for classes
+CLASSES = 10  # whole numbers one after the other, of at most so many kinds, are taken for classes
 
 LEAST_IN_ORDER = 30  # rows from which their order is spoken of
 RUNS = 0.5  # of the differences between neighbours that rows in no order have
 
 
-def decide(settings: FitSettings, labels: Array) -> tuple[str, Array | None, str]:
+def are_classes(kinds: Array) -> bool:
+    """Whether labels of these kinds, ascending, are taken for classes: two whole numbers, or a few without a gap."""
+    whole = bool(np.all(kinds == np.round(kinds)))
+    return whole and (len(kinds) <= 2 or (len(kinds) <= CLASSES and kinds[-1] - kinds[0] == len(kinds) - 1))
+
+
+def decide(
+    settings: FitSettings, labels: Array, names: list[str] | None = None
+) -> tuple[str, Array | None, str]:
     """Loss, classes (None: numbers are learnt) and a sentence on why, from the labels of the first block.
 
-    The sentence is empty where the settings say it all. Raises ProblemError where there is one class only.
+    names: the texts that labels 0, 1, ... stand for, where they are texts. The sentence is empty where the settings
+    say it all. Raises ProblemError where there is one class only.
     """
+    if names is not None:
+        return _of_texts(settings, names)
     kinds = np.unique(labels) if settings.classes is None else np.array(settings.classes)
     whole = bool(np.all(kinds == np.round(kinds)))
     why = ""
@@ -27,9 +38,10 @@ def decide(settings: FitSettings, labels: Array) -> tuple[str, Array | None, str
     if settings.loss is not None:
         task = "regression" if settings.loss in NUMBER else "classification"
     if task == "auto":
-        few = settings.classes is not None or (whole and len(kinds) <= CLASSES)
+        few = settings.classes is not None or are_classes(kinds)
         task = "classification" if few else "regression"
-        what = f"labels are {_listed(kinds)}" if few else "labels are numbers of many values"
+        few_values = f"labels are {_listed(kinds)}"
+        what = few_values if len(kinds) <= CLASSES else "labels are numbers of many values"
         other = "regression" if few else "classification"
         why = f"{what}: {task}; if that is wrong, give --task {other}"
     if task == "regression":
@@ -40,6 +52,21 @@ def decide(settings: FitSettings, labels: Array) -> tuple[str, Array | None, str
         )
     classes = kinds.astype(np.int64) if whole else kinds
     return settings.loss or ("log_loss" if len(kinds) == 2 else MULTINOMIAL), classes, why
+
+
+def _of_texts(settings: FitSettings, names: list[str]) -> tuple[str, Array, str]:
+    if settings.task == "regression" or settings.loss in NUMBER:
+        raise ProblemError(
+            f"the target holds texts ({', '.join(names[:8])}), which are classes: no regression"
+        )
+    if len(names) < 2:
+        raise ProblemError(
+            f"all labels of the first rows are {', '.join(names) or 'missing'}: nothing to tell apart; if others come later, name them all (--classes)"
+        )
+    shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+    why = f"labels are {shown}: classification" if settings.task == "auto" and settings.loss is None else ""
+    loss = settings.loss or ("log_loss" if len(names) == 2 else MULTINOMIAL)
+    return loss, np.arange(len(names)), why
 
 
 def require_known(model: Model, block: Block) -> None:

@@ -16,6 +16,7 @@ from ..errors import FileError, HyperparameterError, nearest
 from ..files import reason, require_apart, require_writable, write
 from ..linear.losses import MULTINOMIAL
 from ..reading import Block, Stream, open_stream
+from ..reading.sources import format_of, sources
 from .budget import Budget
 from .quality import Measured, Quality
 from .settings import Paths
@@ -23,17 +24,26 @@ from .trained import Trained, folded, matrix
 
 Columns = dict[str, Any]  # by name: an array, or for tags a list
 PROBABLE = ("log_loss", MULTINOMIAL, "modified_huber")
-READING = ("format", "target", "weight", "tag", "missing", "delimiter")
+READING = (
+    "format", "target", "weight", "tag", "missing", "delimiter", "header", "skip_lines", "comment", "encoding",
+    "on_bad_line",
+)  # fmt: skip
 
 
 @dataclass
 class Predicted:
-    """What was predicted. quality: where the rows have labels, as ``Report.held_out``; else None."""
+    """What was predicted. quality: of the rows that have labels, as ``Report.held_out``; None where none has.
+
+    skipped, reasons: bad lines, and why the first were; odd_cells: as in ``Report``.
+    """
 
     out: str
     rows: int
     quality: Measured | None
     seconds: float
+    skipped: int
+    reasons: list[str]
+    odd_cells: dict[str, Any]
 
     def plain(self) -> dict[str, Any]:
         """As JSON has it."""
@@ -54,9 +64,12 @@ def predict(
 
     out: a .csv or .parquet file, written beside and renamed, or "-": CSV on standard output. Columns: tag
     (Vowpal Wabbit, or with tag=), prediction, and for classes p_LABEL, the probabilities (log_loss, multinomial,
-    modified_huber), or else score, or score_LABEL. Rows need no labels; where all have one, they are compared.
+    modified_huber), or else score, or score_LABEL. Rows need no labels; those that have one are compared: in a table
+    where the column is there that the model was trained on, or with target=. A text that was not trained on has no
+    weight of its own; a label that is no class counts as wrong.
     unseen: SVMlight features beyond those of training: "stop" (a bad line) or "ignore" (they have no weight).
-    **reading: what ``open_stream`` takes of format, target, weight, tag, missing, delimiter.
+    **reading: what ``open_stream`` takes of format, target, weight, tag, missing, delimiter, header, skip_lines,
+    comment, encoding, on_bad_line.
 
     Raises FileError for files, HyperparameterError for settings.
     """
@@ -75,20 +88,20 @@ def predict(
     trained = Trained.load(model)
     stream = _rows_stream(trained, model, data, unseen, Budget.of(memory).block, reading)
     require_apart([target], [model, *stream.paths])
-    quality: Quality | None = Quality()
+    quality = Quality()
     rows = 0
     tagged = bool(reading.get("tag")) or stream.format == "vw"
 
     def tables() -> Iterator[Columns]:
-        nonlocal quality, rows
+        nonlocal rows
         with closing(stream.blocks()) as blocks:
             for read in blocks:
                 block = read if trained.fold is None else folded(read, trained.fold)
                 x = matrix(block, trained.model.features)
-                if quality is not None and not np.isnan(block.labels).any():
-                    quality.add(trained.model, x, block.labels, block.weights)
-                else:
-                    quality = None
+                known = np.flatnonzero(~np.isnan(block.labels))
+                if known.size:
+                    weights = None if block.weights is None else block.weights[known]
+                    quality.add(trained.model, x[known], block.labels[known], weights)
                 rows += len(block.labels)
                 yield columns(trained, block, trained.model.scores(x), tagged)
                 if progress:
@@ -100,8 +113,10 @@ def predict(
         write(target, lambda file: file.writelines(piece.encode() for piece in csv(tables())))
     else:
         write(target, lambda file: parquet(file, tables(), target))
-    measured = quality.result(trained.model) if quality is not None and quality.rows else None
-    return Predicted(target, rows, measured, time.perf_counter() - start)
+    measured = quality.result(trained.model) if quality.rows else None
+    odd = {n: {"cells": k, "first": told} for n, (k, told) in stream.odd_cells.items()}
+    seconds = time.perf_counter() - start
+    return Predicted(target, rows, measured, seconds, stream.skipped, stream.reasons, odd)
 
 
 def _rows_stream(
@@ -117,13 +132,15 @@ def _rows_stream(
     kind = trained.layout["format"]
     strict = kind == "svmlight" and unseen == "stop" and trained.fold is None
     tables = ("csv", "parquet")
-    files = open_stream(data, format=settings.pop("format", "auto"), block_bytes=block_bytes, unlabelled=True,
-                        delimiter=settings.get("delimiter"))  # fmt: skip
-    if files.format != kind and not (files.format in tables and kind in tables):
-        raise FileError(f"{files.paths[0]}: is {files.format}; {model} was trained on {kind}")
+    files = sources(data)
+    for file in files:
+        file.encoding = settings.get("encoding")
+    format = format_of(files[0], settings.pop("format", "auto"))
+    if format != kind and not (format in tables and kind in tables):
+        raise FileError(f"{files[0]}: is {format}; {model} was trained on {kind}")
     return open_stream(
-        files.sources,
-        format=files.format,
+        files,
+        format=format,
         block_bytes=block_bytes,
         unlabelled=True,
         layout=trained.layout,
@@ -139,9 +156,12 @@ def columns(trained: Trained, block: Block, scores: Array, tagged: bool) -> Colu
     if tagged:
         table["tag"] = block.tags or [""] * len(block.labels)
     table["prediction"] = model.decide(scores)
+    if "classes" in trained.layout:
+        called = trained.layout["classes"]
+        table["prediction"] = [called[k] for k in table["prediction"].tolist()]
     if model.classes is None:
         return table
-    names = [f"{c:g}" for c in model.classes]
+    names = trained.layout.get("classes") or [f"{c:g}" for c in model.classes]
     if model.settings.loss in PROBABLE:
         p = model.probabilities(scores)
         return table | {f"p_{n}": p[:, k] for k, n in enumerate(names)}

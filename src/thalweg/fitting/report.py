@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 
 from .quality import Measured
 
+SHOWN = 12  # columns named in a line
+
 
 class Progress(NamedTuple):
     """How far a run is. passed: of passes, the one that runs, from 1. rows: read in this pass. speed: rows a
@@ -25,7 +27,8 @@ class Report:
     """What a run has done. rows: of the data, in one pass. steps: rows learnt from in all passes. seconds,
     rows_per_second: of this run alone. loss: of the last pass, each row's before it was learnt from. held_out,
     test: of the final model, with rows, loss and accuracy or rmse; None where there is none. skipped: bad lines.
-    peak_memory: bytes. resumed: whether a checkpoint was gone on from. finished: False where it was stopped.
+    columns: what those of a table hold, and which are left out. odd_cells: by column, how many are none of what it
+    holds, and the first. peak_memory: bytes. resumed: whether a checkpoint was gone on from. finished: False where it was stopped.
     """
 
     model: str
@@ -44,6 +47,8 @@ class Report:
     skipped: int
     reasons: list[str]
     notes: list[str]
+    columns: dict[str, Any] | None
+    odd_cells: dict[str, Any]
     seconds: float
     rows_per_second: float
     peak_memory: int
@@ -54,3 +59,40 @@ class Report:
     def plain(self) -> dict[str, Any]:
         """As JSON has it."""
         return asdict(self)
+
+
+def columns_text(columns: dict[str, Any]) -> list[str]:
+    """What the columns of a table hold (``Stream.columns``), in a few lines."""
+    lines = []
+    if numbers := columns["numbers"]:
+        lines.append(f"numbers: {_listed([c['name'] for c in numbers])}")
+    if texts := columns["text"]:
+        counts = [f"{c['name']} ({_count(c['values'], 'value')})" for c in texts]
+        lines.append(f"texts: {_listed(counts)}")
+    if left := columns["left_out"]:
+        whys = {
+            why: [repr(c["name"]) for c in left if c["why"] == why]
+            for why in sorted({c["why"] for c in left})
+        }
+        lines.append("left out: " + "; ".join(f"{_listed(names)} ({why})" for why, names in whys.items()))
+    if target := columns.get("target"):
+        lines.append(f"target: {target}")
+    gaps = [f"{c['name']} {c['missing']}" for c in numbers if c["missing"]]
+    if gaps:
+        lines.append(f"missing cells in the first rows: {_listed(gaps)}")
+    for c in (*numbers, *texts):
+        if c["bad"]:
+            cells = f"{_count(c['bad'], 'cell')} of the first rows {'are' if c['bad'] > 1 else 'is'} no number, such as {c['example']!r}"
+            lines.append(f"column {c['name']!r}: {cells}")
+        if c["note"]:
+            lines.append(f"column {c['name']!r}: {c['note']}")
+    return lines
+
+
+def _count(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+def _listed(names: list[str]) -> str:
+    """Names in a line, of many the first ones."""
+    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")

@@ -117,13 +117,18 @@ def _rule(value: object) -> object:
     return value
 
 
-def _classes(value: object) -> tuple[float, ...]:
+def _classes(value: object) -> tuple[float, ...] | tuple[str, ...]:
+    texts = tuple(value) if isinstance(value, Iterable) and not isinstance(value, str) else ()
+    if len(texts) > 1 and len(set(texts)) == len(texts) and all(isinstance(c, str) for c in texts):
+        return texts
     try:
         labels = tuple(sorted({float(c) for c in cast("Iterable[float]", value)}))
     except (TypeError, ValueError):
         labels = ()
     if len(labels) < 2 or not all(map(math.isfinite, labels)):
-        raise HyperparameterError(f"must be all labels, at least two different numbers, got {value!r}")
+        raise HyperparameterError(
+            f"must be all labels, at least two different numbers or texts, got {value!r}"
+        )
     return labels
 
 
@@ -139,14 +144,14 @@ def _columns(value: object) -> object:
 class FitSettings:
     """All settings of ``fit``, each at its default unless it is given; a frozen value.
 
-    What is read: format, zero_based, target, weight, ignore, categorical, numeric, missing, delimiter,
-    on_bad_line, bits and features: as ``thalweg.reading.open_stream`` takes them. bits: 2^bits features where
+    What is read: format, zero_based, target, weight, ignore, categorical, numeric, missing, na, delimiter, decimal,
+    thousands, header, skip_lines, comment, encoding, on_bad_line, bits and features: as ``thalweg.reading.open_stream`` takes them. bits: 2^bits features where
     names are hashed (default 18); SVMlight indices are cut to so many bits. features: of SVMlight, where they
     are to be checked.
 
     What is trained: task: "classification", "regression" or "auto": by the labels of the first block. loss: a
     name in ``thalweg.linear.losses`` (default: log_loss, multinomial for more than two classes, squared_error).
-    classes: all labels, where the first block lacks some. rule: a rule, its class or its name; the learning rate
+    classes: all labels, where the first rows lack some; texts in their order. rule: a rule, its class or its name; the learning rate
     of a class, a bare name or the default, ``thalweg.linear.DEFAULT``, is chosen by a short race on the first
     block. l1, l2: weights of the penalties. average: the row from which on the weights are averaged (0, 1: all). dtype: of weights and states,
     "float32" or "float64". passes: over the data. holdout: share of rows in [0, 1) that are not learnt from but
@@ -186,8 +191,8 @@ class FitSettings:
     dtype: str = _line("float32", "Of weights and states.", option=None)
     epsilon: float = _line(0.1, "Of the losses that have one.", _number(), float)
     quantile: float = _line(0.5, "Of the quantile loss.", _number(1.0, closed=True), float)
-    classes: Iterable[float] | None = _line(
-        None, "All labels, comma-separated, where the first rows lack some.", _or_none(_classes)
+    classes: Iterable[float] | Iterable[str] | None = _line(
+        None, "All labels, comma-separated, in order, where the first rows lack some.", _or_none(_classes)
     )
     holdout: float | None = _line(
         None,
@@ -210,15 +215,30 @@ class FitSettings:
     )
     on_bad_line: str = _line("stop", "stop or skip.")
     weight: str | None = _line(None, "CSV, Parquet: the column of weights.", group="reading")
-    ignore: str | Iterable[str] = _line((), "CSV, Parquet: columns to leave out.", _columns, group="reading")
+    ignore: str | Iterable[str] = _line(
+        (), "CSV, Parquet: a column to leave out, or several between commas.", _columns, list, "reading"
+    )
     categorical: str | Iterable[str] = _line(
-        (), "CSV, Parquet: numeric columns to hash.", _columns, group="reading"
+        (), "CSV, Parquet: numeric columns to hash.", _columns, list, "reading"
     )
     numeric: str | Iterable[str] = _line(
-        (), "CSV: columns that are numeric throughout.", _columns, group="reading"
+        (), "CSV: columns that are numeric throughout.", _columns, list, "reading"
     )
-    missing: str = _line("bad", "CSV, Parquet: a missing value is bad, or zero.", group="reading")
-    delimiter: str | None = _line(None, "CSV: between cells.", group="reading")
+    missing: str | None = _line(
+        None, "CSV, Parquet: a missing number is the mean (default), bad, or zero.", group="reading"
+    )
+    na: str | Iterable[str] = _line((), "CSV: a word for a missing value.", _columns, list, "reading")
+    delimiter: str | None = _line(None, "CSV: between cells. Default: as found.", group="reading")
+    decimal: str | None = _line(
+        None, "CSV: the decimal sign, . or ,. Default: as a column reads.", group="reading"
+    )
+    thousands: str | None = _line(None, "CSV: between groups of three digits.", group="reading")
+    header: bool = _line(True, "CSV: the first line names the columns.", _flag, bool, "reading")
+    skip_lines: int = _line(0, "CSV: lines before the table.", _whole(0), int, "reading")
+    comment: str | None = _line(None, "CSV: what begins a line that is no row.", group="reading")
+    encoding: str | None = _line(
+        None, "Of text: latin-1, ... Default: UTF-8, or UTF-16 by its mark.", group="reading"
+    )
     features: int | None = _line(None, "SVMlight: how many features there are.", option=int)
     seed: int = _line(
         0, "Fixes the race, the order of rows, and which are held out.", _whole(0, (1 << 64) - 1), int
@@ -308,7 +328,7 @@ class FitSettings:
             "rule": repr(self.start_rule),
             "choose": self.chooses_rate,
             "holdout": self.held_out_share,
-            "reading": {n: _plain(v) for n, v in self.reading.items()},
+            "reading": recorded_reading({n: _plain(v) for n, v in self.reading.items()}),
         }
 
     def _group(self, group: Group) -> dict[str, Any]:
@@ -323,5 +343,9 @@ def _plain(value: object) -> object:
 
 
 def recorded_reading(reading: Mapping[str, Any]) -> dict[str, Any]:
-    """What a checkpoint recorded of reading, without defaults: files of 0.1.0 hold some of them."""
-    return {n: v for n, v in reading.items() if v not in (None, []) and v != LINES[n].default}
+    """What a checkpoint recorded of reading, without defaults: files of 0.1.0 hold some of them.
+
+    Theirs of ``missing`` was "bad"; whether it is another one the layout of the columns says, which is recorded too.
+    """
+    known = {n: v for n, v in reading.items() if v not in (None, []) and v != LINES[n].default}
+    return {n: v for n, v in known.items() if (n, v) != ("missing", "bad")}

@@ -8,7 +8,7 @@ from .settings import FitSettings, Paths
 Layout = dict[str, Any]  # of a stream, as JSON has it: which feature has which index
 
 # What is said of files that are read for features that are settled: the layout says the rest.
-LAID_OUT = ("target", "weight", "missing", "delimiter")
+LAID_OUT = ("target", "weight", "missing", "delimiter", "header", "skip_lines", "comment", "encoding")
 
 
 def training_stream(data: Paths, settings: FitSettings, block_bytes: int, cache: str | None) -> Stream:
@@ -18,6 +18,8 @@ def training_stream(data: Paths, settings: FitSettings, block_bytes: int, cache:
         reading["bits"] = settings.bits
     if settings.scales:
         reading["scale"] = "deviation" if settings.intercept else "rms"
+    if settings.classes is not None and all(isinstance(c, str) for c in settings.classes):
+        reading["classes"] = settings.classes
     return open_stream(
         data,
         **reading,

@@ -25,6 +25,7 @@ from ..linear.losses import DEGREE
 from ..linear.race import part
 from ..reading import Block, Stream
 from ..reading.sources import Source, first_pipe, require_different_pipes, sources
+from ..reading.unpack import SUFFIXES
 from . import checkpoint
 from .budget import SMALLEST, Budget, in_child_process, peak
 from .checkpoint import State
@@ -32,7 +33,7 @@ from .chunks import FIRST, LATER, Chunk, chunks, order
 from .held_out import HeldOut
 from .labels import come_in_runs, decide, require_known
 from .quality import Quality
-from .report import Progress, Report
+from .report import Progress, Report, columns_text
 from .settings import FitSettings, Paths
 from .sizes import Sizes
 from .streams import scored_stream, training_stream
@@ -221,7 +222,10 @@ class Run:
 
     def begin(self, block: Block, rows: Array | None) -> Model:
         """Make the model from the first chunk of rows, and race for its learning rate if it is open."""
-        loss, classes, why = decide(self.settings, block.labels)
+        if self.stream.columns is not None:
+            for line in columns_text(self.stream.columns):
+                self._note(line)
+        loss, classes, why = decide(self.settings, block.labels, self.stream.classes)
         if why:
             self._note(why)
         self._note_order(block.labels, classes)
@@ -305,7 +309,7 @@ class Run:
                 source.pipe.end_here()
         with closing(self.stream.blocks()) as blocks:
             block = next(blocks)
-        loss, classes, _ = decide(self.settings, block.labels)
+        loss, classes, _ = decide(self.settings, block.labels, self.stream.classes)
         entries = int(block.indptr[1])
         if self.sizes is not None:
             self.sizes.divide(block)
@@ -384,6 +388,9 @@ class Run:
         self.model.catch_up()
         told = {"pass": s.passed + 1, "rows": s.rows, "loss": s.mean_loss}
         measured = {"held_out": self.held_out.quality(self.model), "test": self._tested()}
+        for name, (count, first) in self.stream.odd_cells.items() if not s.passed else ():
+            cells = f"{count} cells are" if count > 1 else "a cell is"
+            self._note(f"column {name!r}: {cells} taken for missing; {first}")
         s.history.append(told | {n: None if q is None else q.result(self.model) for n, q in measured.items()})
         if s.passed + 1 == self.settings.passes:
             for name, quality in measured.items():
@@ -466,6 +473,8 @@ class Run:
             skipped=self.stream.skipped + self.skipped,
             reasons=self.stream.reasons,
             notes=s.notes,
+            columns=self.stream.columns,
+            odd_cells={n: {"cells": k, "first": told} for n, (k, told) in self.stream.odd_cells.items()},
             seconds=seconds,
             rows_per_second=self.rows_read / seconds,
             peak_memory=peak(),
@@ -478,7 +487,7 @@ class Run:
 def _share_read(stream: Stream, position: dict[str, int] | None) -> float | None:
     """How much of the files lies before a position, by bytes; None where they are pipes, compressed or in groups."""
     paths = stream.paths
-    packed = any(p.suffix in (".gz", ".zst", ".zstd", ".parquet", ".pq") for p in paths)
+    packed = any(p.suffix in (*SUFFIXES, ".parquet", ".pq") for p in paths)
     if position is None or packed or stream.pipe is not None:
         return None
     sizes = [p.stat().st_size for p in paths]

@@ -91,6 +91,7 @@ class Pass:
     skipped: int = 0
     features: int = 0
     reasons: list[str] = field(default_factory=list)
+    odd_cells: dict[str, tuple[int, str]] = field(default_factory=dict)  # by column: how many, and the first
 
     def bad(self, path: Path, line: int, reason: str, unit: str = "line") -> None:
         """Count a bad line (from 1), or raise FileError."""
@@ -99,6 +100,18 @@ class Pass:
             raise FileError(
                 f"{told}; correct it, or train without such lines (on_bad_line='skip', --on-bad-line skip)"
             )
+        self._count(told)
+
+    def leave_out(self, path: Path, line: int, reason: str, unit: str = "line") -> None:
+        """Count a line that nothing is wrong with, but that is of no use."""
+        self._count(f"{path}: {unit} {line}: {reason}")
+
+    def odd_cell(self, column: str, told: str) -> None:
+        """Count a cell that is none of what its column holds, and is missing therefore."""
+        count, first = self.odd_cells.get(column, (0, told))
+        self.odd_cells[column] = count + 1, first
+
+    def _count(self, told: str) -> None:
         self.skipped += 1
         if len(self.reasons) < REASONS:
             self.reasons.append(told)

@@ -2,8 +2,10 @@
 
     svmlight        zero_based
     vw              bits
-    csv, parquet    numeric, text (names of columns), bits; scale: centre and size of each numeric column, where
-                    they are standardised
+    csv, parquet    numeric, text (names of columns), bits; where there are any: scale (centre and size of each
+                    numeric column, where they are standardised), means (of the numeric columns, which have
+                    indicators of missing values then), instants (those of the numeric ones), forms (how numbers
+                    of a column are written), na (words for a missing value), classes (texts of the target), target
 
 Each says its format too; a table's fits the other kind of table. They come from files, which anybody may have written.
 """
@@ -19,6 +21,9 @@ BITS = (1, 31)  # the least and the most that indices are cut to
 Layout = dict[str, Any]
 
 _TABLE: dict[str, type] = {"numeric": list, "text": list, "bits": int}
+_EXTRA: dict[str, type] = {
+    "means": list, "instants": list, "forms": dict, "na": list, "classes": list, "target": str,
+}  # fmt: skip
 _FORMS: dict[str, dict[str, type]] = {
     "svmlight": {"zero_based": bool},
     "vw": {"bits": int},
@@ -39,7 +44,9 @@ def require_layout(given: object, kind: str | None = None) -> Layout:
             f"layout must be the layout of a stream{'' if kind is None else f' of {kind}'}, got {given!r}"
         )
     layout = {n: v for n, v in given.items() if n != "format"}
-    if {n: type(v) for n, v in layout.items() if n != "scale" or form is not _TABLE} != form:
+    allowed = form | (_EXTRA if form is _TABLE else {})
+    types = {n: type(v) for n, v in layout.items() if n != "scale" or form is not _TABLE}
+    if not form.keys() <= types.keys() or any(allowed.get(n) is not type for n, type in types.items()):
         wanted = ", ".join(f"{n} ({t.__name__})" for n, t in form.items())
         raise HyperparameterError(
             f"layout must be the layout of a stream of {format}, which holds {wanted}; got {layout!r}"
@@ -50,6 +57,7 @@ def require_layout(given: object, kind: str | None = None) -> Layout:
     names = [*layout.get("numeric", ()), *layout.get("text", ())]
     if not all(isinstance(n, str) for n in names) or len(set(names)) < len(names):
         raise HyperparameterError(f"layout: columns must be different names, got {names!r}")
+    _require_extra(layout)
     if "scale" in layout:
         _require_scale(layout["scale"], len(layout["numeric"]))
     if (features := features_of(layout)) is not None and features > LARGEST + 1:
@@ -79,4 +87,29 @@ def features_of(layout: Layout) -> int | None:
     hashed = 1 << int(layout["bits"])
     if "numeric" not in layout:
         return hashed
-    return len(layout["numeric"]) + (hashed if layout["text"] else 0)
+    numeric = len(layout["numeric"]) * (2 if "means" in layout else 1)
+    return numeric + (hashed if layout["text"] or layout.get("instants") else 0)
+
+
+def _require_extra(layout: Layout) -> None:
+    """Raise HyperparameterError where what a table's layout says beyond its columns does not fit them."""
+    numeric, means, forms = layout.get("numeric", []), layout.get("means"), layout.get("forms", {})
+    texts = [*layout.get("na", ()), *layout.get("classes", ()), *layout.get("instants", ())]
+    sound = means is None or (
+        len(means) == len(numeric) and all(isinstance(x, float | int) and math.isfinite(x) for x in means)
+    )
+    sound = sound and all(isinstance(x, str) for x in texts) and set(layout.get("instants", ())) <= {*numeric}
+    sound = sound and all(_is_form(form) for form in forms.values())
+    if not sound:
+        raise HyperparameterError("layout: means, instants, forms, na or classes do not fit its columns")
+
+
+def _is_form(form: object) -> bool:
+    """Whether it is the decimal sign, the thousands' sign and the style that numbers are written in."""
+    return (
+        isinstance(form, list)
+        and len(form) == 3
+        and form[0] in (".", ",")
+        and form[1] in ("", ".", ",", " ", "'")
+        and form[2] in ("plain", "dressed", "truth")
+    )

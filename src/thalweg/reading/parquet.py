@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 from ..errors import FileError
 from .block import Block, Pass, Position
+from .cells import DOTS, MISSING, WEAK, instants_of
+from .kinds import PREFIX_ROWS, Column, Tables
 from .sources import Source, require_pyarrow
-from .tables import Columns, Layout, kind_of, one_line, standardise, unique
+from .tables import Cells, Columns, Layout, kind_of, measure, micros_of, one_line, unique
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from pyarrow import parquet
+
+_READ = ("number", "text", "instant")
+_BATCH = 1 << 13  # rows of the prefix that are looked at together
 
 
 class Parquet:
@@ -23,17 +30,53 @@ class Parquet:
         self._size, self._most = size, rows
         with self._open(files[0]) as file:
             schema = file.schema_arrow
-            self._layout = Layout(
-                path, {n: kind_of(schema.field(n).type) for n in unique(path, schema.names)}, columns
-            )
-        self.features: int | None = self._layout.features
-        self.names: list[str] | None = self._layout.numbers
-        self.layout = self._layout.plain
+            types = {n: kind_of(schema.field(n).type) for n in unique(path, schema.names)}
+            kinds = {n: Column(kind) for n, kind in types.items()}
+            read = [n for n in types if types[n] in _READ and n not in columns.of(types).ignore]
+            if columns.layout is None:
+                tables = Tables(read)
+                for table in self._prefix(file, read):
+                    tables.add(table)
+                kinds |= tables.columns(types, columns.na, None)
+            self._layout = layout = Layout(path, kinds, columns, typed=True)
+        self.features: int | None = layout.features
+        self.names: list[str] | None = layout.numbers
+        self.columns = layout.told
         self.ordered: tuple[str, ...] = ()
 
-    def standardise(self, files: Sequence[Source], centred: bool) -> None:
-        """Scale numeric columns from now on, by the first rows of the files (``tables.standardise``)."""
-        self.ordered = standardise(self._layout, self.blocks, files, 0, centred)
+    @property
+    def layout(self) -> dict[str, Any]:
+        """What another stream needs for the same features."""
+        return self._layout.plain
+
+    def measure(self, files: Sequence[Source], scale: str) -> None:
+        """Take the means of numeric columns, and scale them, by the first rows of the files (``tables.measure``)."""
+        self.ordered = measure(self._layout, self.blocks, files, 0, scale)
+
+    @staticmethod
+    def _prefix(file: parquet.ParquetFile, names: list[str]) -> Iterator[pa.Table]:
+        """Those columns of the first rows; what is damaged ends them: the pass over the file says where."""
+        import pyarrow as pa
+
+        left = PREFIX_ROWS
+        with suppress(OSError, pa.ArrowException, UnicodeDecodeError):
+            for batch in file.iter_batches(_BATCH, columns=names, use_threads=False):
+                yield pa.Table.from_batches([batch.slice(0, left)])
+                left -= batch.num_rows
+                if left <= 0:
+                    return
+
+    def _plain(self, table: pa.Table) -> tuple[pa.Table, Cells]:
+        """A table with instants as numbers; texts that are none are listed."""
+        cells = Cells()
+        for name in self._layout.instants:
+            column = table[name]
+            if kind_of(column.type) == "instant":
+                column = micros_of(column)
+            else:
+                column, cells[name] = instants_of(column, (*MISSING, *self._layout.columns.na, *WEAK, *DOTS))
+            table = table.set_column(table.column_names.index(name), name, column)
+        return table, cells
 
     @staticmethod
     def _open(source: Source) -> parquet.ParquetFile:
@@ -60,12 +103,12 @@ class Parquet:
         with self._open(source) as file:
             names = unique(path, file.schema_arrow.names)
             layout.check(path, names)
-            kinds = {n: kind_of(file.schema_arrow.field(n).type) for n in layout.needed}
             for n in layout.needed:
-                if kinds[n] != layout.kinds[n]:
-                    raise FileError(
-                        f"{path}: column {n!r} is {kinds[n]}, but {layout.kinds[n]} in {layout.path}"
-                    )
+                kind = kind_of(file.schema_arrow.field(n).type)
+                hashed = layout.kinds[n] == "text" and kind in _READ and layout.columns.layout is not None
+                parsed = layout.kinds[n] == "instant" and kind == "text"
+                if kind != layout.kinds[n] and not (hashed or parsed):
+                    raise FileError(f"{path}: column {n!r} is {kind}, but {layout.kinds[n]} in {layout.path}")
             groups = [file.metadata.row_group(g) for g in range(file.num_row_groups)]
             row = sum(g.num_rows for g in groups[: at.offset])
             if at.offset > len(groups) or at.line > file.metadata.num_rows:
@@ -83,9 +126,10 @@ class Parquet:
                         first, row = row + 1, row + batch.num_rows
                         if row > at.line:
                             position = Position(at.file, g + (row == end), row)
-                            made = layout.block(path, position, run, batch, {}, first)
-                            if made is not None:
-                                yield made
+                            table, cells = self._plain(pa.Table.from_batches([batch]))
+                            block = layout.block(path, position, run, table, {}, first, cells)
+                            if block is not None:
+                                yield block
                 except FileError:
                     raise
                 except (OSError, pa.ArrowException, UnicodeDecodeError) as error:

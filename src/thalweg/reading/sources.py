@@ -1,12 +1,9 @@
 """Files as streams of bytes: which there are, how they are compressed, what format they hold."""
 
 import glob
-import gzip
-import io
 import os
 import re
 import stat
-import zlib
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +14,7 @@ import numpy as np
 from ..errors import FileError, HyperparameterError, nearest
 from ..files import reason
 from .pipe import Pipe
+from .unpack import ERRORS, LONGEST, SUFFIXES, Raw, Recoded, encoding_of, packing, unpacked
 
 Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 
@@ -25,26 +23,29 @@ _SUFFIXES = {
     ".svm": "svmlight", ".svmlight": "svmlight", ".libsvm": "svmlight", ".vw": "vw", ".csv": "csv", ".tsv": "csv",
     ".parquet": "parquet", ".pq": "parquet",
 }  # fmt: skip
-_PACKED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}  # RFC 1952; RFC 8878
 _SVMLIGHT = re.compile(rb"[ \t]*[-+.\d][-+.\deE]*([ \t]+qid:-?\d+)?([ \t]+\d+:\S+)*[ \t]*(#.*)?\r?")
-NEWLINE = 10
+NEWLINE, RETURN = 10, 13
 MARK = b"\xef\xbb\xbf"  # the byte order mark of UTF-8, at the beginning of some files
 _PAGE = 1 << 12
+_PEEK = 1 << 16  # bytes that tell the encoding, and how lines end
 _SLICE = 1 << 20  # bytes thrown away at a time on the way to an offset
 
 
 class Source(os.PathLike[str]):
     """A file that rows are read from, spoken of as its path. pipe: what it is, where it can be read only once.
 
-    looked: reading it leaves a pipe as it is, for the pass over it.
+    encoding: of its text; None: UTF-8, or UTF-16 where it begins with that mark. looked: reading it leaves a pipe as
+    it is, for the pass over it.
     """
 
-    def __init__(self, path: Path, pipe: Pipe | None = None, looked: bool = False) -> None:
-        self.path, self.pipe, self.looked = path, pipe, looked
+    def __init__(
+        self, path: Path, pipe: Pipe | None = None, encoding: str | None = None, looked: bool = False
+    ) -> None:
+        self.path, self.pipe, self.encoding, self.looked = path, pipe, encoding, looked
 
     def look(self) -> "Source":
         """The same file, where reading it leaves a pipe as it is."""
-        return Source(self.path, self.pipe, looked=True)
+        return Source(self.path, self.pipe, self.encoding, looked=True)
 
     def __fspath__(self) -> str:
         return str(self.path)
@@ -127,17 +128,6 @@ def expand(paths: Paths) -> tuple[Path, ...]:
     return tuple(found)
 
 
-def packing(path: Source) -> str:
-    """How a file is compressed, by its first bytes: "", "gzip" or "zstd"."""
-    try:
-        head = path.beginning(4)
-    except FileError:
-        raise
-    except OSError as error:
-        raise FileError(f"{path}: cannot be read ({reason(error)})") from None
-    return next((name for magic, name in _PACKED.items() if head.startswith(magic)), "")
-
-
 def require_pyarrow(what: str, path: Path) -> Any:
     """pyarrow, or FileError saying how to get it."""
     try:
@@ -148,37 +138,45 @@ def require_pyarrow(what: str, path: Path) -> Any:
 
 
 class Bytes:
-    """The uncompressed bytes of a file from an offset on: by seeking, or by skipping where that cannot be.
+    """The uncompressed bytes of a file from an offset on, its text in UTF-8: by seeking, or by skipping.
 
+    Where all lines end in a carriage return, as on old machines, newlines stand in their places.
     look: leave a pipe as it is for the pass over it; otherwise this is that pass.
     """
 
     def __init__(self, path: Source, offset: int = 0, *, look: bool = False) -> None:
         self.path = path
         pipe = path.pipe
-        packed = packing(path)
-        self._errors: tuple[type[Exception], ...] = (OSError, EOFError, zlib.error)
+        try:
+            self._packed = packing(path.path, path.beginning(LONGEST))
+        except FileError:
+            raise
+        except OSError as error:
+            raise FileError(f"{path}: cannot be read ({reason(error)})") from None
         look = look or path.looked
         self._below = None if pipe is None else pipe.look() if look else pipe.pass_over()
         place = path.path if self._below is None else self._below
+        self._file: Raw
         try:
-            if packed == "gzip":
-                self._file: io.BufferedIOBase | io.RawIOBase = gzip.open(place, "rb")  # noqa: SIM115
-            elif packed == "zstd":
-                self._file = require_pyarrow("zstd", path.path).input_stream(place, compression="zstd")
-            elif isinstance(place, Path):
-                self._file = open(place, "rb", buffering=0)  # noqa: SIM115
+            if self._packed:
+                self._file = unpacked(self._packed, place, path.path, require_pyarrow)
             else:
-                self._file = place
-        except OSError as error:
-            if isinstance(error, FileError):
-                raise
-            raise FileError(f"{path}: cannot be read ({reason(error)})") from None
-        self._packed = packed
+                self._file = open(place, "rb", buffering=0) if isinstance(place, Path) else place  # noqa: SIM115
+        except FileError:
+            raise
+        except ERRORS as error:
+            why = reason(error) if isinstance(error, OSError) else str(error)
+            raise FileError(f"{path}: cannot be read ({why})") from None
+        self._head, self._old = b"", False
         try:
-            if not packed and pipe is None:
+            self._peek()
+            if encoding := encoding_of(self._head, path.encoding):
+                self._file, self._head = Recoded(self._file, self._head, encoding), b""
+                self._peek()
+            if not self._packed and pipe is None and not encoding:
                 size = os.fstat(self._file.fileno()).st_size
                 self._file.seek(offset)
+                self._head = b""
                 left = max(0, offset - size)
             else:
                 left = offset
@@ -193,20 +191,35 @@ class Bytes:
             self.close()
             raise
 
+    def _peek(self) -> None:
+        """Look at the first bytes of the file, which are given again, and at how its lines end."""
+        room = bytearray(_PEEK)
+        self._old = False
+        head = bytes(room[: self.fill(memoryview(room))])
+        self._head, self._old = head, b"\r" in head and b"\n" not in head
+
     def fill(self, room: memoryview) -> int:
         """Fill the room as far as the file reaches; how many bytes."""
-        filled = 0
+        filled = min(len(self._head), len(room))
+        room[:filled] = self._head[:filled]
+        self._head = self._head[filled:]
         try:
             while filled < len(room) and (n := self._file.readinto(room[filled:])):
                 filled += n
         except FileError:
             raise
-        except self._errors as error:
+        except ERRORS as error:
+            if isinstance(error, UnicodeError):
+                named = self.path.encoding or "UTF-16"
+                raise FileError(f"{self.path}: is not {named} text ({error}); give its --encoding") from None
             if self._packed:
                 raise FileError(
                     f"{self.path}: its {self._packed} data is cut short or damaged ({error})"
                 ) from None
             raise FileError(f"{self.path}: cannot be read ({error})") from None
+        if self._old:
+            text = np.frombuffer(room[:filled], np.uint8)
+            text[text == RETURN] = NEWLINE
         return filled
 
     def close(self) -> None:
@@ -291,7 +304,7 @@ def format_of(source: Source, format: str) -> str:
     for suffix in reversed(path.suffixes):
         if suffix.lower() in _SUFFIXES:
             return _SUFFIXES[suffix.lower()]
-        if suffix.lower() not in (".gz", ".zst", ".zstd"):
+        if suffix.lower() not in SUFFIXES:
             break
     head = sample(source, 1 << 16).removeprefix(MARK)
     if head.startswith(b"PAR1"):

@@ -1,9 +1,11 @@
 """``open_stream``: labelled examples from one or many files, in blocks, as often as wanted."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import FileError, HyperparameterError
 from ..files import require_writable
@@ -13,6 +15,10 @@ from .cache import Cache
 from .layout import BITS, Layout, require_layout
 from .sources import Paths, Source, first_pipe, format_of, sources
 from .text import Text
+from .unpack import require_encoding
+
+if TYPE_CHECKING:
+    from .cells import Form
 
 SCALES = ("none", "deviation", "rms")
 
@@ -22,6 +28,7 @@ class Format(Protocol):
 
     features: int | None
     names: list[str] | None
+    columns: dict[str, Any] | None
     ordered: tuple[str, ...]
 
     @property
@@ -80,13 +87,28 @@ class Stream:
 
     @property
     def ordered(self) -> tuple[str, ...]:
-        """The numeric columns by which the first rows are sorted, where they were looked at (``scale``)."""
+        """The numeric columns by which the first rows are sorted, where they were looked at (``scale``, ``missing``)."""
         return self._reader.ordered
 
     @property
     def layout(self) -> dict[str, Any]:
         """What makes other files' features the same as these: for their ``open_stream(layout=)``; as JSON has it."""
         return {"format": self.format, **self._reader.layout}
+
+    @property
+    def columns(self) -> dict[str, Any] | None:
+        """CSV, Parquet: what the columns hold, and which are left out, as JSON has it; None with a layout, or where there are none."""
+        return self._reader.columns
+
+    @property
+    def classes(self) -> list[str] | None:
+        """CSV, Parquet: the texts that labels 0, 1, ... stand for; None where they are numbers."""
+        return self._reader.layout.get("classes")
+
+    @property
+    def odd_cells(self) -> dict[str, tuple[int, str]]:
+        """Cells that the latest pass has taken for missing as they are no numbers: by column how many, and the first."""
+        return self._run.odd_cells
 
     @property
     def skipped(self) -> int:
@@ -165,6 +187,29 @@ def _columns(name: str, value: str | Iterable[str]) -> tuple[str, ...]:
     return columns
 
 
+def _missing(given: str | None, layout: Layout | None) -> str:
+    """What becomes of a missing number: as asked for; else the mean, where a layout does not know another fate."""
+    if layout is None or "means" in layout:
+        return given or "mean"
+    if given == "mean":
+        raise HyperparameterError("open_stream: layout= knows no means; missing must be 'bad' or 'zero'")
+    return given or "bad"
+
+
+def _form(decimal: str | None, thousands: str | None) -> Form | None:
+    """How numbers are written, where the user says so. Raises HyperparameterError."""
+    if decimal is None and thousands is None:
+        return None
+    from .cells import Form
+
+    _one_of("decimal", decimal, (None, ".", ","))
+    _one_of("thousands", thousands, (None, ".", ",", " ", "'"))
+    decimal = decimal or ("," if thousands == "." else ".")
+    if decimal == thousands:
+        raise HyperparameterError(f"open_stream: decimal and thousands are both {decimal!r}")
+    return Form(decimal, thousands or "", "dressed")
+
+
 def _layout(given: dict[str, Any] | None, kind: str) -> Layout:
     """What a layout says, without its format. Raises HyperparameterError if it is none of this format."""
     if given is None:
@@ -192,8 +237,16 @@ def open_stream(
     ignore: str | Iterable[str] = (),
     categorical: str | Iterable[str] = (),
     numeric: str | Iterable[str] = (),
-    missing: str = "bad",
+    missing: str | None = None,
+    na: str | Iterable[str] = (),
+    decimal: str | None = None,
+    thousands: str | None = None,
+    classes: Iterable[str] | None = None,
     delimiter: str | None = None,
+    header: bool = True,
+    skip_lines: int = 0,
+    comment: str | None = None,
+    encoding: str | None = None,
     scale: str = "none",
     layout: dict[str, Any] | None = None,
     cache: str | os.PathLike[str] | None = None,
@@ -202,10 +255,12 @@ def open_stream(
     """Labelled examples from files larger than memory.
 
     paths: a file, a pattern (``"day*.svm.gz"``), or several of both; a pipe, for one pass. format: "svmlight", "vw", "csv",
-    "parquet", or "auto": by name, else by the first line. gzip and zstd are recognised by content.
+    "parquet", or "auto": by name, else by the first line. gzip, zstd, bzip2, xz and a zip of one file are
+    recognised by content.
     block_bytes, block_rows: a block ends at whichever comes first; memory is a small multiple of it.
     on_bad_line: "stop" (FileError naming file, line and reason) or "skip" (counted).
-    unlabelled: a row may lack its label, which is NaN then; CSV and Parquet need no target.
+    unlabelled: a row may lack its label, which is NaN then; CSV and Parquet need no target, and take that of layout
+    where its column is there.
     cache: a file for several passes: the first whole pass writes it, later ones read it instead of the
     files; it is rebuilt when these or the settings change, and when it is damaged.
     ahead: how many blocks a background thread reads ahead; 0: none, without a thread.
@@ -215,8 +270,14 @@ def open_stream(
     Vowpal Wabbit: bits: 2^bits features, as ``vw -b``.
     CSV and Parquet: target, weight, tag: their columns. ignore: columns left out. Text columns are
     hashed into 2^bits features after the numeric ones; so are the numeric ones named in categorical.
-    A CSV column is text if a cell in the first MiB of the first file is no number, unless named in numeric.
-    missing: "bad" (a bad line) or "zero". delimiter: CSV (default: comma; tab in a .tsv).
+    What a CSV column holds is decided from the first 65,536 rows, or 16 MiB, of the first file: numbers where 95 %
+    of its cells are, others being missing; ``Stream.columns`` tells it. numeric: of numbers whatever they hold.
+    Rows without a label are left out and counted. A target of text is classes: ``classes``, or those of the prefix.
+    missing: what becomes of a missing number: "mean" (the prefix's, and an indicator of its own), "bad" (a bad
+    line) or "zero"; default: "mean", or what ``layout`` is made for. na: words for it beyond the usual ones.
+    CSV: delimiter (default: as found: comma, tab, semicolon, bar, blank). header: the first line names the columns.
+    skip_lines: before it. comment: what lines of no row begin with. decimal, thousands: how numbers are written
+    (default: as a whole column reads). encoding: of text (default: UTF-8, or UTF-16 by its mark).
     scale: "deviation": numeric columns are standardised by mean and deviation over the first 65,536 rows, or as many
     as fit in 16 MB, before they are narrowed to float32; "rms": divided by their root mean square there; "none".
     layout: another stream's ``layout``: features have the indices that they have there, whatever these
@@ -227,8 +288,11 @@ def open_stream(
     _one_of("on_bad_line", on_bad_line, ("stop", "skip"))
     _one_of("zero_based", zero_based, ("auto", True, False))
     _one_of("unlabelled", unlabelled, (True, False))
-    _one_of("missing", missing, ("bad", "zero"))
+    _one_of("missing", missing, (None, "mean", "bad", "zero"))
     _one_of("scale", scale, SCALES)
+    _one_of("header", header, (True, False))
+    _whole("skip_lines", skip_lines, 0, 1 << 31)
+    require_encoding(encoding)
     for name, column in (("target", target), ("weight", weight), ("tag", tag)):
         if not isinstance(column, str | None):
             raise HyperparameterError(f"open_stream: {name} must be the name of a column, got {column!r}")
@@ -239,6 +303,8 @@ def open_stream(
     if features is not None:
         _whole("features", features, 1, 2**31 - 1)
     files = sources(paths)
+    for file in files:
+        file.encoding = encoding or file.encoding
     kinds = {format_of(f, format): f for f in files}
     if len(kinds) > 1:
         (a, b), (c, d) = list(kinds.items())[:2]
@@ -261,6 +327,7 @@ def open_stream(
     reader: Format
     if kind in ("csv", "parquet"):
         from .csv import Csv
+        from .dialect import Dialect
         from .parquet import Parquet
         from .tables import Columns
 
@@ -271,20 +338,25 @@ def open_stream(
             _columns("ignore", ignore),
             _columns("categorical", categorical),
             _columns("numeric", numeric),
-            missing == "zero",
+            _missing(missing, layout),
+            (*_columns("na", na), *given.get("na", ())),
+            _form(decimal, thousands),
+            None if classes is None else _columns("classes", classes),
             bits,
             unlabelled,
             given or None,
         )
         tables: Csv | Parquet
         if kind == "csv":
-            tables = Csv(files, columns, block_bytes, block_rows, delimiter)
+            dialect = Dialect(delimiter, header, skip_lines, comment)
+            settings |= {"dialect": list(dialect), "encoding": encoding}
+            tables = Csv(files, columns, block_bytes, block_rows, dialect)
         else:
             tables = Parquet(files, columns, block_bytes, block_rows)
-        if scale != "none":
-            tables.standardise(files, centred=scale == "deviation")
+        if not given:
+            tables.measure(files, scale)
         reader = tables
-        settings |= {"scale": reader.layout.get("scale")} | {"columns": list(columns), "delimiter": delimiter}
+        settings |= {"scale": reader.layout.get("scale"), "columns": list(columns)}
     else:
         settings |= {"zero_based": zero_based, "features": features} if kind == "svmlight" else {"bits": bits}
         reader = Text(

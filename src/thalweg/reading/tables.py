@@ -1,9 +1,11 @@
 """CSV and Parquet in blocks: numeric columns are features, text is hashed; pyarrow reads both.
 
-Numeric column i is feature i, or what the layout's map makes of it, before it is narrowed to float32. A text (or date, or categorical) column ``c`` with the value ``v`` is the
-feature k + h with value 1, where k is the number of numeric columns and h the 32-bit murmur3 hash of
-the bytes ``c=v`` with seed 0, cut to its lowest bits; this is Vowpal Wabbit's hash of that name too.
-Zeros are not stored.
+Numeric column i is feature i, or what the layout's map makes of it, before it is narrowed to float32; an instant is
+numeric too, as the days since 1970 in UTC. Where a missing number becomes the
+mean, feature k + i is 1 in its row, k being the number of numeric columns. A text (or categorical) column ``c`` with
+the value ``v`` is the feature m + h with value 1, where m is the number of those before and h the 32-bit murmur3 hash
+of the bytes ``c=v`` with seed 0, cut to its lowest bits; this is Vowpal Wabbit's hash of that name too. The year,
+month, day of the week (Monday is 0) and hour of an instant are hashed as ``c.year=2020``. Zeros are not stored.
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ from ..engines.cpu.text import source
 from ..errors import FileError, HyperparameterError, nearest
 from ..scaling import ColumnMap
 from .block import Block, Pass, Position
+from .cells import MISSING, PLAIN, Form, Odd, trimmed
 from .kernels.vw import HASH
+from .kinds import PREFIX_BYTES, PREFIX_ROWS, Column, told
 from .layout import LARGEST
 from .sources import Source
 
@@ -31,11 +35,11 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, Any]
 Reasons = dict[int, str]  # what is wrong with a row
-
-# The rows that columns are measured by: so many, or as many as take so much memory.
-PREFIX_ROWS = 1 << 16
-PREFIX_BYTES = 16 << 20
+Cells = dict[str, Odd]  # by column: the cells that are none of what they should be
+CELLS = "cells"  # the kind of a column of text that a layout says the kind of
+MOST_CLASSES = 1000
 SORTED_ROWS = 30  # from which a sorted column is spoken of
+_DAY = 86_400_000_000  # microseconds
 
 
 _NAMES_JOB = Job("text", "ends", "hashes", "count", "mask", "offset")
@@ -101,8 +105,9 @@ def run(job: Job, text: str, /, **words: int) -> dict[str, int]:
 class Columns(NamedTuple):
     """What the user says of the columns.
 
-    zero: a missing value is 0, not a fault. layout: that of another stream: exactly its columns are
-    features, in its order.
+    missing: what becomes of a missing number: "mean", "bad" or "zero". na: more words that say so. form: how numbers
+    are written; None: by the cells. classes: the texts of the target, in their order. layout: that of another stream:
+    exactly its columns are features, in its order.
     """
 
     target: str | None
@@ -111,74 +116,166 @@ class Columns(NamedTuple):
     ignore: tuple[str, ...]
     categorical: tuple[str, ...]
     numeric: tuple[str, ...]
-    zero: bool
+    missing: str
+    na: tuple[str, ...]
+    form: Form | None
+    classes: tuple[str, ...] | None
     bits: int
     unlabelled: bool
     layout: dict[str, Any] | None = None
 
-    def numbers(self) -> list[str]:
-        """The columns that must hold numbers."""
-        names = [self.target, self.weight, *self.numeric, *(self.layout or {}).get("numeric", ())]
-        return [n for n in names if n is not None]
+    def of(self, names: Iterable[str]) -> Columns:
+        """The same with the columns of a file: a name that is none of them may be several between commas."""
+        names = set(names)
 
-    def texts(self) -> list[str]:
-        """The columns that are hashed whatever they hold."""
-        return [*self.categorical, *(self.layout or {}).get("text", ())]
+        def resolved(given: tuple[str, ...]) -> tuple[str, ...]:
+            parts: list[str] = []
+            for name in given:
+                parts += [name] if name in names else [part.strip() for part in name.split(",")]
+            return tuple(parts)
+
+        return self._replace(
+            ignore=resolved(self.ignore),
+            categorical=resolved(self.categorical),
+            numeric=resolved(self.numeric),
+        )
 
 
 class Layout:
-    """Which column is what; the kinds of all columns are "number", "text", or what cannot be read."""
+    """Which column is what, and the blocks of a table's rows.
 
-    def __init__(self, path: Path, kinds: dict[str, str], columns: Columns) -> None:
-        given = {"target": columns.target, "weight": columns.weight, "tag": columns.tag}
-        named = [n for n in given.values() if n is not None]
-        named += [*columns.ignore, *columns.categorical, *columns.numeric]
-        for n in named:
-            if n not in kinds:
-                raise HyperparameterError(f"open_stream: {path} has no column {n!r}: {nearest(n, kinds)}")
-            if named.count(n) > 1:
-                raise HyperparameterError(f"open_stream: column {n!r} is given two roles; give it one")
-        if columns.target is None and not columns.unlabelled:
-            raise HyperparameterError(
-                f"open_stream: {path}: target= must name the column of labels; its columns are {', '.join(kinds)}"
-            )
-        self.path, self.kinds, self.columns = path, kinds, columns
-        self.roles = {n for n in given.values() if n is not None}
-        features = [n for n in kinds if n not in self.roles and n not in columns.ignore]
-        if columns.layout is not None:
-            features = [*columns.layout["numeric"], *columns.layout["text"]]
-            lacking = [n for n in features if n not in kinds]
+    typed: whether the file itself says what its columns hold.
+    """
+
+    def __init__(self, path: Path, columns: dict[str, Column], given: Columns, typed: bool = False) -> None:
+        self.path, self.columns = path, given.of(columns)
+        self._check_roles(columns)
+        given, plain = self.columns, self.columns.layout or {}
+        if given.target is None and given.unlabelled and plain.get("target") in columns:
+            given = self.columns = given._replace(target=plain["target"])  # rows may have labels
+        self.kinds = {n: c.kind for n, c in columns.items()}
+        self.forms = {n: c.form for n, c in columns.items() if c.kind == "number" and c.form != PLAIN}
+        roles = {"target": given.target, "weight": given.weight, "tag": given.tag}
+        self.roles = {role: n for role, n in roles.items() if n is not None}
+        if given.layout is None:
+            left = {n for n, c in columns.items() if c.why and n not in (*given.numeric, *given.categorical)}
+            left |= {*given.ignore, *self.roles.values()}
+            features = [n for n in columns if n not in left]
+            self.kinds |= dict.fromkeys(given.numeric, "number") if not typed else {}
+            self.kinds |= dict.fromkeys(given.categorical, "text")
+        else:
+            features = [*plain["numeric"], *plain["text"]]
+            lacking = [n for n in features if n not in columns]
             if lacking:
                 raise FileError(f"{path}: lacks column {lacking[0]!r}, which layout= names")
-        odd = [n for n in (*features, *self.roles) if kinds[n] not in ("number", "text")]
-        if odd:
-            raise FileError(
-                f"{path}: column {odd[0]!r} is of type {kinds[odd[0]]}, which is no feature; add it to ignore="
-            )
-        for name in columns.numbers():
-            if kinds[name] != "number":
-                raise FileError(f"{path}: column {name!r} holds text where numbers are needed")
-        texts = columns.texts()
-        self.numbers = [n for n in features if kinds[n] == "number" and n not in texts]
-        self.texts = [n for n in features if n not in self.numbers]
+            self._take(plain)
+        self.classes = self._classes(columns)
+        self._check_kinds(features)
+        self.numbers = [n for n in features if self.kinds[n] in ("number", "instant")]
+        self.instants = [n for n in self.numbers if self.kinds[n] == "instant"]
+        self.texts = [n for n in features if self.kinds[n] == "text"]
         self.width = len(self.numbers)
-        self.features = self.width + (1 << columns.bits if self.texts else 0)
+        self.means: Array | None = None
+        if given.missing == "mean" or "means" in plain:
+            self.means = np.asarray(plain.get("means", np.zeros(self.width)), np.float64)
+        self.offset = self.width * (1 if self.means is None else 2)  # of what is hashed
+        self.features = self.offset + (1 << given.bits if self.texts or self.instants else 0)
         if self.features > LARGEST:
             raise HyperparameterError(
                 f"open_stream: {self.features} features are too many; lower bits= (at most {LARGEST})"
             )
-        self.needed = [n for n in kinds if n in self.roles or n in features]
-        self.plain: dict[str, Any] = {"numeric": self.numbers, "text": self.texts, "bits": columns.bits}
+        used = {*self.roles.values(), *features}
+        self.needed = [n for n in columns if n in used]
         self.map: ColumnMap | None = None
         self.sample: Sample | None = None  # what takes the numbers while they are measured
-        if columns.layout is not None and "scale" in columns.layout:
-            scale = columns.layout["scale"]
-            self.scale_by(ColumnMap(np.array(scale["centre"]), np.array(scale["size"])))
+        if "scale" in plain:
+            self.map = ColumnMap(*(np.array(plain["scale"][n]) for n in ("centre", "size")))
+        self.told = told(columns, self.roles, self.numbers, self.texts) if given.layout is None else None
 
-    def scale_by(self, map: ColumnMap) -> None:
-        """From now on the numbers of rows are those that a map of the numeric columns makes of them."""
-        self.map = map
-        self.plain["scale"] = {n: v.tolist() for n, v in map._asdict().items()}
+    def _check_roles(self, columns: dict[str, Column]) -> None:
+        """Raise HyperparameterError for columns that are not there or have two roles, and where the target lacks."""
+        given, path = self.columns, self.path
+        named = [n for n in (given.target, given.weight, given.tag) if n is not None]
+        named += [*given.ignore, *given.categorical, *given.numeric]
+        for n in named:
+            if n not in columns:
+                raise HyperparameterError(f"open_stream: {path} has no column {n!r}: {nearest(n, columns)}")
+            if named.count(n) > 1:
+                raise HyperparameterError(f"open_stream: column {n!r} is given two roles; give it one")
+        if given.target is None and not given.unlabelled:
+            raise HyperparameterError(
+                f"open_stream: {path}: target= must name the column of labels; its columns are {', '.join(columns)}"
+            )
+
+    def _take(self, plain: dict[str, Any]) -> None:
+        """Read the columns as the layout of another stream says: cells of text do not know their own kinds."""
+        instants = plain.get("instants", ())
+        self.forms = {n: Form(*form) for n, form in plain.get("forms", {}).items()}
+        cells = {n for n, kind in self.kinds.items() if kind == CELLS}
+        self.kinds |= dict.fromkeys(cells, "text")
+        readable = {n for n, kind in self.kinds.items() if kind in ("number", "instant", "text")}
+        self.kinds |= {n: "text" for n in plain["text"] if n in readable}
+        labels = [self.roles[role] for role in ("target", "weight") if role in self.roles]
+        self.kinds |= {n: "number" for n in (*plain["numeric"], *labels) if n in cells}
+        self.kinds |= {n: "instant" for n in instants if n in cells or self.kinds[n] == "text"}
+
+    def _classes(self, columns: dict[str, Column]) -> list[str] | None:
+        """The texts that the target's classes are called; None: its labels are numbers. Raises FileError."""
+        given, plain = self.columns, self.columns.layout or {}
+        name = given.target
+        if name is None:
+            return plain.get("classes")
+        if given.layout is not None:
+            if "classes" in plain:
+                self.kinds[name] = "text"
+            return plain.get("classes")
+        if given.classes is not None:
+            self.kinds[name] = "text"
+            return list(given.classes)
+        if self.kinds[name] != "text" or given.unlabelled:
+            return None
+        gone = (*MISSING, *given.na)
+        words = sorted({w.strip() for w in columns[name].words} - set(gone))
+        rows = columns[name].rows
+        if len(words) > MOST_CLASSES or 2 * len(words) > max(rows, 20):
+            raise FileError(
+                f"{self.path}: column {name!r} holds {len(words)} different texts in {rows} rows, such as {words[0][:40]!r}, which are no classes; name another target"
+            )
+        return words
+
+    def _check_kinds(self, features: list[str]) -> None:
+        """Raise FileError for columns of a type that is not read, or of another kind than is needed."""
+        path, given = self.path, self.columns
+        for n in (*features, *self.roles.values()):
+            if self.kinds[n] not in ("number", "text", "instant"):
+                raise FileError(
+                    f"{path}: column {n!r} is of type {self.kinds[n]}, which is no feature; add it to ignore="
+                )
+        labels = [self.roles[role] for role in ("target", "weight") if role in self.roles]
+        layout = given.layout or {}
+        needed = dict.fromkeys((*labels, *given.numeric, *layout.get("numeric", ())), "number")
+        needed |= dict.fromkeys(layout.get("instants", ()), "instant")
+        for n, kind in needed.items():
+            if self.kinds[n] != kind and not (n == given.target and self.classes is not None):
+                raise FileError(f"{path}: column {n!r} holds {self.kinds[n]} where {kind}s are needed")
+
+    @property
+    def plain(self) -> dict[str, Any]:
+        """What other streams and models need to know of it, as JSON has it."""
+        given = self.columns
+        plain: dict[str, Any] = {"numeric": self.numbers, "text": self.texts, "bits": given.bits}
+        extra = {
+            "scale": None if self.map is None else {n: v.tolist() for n, v in self.map._asdict().items()},
+            "means": None if self.means is None else self.means.tolist(),
+            "instants": self.instants,
+            "forms": {n: list(f) for n, f in self.forms.items() if n in self.numbers or n == given.target},
+            "na": list(given.na),
+            "classes": self.classes,
+            "target": given.target,
+        }
+        if given.layout is not None:
+            extra |= {n: v for n, v in given.layout.items() if n in extra}
+        return plain | {n: v for n, v in extra.items() if v}
 
     def check(self, path: Path, names: Iterable[str]) -> None:
         """FileError unless another file has these columns too."""
@@ -191,40 +288,53 @@ class Layout:
                 )
 
     def block(
-        self, path: Path, at: Position, run: Pass, table: pa.Table, bad: Reasons, first: int
+        self,
+        path: Path,
+        at: Position,
+        run: Pass,
+        table: pa.Table,
+        bad: Reasons,
+        first: int,
+        cells: Cells | None = None,
+        remarks: Iterable[int] = (),
     ) -> Block | None:
         """The rows of an Arrow table whose first row is the file's row ``first`` (from 1).
 
-        bad: rows known to be bad, by their place in the table; the others among them are found here.
+        bad: rows known to be bad, by their place in the table; the others among them are found here. cells: those
+        that are none of what their columns hold, and null. remarks: rows that are none.
         """
         columns, n = self.columns, table.num_rows
         if self.sample is not None:
-            self.sample.add([to_numbers(table[name]) for name in self.numbers], n)
+            self.sample.add([self._wide(table, name) for name in self.numbers], n)
             empty = np.zeros(n + 1, np.int64), np.empty(0, np.int32), np.empty(0, np.float32)
             return run.block(at, np.full(n, np.nan), None, empty, None)
         bad = dict(bad)
+        known = {*bad, *remarks}
+        for name, odd in (cells or {}).items():
+            self._odd_cells(path, first, name, [(k, cell) for k, cell in odd if k not in known], bad, run)
         labels, weights = self._labels(table, bad), self._weights(table, bad)
-        numbers = np.empty((n, self.width), np.float32)
+        numbers, blank = np.empty((n, self.width), np.float32), np.zeros((n, self.width), bool)
         for k, name in enumerate(self.numbers):
-            x = to_numbers(table[name])
+            x = self._wide(table, name)
             missing = np.isnan(x)
             if missing.any():
                 self._missing(name, missing, bad)
-                x[missing] = 0
+                x[missing] = 0 if self.means is None or columns.missing != "mean" else self.means[k]
+                blank[:, k] = missing
             numbers[:, k] = _narrow(name, x, bad, *(() if self.map is None else (c[k] for c in self.map)))
-        hashed = np.empty((n, len(self.texts)), np.int32)
-        for k, name in enumerate(self.texts):
-            index, missing = self._hashes(name, table[name])
-            self._missing(name, missing, bad)
-            hashed[:, k] = np.where(missing, np.int32(-1), index)
-        for k in sorted(bad):
-            run.bad(path, first + k, bad[k], "row")
+        hashed = self._hashed(table, bad)
+        unlabelled = set() if columns.unlabelled else set(np.flatnonzero(np.isnan(labels)).tolist()) - {*bad}
+        for k in sorted({*bad, *unlabelled} - {*remarks}):
+            if k in bad:
+                run.bad(path, first + k, bad[k], "row")
+            else:
+                run.leave_out(path, first + k, f"column {columns.target!r}: there is no label", "row")
         keep = np.ones(n, bool)
-        keep[list(bad)] = False
+        keep[list({*bad, *unlabelled, *remarks})] = False
         if not keep.any():
             return None
-        if bad:
-            numbers, hashed, labels = numbers[keep], hashed[keep], labels[keep]
+        if not keep.all():
+            numbers, blank, hashed, labels = numbers[keep], blank[keep], hashed[keep], labels[keep]
             weights = None if weights is None else weights[keep]
         if weights is not None and np.all(weights == 1.0):
             weights = None
@@ -236,16 +346,50 @@ class Layout:
                 for v, good in zip(values, keep, strict=True)
                 if good
             ]
+        if self.means is not None and columns.missing == "mean" and blank.any():
+            numbers = np.hstack([numbers, blank], dtype=np.float32)
         return run.block(at, labels, weights, self._rows(numbers, hashed), tags)
+
+    def _wide(self, table: pa.Table, name: str) -> Array:
+        """A column of numbers or instants as float64, NaN where it is missing; instants in days."""
+        x = to_numbers(table[name])
+        return x / _DAY if self.kinds[name] == "instant" else x
+
+    def _odd_cells(self, path: Path, first: int, name: str, odd: Odd, bad: Reasons, run: Pass) -> None:
+        """Cells that are none of what the column holds: their rows are bad, or they are missing and counted."""
+        what = "an instant" if self.kinds[name] == "instant" else "a number"
+        needed = name in self.roles.values() or self.columns.missing == "bad"
+        for k, cell in odd:
+            if needed:
+                bad.setdefault(k, f"column {name!r}: {cell!r} is not {what}")
+            else:
+                run.odd_cell(name, f"{path}: row {first + k}: {cell!r} is not {what}")
 
     def _labels(self, table: pa.Table, bad: Reasons) -> Array:
         name = self.columns.target
         if name is None:
             return np.full(table.num_rows, np.nan)
+        if self.classes is not None:
+            return self._codes(name, table[name], bad)
         labels = to_numbers(table[name])
         _refuse(bad, np.isinf(labels), lambda k: f"column {name!r}: {labels[k]} is not finite")
-        if not self.columns.unlabelled:
-            _refuse(bad, np.isnan(labels), lambda _: f"column {name!r}: there is no label")
+        return labels
+
+    def _codes(self, name: str, column: pa.ChunkedArray, bad: Reasons) -> Array:
+        """The places of texts among the classes, NaN where they are missing; -1 for none of a model's classes."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        text = trimmed(_text(column))
+        codes = pc.index_in(text, pa.array(self.classes, pa.string()))
+        labels = np.array(codes.cast(pa.float64()).to_numpy(zero_copy_only=False))
+        gone = pa.array([*MISSING, *self.columns.na], pa.string())
+        given = np.asarray(pc.invert(pc.or_(pc.is_null(text), pc.is_in(text, gone))).to_numpy(False))
+        if self.columns.layout is not None:  # of a model: it is no class of that one
+            labels[np.isnan(labels) & given] = -1
+        elif not self.columns.unlabelled:
+            shown = ", ".join((self.classes or [])[:8])
+            _refuse(bad, np.isnan(labels) & given, lambda k: f"column {name!r}: {str(text[k])[:40]!r} is none of the classes {shown}; name them all (--classes)")  # fmt: skip
         return labels
 
     def _weights(self, table: pa.Table, bad: Reasons) -> Array | None:
@@ -258,10 +402,43 @@ class Layout:
         return weights
 
     def _missing(self, name: str, missing: Array, bad: Reasons) -> None:
-        if not self.columns.zero:
+        if self.columns.missing == "bad":
             _refuse(bad, missing, lambda _: f"column {name!r}: the value is missing")
 
+    def _hashed(self, table: pa.Table, bad: Reasons) -> Array:
+        """The features of all that is hashed: int32 (rows, columns), -1 where there is none."""
+        columns = []
+        for name in self.texts:
+            index, missing = self._hashes(name, table[name])
+            self._missing(name, missing, bad)
+            none = missing if self.columns.missing != "mean" else np.zeros_like(missing)
+            columns.append(np.where(none, np.int32(-1), index))
+        for name in self.instants:
+            columns += self._parts(name, to_numbers(table[name]))
+        return np.stack(columns, 1) if columns else np.empty((table.num_rows, 0), np.int32)
+
+    def _parts(self, name: str, micros: Array) -> list[Array]:
+        """The features of an instant's year, month, day of the week and hour, -1 where it is missing."""
+        import pyarrow as pa
+
+        missing = np.isnan(micros)
+        when = np.where(missing, 0, micros).astype("datetime64[us]")
+        days, months = when.astype("datetime64[D]"), when.astype("datetime64[M]").astype(np.int64)
+        parts = {
+            "year": months // 12 + 1970,
+            "month": months % 12 + 1,
+            "weekday": (days.astype(np.int64) + 3) % 7,
+            "hour": (when - days).astype(np.int64) // (_DAY // 24),
+        }
+        columns = []
+        for part, values in parts.items():
+            kinds, places = np.unique(values, return_inverse=True)
+            names = pa.array([f"{name}.{part}={v}".encode() for v in kinds.tolist()], pa.large_binary())
+            columns.append(np.where(missing, np.int32(-1), self._hashes_of(names)[places]))
+        return columns
+
     def _hashes(self, name: str, column: pa.ChunkedArray) -> tuple[Array, Array]:
+        """The features of a column of text, and which cells are empty."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
@@ -272,8 +449,14 @@ class Layout:
             pa.scalar(b"", pa.large_binary()),
             null_handling="replace",
         )
-        if isinstance(joined, pa.ChunkedArray):
-            joined = joined.combine_chunks()
+        missing = pc.fill_null(pc.equal(pc.binary_length(values), 0), True)
+        return self._hashes_of(joined), np.asarray(missing)
+
+    def _hashes_of(self, names: pa.Array | pa.ChunkedArray) -> Array:
+        """The features that names are hashed to."""
+        import pyarrow as pa
+
+        joined = names.combine_chunks() if isinstance(names, pa.ChunkedArray) else names
         n = len(joined)
         ends = np.frombuffer(joined.buffers()[1], np.int64)[joined.offset : joined.offset + n + 1]
         data = joined.buffers()[2]
@@ -286,10 +469,9 @@ class Layout:
             hashes=hashes.ctypes.data,
             count=n,
             mask=(1 << self.columns.bits) - 1,
-            offset=self.width,
+            offset=self.offset,
         )
-        missing = pc.fill_null(pc.equal(pc.binary_length(values), 0), True)
-        return hashes, np.asarray(missing)
+        return hashes
 
     def _rows(self, numbers: Array, hashed: Array) -> tuple[Array, Array, Array]:
         n = len(numbers)
@@ -305,8 +487,8 @@ class Layout:
             indices=indices.ctypes.data,
             values=values.ctypes.data,
             rows=n,
-            width=self.width,
-            texts=len(self.texts),
+            width=numbers.shape[1],
+            texts=hashed.shape[1],
         )
         nnz = done["entries"]
         return indptr, indices[:nnz].copy(), values[:nnz].copy()
@@ -337,21 +519,21 @@ class Sample:
             yield np.concatenate(pieces)
 
 
-def standardise(
+def measure(
     layout: Layout,
     blocks: Callable[[Source, Position, Pass], Generator[Block, None, None]],
     files: Iterable[Source],
     row_bytes: int,
-    centred: bool,
+    scale: str,
 ) -> tuple[str, ...]:
-    """Let a layout scale its numbers by the first rows of the files, whatever the size of the blocks.
+    """Let a layout know its columns' means, and scale them, by the first rows of the files, whatever the size of the blocks.
 
     Return the columns by which those rows are sorted.
 
-    blocks: of the reader that the layout is of. row_bytes: of a row's text, about. Bad lines are passed over: the
-    pass that learns from them speaks of them.
+    blocks: of the reader that the layout is of. row_bytes: of a row's text, about. scale: as ``open_stream`` takes
+    it. Bad lines are passed over: the pass that learns from them speaks of them.
     """
-    if not layout.numbers:
+    if not layout.numbers or (scale == "none" and layout.means is None):
         return ()
     width = max(row_bytes, 8 * layout.width, 1)
     layout.sample = sample = Sample(min(PREFIX_ROWS, max(1, PREFIX_BYTES // width)))
@@ -362,8 +544,17 @@ def standardise(
                     pass
     finally:
         layout.sample = None
-    layout.scale_by(ColumnMap.of(sample.columns(), centred))
-    return tuple(n for n, x in zip(layout.numbers, sample.columns(), strict=True) if _is_sorted(x))
+    if layout.means is not None and sample.taken:
+        layout.means = np.array([_mean(x) for x in sample.columns()])
+    if scale != "none":
+        layout.map = ColumnMap.of(sample.columns(), centred=scale == "deviation")
+    return tuple(n for n, x in zip(layout.numbers, sample.columns(), strict=False) if _is_sorted(x))
+
+
+def _mean(x: Array) -> float:
+    """The mean of the finite numbers, 0 where there are none."""
+    x = x[np.isfinite(x)]
+    return float(np.mean(x / len(x)) * len(x)) if x.size else 0.0  # a sum may be beyond float64
 
 
 def _is_sorted(x: Array) -> bool:
@@ -429,17 +620,20 @@ def kind_of(type: pa.DataType) -> str:
         or t.is_null(type)
     ):
         return "number"
+    if t.is_timestamp(type) or t.is_date(type):
+        return "instant"
     views = t.is_string_view(type) or t.is_binary_view(type)
-    if (
-        views
-        or t.is_string(type)
-        or t.is_large_string(type)
-        or t.is_binary(type)
-        or t.is_large_binary(type)
-        or t.is_temporal(type)
-    ):
-        return "text"
-    return str(type)
+    plain = t.is_string(type) or t.is_large_string(type) or t.is_binary(type) or t.is_large_binary(type)
+    return "text" if views or plain or t.is_temporal(type) else str(type)
+
+
+def micros_of(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Dates or timestamps of any unit and zone as microseconds since 1970 UTC."""
+    import pyarrow as pa
+
+    if not pa.types.is_timestamp(column.type):
+        column = column.cast(pa.timestamp("us"))
+    return column.cast(pa.timestamp("us", column.type.tz), safe=False).cast(pa.int64())
 
 
 def unique(path: Path, names: Iterable[str]) -> list[str]:

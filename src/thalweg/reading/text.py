@@ -26,6 +26,7 @@ class Text:
     """
 
     names: list[str] | None = None
+    columns: dict[str, Any] | None = None
     ordered: tuple[str, ...] = ()
 
     def __init__(

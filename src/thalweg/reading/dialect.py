@@ -1,0 +1,124 @@
+"""How a file of cells is written: what stands between cells, where its rows begin, what its columns are called."""
+
+from __future__ import annotations
+
+import csv
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from ..errors import FileError, HyperparameterError
+from .sources import MARK, Source, sample
+
+DELIMITERS = (",", "\t", ";", "|", " ")  # those that are looked for, the more usual first
+_HEADS = (1 << 16, 1 << 20, 1 << 24)  # bytes that hold a file's first rows: more are read where they do not
+_LOOKED_AT = 100  # rows that tell the delimiter
+
+
+class Dialect(NamedTuple):
+    """What the user says of a file of cells. delimiter: None: it is looked for. header: the first line names the columns.
+
+    skip_lines: lines before it that are none of the table. comment: what lines begin with that are none either.
+    """
+
+    delimiter: str | None = None
+    header: bool = True
+    skip_lines: int = 0
+    comment: str | None = None
+
+    def check(self) -> None:
+        """Raise HyperparameterError for what cannot be."""
+        for name, text in (("delimiter", self.delimiter), ("comment", self.comment)):
+            one = isinstance(text, str) and len(text) == 1 and text.isascii() and text not in '"\r\n'
+            if text is not None and not one:
+                raise HyperparameterError(f"open_stream: {name} must be one character, got {text!r}")
+
+
+class Head(NamedTuple):
+    """How a file begins: what stands between its cells, the names of its columns, where its rows begin."""
+
+    delimiter: str
+    names: list[str]
+    begin: int
+    row_bytes: int  # of a row, about
+
+
+def head_of(source: Source, dialect: Dialect) -> Head:
+    """The head of a file. Raises FileError where it has none."""
+    path = source.path
+    for size in _HEADS:
+        text = sample(source, size)
+        whole = len(text) < size
+        begin = _begin(text, dialect)
+        lines = re.findall(rb"[^\n]*\n|[^\n]+", text[begin:])
+        if not whole and len(lines) > 1:
+            lines.pop()  # cut
+        texts = [line.decode("utf-8", "replace") for line in lines]
+        delimiter = dialect.delimiter or _delimiter(path, texts, dialect.header)
+        try:
+            rows = csv.reader(texts, delimiter=delimiter)
+            fields = next(rows, [])
+            used = rows.line_num
+            if whole or used < len(texts):
+                if used > 1:  # strict: a quote must end
+                    next(csv.reader(texts[:used], delimiter=delimiter, strict=True))
+                break
+        except csv.Error as error:
+            raise FileError(f"{path}: its first line is not CSV ({' '.join(str(error).split())})") from None
+    else:
+        raise FileError(f"{path}: its first line is longer than {size} bytes; is it CSV?")
+    if not any(fields):
+        raise FileError(f"{path}: its first line names no columns")
+    width = len(text) // max(1, text.count(b"\n"))
+    if not dialect.header:
+        return Head(delimiter, [f"column{k + 1}" for k in range(len(fields))], begin, width)
+    if _has_row_names(texts[used:], delimiter, len(fields)):
+        fields.insert(0, "")
+    twice = [name for name in fields if fields.count(name) > 1] if len(set(fields)) < len(fields) else []
+    if twice:
+        raise FileError(f"{path}: two columns are named {twice[0]!r}")
+    return Head(delimiter, fields, begin + sum(map(len, lines[:used])), width)
+
+
+def _begin(text: bytes, dialect: Dialect) -> int:
+    """Where the table begins: after a byte order mark, lines to skip and comments."""
+    at = len(MARK) if text.startswith(MARK) else 0
+    for _ in range(dialect.skip_lines):
+        at = text.find(b"\n", at) + 1 or len(text)
+    remark = (dialect.comment or "").encode()
+    while remark and text.startswith(remark, at):
+        at = text.find(b"\n", at) + 1 or len(text)
+    return at
+
+
+def _delimiter(path: Path, texts: list[str], header: bool) -> str:
+    """What most likely stands between the cells: what cuts most rows into as many as the first."""
+    if ".tsv" in (suffix.lower() for suffix in path.suffixes):
+        return "\t"
+    best, most = ",", 0.5
+    for delimiter in DELIMITERS:
+        try:
+            rows = csv.reader(texts, delimiter=delimiter)
+            widths = [len(row) for row, _ in zip(rows, range(_LOOKED_AT), strict=False) if row]
+        except csv.Error:
+            continue
+        if not widths or widths[0] < 2:
+            continue
+        body = widths[1:] or widths
+        alike = sum(width in (widths[0], widths[0] + header) for width in body) / len(body)
+        if alike > (most if delimiter != " " else max(most, 0.95)):
+            best, most = delimiter, alike
+    return best
+
+
+def _has_row_names(texts: list[str], delimiter: str, width: int) -> bool:
+    """Whether every row has one cell more than the first line: R's row names, which that does not name."""
+    try:
+        rows = [
+            row
+            for row, _ in zip(csv.reader(texts, delimiter=delimiter), range(_LOOKED_AT), strict=False)
+            if row
+        ]
+    except csv.Error:
+        return False
+    return len(rows) > 1 and all(len(row) == width + 1 and row[-1] != "" for row in rows)

@@ -1,0 +1,258 @@
+"""What each column of a table holds, decided from the prefix of the first file, and how that is told.
+
+A column is of numbers where nearly all its cells are: the others are missing and counted, not names to hash.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .cells import DOTS, FORMS, MISSING, PLAIN, TRUTH, WEAK, Form, instants_of, pattern
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+PREFIX_ROWS = 1 << 16  # the prefix of a file: so many rows, or so many bytes of it
+PREFIX_BYTES = 16 << 20
+NEARLY = 0.95  # the share of a column's cells from which on it is of numbers with bad cells
+_ROW_NAMES = (
+    "",
+    "rownames",
+    "row.names",
+    "Unnamed: 0",
+)  # R's and pandas' names of a first column of row numbers
+_INDEX = "__index_level_0__"  # pandas' name of an index in Parquet
+
+
+@dataclass
+class Column:
+    """What a column holds. kind: "number", "text", "instant", or the name of a type that is none of these.
+
+    values: how many different texts the prefix has. missing, bad: cells of the prefix, the latter being no numbers
+    in a column of numbers; example: one of them. why: the reason to leave the column out, "" where it stays.
+    note: what the user should know of it. words: the texts of a column of text. rows: how many the prefix has.
+    """
+
+    kind: str
+    form: Form = PLAIN
+    values: int = 0
+    missing: int = 0
+    bad: int = 0
+    example: str = ""
+    why: str = ""
+    note: str = ""
+    words: list[str] = field(default_factory=list)
+    rows: int = 0
+
+
+@dataclass
+class _Tally:
+    """What the prefix holds of one column; cells that Arrow took for text are counted one by one."""
+
+    rows: int = 0
+    numbers: int = 0
+    truths: int = 0
+    instants: int = 0
+    empty: int = 0
+    texts: Counter[str] = field(default_factory=Counter)
+    last: float = np.nan  # of a column that counts 0, 1, 2, ... or 1, 2, 3, ...
+    counts: bool = True
+
+    def add(self, column: pa.ChunkedArray) -> None:
+        """Count the cells of a stretch of the column."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        t, type, valid = pa.types, column.type, len(column) - column.null_count
+        if t.is_dictionary(type):
+            column, type = column.cast(type.value_type), type.value_type
+        self.rows += len(column)
+        self.empty += column.null_count
+        if t.is_integer(type) or t.is_floating(type) or t.is_decimal(type):
+            self.numbers += valid
+            self._count(column)
+        elif t.is_boolean(type):
+            self.truths += valid
+        elif t.is_timestamp(type) or t.is_date(type):
+            self.instants += valid
+        elif not t.is_null(type):
+            text = column if t.is_binary(type) or t.is_large_binary(type) else column.cast(pa.large_string())
+            for pair in pc.value_counts(text.drop_null().cast(pa.large_binary())).to_pylist():
+                self.texts[pair["values"].decode("utf-8", "replace")] += pair["counts"]
+
+    def _count(self, column: pa.ChunkedArray) -> None:
+        """Note whether the column goes on counting rows by ones."""
+        if not self.counts or not len(column):
+            return
+        x = np.asarray(column.cast("float64", safe=False).to_numpy())
+        begins = x[0] in (0.0, 1.0) if np.isnan(self.last) else x[0] == self.last + 1
+        self.counts = bool(begins and np.all(np.diff(x) == 1))
+        self.last = float(x[-1])
+
+    @property
+    def numbers_rows(self) -> bool:
+        """Whether it counts the rows: 0, 1, 2, ... or 1, 2, 3, ..."""
+        return self.counts and 1 < self.numbers == self.rows
+
+    @property
+    def names_rows(self) -> bool:
+        """Whether it numbers the rows, or gives each a name of its own."""
+        return self.numbers_rows or (self.rows > 1 and len(self.texts) == self.rows)
+
+
+class Tables:
+    """What the tables of a prefix hold, column by column."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self.tallies = {name: _Tally() for name in names}
+
+    def add(self, table: pa.Table) -> None:
+        """Count a stretch of rows."""
+        for name, tally in self.tallies.items():
+            tally.add(table[name])
+
+    def columns(
+        self, types: dict[str, str] | None, na: tuple[str, ...], hint: Form | None
+    ) -> dict[str, Column]:
+        """What each column holds. types: the kinds that the file itself tells; None: cells are text.
+
+        na: more words for a missing value. hint: how the user says that numbers are written.
+        """
+        columns = {
+            name: _of_text(tally, na, hint) if types is None else _of_type(tally, types[name])
+            for name, tally in self.tallies.items()
+        }
+        _settle_commas(columns)
+        for place, (name, tally) in enumerate(self.tallies.items()):
+            column = columns[name]
+            column.rows = tally.rows
+            if (place == 0 and name in _ROW_NAMES and (name == "rownames" or name == "row.names" or tally.names_rows)) or name == _INDEX:  # fmt: skip
+                column.why = "row numbers" if tally.numbers_rows else "row names"
+            elif tally.numbers_rows:
+                column.note = "counts the rows: leave it out unless it tells something, such as the time"
+        return columns
+
+
+def _of_type(tally: _Tally, kind: str) -> Column:
+    return Column(kind, values=len(tally.texts), missing=tally.empty, words=sorted(tally.texts))
+
+
+def _of_text(tally: _Tally, na: tuple[str, ...], hint: Form | None) -> Column:
+    """What a column of text cells holds."""
+    missing = {*MISSING, *na}
+    texts = Counter[str]()
+    for text, count in tally.texts.items():
+        texts[text.strip(" \t\r\n\v\f")] += count
+    empty = tally.empty + sum(n for word, n in texts.items() if word in missing)
+    words = {word: n for word, n in texts.items() if word not in missing}
+    weak = sum(n for word, n in words.items() if word in WEAK)
+    dots = sum(n for word, n in words.items() if word in DOTS)
+    others = {word: n for word, n in words.items() if word not in WEAK and word not in DOTS}
+    if not others and not tally.numbers:
+        if tally.truths or tally.instants:
+            return Column(
+                "number" if tally.truths else "instant", TRUTH if tally.truths else PLAIN, missing=empty
+            )
+        if not words:
+            return Column("number", missing=empty)  # nothing at all is known of it
+    column = _of_numbers(tally.numbers, words, others, weak, hint or PLAIN, tally.truths + tally.instants)
+    if column is None and not dots:
+        column = _of_forms(tally, others, weak)
+    if column is not None:
+        column.missing = empty + weak + dots
+        return column
+    kept = sorted(word for word in tally.texts if word.strip())
+    return Column("text", values=len(kept), missing=empty, words=kept)
+
+
+def _of_numbers(
+    numbers: int, words: dict[str, int], others: dict[str, int], weak: int, form: Form, rest: int
+) -> Column | None:
+    """A column of plain numbers, or of numbers as the user says that they are written; None: it is none."""
+    good = re.compile(pattern(form))
+    bad = {word: n for word, n in others.items() if not good.match(word)}
+    plain = numbers + sum(others.values()) - sum(bad.values())
+    total = numbers + sum(words.values()) - weak + rest
+    if not plain or plain < NEARLY * total:
+        return None
+    count = sum(bad.values()) + rest
+    return Column("number", form, bad=count, example=next(iter(bad), ""))
+
+
+def _of_forms(tally: _Tally, others: dict[str, int], weak: int) -> Column | None:
+    """A column that reads as a whole as true and false, instants, or numbers of one form; None: it does not."""
+    import pyarrow as pa
+
+    if not others:
+        return None
+    if not tally.instants and all(re.match(pattern(TRUTH), word) for word in others) and not tally.numbers:
+        return Column("number", TRUTH)
+    if not tally.numbers and not tally.truths and not weak:
+        micros, odd = instants_of(pa.chunked_array([pa.array(list(others), pa.string())]), ())
+        if not odd and not micros.null_count:
+            return Column("instant")
+    if tally.truths or tally.instants:
+        return None
+    words = [re.sub("[\u00a0\u202f]", " ", word) for word in others]
+    symbols = {c for word in words for c in word if c in "$€£¥₹"}
+    percents = {word.rstrip(")").endswith("%") for word in words} | ({False} if tally.numbers else set())
+    if len(symbols) > 1 or len(percents) > 1:
+        return None
+    forms = [form for form in FORMS if all(re.match(pattern(form), word) for word in words)]
+    if not forms:
+        return None
+    both = len({form.decimal for form in forms}) > 1 and any("," in word for word in words)
+    both = both and not symbols & set("$£¥₹")  # where those are paid with, commas group digits
+    column = Column("number", forms[0])
+    if both:  # 1,234: a thousand or one and a bit
+        column.note, column.example = _BOTH, words[0]
+    return column
+
+
+_BOTH = "reads both ways"
+
+
+def _settle_commas(columns: dict[str, Column]) -> None:
+    """Read columns of 1,234 as the other columns of the file say; where none does they are text, with a word."""
+    told = {c.form.decimal for c in columns.values() if c.form.style == "dressed" and c.note != _BOTH and ("," in (c.form.decimal, c.form.thousands))}  # fmt: skip
+    for column in columns.values():
+        if column.note != _BOTH:
+            continue
+        if len(told) == 1:
+            column.form = Form(",", "", "dressed") if told == {","} else Form(".", ",", "dressed")
+            column.note = ""
+        else:
+            column.kind, column.form = "text", PLAIN
+            column.note = (
+                f"{column.example!r} is a thousand or a decimal: say it by --thousands , or --decimal ,"
+            )
+
+
+def told(
+    columns: dict[str, Column], roles: dict[str, str], numeric: list[str], text: list[str]
+) -> dict[str, Any]:
+    """Which columns are what, as JSON has it.
+
+    roles: columns by what they are for (target, weight, tag). numeric, text: those that are features.
+    """
+
+    def said(name: str) -> dict[str, Any]:
+        c = columns[name]
+        known = {"name": name, "kind": c.kind, "missing": c.missing, "bad": c.bad, "note": c.note}
+        known |= {"example": c.example} if c.bad else {}
+        known |= {"values": c.values} if c.kind == "text" else {}
+        return known
+
+    used = {*roles.values(), *numeric, *text}
+    return {
+        "numbers": [said(n) for n in numeric],
+        "text": [said(n) for n in text],
+        "left_out": [{"name": n, "why": c.why or "as told"} for n, c in columns.items() if n not in used],
+        **roles,
+    }

@@ -1,0 +1,353 @@
+"""What the columns of a raw file hold, and what becomes of cells and lines that do not fit."""
+
+import bz2
+import gzip
+import io
+import lzma
+import zipfile
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from thalweg.errors import FileError, HyperparameterError
+from thalweg.reading import open_stream
+
+from .reference import rows_of, same
+
+ROWS = 40
+
+
+def written(tmp_path, text, name="a.csv"):
+    (tmp_path / name).write_bytes(text if isinstance(text, bytes) else text.encode())
+    return tmp_path / name
+
+
+def table(head, *columns, between=","):
+    """CSV text of these columns of cells, each repeated to so many rows."""
+    cells = [[str(c[k % len(c)]) for k in range(ROWS)] for c in columns]
+    return "\n".join([head, *(between.join(row) for row in zip(*cells, strict=True))]) + "\n"
+
+
+def numbers(stream):
+    """The numeric columns of all rows, dense."""
+    return np.vstack([block.matrix().toarray()[:, : len(stream.names)] for block in stream])
+
+
+def kinds(stream):
+    told = stream.columns
+    return {c["name"]: c for c in (*told["numbers"], *told["text"])}
+
+
+def test_a_column_that_is_nearly_all_numbers_is_one(tmp_path):
+    x = [*range(1, ROWS), "oops"]
+    path = written(tmp_path, table("y,x", [1, 0], x))
+    stream = open_stream(path, target="y")
+    (block,) = stream
+    assert stream.names == ["x"] and stream.features == 2
+    assert kinds(stream)["x"] | {"note": ""} == {
+        "name": "x", "kind": "number", "missing": 0, "bad": 1, "example": "oops", "note": "",
+    }  # fmt: skip
+    dense = block.matrix().toarray()
+    assert dense[-1].tolist() == [np.mean(x[:-1]), 1] and not dense[:-1, 1].any()
+    assert (
+        stream.odd_cells == {"x": (1, f"{path}: row {ROWS}: 'oops' is not a number")} and not stream.skipped
+    )
+    with pytest.raises(FileError, match=f"row {ROWS}: column 'x': 'oops' is not a number"):
+        list(open_stream(path, target="y", missing="bad"))
+    (block,) = open_stream(path, target="y", missing="zero")
+    assert block.features == 1 and block.matrix().toarray()[-1] == 0
+    few = written(tmp_path, table("y,x", [1, 0], [*"abcdefgh", *range(ROWS - 8)]), "b.csv")
+    stream = open_stream(few, target="y")
+    assert stream.names == [] and kinds(stream)["x"]["values"] == ROWS
+
+
+WORDS = [
+    "",
+    "#N/A",
+    "NA",
+    "n/a",
+    "<NA>",
+    "null",
+    "-nan",
+    " NA ",
+    "None",
+    "?",
+    "missing",
+    "N.A.",
+    "-",
+    ".",
+    "*",
+]
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_a_missing_number_is_the_mean_and_has_an_indicator(tmp_path, word):
+    path = written(tmp_path, table("y,x,z", [1, 0], [word, *range(ROWS - 1)], ["a", "b"]))
+    stream = open_stream(path, target="y", bits=4)
+    assert stream.names == ["x"] and kinds(stream)["x"]["missing"] == 1 and not stream.odd_cells
+    first, second = (dict(row) for _, row in rows_of(stream)[:2])
+    assert first[0] == np.float32(np.mean(range(ROWS - 1))) and first[1] == 1
+    assert 0 not in second and 1 not in second and min(second) >= 2
+
+
+def test_words_that_are_missing_only_among_numbers(tmp_path):
+    half = written(tmp_path, table("y,q,d", [1, 0], ["?", 1], ["-", 1]))
+    stream = open_stream(half, target="y")
+    assert stream.names == ["q"] and kinds(stream)["q"]["missing"] == ROWS // 2
+    assert kinds(stream)["d"]["kind"] == "text"
+    stream = open_stream(half, target="y", na=["-"])
+    assert stream.names == ["q", "d"]
+    (block,) = open_stream(half, target="y", na="-", layout=None)
+    assert block.matrix().toarray()[0].tolist() == [1, 1, 1, 1]
+
+
+def test_kinds_do_not_depend_on_blocks(tmp_path):
+    """Bad cells beyond the first block, and in it, leave columns what they are; a pass goes on from any block."""
+    cells = [f"{k}.5" for k in range(3000)]
+    cells[2], cells[2500] = "bad", "worse"
+    path = written(tmp_path, "y,x,t\n" + "".join(f"{k % 2},{c},t{k % 3}\n" for k, c in enumerate(cells)))
+    whole = open_stream(path, target="y")
+    rows = rows_of(whole)
+    pieces = open_stream(path, target="y", block_bytes=1024)
+    blocks = list(pieces)
+    assert len(blocks) > 10 and rows_of(blocks) == rows and pieces.layout == whole.layout
+    assert pieces.odd_cells == whole.odd_cells == {"x": (2, f"{path}: row 3: 'bad' is not a number")}
+    same(blocks[9:], pieces.blocks(blocks[8].position))
+
+
+ROW_NUMBERS = {
+    "unnamed": ",y,x", "rownames": "rownames,y,x", "quoted": '"",y,x', "pandas": "Unnamed: 0,y,x", "short": "y,x",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("head", ROW_NUMBERS.values(), ids=ROW_NUMBERS)
+@pytest.mark.parametrize("first", [0, 1])
+def test_row_numbers_are_left_out(tmp_path, head, first):
+    count = range(first, ROWS + first)
+    stream = open_stream(written(tmp_path, table(head, count, [1, 0], [2.5, 3])), target="y")
+    assert stream.names == ["x"] and [c["why"] for c in stream.columns["left_out"]] == ["row numbers"]
+
+
+def test_names_of_rows_and_counters(tmp_path):
+    cars = [f"car {k}" for k in range(ROWS)]
+    stream = open_stream(written(tmp_path, table(",y,x", cars, [1, 0], [2.5, 3])), target="y")
+    assert stream.columns["left_out"] == [{"name": "", "why": "row names"}] and stream.names == ["x"]
+    stream = open_stream(
+        written(tmp_path, table("day;y;x", range(ROWS), [1, 0], [2.5, 3], between=";")), target="y"
+    )
+    assert stream.names == ["day", "x"] and "counts the rows" in kinds(stream)["day"]["note"]
+    path = written(tmp_path, table(",y,x", [3, 1, 2], [1, 0], [2.5, 3]))
+    assert open_stream(path, target="y").names == ["", "x"]
+    assert open_stream(path, target="y", ignore="").names == ["x"]
+    data = {"y": [1, 0] * 4, "x": range(8), "__index_level_0__": list("abcdefgh")}
+    pq.write_table(pa.table(data), tmp_path / "a.parquet")
+    assert open_stream(tmp_path / "a.parquet", target="y").columns["left_out"] == [
+        {"name": "__index_level_0__", "why": "row names"}
+    ]
+
+
+def test_names_with_commas_and_blanks_can_be_given(tmp_path):
+    path = written(tmp_path, table('y,"Income, total", note ,a,b', [1, 0], [2], [3], [4], [5]))
+    assert open_stream(path, target="y", ignore=["Income, total", " note "]).names == ["a", "b"]
+    assert open_stream(path, target="y", ignore="a, b").names == ["Income, total", " note "]
+
+
+@pytest.mark.parametrize("between", [",", ";", "|", "\t", " "])
+def test_delimiters_are_looked_for(tmp_path, between):
+    text = table(
+        between.join(["y", "x", "z"]),
+        [1, 0],
+        [2.5, 3],
+        ["a,b" if between != "," else "a", "c"],
+        between=between,
+    )
+    stream = open_stream(written(tmp_path, text), target="y")
+    assert stream.names == ["x"] and kinds(stream)["z"]["values"] == 2
+    assert len(rows_of(stream)) == ROWS
+
+
+def test_an_unclosed_quote_costs_its_line(tmp_path):
+    lines = [f"{k % 2},{k}.5,word" for k in range(200)]
+    lines[5] = '1,5.5,"word'
+    lines[100] = '0,1.5,"two\nlines"'
+    lines[150] = '0,"9,"word"'
+    path = written(tmp_path, "y,x,t\n" + "\n".join(lines) + "\n")
+    for size in (1 << 20, 1024):
+        stream = open_stream(path, target="y", on_bad_line="skip", block_bytes=size)
+        values = [dict(row).get(0) for _, row in rows_of(stream)]
+        expected = [k + 0.5 for k in range(200) if k not in (5, 150)]
+        expected[99] = 1.5
+        assert values == expected and stream.skipped == 2
+    with pytest.raises(FileError, match="row 6: a quoted field does not end"):
+        list(open_stream(path, target="y"))
+
+
+FORMS = {
+    "thousands": (["1,234.5", "7", "12,345"], [1234.5, 7, 12345]),
+    "decimal comma": (["1,5", "-0,25", "3"], [1.5, -0.25, 3]),
+    "both, swapped": (["1.234,5", "7", "12.345"], [1234.5, 7, 12345]),
+    "blanks": (["1 234", "7", "12\u00a0345"], [1234, 7, 12345]),
+    "apostrophes": (["1'234.5", "7"], [1234.5, 7]),
+    "currency": (["$1,234", "-$5", "$0.5"], [1234, -5, 0.5]),
+    "behind": (["5 €", "6,5 €"], [5, 6.5]),
+    "percent": (["12.5%", "3 %"], [0.125, 0.03]),
+    "parentheses": (["(1.2)", "3"], [-1.2, 3]),
+    "Fortran": (["1.0D+00", "2.5D-01"], [1, 0.25]),
+    "truth": (["TRUE", "false"], [1, 0]),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_numbers_in_other_forms(tmp_path, form):
+    cells, expected = FORMS[form]
+    stream = open_stream(written(tmp_path, table("y;x", [1, 0], cells, between=";")), target="y")
+    assert stream.names == ["x"]
+    assert numbers(stream)[: len(cells), 0] == pytest.approx(expected, rel=1e-6)
+    # What a layout says is read in the same way, by a file whose own cells would not tell.
+    one = written(tmp_path, f"x;z\n{cells[-1]};1\n", "b.csv")
+    again = open_stream(one, layout=stream.layout, unlabelled=True)
+    assert numbers(again)[0, 0] == pytest.approx(expected[-1], rel=1e-6)
+
+
+def test_what_reads_both_ways_is_text_until_it_is_said(tmp_path):
+    path = written(tmp_path, table("y;x", [1, 0], ["1,234", "5,678"], between=";"))
+    stream = open_stream(path, target="y")
+    assert "--thousands , or --decimal ," in kinds(stream)["x"]["note"] and stream.names == []
+    assert numbers(open_stream(path, target="y", thousands=","))[0, 0] == 1234
+    assert numbers(open_stream(path, target="y", decimal=","))[0, 0] == np.float32(1.234)
+    other = written(tmp_path, table("y;x;z", [1, 0], ["1,234", "5,678"], ["0,5", "7"], between=";"))
+    assert numbers(open_stream(other, target="y"))[0, 0] == np.float32(1.234)
+    for wrong in ({"decimal": ";"}, {"decimal": ",", "thousands": ","}, {"thousands": "-"}):
+        with pytest.raises(HyperparameterError, match=r"(decimal|thousands) (and|must)"):
+            open_stream(path, target="y", **wrong)
+    mixed = written(tmp_path, table("y;x", [1, 0], ["$5", "€6"], between=";"))
+    assert open_stream(mixed, target="y").names == []
+
+
+def test_the_same_instant_is_the_same_feature(tmp_path):
+    start = datetime(2020, 3, 1, 22, 30, tzinfo=UTC)
+    when = [start + timedelta(hours=7 * k) for k in range(ROWS)]
+    base = {"y": [k % 2 for k in range(ROWS)]}
+    for unit in ("s", "ms", "us", "ns"):
+        for zone in (None, "UTC", "America/New_York"):
+            naive = [w.replace(tzinfo=None) if zone is None else w for w in when]
+            pq.write_table(pa.table(base | {"t": pa.array(naive, pa.timestamp(unit, zone))}), tmp_path / f"{unit}{zone}.parquet".replace("/", "-"))  # fmt: skip
+    texts = {
+        "a": [w.strftime("%Y-%m-%d %H:%M") for w in when],
+        "b": [w.strftime("%Y-%m-%dT%H:%M:%S.000000000Z") for w in when],
+        "c": [(w + timedelta(hours=2)).strftime("%Y-%m-%dT%H:%M:%S+02:00") for w in when],
+    }
+    for name, cells in texts.items():
+        written(tmp_path, table("y,t", base["y"], cells), f"{name}.csv")
+    files = sorted(tmp_path.glob("*.*"))
+    assert len(files) == 15
+    first = open_stream(files[0], target="y", bits=10)
+    rows = rows_of(first)
+    assert first.names == ["t"] and rows[0][1][0] == np.float32(start.timestamp() / 86400)
+    assert len(rows[0][1]) == 5  # days; year, month, weekday, hour
+    for path in files[1:]:
+        stream = open_stream(path, target="y", bits=10)
+        assert rows_of(stream) == rows and stream.layout["instants"] == ["t"]
+        assert rows_of(open_stream(path, target="y", layout=first.layout)) == rows
+    pq.write_table(pa.table({"y": [1, 0], "t": pa.array([0, 18322], pa.date32())}), tmp_path / "d.parquet")
+    days = open_stream(tmp_path / "d.parquet", target="y", bits=10)
+    dates = open_stream(written(tmp_path, "y,t\n1,1970-01-01\n0,2020-03-01\n", "d.csv"), target="y", bits=10)
+    assert rows_of(days) == rows_of(dates) and rows_of(days)[1][1][0] == 18322
+    (block,) = open_stream(
+        written(tmp_path, "y,t\n1,2020-02-30\n0,\n", "e.csv"), layout=days.layout, target="y"
+    )
+    assert block.matrix().toarray()[:, 1].tolist() == [1, 1]  # no such day, and none: both are missing
+
+
+def test_texts_of_the_target_are_classes(tmp_path):
+    path = written(tmp_path, table("y,x", ["no", "yes", "NA", " yes"], [1, 2]))
+    stream = open_stream(path, target="y")
+    (block,) = stream
+    assert stream.classes == ["no", "yes"] and block.labels.tolist() == [0, 1, 1] * (ROWS // 4)
+    assert stream.skipped == ROWS // 4 and "row 3: column 'y': there is no label" in stream.reasons[0]
+    (block,) = open_stream(path, target="y", classes=["yes", "no"])
+    assert block.labels[:2].tolist() == [1, 0]
+    with pytest.raises(FileError, match="row 2: column 'y': 'yes' is none of the classes no, maybe"):
+        list(open_stream(path, target="y", classes=["no", "maybe"]))
+    other = written(tmp_path, "y,x\nyes,1\nnever,1\n,1\n", "b.csv")
+    (block,) = open_stream(other, layout=stream.layout, unlabelled=True)
+    assert block.labels[:2].tolist() == [1, -1] and np.isnan(block.labels[2])
+    with pytest.raises(FileError, match="40 different texts in 40 rows, such as 'a0', which are no classes"):
+        open_stream(written(tmp_path, table("y,x", [f"a{k}" for k in range(ROWS)], [1])), target="y")
+
+
+def test_lines_without_a_label_are_left_out_and_counted(tmp_path):
+    stream = open_stream(written(tmp_path, "y,x\n1,2\n,3\nNA,4\n0,5\n"), target="y", on_bad_line="stop")
+    assert [row[0] for _, row in rows_of(stream)] == [2, 5] and stream.skipped == 2
+    pq.write_table(pa.table({"y": [1.0, None], "x": [1, 2]}), tmp_path / "a.parquet")
+    stream = open_stream(tmp_path / "a.parquet", target="y")
+    assert len(rows_of(stream)) == stream.skipped == 1
+
+
+def test_heads_comments_and_lines_before(tmp_path):
+    body = "1,2\n#1,2,3\n0,3\n"
+    path = written(tmp_path, "made by\nhand\n# a remark\ny,x\n" + body)
+    stream = open_stream(path, target="y", skip_lines=2, comment="#")
+    assert rows_of(stream) == [(1, {0: 2}), (0, {0: 3})] and not stream.skipped
+    stream = open_stream(written(tmp_path, "1,2\n0,3\n"), target="column1", header=False)
+    assert rows_of(stream) == [(1, {0: 2}), (0, {0: 3})]
+    wide = 3_000
+    names = ",".join(f"a column of a long name {k}" for k in range(wide))
+    path = written(tmp_path, f"y,{names}\n1{',7' * wide}\n")
+    (block,) = open_stream(path, target="y", missing="zero")
+    assert len(block.indices) == wide
+    with pytest.raises(HyperparameterError, match="comment must be one character"):
+        open_stream(path, target="y", comment="//")
+
+
+def zipped(data, *names):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name in names:
+            archive.writestr(name, data)
+    return file.getvalue()
+
+
+PLAIN = table("y,x,t", [1, 0], [2.5, 3], ["é", "b"])
+PACKED = {
+    "bz2": bz2.compress(PLAIN.encode()),
+    "xz": lzma.compress(PLAIN.encode()),
+    "gzip": gzip.compress(PLAIN.encode()),
+    "zstd": pa.compress(PLAIN.encode(), "zstd", asbytes=True),
+    "zip": zipped(PLAIN, "a.csv"),
+    "mark": b"\xef\xbb\xbf" + PLAIN.encode(),
+    "utf-16": PLAIN.encode("utf-16"),
+    "utf-16-be": b"\xfe\xff" + PLAIN.encode("utf-16-be"),
+    "gzip of utf-16": gzip.compress(PLAIN.encode("utf-16")),
+    "CR": PLAIN.replace("\n", "\r").encode(),
+    "CRLF": PLAIN.replace("\n", "\r\n").encode(),
+}
+
+
+@pytest.mark.parametrize("packed", PACKED)
+def test_packed_and_encoded_files_are_read_by_content(tmp_path, packed):
+    stream = open_stream(written(tmp_path, PACKED[packed]), target="y", block_bytes=1024)
+    plain = open_stream(written(tmp_path, PLAIN, "b.csv"), target="y", block_bytes=1024)
+    blocks = list(stream)
+    assert rows_of(blocks) == rows_of(plain)
+    same(blocks[1:], stream.blocks(blocks[0].position))
+    latin = open_stream(written(tmp_path, PLAIN.encode("latin-1"), "c.csv"), target="y", encoding="latin-1")
+    assert rows_of(latin) == rows_of(plain)
+
+
+def test_other_archives_are_refused_by_name(tmp_path):
+    for data, why in (
+        (zipped(PLAIN, "a.csv", "b.csv"), r"is a zip file of 2 files \(a.csv, b.csv\); one is read"),
+        (zipped(PLAIN, "[Content_Types].xml", "x"), "is an Office document"),
+        (b"7z\xbc\xaf\x27\x1c" + bytes(9), "is 7-Zip data, which is not read"),
+        (PACKED["bz2"][:40], "its bzip2 data is cut short or damaged"),
+        (PACKED["xz"][:60], "its xz data is cut short or damaged"),
+        (b"\xff\xfe" + bytes([0, 0xD8] * 9), "is not UTF-16 text"),
+    ):
+        with pytest.raises(FileError, match=why):
+            list(open_stream(written(tmp_path, data), target="y"))
+    with pytest.raises(HyperparameterError, match="encoding must be the name of one"):
+        open_stream(written(tmp_path, PLAIN), target="y", encoding="latin-77")
