@@ -31,12 +31,12 @@ DIFFERENCES: dict[str, str] = {
     "`eta0`, `power_t`": "no parameters: the rate and its schedule are the rule's, as in `rule=tw.SGD(lr=tw.inverse_sqrt(0.01))`",
     "`multi_class`": '`"auto"`: one softmax over all classes for `log_loss`, one class against the rest for other losses',
     "`n_jobs`": "no parameter: one compiled pass learns all classes",
-    "`alpha`": "0 unless you say otherwise, since an adaptive rule that passes a few times over the data seldom needs it; lr · alpha must stay below 1, where theirs cuts it off",
+    "`alpha`": "0 unless you say otherwise, since an adaptive rule that passes a few times over the data seldom needs it; the penalty is taken in the rule's own metric, by a proximal step after the rule's",
     "`max_iter`": "`None`: 3 passes; for up to 40,000 rows, as many as held-out rows ask for",
     "`tol`": "`None`: all passes are made, unless `early_stopping` is on",
     "`early_stopping`": "the loss of the held-out rows decides, not their score",
     "`fit(X, y, sample_weight)`": "in the order of scikit-learn's other estimators, with `coef_init` and `intercept_init` behind",
-    '`penalty="l1"`': "truncates at every row (Langford, Li & Zhang); theirs keeps account of what is left to pull (Tsuruoka, Tsujii & Ananiadou), and ends with more weights at exactly 0",
+    '`penalty="l1"`': "a soft threshold after every row, which leaves few weights at exactly 0; theirs keeps account of what is left to pull (Tsuruoka, Tsujii & Ananiadou); `rule=tw.FTRL` sums the penalty up, and finds the zeros",
     "`quantile`": "of the regressor's loss of that name",
     "`class_weight`": "multiplies a row's loss for every class; theirs leaves the rest unweighted where one class is learnt against it",
     "`coef_`, `intercept_`": "are read, and set by `coef_init` and `intercept_init` alone, since the rule's states go with them",
@@ -175,8 +175,8 @@ def averaged_sgd(x: Any, y: Any, lr: float, alpha: float, first: int) -> Any:
     w, total = np.zeros(x.shape[1] + 1), np.zeros(x.shape[1] + 1)
     for t, (row, target) in enumerate(zip(x, y, strict=True), 1):
         slope = row @ w[:-1] + w[-1] - target
-        w[:-1] *= 1 - lr * alpha
         w -= lr * slope * np.append(row, 1.0)
+        w[:-1] /= 1 + lr * alpha
         total += w * (t >= first)
     return total / (len(y) - first + 1)
 

@@ -27,6 +27,7 @@ def rule(
     idle_model: IdleModel | None = None,
     dialects: Mapping[str, Row] | None = None,
     aliases: Mapping[str, tuple[str, ...]] | None = None,
+    cumulates: str = "",
     **unknown: Any,
 ) -> Callable[[type[Any]], type[Any]]:
     """Make a class of lines into a rule.
@@ -36,7 +37,7 @@ def rule(
     ``idle(w, *states, k, /, *hyperparameters)`` is k steps with g = 0 in closed form, of t steps done if it takes t;
     ``idle_model`` is what is known of
     them where there is none; ``clock(t, ...)`` gives what is computed once a step; ``aliases`` names lines set by one
-    argument. Raises RuleError when names do not fit.
+    argument; ``cumulates`` is the dialect whose lines l1 and l2 are the penalties of an objective, taken inside the step. Raises RuleError when names do not fit.
     """
     for n in unknown:
         raise RuleError(
@@ -57,6 +58,7 @@ def rule(
             MappingProxyType(lines),
             MappingProxyType(dict(dialects or {})),
             MappingProxyType(dict(aliases or {})),
+            cumulates,
         )
         _check(cls, rule_parts)
         cls.parts = rule_parts

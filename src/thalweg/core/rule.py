@@ -151,6 +151,17 @@ class Rule:
         """The same rule with some lines changed."""
         return restore(type(self), self._dialect, {**self.values, **named})
 
+    def penalised(self, l1: float, l2: float) -> "Rule":
+        """Return the dialect of this rule that takes the penalties of an objective, a mean over steps, in its own step.
+
+        Only for a rule that has one (``parts.cumulates``). Raises HyperparameterError where it has penalties already.
+        """
+        if self.values["l1"] or self.values["l2"]:
+            raise HyperparameterError(
+                f"l1, l2: {self!r} has penalties of its own: set them to 0 where the objective has some"
+            )
+        return restore(type(self), self.parts.cumulates, {**self.values, "l1": l1, "l2": l2})
+
     def at(self, step: int) -> dict[str, float]:
         """The hyperparameters' values after ``step`` steps (0 before the first), schedules called.
 

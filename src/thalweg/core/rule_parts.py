@@ -23,6 +23,7 @@ class RuleParts(NamedTuple):
     lines: Mapping[str, Line]
     dialects: Mapping[str, Row]
     aliases: Mapping[str, tuple[str, ...]]  # one name that sets several lines
+    cumulates: str = ""  # the dialect whose lines l1 and l2 are penalties of every step, taken inside it
 
     def __eq__(self, other: object) -> bool:  # one class's parts: they key caches
         return self is other

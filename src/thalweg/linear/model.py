@@ -2,10 +2,14 @@
 
 A row is a step. The objective is the mean of weight · loss(x · w + b, y), with penalties on w alone:
 
-    L2    w shrinks by 1 - lr · l2 before each step (decoupled decay; for SGD that is the penalty l2/2 |w|^2)
-    L1    w moves by lr · l1 towards 0 after each step and stops there (truncated gradient)
+    l1 |w| + l2/2 |w|^2
 
-Both are applied lazily, and exactly: as if every weight had been stepped at every row.
+After each step of the rule its proximal step is taken in the rule's own metric, each coordinate's by the gain r that
+the rule has on a gradient there: w goes to (w - r l1, no further than 0) / (1 + r l2) (Duchi, Hazan & Singer, JMLR 12
+(2011), section 5), so that the minimiser is where steps rest. Without a gradient r stays what it was. FTRL sums
+penalties up instead (``Rule.penalised``), which finds the zeros of L1.
+
+All is applied lazily, and exactly: as if every weight had been stepped at every row.
 """
 
 from __future__ import annotations
@@ -19,6 +23,7 @@ from numpy.typing import ArrayLike
 from scipy.special import expit, logsumexp, softmax
 
 from ..archive import MISFITS
+from ..core.gain import lacks_gain
 from ..core.rule import Rule
 from ..core.saved_rule import described, rebuilt
 from ..engines.cpu.csr import Matrix, Rows, fault, rows_of
@@ -119,9 +124,9 @@ class Model:
         lr = rule.hyperparameters.get("lr")
         if (l1 or l2) and lr is None:
             raise HyperparameterError(f"l1, l2: {type(rule).__name__} has no lr to scale them by")
-        if l2 and isinstance(lr, float) and lr * l2 >= 1:
+        if (l1 or l2) and lacks_gain(rule.parts):
             raise HyperparameterError(
-                f"l2: lr * l2 must stay below 1, got {lr} * {l2}: a step would shrink w beyond 0"
+                f"l1, l2: {type(rule).__name__} has no gain, by which penalties are weighed against the loss: set them to 0, or use another rule"
             )
         formula = self.loss.formula
         if formula is None and outputs == 1:  # of two classes the multinomial loss is the logistic one

@@ -94,7 +94,7 @@ DIALECTS = {
 }
 
 
-@rule(step, rate=rate, idle=idle, clock=clock, dialects=DIALECTS)
+@rule(step, rate=rate, idle=idle, clock=clock, dialects=DIALECTS, cumulates="cumulated")
 class FTRL(Rule):
     """Follow the regularized leader, proximal."""
 

@@ -39,8 +39,8 @@ class LinearClassifier(ClassifierMixin, LinearEstimator):  # type: ignore[misc]
 
     loss: "log_loss", "hinge", "squared_hinge", "modified_huber", or of a number, which learns -1 and +1:
     "squared_error", "huber", "epsilon_insensitive", "squared_epsilon_insensitive". penalty, alpha, l1_ratio: as in
-    SGDClassifier; every row shrinks w by lr · alpha (L2, decoupled: with SGD it is the penalty alpha/2 |w|^2)
-    and moves it by lr · alpha towards 0 (L1, truncated), lazily and exactly, never the intercept.
+    SGDClassifier: mean loss + penalty is what is minimised, the penalty by proximal steps in the rule's own metric,
+    lazily and exactly, never on the intercept; FTRL sums L1 up and finds its zeros.
     max_iter: passes over the data; None: 3, or for up to 40,000 rows as many as held-out rows ask for.
     tol: stop when the loss of a pass (the held-out loss with ``early_stopping``) has not fallen by tol for
     ``n_iter_no_change`` passes; None: only with ``early_stopping``, and with tol 0.

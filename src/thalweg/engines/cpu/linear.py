@@ -7,11 +7,10 @@ when it is gathered, by the rule's plan (``core/idle_model.py``, ``engines/spars
 a) A feature's weights, states and last step lie side by side in one record, so that a feature costs one
    cache line; the records of the next row are asked for while this one is worked on.
 b) Of a rule whose w and states all rest without a gradient nothing is behind, and no step is remembered.
-c) Truncation (L1) and the sum of the weights (averaging) have a closed form where w rests or only shrinks
-   by products P: with gravity g_j, w at e is P_e max(|w|/P_s - (B_e - B_s), 0), B_t = sum_j<=t g_j / P_j
-   (Lipton & Elkan, arXiv 1505.06449), and the sum over s < j <= e is w (C_e - C_s) / P_s, C_t = sum_j<=t P_j.
-   Elsewhere, and where both are asked for, each step is replayed.
-d) After ``LOG`` steps, or where P becomes too small, everything catches up and counting starts anew.
+c) Of absent features the penalties have a closed form where w rests, or rests once its moves have run out: their gain
+   is that of the last step with a gradient (``linear_text.penalise``). So has the sum of the weights (averaging)
+   where w rests. Elsewhere, and where both are asked for, each step is replayed.
+d) After ``LOG`` steps, or where a product becomes too small, everything catches up and counting starts anew.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,14 +19,14 @@ from typing import Any
 
 import numpy as np
 
+from ...core import clock as scalars
 from ...core.catch_up import GROWTH, CatchUp, plan, rests
-from ...core.formula import Function
+from ...core.formula import Function, signature
 from ...core.rule import Rule
 from ...core.schedule import Schedule
 from ...core.started import start
 from ...core.step_options import BARE, StepOptions
 from ...core.update import Update
-from ...errors import HyperparameterError
 from .. import plain
 from ..memory import Array, address
 from . import launch
@@ -35,7 +34,7 @@ from .compile import Kernel
 from .compile import kernel as compiled
 from .csr import Rows
 from .job import RESULT
-from .linear_text import CATCH, FIT, JOB, PassText, Printed
+from .linear_text import CATCH, EXTRA, FIT, JOB, POWERS, PassText, Printed
 
 LOG = 1 << 18  # steps that are logged before everything catches up
 SMALLEST = -300.0  # of the logarithm of a product, before counting starts anew; half of what is safe
@@ -43,16 +42,36 @@ SMALLEST = -300.0  # of the logarithm of a product, before counting starts anew;
 
 def planned(rule: Rule, options: StepOptions, bits: int) -> CatchUp:
     """The plan of a linear model's coordinates: a series does not pay for one row at a time."""
-    made = plan(rule, options._replace(truncate=False, total=False), "value", bits)
+    bare = options._replace(metric=False, l1=False, l2=False, total=False)
+    made = plan(rule, bare, "value", bits)
     if made.kind == "series":
         made = made._replace(kind="bounded", why=f"replay of at most {made.window} steps")
     closed = made.kind == "closed" and made.idle is not None and rests(made.idle, rule.parts.states)
-    both = options.truncate and options.total
-    if (options.truncate or options.total) and (both or not closed):
-        what = "truncation with an average" if both else "truncation" if options.truncate else "an average"
-        why = f"replay of every step: {what} has no closed form here"
-        made = CatchUp("replay", 1 << 30, (), (), why)
+    moved = made.kind == "closed" and not closed
+    what = ""
+    if options.metric and (moved or "w" in dict(made.products)):
+        what = "penalties of a rule that moves weights without a gradient"
+    elif options.total and not closed:
+        what = "an average"
+    elif options.total and options.metric:
+        what = "penalties with an average"
+    if what:
+        made = CatchUp("replay", 1 << 30, (), (), f"replay of every step: {what} has no closed form here")
     return made
+
+
+def shared_gain(rule: Rule) -> float:
+    """A rule's gain over lr where all coordinates share it, as its file's own functions give it; 0 where lr is 0."""
+    values = {**rule.values, **rule.at(0), "t": 1.0}
+    values |= dict(zip(scalars.names(rule), scalars.clock(rule)(1), strict=True))
+
+    def called(function: Function) -> float:
+        return float(function(*(values[n] for names in signature(function) for n in names)))
+
+    assert rule.parts.rate is not None and rule.parts.gain is not None
+    values["rate"] = called(rule.parts.rate)
+    lr = float(values["lr"])  # type: ignore[arg-type]
+    return called(rule.parts.gain) / lr if lr else 0.0
 
 
 @cache
@@ -63,7 +82,7 @@ def _kernel(p: Printed, stored: str, index: str, datum: str) -> Kernel:
 def _stays(update: Update, start: Mapping[str, float], row: Sequence[float]) -> bool:
     """Whether a weight 0 that no gradient has touched stays as it is."""
     element = plain.element(update, np.dtype(np.float64))
-    before = {"g": 0.0, "w": 0.0, "_total": 0.0, **start}
+    before = {"g": 0.0, "w": 0.0, **update.starts, **start}
     made = element(*(np.float64(before[n]) for n in update.arrays), *map(np.float64, row))
     return all(v == before[n] for n, v in zip(update.written, made, strict=True))
 
@@ -71,8 +90,8 @@ def _stays(update: Update, start: Mapping[str, float], row: Sequence[float]) -> 
 class Pass:
     """A linear model's coordinates, and the pass that trains them.
 
-    rule: its lr drives decay (1 - lr l2 a step, before the rule's) and truncation (lr l1, after it); neither
-    touches the intercept. outputs: scores of a row. average: steps after which the weights are summed up;
+    rule: after each of its steps the penalties l1 |w| + l2 w^2 / 2 are taken in its own metric (``core/gain.py``), or
+    inside it where it has a row for that (``Rule.penalised``); they do not touch the intercept. outputs: scores of a row. average: steps after which the weights are summed up;
     None: never. dtype: float32 or float64, of weights, states and arithmetic; the loss is float64.
     """
 
@@ -90,9 +109,11 @@ class Pass:
         average: int | None,
         dtype: str,
     ) -> None:
+        if (l1 or l2) and rule.parts.cumulates:
+            rule, l1, l2 = rule.penalised(l1, l2), 0.0, 0.0
         self.rule, self.features, self.outputs, self.t = rule, features, outputs, 0
         self.real = np.dtype(dtype)
-        started = start(rule, weight_decay=l2, decay="decoupled", l1=l1, sum_after=average)
+        started = start(rule, weight_decay=l2, decay="proximal", l1=l1, sum_after=average)
         options, update = started.options, started.update
         self.plan = planned(rule, options, np.finfo(dtype).nmant + 1)
         hyper = rule.hyperparameters
@@ -109,6 +130,7 @@ class Pass:
             not free,
             single,
             options,
+            ("l1", "l2") if rule.parts.cumulates else (),
         )
         self._names = [n for n in update.arrays if n != "g"]
         item = self.real.itemsize
@@ -129,16 +151,23 @@ class Pass:
         width = max(1, len(update.scalars))
         self._log = np.zeros((deep if logged else 1, width))
         self._sums = np.zeros((deep if self.plan.products else 1, max(1, len(self.plan.products))))
-        self._pulls = np.zeros(deep if options.truncate else 1)
+        self._draws = np.zeros((deep if options.metric and "lr" in self._scheduled else 1, POWERS + 1))
         self._counts = np.zeros(deep if options.total else 1)
         self._options = options
         self._now, self._low, self._good = 0, np.inf, True
         constants = [float(hyper[n]) for n in self.plan.constants]  # type: ignore[arg-type]
-        self._constants = np.array([*constants, 0.0])  # and the step from which steps are counted
+        first_row = dict(zip(update.scalars, started.scalars(1), strict=True))
+        extra = {
+            "steady": shared_gain(rule) if options.metric and "_gain" not in update.arrays else 0.0,
+            "draw": first_row.get("_draw", 0.0),
+            "pull": first_row.get("_pull", 0.0),
+            "ratio": l1 / l2 if l2 else 0.0,
+        }
+        self._constants = np.array([*constants, *(extra.get(n, 0.0) for n in EXTRA)])
         first = rule.at(0)
         numbers = (l1, l2, float(average or 0), float(intercept))
         self._hyper = np.array([*numbers, *first.values()])
-        self._l2, self.average = l2, average
+        self.average = average
         stays = _stays(update, starts, started.scalars(1))
         if self._seen is not None and stays:
             self._seen[:features] = -1
@@ -176,8 +205,6 @@ class Pass:
                 self.catch_up()
             count = min(total - done, self._capacity - self._now)
             plans = self._schedule(count)
-            if self._options.decoupled:
-                count = self._shrinking(count, plans)
             words = {
                 "phase": FIT,
                 "count": count,
@@ -230,20 +257,6 @@ class Pass:
             self._seen[:] = 0
         self.t = t
 
-    def _shrinking(self, count: int, plans: Array) -> int:
-        """How many of the next steps may be taken before the products become too small."""
-        if "lr" in self._scheduled:
-            lr = float(plans[:, self._scheduled.index("lr")].max())
-        else:
-            lr = self.rule.at(self.t)["lr"]
-        if not lr * self._l2 < 1:
-            raise HyperparameterError(
-                f"l2: lr * l2 must stay below 1, got {lr} * {self._l2} after {self.t} steps"
-            )
-        if not (self._options.truncate or self._options.total) or lr == 0:
-            return count
-        return max(1, min(count, int(SMALLEST / np.log1p(-lr * self._l2))))
-
     def _schedule(self, count: int) -> Array:
         """The scheduled hyperparameters of the next steps, a row each."""
         if not self._scheduled:
@@ -257,13 +270,13 @@ class Pass:
         return made
 
     def _job(self, words: Mapping[str, int]) -> Array:
-        self._constants[-1] = self.t - self._now
+        self._constants[len(self.plan.constants)] = self.t - self._now
         return JOB.vector(
             window=self.plan.window,
             good=int(self._good),
             log=address(self._log),
             sums=address(self._sums),
-            pulls=address(self._pulls),
+            draws=address(self._draws),
             counts=address(self._counts),
             hyper=address(self._hyper),
             constants=address(self._constants),

@@ -1,5 +1,6 @@
 """The printed kernel of a linear model's pass; see ``linear`` for when and why."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -40,7 +41,7 @@ JOB = Job(
     "good",
     "log",
     "sums",
-    "pulls",
+    "draws",
     "counts",
     "hyper",
     "planned",
@@ -90,7 +91,7 @@ def kernel(job):
     good = job[GOOD]
     log = job[LOG]
     sums = reals(job[SUMS])
-    pulls = reals(job[PULLS])
+    draws = reals(job[DRAWS])
     counts = reals(job[COUNTS])
     constants = reals(job[CONSTANTS])
     table = constants
@@ -190,8 +191,23 @@ slopes[label] -= weight
 """
 
 
+POWERS = 6  # of the penalty of a step, whose sums are kept where lr follows a schedule
+NEAR_ZERO = 2.0**-8, 2.0**-5  # up to which log(1 + y) is taken from 6 terms, and 1 - exp(-x) from 7
+EXTRA = ("base", "steady", "draw", "pull", "ratio")  # behind the plan's constants
+"""The step from which steps are counted; of penalties: the gain over lr that all coordinates share, and where lr is
+constant lr l2, lr l1; l1 / l2."""
+
+
+def horner(x: str, terms: Sequence[str]) -> str:
+    """Return t0 - x (t1 - x (t2 - ...))."""
+    text = terms[-1]
+    for term in reversed(terms[:-1]):
+        text = f"({term} - {x} * {text})"
+    return text
+
+
 class Printed(NamedTuple):
-    """What a kernel is printed from."""
+    """What a kernel is printed from. zero: hyperparameters that are 0 for the intercept, which has no penalty."""
 
     rule_parts: RuleParts
     update: Update
@@ -202,6 +218,7 @@ class Printed(NamedTuple):
     lags: bool
     single: bool
     options: StepOptions
+    zero: tuple[str, ...]
 
 
 class PassText(Text):
@@ -215,25 +232,72 @@ class PassText(Text):
         self.kept = [n for n in p.update.arrays if n != "g"]
 
     def lag(self) -> None:
-        """A record from the last step that it has seen to another, with what is summed and truncated."""
-        p, shrinks = self.p, bool(self.p.plan.products)
-        closed = p.plan.kind == "closed"
+        """A record from the last step that it has seen to another, with what is summed and penalised."""
+        p = self.p
         call = f"catch(n, {self.own}, s, e, window, good, log, constants, table, sums)"
         lines = ["distinct()"]
-        if p.options.total and closed:
-            scale = " * math.exp(-sums[s])" if shrinks else ""
-            lines += [f"part_ = F((counts[e] - counts[s]){scale})", "for i in range(n):"]
+        if p.options.total and p.plan.kind == "closed":
+            lines += ["part_ = F(counts[e] - counts[s])", "for i in range(n):"]
             lines.append(f"    {self.place['_total']}[i] += part_ * {self.place['w']}[i]")
         lines.append(call)
-        if p.options.truncate and closed:
-            scale = " * math.exp(sums[e])" if shrinks else ""
-            lines += [f"pull_ = F((pulls[e] - pulls[s]){scale})", "for i in range(n):"]
-            w = f"{self.place['w']}[i]"
-            lines += [f"    w = {w}", "    if w > pull_:", f"        {w} = w - pull_"]
-            lines += ["    elif w < -pull_:", f"        {w} = w + pull_", "    elif w == w:"]
-            lines += [f"        {w} = F(0.0)"]
-        arguments = f"n, {self.own}, s, e, window, good, log, constants, table, sums, pulls, counts"
+        if self.penalised:
+            self.penalise()
+            replayed = "s" if p.plan.kind == "closed" else "s + window"
+            gain = f"{self.place['_gain']}, " if "_gain" in self.place else ""
+            guard = "" if p.plan.kind == "closed" else "if good and e > s + window:\n        "
+            lines.append(f"{guard}penalise(n, {self.place['w']}, {gain}{replayed}, e, draws, constants)")
+        arguments = f"n, {self.own}, s, e, window, good, log, constants, table, sums, draws, counts"
         self.define("lag", arguments, lines)
+
+    @property
+    def penalised(self) -> bool:
+        """Whether penalties of absent features have a closed form here."""
+        return self.p.options.metric and self.p.plan.kind in ("closed", "bounded")
+
+    def penalise(self) -> None:
+        """The penalties of steps first_ < j <= last_ without a gradient: the gain rests, lr may follow a schedule.
+
+        With y_j = r lr_j l2 and c = l1 / l2 a step takes |w| + c to (|w| + c) / (1 + y_j), so that all of them take it
+        to (|w| + c) exp(-x), x the sum of log(1 + y_j), until w is 0. Powers of y_j are summed for all coordinates.
+        """
+        options, moves = self.p.options, "lr" in self.p.planned
+        at = {n: f"constants[{len(self.p.plan.constants) + k}]" for k, n in enumerate(EXTRA)}
+        gain, w = self.place.get("_gain"), f"{self.place['w']}[i]"
+        row, small, tiny = POWERS + 1, *NEAR_ZERO
+        head = ["distinct()", f"steady, ratio = {at['steady']}, {at['ratio']}"]
+        if moves:
+            head += [
+                f"sum{m} = draws[last_ * {row} + {m}] - draws[first_ * {row} + {m}]" for m in range(POWERS)
+            ]
+            head.append(f"most = draws[last_ * {row} + {POWERS}]")
+            series = f"r * {horner('r', [f'sum{m} * {1 / (m + 1)!r}' for m in range(POWERS)])}"
+            many = ["x = 0.0", "for j in range(first_ + 1, last_ + 1):"]
+            many.append(f"    x += math.log1p(r * (draws[j * {row}] - draws[(j - 1) * {row}]))")
+            whole = "r * sum0"
+        else:
+            head += ["k = D(last_ - first_)", f"most = {at['draw']}", f"pull = {at['pull']}"]
+            series = f"k * y * {horner('y', [repr(1 / m) for m in range(1, POWERS + 1)])}"
+            many = ["x = k * math.log1p(y)"]
+            whole = "k * r * pull"
+        lines = [f"r = D({gain}[i])" if gain else "r = steady", f"w = D({w})"]
+        if options.l2:
+            lines += ["y = r * most", f"if y <= {small!r}:", f"    x = {series}", "else:"]
+            lines += [f"    {line}" for line in many]
+            factors = [1.0, 2.0, 6.0, 24.0, 120.0, 720.0, 5040.0]
+            lines += [f"if x <= {tiny!r}:", f"    lost = x * {horner('x', [repr(1 / f) for f in factors])}"]
+            lines += ["else:", "    lost = -math.expm1(-x)"]
+        if options.l1:
+            size = "abs(w) - (abs(w) + ratio) * lost" if options.l2 else f"abs(w) - {whole}"
+            lines += [f"size = {size}", "if size <= 0.0:", f"    {w} = F(0.0)"]
+            lines += ["else:", f"    {w} = F(math.copysign(size, w))"]
+        else:
+            lines.append(f"{w} = F(w - w * lost)")
+        gain = f"{gain}, " if gain else ""
+        self.define(
+            "penalise",
+            f"n, {self.place['w']}, {gain}first_, last_, draws, constants",
+            [*head, "for i in range(n):", *(f"    {line}" for line in lines)],
+        )
 
     def place_of(self, n: str) -> str:
         k = self.kept.index(n)
@@ -243,16 +307,22 @@ class PassText(Text):
         """What is computed once before the rows, and at each."""
         p = self.p
         hyper = p.rule_parts.hyperparameters
-        printer = WIDE.named("c_", {n: f"h_{n}" for n in hyper} | {"t": "now_"} | OPTIONS)
+        names = {n: f"h_{n}" for n in hyper} | {"t": "now_"} | OPTIONS
+        printer = WIDE.named("c_", names)
         start = [f"n_{n} = hyper[{k}]" for k, n in enumerate(NUMBERS)]
         start += [f"h_{n} = hyper[{k + len(NUMBERS)}]" for k, n in enumerate(hyper) if n not in p.planned]
         tick = [f"h_{n} = planned[k * {len(p.planned)} + {k}]" for k, n in enumerate(p.planned)]
         logged = p.plan.kind in ("bounded", "replay")
         moves = bool(p.planned or scalars.moving(p.update.clock) or logged)
         clock, outputs = printer.section(p.update.clock)
-        resting = {"_keep": "1.0", "_pull": "0.0"}  # the intercept is neither decayed nor truncated
+        own = {n: f"scalars[{k}]" for k, n in enumerate(p.update.scalars)}
+        own |= {"_pull": "0.0", "_draw": "0.0"}  # of the intercept, which has no penalty
+        if p.zero:
+            without = WIDE.named("i_", names | dict.fromkeys(p.zero, "0.0"))
+            lines, own_outputs = without.section(p.update.clock)
+            clock, own = [*clock, *lines], own | own_outputs
         for k, n in enumerate(p.update.scalars):
-            clock += [f"scalars[{k}] = {outputs[n]}", f"own[{k}] = {resting.get(n, f'scalars[{k}]')}"]
+            clock += [f"scalars[{k}] = {outputs[n]}", f"own[{k}] = {own[n]}"]
         tick.append("now_ = D(done + k + 1)")
         if logged:
             tick.append(f"scalars = reals(log + {8 * len(p.update.scalars)} * now)")
@@ -263,13 +333,18 @@ class PassText(Text):
         if p.lags:
             tick.append("advance(now, window, scalars, constants, table, sums)")
             at = {n: f"scalars[{k}]" for k, n in enumerate(p.update.scalars)}
-            product = bool(p.plan.products)
-            if p.options.truncate:
-                scale = " * math.exp(-sums[now])" if product else ""
-                tick.append(f"pulls[now] = pulls[now - 1] + {at['_pull']}{scale}")
+            if self.penalised and "lr" in p.planned:
+                tick.append("power = 1.0")
+                for m in range(POWERS if p.options.l2 else 1):
+                    tick.append(f"power *= {at['_draw' if p.options.l2 else '_pull']}")
+                    tick.append(
+                        f"draws[now * {POWERS + 1} + {m}] = draws[(now - 1) * {POWERS + 1} + {m}] + power"
+                    )
+                if p.options.l2:
+                    top = f"draws[(now - 1) * {POWERS + 1} + {POWERS}]"
+                    tick.append(f"draws[now * {POWERS + 1} + {POWERS}] = max({top}, {at['_draw']})")
             if p.options.total:
-                scale = " * math.exp(sums[now])" if product else ""
-                tick.append(f"counts[now] = counts[now - 1] + {at['_count']}{scale}")
+                tick.append(f"counts[now] = counts[now - 1] + {at['_count']}")
         return start, tick
 
     def lagging(self, to: str) -> list[str]:
@@ -278,7 +353,7 @@ class PassText(Text):
             f"seen = ints(at + {self.real.itemsize * len(self.kept)} * width)",
             "last = np.int64(seen[0])",
             f"if last >= 0 and last < {to}:",
-            f"    lag(width, {own}, last, {to}, window, good, log, constants, table, sums, pulls, counts)",
+            f"    lag(width, {own}, last, {to}, window, good, log, constants, table, sums, draws, counts)",
         ]
 
     def score(self) -> list[str]:
