@@ -33,7 +33,7 @@ def dense(rule, settings, x, y, order, outputs, slopes):
     if (settings.l1 or settings.l2) and rule.parts.cumulates:
         own = rule.penalised(settings.l1, settings.l2)
     elif settings.l1 or settings.l2:
-        penalty = {"weight_decay": settings.l2, "decay": "proximal", "l1": settings.l1}
+        penalty = {"weight_decay": settings.l2, "decay": "proximal", "l1_decay": settings.l1}
     weights, intercepts = own.on(w, engine="plain", **penalty), rule.on(b, engine="plain")
     total = np.zeros_like(w)
     full = x.toarray()

@@ -188,7 +188,7 @@ BAD = {
     "learning_rate": ({"learning_rate": "fast"}, "learning_rate must be a number"),
     "multi_class": ({"multi_class": "multinomial", "loss": "hinge"}, "goes with loss='log_loss'"),
     "average": ({"average": -1}, "average must be"),
-    "shrinks": ({"alpha": 20.0}, "below 1"),
+    "no gain": ({"rule": tw.Lion, "alpha": 0.1}, "Lion has no gain"),
 }
 
 
