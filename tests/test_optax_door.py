@@ -347,16 +347,16 @@ def test_only_decay_needs_params_and_says_so_in_optaxs_words() -> None:
     g = jnp.ones(3)
     with pytest.raises(ValueError) as wanted:  # noqa: PT011
         optax.adamw(0.1).update(g, optax.adamw(0.1).init(g))
+    reading = [n for n in RULES if "weight_decay" in RULES[n].parts.lines or n in ("ASGD", "FTRL")]
     for tx in (
-        transformation(tw.AdamW()),
-        transformation(tw.Lion()),
+        *(transformation(RULES[n]()) for n in reading),
         transformation(tw.SGD(), weight_decay=0.1),
     ):
         with pytest.raises(ValueError) as got:  # noqa: PT011
             tx.update(g, tx.init(g))
         assert str(got.value) == str(wanted.value)
     for name in RULES:
-        if "weight_decay" not in RULES[name].parts.lines:
+        if name not in reading:
             tx = transformation(RULES[name]())
             tx.update(g, tx.init(g))
 
@@ -625,6 +625,7 @@ def test_bad_input_is_refused_in_one_line() -> None:
         (lambda: transformation(tw.Adam(), learning_rat=0.1), ValueError, "no hyperparameter 'learning_rat'"),
         (lambda: transformation(tw.Adam(), weight_decay=-0.1), ValueError, "transformation: weight_decay must be"),
         (lambda: transformation(tw.Adam(), mask=True), ValueError, "mask is of weight decay"),
+        (lambda: transformation(tw.FTRL(), mask=True), ValueError, "mask is of weight decay"),
         (lambda: transformation(tw.Adam(), decay="l2"), ValueError, "transformation: decay must be"),  # type: ignore[arg-type]
         (lambda: transformation(tw.Adam(), mu_dtype="int8"), ValueError, "mu_dtype must be a real floating dtype"),
         (lambda: transformation(tw.Adam(), mu_dtype="half16"), ValueError, "mu_dtype must be a real floating dtype"),

@@ -6,9 +6,9 @@
     updates, state = tx.update(grads, state)
     params = optax.apply_updates(params, updates)
 
-The update is the rule's formula at w = 0, which needs no ``params``; only decoupled decay, and coupled decay
-set here, read them. ``from_optax`` goes on where a state of Optax stands, ``to_optax`` goes back. ``rates`` is what
-the last step used.
+The update is the rule's formula at w = 0, which needs no ``params``; only weight decay and rules whose step
+shrinks w (ASGD, FTRL) read them. ``from_optax`` goes on where a state of Optax stands, ``to_optax`` goes back.
+``rates`` is what the last step used.
 """
 
 from collections.abc import Callable, Mapping
@@ -64,10 +64,11 @@ def transformation(
     a schedule of ours or of Optax's (a function of the steps done), or a traced value, as
     ``optax.inject_hyperparams`` hands over. A state's line is where it starts, a number or a traced value.
     weight_decay, decay: "coupled" (added to the gradient), "decoupled" (w shrinks by lr · weight_decay first) or
-    "proximal" (a penalty in the rule's own metric, with ``l1_decay`` an elastic net), None is what the rule says; all read
-    ``params``. maximize: ascend. mask: as ``optax.adamw`` has it, a tree of booleans as the parameters or a prefix of
-    it, or a function of the updates that gives one: False leaves a parameter without weight decay, of either kind. mu_dtype: the floating dtype in which averages and sums of gradients are kept.
-    rates: keep what ``rates(state)`` returns.
+    "proximal" (a penalty in the rule's own metric, with ``l1_decay`` an elastic net), None is what the rule says; all
+    read ``params``. maximize: ascend. mask: as ``optax.adamw`` has it, a tree of booleans as the parameters or a
+    prefix of it, or a function of the updates that gives one: False leaves a parameter without weight decay, of
+    either kind. mu_dtype: the floating dtype in which averages and sums of gradients are kept. rates: keep what
+    ``rates(state)`` returns.
 
     Parameters: float16, bfloat16, float32 or float64 in any pytree; None in place of a gradient leaves
     that parameter and its states alone. Integers and booleans stay what they are: a float0 gradient is
@@ -98,7 +99,7 @@ def transformation(
 
     started = start(OWN if weight_decay is None else weight_decay, l1_decay)
     step = added(started.update)
-    if mask is not None and weight_decay is None and not l1_decay and "w" not in step.arrays:
+    if mask is not None and weight_decay is None and not l1_decay and "weight_decay" not in rule.parts.lines:
         raise HyperparameterError(
             "transformation: mask is of weight decay, and there is none: pass weight_decay="
         )
