@@ -65,11 +65,6 @@ def touched(gain, g, reached, /, inverse):
     return where(g == 0, gain, reached * inverse)
 
 
-def steady(reached, /, inverse):
-    """The same where all coordinates share it: known without a gradient, and kept nowhere."""
-    return reached * inverse
-
-
 def thresholded(w, gain, /, pull):
     """The L1 penalty's proximal step in the rule's metric (Duchi, Hazan & Singer, JMLR 12 (2011), eq. 24)."""
     return truncated(w, gain * pull)
@@ -126,6 +121,11 @@ def pull(lr, /, l1):
 def inverse(lr, /):
     """What takes lr out of a gain; 0 where nothing moves."""
     return ratio(1.0, lr)
+
+
+def steady(reached, lr):
+    """A gain over lr that all coordinates share: a scalar itself, in place of an array."""
+    return reached * ratio(1.0, lr)
 
 
 def draw(lr, /, weight_decay):
@@ -188,9 +188,6 @@ PIECES: Mapping[str, Piece] = {
     "polyak": Piece(averaged, "average", equal, {"average": "w"}, after=True),
 }
 """Every piece, by its field of ``StepOptions``, in the order of a step."""
-
-STEADY = Piece(steady, "gain", inverse, after=True)
-"""In place of ``metric`` where the rule's gain is the same for all coordinates."""
 
 STEPWISE = {"_norm_factor": 1.0}
 """Inputs of a clock that a caller may give at each step, and what stands for them where it does not."""

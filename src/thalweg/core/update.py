@@ -24,7 +24,7 @@ from .formula import (
     substituted,
 )
 from .gain import gain, lacks_gain
-from .pieces import PIECES, STEADY, STEPWISE, Piece, gathered, own, rate_itself, values_of
+from .pieces import PIECES, STEPWISE, Piece, gathered, own, rate_itself, steady, values_of
 from .rule import Rule
 from .rule_parts import RuleParts
 from .step_options import BARE, StepOptions
@@ -126,8 +126,10 @@ def _update(
     written = dict(zip(("w", *rule_parts.states), returned, strict=True))
     after = {"g": values["g"]}
     if options.metric:
-        after["reached"], same = around.gain(rule_parts, clock, written)
-        pieces = [STEADY if same and piece is PIECES["metric"] else piece for piece in pieces]
+        after["reached"] = around.gain(rule_parts, clock, written)
+        if not _reads(after["reached"], dict(builder.body), {"w", "g", *rule_parts.states}):
+            after["gain"] = around.shared(after["reached"], clock)
+            pieces.remove(PIECES["metric"])
     for piece in pieces:
         if piece.after:
             after["w"] = written["w"] = builder.bind("w", written["w"])
@@ -178,10 +180,8 @@ class _Around:
                 self.written[own(n)] = ast.Constant(start)
         return self.builder.bind(piece.formula.__name__, value)
 
-    def gain(
-        self, rule_parts: RuleParts, clock: Formula, written: dict[str, ast.expr]
-    ) -> tuple[ast.expr, bool]:
-        """The rule's gain at this step, and whether all coordinates share it; states in ``written`` get names."""
+    def gain(self, rule_parts: RuleParts, clock: Formula, written: dict[str, ast.expr]) -> ast.expr:
+        """The rule's gain at this step; states in ``written`` get names."""
         stated = gain(rule_parts.gain or rate_itself, clock)
         self.scalars.update(stated.scalars)
         for n in rule_parts.states:
@@ -191,9 +191,18 @@ class _Around:
             (values["rate"],) = self.builder.calls[rule_parts.rate.__name__]
         for n, tree in stated.body:
             values[n] = self.builder.bind(n, substituted(tree, values))
-        value = self.builder.bind("gain", substituted(stated.value, values))
-        local = {"w", "g", *rule_parts.states}
-        return value, not _reads(value, dict(self.builder.body), local)
+        return self.builder.bind("gain", substituted(stated.value, values))
+
+    def shared(self, reached: ast.expr, clock: Formula) -> ast.expr:
+        """A gain over lr that all coordinates share, as a scalar: known without a gradient, and kept nowhere."""
+        scalars = {**dict(clock.outputs), **self.scalars}
+        reached = substituted(reached, inlined(self.builder.body, scalars))
+        formula = lift(steady)
+        ((_, tree),) = formula.outputs
+        self.scalars[own("gain")] = substituted(tree, inlined(formula.body, {"reached": reached}))
+        for n in [n for n in self.scalars if n.startswith(own("gain_"))]:
+            del self.scalars[n]  # which have gone into it
+        return name(own("gain"))
 
 
 @cache
