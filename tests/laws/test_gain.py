@@ -1,6 +1,7 @@
 """A penalty taken in a rule's own metric: its steps rest where loss and penalty together are least."""
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -215,3 +216,69 @@ def test_a_gain_of_what_is_not_there_is_an_error() -> None:
             """Its gain asks for a hyperparameter that it does not have."""
 
             lr: tw.core.Scalar = tw.core.nonnegative(default=1.0, unit="w/g")
+
+
+PENALTIES: dict[str, dict[str, float]] = {
+    "L2": {"weight_decay": 0.02},
+    "L1": {"l1_decay": 0.002},
+    "both": {"weight_decay": 0.02, "l1_decay": 0.002},
+    "both, beyond a series": {"weight_decay": 30.0, "l1_decay": 0.002},
+}
+
+
+def sparse_cases() -> list[Any]:
+    """Of default, one kernel with a gain for each coordinate and one with a gain for all."""
+    now = {("Adagrad", "both"), ("Adagrad", "both, beyond a series"), ("SGD", "L2")}
+    return [
+        pytest.param(n, p, marks=[pytest.mark.slow] * ((n, p) not in now))
+        for n in WITH_GAIN
+        for p in PENALTIES
+        if p == "both" or n in ("SGD", "Adagrad", "Momentum", "Adam")
+    ]
+
+
+@pytest.mark.parametrize(("name", "penalty"), sparse_cases())
+@pytest.mark.parametrize("falls", [False, True])
+def test_sparse_steps_equal_dense_ones(name: str, penalty: str, falls: bool) -> None:
+    """Rows idle for up to a thousand steps, under a constant rate and one that falls to 0."""
+    steps, rng = 1500, np.random.default_rng(5)
+    rule = RULES[name]()
+    rule = rule.replace(lr=tw.cosine(rule.at(0)["lr"], steps=steps) if falls else rule.at(0)["lr"])
+    start = rng.standard_normal((8, 2))
+    touched = [
+        np.flatnonzero(rng.random(8) < [0.5, 0.1, 0.02, 5e-3, 2e-3, 1e-3, 1e-3, 0.0]) for _ in range(steps)
+    ]
+    touched[2] = np.arange(7)
+    settings: dict[str, Any] = {"decay": "proximal", **PENALTIES[penalty]}
+
+    started = start_given("test", rule, **settings)
+    dense, step = begun(started, start.copy()), applied(started.update)
+    ours = start.copy()
+    opt = rule.on(ours, rates=False, **settings)
+    assert "every step" not in opt.plan.get("", "")
+    for t, rows in enumerate(touched, 1):
+        values = rng.standard_normal((len(rows), 2))
+        dense["g"] = np.zeros_like(start)
+        dense["g"][rows] = values
+        dense |= step(dense, dict(zip(started.update.scalars, started.scalars(t), strict=True)))
+        opt.step(tw.Rows(rows, values))
+    assert opt.stale
+    opt.flush()
+    np.testing.assert_allclose(ours, dense["w"], rtol=1e-9, atol=1e-12)
+
+
+def test_a_saved_run_goes_on_with_the_gains_it_has(tmp_path: Path) -> None:
+    rule, settings = tw.RMSprop(), {"weight_decay": 0.1, "l1_decay": 0.01, "decay": "proximal"}
+    gradients = np.random.default_rng(0).standard_normal((6, 4)) * [1.0, 1.0, 0.0, 1.0]
+    gradients[3:, 0] = 0.0
+    whole, half, resumed = np.ones(4), np.ones(4), np.zeros(4)
+    opt, first = (rule.on(w, engine="plain", **settings) for w in (whole, half))  # type: ignore[arg-type]
+    for g in gradients[:3]:
+        opt.step(g)
+        first.step(g)
+    first.save(tmp_path / "run.tw")
+    second = tw.load(tmp_path / "run.tw", resumed)
+    for g in gradients[3:]:
+        opt.step(g)
+        second.step(g)
+    np.testing.assert_array_equal(resumed, whole)

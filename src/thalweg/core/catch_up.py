@@ -7,7 +7,7 @@ from functools import cache
 from typing import Literal, NamedTuple
 
 from .formula import Function, lift, signature
-from .pieces import own, shrunk
+from .pieces import PIECES, own, shrunk
 from .rule import Rule
 from .schedule import Schedule
 from .step_options import StepOptions
@@ -26,7 +26,8 @@ class CatchUp(NamedTuple):
     kind: ``closed`` (by ``idle``), ``series`` (sums kept for each step), ``bounded`` (replay of at most
     ``window`` steps, then ``idle_states``), ``replay`` (of every step) or ``lazy`` (not at all). constants:
     hyperparameters that must not have changed meanwhile. products: see ``IdleModel``. why: in words. idle: of
-    ``closed``, the formula. still: closed, and nothing moves, so that no row is ever behind.
+    ``closed``, the formula. still: closed, and nothing moves, so that no row is ever behind. penalties: the scalars of
+    penalties in the rule's metric, which have a closed form of their own where w moves no more.
     """
 
     kind: Literal["closed", "series", "bounded", "replay", "lazy"]
@@ -36,6 +37,7 @@ class CatchUp(NamedTuple):
     why: str
     idle: Function | None = None
     still: bool = False
+    penalties: tuple[str, ...] = ()
 
 
 def plan(rule: Rule, options: StepOptions, exact: Exact, bits: int) -> CatchUp:
@@ -48,12 +50,11 @@ def plan(rule: Rule, options: StepOptions, exact: Exact, bits: int) -> CatchUp:
         return _replay("bit for bit")
     if options.coupled:
         return _replay("coupled weight decay moves every weight, with no closed form")
-    if options.metric:
-        return _replay("a penalty in the rule's metric moves every weight")
     if options.average or options.polyak:
         return _replay("the average of the weights follows every step")
     values = rule.hyperparameters
     decay = tuple(own(n) for n in signature(shrunk)[1]) if options.decoupled else ()
+    penalties = tuple(own(signature(PIECES[n].formula)[1][0]) for n in ("l1", "l2") if getattr(options, n))
     if idle_model is None:
         if idle is None:
             return _replay("the rule has no closed form")
@@ -62,9 +63,14 @@ def plan(rule: Rule, options: StepOptions, exact: Exact, bits: int) -> CatchUp:
             return _replay("its closed form needs constant hyperparameters")
         if decay and not rests(idle, rule_parts.states):
             return _replay("its closed form does not go with decoupled decay")
-        if not (decay or options.rates) and stays(idle, rule_parts.states):  # rates kept are the last step's
+        if penalties and not rests(idle, rule_parts.states):
+            return _replay("its closed form does not go with a penalty in its metric")
+        if not (decay or penalties or options.rates) and stays(
+            idle, rule_parts.states
+        ):  # rates kept are the last step's
             return CatchUp("closed", 0, needed, (), "nothing moves without a gradient", idle, still=True)
-        return CatchUp("closed", 0, needed, (("w", decay),) if decay else (), "closed form", idle)
+        multiplied = (("w", decay),) if decay else ()
+        return CatchUp("closed", 0, needed, multiplied, "closed form", idle, penalties=penalties)
     move_terms = idle_model.move_terms if not any(values[n] for n in idle_model.zero) else None
     needed = tuple(
         dict.fromkeys(signature(idle_model.idle_states)[1] + (signature(move_terms)[1] if move_terms else ()))
@@ -81,8 +87,9 @@ def plan(rule: Rule, options: StepOptions, exact: Exact, bits: int) -> CatchUp:
     if decay:
         multiplied["w"] = multiplied.get("w", ()) + decay
     kept = tuple(multiplied.items())
-    if move_terms is None or window > _LONGEST or options.rates:
-        return CatchUp("bounded", window, needed, kept, f"replay of at most {window} steps")
+    if move_terms is None or window > _LONGEST or options.rates or penalties:
+        why = f"replay of at most {window} steps"
+        return CatchUp("bounded", window, needed, kept, why, penalties=penalties)
     return CatchUp("series", window, needed, kept, f"series, or replay of at most {window} steps")
 
 

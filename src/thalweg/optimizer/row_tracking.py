@@ -63,8 +63,10 @@ class RowTracker:
         self.bits = int(np.finfo(real_of(place.stored)).nmant) + 1  # of the mantissa
         self.plan = plan(rule, parts, exact, self.bits)
         start = {n: getattr(rule, n) for n in rule.parts.states}
-        # Decay moves weights once lr is not 0; a row whose rates are kept changes them at every step.
-        decays = parts.coupled or parts.decoupled or parts.metric or bool(rule.values.get("weight_decay"))
+        # Decay moves weights once lr is not 0, but by a gain of its own none that has seen no gradient; a row whose
+        # rates are kept changes them at every step.
+        decays = parts.coupled or parts.decoupled or bool(rule.values.get("weight_decay"))
+        decays |= parts.metric and "_gain" not in update.arrays
         self.table = Table(
             rule.parts,
             update,

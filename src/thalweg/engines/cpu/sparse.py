@@ -49,7 +49,7 @@ def stands(update: Update, start: Mapping[str, float], scalars: Iterable[Sequenc
     others = [n for n in update.written if n not in ("w", "_rate")]
     for row in scalars:
         for w in (0.7, -1.3e3, 0.0):
-            before = {"g": 0.0, "w": w, "_a": 0.0, "_rate": 0.0, "_average": w, **start}
+            before = {"g": 0.0, "w": w, "_a": 0.0, "_rate": 0.0, "_average": w, "_gain": 0.0, **start}
             made = element(*(np.float64(before[n]) for n in update.arrays), *row)
             after = dict(zip(update.written, made, strict=True))
             if after["w"] != w or any(after[n] != before[n] for n in others):
@@ -82,12 +82,13 @@ class Table:
         form = shape(rule_parts, plan)
         self.plan, self.rows, self.width, self.t = plan, rows, width, t
         self._call, self._quick = _kernel(update, form, stored)
+        self._sums_kept = form.wide > 0
         self._products = [[update.scalars.index(x) for x in names] for _, names in plan.products]
         self._keep = np.array(addresses, dtype=np.int64), keep
         self._seen = np.full(0 if plan.still else rows, -1 if fresh else 0, dtype=np.int32)
         self._fresh = fresh
         self._log = np.zeros((LOG + 2, max(1, len(update.scalars))))  # mapped, not touched, until used
-        self._sums = np.zeros((LOG + 2, max(1, len(plan.products))))
+        self._sums = np.zeros((LOG + 2, max(1, form.wide)))
         self._table = np.zeros((LOG + 2 if plan.kind == "series" else 1, TERMS + 1))
         self._constants = np.zeros(len(plan.constants) + 1)  # and ``base``
         self._constants[-1] = t
@@ -160,7 +161,7 @@ class Table:
         self._log[now, : len(scalars)] = scalars
         row = address(self._log) + self._log.strides[0] * now
         self._run(STEP, len(rows), rows=address(rows), values=address(values), to=now - 1, scalars=row)
-        if self._table.shape[0] > 1 or self._products:
+        if self._table.shape[0] > 1 or self._sums_kept:
             self._run(ADVANCE, 0, to=now, scalars=row)
         self.t += 1
 

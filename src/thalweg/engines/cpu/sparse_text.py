@@ -16,6 +16,7 @@ from .text import PRINTER, WIDE, Pointers, check_finite, source
 
 SHORT = 16  # steps up to which replay costs no more than a short cut, and has a dense run's very bits
 TERMS = 8  # of a series; one more bounds its error
+POWERS = 4  # of lr that are summed up for penalties
 CHECK, STEP, CATCH, ADVANCE = 1, 2, 4, 8  # phases
 
 JOB = Job(
@@ -113,6 +114,18 @@ class Shape(NamedTuple):
     constants: tuple[str, ...]
     products: tuple[tuple[str, tuple[str, ...]], ...]
     still: bool
+    penalties: tuple[str, ...]
+
+    @property
+    def powers(self) -> tuple[tuple[str, int], ...]:
+        """The scalars of penalties, each with the power in which it is summed up over steps."""
+        deep = {"_pull": 1, "_draw": POWERS}
+        return tuple((n, m) for n in self.penalties for m in range(1, deep[n] + 1))
+
+    @property
+    def wide(self) -> int:
+        """How many sums are kept of each step."""
+        return len(self.products) + len(self.powers)
 
 
 def shape(rule_parts: RuleParts, plan: CatchUp) -> Shape:
@@ -130,6 +143,7 @@ def shape(rule_parts: RuleParts, plan: CatchUp) -> Shape:
         plan.constants,
         plan.products,
         plan.still,
+        plan.penalties,
     )
 
 
@@ -175,7 +189,7 @@ class Text:
 
     def factors(self, first: str, last: str, name: str) -> list[str]:
         """What multiplies coordinates from one step to another."""
-        wide = len(self.form.products)
+        wide = self.form.wide
         return [
             f"{name}_{n} = math.exp(sums_[{last} * {wide} + {q}] - sums_[{first} * {wide} + {q}])"
             for q, (n, _) in enumerate(self.form.products)
@@ -221,6 +235,53 @@ class Text:
             f"n, {self.own}, first_, last_, constants_, sums_",
             [*head, *element(PRINTER, self.wide, read, body, written).loop()],
         )
+
+    def penalise(self) -> None:
+        """Penalties of the steps first_ < j <= last_, through which w rests; 0 where the series is too short.
+
+        With q the product of the 1 / (1 + r l2), |w| becomes |w| q - (1 - q) l1 / l2, and 0 where that is less. The
+        logarithm of q is taken around the mean of r l2, so that under a constant lr it has one term. Of ``POWERS``
+        terms the rest is below that mean's largest distance, over 1 + r l2, to the power ``POWERS`` + 1.
+        """
+        form, w, wide = self.form, self.names["w"], self.form.wide
+        at = {key: k for k, key in enumerate(form.powers, len(form.products))}
+        sums = {key: f"(sums_[last_ * {wide} + {k}] - sums_[first_ * {wide} + {k}])" for key, k in at.items()}
+        gain = PRINTER.name("_gain") if "_gain" in self.place else "1.0"
+        read = [n for n in ("w", "_gain") if n in self.place]
+        head, lines = ["distinct()", "k_ = D(last_ - first_)"], []
+        if "_pull" in form.penalties:
+            head.append(f"pull_ = {sums['_pull', 1]}")
+        if "_draw" in form.penalties:
+            tolerance = 2.0 ** -(5 if self.real == np.float32 else 10)
+            head += [
+                f"mean_ = {sums['_draw', 1]} / k_",
+                *(f"sum{m}_ = {sums['_draw', m]}" for m in range(2, POWERS + 1)),
+                "second_ = sum2_ - k_ * mean_ * mean_",
+                "third_ = sum3_ - mean_ * (3.0 * sum2_ - 2.0 * k_ * mean_ * mean_)",
+                "fourth_ = sum4_ - mean_ * (4.0 * sum3_ - mean_ * (6.0 * sum2_ - 3.0 * k_ * mean_ * mean_))",
+                "far_ = math.pow(fourth_, 0.25) if fourth_ > 0.0 else 0.0",
+                "good_ = True",
+            ]
+            over = f"over_ = {gain} / (1.0 + mean_ * {gain})"
+            test = f"good_ &= ({w} == 0.0) | (far_ * over_ <= {tolerance!r})"
+            head += element(PRINTER, self.wide, read, [over, test], {}).loop()
+            head += ["if not good_:", "    return 0"]
+            lines += [
+                over,
+                "rest_ = over_ * over_ * (second_ / 2.0 - over_ * (third_ / 3.0 - over_ * (fourth_ / 4.0)))",
+                f"log_ = -(k_ * math.log1p(mean_ * {gain}) - rest_)",
+            ]
+        if form.penalties == ("_draw",):
+            new = f"{w} * math.exp(log_)"
+        else:
+            left = f"abs({w}) - {gain} * pull_"
+            if "_draw" in form.penalties:
+                head.append("share_ = pull_ / (mean_ * k_) if mean_ > 0.0 else 0.0")
+                left = f"abs({w}) * math.exp(log_) + share_ * math.expm1(log_)"
+            lines += [f"left_ = {left}", "size_ = 0.0 if left_ <= 0.0 else left_"]
+            new = f"(size_ if {w} > 0.0 else -size_)"
+        head += element(PRINTER, self.wide, read, lines, {"w": new}).loop()
+        self.define("penalise", f"n, {self.own}, first_, last_, sums_", [*head, "return 1"])
 
     def glide(self) -> None:
         """The series; 0 where it does not hold for some coordinate, and then nothing is changed."""
@@ -280,8 +341,10 @@ class Text:
         last = [f"rest(n, {self.own}, reals(log + {move_scale} * e))"] * tail
         settle = f"settle(n, {self.own}, {{0}}, e - {int(tail)}, constants, sums)"
         lines = ["m = e - s"]
+        penalise = f"penalise(n, {self.own}, {{0}}, e - {int(tail)}, sums)"
         if kind == "closed":
-            lines += [f"if good and m > {self.short}:", f"    {settle.format('s')}"]
+            penalised = f" and {penalise.format('s')}" if self.form.penalties else ""
+            lines += [f"if good and m > {self.short}{penalised}:", f"    {settle.format('s')}"]
             lines += [*(f"    {x}" for x in last), "    return"]
         if kind == "series":
             lines += [f"if good and m > {self.short}:"]
@@ -293,11 +356,13 @@ class Text:
             f"    rest(n, {self.own}, reals(log + {move_scale} * j))",
         ]
         if kind in ("series", "bounded"):
-            lines += [
-                "if e > s + m:",
-                f"    if e - {int(tail)} > s + m:",
-                f"        {settle.format('s + m')}",
-            ]
+            lines += ["if e > s + m:", f"    if e - {int(tail)} > s + m:"]
+            if self.form.penalties:
+                replay = f"rest(n, {self.own}, reals(log + {move_scale} * j))"
+                lines += [f"        if not {penalise.format('s + m')}:"]
+                lines += ["            for j in range(s + m + 1, e + 1):", f"                {replay}"]
+                lines += ["            return"]
+            lines += [f"        {settle.format('s + m')}"]
             lines += [f"    {x}" for x in last]
         if kind == "lazy":
             lines = ["pass"]
@@ -306,11 +371,18 @@ class Text:
     def advance(self) -> None:
         """After a step: what later steps will need of it."""
         form, scalars = self.form, self.update.scalars
-        wide = len(form.products)
+        wide = form.wide
         factor = {n: " * ".join(f"scalars[{scalars.index(x)}]" for x in names) for n, names in form.products}
         lines = [
             f"sums[now * {wide} + {q}] = sums[(now - 1) * {wide} + {q}] + math.log({factor[n]})"
             for q, n in enumerate(factor)
+        ]
+        # A gain that all coordinates share is a scalar of the step; others stand in an array.
+        shared = f" * scalars[{scalars.index('_gain')}]" if "_gain" in scalars else ""
+        lines += [
+            f"sums[now * {wide} + {q}] = sums[(now - 1) * {wide} + {q}]"
+            + f" + math.pow(scalars[{scalars.index(n)}]{shared}, {m}.0)"
+            for q, (n, m) in enumerate(form.powers, len(factor))
         ]
         if form.move_scale is not None:
             formula = lift(form.move_scale, outputs=("pace_a", "pace_b"))
@@ -343,6 +415,8 @@ class Text:
         if not self.form.still:
             if self.form.kind in ("closed", "series", "bounded"):
                 self.settle()
+            if self.form.penalties:
+                self.penalise()
             if self.form.kind == "series":
                 self.glide()
             self.catch()
