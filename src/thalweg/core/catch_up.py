@@ -65,7 +65,7 @@ def plan(rule: Rule, options: StepOptions, exact: Exact, bits: int) -> CatchUp:
             return _replay("its closed form does not go with decoupled decay")
         if penalties and not rests(idle, rule_parts.states):
             return _replay("its closed form does not go with a penalty in its metric")
-        if not (decay or penalties or options.rates) and stays(
+        if not (decay or options.metric or options.rates) and stays(
             idle, rule_parts.states
         ):  # rates kept are the last step's
             return CatchUp("closed", 0, needed, (), "nothing moves without a gradient", idle, still=True)
