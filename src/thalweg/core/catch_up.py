@@ -69,8 +69,8 @@ def plan(rule: Rule, options: StepOptions, exact: Exact, bits: int) -> CatchUp:
             idle, rule_parts.states
         ):  # rates kept are the last step's
             return CatchUp("closed", 0, needed, (), "nothing moves without a gradient", idle, still=True)
-        multiplied = (("w", decay),) if decay else ()
-        return CatchUp("closed", 0, needed, multiplied, "closed form", idle, penalties=penalties)
+        shrinks = (("w", decay),) if decay else ()
+        return CatchUp("closed", 0, needed, shrinks, "closed form", idle, penalties=penalties)
     move_terms = idle_model.move_terms if not any(values[n] for n in idle_model.zero) else None
     needed = tuple(
         dict.fromkeys(signature(idle_model.idle_states)[1] + (signature(move_terms)[1] if move_terms else ()))
