@@ -241,6 +241,7 @@ def test_the_kernel_has_the_same_bits_in_other_dtypes(
     [
         {"weight_decay": 0.1, "maximize": True},
         {"weight_decay": 0.1, "decay": "decoupled"},
+        {"average": "polyak", "clip_norm": 1.0, "rates": True},
     ],
 )
 def test_what_stands_around_has_the_same_bits(settings: dict[str, Any], interpreter: None) -> None:
@@ -285,6 +286,14 @@ def test_the_clock_on_the_device_takes_the_same_path(name: str, interpreter: Non
         np.testing.assert_allclose(x, y, rtol=1e-11)
     ours = run(parts.CUDA, rule, torch.float32, 3, capturable=True, **settings)
     for x, y in zip(ours, run(parts.CPU, rule, torch.float32, 3, **settings), strict=True):
+        np.testing.assert_allclose(x, y, rtol=3e-7)
+
+
+def test_an_average_and_rates_can_be_captured(interpreter: None) -> None:
+    """Polyak's mean, whose part of the newest weights the device computes from its count."""
+    settings: dict[str, Any] = {"average": "polyak", "rates": True}
+    ours = run(parts.CUDA, tw.Adam(), torch.float32, 3, capturable=True, **settings)
+    for x, y in zip(ours, run(parts.CPU, tw.Adam(), torch.float32, 3, **settings), strict=True):
         np.testing.assert_allclose(x, y, rtol=3e-7)
 
 
