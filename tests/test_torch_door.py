@@ -827,7 +827,7 @@ else:
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard
     fully_shard(net, mesh=init_device_mesh("cpu", (2,)))
-opt = thalweg.torch.Optimizer(model.parameters(), tw.Adam(lr=0.05))
+opt = thalweg.torch.Optimizer(model.parameters(), tw.Adam(lr=0.05), average=0.9)
 mine = slice(4 * rank, 4 * rank + 4)
 def step():
     opt.zero_grad()
@@ -841,7 +841,12 @@ if mode == "fsdp":
     from torch.distributed.checkpoint.state_dict import get_state_dict
     weights, states = get_state_dict(net, opt)
     dcp.save({"net": weights, "opt": states}, checkpoint_id=f"{folder}/saved")
-made = [full(p.detach()).clone() for p in net.parameters()]
+    try:
+        thalweg.torch.Optimizer(net.parameters(), tw.Adam(), clip_norm=1.0).step()
+        raise SystemExit("a norm of parts passes for that of all")
+    except RuntimeError as error:
+        assert "clip_grad_norm_" in str(error)
+made = [full(x.detach()).clone() for x in (*net.parameters(), *opt.average.values())]
 if rank == 0:
     torch.save(made, f"{folder}/{mode}.pt")
 dist.destroy_process_group()
@@ -872,7 +877,7 @@ def test_two_processes_train_as_one(mode: str, tmp_path: Path) -> None:
         _, told = worker.communicate(timeout=180)
         assert worker.returncode == 0, told
     net, x, y = alone()
-    opt = Optimizer(net.parameters(), tw.Adam(lr=0.05))
+    opt = Optimizer(net.parameters(), tw.Adam(lr=0.05), average=0.9)
 
     def step(model: torch.nn.Module, by: torch.optim.Optimizer) -> None:
         by.zero_grad()
@@ -881,7 +886,8 @@ def test_two_processes_train_as_one(mode: str, tmp_path: Path) -> None:
 
     for _ in range(5):
         step(net, opt)
-    for p, q in zip(net.parameters(), torch.load(tmp_path / f"{mode}.pt", weights_only=True), strict=True):
+    whole = torch.load(tmp_path / f"{mode}.pt", weights_only=True)
+    for p, q in zip((*net.parameters(), *opt.average.values()), whole, strict=True):
         assert torch.allclose(p, q, rtol=1e-5, atol=1e-6)
     if mode == "fsdp":
         code = """
@@ -890,7 +896,7 @@ import thalweg as tw, thalweg.torch
 from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_dict
 folder = sys.argv[1]
 net = torch.nn.Sequential(torch.nn.Linear(6, 8), torch.nn.Tanh(), torch.nn.Linear(8, 2))
-opt = thalweg.torch.Optimizer(net.parameters(), tw.Adam(lr=0.05))
+opt = thalweg.torch.Optimizer(net.parameters(), tw.Adam(lr=0.05), average=0.9)
 weights, states = get_state_dict(net, opt)
 held = {"net": weights, "opt": states}
 dcp.load(held, checkpoint_id=f"{folder}/saved")
@@ -907,7 +913,7 @@ torch.save((net.state_dict(), opt.state_dict()), f"{folder}/one.pt")
         weights, states = torch.load(tmp_path / "one.pt", weights_only=True)
         fresh, _, _ = alone()
         fresh.load_state_dict(weights)
-        by = Optimizer(fresh.parameters(), tw.Adam(lr=0.05))
+        by = Optimizer(fresh.parameters(), tw.Adam(lr=0.05), average=0.9)
         by.load_state_dict(states)
         assert all(by.state[p]["step"] == 5 for p in fresh.parameters())
         step(net, opt)
