@@ -1395,3 +1395,28 @@ def test_an_entry_that_was_deleted_is_missed() -> None:
     del opt.param_groups[0]["lr"]
     with pytest.raises(ValueError, match="the group has no 'lr'"):
         opt.step()
+
+
+def test_a_penalty_in_the_rules_metric_is_that_of_on() -> None:
+    """By group, through a checkpoint; torch itself has none to go on with."""
+    rule, bare = tw.Adagrad(lr=0.1), {"weight_decay": 0.0, "l1_decay": 0.0}
+    penalty: dict[str, Any] = {"decay": "proximal", "weight_decay": 0.3, "l1_decay": 0.05}
+    ours = {"a": np.ones(4), "b": np.ones(4)}
+    here = rule.on(ours, **penalty, groups={"b": bare})
+    a, b = (torch.nn.Parameter(torch.ones(4, dtype=torch.float64)) for _ in range(2))
+    there = Optimizer([{"params": [a]}, {"params": [b], **bare}], rule, **penalty)
+    for t, g in enumerate(np.random.default_rng(0).standard_normal((6, 4)) * [1.0, 0.0, 0.01, 1.0]):
+        if t == 3:
+            state = there.state_dict()
+            there = Optimizer([{"params": [a]}, {"params": [b], **bare}], rule, **penalty)
+            there.load_state_dict(state)
+        here.step({"a": g.copy(), "b": g.copy()})
+        a.grad, b.grad = torch.tensor(g), torch.tensor(g)
+        there.step()
+    np.testing.assert_array_equal(a.detach(), ours["a"])
+    np.testing.assert_array_equal(b.detach(), ours["b"])
+    assert (ours["a"] != ours["b"])[[0, 2, 3]].all()
+    with pytest.raises(ValueError, match=r"torch\.optim\.Adagrad has no proximal weight decay"):
+        there.to_torch()
+    with pytest.raises(ValueError, match=r"SGD: l1_decay=0\.1 .* needs decay='proximal'"):
+        Optimizer([a], tw.SGD(), l1_decay=0.1)

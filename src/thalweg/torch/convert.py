@@ -164,12 +164,12 @@ def to_torch(
         shrinks = twin.torch == "AdamW" or "decoupled_weight_decay" in known
         if decoupled and group["weight_decay"] > 0 and not shrinks:
             raise ValueError(f"to_torch: torch.optim.{twin.torch} has no decoupled weight decay")
-        if group["decay"] == "proximal" and group["weight_decay"] > 0:
+        if group["decay"] == "proximal" and max(group["weight_decay"], group.get("l1_decay", 0.0)) > 0:
             raise ValueError(f"to_torch: torch.optim.{twin.torch} has no proximal weight decay")
         if group["weight_decay"] > 0 and "weight_decay" not in known:
             raise ValueError(f"to_torch: torch.optim.{twin.torch} has no weight decay")
         states = set(type(rule).parts.states)
-        kept = {n: v for n, v in group.items() if n not in ("rule", "decay", *states)}
+        kept = {n: v for n, v in group.items() if n not in ("rule", "decay", "l1_decay", *states)}
         for n, v in kept.items():
             v = v.schedule if isinstance(v, ScheduledRate) else v
             if isinstance(v, Schedule):

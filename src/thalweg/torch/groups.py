@@ -24,6 +24,8 @@ from .scheduled import ScheduledRate
 Kind = Any  # a rule class: mypy does not see that classes can be hashed
 Targets = tuple[str, ...]
 SETTINGS = ("weight_decay", "decay", "maximize")
+AROUND = (*SETTINGS, "l1_decay")
+"""What a group may say of what stands around its rule; the last is an entry only where it is not 0."""
 
 
 @lru_cache(maxsize=64)
@@ -138,7 +140,7 @@ def changed(rule: Rule, given: Mapping[str, Any]) -> Rule:
 def begun(rule: Rule, values: Mapping[str, Any], around: Mapping[str, Any]) -> tuple[Rule, dict[str, Any]]:
     """Return the rule that values under torch's names or the lines' own make, and what stands around it.
 
-    around: ``SETTINGS`` as they were given, None where they were not. Raises HyperparameterError.
+    around: ``AROUND`` as they were given, None where they were not. Raises HyperparameterError.
     """
     stands = dict(around)
     if "decoupled_weight_decay" in values:
@@ -170,7 +172,7 @@ def require_known(rule: Rule, values: Iterable[str]) -> None:
     known |= {n for row in kind.parts.dialects.values() for n in row.names}  # told by which name it goes here
     for n in values:
         if n not in known:
-            here = [*(n for n in entries(rule) if n != "rule"), *SETTINGS]
+            here = [*(n for n in entries(rule) if n != "rule"), *AROUND]
             raise TypeError(
                 f"thalweg.torch.Optimizer: {kind.__name__} has no keyword {n!r}: {nearest(n, here)}"
             )
@@ -246,7 +248,7 @@ def _distinct(kind: Kind, names: Mapping[str, Targets]) -> None:
 
 def _understood(kind: Kind, names: Container[str], spoken: Mapping[str, Targets]) -> None:
     """HyperparameterError for another world's name of a line: torch leaves unknown entries alone."""
-    mine = {*spoken, *_names(kind), *_ramps(kind), *SETTINGS}
+    mine = {*spoken, *_names(kind), *_ramps(kind), *AROUND}
     for dialect, row in kind.parts.dialects.items():
         for n, targets in row.names.items():
             if n in names and n not in mine:
@@ -298,6 +300,7 @@ def _started(
         {n: lines[n] for n in left},
         free=lambda n, _: n in left,
         **{n: group[n] for n in SETTINGS},
+        l1_decay=group.get("l1_decay", 0.0),
         **around._asdict(),
     )
 
@@ -373,7 +376,7 @@ class _Entries(NamedTuple):
 
 @lru_cache(maxsize=256)
 def _entries_of(kind: Kind, present: tuple[str, ...]) -> _Entries:
-    ours = {"rule", *SETTINGS, *_names(kind), *kind.parts.lines, *_ramps(kind)}
+    ours = {"rule", *AROUND, *_names(kind), *kind.parts.lines, *_ramps(kind)}
     own = tuple(n for n in present if n in ours)
     return _Entries(own, tuple(n for n in present if n not in ours and n in family.options()))
 

@@ -28,7 +28,7 @@ from . import average as averages
 from . import clipping, convert, device, groups, surround, watching
 from . import row_tracking as tables
 from .fast_path import UnchangedGroup, can_keep
-from .groups import SETTINGS
+from .groups import AROUND, SETTINGS
 from .layout import (
     KINDS,
     apart,
@@ -59,8 +59,9 @@ class Optimizer(torch.optim.Optimizer):
     tw.SGD(lr=0.1)}``, or other values under torch's names or the rule's: ``{"params": ..., "lr": 0.1, "betas":
     (0.8, 0.99)}``. values: the same for all groups, ``Optimizer(params, tw.Adam, lr=1e-3)``. Options of torch that
     mean another rule of the family give that rule: ``tw.SGD, momentum=0.9`` is Momentum.
-    weight_decay, decay: "coupled" (added to the gradient) or "decoupled" (w shrinks by lr · weight_decay
-    first); None is what the rule says. maximize: ascend.
+    weight_decay, decay: "coupled" (added to the gradient), "decoupled" (w shrinks by lr · weight_decay first) or
+    "proximal" (a penalty in the rule's own metric, with ``l1_decay`` an elastic net); None is what the rule says.
+    maximize: ascend.
     on_nonfinite: "propagate" NaN and infinite gradients as torch does, "raise" NonFiniteError, or "skip" such
     steps (counted in ``skipped``).
     capturable: steps can be captured in a CUDA graph: ``step`` counts on the device, and the clock with it.
@@ -81,7 +82,8 @@ class Optimizer(torch.optim.Optimizer):
         rule: Rule | type[Rule],
         *,
         weight_decay: float | None = None,
-        decay: Literal["coupled", "decoupled"] | None = None,
+        decay: Literal["coupled", "decoupled", "proximal"] | None = None,
+        l1_decay: float = 0.0,
         maximize: bool = False,
         on_nonfinite: Literal["propagate", "raise", "skip"] = "propagate",
         capturable: bool = False,
@@ -113,7 +115,7 @@ class Optimizer(torch.optim.Optimizer):
         self._watched: set[Tensor] = set()
         self._ready: dict[int, UnchangedGroup] = {}  # groups whose tensors lie as they did
         self._known: tuple[list[Tensor], list[dict[str, Any]]] = [], []  # who had states then, and in what
-        around = {"weight_decay": weight_decay, "decay": decay, "maximize": maximize}
+        around = {"weight_decay": weight_decay, "decay": decay, "maximize": maximize, "l1_decay": l1_decay}
         groups.require_known(first, values)
         self._rule, self._given = groups.begun(first, values, around)
         self._lr = _tensor(values.get("lr"))
@@ -129,6 +131,8 @@ class Optimizer(torch.optim.Optimizer):
         for n, default in zip(SETTINGS, (line, "decoupled" if own else "coupled", False), strict=True):
             value = given.get(n)
             made[n] = default if value is None else value
+        if given.get("l1_decay"):
+            made["l1_decay"] = given["l1_decay"]
         kinds = {**self._kinds, type(rule).__name__: type(rule)}
         groups.planned(kinds, made, self._options)  # refuses what is out of range
         return made
@@ -144,7 +148,7 @@ class Optimizer(torch.optim.Optimizer):
         rule = given.pop("rule", self._rule)
         shared = rule is self._rule or rule is type(self._rule)
         rule = self._rule if shared else _value("param_group", rule)
-        rule, around = groups.begun(rule, given, self._given | {n: given[n] for n in SETTINGS if n in given})
+        rule, around = groups.begun(rule, given, self._given | {n: given[n] for n in AROUND if n in given})
         known = self._kinds.get(type(rule).__name__, type(rule))
         if known is not type(rule):
             raise ValueError(f"param_group: another rule of the name {known.__name__} is in use: rename one")
