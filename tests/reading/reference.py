@@ -105,7 +105,7 @@ def vw(line, bits=18):
                     if not name:
                         index = (seed + nameless) & ((1 << bits) - 1)
                         nameless += 1
-                    v = scale * narrow(value) if colon else scale
+                    v = scale * narrow(value) if value or (colon and "\r" in token) else scale
                     need(np.isfinite(v))
                     if v:
                         row[index] = np.float32(row.get(index, np.float32(0)) + v)

@@ -237,7 +237,6 @@ VW_FAULTS = [
     ("1 |:2 a", "column 4: ':2' does not name a namespace"),
     ("1 |f:x a", "column 6: the namespace's weight 'x' is not a number"),
     ("1 |f:1e40 a", "column 6: the namespace's weight '1e40' is beyond float32"),
-    ("1 | a:", "column 7: the value '' is not a number"),
     ("1 | a:b", "column 7: the value 'b' is not a number"),
     ("1 | a:1:2", "column 7: the value '1:2' is not a number"),
     ("1 | a:nan", "column 7: nan is not finite"),
@@ -391,3 +390,9 @@ def test_declared_features_and_unlabelled(tmp_path):
     path.write_text("| a\n2 | b\n")
     (block,) = open_stream(path, "vw", unlabelled=True)
     np.testing.assert_array_equal(block.labels, [np.nan, 2])
+
+
+def test_a_colon_without_a_value_is_1_as_in_vowpal_wabbit(tmp_path):
+    (tmp_path / "a.vw").write_text("1 |n:2 a: b:3 c:|m d:\n1 |n:2 a b:3 c|m d\n")
+    (first, second) = rows_of(open_stream(tmp_path / "a.vw"))
+    assert first == second and sorted(first[1].values()) == [1, 2, 2, 6]

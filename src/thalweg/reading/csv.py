@@ -14,7 +14,7 @@ from .dialect import Dialect, Head, head_of
 from .kernels.records import JOB, RECORDS, REMARK, STRAY
 from .kinds import PREFIX_BYTES, PREFIX_ROWS, Column, Tables
 from .sources import Buffer, Bytes, Source, require_pyarrow, sample
-from .tables import CELLS, Array, Cells, Columns, Layout, Reasons, measure, one_line, run
+from .tables import CELLS, Array, Cells, Columns, Layout, Reasons, Stretch, measure, one_line, run
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -153,14 +153,8 @@ class Csv:
             columns.append(column)
         return pa.table(columns, names=list(types)), odd
 
-    def tables(
-        self, file: Source, at: Position, run: Pass
-    ) -> Generator[tuple[Position, pa.Table, Cells, Reasons, set[int], int], None, None]:
-        """What each block of a file holds, from a position on.
-
-        The position after it; its rows; cells that are none of what they should be; why rows are bad; rows that are
-        comments; the number of the first row.
-        """
+    def tables(self, file: Source, at: Position, run: Pass) -> Generator[Stretch, None, None]:
+        """What each block of a file holds, from a position on."""
         from pyarrow import ArrowException
 
         path = file.path
@@ -189,12 +183,12 @@ class Csv:
                 offset += buffer.drop(end)
                 first, line = line + 1, line + rows
                 table, cells, bad, remarks = _whole(table, cells, odd, rows, len(head.names))
-                yield Position(at.file, offset, line), table, cells, bad, remarks, first
+                yield Stretch(Position(at.file, offset, line), table, first, cells, bad, remarks)
 
     def blocks(self, file: Source, at: Position, run: Pass) -> Generator[Block, None, None]:
         """The blocks of one file from a position on."""
-        for position, table, cells, bad, remarks, first in self.tables(file, at, run):
-            block = self._layout.block(file.path, position, run, table, bad, first, cells, remarks)
+        for stretch in self.tables(file, at, run):
+            block = self._layout.block(file.path, run, stretch)
             if block is not None:
                 yield block
 

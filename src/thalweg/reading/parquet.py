@@ -11,7 +11,7 @@ from .block import Block, Pass, Position
 from .cells import DOTS, MISSING, WEAK, instants_of
 from .kinds import PREFIX_ROWS, Column, Tables
 from .sources import Source, require_pyarrow
-from .tables import Cells, Columns, Layout, kind_of, measure, micros_of, one_line, unique
+from .tables import Cells, Columns, Layout, Stretch, kind_of, measure, micros_of, one_line, unique
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -97,6 +97,13 @@ class Parquet:
 
     def blocks(self, source: Source, at: Position, run: Pass) -> Generator[Block, None, None]:
         """The blocks of one file from a position on."""
+        for stretch in self.tables(source, at, run):
+            block = self._layout.block(source.path, run, stretch)
+            if block is not None:
+                yield block
+
+    def tables(self, source: Source, at: Position, run: Pass) -> Generator[Stretch, None, None]:
+        """What each block of a file holds, from a position on."""
         import pyarrow as pa
 
         layout, path = self._layout, source.path
@@ -127,9 +134,7 @@ class Parquet:
                         if row > at.line:
                             position = Position(at.file, g + (row == end), row)
                             table, cells = self._plain(pa.Table.from_batches([batch]))
-                            block = layout.block(path, position, run, table, {}, first, cells)
-                            if block is not None:
-                                yield block
+                            yield Stretch(position, table, first, cells)
                 except FileError:
                     raise
                 except (OSError, pa.ArrowException, UnicodeDecodeError) as error:

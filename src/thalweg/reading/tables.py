@@ -10,7 +10,7 @@ month, day of the week (Monday is 0) and hour of an instant are hashed as ``c.ye
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Collection, Generator, Iterable
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -139,6 +139,22 @@ class Columns(NamedTuple):
             categorical=resolved(self.categorical),
             numeric=resolved(self.numeric),
         )
+
+
+class Stretch(NamedTuple):
+    """The rows of a stretch of a file.
+
+    position: after it. table: the columns that are needed; first: the number of its first row in the file, from 1.
+    cells: those that are none of what their columns hold, and null. bad: why rows are bad, by their place in the
+    table. remarks: rows that are none.
+    """
+
+    position: Position
+    table: pa.Table
+    first: int
+    cells: Cells
+    bad: Reasons = {}  # noqa: RUF012  # never changed
+    remarks: Collection[int] = ()
 
 
 class Layout:
@@ -287,30 +303,17 @@ class Layout:
                     f"{path}: {what} column {min(odd)!r}, unlike {self.path}; all files need the same columns"
                 )
 
-    def block(
-        self,
-        path: Path,
-        at: Position,
-        run: Pass,
-        table: pa.Table,
-        bad: Reasons,
-        first: int,
-        cells: Cells | None = None,
-        remarks: Iterable[int] = (),
-    ) -> Block | None:
-        """The rows of an Arrow table whose first row is the file's row ``first`` (from 1).
-
-        bad: rows known to be bad, by their place in the table; the others among them are found here. cells: those
-        that are none of what their columns hold, and null. remarks: rows that are none.
-        """
+    def block(self, path: Path, run: Pass, stretch: Stretch) -> Block | None:
+        """The rows of a stretch of a file that are good; None where none is. The others are counted, or raised."""
+        at, table, first, cells, known_bad, remarks = stretch
         columns, n = self.columns, table.num_rows
         if self.sample is not None:
             self.sample.add([self._wide(table, name) for name in self.numbers], n)
             empty = np.zeros(n + 1, np.int64), np.empty(0, np.int32), np.empty(0, np.float32)
             return run.block(at, np.full(n, np.nan), None, empty, None)
-        bad = dict(bad)
+        bad = dict(known_bad)
         known = {*bad, *remarks}
-        for name, odd in (cells or {}).items():
+        for name, odd in cells.items():
             self._odd_cells(path, first, name, [(k, cell) for k, cell in odd if k not in known], bad, run)
         labels, weights = self._labels(table, bad), self._weights(table, bad)
         numbers, blank = np.empty((n, self.width), np.float32), np.zeros((n, self.width), bool)

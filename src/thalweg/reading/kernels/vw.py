@@ -146,7 +146,11 @@ def line(job, p, i, row, n, powers):
             v = scale
             if c == 58:
                 i += 1
-                j, f, verdict = real(job, p, i, powers)
+                c = p[i]
+                if c == 32 or c == 9 or c == 10 or c == 124 or (c == 13 and p[i + 1] == 10):
+                    j, f, verdict = i, F(1.0), 0  # a colon alone is 1
+                else:
+                    j, f, verdict = real(job, p, i, powers)
                 c = p[j]
                 if verdict == 2:
                     return i, n, VALUE_SIZE
