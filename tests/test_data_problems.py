@@ -391,12 +391,18 @@ TEXTS60 = csv_text(80, "id,a,y", lambda i: f"id{i:02},{i},{i % 2}")
 ERRORS = {
     # name: (file name, content, keyword arguments, error, words of the message)
     "empty": ("t.csv", "", {}, FileError, "is empty"),
-    "blank": ("t.csv", "\n  \n", {}, FileError, "blank lines"),
+    "blank": ("t.csv", "\n  \n", {}, FileError, "its first line names no columns"),
     "header only": ("t.csv", "a,b,y\n", {}, ProblemError, "no rows of data"),
     "no header": ("t.csv", "1,2,0\n" * 10, {}, FileError, "only numbers"),
-    "ragged": ("t.csv", GOOD + "1,2\n", {}, FileError, "line 26: 2 cells.*header has 4"),
-    "long row": ("t.csv", "a,y\n1,2\n1,2,3\n", {}, FileError, "line 3: 3 cells"),
-    "open quote": ("t.csv", GOOD + '"1,2,3,4\n', {}, FileError, "not valid CSV"),
+    "ragged": (
+        "t.csv",
+        GOOD + "1,2\n",
+        {},
+        FileError,
+        "row 25: 2 fields where the first line names 4; correct it$",
+    ),
+    "long row": ("t.csv", "a,y\n1,2\n1,2,3\n", {}, FileError, "row 2: 3 fields"),
+    "open quote": ("t.csv", GOOD + '"1,2,3,4\n', {}, FileError, "row 25: a quoted field does not end"),
     "target absent": ("t.csv", GOOD, {"target": "colr"}, ProblemError, "did you mean 'colour'"),
     "few rows": ("t.csv", FEW, {}, ProblemError, "5 rows; at least 8"),
     "one row": ("t.csv", "a,y\n1,0\n", {}, ProblemError, "1 row; at least 8"),
@@ -428,7 +434,7 @@ ERRORS = {
         ProblemError,
         "no column is left",
     ),
-    "all dropped": ("t.csv", FEW * 2, {"drop": ["a", "y"]}, ProblemError, "no columns are left"),
+    "all dropped": ("t.csv", FEW * 2, {"drop": ["a", "y"]}, FileError, "no columns are left"),
     "constant features": (
         "t.csv",
         csv_text(9, "a,b,y", lambda i: f"1,x,{i % 2}"),
@@ -441,45 +447,30 @@ ERRORS = {
         GOOD,
         {"drop": ["colur"]},
         ProblemError,
-        "drop: no column 'colur'; did you mean 'colour'",
+        "has no column 'colur': did you mean 'colour'",
     ),
     "bad task": ("t.csv", GOOD, {"task": "x"}, ProblemError, "allowed: 'classification'"),
     "same names": (
         "t.csv",
         csv_text(9, "a,a,y", lambda i: f"{i},1,{i % 2}"),
         {},
-        ProblemError,
-        "2 columns are called 'a'",
+        FileError,
+        "two columns are named 'a'",
     ),
-    "infinite": ("t.csv", GOOD + "inf,1,red,0\n", {}, ProblemError, "line 26, column 'a': got inf"),
+    "infinite": ("t.csv", GOOD + "inf,1,red,0\n", {}, ProblemError, "row 25, column 'a': got inf"),
     "overflow": (
         "t.csv",
         GOOD + "-1e999,1,red,0\n",
         {},
         ProblemError,
-        "line 26, column 'a': got -inf",
+        "row 25, column 'a': got -inf",
     ),
     "infinite target": (
         "t.csv",
         csv_text(9, "a,y", lambda i: f"{i},{'inf' if i == 4 else i + 0.5}"),
         {},
         ProblemError,
-        "line 6, column 'y'",
-    ),
-    "garbage": (
-        "t.csv",
-        GOOD + "abc,1,red,0\n",
-        {},
-        ProblemError,
-        r"line 26, column 'a': got 'abc'.*drop=\['a'\]",
-    ),
-    "underscore": ("t.csv", GOOD + "1_0,1,red,0\n", {}, ProblemError, "got '1_0'"),
-    "decimal comma": (
-        "t.csv",
-        csv_text(9, "a;y", lambda i: f"{i},5;{i % 2}"),
-        {},
-        ProblemError,
-        "decimal comma",
+        "row 5, column 'y'",
     ),
     "categories": (
         "t.csv",
@@ -496,50 +487,33 @@ ERRORS = {
         ProblemError,
         "regression needs numbers",
     ),
-    "missing target": (
-        "t.csv",
-        GOOD + "1,1,red,\n",
-        {},
-        ProblemError,
-        "1 value missing, first at line 26",
-    ),
     "binary csv": ("t.csv", bytes(range(256)) * 9, {}, FileError, "binary data"),
-    "gzip csv": ("t.csv", gzip.compress(GOOD.encode()), {}, FileError, "it is gzip data"),
-    "parquet as csv": ("t.csv", b"PAR1xxxxPAR1", {}, FileError, "it is Parquet data"),
-    "utf-16": ("t.csv", GOOD.encode("utf-16"), {}, FileError, "it is UTF-16 data"),
-    "latin-1": (
-        "t.csv",
-        GOOD.encode() + b"1,1,gr\xfcn,0\n",
-        {},
-        FileError,
-        "line 26: byte 0xfc is not UTF-8",
-    ),
-    "csv as parquet": ("t.parquet", GOOD, {}, FileError, "not a Parquet file"),
-    "cut parquet": ("t.parquet", b"PAR1" + b"x" * 99, {}, FileError, "not a readable Parquet"),
+    "parquet as csv": ("t.csv", b"PAR1xxxxPAR1", {}, FileError, "is Parquet data"),
+    "csv as parquet": ("t.parquet", GOOD, {}, FileError, "is not a whole Parquet file"),
+    "cut parquet": ("t.parquet", b"PAR1" + b"x" * 99, {}, FileError, "is not a whole Parquet file"),
     "empty parquet": ("t.parquet", b"", {}, FileError, "is empty"),
     "unknown extension": (
         "t.xlsx",
         b"PK\x03\x04",
         {},
         FileError,
-        "extension '.xlsx'.*allowed: .csv",
+        "cannot be read",
     ),
-    "no extension": ("t", GOOD, {}, FileError, "extension ''"),
+    "no extension": ("t", GOOD, {}, FileError, "tells its format"),
     "svm bad line": (
         "t.svm",
         "1 1:2\n0 2:3\nhello 1:2\n",
         {},
         FileError,
-        "line 3: 'hello 1:2' is not SVMlight",
+        "line 3: column 1: the label 'hello' is not a number; correct it$",
     ),
     "svm no colon": ("t.svm", "1 1:2\n0 2\n", {}, FileError, "line 2"),
     "csv as svm": ("t.svm", GOOD, {}, FileError, "line 1"),
-    "svm order": ("t.svm", "1 3:1 2:1\n" * 9, {}, FileError, "sorted"),
     "svm binary": ("t.svm", b"\0\1\2" * 9, {}, FileError, "binary"),
     "svm few": ("t.svm", "1 1:2\n0 2:3\n", {}, ProblemError, "2 rows"),
-    "svm no pairs": ("t.svm", "1\n0\n" * 9, {}, ProblemError, "index:value"),
-    "svm nan": ("t.svm", "1 1:nan\n0 1:2\n" * 9, {}, ProblemError, "nan or infinite"),
-    "svm inf": ("t.svm", "1 1:inf\n0 1:2\n" * 9, {}, ProblemError, "nan or infinite"),
+    "svm no pairs": ("t.svm", "1\n0\n" * 9, {}, ProblemError, "no line has a feature"),
+    "svm nan": ("t.svm", "1 1:nan\n0 1:2\n" * 9, {}, FileError, "line 1: column 5: nan is not finite"),
+    "svm inf": ("t.svm", "1 1:inf\n0 1:2\n" * 9, {}, FileError, "line 1: column 5: inf is not finite"),
     "svm target": ("t.svm", "1 1:1\n0 1:2\n" * 9, {"target": "y"}, ProblemError, "no column names"),
     "svm one class": ("t.svm", "1 1:1\n1 1:2\n" * 9, {}, ProblemError, "only one class"),
     "svm only comments": ("t.svm", "# hello\n", {}, ProblemError, "."),
@@ -594,13 +568,50 @@ def test_parquet_column_types(tmp_path):
     problem = read(path)
     assert isinstance(problem, LogisticRegression)
     assert problem.start(0)["weight"].shape == (4, 1) and np.isfinite(problem.outsider().loss)
-    pq.write_table(pa.table(columns | {"day": [datetime.date(2020, 1, 1)] * n}), path)
-    with pytest.raises(ProblemError, match=r"'day': type date32.*drop=\['day'\]"):
+    days = [datetime.date(2020, 1, 1) + datetime.timedelta(i) for i in range(n)]
+    pq.write_table(pa.table(columns | {"day": days}), path)
+    assert read(path, "y").start(0)["weight"].shape == (5, 1)  # a number of days
+    assert read(path, "y", drop="day").start(0)["weight"].shape == (4, 1)
+    pq.write_table(pa.table(columns | {"pair": [[1, 2]] * n}), path)
+    with pytest.raises(FileError, match="column 'pair' is of type list"):
         read(path)
-    assert isinstance(read(path, "y", drop="day"), LogisticRegression)
     pq.write_table(pa.table({"a": [1.0] * 9 + [float("inf")], "y": [0, 1] * 5}), path)
     with pytest.raises(ProblemError, match="row 10, column 'a': got inf"):
         read(path)
     pq.write_table(pa.table({"a": pa.array([], pa.float64())}), path)
     with pytest.raises(ProblemError, match="no rows of data"):
         read(path)
+
+
+READ = {
+    "a bad cell": (GOOD + "abc,1,red,0\n", {}, "a: 1 cells that are no numbers are missing"),
+    "decimal commas": (csv_text(line=lambda i: f"{i},5;{i % 2}", header="a;y"), {}, "2 classes"),
+    "gzip": (gzip.compress(GOOD.encode()), {}, "4 inputs"),
+    "utf-16": (GOOD.encode("utf-16"), {}, "4 inputs"),
+    "latin-1": (GOOD.encode() + b"1,1,gr\xfcn,0\n", {}, "2 classes"),
+    "no target": (GOOD + "1,1,red,\n", {}, "1 row without a target left out"),
+    "row numbers": (
+        csv_text(24, ",a,y", lambda i: f"{i},{i * 3 % 7},{i % 2}"),
+        {},
+        "row numbers left out: ''",
+    ),
+    "a name with a comma": (csv_text(header='"a, b",c,colour,y'), {"drop": ["a, b"]}, "2 classes"),
+}
+
+
+@pytest.mark.parametrize("case", READ)
+def test_files_as_people_have_them(tmp_path, case):
+    content, arguments, words = READ[case]
+    problem = read(write(tmp_path, "t.csv", content), **arguments)
+    assert words in problem.text and problem.rows in (18, 19)
+    assert np.isfinite(pack(problem.gradient(problem.start(0), None))).all()
+
+
+def test_sparse_indices_are_no_allocation(tmp_path):
+    """The features that occur are the inputs, whatever their indices; Vowpal Wabbit's text is read too."""
+    line = lambda i: f"{1 if i % 2 else -1} {'7:1 2000000000:2' if i % 2 else '3:1'}"
+    problem = read(write(tmp_path, "t.svm", csv_text(40, "# head", line)))
+    assert problem.start(0)["weight"].shape == (3, 1) and "3 inputs" in problem.text
+    line = lambda i: f"{1 if i % 2 else -1} |n {'a b:2' if i % 2 else 'c'}"
+    problem = read(write(tmp_path, "t.vw", csv_text(40, "1 | a", line)))
+    assert problem.start(0)["weight"].shape == (4, 1)

@@ -41,7 +41,7 @@ ALLOWED = {
     "contourpy": ("lab.pictures",),
     "PIL": ("lab.pictures.film",),
     "imageio_ffmpeg": ("lab.pictures.film",),
-    "pyarrow": ("fitting.prediction", "lab.record", "problems.table.files", "reading"),
+    "pyarrow": ("fitting.prediction", "lab.record", "reading"),
     "dask": ("fitting.cluster",),
     "rich": ("cli",),
     "typer": ("cli",),

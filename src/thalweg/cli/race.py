@@ -15,7 +15,7 @@ def race(
     problem: Annotated[
         str,
         typer.Argument(
-            help="A problem by name, a table (.csv, .tsv, .parquet, .svm), or a function of yours, FILE.py:NAME.",
+            help="A problem by name, a table that thalweg fit reads, or a function of yours, FILE.py:NAME.",
             metavar="[PROBLEM or FILE]",
         ),
     ] = "digits",
@@ -31,7 +31,10 @@ def race(
     batch: Annotated[int | None, typer.Option(help="Rows a step, 0 for all. Default: the problem's.")] = None,
     seed: Annotated[int, typer.Option(help="Fixes every random number.")] = 0,
     target: Annotated[str | None, typer.Option(help="For a table: the column to predict.")] = None,
-    drop: Annotated[str, typer.Option(help="For a table: comma-separated columns to leave out.")] = "",
+    drop: Annotated[
+        list[str] | None,
+        typer.Option(help="For a table: a column to leave out, or several between commas."),
+    ] = None,
     start: Annotated[str, typer.Option(help="For a function: where runs begin, 1,2,... .")] = "",
     out: Annotated[str, typer.Option(help="The report, one HTML page.")] = "race.html",
     json: Annotated[str | None, typer.Option(help="Also write the numbers as JSON.")] = None,
@@ -56,7 +59,7 @@ def race(
                 batch=batch,
                 seed=seed,
                 target=target,
-                drop=names(drop),
+                drop=drop or (),
                 start=numbers("start", start) if start else (),
                 out=out,
                 json=json,

@@ -7,18 +7,11 @@ from ..errors import ProblemError
 from ..linear import Model
 from ..linear.losses import MULTINOMIAL, NUMBER
 from ..reading import Block
+from ..reading.kinds import CLASSES, are_classes
 from .settings import FitSettings
-
-CLASSES = 10  # whole numbers one after the other, of at most so many kinds, are taken for classes
 
 LEAST_IN_ORDER = 30  # rows from which their order is spoken of
 RUNS = 0.5  # of the differences between neighbours that rows in no order have
-
-
-def are_classes(kinds: Array) -> bool:
-    """Whether labels of these kinds, ascending, are taken for classes: two whole numbers, or a few without a gap."""
-    whole = bool(np.all(kinds == np.round(kinds)))
-    return whole and (len(kinds) <= 2 or (len(kinds) <= CLASSES and kinds[-1] - kinds[0] == len(kinds) - 1))
 
 
 def decide(

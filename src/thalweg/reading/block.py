@@ -84,22 +84,21 @@ REASONS = 10  # of the bad lines that are skipped, how many keep their reason
 
 @dataclass
 class Pass:
-    """What one pass over the files has counted so far. ``stop``: a bad line is an error."""
+    """What one pass over the files has counted so far. ``stop``: a bad line is an error, whose remedy is said."""
 
     stop: bool
     row: int = 0
     skipped: int = 0
     features: int = 0
     reasons: list[str] = field(default_factory=list)
+    remedy: str = "correct it, or train without such lines (on_bad_line='skip', --on-bad-line skip)"
     odd_cells: dict[str, tuple[int, str]] = field(default_factory=dict)  # by column: how many, and the first
 
     def bad(self, path: Path, line: int, reason: str, unit: str = "line") -> None:
         """Count a bad line (from 1), or raise FileError."""
         told = f"{path}: {unit} {line}: {reason}"
         if self.stop:
-            raise FileError(
-                f"{told}; correct it, or train without such lines (on_bad_line='skip', --on-bad-line skip)"
-            )
+            raise FileError(f"{told}; {self.remedy}")
         self._count(told)
 
     def leave_out(self, path: Path, line: int, reason: str, unit: str = "line") -> None:

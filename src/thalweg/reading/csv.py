@@ -39,7 +39,7 @@ class Csv:
             kinds = self._kinds(head, columns)
         else:
             kinds = {n: Column(CELLS) for n in head.names}
-        self._layout = layout = Layout(files[0].path, kinds, columns)
+        self.table_layout = layout = Layout(files[0].path, kinds, columns)
         self._gone = (*self._na, *WEAK, *DOTS)  # what says in a column of numbers that a value is missing
         self._types = {n: self._type(n) for n in layout.needed}
         self.features: int | None = layout.features
@@ -51,11 +51,11 @@ class Csv:
     @property
     def layout(self) -> dict[str, Any]:
         """What another stream needs for the same features."""
-        return self._layout.plain
+        return self.table_layout.plain
 
     def measure(self, files: Sequence[Source], scale: str) -> None:
         """Take the means of numeric columns, and scale them, by the first rows of the files (``tables.measure``)."""
-        self.ordered = measure(self._layout, self.blocks, files, self._row_bytes, scale)
+        self.ordered = measure(self.table_layout, self.blocks, files, self._row_bytes, scale)
 
     def _kinds(self, head: Head, columns: Columns) -> dict[str, Column]:
         """What the columns hold, from the prefix."""
@@ -93,7 +93,9 @@ class Csv:
         """The type that pyarrow reads a column with; text of numbers and instants is read by us afterwards."""
         import pyarrow as pa
 
-        plain = self._layout.kinds[name] == "number" and self._layout.forms.get(name, PLAIN) == PLAIN
+        plain = (
+            self.table_layout.kinds[name] == "number" and self.table_layout.forms.get(name, PLAIN) == PLAIN
+        )
         return pa.float64() if plain else pa.binary()
 
     def _records(self, text: Array, have: int, rows: int, head: Head, last: bool) -> tuple[int, int, OddRows]:
@@ -142,7 +144,7 @@ class Csv:
         except pa.ArrowException:
             types = dict.fromkeys(types, pa.binary())
             table = self._parse(text, head, types, self._gone)
-        layout, odd = self._layout, Cells()
+        layout, odd = self.table_layout, Cells()
         columns = []
         for name, type in types.items():
             column, kind = table[name], layout.kinds[name]
@@ -159,7 +161,7 @@ class Csv:
 
         path = file.path
         head = head_of(file, self._dialect)
-        self._layout.check(path, head.names)
+        self.table_layout.check(path, head.names)
         offset, line = at.offset or head.begin, at.line
         with Bytes(file, offset) as source:
             buffer = Buffer(source, self._size)
@@ -188,7 +190,7 @@ class Csv:
     def blocks(self, file: Source, at: Position, run: Pass) -> Generator[Block, None, None]:
         """The blocks of one file from a position on."""
         for stretch in self.tables(file, at, run):
-            block = self._layout.block(file.path, run, stretch)
+            block = self.table_layout.block(file.path, run, stretch)
             if block is not None:
                 yield block
 

@@ -49,6 +49,9 @@ def head_of(source: Source, dialect: Dialect) -> Head:
     for size in _HEADS:
         text = sample(source, size)
         whole = len(text) < size
+        if text.startswith(b"PAR1") or b"\0" in text[:_LOOKED_AT]:
+            what = "Parquet" if text.startswith(b"PAR1") else "binary"
+            raise FileError(f"{path}: is {what} data, no text; say what it is by its name, or by format=")
         begin = _begin(text, dialect)
         lines = re.findall(rb"[^\n]*\n|[^\n]+", text[begin:])
         if not whole and len(lines) > 1:

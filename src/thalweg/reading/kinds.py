@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 PREFIX_ROWS = 1 << 16  # the prefix of a file: so many rows, or so many bytes of it
 PREFIX_BYTES = 16 << 20
 NEARLY = 0.95  # the share of a column's cells from which on it is of numbers with bad cells
+CLASSES = 10  # whole numbers without a gap, of at most so many kinds, are taken for classes
 _ROW_NAMES = (
     "",
     "rownames",
@@ -216,6 +217,7 @@ def _of_forms(tally: _Tally, others: dict[str, int], weak: int) -> Column | None
 
 
 _BOTH = "reads both ways"
+AS_TOLD = "as told"  # why a column is left out
 
 
 def _settle_commas(columns: dict[str, Column]) -> None:
@@ -253,6 +255,12 @@ def told(
     return {
         "numbers": [said(n) for n in numeric],
         "text": [said(n) for n in text],
-        "left_out": [{"name": n, "why": c.why or "as told"} for n, c in columns.items() if n not in used],
+        "left_out": [{"name": n, "why": c.why or AS_TOLD} for n, c in columns.items() if n not in used],
         **roles,
     }
+
+
+def are_classes(kinds: np.ndarray[Any, Any]) -> bool:
+    """Whether labels of these kinds, ascending, are taken for classes: two whole numbers, or a few without a gap."""
+    whole = bool(np.all(kinds == np.round(kinds)))
+    return whole and (len(kinds) <= 2 or (len(kinds) <= CLASSES and kinds[-1] - kinds[0] == len(kinds) - 1))

@@ -38,7 +38,7 @@ class Parquet:
                 for table in self._prefix(file, read):
                     tables.add(table)
                 kinds |= tables.columns(types, columns.na, None)
-            self._layout = layout = Layout(path, kinds, columns, typed=True)
+            self.table_layout = layout = Layout(path, kinds, columns, typed=True)
         self.features: int | None = layout.features
         self.names: list[str] | None = layout.numbers
         self.columns = layout.told
@@ -47,11 +47,11 @@ class Parquet:
     @property
     def layout(self) -> dict[str, Any]:
         """What another stream needs for the same features."""
-        return self._layout.plain
+        return self.table_layout.plain
 
     def measure(self, files: Sequence[Source], scale: str) -> None:
         """Take the means of numeric columns, and scale them, by the first rows of the files (``tables.measure``)."""
-        self.ordered = measure(self._layout, self.blocks, files, 0, scale)
+        self.ordered = measure(self.table_layout, self.blocks, files, 0, scale)
 
     @staticmethod
     def _prefix(file: parquet.ParquetFile, names: list[str]) -> Iterator[pa.Table]:
@@ -69,12 +69,14 @@ class Parquet:
     def _plain(self, table: pa.Table) -> tuple[pa.Table, Cells]:
         """A table with instants as numbers; texts that are none are listed."""
         cells = Cells()
-        for name in self._layout.instants:
+        for name in self.table_layout.instants:
             column = table[name]
             if kind_of(column.type) == "instant":
                 column = micros_of(column)
             else:
-                column, cells[name] = instants_of(column, (*MISSING, *self._layout.columns.na, *WEAK, *DOTS))
+                column, cells[name] = instants_of(
+                    column, (*MISSING, *self.table_layout.columns.na, *WEAK, *DOTS)
+                )
             table = table.set_column(table.column_names.index(name), name, column)
         return table, cells
 
@@ -98,7 +100,7 @@ class Parquet:
     def blocks(self, source: Source, at: Position, run: Pass) -> Generator[Block, None, None]:
         """The blocks of one file from a position on."""
         for stretch in self.tables(source, at, run):
-            block = self._layout.block(source.path, run, stretch)
+            block = self.table_layout.block(source.path, run, stretch)
             if block is not None:
                 yield block
 
@@ -106,7 +108,7 @@ class Parquet:
         """What each block of a file holds, from a position on."""
         import pyarrow as pa
 
-        layout, path = self._layout, source.path
+        layout, path = self.table_layout, source.path
         with self._open(source) as file:
             names = unique(path, file.schema_arrow.names)
             layout.check(path, names)

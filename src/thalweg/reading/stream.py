@@ -19,6 +19,8 @@ from .unpack import require_encoding
 
 if TYPE_CHECKING:
     from .cells import Form
+    from .csv import Csv
+    from .parquet import Parquet
 
 SCALES = ("none", "deviation", "rms")
 
@@ -64,6 +66,7 @@ class Stream:
         self._stop = stop
         self._depth = depth
         self._run = Pass(stop)
+        self.remedy = self._run.remedy  # of a bad line, where it stops the pass
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -99,6 +102,16 @@ class Stream:
     def columns(self) -> dict[str, Any] | None:
         """CSV, Parquet: what the columns hold, and which are left out, as JSON has it; None with a layout, or where there are none."""
         return self._reader.columns
+
+    @property
+    def table_reader(self) -> Csv | Parquet:
+        """What reads the files, for CSV and Parquet. Raises FileError where they are neither."""
+        from .csv import Csv
+        from .parquet import Parquet
+
+        if not isinstance(self._reader, Csv | Parquet):
+            raise FileError(f"{self.paths[0]}: is {self.format}, no table of named columns")
+        return self._reader
 
     @property
     def classes(self) -> list[str] | None:
@@ -155,7 +168,7 @@ class Stream:
 
     def _read(self, at: Position) -> Generator[Block, None, None]:
         features = at.features if self.features is None else self.features
-        run = self._run = Pass(self._stop, at.row, at.skipped, features)
+        run = self._run = Pass(self._stop, at.row, at.skipped, features, remedy=self.remedy)
         for k in range(at.file, len(self.sources)):
             yield from self._reader.blocks(self.sources[k], at if k == at.file else Position(file=k), run)
 

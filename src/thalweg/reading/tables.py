@@ -202,6 +202,8 @@ class Layout:
             )
         used = {*self.roles.values(), *features}
         self.needed = [n for n in columns if n in used]
+        if not self.needed:
+            raise FileError(f"{path}: no columns are left; leave out fewer")
         self.map: ColumnMap | None = None
         self.sample: Sample | None = None  # what takes the numbers while they are measured
         if "scale" in plain:
@@ -308,17 +310,19 @@ class Layout:
         at, table, first, cells, known_bad, remarks = stretch
         columns, n = self.columns, table.num_rows
         if self.sample is not None:
-            self.sample.add([self._wide(table, name) for name in self.numbers], n)
+            self.sample.add([self.wide(table, name) for name in self.numbers], n)
             empty = np.zeros(n + 1, np.int64), np.empty(0, np.int32), np.empty(0, np.float32)
             return run.block(at, np.full(n, np.nan), None, empty, None)
         bad = dict(known_bad)
         known = {*bad, *remarks}
         for name, odd in cells.items():
-            self._odd_cells(path, first, name, [(k, cell) for k, cell in odd if k not in known], bad, run)
+            self.count_odd_cells(
+                path, first, name, [(k, cell) for k, cell in odd if k not in known], bad, run
+            )
         labels, weights = self._labels(table, bad), self._weights(table, bad)
         numbers, blank = np.empty((n, self.width), np.float32), np.zeros((n, self.width), bool)
         for k, name in enumerate(self.numbers):
-            x = self._wide(table, name)
+            x = self.wide(table, name)
             missing = np.isnan(x)
             if missing.any():
                 self._missing(name, missing, bad)
@@ -353,12 +357,12 @@ class Layout:
             numbers = np.hstack([numbers, blank], dtype=np.float32)
         return run.block(at, labels, weights, self._rows(numbers, hashed), tags)
 
-    def _wide(self, table: pa.Table, name: str) -> Array:
+    def wide(self, table: pa.Table, name: str) -> Array:
         """A column of numbers or instants as float64, NaN where it is missing; instants in days."""
         x = to_numbers(table[name])
         return x / _DAY if self.kinds[name] == "instant" else x
 
-    def _odd_cells(self, path: Path, first: int, name: str, odd: Odd, bad: Reasons, run: Pass) -> None:
+    def count_odd_cells(self, path: Path, first: int, name: str, odd: Odd, bad: Reasons, run: Pass) -> None:
         """Cells that are none of what the column holds: their rows are bad, or they are missing and counted."""
         what = "an instant" if self.kinds[name] == "instant" else "a number"
         needed = name in self.roles.values() or self.columns.missing == "bad"
@@ -606,6 +610,12 @@ def _text(column: pa.ChunkedArray) -> pa.Array:
         column = column.cast(pa.large_string())
     column = column.cast(pa.large_binary())
     return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+
+
+def trimmed_text(column: pa.ChunkedArray) -> list[str]:
+    """A column of any plain type as texts without blanks around them; "" where there is none."""
+    words = trimmed(_text(column)).cast("large_binary").to_pylist()
+    return ["" if w is None else w.decode("utf-8", "replace") for w in words]
 
 
 def kind_of(type: pa.DataType) -> str:

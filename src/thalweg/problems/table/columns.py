@@ -1,12 +1,12 @@
 """Named columns: cells as numbers or texts, and the inputs that a model gets of them."""
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from reprlib import repr as short
 from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...errors import ProblemError
 from ..base import Array, Rows
@@ -15,57 +15,26 @@ from ..data import standardise
 Texts: TypeAlias = list[str | None]  # None is a missing value
 Column: TypeAlias = Array | Texts  # nan is a missing value
 
-MISSING = frozenset(
-    ("", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "NULL", "null", "None", "?"),
-)
 MAX_CATEGORIES = 50
-DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+")
 
 
 @dataclass(frozen=True)
 class Table:
-    """Named columns, the file they came from, and where in it a row stands ("line 7")."""
+    """Named columns, the file they came from, and where in it a row stands ("row 7"); notes on what was read."""
 
     path: str
     columns: dict[str, Column]
     rows: int
     where: Callable[[int], str]
+    notes: list[str]
 
-
-def number_in(cell: str) -> float | None:
-    """The number in a cell; None where there is none (float() alone would take 1_000)."""
-    try:
-        return None if "_" in cell else float(cell)
-    except ValueError:
-        return None
-
-
-def typed_column(path: str, name: str, cells: Sequence[str], where: Callable[[int], str]) -> Column:
-    """Cells as numbers if they all are, as texts if most are not; between, an error."""
-    try:
-        if not any("_" in cell for cell in cells):
-            return np.array([float(cell) for cell in cells])  # most columns: no cell is empty
-    except ValueError:
-        pass
-    texts: Texts = [None if (cell := raw.strip()) in MISSING else cell for raw in cells]
-    values = [None if text is None else number_in(text) for text in texts]
-    given = len(texts) - texts.count(None)
-    numeric = len(values) - values.count(None)
-    if numeric == given:
-        return np.array([np.nan if value is None else value for value in values])
-    pairs = zip(texts, values, strict=True)
-    row, bad = next((i, text) for i, (text, value) in enumerate(pairs) if text is not None and value is None)
-    if numeric > given / 2:
-        raise ProblemError(
-            f"{path!r} {where(row)}, column {name!r}: got {short(bad)}, but most of the column is "
-            f"numbers; correct it, empty the cell, or leave the column out with drop=[{name!r}]"
-        )
-    if all(text is None or DECIMAL_COMMA.fullmatch(text) for text in texts):
-        raise ProblemError(
-            f"{path!r} {where(row)}, column {name!r}: got {short(bad)}, a number with a decimal "
-            "comma; write decimal points"
-        )
-    return texts
+    def of_rows(self, kept: NDArray[np.int64]) -> "Table":
+        """The table of some of the rows."""
+        columns: dict[str, Column] = {
+            name: [column[row] for row in kept] if isinstance(column, list) else column[kept]
+            for name, column in self.columns.items()
+        }
+        return Table(self.path, columns, len(kept), lambda row: self.where(int(kept[row])), self.notes)
 
 
 def require_finite(table: Table, name: str, values: Array) -> None:
@@ -103,7 +72,7 @@ def features_of(table: Table, target: str, train: Rows) -> tuple[Array, list[str
             imputed.append(name)
         numeric.append(column)
         numeric_names.append(name)
-    notes: list[str] = []
+    notes = list(table.notes)
     parts: list[Array] = []
     if numeric:
         scaled, constant = standardise(np.column_stack(numeric), train)

@@ -9,16 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import ProblemError
+from ...reading.kinds import are_classes
 from ..base import Array, Rows
 from ..data import Labels, held_out, standardise
 from ..linear import Inputs, LeastSquares, LinearModel, LogisticRegression, SoftmaxRegression
 from .columns import Column, Table, features_of, listed, require_finite
-from .files import nearest_column
+from .files import nearest_column, require_rows
 
 Task: TypeAlias = Literal["classification", "regression"]
 
 TARGETS = ("target", "label", "y", "class")
-MAX_INTEGER_CLASSES = 20
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,7 @@ def dense_model(table: Table, target: str | None, task: Task | None) -> LinearMo
             f"{table.path!r}: no column is left beside the target {name!r}; "
             "at least one column to predict from is needed"
         )
+    table, lacking = _with_target(table, name)
     goal = _target_of(table, name, task)
     train, test = held_out(table.rows, goal.values if goal.classes else None)
     X, notes = features_of(table, name, train)
@@ -45,7 +46,19 @@ def dense_model(table: Table, target: str | None, task: Task | None) -> LinearMo
             "at least one column that varies is needed"
         )
     about = f"column {name!r}{why}"
+    if lacking:
+        notes.append(f"{lacking} row{'s' * (lacking > 1)} without a target left out")
     return model_of(table.path, X, goal, train, test, about, notes)
+
+
+def _with_target(table: Table, name: str) -> tuple[Table, int]:
+    """The rows that have a target, and how many have none. Raises ProblemError where too few are left."""
+    missing = _missing(table.columns[name])
+    if not missing.any():
+        return table, 0
+    kept = np.flatnonzero(~missing)
+    require_rows(f"{table.path} (target {name})", len(kept))
+    return table.of_rows(kept), int(missing.sum())
 
 
 def _target_name(table: Table, target: str | None) -> tuple[str, str]:
@@ -66,14 +79,6 @@ def _target_name(table: Table, target: str | None) -> tuple[str, str]:
 def _target_of(table: Table, name: str, task: Task | None) -> Target:
     column = table.columns[name]
     where = f"{table.path!r} target column {name!r}"
-    missing = _missing(column)
-    if missing.any():
-        first = table.where(int(np.argmax(missing)))
-        count = int(missing.sum())
-        raise ProblemError(
-            f"{where}: {count} value{'s' * (count > 1)} missing, first at {first}; "
-            "fill in or remove such rows"
-        )
     if isinstance(column, list):
         if task == "regression":
             raise ProblemError(
@@ -94,8 +99,7 @@ def _missing(column: Column) -> NDArray[np.bool_]:
 def numeric_target(where: str, values: Array, task: Task | None) -> Target:
     distinct = np.unique(values)
     if task is None:
-        few = len(distinct) <= MAX_INTEGER_CLASSES and bool((distinct == np.rint(distinct)).all())
-        task = "classification" if few else "regression"
+        task = "classification" if are_classes(distinct) else "regression"
     if task == "classification":
         return _classes(where, values)
     if len(distinct) == 1:
