@@ -318,7 +318,7 @@ def _command(source: Source | None, budget: Budget, entries: Sequence[Entry]) ->
     if source.target is not None:
         parts += ["--target", source.target]
     if source.drop:
-        parts += ["--drop", ",".join(source.drop)]
+        parts += [part for name in source.drop for part in ("--drop", name)]
     if source.start:
         parts += ["--start", ",".join(map(repr, source.start))]
     if texts != list(naming.NINE):

@@ -40,7 +40,7 @@ def make(source: Source) -> Problem:
     else:
         raise UnknownProblemError(
             f"unknown problem {source.name!r}: {nearest(source.name, known)};"
-            " or name a .csv, .tsv, .parquet or .svm file, or FILE.py:NAME"
+            " or name a file that thalweg fit reads, such as a .csv, or FILE.py:NAME"
         )
     made.source = source
     return made
