@@ -317,8 +317,7 @@ def _command(source: Source | None, budget: Budget, entries: Sequence[Entry]) ->
     parts = ["thalweg", "race", source.name]
     if source.target is not None:
         parts += ["--target", source.target]
-    if source.drop:
-        parts += [part for name in source.drop for part in ("--drop", name)]
+    parts += [part for name in source.drop for part in ("--drop", name)]
     if source.start:
         parts += ["--start", ",".join(map(repr, source.start))]
     if texts != list(naming.NINE):
