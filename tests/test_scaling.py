@@ -36,7 +36,13 @@ def test_a_map_gives_each_column_mean_0_and_deviation_1_and_weights_go_back():
     np.testing.assert_allclose(np.hstack([x, hashed]) @ there + base, expected, rtol=1e-6)
 
 
-@pytest.mark.parametrize("loss", losses.DEGREE)
+@pytest.mark.parametrize(
+    "loss",
+    [
+        n if n in ("squared_error", "huber") else pytest.param(n, marks=pytest.mark.slow)
+        for n in losses.DEGREE
+    ],
+)
 def test_numbers_are_learnt_scaled_and_spoken_of_in_their_units(loss):
     rng = np.random.default_rng(0)
     x, y = rng.standard_normal((50, 3)), rng.standard_normal(50)

@@ -30,6 +30,7 @@ TORCH, TORCH_SPARSE = "tests/test_torch_door.py", "tests/test_torch_sparse.py"
 SPARSE = "tests/laws/test_sparse.py"
 XLA, OPTAX, KERAS = "tests/laws/test_xla.py", "tests/test_optax_door.py", "tests/test_keras_door.py"
 DOOR, VALUES = "tests/test_tiny_door.py", "tests/laws/test_values.py"
+SCALED, FIT_SCALED = "tests/reading/test_scale.py", "tests/fitting/test_scale.py"
 READ_TEXT, READ_STREAM, READ_TABLES = (f"tests/reading/test_{n}.py" for n in ("text", "stream", "tables"))
 READ_COLUMNS = "tests/reading/test_columns.py"
 
@@ -339,6 +340,20 @@ MUTANTS = [
         "over_many_blocks",
     ),
     Mutant("reading/tables.py", "values[at] += F(1.0)", "values[at] = F(1.0)", READ_TABLES, "one_space"),
+    Mutant(
+        "reading/tables.py",
+        "((wide - centre) / size)",
+        "(wide.astype(np.float32) - centre) / size",
+        SCALED,
+        "narrowed",
+    ),
+    Mutant("reading/tables.py", "min(rows, self.rows - self.taken)", "rows", SCALED, "whatever_the_blocks"),
+    Mutant("scaling.py", "b -= columns.centre @ w[:k]", "", "tests/test_scaling.py", "go_back"),
+    Mutant(
+        "fitting/chunks.py", "first + bounds.rows - rows", "first + bounds.rows", FIT_SCALED, "chunks_end"
+    ),
+    Mutant("fitting/chunks.py", "[seed, passed, row]", "[seed, row]", FIT_SCALED, "anew"),
+    Mutant("fitting/sizes.py", "(weights / sizes[:, None])", "weights", FIT_SCALED, "sizes"),
     Mutant("reading/parquet.py", "if row > at.line:", "if row >= at.line:", READ_STREAM, "resumed"),
 ]
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import os
+import threading
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -145,6 +147,18 @@ def test_memory_and_blocks_do_not_matter(
         assert made.steps == 2 * (made.rows - 40)
         seen.append((tmp_path / "m.tw").read_bytes())
     assert len(set(seen)) == 1
+
+
+def test_a_pipe_gives_the_model_of_the_file(tmp_path: Path, small_blocks: None) -> None:
+    path = table(tmp_path / "a.csv", [1e6, 1e-6, 1.0], 5.0)
+    os.mkfifo(tmp_path / "pipe")
+    writer = threading.Thread(target=lambda: (tmp_path / "pipe").write_bytes(path.read_bytes()))
+    writer.start()
+    given: dict[str, Any] = {"target": "y", "passes": 2}
+    piped = fit(tmp_path / "pipe", tmp_path / "p.tw", format="csv", **given)
+    writer.join()
+    assert fit(path, tmp_path / "m.tw", **given).history == piped.history
+    assert (tmp_path / "p.tw").read_bytes() == (tmp_path / "m.tw").read_bytes()
 
 
 def test_chunks_end_where_their_rows_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
