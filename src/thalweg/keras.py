@@ -40,6 +40,7 @@ def _row(kind: type[Rule]) -> Row:
     return kind.parts.dialects["keras"]
 
 
+MOST = 2**31 - 1  # steps that Keras can count: its iterations are int32
 _UNKNOWN = ("clipnorm", "use_ema", "loss_scale_factor", "gradient_accumulation_steps")
 
 
@@ -143,6 +144,8 @@ def to_keras(
             raise ValueError(f"to_keras: {n}={getattr(settings, n)!r} has no counterpart in Keras")
     if not isinstance(optimizer.t, int):
         raise ValueError("to_keras: Keras counts the steps of all variables together, here they differ")
+    if optimizer.t > MOST:
+        raise ValueError(f"to_keras: {optimizer.t} steps: Keras counts in int32, which stops at {MOST}")
     given: dict[str, Any] = {**arguments(rule, "keras", "to_keras"), **row.options, **arguments_}
     for n, value in given.items():
         if isinstance(value, Schedule):

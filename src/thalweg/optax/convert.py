@@ -34,6 +34,7 @@ def _places(row: Row) -> dict[str, _Place]:
     return places
 
 
+MOST = 2**31 - 1  # steps that int32 can count
 _COUNTED = ("ScaleByScheduleState",)  # counts the steps where a state does not
 _WITH_COUNT = "WithCountState"  # newer forms of RMSprop's states
 
@@ -55,8 +56,10 @@ def from_optax(opt_state: Tree, rule: Rule, *, count: int | None = None) -> Stat
     tuples = {title: _found(opt_state, title) for title in {p.tuple for p in places.values()}}
     counts = [x.count for x in (*tuples.values(), *named_tuples(opt_state)) if "count" in x._fields]
     if count is not None:
-        if isinstance(count, int) and count < 0:
-            raise ValueError(f"from_optax: count must be a number of steps, 0 or more, got {count}")
+        if isinstance(count, int) and not 0 <= count <= MOST:
+            raise ValueError(
+                f"from_optax: count must be a number of steps from 0 to {MOST}, where Optax's counts stop; got {count}"
+            )
         done = jnp.asarray(count, jnp.int32)
     elif counts:
         done = jnp.array(counts[0], jnp.int32)
