@@ -28,6 +28,7 @@ SCIPY, LINEAR, FITTING = "tests/test_scipy.py", "tests/test_linear.py", "tests/f
 MINIMIZE, SKLEARN = "tests/test_minimize.py", "tests/conformance/test_sklearn.py"
 TORCH, TORCH_SPARSE = "tests/test_torch_door.py", "tests/test_torch_sparse.py"
 SPARSE = "tests/laws/test_sparse.py"
+GAIN = "tests/laws/test_gain.py"
 XLA, OPTAX, KERAS = "tests/laws/test_xla.py", "tests/test_optax_door.py", "tests/test_keras_door.py"
 DOOR, VALUES = "tests/test_tiny_door.py", "tests/laws/test_values.py"
 SCALED, FIT_SCALED = "tests/reading/test_scale.py", "tests/fitting/test_scale.py"
@@ -217,9 +218,26 @@ MUTANTS = [
     ),
     Mutant("engines/xla.py", "evaluate(done + 1.0", "evaluate(done", XLA, "clock"),
     Mutant("core/pieces.py", "1.0 - lr * weight_decay", "1.0 + lr * weight_decay", OPTIMIZER),
+    Mutant(
+        "core/pieces.py",
+        "where(g == 0, gain, reached * inverse)",
+        "reached * inverse",
+        GAIN,
+        "idle_coordinate",
+    ),
+    Mutant("core/pieces.py", "w / (1 + gain * draw)", "w * (1 - gain * draw)", GAIN, "constant_gradient"),
+    Mutant("rules/momentum.py", "rate * (take / (1 - beta))", "rate", GAIN, "constant_gradient"),
+    Mutant("engines/cpu/sparse_text.py", "second_ / 2.0", "second_", GAIN, "sparse_steps"),
+    Mutant("core/catch_up.py", "decay or options.metric or", "decay or", GAIN, "sparse_steps"),
     Mutant("optax/__init__.py", "optax.safe_increment(state.count)", "state.count", OPTAX, "rule_on"),
     Mutant("optax/convert.py", "-1.0 if text", "1.0 if text", OPTAX, "goes_on"),
-    Mutant("core/catch_up.py", "not (decay or options.rates)", "not options.rates", SPARSE, "no_books"),
+    Mutant(
+        "core/catch_up.py",
+        "not (decay or options.metric or options.rates)",
+        "not (options.metric or options.rates)",
+        SPARSE,
+        "no_books",
+    ),
     Mutant("engines/cpu/sparse.py", "and not other.plan.still", "", TORCH_SPARSE, "stood_still"),
     Mutant("core/catch_up.py", "idle, still=True", "idle", SPARSE, "books"),
     Mutant("engines/cpu/gather.py", "rows[touched[:count]]", "touched[:count]", SPARSE, "few_indices"),
