@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.sparse import coo_array, csr_array
 from sklearn.base import clone
-from sklearn.datasets import load_breast_cancer, load_iris, make_regression
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, make_regression
 from sklearn.feature_extraction.text import HashingVectorizer
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -246,10 +246,10 @@ def test_a_fit_that_is_refused_leaves_the_model():
         ({"class_weight": {0: -1, 1: 1}}, (x, y)),
         ({"class_weight": {0: float("nan")}}, (x, y)),
         ({"rule": tw.SGD(), "learning_rate": 1e9}, (x * 1e300, y)),
-        ({"rule": tw.SGD(), "learning_rate": 2.0, "alpha": 1.0}, (x, y)),
+        ({"rule": tw.Lion, "learning_rate": 2.0, "alpha": 1.0}, (x, y)),
     ):
         old = model.get_params(deep=False)
-        with pytest.raises(ValueError, match=r"loss|one class|class_weight\[0\]|lr"):
+        with pytest.raises(ValueError, match=r"loss|one class|class_weight\[0\]|lr|gain"):
             model.set_params(**change).fit(*given)
         model.set_params(**old)
         assert np.array_equal(model.predict_proba(x), before)
@@ -261,3 +261,42 @@ def test_targets_of_any_unit(scale):
     x = rng.normal(size=(500, 3))
     y = x @ [1.0, 2.0, 3.0] * scale
     assert LinearRegressor(random_state=0).fit(x, y).score(x, y) > 0.99
+
+
+# Blocks, and rows that weigh nothing.
+
+
+@pytest.mark.parametrize("size", [1, 3, 5])
+def test_a_first_block_of_few_rows_does_not_spoil_the_rate(size):
+    """It is chosen again when more have come: the score is that of least squares, as SGDRegressor's is."""
+    bunch = load_diabetes()
+    x = (bunch.data - bunch.data.mean(axis=0)) / bunch.data.std(axis=0)
+    order = np.random.default_rng(0).permutation(len(x))
+    model = LinearRegressor(random_state=0)
+    block = np.empty((0, 10))
+    for _ in range(4):
+        for start, end in [(0, size), *((a, a + 50) for a in range(size, len(x), 50))]:
+            block = x[order[start:end]].copy()
+            model.partial_fit(block, bunch.target[order[start:end]])
+            block[:] = np.nan  # the caller's own, to be used again
+    assert model.score(x, bunch.target) > 0.50
+    assert model.t_ == 4 * len(x)
+
+
+@pytest.mark.filterwarnings("ignore:.*2 passes ended:sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("settings", [{}, {"average": True, "alpha": 0.1}, {"early_stopping": True}], ids=str)
+def test_a_row_of_weight_0_is_no_row(cancer, settings):
+    """Not in the race, the draws, a rule that moves without gradients, averages or counts."""
+    x, y = cancer
+    weights = np.random.default_rng(0).integers(0, 3, len(y)).astype(float)
+    kept = weights > 0
+    for rule in (tw.Adagrad, tw.Adam(lr=1e-3)) if not settings else (tw.Adagrad(lr=0.1),):
+        whole, part = (LinearClassifier(rule=rule, random_state=0, max_iter=2, **settings) for _ in range(2))
+        whole.fit(x, y, weights)
+        part.fit(x[kept], y[kept], weights[kept])
+        assert whole.t_ == part.t_
+        assert np.array_equal(whole.coef_, part.coef_) and np.array_equal(whole.intercept_, part.intercept_)
+        if not whole.early_stopping:
+            whole.partial_fit(x, y, sample_weight=weights)
+            part.partial_fit(x[kept], y[kept], sample_weight=weights[kept])
+        assert np.array_equal(whole.coef_, part.coef_)

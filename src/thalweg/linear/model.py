@@ -196,7 +196,7 @@ class Model:
 
         rows: CSR (float32 or float64, int32 or int64 indices, distinct within a row and below ``features``) or a
         dense (n, features) array, all finite; of ``Rows`` the caller has checked that (``look``), other CSR rows are
-        looked at. targets: of ``encode``. weights: float64 (n,), or None. Returns the sums of weight · loss, each
+        looked at. targets: of ``encode``. weights: float64 (n,), or None; a row of weight 0 makes no step. Returns the sums of weight · loss, each
         row's before its step, and of weights. Raises ProblemError for what is not so, with nothing learnt, and where
         the weights are not finite any more.
         """
@@ -226,6 +226,8 @@ class Model:
             raise ProblemError(f"order: shape {order.shape}, expected row numbers")
         if order.size and not (order.min() >= 0 and order.max() < n):
             raise ProblemError(f"order: holds a row outside 0..{n - 1}")
+        if weights is not None:
+            order = order[weights[order] != 0]
         self._solution = None
         loss, weight = self._pass.learn(rows, targets, weights, order)
         diverged = not math.isfinite(loss)

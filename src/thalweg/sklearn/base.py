@@ -2,13 +2,14 @@
 
 import math
 import warnings
+from copy import deepcopy
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.sparse import SparseEfficiencyWarning, csr_array, issparse
+from scipy.sparse import SparseEfficiencyWarning, csr_array, issparse, vstack
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
@@ -24,6 +25,7 @@ from ..linear.race import PASSES, Part
 from .arguments import chosen_rule, settings, start_rule
 
 MOST = 1000  # passes where max_iter is None and a stopping rule is on
+ENOUGH = 1024  # rows of ``partial_fit`` after which a learning rate that was open stays
 COMPARED = 4096  # rows, at most, on which a model is compared with a constant
 
 
@@ -39,10 +41,47 @@ def all_or_nothing(estimator: BaseEstimator) -> Iterator[None]:
         raise
 
 
+def weighed(
+    X: Matrix, y: Array, targets: Array, weights: Array | None
+) -> tuple[Matrix, Array, Array, Array | None]:
+    """Return the rows whose weight is not 0, so that one of weight 0 is no row: no step, draw, average or count has it.
+
+    Where all weights are 0 the rows stay: nothing is learnt from them.
+    """
+    if weights is None or weights.all() or not weights.any():
+        return X, y, targets, weights
+    kept = np.flatnonzero(weights)
+    return X[kept], y[kept], targets[kept], weights[kept]
+
+
+class Early(NamedTuple):
+    """The first rows that ``partial_fit`` was given, how many they are, and of how many the rate was last chosen."""
+
+    parts: list[Part]
+    total: int
+    raced: int
+
+    def with_part(self, X: Matrix, targets: Array, weights: Array | None) -> "Early":
+        """Return the rows with copies of more."""
+        part: Part = deepcopy(X), targets.copy(), np.ones(len(targets)) if weights is None else weights.copy()
+        return self._replace(parts=[*self.parts, part], total=self.total + len(targets))
+
+    def stacked(self) -> Part:
+        """Return all rows, targets and weights (None where all are 1)."""
+        rows, targets, weights = zip(*self.parts, strict=True)
+        if any(map(issparse, rows)):
+            X = vstack([csr_array(x) for x in rows], format="csr")
+        else:
+            X = np.concatenate(rows)
+        whole = np.concatenate(weights)
+        return X, np.concatenate(targets), None if (whole == 1).all() else whole
+
+
 class LinearEstimator(BaseEstimator):  # type: ignore[misc]
     """What classifier and regressor share."""
 
     _losses: tuple[str, ...]
+    _early: Early | None
     loss: str
     rule: Any
 
@@ -132,6 +171,7 @@ class LinearEstimator(BaseEstimator):  # type: ignore[misc]
     ) -> None:
         """Train a new model on all rows; start: the coefficients and intercepts given to begin at, or None."""
         random = check_random_state(self.random_state)
+        X, y, targets, weights = weighed(X, y, targets, weights)
         chosen = self._settings(X.dtype, loss)
         features = X.shape[1]
         stops = self.early_stopping or self.tol is not None
@@ -153,7 +193,7 @@ class LinearEstimator(BaseEstimator):  # type: ignore[misc]
         begin = self._start_of(model, *start)
         if begin is not None:
             model.start(*begin)
-        self.model_ = model
+        self.model_, self._early = model, None
         settled = self._pass(X, targets, weights, passes, random, held_out)
         if stops and not settled:
             warnings.warn(
@@ -171,6 +211,36 @@ class LinearEstimator(BaseEstimator):  # type: ignore[misc]
                 f"{type(self).__name__}: partial_fit makes one pass and holds no rows out: set early_stopping=False, or use fit"
             )
         return first
+
+    def _learn_more(
+        self,
+        X: Matrix,
+        targets: Array,
+        weights: Array | None,
+        begin: Settings | None,
+        classes: Array | None,
+        random: np.random.RandomState,
+    ) -> None:
+        """Make one pass over more rows; begin: the settings to start a model with at the first call, else None.
+
+        A learning rate that is open is chosen again each time that twice as many rows have come, up to ``ENOUGH``,
+        and all rows so far are learnt anew: a few rows say nothing of it.
+        """
+        if begin is not None:
+            self.model_ = Model(begin, X.shape[1], classes)
+            self._early = Early([], 0, 0) if self._races else None
+        if self._early is not None:
+            early = self._early.with_part(X, targets, weights)
+            if early.total >= 2 * early.raced:
+                X, targets, weights = early.stacked()
+                settings, _ = race(
+                    self.model_.settings, X.shape[1], classes, X, targets, weights,
+                    passes=1, seed=random.randint(2**31),
+                )  # fmt: skip
+                self.model_ = Model(settings, X.shape[1], classes)
+                early = early._replace(raced=early.total)
+            self._early = early if early.total < ENOUGH else None
+        self._pass(X, targets, weights, 1, random)
 
     def _split(self, rows: int, y: Array | None, random: np.random.RandomState) -> tuple[Array, Array]:
         """The rows to learn from, in their order unless they are shuffled anyway, and those held out.

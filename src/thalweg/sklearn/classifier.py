@@ -15,10 +15,10 @@ from ..core.rule import Rule
 from ..core.schedule import Schedule
 from ..engines.memory import Array
 from ..errors import HyperparameterError, ProblemError
-from ..linear import Model, race
+from ..linear import Model
 from ..linear.losses import EITHER, MARGIN, MULTINOMIAL
 from .arguments import number
-from .base import LinearEstimator, all_or_nothing
+from .base import LinearEstimator, all_or_nothing, weighed
 
 MULTI = ("auto", "multinomial", "ovr")
 
@@ -182,23 +182,14 @@ class LinearClassifier(ClassifierMixin, LinearEstimator):  # type: ignore[misc]
             )
         loss = self._loss()
         random = check_random_state(self.random_state)
+        begin = None
         if first:
             self.classes_ = labels
-            settings = self._settings(X.dtype, loss)
-            self._warn_if_slow(settings, labels, X, 1, level=3)
-            model = Model(settings, X.shape[1], labels)
-            targets = model.encode(y)
-            weights = self._weighted(y, weights)
-            if self._races:
-                settings, _ = race(
-                    settings, X.shape[1], labels, X, targets, weights, passes=1, seed=random.randint(2**31)
-                )
-                model = Model(settings, X.shape[1], labels)
-            self.model_ = model
-        else:
-            targets = self.model_.encode(y)
-            weights = self._weighted(y, weights)
-        self._pass(X, targets, weights, 1, random)
+            begin = self._settings(X.dtype, loss)
+            self._warn_if_slow(begin, labels, X, 1, level=3)
+        targets = (self.model_ if begin is None else Model(begin, 0, labels)).encode(y)
+        X, _, targets, weights = weighed(X, y, targets, self._weighted(y, weights))
+        self._learn_more(X, targets, weights, begin, self.classes_, random)
         return self
 
     @property

@@ -11,9 +11,8 @@ from ..core.rule import Rule
 from ..core.schedule import Schedule
 from ..engines.memory import Array
 from ..errors import ProblemError
-from ..linear import Model, race
 from ..linear.losses import NUMBER
-from .base import LinearEstimator, all_or_nothing
+from .base import LinearEstimator, all_or_nothing, weighed
 
 
 class LinearRegressor(RegressorMixin, LinearEstimator):  # type: ignore[misc]
@@ -104,15 +103,12 @@ class LinearRegressor(RegressorMixin, LinearEstimator):  # type: ignore[misc]
         X, y, weights = self._checked(X, y, sample_weight, reset=first)
         targets = self._targets(y)
         random = check_random_state(self.random_state)
+        begin = None
         if first:
-            settings = self._settings(X.dtype, self.loss)
-            self._warn_if_slow(settings, None, X, 1, level=3)
-            if self._races:
-                settings, _ = race(
-                    settings, X.shape[1], None, X, targets, weights, passes=1, seed=random.randint(2**31)
-                )
-            self.model_ = Model(settings, X.shape[1])
-        self._pass(X, targets, weights, 1, random)
+            begin = self._settings(X.dtype, self.loss)
+            self._warn_if_slow(begin, None, X, 1, level=3)
+        X, _, targets, weights = weighed(X, targets, targets, weights)
+        self._learn_more(X, targets, weights, begin, None, random)
         return self
 
     @property

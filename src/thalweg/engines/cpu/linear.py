@@ -19,9 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from ...core import clock as scalars
 from ...core.catch_up import GROWTH, CatchUp, plan, rests
-from ...core.formula import Function, signature
+from ...core.formula import Function
 from ...core.rule import Rule
 from ...core.schedule import Schedule
 from ...core.started import start
@@ -58,20 +57,6 @@ def planned(rule: Rule, options: StepOptions, bits: int) -> CatchUp:
     if what:
         made = CatchUp("replay", 1 << 30, (), (), f"replay of every step: {what} has no closed form here")
     return made
-
-
-def shared_gain(rule: Rule) -> float:
-    """A rule's gain over lr where all coordinates share it, as its file's own functions give it; 0 where lr is 0."""
-    values = {**rule.values, **rule.at(0), "t": 1.0}
-    values |= dict(zip(scalars.names(rule), scalars.clock(rule)(1), strict=True))
-
-    def called(function: Function) -> float:
-        return float(function(*(values[n] for names in signature(function) for n in names)))
-
-    assert rule.parts.rate is not None and rule.parts.gain is not None
-    values["rate"] = called(rule.parts.rate)
-    lr = float(values["lr"])  # type: ignore[arg-type]
-    return called(rule.parts.gain) / lr if lr else 0.0
 
 
 @cache
@@ -158,7 +143,7 @@ class Pass:
         constants = [float(hyper[n]) for n in self.plan.constants]  # type: ignore[arg-type]
         first_row = dict(zip(update.scalars, started.scalars(1), strict=True))
         extra = {
-            "steady": shared_gain(rule) if options.metric and "_gain" not in update.arrays else 0.0,
+            "steady": first_row.get("_gain", 0.0),
             "draw": first_row.get("_draw", 0.0),
             "pull": first_row.get("_pull", 0.0),
             "ratio": l1 / l2 if l2 else 0.0,
