@@ -9,6 +9,7 @@ import pytest
 from sklearn.linear_model import ElasticNet
 
 import thalweg as tw
+from thalweg.core import sign
 from thalweg.core.gain import lacks_gain
 from thalweg.core.rule import Rule
 from thalweg.core.started import Started, start_given
@@ -64,6 +65,22 @@ def test_a_momentum_of_1_has_no_gain(name: str) -> None:
     with pytest.raises(HyperparameterError, match=r"grow for ever.*momentum below 1"):
         form(name, "", beta=1.0).on(w, decay="proximal", weight_decay=0.1)
     form(name, "", beta=1.0).on(w, decay="decoupled", weight_decay=0.1)
+
+
+def along(lr: Any) -> Any:
+    """The length of a move, w."""
+    return lr
+
+
+def signs(w: Any, g: Any, /, lr: Any) -> Any:
+    return w - along(lr) * sign(g)
+
+
+@tw.rule(signs, rate=along)
+class Signs(Rule):
+    """A user's rule, whose file forgets that it has no gain."""
+
+    lr: tw.core.Scalar = tw.core.nonnegative(default=0.1, unit="w")
 
 
 class Penalised:
@@ -160,6 +177,14 @@ def test_without_a_gain_there_is_no_proximal_step(name: str) -> None:
     with pytest.raises(HyperparameterError, match=f"{name} has no gain.*decay='decoupled'"):
         RULES[name]().on(w, weight_decay=0.1, decay="proximal")
     assert (w == 1).all()
+
+
+def test_a_users_rule_of_signs_is_refused_whatever_its_file_says() -> None:
+    """By default the gain is the rate; a length along a sign does not scale as one."""
+    w = np.ones(2)
+    with pytest.raises(HyperparameterError, match=r"Signs: its gain must have the unit w/g.*gain=None"):
+        Signs().on(w, weight_decay=0.1, decay="proximal")
+    Signs().on(w, weight_decay=0.1, decay="decoupled")
 
 
 def test_rules_without_a_gain() -> None:

@@ -62,7 +62,7 @@ def _lines(formula: Formula, power: str) -> list[ast.stmt]:
 
 
 @cache
-def _compiled(formula: Formula) -> types.FunctionType:
+def compiled(formula: Formula) -> types.FunctionType:
     """A clock as a function of its inputs; ``pow`` is C's, and where it raises, the total ``power`` answers."""
     function = ast.parse(f"def clock({', '.join(map(_mine, formula.inputs))}): pass")
     failed = ast.ExceptHandler(
@@ -107,7 +107,7 @@ def clock(rule: Rule, formula: Formula | None = None, values: Mapping[str, float
     clock takes step by step (``pieces.STEPWISE``) may be given after t.
     """
     formula = rule.clock_formula if formula is None else formula
-    evaluate = cast(Clock, _compiled(formula))
+    evaluate = cast(Clock, compiled(formula))
     hyper = rule.parts.hyperparameters
     stepwise = tuple(STEPWISE[n] for n in formula.inputs if n in STEPWISE)
     fixed = tuple(values[n] for n in formula.inputs[1 + len(stepwise) + len(hyper) :])
@@ -118,15 +118,15 @@ def clock(rule: Rule, formula: Formula | None = None, values: Mapping[str, float
         row = evaluate(1, *constants)
         return lambda t: row
     # The constants become default arguments: one call a step, of t alone.
-    compiled = _compiled(formula)
-    return types.FunctionType(compiled.__code__, compiled.__globals__, "clock", constants)
+    function = compiled(formula)
+    return types.FunctionType(function.__code__, function.__globals__, "clock", constants)
 
 
 def known(rule: Rule, varied: Iterable[str] = ()) -> dict[str, float]:
     """The scalars whose value never changes during a run, nor with the hyperparameters ``varied``."""
     planned = [n for n, v in rule.hyperparameters.items() if isinstance(v, Schedule)]
     change = moving(rule.clock_formula, frozenset({"t", *planned, *varied}))
-    row = _compiled(rule.clock_formula)(1, *rule.at(0).values())
+    row = compiled(rule.clock_formula)(1, *rule.at(0).values())
     values = dict(zip(names(rule), row, strict=True))
     return {n: v for n, v in values.items() if n not in change}
 

@@ -13,18 +13,23 @@ there, from ``started.inputs``.
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from math import inf, ldexp, log2
 from typing import Any, NamedTuple
 
 from ..errors import HyperparameterError, nearest
 from . import clock as clocks
 from .dialect import spread
-from .formula import Formula, exponents
+from .formula import Formula, exponents, name
+from .gain import lacks_gain
 from .math import log
 from .pieces import own
 from .rule import Rule
 from .step_options import StepOptions, checked
+from .units import G, W
 from .update import Update, update
 
+Kind = Any  # a rule class: mypy does not see that classes can be hashed
 AROUND = ("coupled", "proximal")  # kinds of decay that stand around a rule whose step has one of its own
 OWN = "own"  # weight decay, and its kind, that are left to the rule
 
@@ -145,9 +150,45 @@ def start(
         "l1": l1,
         "begin": sum_after,
     }
+    if options.metric:
+        _require_gain_per_gradient(rule)
     step = update(rule, options, clocks.known(rule, varied))
     values = {own(n): float(v) for n, v in numbers.items() if own(n) in step.clock.inputs}  # type: ignore[arg-type]
     return Started(rule, options, values, step, clocks.clock(rule, step.clock, values))
+
+
+def _require_gain_per_gradient(rule: Rule) -> None:
+    """HyperparameterError where a rule's gain is no w/g, so that its moves are no multiple of a gradient."""
+    kind: Kind = type(rule)
+    if not lacks_gain(kind.parts) and not _is_per_gradient(kind):
+        raise HyperparameterError(
+            f"{kind.__name__}: its gain must have the unit w/g, but it does not scale so: where moves are no multiple of a"
+            " gradient its file says gain=None; use decay='decoupled' or 'coupled'"
+        )
+
+
+@cache
+def _is_per_gradient(kind: Kind) -> bool:
+    """Whether a rule's gain, at its default values, scales as w/g when w, g and its lines are rescaled."""
+    step, lines = update(kind(), StepOptions(metric=True)), kind.parts.lines
+    inputs = (*step.arrays, *step.scalars)
+    stated = step.written.get(own("gain"), name(own("gain")))
+    gain_over_lr = clocks.compiled(Formula("gain", inputs, (), step.body, (("gain", stated),), {}))
+
+    def size(a: int, b: int) -> float:
+        rule = kind(**{n: ldexp(line.default, line.dimension.exponent(a, b)) for n, line in lines.items()})
+        arrays = {"w": ldexp(1.25, a), "g": ldexp(0.75, b), own("gain"): 0.0, **rule.values}
+        (value,) = gain_over_lr(*(arrays[n] for n in step.arrays), *clocks.clock(rule, step.clock)(2))
+        return abs(float(value))
+
+    unit = W.over(G).over(lines["lr"].dimension)
+    try:
+        here, there = size(0, 0), {(a, b): size(a, b) for a, b in ((8, 0), (0, 8))}
+    except (ZeroDivisionError, HyperparameterError):  # a line's range has no unit: nothing to tell by either
+        return True
+    if not all(0 < s < inf for s in (here, *there.values())):
+        return True  # it moves nothing at these values: there is nothing to tell by
+    return all(abs(log2(s / here) - unit.exponent(a, b)) < 1 for (a, b), s in there.items())
 
 
 def _never(name: str, value: object) -> bool:
