@@ -210,6 +210,28 @@ def test_a_gradient_is_judged_by_what_clipping_leaves_of_it() -> None:
         bare.step()
 
 
+def test_one_norm_is_of_groups_that_stand_and_others() -> None:
+    """Of a group laid out anew beside one that stands, of a table's rows, in two dtypes."""
+    a, b, table = (
+        nn.Parameter(torch.zeros(3, dtype=d)) for d in (torch.float32, torch.float64, torch.float32)
+    )
+    opt = Optimizer([{"params": [a]}, {"params": [b]}, {"params": [table]}], tw.SGD(lr=1.0), clip_norm=6.0)
+    for step in range(3):
+        a.grad, b.grad = torch.full_like(a, 4.0), torch.full_like(b, 4.0)
+        table.grad = torch.full_like(table, 4.0)
+        if step == 2:
+            b.grad = torch.full_like(b, 8.0)
+            opt._ready.pop(1)
+            table.grad = torch.full_like(table, 4.0).to_sparse()
+        before = [p.detach().clone() for p in (a, b, table)]
+        opt.step()
+        assert opt._ready.keys() == ({0, 1} if step == 2 else {0, 1, 2})
+        moved = [float((x - p.detach())[0]) for x, p in zip(before, (a, b, table), strict=True)]
+        length = math.sqrt(3 * (16 + (64 if step == 2 else 16) + 16))
+        expected = [4 * 6 / length, (8 if step == 2 else 4) * 6 / length, 4 * 6 / length]
+        assert moved == pytest.approx(expected, rel=1e-5)
+
+
 def test_gradients_stay_as_they_are_and_no_clipping_is_torchs() -> None:
     params, others = parameters(), parameters()
     ours, theirs = Optimizer(params, tw.SGD(lr=0.1), clip_norm=0.5), torch.optim.SGD(others, lr=0.1)

@@ -27,6 +27,7 @@ NAMES, ARCHIVES, RESUME = "tests/test_names.py", "tests/fuzz/test_archives.py", 
 SCIPY, LINEAR, FITTING = "tests/test_scipy.py", "tests/test_linear.py", "tests/fitting/test_fit.py"
 MINIMIZE, SKLEARN = "tests/test_minimize.py", "tests/conformance/test_sklearn.py"
 TORCH, TORCH_SPARSE = "tests/test_torch_door.py", "tests/test_torch_sparse.py"
+TORCH_AROUND, TORCH_WATCHED = "tests/test_torch_around.py", "tests/test_torch_watched.py"
 SPARSE = "tests/laws/test_sparse.py"
 GAIN = "tests/laws/test_gain.py"
 XLA, OPTAX, KERAS = "tests/laws/test_xla.py", "tests/test_optax_door.py", "tests/test_keras_door.py"
@@ -62,6 +63,19 @@ MUTANTS = [
         "cannot_rely",
     ),
     Mutant("torch/fast_path.py", "all(map(is_, counts, self._steps))", "True", TORCH, "between_steps"),
+    Mutant(
+        "torch/stepping.py", "gradients += [(x[1]", "gradients = [(x[1]", TORCH_AROUND, "stand_and_others"
+    ),
+    Mutant("torch/clipping.py", "or math.isnan(square)", "or True", TORCH_AROUND, "out_of_range"),
+    Mutant(
+        "torch/watching.py",
+        "        self.whole()\n        return type",
+        "        return type",
+        TORCH_WATCHED,
+        "brings",
+    ),
+    Mutant("torch/average.py", "watching.catch_up(model)", "pass", TORCH_WATCHED, "our_averaged"),
+    Mutant("torch/surround.py", "or profiled()", "or False", "tests/test_torch_surround.py", "label"),
     Mutant("torch/layout.py", "if other >= end", "if True", TORCH, "overlap or entry or is_the or are_one"),
     Mutant("torch/layout.py", " or x.is_conj() or x.is_neg():", ":", TORCH, "negative"),
     Mutant(
