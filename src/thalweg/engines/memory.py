@@ -2,6 +2,7 @@
 
 import ctypes
 import math
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +12,14 @@ Array = np.ndarray[Any, Any]
 
 
 _view, _addressof = ctypes.c_char.from_buffer, ctypes.addressof
+
+
+def machine() -> int:
+    """Bytes of memory that this machine has; more than any has where the system does not tell."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return 1 << 62
 
 
 def address(array: Array) -> int:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from ..engines.cpu.object_cache import release_loader_pages
+from ..engines.memory import machine
 from ..errors import HyperparameterError
 
 UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
@@ -79,7 +80,10 @@ def in_child_process(work: Callable[[], object]) -> None:
 
 @dataclass(frozen=True)
 class Budget:
-    """The shares, in bytes: limit of the process, text of a block, held-out rows. limit: None where there is none."""
+    """The shares, in bytes: limit of the process, text of a block, held-out rows.
+
+    limit: None where there is none; a model alone may take a third of the machine's memory then.
+    """
 
     limit: int | None = None
     block: int = BLOCK
@@ -100,6 +104,11 @@ class Budget:
         Asked when the libraries are loaded and the first blocks read, and before the model is made.
         """
         if self.limit is None:
+            need = features * bytes_per_feature
+            if need > machine() // 3:
+                raise HyperparameterError(
+                    f"--memory: {features} features of {bytes_per_feature} bytes (weights and states) take {size_text(need)}, more than a third of this machine's memory; say how much may be taken{remedy}"
+                )
             return
         release_loader_pages()
         now = resident()

@@ -40,6 +40,9 @@ from .streams import scored_stream, training_stream
 from .trained import Trained, folded, matrix
 
 SPARSE = ("svmlight", "vw")  # formats whose features have no columns
+LARGE = 1 << 24  # features up to which nobody is asked
+LEAST_ENTRY = 4  # bytes of a feature in a file: " 1:1"
+LARGE_SHARE = 64  # features for each that the files can hold, from which on they are taken for a mistake
 LEAST_RACED = 4  # rows from which a race can choose a learning rate
 RACED = 20_000  # rows of the first chunk, drawn by the seed, that a race is run on
 
@@ -281,6 +284,21 @@ class Run:
             return 1 << self.fold
         return self.stream.features or room_for(block.features)
 
+    def _require_likely_width(self, features: int) -> None:
+        """Raise HyperparameterError where an index of SVMlight lies far beyond what files of their size can hold.
+
+        A feature index is not an allocation: it may be a hash, or an identity number.
+        """
+        if self.stream.features is not None or self.fold is not None or features <= LARGE:
+            return
+        if self.stream.pipe is not None or any(p.suffix in SUFFIXES for p in self.stream.paths):
+            return
+        possible = sum(p.stat().st_size for p in self.stream.paths) // LEAST_ENTRY
+        if features > LARGE_SHARE * possible:
+            raise HyperparameterError(
+                f"--bits: index {features - 1} asks for weights of so many features, of which these files can hold {possible}; hash them (--bits 22), or say that they are meant (--features {features})"
+            )
+
     def _require_room(self, model: Model, width: int) -> None:
         """Raise HyperparameterError where a model of that width does not fit in memory."""
         numeric = self.stream.format in ("csv", "parquet") and not self.stream.layout["text"]
@@ -358,6 +376,7 @@ class Run:
     def _learn(self, chunk: Chunk) -> Model:
         """Learn from a chunk's rows, and note where the run is then; the model."""
         s = self.state
+        self._require_likely_width(chunk.block.features)
         block = self.measured(chunk.block)
         if self.stream.features is None:  # how many a block declares depends on where it ends
             s.width = max(s.width, int(block.indices.max(initial=-1)) + 1)

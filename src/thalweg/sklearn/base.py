@@ -18,7 +18,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from ..core.rule import Rule
 from ..engines.cpu.csr import Matrix
-from ..engines.memory import Array
+from ..engines.memory import Array, machine
 from ..errors import HyperparameterError, ProblemError, ThalwegError
 from ..linear import Model, Settings, against_constant, look, race, rows_of, slow_replay
 from ..linear.race import PASSES, Part
@@ -26,6 +26,7 @@ from .arguments import chosen_rule, settings, start_rule
 
 MOST = 1000  # passes where max_iter is None and a stopping rule is on
 ENOUGH = 1024  # rows of ``partial_fit`` after which a learning rate that was open stays
+LARGE = 1 << 24  # columns up to which memory is not asked about
 COMPARED = 4096  # rows, at most, on which a model is compared with a constant
 
 
@@ -131,6 +132,10 @@ class LinearEstimator(BaseEstimator):  # type: ignore[misc]
         """X as the kernels take it: CSR columns sorted and distinct, in a copy where the user's are not."""
         if not issparse(X):
             return X
+        if X.shape[1] > LARGE and X.shape[1] * X.dtype.itemsize > machine() // 6:  # a weight and a state
+            raise ProblemError(
+                f"{type(self).__name__}: X has {X.shape[1]} columns, whose weights take more than a third of this machine's memory; keep those that occur, or hash them (sklearn.feature_extraction.FeatureHasher)"
+            )
         what, row = look(rows_of(X))
         if what == 1:
             raise ProblemError(f"{type(self).__name__}: X[{row}] has a column outside 0..{X.shape[1] - 1}")
