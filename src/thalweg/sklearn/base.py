@@ -2,9 +2,9 @@
 
 import math
 import warnings
-from copy import deepcopy
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from copy import deepcopy
 from typing import Any, NamedTuple, Self
 
 import numpy as np
