@@ -247,6 +247,40 @@ def test_a_rate_of_asgd_acts_one_step_late() -> None:
     torch.testing.assert_close(back["eta"], kept["eta"], rtol=2e-7, atol=0)
 
 
+def test_sparse_adam_moves_over_and_back() -> None:
+    """On torch's path where eps counts: like and from_torch leave rows behind as it does; to_torch goes back."""
+    starts = torch.linspace(-1, 1, 12, dtype=torch.float64).reshape(6, 2)
+    runs = []
+
+    def tables(p: torch.nn.Parameter, opt: Any, steps: range) -> None:
+        for k in steps:
+            rows = torch.tensor([[k % 6, (k * k + 1) % 5]])
+            p.grad = torch.sparse_coo_tensor(
+                rows, torch.full((2, 2), 0.1 * (k + 1), dtype=torch.float64), (6, 2), check_invariants=False
+            )
+            opt.step()
+
+    given = {"lr": 0.1, "betas": (0.8, 0.9), "eps": 0.3, "maximize": True}
+    for moves in (False, True):
+        p = torch.nn.Parameter(starts.clone())
+        opt = torch.optim.SparseAdam([{"params": [p], "note": 3}], **given)
+        tables(p, opt, range(5))
+        ours = Optimizer.from_torch(opt) if moves else opt
+        tables(p, ours, range(5, 10))
+        back = ours.to_torch() if moves else opt
+        assert type(back) is torch.optim.SparseAdam and back.param_groups[0]["note"] == 3
+        assert {n: back.param_groups[0][n] for n in given} == given and back.state[p]["step"] == 10
+        tables(p, back, range(10, 14))
+        runs.append([p])
+    near(*runs)
+    p = torch.nn.Parameter(starts.clone())
+    tables(p, Optimizer.like("SparseAdam", [p], **given), range(14))
+    near(runs[0], [p])
+    decayed = Optimizer([p], tw.Adam.like("keras"), exact="lazy", weight_decay=0.1)
+    with pytest.raises(ValueError, match="SparseAdam has no weight decay"):
+        decayed.to_torch()
+
+
 def test_lazy_modules() -> None:
     """Their parameters are what they become in the first forward pass; torch's optimizers take them too."""
     torch.manual_seed(0)

@@ -21,7 +21,8 @@ from .options import Options
 from .scheduled import ScheduledRate
 from .states import RawState, start
 
-SPARSE = "SparseAdam"  # Adam whose rows rest without a gradient
+SPARSE = "SparseAdam"  # Adam whose rows rest without a gradient, and whose eps is added as Keras adds it
+SPARSE_FORM = "keras"
 MOST = 1 << 24  # steps that float32 can count
 ONE = ("mu_product", "eta")  # states that are the same number for all coordinates, which torch keeps once
 DERIVED: dict[str, dict[str, Callable[[float, Mapping[str, Any]], float]]] = {
@@ -73,7 +74,7 @@ def like(begin: Callable[..., Ours], name: str, params: Any, keywords: Mapping[s
     options = {n: keywords[n] for n in OWN if n in keywords}
     if name == SPARSE:
         options.setdefault("exact", "lazy")
-        name, group = "Adam", {**family.arguments("Adam"), **group}
+        return begin(params, _sparse_rule(group), maximize=group["maximize"], **options)
     _, rule, decay = ported(f"thalweg.torch.Optimizer.like({name!r})", name, group)
     values = {"lr": group["lr"]} if isinstance(group["lr"], torch.Tensor) else {}
     return begin(
@@ -88,11 +89,85 @@ def like(begin: Callable[..., Ours], name: str, params: Any, keywords: Mapping[s
     )
 
 
-def from_torch(begin: Callable[[list[dict[str, Any]], Rule], Ours], optimizer: torch.optim.Optimizer) -> Ours:
+def _sparse_rule(group: Mapping[str, Any]) -> Rule:
+    """The rule of a group of SparseAdam."""
+    beta1, beta2 = map(groups.plain, group["betas"])
+    lr, eps = groups.plain(group["lr"]), groups.plain(group["eps"])
+    return _sparse_twin().rule.like(SPARSE_FORM, learning_rate=lr, beta_1=beta1, beta_2=beta2, epsilon=eps)
+
+
+def _sparse_twin() -> Twin:
+    """Adam, whose states SparseAdam has under the same names."""
+    twin = family.chosen("Adam", {"amsgrad": False})
+    assert twin is not None
+    return twin
+
+
+def _from_sparse(begin: Callable[..., Ours], optimizer: torch.optim.Optimizer) -> Ours:
+    """Go on where a SparseAdam stands: rows rest without a gradient."""
+    twin = _sparse_twin()
+    entries = []
+    for group in optimizer.param_groups:
+        kept = {n: v for n, v in group.items() if n not in ("betas", "eps")}
+        if "param_names" in kept:
+            kept["params"] = list(zip(kept.pop("param_names"), kept["params"], strict=True))
+        entries.append({**kept, "rule": _sparse_rule(group)})
+    opt = begin(entries, entries[0]["rule"], exact="lazy")
+    kinds = {twin.rule.__name__: twin.rule}
+    for group in opt.param_groups:
+        for p in group["params"]:
+            if optimizer.state.get(p):
+                opt.state[p] = _to_ours(p, twin, optimizer.state[p], groups.planned(kinds, group))
+    return opt
+
+
+def _to_sparse(optimizer: torch.optim.Optimizer, rules: list[Rule]) -> torch.optim.Optimizer:
+    """The SparseAdam that goes on from groups with these rules; ValueError for weight decay, which it has not."""
+    entries = []
+    for group, rule in zip(optimizer.param_groups, rules, strict=True):
+        if group["weight_decay"] > 0:
+            raise ValueError(f"to_torch: torch.optim.{SPARSE} has no weight decay")
+        _require_numbers(group)
+        own = {*groups.entries(rule), "rule", "decay", "weight_decay"} - {"lr", "betas", "eps"}
+        kept = {n: v for n, v in group.items() if n not in own}
+        if "param_names" in kept:
+            kept["params"] = list(zip(kept.pop("param_names"), kept["params"], strict=True))
+        entries.append(kept)
+    back = torch.optim.SparseAdam(entries)
+    for group in back.param_groups:
+        for p in group["params"]:
+            ours = optimizer.state.get(p)
+            if ours and ours["step"] > 0:
+                back.state[p] = _to_theirs(p, _sparse_twin(), ours, group) | {"step": int(ours["step"])}
+    return back
+
+
+def _require_numbers(group: Mapping[str, Any]) -> None:
+    """ValueError for an entry that follows a schedule."""
+    for n, v in group.items():
+        v = v.schedule if isinstance(v, ScheduledRate) else v
+        if isinstance(v, Schedule):
+            raise ValueError(f"to_torch: {n} follows {v!r}: torch keeps schedules outside its optimizers")
+
+
+def _is_sparse_form(rule: Rule) -> bool:
+    """Whether a rule is SparseAdam's."""
+    if type(rule) is not _sparse_twin().rule:
+        return False
+    try:
+        require(rule, SPARSE_FORM, "to_torch")
+    except ValueError:
+        return False
+    return True
+
+
+def from_torch(begin: Callable[..., Ours], optimizer: torch.optim.Optimizer) -> Ours:
     """See ``Optimizer.from_torch``. begin: makes our optimizer from groups and a rule."""
     kind = type(optimizer)
     if not isinstance(optimizer, torch.optim.Optimizer):
         raise TypeError(f"from_torch: must be an optimizer of torch.optim, got {kind.__name__}")
+    if kind is torch.optim.SparseAdam:
+        return _from_sparse(begin, optimizer)
     every = family.twins()
     name = kind.__name__
     if not any(t.torch == name and getattr(torch.optim, name, None) is kind for t in every):
@@ -151,9 +226,15 @@ def _twin_of_rule(rule: Rule, decoupled: bool) -> Twin:
 
 
 def to_torch(
-    optimizer: torch.optim.Optimizer, kinds: Mapping[str, type[Rule]], flags: Mapping[str, Any]
+    optimizer: torch.optim.Optimizer,
+    kinds: Mapping[str, type[Rule]],
+    flags: Mapping[str, Any],
+    lazy: bool,
 ) -> torch.optim.Optimizer:
-    """See ``Optimizer.to_torch``. kinds: the rules in use, by the names that groups call them."""
+    """See ``Optimizer.to_torch``. kinds: the rules in use, by the names that groups call them. lazy: rows rest."""
+    rules = [groups.planned(kinds, group).rule for group in optimizer.param_groups]
+    if lazy and not flags and all(map(_is_sparse_form, rules)):
+        return _to_sparse(optimizer, rules)
     entries, twins = [], []
     for group in optimizer.param_groups:
         plan = groups.planned(kinds, group)
@@ -170,10 +251,7 @@ def to_torch(
             raise ValueError(f"to_torch: torch.optim.{twin.torch} has no weight decay")
         states = set(type(rule).parts.states)
         kept = {n: v for n, v in group.items() if n not in ("rule", "decay", "l1_decay", *states)}
-        for n, v in kept.items():
-            v = v.schedule if isinstance(v, ScheduledRate) else v
-            if isinstance(v, Schedule):
-                raise ValueError(f"to_torch: {n} follows {v!r}: torch keeps schedules outside its optimizers")
+        _require_numbers(kept)
         kept = {n: v for n, v in kept.items() if n in known or n not in groups.entries(rule)}
         kept |= {n: v for n, v in twin.options.items() if n not in kept}
         if "param_names" in kept:

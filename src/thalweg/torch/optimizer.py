@@ -544,7 +544,7 @@ class Optimizer(torch.optim.Optimizer):
 
         ``Optimizer.like("AdamW", model.parameters(), lr=3e-4, amsgrad=True)``. params: as torch takes them, groups
         with torch's options too. ``foreach`` and ``fused`` change nothing here; ``on_nonfinite`` and ``exact`` may
-        be given as well. "SparseAdam" is Adam with ``exact="lazy"``. Raises HyperparameterError for a name that no
+        be given as well. "SparseAdam" is Adam with ``exact="lazy"``, its eps where Keras has it. Raises HyperparameterError for a name that no
         rule is, TypeError for a keyword that torch's optimizer does not take, ValueError for values and options.
         """
         return convert.like(cls, name, params, keywords)
@@ -553,7 +553,7 @@ class Optimizer(torch.optim.Optimizer):
     def from_torch(cls, optimizer: torch.optim.Optimizer) -> "Optimizer":
         """Go on where an optimizer of ``torch.optim`` stands, on the same path and parameters.
 
-        SGD, ASGD, Adagrad, RMSprop, Adadelta, Adam, AdamW, Adamax, NAdam, RAdam, Rprop; states are copied. Raises
+        SGD, ASGD, Adagrad, RMSprop, Adadelta, Adam, AdamW, Adamax, NAdam, RAdam, Rprop, SparseAdam; states are copied. Raises
         TypeError for others, ValueError for an option that no rule has.
         """
         return convert.from_torch(cls, optimizer)
@@ -564,7 +564,7 @@ class Optimizer(torch.optim.Optimizer):
         Warns of ``average`` and ``clip_norm``, which stand outside of torch's optimizers. Raises ValueError where
         torch has no such update, and says how far it would be off.
         """
-        back = convert.to_torch(self, self._kinds, flags)
+        back = convert.to_torch(self, self._kinds, flags, self._exact == "lazy")
         warn_of_lost(self._options)
         return back
 
