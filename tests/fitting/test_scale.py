@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from thalweg.fitting import Trained, budget, chunks, fit, predict
+from thalweg import archive
+from thalweg.errors import FileError
+from thalweg.fitting import Trained, budget, checkpoint, chunks, fit, predict
 from thalweg.fitting.labels import come_in_runs
 from thalweg.fitting.sizes import Sizes
 from thalweg.reading import open_stream
@@ -159,6 +161,26 @@ def test_a_pipe_gives_the_model_of_the_file(tmp_path: Path, small_blocks: None) 
     writer.join()
     assert fit(path, tmp_path / "m.tw", **given).history == piped.history
     assert (tmp_path / "p.tw").read_bytes() == (tmp_path / "m.tw").read_bytes()
+
+
+def test_a_checkpoint_without_scale_is_gone_on_from(tmp_path: Path) -> None:
+    """Format 1 says nothing of scale, columns and rows of a block that are over."""
+    train, model = svmlight(tmp_path / "a.svm", *data()), tmp_path / "m.tw"
+    given: dict[str, Any] = {"passes": 2, "rule": "SGD(lr=0.05)"}
+    fit(train, tmp_path / "n.tw", scale="none", **given)
+    fit(train, model, scale="none", stop=lambda: True, **given)
+    path = checkpoint.beside(model)
+    with archive.opened(path, checkpoint.KIND, 2) as file:
+        head, arrays = file.head, file.arrays({n: checkpoint._layout(n) for n in file.names})
+    head["format"] = 1
+    for name in ("scale", "columns"):
+        del head["source"][name]
+    del head["state"]["done"]
+    archive.save(path, head, arrays)
+    with pytest.raises(FileError, match=r"other scale; .* \(an earlier thalweg's: --scale none\)"):
+        fit(train, model, **given)
+    assert fit(train, model, scale="none", **given).resumed
+    assert model.read_bytes() == (tmp_path / "n.tw").read_bytes()
 
 
 def test_chunks_end_where_their_rows_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

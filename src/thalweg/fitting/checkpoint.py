@@ -134,8 +134,9 @@ def load(path: Path, source: Plain, rule: Rule) -> tuple[State, Model, Sizes | N
     except archive.MISFITS:
         raise FileError(f"{path}: is damaged; remove it, or begin anew (--fresh)") from None
     if other:
+        earlier = " (an earlier thalweg's: --scale none)" if head["format"] == 1 and "scale" in other else ""
         raise FileError(
-            f"{path}: belongs to a run with other {' and '.join(other)}; give what that run had, or begin anew (--fresh)"
+            f"{path}: belongs to a run with other {' and '.join(other)}; give what that run had{earlier}, or begin anew (--fresh)"
         )
     model = Model.restore(plain, arrays, rule)
     if state.width > model.features:
