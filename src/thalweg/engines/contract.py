@@ -41,6 +41,10 @@ class Batch(Protocol):
 
     limit: float
 
+    @property
+    def passes(self) -> int:
+        """Updates so far. A compiled pass is made or not, whenever an interruption comes: who counts steps asks here."""
+
     def bind(self, index: int, gradient: Array | None, start: int = 0) -> None:
         """Take a contiguous gradient (at address ``start`` if known); None leaves it out of the next pass."""
 

@@ -44,6 +44,7 @@ class Batch:
         self.dtype = arithmetic(stored)
         self.limit = limit(stored, update.power)
         self._element = element(update, self.dtype)
+        self.passes = 0
 
     def bind(self, index: int, gradient: Array | None, start: int = 0) -> None:
         """Take a contiguous gradient for one tensor; None leaves the tensor out of the next pass."""
@@ -74,6 +75,7 @@ class Batch:
                     made = self._element(*(cast(c[i]) for c in columns), *scalars[row])
                     for n, value in zip(self.update.written, made, strict=True):
                         tensor[n][i] = value
+        self.passes += 1
 
     def step(self, rows: Sequence[tuple[float, ...]], which: Sequence[int]) -> bool:
         """``run`` if ``finite``."""

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from operator import attrgetter, is_
 from threading import RLock
 from typing import Any, NoReturn
@@ -54,6 +55,28 @@ RATES_KEPT = 1 << 16  # up to so many weights in all, every step also writes its
 
 _LAYOUT = attrgetter("dtype", "shape", "strides")
 _WRITEABLE = attrgetter("flags.writeable")
+
+
+def _whole_or_not(move: Callable[[], None], begun: Callable[[], bool]) -> None:
+    """Run ``move``, of which Ctrl-C leaves nothing done or everything; begun: whether something is."""
+    try:
+        move()
+    except BaseException:
+        if begun():
+            _without_interruption(move)
+        raise
+
+
+def _without_interruption(move: Callable[[], None]) -> None:
+    """Have ``move`` run to its end, begun anew at each Ctrl-C: it skips what it has done."""
+    while True:
+        try:
+            move()
+        except KeyboardInterrupt:
+            continue
+        return
+
+
 _LIVE: WeakSet[ArrayOptimizer] = WeakSet()
 
 
@@ -85,7 +108,7 @@ class ArrayOptimizer(Optimizer):
 
     # No other attribute can be set: what would be ignored is refused.
     __slots__ = (
-        "__weakref__", "_arrays", "_buckets", "_calls", "_copied", "_followers", "_groups", "_guarded", "_hold", "_holdings", "_last", "_layouts",
+        "__weakref__", "_ahead", "_arrays", "_buckets", "_calls", "_copied", "_followers", "_groups", "_guarded", "_hold", "_holdings", "_last", "_layouts",
         "_leaves", "_lock", "_memory", "_params", "_passes", "_place", "_rates", "_restored", "_run", "_run_name", "_settings",
         "_settled", "_spec", "_t", "_together", "_whole", "skipped",
     )  # fmt: skip
@@ -140,6 +163,7 @@ class ArrayOptimizer(Optimizer):
         self._t = 0
         self._calls = 0  # in the window of gradients that is open
         self._passes = [(b, b.batch, (0,) * len(b.leaves)) for b in self._buckets]
+        self._note_passes()
 
     # Stepping.
 
@@ -172,6 +196,8 @@ class ArrayOptimizer(Optimizer):
                 else:
                     self._refuse()
         except BaseException:
+            self._count_interrupted()
+            self._forget_gradients()  # some may be bound and others not
             with suppress(RuntimeError):  # interrupted while it waited for another thread
                 self._lock.release()
             raise
@@ -188,6 +214,28 @@ class ArrayOptimizer(Optimizer):
         for (_, batch, which), row in zip(self._passes, values, strict=True):
             batch.run((row,), which)
         self._t = t
+
+    def _note_passes(self) -> None:
+        """Note by how much the passes of each bucket are ahead of t, which holds as long as all step together."""
+        self._ahead = [b.batch.passes - self._t for b in self._buckets]
+
+    def _count_interrupted(self) -> None:
+        """Finish and count a step of all buckets together that Ctrl-C has come into, if weights have moved."""
+        if not self._together:
+            return
+        t = self._t + 1
+
+        def late() -> list[int]:
+            return [k for k, b in enumerate(self._buckets) if b.batch.passes - self._ahead[k] < t]
+
+        def finish() -> None:
+            for k in late():
+                bucket, batch, which = self._passes[k]
+                batch.run((bucket.scalars(t),), which)
+            self._t = t
+
+        if len(late()) < len(self._buckets):
+            _without_interruption(finish)
 
     def _require_same_arrays(self) -> None:
         """StateError where the user's lists and dicts hold other arrays than at the start, or one is read-only now."""
@@ -225,6 +273,7 @@ class ArrayOptimizer(Optimizer):
         with self._lock:
             if self._together:
                 self._t += steps
+                self._note_passes()
             else:
                 for leaf in self._leaves:
                     leaf.t += steps
@@ -339,7 +388,6 @@ class ArrayOptimizer(Optimizer):
                 return
         if self._calls + 1 < many:
             self._gather(present)
-            self._calls += 1
         else:
             self._close(self._dense(present), rows, self._calls + 1)
             for bucket in self._buckets:
@@ -398,25 +446,45 @@ class ArrayOptimizer(Optimizer):
         for i, follower in self._followers.items():
             if given[i] is not None:
                 follower.table.catch_up()  # the dense gradient moves every row
-                follower.pending = []
-        for bucket, values, which in plans:
-            if any(given[i] is not None for i in bucket.leaves):
-                self._leave_out(bucket.batch, bucket, given)
-                bucket.batch.run(values, which)
+        passes = [
+            (bucket, values, which, bucket.batch.passes)
+            for bucket, values, which in plans
+            if any(given[i] is not None for i in bucket.leaves)
+        ]
+        steps = []
         for i, g in rows.items():
-            self._followers[i].pending = []
             bucket, t = self._place[i][0], self._leaves[i].t + 1
-            clock = clocks[self._buckets.index(bucket)]
-            self._followers[i].step(g, clock(t, *factor), bucket.group.rule.at(t - 1))
-        for leaf in self._copied:
-            self._copy_back(leaf)
-        for i, (leaf, moved) in enumerate(zip(self._leaves, due, strict=True)):
-            if moved:
-                leaf.t += 1
-                leaf.gathered = 0
-                if i in self._followers and i not in rows:
-                    self._followers[i].table.dense(leaf.t)
-        self._calls = 0
+            row = clocks[self._buckets.index(bucket)](t, *factor)
+            follower = self._followers[i]
+            hyper = bucket.group.rule.at(t - 1)
+            steps.append((follower, follower.table.t, partial(follower.step, g, row, hyper)))
+        goals = [leaf.t + moved for leaf, moved in zip(self._leaves, due, strict=True)]
+
+        def begun() -> bool:
+            return any(bucket.batch.passes > before for bucket, *_, before in passes) or any(
+                follower.table.t > before for follower, before, _ in steps
+            )
+
+        def move() -> None:
+            for bucket, values, which, before in passes:
+                if bucket.batch.passes == before:
+                    self._leave_out(bucket.batch, bucket, given)
+                    bucket.batch.run(values, which)
+            for follower, before, step in steps:
+                if follower.table.t == before:
+                    step()
+                follower.pending = []
+            for leaf in self._copied:
+                self._copy_back(leaf)
+            for i, (leaf, goal) in enumerate(zip(self._leaves, goals, strict=True)):
+                if due[i]:
+                    leaf.t, leaf.gathered = goal, 0
+                    if i in self._followers and i not in rows:
+                        self._followers[i].pending = []
+                        self._followers[i].table.dense(goal)
+            self._calls = 0
+
+        _whole_or_not(move, begun)
 
     def _with_pending(self, i: int, gradient: SparseGradient) -> SparseGradient:
         """The gradient that ends an accumulation, with a zero for each row that only earlier ones touched."""
@@ -452,22 +520,43 @@ class ArrayOptimizer(Optimizer):
             batch.bind(k, given[i])
 
     def _gather(self, early: Sequence[bool]) -> None:
+        """Add the gradients of a call that does not end a window to those gathered."""
         given = self._dense(early)
-        for bucket in self._buckets:
-            if bucket.gather is not None:
-                self._leave_out(bucket.gather, bucket, given)
-                bucket.gather.run([()], [0] * len(bucket.leaves))
-                for k, i in enumerate(bucket.leaves):
-                    self._leaves[i].gathered += early[i]
-                    if early[i] and i in self._followers:
-                        self._gather_rows(i, bucket.tensors[k]["_a"], self._hold[i])
+        passes = [
+            (bucket, bucket.gather, bucket.gather.passes)
+            for bucket in self._buckets
+            if bucket.gather is not None
+        ]
+        goals = [leaf.gathered + e for leaf, e in zip(self._leaves, early, strict=True)]
+        calls = self._calls + 1
+        left = {i: True for i, e in enumerate(early) if e and i in self._followers}
+
+        def begun() -> bool:
+            return any(gather.passes > before for _, gather, before in passes)
+
+        def move() -> None:
+            for bucket, gather, before in passes:
+                if gather.passes == before:
+                    self._leave_out(gather, bucket, given)
+                    gather.run([()], [0] * len(bucket.leaves))
+            for i, waits in left.items():
+                if waits:
+                    self._gather_rows(i, self._tensors(i)["_a"], self._hold[i])
+                    left[i] = False
+            for leaf, goal in zip(self._leaves, goals, strict=True):
+                leaf.gathered = goal
+            self._calls = calls
+
+        _whole_or_not(move, begun)
 
     def _gather_rows(self, i: int, sums: Array, gradient: Any) -> None:
-        """Add a sparse gradient to those gathered, and remember which rows they touch."""
+        """Remember which rows a gradient touches, and add one that is sparse to those gathered; that comes last."""
         follower = self._followers[i]
         if type(gradient) is SparseGradient:
-            sums.reshape(-1, gradient.width)[gradient.rows] += gradient.values
-            follower.pending.append(gradient.rows.copy())  # they may be the user's
+            rows, values = gradient.rows, gradient.values
+            follower.pending.append(rows.copy())  # they may be the user's
+            table = sums.reshape(-1, gradient.width)
+            table[rows] += values
         else:
             follower.gather_all()
 
@@ -584,6 +673,7 @@ class ArrayOptimizer(Optimizer):
             # In one go, which no Ctrl-C comes between.
             self._groups, self._buckets, self._place, self._followers = groups, buckets, place, followers
             self._passes, self._last, self._settled = passes, last, False
+            self._note_passes()
 
     @property
     def settings(self) -> Settings:
@@ -779,6 +869,7 @@ class ArrayOptimizer(Optimizer):
         self._restored = True  # states are not those of a start
         self.skipped, self._calls = skipped, calls
         self._t = counts[0][0]
+        self._note_passes()
         self._together = self._together and len({t for t, _ in counts}) == 1
 
 

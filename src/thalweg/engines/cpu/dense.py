@@ -29,7 +29,7 @@ from .job import OWN, RESULT
 from .launch import Share, by_pool
 from .squares import sum_of_squares
 
-PHASE, BOTH = JOB.at["phase"], CHECK | UPDATE
+PHASE, DONE, BOTH = JOB.at["phase"], JOB.at["done"], CHECK | UPDATE
 
 
 @cache
@@ -88,7 +88,17 @@ class Sweep:
         if self.share is None:
             self._alone()
             return job[RESULT] == 0
-        return self.share(self._call, job[OWN:].tolist(), self.total) == 0
+        moved = [0]
+        try:
+            return self.share(self._call, job[OWN:].tolist(), self.total, DONE, moved) == 0
+        finally:
+            job[DONE] += moved[0]
+
+    @property
+    def passes(self) -> int:
+        """Updates so far: an interruption comes before one or after it, and this number tells which."""
+        count: int = self._job[DONE]
+        return count
 
     def finite(self) -> bool:
         """Whether every gradient is finite and small enough for the states."""

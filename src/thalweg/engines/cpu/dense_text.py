@@ -6,7 +6,7 @@ from ...printing.python import indented
 from .job import Job
 from .text import PRINTER, Pointers, check_finite, source
 
-JOB = Job("table", "tensors", "scalars", "phase")
+JOB = Job("table", "tensors", "scalars", "phase", "done")  # done: updates so far
 CHECK, UPDATE = 1, 2  # phases: bits, so that both may be asked for
 # A tensor's row in the table: where it begins in the work, its size, its scalars; then its addresses.
 START, SIZE, SCALARS, ADDRESSES = range(4)
@@ -36,6 +36,7 @@ def kernel(job):
 {slice}
             if a < b:
                 update(b - a, {addresses}, reals(job[SCALARS] + 8 * table[o + {scalars}]))
+        job[DONE] += 1
     return 0
 """
 

@@ -92,13 +92,23 @@ def _entry() -> int:
     return objects.load(text, partial(objects.emit, text, "thalweg_team_work"))
 
 
-def team(folder: str, threads: int) -> Callable[[Callable[..., int], Sequence[int], int], int] | None:
+def team(
+    folder: str, threads: int
+) -> Callable[[Callable[..., int], Sequence[int], int, int, list[int]], int] | None:
     """What runs a kernel over [0, total) on so many threads of the team; None where there is none."""
     parallel = None if _forked or threads < 2 else _parallel(folder)
     return None if parallel is None else partial(_run, parallel, threads)
 
 
-def _run(parallel: Parallel, threads: int, call: Callable[..., int], own: Sequence[int], total: int) -> int:
+def _run(
+    parallel: Parallel,
+    threads: int,
+    call: Callable[..., int],
+    own: Sequence[int],
+    total: int,
+    done: int,
+    moved: list[int],
+) -> int:
     parts = max(1, min(threads, total // GRAIN))
     width = -(-total // parts)
     width += -width % 64  # whole cache lines
@@ -106,10 +116,15 @@ def _run(parallel: Parallel, threads: int, call: Callable[..., int], own: Sequen
     jobs = np.zeros((len(starts), WIDTH), dtype=np.int64)
     jobs[:, 0], jobs[:, 1] = starts, np.minimum(starts + width, total)
     jobs[:, OWN : OWN + len(own)] = own
-    if len(starts) == 1:
-        call(*objects.CONVENTION, address(jobs))
-    else:
-        kernel = ctypes.cast(call, ctypes.c_void_p).value or 0  # type: ignore[arg-type]
-        data = np.array((0, len(starts), kernel, *objects.CONVENTION, address(jobs)), dtype=np.int64)
-        parallel(_entry(), address(data), len(starts), 0)
+    jobs[:, done] = 0
+    count = moved[0]
+    try:
+        if len(starts) == 1:
+            call(*objects.CONVENTION, address(jobs))
+        else:
+            kernel = ctypes.cast(call, ctypes.c_void_p).value or 0  # type: ignore[arg-type]
+            data = np.array((0, len(starts), kernel, *objects.CONVENTION, address(jobs)), dtype=np.int64)
+            parallel(_entry(), address(data), len(starts), 0)
+    finally:  # an interruption comes before the region or after it
+        moved[0] = count + int(jobs[0, done])
     return int(jobs[:, RESULT].max())

@@ -1,9 +1,10 @@
 """Threads that run slices of a kernel. Kernels release the interpreter's lock; the caller works too."""
 
 import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from time import sleep
 
 from ...errors import HyperparameterError
 
@@ -69,12 +70,38 @@ def split(work: Callable[[int, int], int], total: int, grain: int) -> int:
                 return most
             most = max(most, work(*piece))
 
-    others = []
-    with suppress(RuntimeError):  # the interpreter is shutting down: this thread does it all
-        others += [workers.submit(take) for _ in range(parts - 1)]
+    others: list[Future[int]] = []
+    at_work: list[None] = []  # an interruption may come before a thread that has begun is among the others
+
+    def help_out() -> int:
+        at_work.append(None)
+        try:
+            return take()
+        finally:
+            at_work.pop()
+
     try:
+        with suppress(RuntimeError):  # the interpreter is shutting down: this thread does it all
+            for _ in range(parts - 1):
+                others.append(workers.submit(help_out))
         most = take()
     finally:  # interrupted or not, nobody writes after this
         left.clear()
-        rest = [f.result() for f in others if not f.cancel()]
+        rest = _results(others, at_work)
     return max([most, *rest])
+
+
+def _results(others: Sequence[Future[int]], at_work: Sequence[None]) -> list[int]:
+    """Wait until no thread is at work, whatever interrupts, and return what those that had begun found."""
+    interruption = None
+    while True:
+        try:
+            results = [f.result() for f in others if not f.cancel()]
+            while at_work:
+                sleep(1e-5)
+            break
+        except KeyboardInterrupt as error:
+            interruption = error
+    if interruption is not None:
+        raise interruption
+    return results

@@ -34,8 +34,8 @@ LOG = 1 << 16  # steps that are logged before everything is flushed
 GRAIN = 1 << 17  # coordinates below which a second thread costs more than it saves
 
 # The words that change from pass to pass.
-_PASS = ("hi", "phase", "rows", "values", "to", "mark", "scalars", "skip", "good")
-_HI, _PHASE, _ROWS, _VALUES, _TO, _MARK, _SCALARS, _SKIP, _GOOD = (JOB.at[n] for n in _PASS)
+_PASS = ("hi", "phase", "rows", "values", "to", "mark", "scalars", "skip", "good", "done")
+_HI, _PHASE, _ROWS, _VALUES, _TO, _MARK, _SCALARS, _SKIP, _GOOD, _DONE = (JOB.at[n] for n in _PASS)
 
 
 @cache
@@ -131,7 +131,11 @@ class Table:
             call = self._quick if size < launch.SMALL else self._call
             call(*objects.CONVENTION, self._start)
             return job[RESULT]
-        return launch.run(self._call, job[OWN:].tolist(), total, self._grain)
+        moved = [0]
+        try:
+            return launch.run_whole(self._call, job[OWN:].tolist(), total, self._grain, _DONE, moved)
+        finally:
+            job[_DONE] += moved[0]
 
     def refine(self) -> None:
         """From rows to single coordinates."""
@@ -160,10 +164,24 @@ class Table:
         now = self.t - self._base + 1
         self._log[now, : len(scalars)] = scalars
         row = address(self._log) + self._log.strides[0] * now
-        self._run(STEP, len(rows), rows=address(rows), values=address(values), to=now - 1, scalars=row)
-        if self._table.shape[0] > 1 or self._sums_kept:
+        job, begun, goal = self._job, self._job[_DONE], self.t + 1
+        try:
+            self._run(STEP, len(rows), rows=address(rows), values=address(values), to=now - 1, scalars=row)
+            self._advance(now, row, begun + 2)
+            self.t = goal
+        except BaseException:  # Ctrl-C: what has begun is finished, so that rows and count agree
+            while self.t < goal and job[_DONE] > begun:
+                try:
+                    self._advance(now, row, begun + 2)
+                    self.t = goal
+                except KeyboardInterrupt:
+                    continue
+            raise
+
+    def _advance(self, now: int, row: int, passes: int) -> None:
+        """Add step ``now`` to what rows catch up by, unless so many passes have been made and this was one of them."""
+        if (self._table.shape[0] > 1 or self._sums_kept) and self._job[_DONE] < passes:
             self._run(ADVANCE, 0, to=now, scalars=row)
-        self.t += 1
 
     def _agree(self, scalars: Sequence[float], constants: tuple[float, ...], lr: float) -> None:
         """Settle accounts where what must be constant changes, or where lr has grown by much."""
@@ -192,9 +210,15 @@ class Table:
                 self._run(CATCH, len(rows), rows=address(rows), to=now, mark=now)
             return bool(len(rows))
         behind = bool(now) and bool(self.stale)
-        if now:
-            self._run(CATCH, self.rows, to=now)
-        self._rebase()
+        begun = self._job[_DONE]
+        try:
+            if now:
+                self._run(CATCH, self.rows, to=now)
+            self._rebase()
+        except BaseException:  # Ctrl-C once rows are counted anew
+            if self._job[_DONE] > begun:
+                self._rebase()
+            raise
         return behind
 
     def _behind(self, seen: Array) -> Array:

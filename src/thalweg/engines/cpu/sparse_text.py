@@ -36,6 +36,7 @@ JOB = Job(
     "skip",
     "good",
     "arrays",
+    "done",
 )
 
 # Rows lie anywhere, so that nothing but the list of them tells the memory what is needed next.
@@ -79,8 +80,10 @@ def kernel(job):
             if phase & {STEP}:
                 step(n, {all}, scalars)
 {stepped}
+        job[DONE] += 1
     if phase & {ADVANCE}:
         advance(job[TO], window, scalars, constants, table, sums)
+        job[DONE] += 1
     return 0
 """
 
