@@ -433,6 +433,7 @@ def test_a_model_worse_than_a_constant_is_said_to_be(tmp_path: Path, numbers: bo
         if numbers:
             assert float(beside.partition(": rmse ")[2].partition(";")[0]) == pytest.approx(0.5, abs=0.02)
             assert (made.held_out or made.test or {})["rmse"] == pytest.approx(good, rel=1e-3)
+            assert (made.held_out or made.test or {})["constant_rmse"] == pytest.approx(0.5, abs=0.02)
         else:
             assert (made.held_out or made.test or {})["accuracy"] == pytest.approx(good, abs=1e-4)
         return [t for t in told if "one constant" in t]

@@ -64,25 +64,40 @@ class Quality:
         return against_constant(loss, model.loss, model.outputs, targets, weights, model.loss_unit)
 
     def beside_constant(self, model: Model) -> str:
-        """What always the mean, or always the most frequent class, gets on the first rows, and what the model gets, in words."""
-        targets, weights = np.concatenate(self._targets), np.concatenate(self._weights)
-        measured = self.result(model)
-        if model.classes is None:
-            mean = np.average(targets, weights=weights)
-            rmse = model.settings.size * math.sqrt(np.average((targets - mean) ** 2, weights=weights))
-            return f"always the mean: rmse {rmse:.4g}; this model: {measured['rmse']:.4g}"
-        _, kinds = np.unique(targets, return_inverse=True)
-        share = np.bincount(kinds, weights).max() / weights.sum()
-        return f"always the most frequent class: accuracy {share:.4f}; this model: {measured['accuracy']:.4f}"
+        """What always the mean, or always the most frequent class, gets, and what the model gets, in words."""
+        _, here = self._figure(model)
+        name, constant = self._constant(model)
+        if name == "rmse":
+            return f"always the mean: rmse {constant:.4g}; this model: {here:.4g}"
+        return f"always the most frequent class: accuracy {constant:.4f}; this model: {here:.4f}"
 
     def result(self, model: Model) -> Measured:
-        """What was measured; None where no row has weight."""
-        share = self._sum / self._weight if self._weight else math.nan
+        """What was measured; None where no row has weight. constant_rmse, constant_accuracy: what always the mean, or
+        always the most frequent class, gets on the first rows.
+        """
         measured: Measured = {
             "rows": self.rows,
             "loss": self._loss / self._known if self._known else math.nan,
         }
-        measured |= {"rmse": math.sqrt(share)} if model.classes is None else {"accuracy": share}
+        measured |= dict([self._figure(model)])
+        if self._targets:
+            name, constant = self._constant(model)
+            measured[f"constant_{name}"] = constant
         if self.unknown:
             measured["unknown_labels"] = self.unknown
         return {n: None if isinstance(v, float) and not math.isfinite(v) else v for n, v in measured.items()}
+
+    def _figure(self, model: Model) -> tuple[str, float]:
+        """The root mean square error (numbers) or the accuracy (classes) of the model, by name."""
+        share = self._sum / self._weight if self._weight else math.nan
+        return ("rmse", math.sqrt(share)) if model.classes is None else ("accuracy", share)
+
+    def _constant(self, model: Model) -> tuple[str, float]:
+        """The same of always the mean, or always the most frequent class, on the first rows."""
+        targets, weights = np.concatenate(self._targets), np.concatenate(self._weights)
+        if model.classes is None:
+            mean = np.average(targets, weights=weights)
+            rmse = math.sqrt(np.average((targets - mean) ** 2, weights=weights))
+            return "rmse", model.settings.size * rmse
+        _, kinds = np.unique(targets, return_inverse=True)
+        return "accuracy", float(np.bincount(kinds, weights).max() / weights.sum())

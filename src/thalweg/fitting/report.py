@@ -26,7 +26,7 @@ class Progress(NamedTuple):
 class Report:
     """What a run has done. rows: of the data, in one pass. steps: rows learnt from in all passes. seconds,
     rows_per_second: of this run alone. loss: of the last pass, each row's before it was learnt from. held_out,
-    test: of the final model, with rows, loss and accuracy or rmse; None where there is none. skipped: bad lines.
+    test: of the final model, with rows, loss, accuracy or rmse, and what one constant gets; None where there is none. skipped: bad lines.
     columns: what those of a table hold, and which are left out. odd_cells: by column, how many are none of what it
     holds, and the first. peak_memory: bytes. resumed: whether a checkpoint was gone on from. finished: False where it was stopped.
     """
