@@ -30,6 +30,23 @@ opt = tw.SGD(lr=1.0).on(params, rates=False, **given)
 if case == "gathered rows":
     opt = tw.SGD(lr=1.0).on(params, rates=False, accumulate=3)
     grads = tw.Rows(np.arange(size), g)
+if case == "torch":
+    import torch
+    from thalweg.torch import Optimizer
+
+    torch.set_num_threads(2)
+    tensors = [torch.nn.Parameter(torch.from_numpy(x)) for x in (w, np.zeros(7, np.float32))]
+    for p in tensors:
+        p.grad = torch.ones_like(p)
+    door = Optimizer(tensors, tw.SGD(lr=1.0))
+
+    class Opt:
+        t = property(lambda self: int(door.state[tensors[0]]["step"]))
+
+        def step(self, grads):
+            door.step()
+
+    opt, params = Opt(), {"a": w, "b": tensors[1].detach().numpy()}
 for _ in range(3):
     opt.step(grads)  # compiled by now
 me, armed, draw = threading.main_thread().ident, False, random.Random(0)
@@ -50,7 +67,7 @@ for _ in range(hits):
         while True:
             opt.step(grads)
     except KeyboardInterrupt:
-        for name, x in (params if case == "several" else {"w": w}).items():
+        for name, x in (params if case in ("several", "torch") else {"w": w}).items():
             if x.min() != -opt.t or x.max() != -opt.t:
                 wrong.append([name, float(x.min()), float(x.max()), opt.t])
                 x[...] = -opt.t
@@ -63,7 +80,7 @@ print(json.dumps(wrong))
 """
 
 SMALL, LARGE = 30_000, 1_200_000  # one thread, and several
-CASES = ("one", "several", "clipped", "rows", "gathered", "gathered rows")
+CASES = ("one", "several", "clipped", "rows", "gathered", "gathered rows", "torch")
 
 
 def interrupted(case: str, size: int, hits: int) -> list[Any]:

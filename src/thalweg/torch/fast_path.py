@@ -193,13 +193,22 @@ class UnchangedGroup:
         done = self._counts()
         first, many = done[0], len(done)
         if done.count(first) == many:
-            self._sweep.run((self.plan.scalars(int(first) + 1, *factor),), self._once)
-            self._count(*[first + 1] * many)
+            rows, which = [self.plan.scalars(int(first) + 1, *factor)], self._once
+            counts = [first + 1] * many
         else:
             times = sorted(set(done))
             place = {t: k for k, t in enumerate(times)}
-            self._sweep.run([self.plan.scalars(int(t) + 1, *factor) for t in times], [place[t] for t in done])
-            self._count(*[t + 1 for t in done])
+            rows, which = [self.plan.scalars(int(t) + 1, *factor) for t in times], [place[t] for t in done]
+            counts = [t + 1 for t in done]
+        before = self._sweep.passes
+        try:
+            self._sweep.run(rows, which)
+            self._count(*counts)
+        except BaseException:  # Ctrl-C: what has moved is counted
+            if self._sweep.passes > before:
+                self._count(*counts)
+                torch.autograd.graph.increment_version(self._params)
+            raise
         torch.autograd.graph.increment_version(self._params)
 
 
