@@ -104,6 +104,18 @@ def test_words_that_are_missing_only_among_numbers(tmp_path):
     assert block.matrix().toarray()[0].tolist() == [1, 1, 1, 1]
 
 
+def test_hexadecimal_numbers_are_text_and_a_head_of_numbers_is_pointed_at(tmp_path):
+    path = written(tmp_path, table("y,x,2", [1, 0], [f"0x{k:x}" for k in range(ROWS)], range(ROWS)))
+    stream = open_stream(path, target="y")
+    assert stream.names == ["2"] and kinds(stream)["x"]["values"] == ROWS and not stream.columns["note"]
+    list(stream)
+    assert not stream.odd_cells
+    stream = open_stream(written(tmp_path, "1,2.5\n1,2\n0,3\n"), target="1")
+    assert "--no-header" in stream.columns["note"]
+    with pytest.raises(FileError, match=r"two columns are named '1'; .*--no-header"):
+        open_stream(written(tmp_path, "1,1\n1,2\n"), target="1")
+
+
 def test_kinds_do_not_depend_on_blocks(tmp_path):
     """Bad cells beyond the first block, and in it, leave columns what they are; a pass goes on from any block."""
     cells = [f"{k}.5" for k in range(3000)]
@@ -238,12 +250,13 @@ def test_the_same_instant_is_the_same_feature(tmp_path):
     texts = {
         "a": [w.strftime("%Y-%m-%d %H:%M") for w in when],
         "b": [w.strftime("%Y-%m-%dT%H:%M:%S.000000000Z") for w in when],
+        "d": [w.strftime("%Y-%m-%d %H%M") + " Z" for w in when],
         "c": [(w + timedelta(hours=2)).strftime("%Y-%m-%dT%H:%M:%S+02:00") for w in when],
     }
     for name, cells in texts.items():
         written(tmp_path, table("y,t", base["y"], cells), f"{name}.csv")
     files = sorted(tmp_path.glob("*.*"))
-    assert len(files) == 15
+    assert len(files) == 16
     first = open_stream(files[0], target="y", bits=10)
     rows = rows_of(first)
     assert first.names == ["t"] and rows[0][1][0] == np.float32(start.timestamp() / 86400)

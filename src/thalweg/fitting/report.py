@@ -63,7 +63,7 @@ class Report:
 
 def columns_text(columns: dict[str, Any]) -> list[str]:
     """What the columns of a table hold (``Stream.columns``), in a few lines."""
-    lines = []
+    lines = [columns["note"]] if columns["note"] else []
     if numbers := columns["numbers"]:
         lines.append(f"numbers: {_listed([c['name'] for c in numbers])}")
     if texts := columns["text"]:

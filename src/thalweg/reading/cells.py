@@ -25,8 +25,10 @@ DOTS = ("-", ".", "*")  # missing where nearly all the rest are
 _CURRENCY = "$€£¥₹"
 _SPACES = "[\u00a0\u202f]"  # between groups of digits, as typeset
 _TRUTH = r"(?i)^(0|1|true|false)$"
-_INSTANT = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?( ?(Z|z|[+-]\d{2}(:?\d{2})?))?)?$"  # ISO 8601
-_ZONE = r"(Z|z|:\d{2}(\.\d+)? ?[+-]\d{2}(:?\d{2})?)$"
+_INSTANT = (
+    r"^\d{4}-\d{2}-\d{2}([T ]\d{2}(:?\d{2}(:?\d{2}(\.\d+)?)?)?( ?(Z|z|[+-]\d{2}(:?\d{2})?))?)?$"  # ISO 8601
+)
+_ZONE = r"[T ]\d[^+-]*(Z|z|[+-]\d{2}(:?\d{2})?)$"
 
 
 class Form(NamedTuple):

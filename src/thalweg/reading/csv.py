@@ -60,13 +60,23 @@ class Csv:
     def _kinds(self, head: Head, columns: Columns) -> dict[str, Column]:
         """What the columns hold, from the prefix."""
         import pyarrow as pa
+        import pyarrow.compute as pc
 
         tables = Tables(head.names)
         # Where the user says how numbers are written, Arrow's own idea of them is none of ours.
         types = {} if columns.form is None else dict.fromkeys(head.names, pa.binary())
         for text in self._pieces(head):
             try:
-                tables.add(self._parse(text, head, types, (*self._na, *WEAK)))
+                table = self._parse(text, head, types, (*self._na, *WEAK))
+                whole = [n for n in head.names if pa.types.is_integer(table.schema.field(n).type)]
+                if whole and b"0x" in text.lower():  # Arrow's integers may be hexadecimal, its floats are not
+                    again = self._parse(text, head, dict.fromkeys(whole, pa.binary()), ())
+                    hexadecimal = [
+                        n for n in whole if pc.any(pc.match_substring_regex(again[n], "(?i)^ *0x")).as_py()
+                    ]
+                    for n in hexadecimal:
+                        table = table.set_column(table.column_names.index(n), n, again[n])
+                tables.add(table)
             except pa.ArrowException as error:
                 raise FileError(f"{self._first}: is not CSV ({one_line(error)})") from None
         return tables.columns(None, columns.na, columns.form)

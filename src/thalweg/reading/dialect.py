@@ -79,7 +79,9 @@ def head_of(source: Source, dialect: Dialect) -> Head:
         fields.insert(0, "")
     twice = [name for name in fields if fields.count(name) > 1] if len(set(fields)) < len(fields) else []
     if twice:
-        raise FileError(f"{path}: two columns are named {twice[0]!r}")
+        raise FileError(
+            f"{path}: two columns are named {twice[0]!r}; if its first line names none, say so (header=False, --no-header)"
+        )
     return Head(delimiter, fields, begin + sum(map(len, lines[:used])), width)
 
 

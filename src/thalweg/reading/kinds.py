@@ -217,6 +217,7 @@ def _of_forms(tally: _Tally, others: dict[str, int], weak: int) -> Column | None
 
 
 _BOTH = "reads both ways"
+HEADLESS = "the first line holds only numbers: if it names no columns, say so (--no-header)"
 AS_TOLD = "as told"  # why a column is left out
 
 
@@ -256,6 +257,7 @@ def told(
         "numbers": [said(n) for n in numeric],
         "text": [said(n) for n in text],
         "left_out": [{"name": n, "why": c.why or AS_TOLD} for n, c in columns.items() if n not in used],
+        "note": HEADLESS if all(map(re.compile(pattern(PLAIN)).match, columns)) else "",
         **roles,
     }
 
