@@ -120,7 +120,8 @@ def test_the_mean_of_all_weights() -> None:
 
 
 @pytest.mark.parametrize(
-    "dtype", [pytest.param(torch.float16, marks=pytest.mark.slow), torch.bfloat16, torch.complex64]
+    "dtype",
+    [torch.bfloat16, *(pytest.param(d, marks=pytest.mark.slow) for d in (torch.float16, torch.complex64))],
 )
 def test_other_dtypes(dtype: torch.dtype) -> None:
     """16-bit weights have averages and rates in float32; the norm takes in both parts of a complex number."""
@@ -164,7 +165,7 @@ def test_torch_operations_take_the_same_path(monkeypatch: pytest.MonkeyPatch) ->
     [
         (torch.float32, 2.0**125, 2.0**-20),
         pytest.param(torch.float32, 2.0**-95, 2.0**-100, marks=pytest.mark.slow),
-        (torch.float64, 2.0**1020, 2.0**-3),
+        pytest.param(torch.float64, 2.0**1020, 2.0**-3, marks=pytest.mark.slow),
         pytest.param(torch.float64, 2.0**-1000, 2.0**-1001, marks=pytest.mark.slow),
     ],
     ids=["large", "small", "large double", "small double"],
@@ -192,7 +193,7 @@ def test_norms_and_factors_out_of_range(dtype: torch.dtype, size: float, bound: 
 def test_a_gradient_is_judged_by_what_clipping_leaves_of_it() -> None:
     """1e20 squared leaves float32; clipped it does not. What is not finite is refused before anything moves."""
     p = nn.Parameter(torch.ones(3))
-    opt = Optimizer([p], tw.Adam(), clip_norm=1.0, on_nonfinite="raise")
+    opt = Optimizer([p], tw.Adam(), **ALL, on_nonfinite="raise")
     for _ in range(3):  # laid out anew, then as it stands
         p.grad = torch.full((3,), 1e20)
         before = p.detach().clone()
@@ -251,7 +252,7 @@ def test_gradients_stay_as_they_are_and_no_clipping_is_torchs() -> None:
 
 
 def test_a_copy_of_the_model_with_the_averages() -> None:
-    model, opt = embedding(True, tw.Adam(lr=0.05), average=0.9)
+    model, opt = embedding(True, tw.Adam(lr=0.05), **ALL)
     with pytest.raises(StateError, match="not yet stepped"):
         opt.averaged(model)
     train(model, opt)
@@ -323,6 +324,7 @@ def test_rates_are_what_the_last_step_used() -> None:
             assert torch.allclose(w - opt.rates()[p] * p.grad, p, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_rates_by_group_and_where_there_are_none() -> None:
     a, b, c = parameters()[:3]
     opt = Optimizer([{"params": [a]}, {"params": [b], "lr": 0.5}, {"params": [c], "rule": tw.Lion()}], tw.SGD(lr=0.1), rates=True)  # fmt: skip

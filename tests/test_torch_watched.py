@@ -71,6 +71,7 @@ def test_what_brings_rows_up_to_date(read: str) -> None:
     assert torch.equal(weight, dense[0].weight.to(weight.dtype))
 
 
+@pytest.mark.slow
 def test_a_conversion_between_steps_takes_the_dense_path() -> None:
     weights = []
     for sparse in (False, True):
@@ -140,6 +141,7 @@ def test_torchs_averaged_model_of_a_watched_model_warns_once_and_is_off() -> Non
     assert not torch.allclose(stale.module[0].weight, right.module[0].weight, rtol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", [tw.Adagrad(lr=0.1), tw.SGD(lr=0.1)], ids=["Adagrad", "SGD"])
 def test_where_rows_rest_torchs_own_is_right_and_nothing_is_said(rule: Any) -> None:
     averages = []
