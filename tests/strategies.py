@@ -29,7 +29,10 @@ def _kind(rule: Rule) -> tuple[int, bool, int]:
     return len(rule.parts.states), moves, compose.update(rule).power
 
 
-KINDS: list[str] = sorted({_kind(r()): n for n, r in reversed(RULES.items())}.values())
+LONE = ("ASGD",)
+"""Alone of its kind, of which others have each part: a clock that moves, two states, states that g does not bound."""
+
+KINDS: list[str] = sorted({_kind(r()): n for n, r in reversed(RULES.items()) if n not in LONE}.values())
 """The first rule of each kind: for what the engines put around any formula, where each kernel takes a second."""
 
 
