@@ -17,6 +17,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
 import thalweg as tw
+from thalweg.core.gain import lacks_gain
 from thalweg.core.rule import Rule
 from thalweg.linear.losses import EITHER, MARGIN
 from thalweg.rules import resolved
@@ -85,7 +86,7 @@ Y = (X @ rng.normal(size=8) > 0).astype(int)
 
 def classifier(name: str, lr: float = 0.01, **more: Any) -> LinearClassifier:
     rule = RULES[name]().replace(lr=lr)
-    alpha = 0.0 if "weight_decay" in rule.values else 0.3
+    alpha = 0.0 if "weight_decay" in rule.values or lacks_gain(rule.parts) else 0.3
     return LinearClassifier(**({"rule": rule, "alpha": alpha, "max_iter": 2, "shuffle": False} | more))
 
 

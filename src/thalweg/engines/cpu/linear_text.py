@@ -1,5 +1,6 @@
 """The printed kernel of a linear model's pass; see ``linear`` for when and why."""
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -192,7 +193,8 @@ slopes[label] -= weight
 
 
 POWERS = 6  # of the penalty of a step, whose sums are kept where lr follows a schedule
-NEAR_ZERO = 2.0**-8, 2.0**-5  # up to which log(1 + y) is taken from 6 terms, and 1 - exp(-x) from 7
+NEAR_ZERO = 2.0**-8, 2.0**-5  # up to which log(1 + y) and 1 - exp(-x) are taken from their series
+SERIES = {4: (3, 4), 8: (6, 7)}  # how many terms of them tell apart the numbers of a dtype of so many bytes
 EXTRA = ("base", "steady", "draw", "pull", "ratio")  # behind the plan's constants
 """The step from which steps are counted; of penalties: the gain over lr that all coordinates share, and where lr is
 constant lr l2, lr l1; l1 / l2."""
@@ -239,7 +241,8 @@ class PassText(Text):
         if p.options.total and p.plan.kind == "closed":
             lines += ["part_ = F(counts[e] - counts[s])", "for i in range(n):"]
             lines.append(f"    {self.place['_total']}[i] += part_ * {self.place['w']}[i]")
-        lines.append(call)
+        if not p.plan.still:
+            lines.append(call)
         if self.penalised:
             self.penalise()
             replayed = "s" if p.plan.kind == "closed" else "s + window"
@@ -264,26 +267,27 @@ class PassText(Text):
         at = {n: f"constants[{len(self.p.plan.constants) + k}]" for k, n in enumerate(EXTRA)}
         gain, w = self.place.get("_gain"), f"{self.place['w']}[i]"
         row, small, tiny = POWERS + 1, *NEAR_ZERO
+        powers, factorials = SERIES[self.real.itemsize]
         head = ["distinct()", f"steady, ratio = {at['steady']}, {at['ratio']}"]
         if moves:
             head += [
                 f"sum{m} = draws[last_ * {row} + {m}] - draws[first_ * {row} + {m}]" for m in range(POWERS)
             ]
             head.append(f"most = draws[last_ * {row} + {POWERS}]")
-            series = f"r * {horner('r', [f'sum{m} * {1 / (m + 1)!r}' for m in range(POWERS)])}"
+            series = f"r * {horner('r', [f'sum{m} * {1 / (m + 1)!r}' for m in range(powers)])}"
             many = ["x = 0.0", "for j in range(first_ + 1, last_ + 1):"]
             many.append(f"    x += math.log1p(r * (draws[j * {row}] - draws[(j - 1) * {row}]))")
             whole = "r * sum0"
         else:
             head += ["k = D(last_ - first_)", f"most = {at['draw']}", f"pull = {at['pull']}"]
-            series = f"k * y * {horner('y', [repr(1 / m) for m in range(1, POWERS + 1)])}"
+            series = f"k * y * {horner('y', [repr(1 / m) for m in range(1, powers + 1)])}"
             many = ["x = k * math.log1p(y)"]
             whole = "k * r * pull"
         lines = [f"r = D({gain}[i])" if gain else "r = steady", f"w = D({w})"]
         if options.l2:
             lines += ["y = r * most", f"if y <= {small!r}:", f"    x = {series}", "else:"]
             lines += [f"    {line}" for line in many]
-            factors = [1.0, 2.0, 6.0, 24.0, 120.0, 720.0, 5040.0]
+            factors = [math.factorial(m) for m in range(1, factorials + 1)]
             lines += [f"if x <= {tiny!r}:", f"    lost = x * {horner('x', [repr(1 / f) for f in factors])}"]
             lines += ["else:", "    lost = -math.expm1(-x)"]
         if options.l1:
