@@ -33,8 +33,8 @@ def decide(
     if task == "auto":
         few = settings.classes is not None or are_classes(kinds)
         task = "classification" if few else "regression"
-        few_values = f"labels are {_listed(kinds)}"
-        what = few_values if len(kinds) <= CLASSES else "labels are numbers of many values"
+        many = len(kinds) > CLASSES
+        what = "labels are numbers of many values" if many else f"labels are {_listed(kinds)}"
         other = "regression" if few else "classification"
         why = f"{what}: {task}; if that is wrong, give --task {other}"
     if task == "regression":
