@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, Literal, NamedTuple, Protocol, TypeGuard
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import ArrayLike
 from ..core.line import short
 from ..core.rule import Rule
 from ..engines import Engine
-from ..engines.memory import Array, address
+from ..engines.memory import Array, address, arithmetic
 from ..errors import GradientError
 from .parameters import ARRAYS, Leaf, Memory, at, described
 
@@ -252,6 +253,12 @@ def norm(run: Engine, gradients: Sequence[tuple[Array, Array | None]]) -> tuple[
             return top, 0
         _, e = math.frexp(top)
         return math.sqrt(sum(float(np.sum(np.ldexp(x, -e) ** 2)) for x in sums)), e
+
+
+@cache
+def smallest_normal(stored: np.dtype[Any]) -> float:
+    """Return the least positive number that the arithmetic for a dtype holds with all its digits."""
+    return float(np.finfo(arithmetic(stored)).smallest_normal)
 
 
 class Factor(NamedTuple):

@@ -24,7 +24,7 @@ from numpy.typing import ArrayLike
 from ..archive import MISFITS, Archive, Layout
 from ..core.rule import Optimizer, Params, Rule
 from ..engines import engine
-from ..engines.memory import Array, address, arithmetic
+from ..engines.memory import Array, address
 from ..errors import (
     GradientError,
     HyperparameterError,
@@ -44,6 +44,7 @@ from .gradients import (
     norm,
     not_finite,
     shares,
+    smallest_normal,
     sparse,
     touched,
 )
@@ -581,7 +582,7 @@ class ArrayOptimizer(Optimizer):
         """Return what the gradients are multiplied by so that the norm of their mean stays bounded."""
         due = list(self._due(given, rows))
         m, e = norm(self._run, [(g, gathered) for _, g, gathered in due])
-        smallest = max(float(np.finfo(arithmetic(g.dtype)).tiny) for _, g, _ in due)
+        smallest = max(smallest_normal(g.dtype) for _, g, _ in due)
         bound = float(self._settings.clip_norm)  # type: ignore[arg-type]
         return clipping(m / calls, e, bound, smallest)
 
