@@ -374,6 +374,9 @@ class Model:
             if type(t) is not int or not 0 <= t < LAST:
                 raise ValueError(f"step {t}")
             model = cls(settings, features, classes)
+            if "_gain" in model._pass.arrays and "_gain" not in arrays:
+                # Files of 0.1.0, whose penalties had none: it comes with the next gradients.
+                arrays = {**arrays, "_gain": np.zeros_like(arrays["w"])}
             if arrays.keys() - {"classes"} != model._pass.arrays.keys():
                 raise ValueError(f"arrays {', '.join(arrays)}")
             model._pass.resume(arrays, t)
