@@ -161,6 +161,15 @@ def test_names_of_rows_and_counters(tmp_path):
     ]
 
 
+def test_what_is_said_of_columns_is_told_back(tmp_path):
+    path = written(tmp_path, table("y,zip,x", [1, 0], [8001, 8002], ["a", "1", "2"]))
+    stream = open_stream(path, target="y", categorical="zip", numeric="x")
+    assert {n: c["kind"] for n, c in kinds(stream).items()} == {"x": "number", "zip": "text"}
+    assert kinds(stream)["zip"]["values"] is None
+    list(stream)
+    assert stream.odd_cells["x"][0] == -(-ROWS // 3)
+
+
 def test_names_with_commas_and_blanks_can_be_given(tmp_path):
     path = written(tmp_path, table('y,"Income, total", note ,a,b', [1, 0], [2], [3], [4], [5]))
     assert open_stream(path, target="y", ignore=["Income, total", " note "]).names == ["a", "b"]

@@ -67,7 +67,10 @@ def columns_text(columns: dict[str, Any]) -> list[str]:
     if numbers := columns["numbers"]:
         lines.append(f"numbers: {_listed([c['name'] for c in numbers])}")
     if texts := columns["text"]:
-        counts = [f"{c['name']} ({_count(c['values'], 'value')})" for c in texts]
+        counts = [
+            c["name"] if c["values"] is None else f"{c['name']} ({_count(c['values'], 'value')})"
+            for c in texts
+        ]
         lines.append(f"texts: {_listed(counts)}")
     if left := columns["left_out"]:
         whys = {

@@ -247,10 +247,14 @@ def told(
 
     def said(name: str) -> dict[str, Any]:
         c = columns[name]
-        known = {"name": name, "kind": c.kind, "missing": c.missing, "bad": c.bad, "note": c.note}
+        kind = "text" if name in texts else "number" if c.kind == "text" else c.kind
+        known = {"name": name, "kind": kind, "missing": c.missing, "bad": c.bad, "note": c.note}
         known |= {"example": c.example} if c.bad else {}
-        known |= {"values": c.values} if c.kind == "text" else {}
+        if kind == "text":  # of a number that is hashed as it is told, nobody has counted the values
+            known["values"] = c.values if c.kind == "text" else None
         return known
+
+    texts = set(text)
 
     used = {*roles.values(), *numeric, *text}
     return {
