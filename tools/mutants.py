@@ -66,7 +66,7 @@ MUTANTS = [
     Mutant(
         "torch/stepping.py", "gradients += [(x[1]", "gradients = [(x[1]", TORCH_AROUND, "stand_and_others"
     ),
-    Mutant("torch/clipping.py", "or math.isnan(square)", "or True", TORCH_AROUND, "out_of_range"),
+    Mutant("torch/stepping.py", "if clip is None or not clip.shift", "if True", TORCH_AROUND, "out_of_range"),
     Mutant(
         "torch/watching.py",
         "        self.whole()\n        return type",
