@@ -371,7 +371,9 @@ MUTANTS = [
         READ_TABLES,
         "over_many_blocks",
     ),
-    Mutant("reading/tables.py", "values[at] += F(1.0)", "values[at] = F(1.0)", READ_TABLES, "one_space"),
+    Mutant(
+        "reading/kernels/tables.py", "values[at] += F(1.0)", "values[at] = F(1.0)", READ_TABLES, "one_space"
+    ),
     Mutant(
         "reading/tables.py",
         "((wide - centre) / size)",

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import FileError
+from .arrow import one_line
 from .block import Block, Pass, Position
 from .cells import DOTS, MISSING, PLAIN, WEAK, instants_of, numbers_of
 from .dialect import Dialect, Head, head_of
 from .kernels.records import JOB, RECORDS, REMARK, STRAY
 from .kinds import PREFIX_BYTES, PREFIX_ROWS, Column, Tables
 from .sources import Buffer, Bytes, Source, require_pyarrow, sample
-from .tables import CELLS, Array, Cells, Columns, Layout, Reasons, Stretch, measure, one_line, run
+from .tables import CELLS, Array, Cells, Columns, Layout, Reasons, Stretch, measure, run
 
 if TYPE_CHECKING:
     import pyarrow as pa

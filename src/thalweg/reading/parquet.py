@@ -7,11 +7,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ..errors import FileError
+from .arrow import kind_of, micros_of, one_line, unique
 from .block import Block, Pass, Position
 from .cells import DOTS, MISSING, WEAK, instants_of
 from .kinds import PREFIX_ROWS, Column, Tables
 from .sources import Source, require_pyarrow
-from .tables import Cells, Columns, Layout, Stretch, kind_of, measure, micros_of, one_line, unique
+from .tables import Cells, Columns, Layout, Stretch, measure
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -23,8 +23,10 @@ from ..engines.cpu.launch import call
 from ..engines.cpu.text import source
 from ..errors import FileError, HyperparameterError, nearest
 from ..scaling import ColumnMap
+from .arrow import as_bytes, to_numbers
 from .block import Block, Pass, Position
 from .cells import MISSING, PLAIN, Form, Odd, trimmed
+from .kernels.tables import NAMES, NAMES_JOB, ROWS, ROWS_JOB
 from .kernels.vw import HASH
 from .kinds import PREFIX_BYTES, PREFIX_ROWS, Column, told
 from .layout import LARGEST
@@ -40,59 +42,6 @@ CELLS = "cells"  # the kind of a column of text that a layout says the kind of
 MOST_CLASSES = 1000
 SORTED_ROWS = 30  # from which a sorted column is spoken of
 _DAY = 86_400_000_000  # microseconds
-
-
-_NAMES_JOB = Job("text", "ends", "hashes", "count", "mask", "offset")
-_NAMES = """
-def kernel(job):
-    p = octets(job[TEXT])
-    ends = words(job[ENDS])
-    made = ints(job[HASHES])
-    for k in range(job[COUNT]):
-        made[k] = (murmur(p, ends[k], ends[k + 1] - ends[k], 0) & job[MASK]) + job[OFFSET]
-    return 0
-"""
-
-_ROWS_JOB = Job("numbers", "hashed", "indptr", "indices", "values", "rows", "width", "texts", "entries")
-# A row's numbers that are not 0, then its hashed features by ascending index, equal ones summed.
-_ROWS = """
-def kernel(job):
-    numbers = state(job[NUMBERS])
-    hashed = ints(job[HASHED])
-    indptr = words(job[INDPTR])
-    indices = ints(job[INDICES])
-    values = state(job[VALUES])
-    width = job[WIDTH]
-    more = job[TEXTS]
-    n = 0
-    indptr[0] = 0
-    for r in range(job[ROWS]):
-        for k in range(width):
-            x = numbers[r * width + k]
-            if x != F(0.0):
-                indices[n] = k
-                values[n] = x
-                n += 1
-        first = n
-        for k in range(more):
-            index = hashed[r * more + k]
-            if index >= 0:
-                at = n
-                while at > first and indices[at - 1] >= index:
-                    at -= 1
-                if at < n and indices[at] == index:
-                    values[at] += F(1.0)
-                else:
-                    for j in range(n, at, -1):
-                        indices[j] = indices[j - 1]
-                        values[j] = values[j - 1]
-                    indices[at] = index
-                    values[at] = F(1.0)
-                    n += 1
-        indptr[r + 1] = n
-    job[ENTRIES] = n
-    return 0
-"""
 
 
 def run(job: Job, text: str, /, **words: int) -> dict[str, int]:
@@ -347,7 +296,7 @@ class Layout:
             weights = None
         tags = None
         if columns.tag is not None:
-            values = _text(table[columns.tag]).to_pylist()
+            values = as_bytes(table[columns.tag]).to_pylist()
             tags = [
                 "" if v is None else v.decode("utf-8", "replace")
                 for v, good in zip(values, keep, strict=True)
@@ -387,7 +336,7 @@ class Layout:
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        text = trimmed(_text(column))
+        text = trimmed(as_bytes(column))
         codes = pc.index_in(text, pa.array(self.classes, pa.string()))
         labels = np.array(codes.cast(pa.float64()).to_numpy(zero_copy_only=False))
         gone = pa.array([*MISSING, *self.columns.na], pa.string())
@@ -449,7 +398,7 @@ class Layout:
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        values = _text(column)
+        values = as_bytes(column)
         joined = pc.binary_join_element_wise(
             pa.scalar(f"{name}=".encode(), pa.large_binary()),
             values,
@@ -469,8 +418,8 @@ class Layout:
         data = joined.buffers()[2]
         hashes = np.empty(n, np.int32)
         run(
-            _NAMES_JOB,
-            HASH + _NAMES,
+            NAMES_JOB,
+            HASH + NAMES,
             text=data.address if data is not None else 0,
             ends=ends.ctypes.data,
             hashes=hashes.ctypes.data,
@@ -486,8 +435,8 @@ class Layout:
         indices = np.empty(numbers.size + hashed.size, np.int32)
         values = np.empty(numbers.size + hashed.size, np.float32)
         done = run(
-            _ROWS_JOB,
-            _ROWS,
+            ROWS_JOB,
+            ROWS,
             numbers=numbers.ctypes.data,
             hashed=hashed.ctypes.data,
             indptr=indptr.ctypes.data,
@@ -587,75 +536,3 @@ def _refuse(bad: Reasons, rows: Array, why: Callable[[int], str]) -> None:
     """Note the first fault of each of these rows."""
     for k in np.flatnonzero(rows).tolist():
         bad.setdefault(k, why(k))
-
-
-def to_numbers(column: pa.ChunkedArray) -> Array:
-    """A numeric column as float64, NaN where it is missing."""
-    import pyarrow as pa
-
-    if pa.types.is_boolean(column.type):
-        column = column.cast(pa.uint8())
-    if not pa.types.is_float64(column.type):
-        column = column.cast(pa.float64(), safe=False)
-    return np.array(column.to_numpy(zero_copy_only=False))
-
-
-def _text(column: pa.ChunkedArray) -> pa.Array:
-    """A column of any plain type as bytes."""
-    import pyarrow as pa
-
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    if not (pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type)):
-        column = column.cast(pa.large_string())
-    column = column.cast(pa.large_binary())
-    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-
-
-def trimmed_text(column: pa.ChunkedArray) -> list[str]:
-    """A column of any plain type as texts without blanks around them; "" where there is none."""
-    words = trimmed(_text(column)).cast("large_binary").to_pylist()
-    return ["" if w is None else w.decode("utf-8", "replace") for w in words]
-
-
-def kind_of(type: pa.DataType) -> str:
-    """ "number", "text", or a type that is neither."""
-    import pyarrow as pa
-
-    t = pa.types
-    if t.is_dictionary(type):
-        return "text" if kind_of(type.value_type) in ("number", "text") else str(type)
-    if (
-        t.is_integer(type)
-        or t.is_floating(type)
-        or t.is_boolean(type)
-        or t.is_decimal(type)
-        or t.is_null(type)
-    ):
-        return "number"
-    if t.is_timestamp(type) or t.is_date(type):
-        return "instant"
-    views = t.is_string_view(type) or t.is_binary_view(type)
-    plain = t.is_string(type) or t.is_large_string(type) or t.is_binary(type) or t.is_large_binary(type)
-    return "text" if views or plain or t.is_temporal(type) else str(type)
-
-
-def micros_of(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Dates or timestamps of any unit and zone as microseconds since 1970 UTC."""
-    import pyarrow as pa
-
-    if not pa.types.is_timestamp(column.type):
-        column = column.cast(pa.timestamp("us"))
-    return column.cast(pa.timestamp("us", column.type.tz), safe=False).cast(pa.int64())
-
-
-def unique(path: Path, names: Iterable[str]) -> list[str]:
-    names = list(names)
-    twice = [n for n in names if names.count(n) > 1]
-    if twice:
-        raise FileError(f"{path}: two columns are named {twice[0]!r}")
-    return names
-
-
-def one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]

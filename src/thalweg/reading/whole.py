@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from .arrow import trimmed_text
 from .block import Pass, Position
 from .cells import MISSING
 from .sources import Paths
 from .stream import open_stream
-from .tables import trimmed_text
 
 if TYPE_CHECKING:
     from pathlib import Path
