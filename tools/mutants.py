@@ -362,7 +362,7 @@ MUTANTS = [
         READ_TABLES,
         "quotes",
     ),
-    Mutant("reading/kernels/records.py", "(wrong or junk)", "junk", READ_COLUMNS, "unclosed"),
+    Mutant("reading/kernels/records.py", "(wrong or junk)", "wrong", READ_COLUMNS, "unclosed"),
     Mutant("reading/kinds.py", "plain < NEARLY * total", "plain < total", READ_COLUMNS, "nearly"),
     Mutant(
         "reading/csv.py",
