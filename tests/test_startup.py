@@ -115,6 +115,11 @@ def test_fit_predict_and_rules_need_nothing_of_the_lab(tmp_path: Path) -> None:
             ["race", "beale", "--trials", "1"],
             "this command needs joblib: pip install 'thalweg[lab]'",
         ),
+        (
+            "matplotlib",
+            ["fit", "a.csv", "--model", "m.tw", "--report", "m.html"],
+            "this command needs matplotlib: pip install 'thalweg[lab]'",
+        ),
         ("matplotlib", ["show", "beale"], "this command needs matplotlib: pip install 'thalweg[lab]'"),
     ],
 )

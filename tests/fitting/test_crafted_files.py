@@ -294,6 +294,7 @@ STATES: dict[str, list[Any]] = {
     "width": [-1, 10**9, "x"],
     "rule": [3],
     "history": [[{}], ["x"], None, "x"],
+    "curve": [None, 3, [3], [[1, 2, 3.0]], [[1, 2, 3.0, "x"]], [[1, -2, 3.0, 1.0]]],
     "notes": [[3], None],
     "position": [{}, [], 3, {"file": 9}],
 }

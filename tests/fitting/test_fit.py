@@ -660,6 +660,7 @@ def test_no_file_that_is_read_is_written(tmp_path: Path) -> None:
         ],
         ["fit", train, "--model", tmp_path / "n.tw", "--json", train],
         ["fit", train, "--model", tmp_path / "n.tw", "--json", tmp_path / "n.tw"],
+        ["fit", train, "--model", tmp_path / "n.tw", "--report", train],
         ["predict", model, tmp_path / "x.csv", "--out", tmp_path / "x.csv"],
         ["predict", model, train, "--out", tmp_path / "p.csv", "--json", train],
         ["predict", model, train, "--out", tmp_path / "p.csv", "--json", tmp_path / "p.csv"],
@@ -746,7 +747,7 @@ def test_every_line_is_an_option_of_the_command_by_its_own_name() -> None:
 
     command = typer.main.get_command(app).commands["fit"]  # type: ignore[attr-defined]
     options = {p.name: p for p in command.params}
-    own = {"data", "model", "no_cache", "dask", "quiet", "json"}
+    own = {"data", "model", "no_cache", "dask", "quiet", "json", "report"}
     assert set(options) - own - {"help"} == {n for n, line in LINES.items() if line.option is not None}
     assert all(options[n].help == line.text for n, line in LINES.items() if line.option is not None)
 

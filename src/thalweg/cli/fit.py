@@ -1,9 +1,11 @@
 """``thalweg fit``: train a linear model on files larger than memory. Its options are the lines of ``FitSettings``."""
 
+import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from importlib.util import find_spec
 from inspect import Parameter, Signature
 from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Any
@@ -28,9 +30,12 @@ def fit(
     dask: str | None,
     quiet: bool,
     json: str | None,
+    report: str | None,
     **texts: Any,
 ) -> None:
     """Train a linear model on files larger than memory; go on where the same command was stopped."""
+    if report is not None:
+        require_page()
     with errors_as_one_line(extra="cli"):
         from ..files import require_apart, require_writable
         from ..fitting import fit as run
@@ -38,10 +43,11 @@ def fit(
 
         files = sources(data)
         settings = _settings(texts, no_cache)
-        if json is not None:
-            require_writable(json)
+        for path in (json, report):
+            if path is not None:
+                require_writable(path)
         test = texts["test"] or []
-        require_apart([model, texts["cache"], json], [*files, *(expand(test) if test else ())])
+        require_apart([model, texts["cache"], json, report], [*files, *(expand(test) if test else ())])
         tell = None if quiet else say
         if dask is not None:
             from ..fitting.cluster import fit_on_cluster
@@ -50,11 +56,14 @@ def fit(
         else:
             # What came through a pipe is gone: there Ctrl-C ends it at once.
             interruptible = _until_interrupted() if first_pipe(files) is None else nullcontext(lambda: False)
-            with _pass_progress(quiet) as report, interruptible as stop:
-                result = run(files, model, settings, progress=report, stop=stop, tell=tell)
+            with _pass_progress(quiet) as progress, interruptible as stop:
+                result = run(files, model, settings, progress=progress, stop=stop, tell=tell)
         print_table(["what", "value"], _summary(result))
         if json is not None:
             write_json(json, result.plain())
+        if report is not None:
+            write_page(report, result)
+            say(f"Report: {report}")
         if not result.finished:
             say(f"Interrupted; the same command goes on from {result.checkpoint}")
     raise typer.Exit(DONE if result.finished else FAILED)
@@ -116,6 +125,7 @@ def _signature() -> Signature:
         _parameter("dask", str | None, address, None),
         _parameter("quiet", bool, typer.Option("--quiet", help="No progress."), False),
         _parameter("json", str | None, typer.Option(help="Also write the report as JSON."), None),
+        _parameter("report", str | None, typer.Option(help="Also write the report as one HTML page."), None),
     ]
     return Signature([*first, *options, *last])
 
@@ -127,21 +137,40 @@ def _parameter(name: str, kind: Any, option: object, default: object = Parameter
 fit.__signature__ = _signature()  # type: ignore[attr-defined]
 
 
+def require_page() -> None:
+    """End the command in one line where what draws a report's page is not installed: before anything is learnt."""
+    with errors_as_one_line(extra="lab"):
+        if find_spec("matplotlib") is None:
+            raise ModuleNotFoundError("No module named 'matplotlib'", name="matplotlib")
+
+
+def write_page(path: str, report: "Report") -> None:
+    """Write the page of a report, with the command that runs it again. Raises FileError."""
+    from ..files import write
+    from ..lab.reports.fit import render
+
+    text = render(report.plain(), shlex.join(["thalweg", *sys.argv[1:]]))
+    write(path, lambda file: file.write(text.encode()))
+
+
 def _summary(report: "Report") -> list[list[str]]:
     """What was fitted, a line each."""
+    measured = (("held out", report.held_out), ("test", report.test), ("learnt from", report.train))
     rows = [
         ["model", report.model if report.finished else "none yet"],
+        *([n, quality_text(q)] for n, q in measured if q is not None),
         ["task", f"{report.task}, {report.loss_name}"],
         ["rule", report.rule],
         ["rows", f"{report.rows} in {report.passes} {'pass' if report.passes == 1 else 'passes'}"],
         ["features", str(report.features)],
         ["loss while learning", number(report.loss)],
     ]
-    measured = (("held out", report.held_out), ("test", report.test))
-    rows += [[n, quality_text(q)] for n, q in measured if q is not None]
     if report.skipped:
         first = f"; {report.reasons[0]}" if report.reasons else ""
         rows.append(["bad lines skipped", f"{report.skipped}{first}"])
+    for w in report.weights:
+        name = f"weight of {w['column']}" + (f" for {w['class']}" if "class" in w else "")
+        rows.append([name, f"{number(w['weight'])} a unit, {number(w['effect'])} a standard deviation"])
     speed = f"{report.seconds:.3g} s, {report.rows_per_second:.3g} rows/s"
     return [*rows, ["time", speed], ["memory at most", f"{report.peak_memory / 1e6:.0f} MB"]]
 

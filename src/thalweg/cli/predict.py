@@ -57,5 +57,7 @@ def predict(
         if result.skipped:
             say(f"bad lines skipped: {result.skipped}; {result.reasons[0]}")
         say(f"{result.rows} rows in {result.seconds:.3g} s{quality}")
+        for note in result.notes:
+            say(note)
         if json is not None:
             write_json(json, result.plain())

@@ -13,6 +13,7 @@ from ..core.rule import Rule
 from ..errors import FileError
 from ..linear import Model
 from ..reading.block import Position
+from .curve import Point, lengthen, require_curve
 from .settings import recorded_reading
 from .sizes import Sizes
 
@@ -31,6 +32,7 @@ class State:
     pass's beginning. done: rows of that block that are over. blocks, rows: chunks and rows of this pass that are over. steps: rows learnt from in all. loss, weight: sums over
     this pass. held: rows held out. until: from this row on none is, or None. width: one more than the largest
     feature seen. rule: what trains, in words. history: what is said of each whole pass. notes: sentences.
+    curve: the loss over the rows of all passes (``curve.lengthen``).
     """
 
     passed: int = 0
@@ -47,6 +49,7 @@ class State:
     history: list[Plain] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     done: int = 0
+    curve: list[Point] = field(default_factory=list)
 
     @classmethod
     def of(cls, plain: Plain, files: int, passes: int) -> Self:
@@ -76,12 +79,19 @@ class State:
             raise ValueError("a pass lacks its history")
         for entry in state.history:
             _require_history(entry)
+        require_curve(state.curve)
         return state
 
     @property
     def mean_loss(self) -> float | None:
         """The mean loss of this pass, each row's before it was learnt from; None before the first."""
         return self.loss / self.weight if self.weight else None
+
+    def learnt(self, rows: int, loss: float, weight: float) -> None:
+        """Note rows that were learnt from: how many, and the sums of weight times loss, and of weights."""
+        self.steps += rows
+        self.loss, self.weight = self.loss + loss, self.weight + weight
+        lengthen(self.curve, rows, weight, loss)
 
     def next_pass(self) -> None:
         """Go to the beginning of the next pass."""

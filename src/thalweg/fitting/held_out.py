@@ -16,6 +16,8 @@ from .quality import Quality
 from .trained import matrix
 
 HELD_ROWS = 50_000
+LEARNT_ROWS = 10_000  # of those learnt from, on which the final model is measured too
+LEARNT_SHARE = 0.1  # of the rows, where none are held out
 
 
 def hashed(rows: Array, seed: int) -> Array:
@@ -35,7 +37,7 @@ class HeldOut:
     def __init__(self, share: float, seed: int, limit: int) -> None:
         self.share, self.seed, self.limit = share, seed, limit
         self.blocks: list[Block] = []
-        self.bytes = 0
+        self.count = self.bytes = 0
 
     def split(self, block: Block, state: State) -> Array | None:
         """The rows of a block to learn from; None: all. In the first pass the others are kept, and counted in state."""
@@ -54,22 +56,18 @@ class HeldOut:
             state.held += int(outside.sum())
         return np.flatnonzero(~outside)
 
-    def collect(self, blocks: Iterable[Block], state: State) -> None:
-        """Keep the rows again that were held out before a checkpoint, from the blocks of the beginning."""
-        count = 0
-        for block in blocks:
-            outside = self._outside(block, state)
+    def keep_again(self, block: Block, state: State) -> Array | None:
+        """Keep the rows of a block again that were held out before a checkpoint; the others, None: all."""
+        outside = self._outside(block, state)
+        if not outside.any():
+            return None
+        if self.count < state.held:
             self._keep(block, outside)
-            count += int(outside.sum())
-            if count >= state.held:
-                return
+        return np.flatnonzero(~outside)
 
     def quality(self, model: Model) -> Quality | None:
         """How good the model is on these rows; None where there are none."""
-        quality = Quality()
-        for block in self.blocks:
-            quality.add(model, matrix(block, model.features), block.labels, block.weights)
-        return quality if quality.rows else None
+        return quality_on(self.blocks, model)
 
     def _outside(self, block: Block, state: State) -> Array:
         """Which rows of a block are held out: bool (rows,)."""
@@ -80,16 +78,74 @@ class HeldOut:
         return outside if state.until is None else outside & (numbers < state.until)
 
     def _keep(self, block: Block, outside: Array) -> None:
+        self.count += int(outside.sum())
         if self.bytes >= self.limit:
             return
-        rows = matrix(block, block.features)[outside]
-        kept = block._replace(
-            labels=block.labels[outside],
-            weights=None if block.weights is None else block.weights[outside],
-            indptr=rows.indptr,
-            indices=rows.indices,
-            values=rows.data,
-            tags=None,
-        )
+        kept = rows_of(block, outside)
         self.blocks.append(kept)
-        self.bytes += sum(a.nbytes for a in (kept.labels, rows.indptr, rows.indices, rows.data))
+        self.bytes += bytes_of(kept)
+
+
+class LearntRows:
+    """Rows that were learnt from and are kept, to measure the final model on them: of the same stretch of the files as
+    those held out, and with the same share, which they are by the same hash. limit: bytes that they may take.
+    """
+
+    def __init__(self, share: float, seed: int, limit: int) -> None:
+        self.low, self.high = share, share + min(share or LEARNT_SHARE, 1 - share)
+        self.seed, self.limit = seed, limit
+        self.blocks: list[Block] = []
+        self.count = self.bytes = 0
+
+    @property
+    def full(self) -> bool:
+        """Whether no more are kept."""
+        return self.count >= LEARNT_ROWS or self.bytes >= self.limit
+
+    def take(self, block: Block, rows: Array | None) -> None:
+        """Keep some of the rows of a block that are learnt from (None: all), in the first pass."""
+        if self.full:
+            return
+        hashes = hashed(np.arange(block.row, block.row + len(block.labels)), self.seed)
+        chosen = (hashes >= self.low) & (hashes < self.high)
+        if rows is not None:
+            learnt = np.zeros(len(chosen), bool)
+            learnt[rows] = True
+            chosen &= learnt
+        if not chosen.any():
+            return
+        kept = rows_of(block, chosen)
+        self.blocks.append(kept)
+        self.count += len(kept.labels)
+        self.bytes += bytes_of(kept)
+
+    def quality(self, model: Model) -> Quality | None:
+        """How good the model is on these rows; None where there are none."""
+        return quality_on(self.blocks, model)
+
+
+def quality_on(blocks: Iterable[Block], model: Model) -> Quality | None:
+    """How good the model is on the rows of blocks; None where there are none."""
+    quality = Quality()
+    for block in blocks:
+        quality.add(model, matrix(block, model.features), block.labels, block.weights)
+    return quality if quality.rows else None
+
+
+def rows_of(block: Block, chosen: Array) -> Block:
+    """A block of the chosen rows (bool) of another, in arrays of its own; without tags."""
+    rows = matrix(block, block.features)[chosen]
+    weights = None if block.weights is None else block.weights[chosen]
+    return block._replace(
+        labels=block.labels[chosen],
+        weights=weights,
+        indptr=rows.indptr,
+        indices=rows.indices,
+        values=rows.data,
+        tags=None,
+    )
+
+
+def bytes_of(block: Block) -> int:
+    """The bytes that a block's arrays take."""
+    return sum(a.nbytes for a in (block.labels, block.indptr, block.indices, block.values))

@@ -14,16 +14,14 @@ import numpy as np
 from ..engines.memory import Array
 from ..errors import FileError, HyperparameterError, nearest
 from ..files import reason, require_apart, require_writable, write
-from ..linear.losses import MULTINOMIAL
 from ..reading import Block, Stream, open_stream
 from ..reading.sources import format_of, sources
 from .budget import Budget
-from .quality import Measured, Quality
+from .quality import PROBABLE, Measured, Quality
 from .settings import Paths
 from .trained import Trained, folded, matrix
 
 Columns = dict[str, Any]  # by name: an array, or for tags a list
-PROBABLE = ("log_loss", MULTINOMIAL, "modified_huber")
 READING = (
     "format", "target", "weight", "tag", "missing", "delimiter", "header", "skip_lines", "comment", "encoding",
     "on_bad_line",
@@ -34,7 +32,7 @@ READING = (
 class Predicted:
     """What was predicted. quality: of the rows that have labels, as ``Report.held_out``; None where none has.
 
-    skipped, reasons: bad lines, and why the first were; odd_cells: as in ``Report``.
+    skipped, reasons: bad lines, and why the first were; odd_cells: as in ``Report``. notes: sentences on how good it is.
     """
 
     out: str
@@ -44,6 +42,7 @@ class Predicted:
     skipped: int
     reasons: list[str]
     odd_cells: dict[str, Any]
+    notes: list[str]
 
     def plain(self) -> dict[str, Any]:
         """As JSON has it."""
@@ -115,8 +114,13 @@ def predict(
         write(target, lambda file: parquet(file, tables(), target))
     measured = quality.result(trained.model) if quality.rows else None
     odd = {n: {"cells": k, "first": told} for n, (k, told) in stream.odd_cells.items()}
+    notes = []
+    if measured and (against := quality.against_constant(trained.model)) is not None and against.no_better:
+        notes.append(
+            f"the model is no better than a constant: its {trained.model.settings.loss} is {against}"
+        )
     seconds = time.perf_counter() - start
-    return Predicted(target, rows, measured, seconds, stream.skipped, stream.reasons, odd)
+    return Predicted(target, rows, measured, seconds, stream.skipped, stream.reasons, odd, notes)
 
 
 def _rows_stream(

@@ -9,8 +9,14 @@ import numpy as np
 from ..engines.cpu.csr import Matrix
 from ..engines.memory import Array
 from ..linear import Against, Model, against_constant
+from ..linear.losses import MULTINOMIAL
 
 COMPARED = 50_000  # rows, in whole blocks, of which the targets are kept to compare with a constant
+GROUPS = 10  # that rows are cut into by what was predicted, at most
+LEAST_GROUP = 10  # rows of a group
+POINTS = 300  # rows that are shown one by one
+Z95 = 1.959964  # the 97.5 % point of the normal distribution
+PROBABLE = ("log_loss", MULTINOMIAL, "modified_huber")  # losses whose scores are probabilities
 Measured = dict[str, Any]  # as JSON has it: rows, loss, and accuracy (classes) or rmse (numbers)
 
 
@@ -30,6 +36,8 @@ class Quality:
     _compared: float = 0.0
     _targets: list[Array] = field(default_factory=list)
     _weights: list[Array] = field(default_factory=list)
+    _said: list[Array] = field(default_factory=list)  # probabilities or numbers, beside the targets
+    _came: list[Array] = field(default_factory=list)
 
     def add(self, model: Model, rows: Matrix, labels: Array, weights: Array | None) -> None:
         """Count more rows (CSR over the model's features) with their labels and weights (None: all 1)."""
@@ -47,11 +55,15 @@ class Quality:
         targets = model.encode(labels)
         loss = total * model.loss_of(rows, targets, w)
         self._loss += loss
+        scores = model.scores(rows)
+        guess = model.decide(scores)
         if sum(map(len, self._targets)) < COMPARED:
             self._compared += loss
             self._targets.append(targets)
             self._weights.append(w)
-        guess = model.predict(rows)
+            if (pair := said_and_came(model, scores, guess, labels)) is not None:
+                self._said.append(pair[0])
+                self._came.append(pair[1])
         good = (guess == labels) if model.classes is not None else (guess.astype(np.float64) - labels) ** 2
         self._sum += float(w @ good)
 
@@ -87,6 +99,32 @@ class Quality:
             measured["unknown_labels"] = self.unknown
         return {n: None if isinstance(v, float) and not math.isfinite(v) else v for n, v in measured.items()}
 
+    def calibration(self, model: Model) -> dict[str, Any] | None:
+        """What was said beside what came, on the first rows; None where the loss gives no probabilities.
+
+        of: "number"; or "class", where it is the probability of the second of two classes, named ``class``; or
+        "likeliest", where it is that of the likeliest of several. groups: of about equal size, by what was said: rows,
+        the means said and came, and low and high: of numbers between which 80 % of those that came lie, of shares the
+        95 % interval of Wilson. said, came: of numbers, some rows evenly over all.
+        """
+        if not self._said:
+            return None
+        said, came, weights = (np.concatenate(x) for x in (self._said, self._came, self._weights))
+        order = np.argsort(said, kind="stable")
+        order = order[weights[order] > 0]
+        if not order.size:
+            return None
+        numbers = model.classes is None
+        count = int(np.clip(len(order) // LEAST_GROUP, 1, GROUPS))
+        groups = [_group(said[k], came[k], weights[k], numbers) for k in np.array_split(order, count)]
+        result: dict[str, Any] = {"rows": len(order), "groups": groups}
+        if model.classes is None:
+            some = np.linspace(0, len(said) - 1, min(len(said), POINTS)).astype(int)
+            return {"of": "number", **result, "said": said[some].tolist(), "came": came[some].tolist()}
+        if model.outputs == 1:
+            return {"of": "class", "class": model.classes[1].item(), **result}
+        return {"of": "likeliest", **result}
+
     def _figure(self, model: Model) -> tuple[str, float]:
         """The root mean square error (numbers) or the accuracy (classes) of the model, by name."""
         share = self._sum / self._weight if self._weight else math.nan
@@ -101,3 +139,33 @@ class Quality:
             return "rmse", model.settings.size * rmse
         _, kinds = np.unique(targets, return_inverse=True)
         return "accuracy", float(np.bincount(kinds, weights).max() / weights.sum())
+
+
+def said_and_came(model: Model, scores: Array, guess: Array, labels: Array) -> tuple[Array, Array] | None:
+    """What is predicted of rows, and what came: numbers; or a probability, and whether it is so; None: there is none."""
+    if model.classes is None:
+        return np.asarray(guess, np.float64), np.asarray(labels, np.float64)
+    if model.settings.loss not in PROBABLE:
+        return None
+    p = model.probabilities(scores)
+    if model.outputs == 1:
+        return p[:, 1], (labels == model.classes[1]).astype(np.float64)
+    return p.max(axis=1), (guess == labels).astype(np.float64)
+
+
+def _group(said: Array, came: Array, weights: Array, numbers: bool) -> dict[str, float]:
+    """What is said of rows that were predicted alike."""
+    share, rows = float(np.average(came, weights=weights)), len(said)
+    if numbers:
+        low, high = np.quantile(came, (0.1, 0.9)).tolist()
+    else:  # Wilson, JASA 22 (1927)
+        z = Z95**2 / rows
+        middle, half = share + z / 2, Z95 * math.sqrt(share * (1 - share) / rows + z / (4 * rows))
+        low, high = min(share, (middle - half) / (1 + z)), max(share, (middle + half) / (1 + z))
+    return {
+        "rows": rows,
+        "said": float(np.average(said, weights=weights)),
+        "came": share,
+        "low": low,
+        "high": high,
+    }

@@ -27,8 +27,13 @@ class Report:
     """What a run has done. rows: of the data, in one pass. steps: rows learnt from in all passes. seconds,
     rows_per_second: of this run alone. loss: of the last pass, each row's before it was learnt from. held_out,
     test: of the final model, with rows, loss, accuracy or rmse, and what one constant gets; None where there is none. skipped: bad lines.
+    train: the same on rows that were learnt from, as many of the same stretch of the files. calibration: what was
+    predicted beside what came, on rows held out or of test, in groups of equal size by prediction. weights: the
+    largest: column, class (where there are several), weight (in the units of the files) and effect: what a deviation
+    of the column moves the prediction, or the score, by. curve: mean loss before learning against rows learnt from.
     columns: what those of a table hold, and which are left out. odd_cells: by column, how many are none of what it
     holds, and the first. peak_memory: bytes. resumed: whether a checkpoint was gone on from. finished: False where it was stopped.
+    class_names: the classes as the files call them.
     """
 
     model: str
@@ -36,6 +41,7 @@ class Report:
     loss_name: str
     rule: str
     classes: list[float] | None
+    class_names: list[str] | None
     features: int
     rows: int
     passes: int
@@ -43,6 +49,10 @@ class Report:
     loss: float | None
     held_out: Measured | None
     test: Measured | None
+    train: Measured | None
+    calibration: dict[str, Any] | None
+    weights: list[dict[str, Any]]
+    curve: list[dict[str, float]]
     history: list[dict[str, Any]]
     skipped: int
     reasons: list[str]

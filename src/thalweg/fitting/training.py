@@ -30,7 +30,9 @@ from . import checkpoint
 from .budget import SMALLEST, Budget, in_child_process, peak
 from .checkpoint import State
 from .chunks import FIRST, LATER, Chunk, chunks, order
-from .held_out import HeldOut
+from .curve import pieces
+from .curve import plain as plain_curve
+from .held_out import HeldOut, LearntRows
 from .labels import come_in_runs, decide, require_known
 from .quality import Quality
 from .report import Progress, Report, columns_text
@@ -38,6 +40,7 @@ from .settings import FitSettings, Paths
 from .sizes import Sizes
 from .streams import scored_stream, training_stream
 from .trained import Trained, folded, matrix
+from .weights import called, largest
 
 SPARSE = ("svmlight", "vw")  # formats whose features have no columns
 LARGE = 1 << 24  # features up to which nobody is asked
@@ -122,9 +125,20 @@ def require_readable_again(settings: FitSettings, files: Sequence[Source], test:
 
 def learn(model: Model, block: Block, rows: Array) -> tuple[float, float]:
     """Step the model for those rows of a block, in that order; the sums of weight times loss, and of weights."""
-    csr = rows_in(block, model.features)
+    (_, loss, weight), *_ = learn_in_pieces(model, block, rows, 1)
+    return loss, weight
+
+
+def learn_in_pieces(
+    model: Model, block: Block, rows: Array, count: int
+) -> Generator[tuple[int, float, float], None, None]:
+    """Step the model for those rows of a block, in that order; of each of so many pieces in turn how many rows it has,
+    and the sums of weight times loss, and of weights. It is one piece where several would give other bits.
+    """
+    csr, targets = rows_in(block, model.features), model.encode(block.labels)
     weights = None if block.weights is None else block.weights.astype(np.float64)
-    return model.learn(csr, model.encode(block.labels), weights, rows)
+    for piece in np.array_split(rows, count if model.in_any_pieces else 1):
+        yield len(piece), *model.learn(csr, targets, weights, piece)
 
 
 def rows_in(block: Block, features: int) -> Rows:
@@ -162,6 +176,8 @@ class Run:
         self.sizes = Sizes() if settings.scales and stream.format in SPARSE else None
         self.model: Model | None = None
         self.held_out = HeldOut(settings.held_out_share, settings.seed, budget.held)
+        self.learnt = LearntRows(settings.held_out_share, settings.seed, budget.held // 4)
+        self.told: dict[str, Any] = {}  # what is said of the final model: of ``Report``
         self.started = time.perf_counter()
         self.rows_read = 0  # by this run
         self.saved = False
@@ -191,13 +207,21 @@ class Run:
         if (sizes is None) != (self.sizes is None):
             raise FileError(f"{self.checkpoint}: is damaged; remove it, or begin anew (--fresh)")
         self.sizes = sizes
-        if self.state.held:
-            with closing(self.stream.blocks()) as blocks:
-                first = (self.scaled(chunk.block) for chunk in chunks(map(self.indexed, blocks)))
-                self.held_out.collect(first, self.state)
+        if self.state.passed or self.state.rows:
+            self._collect()
         self.saved = True
         self.tell(f"going on from {self.checkpoint}: pass {self.state.passed + 1}, row {self.state.rows}")
         return True
+
+    def _collect(self) -> None:
+        """Keep the rows again that are held out, and those that the model is measured on beside them."""
+        state = self.state
+        with closing(self.stream.blocks()) as blocks:
+            for block in (self.scaled(chunk.block) for chunk in chunks(map(self.indexed, blocks))):
+                self.learnt.take(block, self.held_out.keep_again(block, state))
+                end = state.passed == 0 and block.row + len(block.labels) >= state.rows
+                if end or (self.held_out.count >= state.held and self.learnt.full):
+                    return
 
     @property
     def trained_model(self) -> Model:
@@ -385,9 +409,12 @@ class Run:
         rows = self.held_out.split(block, s)
         model = self._ready(block, rows)
         chosen = np.arange(len(block.labels)) if rows is None else rows
-        loss, weight = learn(model, block, order(chosen, self.settings.seed, s.passed, block.row))
-        s.loss, s.weight = s.loss + loss, s.weight + weight
-        s.steps += len(chosen)
+        if s.passed == 0:
+            self.learnt.take(block, rows)
+        mixed = order(chosen, self.settings.seed, s.passed, block.row)
+        count = pieces(len(mixed)) if s.rows == 0 else 1
+        for rows_learnt, loss, weight in learn_in_pieces(model, block, mixed, count):
+            s.learnt(rows_learnt, loss, weight)
         s.rows += len(block.labels)
         s.blocks += 1
         s.position, s.done = chunk.position, chunk.done
@@ -414,6 +441,21 @@ class Run:
         if s.passed + 1 == self.settings.passes:
             for name, quality in measured.items():
                 self._compare(name.replace("_", " "), quality)
+            self._describe(measured["held_out"] or measured["test"])
+
+    def _describe(self, fresh: Quality | None) -> None:
+        """Note what is said of the final model. fresh: how good it is on rows that were not learnt from."""
+        model, learnt = self.trained_model, self.learnt.quality(self.trained_model)
+        blocks = self.learnt.blocks or self.held_out.blocks
+        sizes = None if self.sizes is None else self.sizes.array
+        calibration = None if fresh is None else fresh.calibration(model)
+        if calibration is not None and "class" in calibration:
+            calibration["class"] = called(calibration["class"], self.stream)
+        self.told = {
+            "train": None if learnt is None else learnt.result(model),
+            "calibration": calibration,
+            "weights": largest(model, blocks, sizes, self.stream),
+        }
 
     def _compare(self, rows: str, quality: Quality | None) -> None:
         """Say what one constant for all of those rows gets, and so where the model is no better, with the likely reason."""
@@ -475,12 +517,15 @@ class Run:
         s, model = self.state, self.trained_model
         seconds = time.perf_counter() - self.started
         last = s.history[-1] if s.history else {}
+        classes = None if model.classes is None else model.classes.tolist()
+        names = None if classes is None else self.stream.classes or [f"{c:g}" for c in classes]
         return Report(
             model=str(self.target),
             task="regression" if model.classes is None else "classification",
             loss_name=model.settings.loss,
             rule=s.rule,
-            classes=None if model.classes is None else model.classes.tolist(),
+            classes=classes,
+            class_names=names,
             features=min(model.features, s.width) if self.stream.features is None else model.features,
             rows=last.get("rows", s.rows),
             passes=s.passed,
@@ -488,6 +533,10 @@ class Run:
             loss=last.get("loss"),
             held_out=last.get("held_out"),
             test=last.get("test"),
+            train=self.told.get("train"),
+            calibration=self.told.get("calibration"),
+            weights=self.told.get("weights", []),
+            curve=plain_curve(s.curve),
             history=s.history,
             skipped=self.stream.skipped + self.skipped,
             reasons=self.stream.reasons,

@@ -167,6 +167,11 @@ class Model:
         return self._pass.plan.why
 
     @property
+    def in_any_pieces(self) -> bool:
+        """Whether rows that are learnt by several calls give the same bits as by one: where no weight has to catch up."""
+        return self._pass.always_up_to_date
+
+    @property
     def running_loss(self) -> float:
         """The mean loss since the start, each row's before it was learnt from; NaN before the first."""
         total, weight = self.progress

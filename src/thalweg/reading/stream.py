@@ -88,6 +88,13 @@ class Stream:
         """CSV, Parquet: the numeric columns; feature i is ``names[i]``, hashed columns come after."""
         return self._reader.names
 
+    def feature_names(self, features: Iterable[int]) -> dict[int, str]:
+        """What features stand for, by index: a column, ``column=text`` of a text that the first rows have, or a number."""
+        if self.format in ("csv", "parquet"):
+            return self.table_reader.table_layout.names_of(features)
+        first = 0 if self.layout.get("zero_based", True) else 1  # as the file counts them
+        return {i: f"feature {i + first}" for i in features}
+
     @property
     def ordered(self) -> tuple[str, ...]:
         """The numeric columns by which the first rows are sorted, where they were looked at (``scale``, ``missing``)."""

@@ -90,6 +90,10 @@ class Columns(NamedTuple):
         )
 
 
+NAMED = 10_000  # texts of a column that are kept, so that their features have names
+PARTS = {"year": range(1900, 2101), "month": range(1, 13), "weekday": range(7), "hour": range(24)}
+
+
 class Stretch(NamedTuple):
     """The rows of a stretch of a file.
 
@@ -149,6 +153,7 @@ class Layout:
             raise HyperparameterError(
                 f"open_stream: {self.features} features are too many; lower bits= (at most {LARGEST})"
             )
+        self.words = {n: columns[n].words for n in self.texts if len(columns[n].words) <= NAMED}
         used = {*self.roles.values(), *features}
         self.needed = [n for n in columns if n in used]
         if not self.needed:
@@ -243,6 +248,33 @@ class Layout:
         if given.layout is not None:
             extra |= {n: v for n, v in given.layout.items() if n in extra}
         return plain | {n: v for n, v in extra.items() if v}
+
+    def names_of(self, features: Iterable[int]) -> dict[int, str]:
+        """What features stand for: a column, whether it is missing, or ``column=text`` where the prefix has the text.
+
+        Texts that share a feature are named together.
+        """
+        import pyarrow as pa
+
+        wanted = list(features)
+        names = dict(enumerate(self.numbers))
+        if self.means is not None:
+            names |= {self.width + k: f"{n} is missing" for k, n in enumerate(self.numbers)}
+        texts = {f"{n}={word}": f"{n}={word}" for n, words in self.words.items() for word in words}
+        texts |= {f"{n}=": f"{n} is missing" for n in self.texts}
+        texts |= {
+            f"{n}.{part}={value}": f"{n}.{part}={value}"
+            for n in self.instants
+            for part, values in PARTS.items()
+            for value in values
+        }
+        if texts and any(k >= self.offset for k in wanted):
+            hashed = self._hashes_of(pa.array([text.encode() for text in texts], pa.large_binary()))
+            called = list(texts.values())
+            for k in np.flatnonzero(np.isin(hashed, wanted)).tolist():
+                before = names.get(int(hashed[k]))
+                names[int(hashed[k])] = called[k] if before is None else f"{before} or {called[k]}"
+        return {k: names.get(k, f"a text of {', '.join(self.texts)} (feature {k})") for k in wanted}
 
     def check(self, path: Path, names: Iterable[str]) -> None:
         """FileError unless another file has these columns too."""

@@ -268,6 +268,11 @@ class Pass:
             **words,
         )
 
+    @property
+    def always_up_to_date(self) -> bool:
+        """Whether no coordinate ever has to catch up."""
+        return self._seen is None
+
     def catch_up(self) -> None:
         """Bring every coordinate to the last step."""
         if self._seen is not None and self._now:
