@@ -91,6 +91,13 @@ def test_it_is_the_model_of_all_rows_at_once(tmp_path: Path, small_blocks: None)
     assert not (tmp_path / "m.tw.cache").exists() and not (tmp_path / "m.tw.checkpoint").exists()
 
 
+def test_rows_of_weight_0_are_no_steps(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("y,w,x\n" + "".join(f"{k % 2},{k % 3},{k % 5}\n" for k in range(300)))
+    made = fit(path, tmp_path / "m.tw", rule=RULE, passes=2, holdout=0, target="y", weight="w")
+    assert (made.rows, made.steps) == (300, 2 * 200)
+
+
 def test_indices_cut_to_bits_are_summed_where_they_meet(tmp_path: Path) -> None:
     x, y = data()
     made = fit(

@@ -145,7 +145,8 @@ def _train_one_pass(run: Run, client: Client, files: Sequence[list[str]]) -> Non
         run.sizes = Sizes(parts[0].sizes)
     run.model = averaged(model, parts, run.settings.start_rule)
     state.rows = sum(p.rows for p in parts)
-    state.learnt(state.rows, sum(p.loss for p in parts), sum(p.weight for p in parts))
+    learnt = sum(p.steps - model.t for p in parts)
+    state.learnt(learnt, sum(p.loss for p in parts), sum(p.weight for p in parts))
     run.rows_read += state.rows
     run.skipped += sum(p.skipped for p in parts)
     run.end_pass()

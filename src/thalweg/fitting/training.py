@@ -132,13 +132,15 @@ def learn(model: Model, block: Block, rows: Array) -> tuple[float, float]:
 def learn_in_pieces(
     model: Model, block: Block, rows: Array, count: int
 ) -> Generator[tuple[int, float, float], None, None]:
-    """Step the model for those rows of a block, in that order; of each of so many pieces in turn how many rows it has,
-    and the sums of weight times loss, and of weights. It is one piece where several would give other bits.
+    """Step the model for those rows of a block, in that order; of each of so many pieces in turn how many rows it
+    has learnt from, and the sums of weight times loss, and of weights. It is one piece where several would give other bits.
     """
     csr, targets = rows_in(block, model.features), model.encode(block.labels)
     weights = None if block.weights is None else block.weights.astype(np.float64)
     for piece in np.array_split(rows, count if model.in_any_pieces else 1):
-        yield len(piece), *model.learn(csr, targets, weights, piece)
+        before = model.t
+        loss, weight = model.learn(csr, targets, weights, piece)
+        yield model.t - before, loss, weight  # a row of weight 0 is none
 
 
 def rows_in(block: Block, features: int) -> Rows:
