@@ -9,6 +9,7 @@ import pytest
 from scipy.sparse import coo_array, csr_array
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, make_regression
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.feature_extraction.text import HashingVectorizer
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -33,7 +34,10 @@ def expected(estimator):
 
 @pytest.mark.slow
 @worse_than_constant  # the checks' labels are often noise
-@parametrize_with_checks([LinearClassifier(), LinearRegressor()], expected_failed_checks=expected)
+@parametrize_with_checks(
+    [f(scale=scale) for f in (LinearClassifier, LinearRegressor) for scale in (None, "auto")],
+    expected_failed_checks=expected,
+)
 def test_scikit_learns_checks(estimator, check):
     check(estimator)
 
@@ -188,6 +192,7 @@ BAD = {
     "learning_rate": ({"learning_rate": "fast"}, "learning_rate must be a number"),
     "multi_class": ({"multi_class": "multinomial", "loss": "hinge"}, "goes with loss='log_loss'"),
     "average": ({"average": -1}, "average must be"),
+    "scale": ({"scale": "standard"}, "scale must be None or 'auto', got 'standard'"),
     "no gain": ({"rule": tw.Lion, "alpha": 0.1}, "Lion has no gain"),
 }
 
@@ -300,3 +305,141 @@ def test_a_row_of_weight_0_is_no_row(cancer, settings):
             whole.partial_fit(x, y, sample_weight=weights)
             part.partial_fit(x[kept], y[kept], sample_weight=weights[kept])
         assert np.array_equal(whole.coef_, part.coef_)
+
+
+@worse_than_constant  # which no model of one class can beat
+def test_balanced_weights_count_the_rows_that_weigh(cancer):
+    x, y = cancer
+    weights = np.where((y == 0) & (np.arange(len(y)) % 3 > 0), 0.0, 1.0)
+    kept = weights > 0
+    whole, part = (quick(class_weight="balanced") for _ in range(2))
+    assert np.array_equal(whole.fit(x, y, weights).coef_, part.fit(x[kept], y[kept], weights[kept]).coef_)
+    without = quick(class_weight="balanced").fit(
+        x, y, (y == 1).astype(float)
+    )  # a class with no row that weighs
+    assert np.isfinite(without.coef_).all()
+
+
+# Units.
+
+UNITS = 10.0 ** np.array([-6, 6, 0, 3, -3, 1, 2, -5, 4, 5])
+AWAY = np.array([0, 1e3, 1e6, -10, 0, 1e5, 0, 1e6, 1, 0])  # of deviations
+TOO_SHORT = pytest.mark.filterwarnings("ignore:.*passes ended:sklearn.exceptions.ConvergenceWarning")
+
+
+@pytest.fixture(scope="module")
+def diabetes():
+    data = load_diabetes()
+    return StandardScaler().fit_transform(data.data), data.target
+
+
+def scaled(estimator=LinearRegressor, **more):
+    return estimator(**{"scale": "auto", "max_iter": 3, "random_state": 0} | more)
+
+
+@TOO_SHORT
+@pytest.mark.parametrize(
+    ("settings", "dtype"),
+    [
+        ({"alpha": 0.1}, np.float64),
+        ({"alpha": 0.1, "fit_intercept": False}, np.float32),
+        ({"alpha": 0.1, "tol": 1e-3, "max_iter": 10, "early_stopping": True}, np.float64),
+        pytest.param({"loss": "huber", "epsilon": 50.0, "average": True}, np.float64, marks=pytest.mark.slow),
+    ],
+    ids=str,
+)
+def test_units_of_columns_and_numbers_do_not_matter(diabetes, settings, dtype):
+    """The same predictions, by the same rate and passes; and the weights are those of the data's units."""
+    x, y = diabetes
+    near = 1e-6
+    if dtype == np.float32:
+        near, y = 1e-3, y - y.mean()
+    away = AWAY if dtype == np.float64 else 0
+    other = ((x + away) * UNITS).astype(dtype)
+    inches = {"epsilon": settings["epsilon"] * 1e-5} if "epsilon" in settings else {}
+    one = scaled(**settings).fit(x, y)
+    two = scaled(**settings | inches).fit(other, y * 1e-5)
+    assert (one.rule_, one.n_iter_) == (two.rule_, two.n_iter_)
+    np.testing.assert_allclose(two.predict(other) * 1e5, one.predict(x), atol=near * y.std())
+    assert two.coef_.dtype == two.intercept_.dtype == np.float64
+    np.testing.assert_allclose(
+        other.astype(float) @ two.coef_ + two.intercept_, two.predict(other), atol=1e-5 * near * y.std()
+    )
+    assert one.score(x, y) > 0.3
+
+
+def test_units_of_classes_sparse_rows_and_blocks_do_not_matter():
+    x, y = load_iris(return_X_y=True)
+    units = 10.0 ** np.array([5, -4, 0, 2])
+    there = np.random.default_rng(0).random(x.shape) < 0.7
+    for f in (np.array, lambda x: csr_array(x * there)):
+        one, two = (scaled(LinearClassifier) for _ in range(2))
+        assert one.fit(f(x), y).score(f(x), y) > 0.6
+        two.fit(f(x * units), y)
+        np.testing.assert_allclose(two.predict_proba(f(x * units)), one.predict_proba(f(x)), atol=1e-9)
+        np.testing.assert_allclose(two.coef_ * units, one.coef_, rtol=1e-6)
+        one, two = (scaled(LinearClassifier, rule=tw.Adagrad(lr=0.5)) for _ in range(2))
+        order = np.random.default_rng(0).permutation(len(y))
+        for rows in np.split(order, [1, 4, 5, 50, 100]):
+            one.partial_fit(f(x)[rows], y[rows], classes=[0, 1, 2])
+            two.partial_fit(f(x * units)[rows], y[rows], classes=[0, 1, 2])
+        np.testing.assert_allclose(two.predict_proba(f(x * units)), one.predict_proba(f(x)), atol=1e-9)
+    first = csr_array(
+        np.array([[1.0, 0.0], [2.0, 0.0]] * 600)
+    )  # the second column is new after the first rows
+    one, two = (scaled(LinearClassifier) for _ in range(2))
+    for unit, model in ((1.0, one), (1e6, two)):
+        model.partial_fit(first, [0, 1] * 600, classes=[0, 1])
+        model.partial_fit(csr_array([[1.0, 3.0 * unit], [2.0, -2.0 * unit]]), [1, 0])
+    np.testing.assert_allclose(two.coef_[0, 1] * 1e6, one.coef_[0, 1], rtol=1e-9)
+
+
+def test_a_scaled_model_begins_at_weights_of_the_datas_units(diabetes):
+    x, y = diabetes
+    x = (x + AWAY) * UNITS
+    model = scaled(rule=tw.Adagrad(lr=0.1)).fit(x, y)
+    again = scaled(rule=tw.SGD(lr=1e-12), max_iter=1).fit(
+        x[:300], y[:300], None, model.coef_, model.intercept_
+    )
+    np.testing.assert_allclose(again.predict(x), model.predict(x), atol=1e-4)
+    warm = clone(model).set_params(warm_start=True).fit(x, y)
+    warm.set_params(rule=tw.SGD(lr=1e-12)).fit(x[100:], y[100:])  # of other means and deviations
+    np.testing.assert_allclose(warm.predict(x), model.predict(x), atol=1e-4)
+    for m in (pickle.loads(pickle.dumps(model)), copy.deepcopy(model)):
+        assert np.array_equal(m.predict(x), model.predict(x))
+        m.partial_fit(x, y)
+        assert np.isfinite(m.coef_).all() and m.score(x, y) > 0.45
+    np.testing.assert_allclose(model.predict(csr_array(x)), model.predict(x), atol=1e-4)
+    with pytest.raises(ValueError, match="sparse rows cannot be"):
+        model.partial_fit(csr_array(x), y)
+
+
+def test_a_constant_column_of_any_size_changes_nothing():
+    """A million beside columns of size 1 spoilt every step."""
+    x, y = load_breast_cancer(return_X_y=True)
+    x = StandardScaler().fit_transform(x)
+    whole = scaled(LinearClassifier).fit(np.column_stack([x, np.full(len(x), 1e6)]), y)
+    assert np.allclose(whole.coef_[0, :-1], scaled(LinearClassifier).fit(x, y).coef_[0])
+
+
+@worse_than_constant
+@pytest.mark.parametrize("make", [np.array, csr_array], ids=["dense", "sparse"])
+def test_columns_of_sizes_far_apart_are_told(cancer, make):
+    """Once a fit, where nothing scales them; not for rare columns of ordinary size."""
+    x, y = cancer[0].copy(), cancer[1]
+    x[:, 3] *= 1e4
+    said = (
+        r"^Linear\w+: columns differ in size by more than 1000: column 3 is about \S+e\+04, column \d+ about"
+    )
+    for learn in (
+        quick().fit,
+        LinearRegressor(learning_rate=1e-9).fit,
+        lambda x, y: quick().partial_fit(x, y, classes=[0, 1]),
+    ):
+        with pytest.warns(ConvergenceWarning, match=said) as told:
+            learn(make(x), y)
+        assert sum("size" in str(w.message) for w in told) == 1
+        assert told[0].filename == __file__
+    quick(scale="auto").fit(make(x), y)
+    x[:, 3] = np.arange(len(y)) == 5
+    quick().fit(make(x), y)

@@ -16,6 +16,7 @@ import numpy as np
 Array = np.ndarray[Any, Any]
 
 ROUNDING = 8 * sys.float_info.epsilon  # of the largest value: a column that varies by no more is a constant
+MANY = 8  # features for each entry, beyond which entries are sorted rather than counted by feature
 
 
 class ColumnMap(NamedTuple):
@@ -57,6 +58,23 @@ def measure(column: Array, centred: bool = True) -> tuple[float, float]:
     return centre, deviation
 
 
+def root_mean_squares(indices: Array, values: Array, features: int) -> tuple[Array | slice, Array]:
+    """Return features of sparse rows, and the root mean square of each over its entries: float64, 0 without one.
+
+    They are all ``features`` where those are not many more than the entries, else the ones that occur, in order.
+    """
+    squares = values.astype(np.float64) ** 2
+    which: Array | slice
+    if features <= MANY * len(indices):
+        which, place, least = slice(None), indices, features
+    else:
+        which, place = np.unique(indices, return_inverse=True)
+        least = 0
+    counts = np.bincount(place, minlength=least)
+    sums = np.bincount(place, squares, minlength=len(counts))
+    return which, np.sqrt(sums / np.maximum(counts, 1))
+
+
 def _root_mean_square(x: Array) -> float:
     """The root mean square, also of numbers whose squares are beyond float64."""
     largest = float(np.abs(x).max())
@@ -82,3 +100,16 @@ def in_units(
         w[:k] /= columns.size[:, None]
         b -= columns.centre @ w[:k]
     return w, b + centre
+
+
+def in_scale(
+    weights: Array,
+    intercepts: Array,
+    columns: ColumnMap,
+    centre: float = 0.0,
+    size: float = 1.0,
+) -> tuple[Array, Array]:
+    """Weights and intercepts of the data's units as those of scaled rows: what ``in_units`` undoes, float64."""
+    w = weights.astype(np.float64)
+    b = intercepts + columns.centre @ w - centre
+    return w * columns.size[:, None] / size, b / size

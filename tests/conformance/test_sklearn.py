@@ -45,6 +45,8 @@ DIFFERENCES: dict[str, str] = {
     "`sparsify`, `densify`": "no methods: `partial_fit` needs the weights as they are; `scipy.sparse.csr_array(model.coef_)` is the sparse form",
     "`loss_functions`": "no attribute; `thalweg.linear.loss` gives a loss by its name",
     "intercept of sparse rows": "is learnt at the full rate; theirs at a hundredth of it",
+    "`scale`": "`None`: columns are learnt as they are; `\"auto\"` learns them, and a regressor's numbers, over their deviations, and `coef_` is in the data's units",
+    "columns whose sizes differ by more than 10³": "warn, a `ConvergenceWarning`, where `scale` is `None`",
     "a model worse than a constant": "warns, a `ConvergenceWarning`",
     "slopes beyond 10¹²": "are taken as they are, and a loss that is not finite any more is an error; theirs cuts the slopes",
 }

@@ -10,9 +10,9 @@ from ..engines.cpu.job import Job
 from ..engines.memory import Array
 from ..reading import Block
 from ..reading.tables import run
+from ..scaling import root_mean_squares
 
 LEAST, MOST = 1e-30, 1e30  # a weight is divided by the size in the end, and is float32
-MANY = 8  # features for each entry, beyond which entries are sorted rather than counted by feature
 
 _JOB = Job("indices", "values", "sizes", "count")
 # Each value is divided by its feature's size; a size that is not known yet is that of the first value but 0.
@@ -48,15 +48,8 @@ class Sizes:
         if np.all(values == 1.0):  # as their first values say
             return
         self._reserve(indices)
-        squares = values.astype(np.float64) ** 2
-        features: Array | slice
-        if len(self.array) <= MANY * len(indices):
-            features, place = slice(None), indices
-        else:
-            features, place = np.unique(indices, return_inverse=True)
-        counts = np.bincount(place, minlength=0 if place is not indices else len(self.array))
-        sums = np.bincount(place, squares, minlength=len(counts))
-        self.array[features] = _usable(np.sqrt(sums / np.maximum(counts, 1)))
+        features, sizes = root_mean_squares(indices, values, len(self.array))
+        self.array[features] = _usable(sizes)
 
     def divide(self, block: Block) -> None:
         """Divide the block's values, in place, by the sizes; note those of features that it is the first to have."""

@@ -64,6 +64,8 @@ def require_arguments(estimator: Any, losses: Sequence[str]) -> None:
         raise HyperparameterError(
             f"{where}: average must be True, False or a number of rows, got {average!r}"
         )
+    if estimator.scale is not None and estimator.scale != "auto":
+        raise HyperparameterError(f"{where}: scale must be None or 'auto', got {estimator.scale!r}")
     rate = estimator.learning_rate
     if isinstance(rate, str) and rate in RATES:
         raise HyperparameterError(f"{where}: learning_rate={rate!r} is written {RATES[rate]} here")

@@ -21,8 +21,10 @@ from ..engines.cpu.csr import Matrix
 from ..engines.memory import Array, machine
 from ..errors import HyperparameterError, ProblemError, ThalwegError
 from ..linear import Model, Settings, against_constant, look, race, rows_of, slow_replay
+from ..linear.losses import DEGREE
 from ..linear.race import PASSES, Part
 from .arguments import chosen_rule, settings, start_rule
+from .units import Units, columns_apart
 
 MOST = 1000  # passes where max_iter is None and a stopping rule is on
 ENOUGH = 1024  # rows of ``partial_fit`` after which a learning rate that was open stays
@@ -83,8 +85,10 @@ class LinearEstimator(BaseEstimator):  # type: ignore[misc]
 
     _losses: tuple[str, ...]
     _early: Early | None
+    _units: Units | None = None  # what the rows that were learnt are scaled by
     loss: str
     rule: Any
+    scale: str | None
 
     # A rule is a frozen value: its lines are parameters of the estimator all the same.
 
@@ -162,6 +166,19 @@ class LinearEstimator(BaseEstimator):  # type: ignore[misc]
             weights = _check_sample_weight(sample_weight, rows, dtype=np.float64, ensure_non_negative=True)
         return self._rows(rows), targets, weights
 
+    # Units.
+
+    def _measured(self, X: Matrix, targets: Array, loss: str, classes: Array | None) -> Units | None:
+        """What rows and targets are scaled by; None where they are learnt as they are."""
+        if self.scale is None:
+            return None
+        return Units.of(X, targets if classes is None and loss in DEGREE else None, bool(self.fit_intercept))
+
+    def _warn_if_apart(self, X: Matrix, level: int) -> None:
+        """Warn where nothing is scaled and columns' sizes are far apart."""
+        if self.scale is None and (apart := columns_apart(X, getattr(self, "feature_names_in_", None))):
+            warnings.warn(f"{type(self).__name__}: {apart}", ConvergenceWarning, stacklevel=level)
+
     # Learning.
 
     def _learn(
@@ -188,6 +205,13 @@ class LinearEstimator(BaseEstimator):  # type: ignore[misc]
             X, targets = X[train], targets[train]
             weights = None if weights is None else weights[train]
         self._warn_if_slow(chosen, classes, X, passes or PASSES, level=4)
+        self._warn_if_apart(X, level=4)
+        units = self._measured(X, targets, chosen.loss, classes)
+        if units is not None:
+            chosen = chosen._replace(centre=units.centre, size=units.size)
+            X, targets = units.learnt(X, targets)
+            if held_out is not None:
+                held_out = *units.learnt(*held_out[:2]), held_out[2]
         raced = 3 if stops and passes is not None else passes
         chosen, fitting = race(
             chosen, features, classes, X, targets, weights,
@@ -197,8 +221,8 @@ class LinearEstimator(BaseEstimator):  # type: ignore[misc]
         model = Model(chosen, features, classes)
         begin = self._start_of(model, *start)
         if begin is not None:
-            model.start(*begin)
-        self.model_, self._early = model, None
+            model.start(*(begin if units is None else units.start(*begin)))
+        self.model_, self._units, self._early = model, units, None
         settled = self._pass(X, targets, weights, passes, random, held_out)
         if stops and not settled:
             warnings.warn(
@@ -229,22 +253,34 @@ class LinearEstimator(BaseEstimator):  # type: ignore[misc]
         """Make one pass over more rows; begin: the settings to start a model with at the first call, else None.
 
         A learning rate that is open is chosen again each time that twice as many rows have come, up to ``ENOUGH``,
-        and all rows so far are learnt anew: a few rows say nothing of it.
+        and all rows so far are learnt anew: a few rows say nothing of it. Nor do they of columns' sizes (``scale``).
         """
+        if self._units is not None:
+            self._units.require(X)
         if begin is not None:
+            self._warn_if_apart(X, level=4)
             self.model_ = Model(begin, X.shape[1], classes)
-            self._early = Early([], 0, 0) if self._races else None
+            self._early = Early([], 0, 0) if self._races or self.scale is not None else None
         if self._early is not None:
             early = self._early.with_part(X, targets, weights)
             if early.total >= 2 * early.raced:
                 X, targets, weights = early.stacked()
+                before = self.model_.settings
+                units = self._measured(X, targets, before.loss, classes)
+                learnt = X, targets
+                if units is not None:
+                    before = before._replace(centre=units.centre, size=units.size)
+                    learnt = units.learnt(X, targets)
                 settings, _ = race(
-                    self.model_.settings, X.shape[1], classes, X, targets, weights,
-                    passes=1, seed=random.randint(2**31),
+                    before, X.shape[1], classes, *learnt, weights,
+                    passes=1, rate=self._races, seed=random.randint(2**31),
                 )  # fmt: skip
-                self.model_ = Model(settings, X.shape[1], classes)
+                self.model_, self._units = Model(settings, X.shape[1], classes), units
                 early = early._replace(raced=early.total)
             self._early = early if early.total < ENOUGH else None
+        if self._units is not None:
+            self._units = self._units.noting(X)
+            X, targets = self._units.learnt(X, targets)
         self._pass(X, targets, weights, 1, random)
 
     def _split(self, rows: int, y: Array | None, random: np.random.RandomState) -> tuple[Array, Array]:
@@ -282,7 +318,7 @@ class LinearEstimator(BaseEstimator):  # type: ignore[misc]
                 f"{type(self).__name__}: warm_start: the last fit had {before.features} features and {before.outputs} scores, these rows {features} and {outputs}: set warm_start=False"
             )
         weights, intercepts = (
-            (np.zeros((features, outputs)), np.zeros(outputs)) if before is None else before.solution
+            (np.zeros((features, outputs)), np.zeros(outputs)) if before is None else self._solution
         )
         if coef is not None:
             weights = self._shaped("coef_init", coef, (outputs, features)).T
@@ -325,6 +361,7 @@ class LinearEstimator(BaseEstimator):  # type: ignore[misc]
             if self.verbose:
                 print(f"pass {n}: {self.loss} {value:.6g}, {self.model_.t} steps")
             if watched:
+                value /= self.model_.loss_unit
                 calm = calm + 1 if value > best - (tol or 0.0) else 0
                 best = min(best, value)
                 if settled := calm >= self.n_iter_no_change:
@@ -354,11 +391,13 @@ class LinearEstimator(BaseEstimator):  # type: ignore[misc]
             weights = None if weights is None else weights[some]
         model = self.model_
         loss = model.loss_of(X, targets, weights)
-        against = against_constant(loss, model.loss, model.outputs, targets, weights)
+        against = against_constant(loss, model.loss, model.outputs, targets, weights, model.loss_unit)
         if not against.worse:
             return
         searched = self._races or "lr" not in self.rule_.hyperparameters
-        remedy = "scale X, or raise max_iter" if searched else "give learning_rate='auto'"
+        remedy = "give learning_rate='auto'"
+        if searched:
+            remedy = "raise max_iter" if self._units is not None else "scale X, or raise max_iter"
         if not self.fit_intercept:
             remedy += ", or fit_intercept=True"
         warnings.warn(
@@ -369,7 +408,13 @@ class LinearEstimator(BaseEstimator):  # type: ignore[misc]
 
     def _scores(self, X: Any) -> Array:
         check_is_fitted(self)
-        return self.model_.scores(self._inputs(X))
+        X = self._inputs(X)
+        return self.model_.scores(X) if self._units is None else self._units.scores(self.model_, X)
+
+    @property
+    def _solution(self) -> tuple[Array, Array]:
+        """The weights (features, outputs) and intercepts (outputs,) in the data's units."""
+        return self.model_.solution if self._units is None else self._units.solution(self.model_)
 
     @property
     def t_(self) -> int:

@@ -50,12 +50,16 @@ class LinearClassifier(ClassifierMixin, LinearEstimator):  # type: ignore[misc]
     multi_class: "multinomial" (log_loss alone), "ovr", or "auto": the first where it can be.
     average: True, or the number of the row from which on the weights are averaged, counted from 1.
     verbose: 1 prints the loss after each pass.
+    scale: "auto" learns each column less its mean and over its deviation (of sparse rows, over the root mean square of its
+    entries), and a regressor's numbers likewise, so that units do not matter; alpha and tol are then of what is scaled.
+    None: as they are.
 
-    Warns (ConvergenceWarning) where ``max_iter`` ends before a stopping rule holds, and where the model is worse
-    than one constant score; (SparseEfficiencyWarning) where features that rows lack cost most of the time.
+    Warns (ConvergenceWarning) where ``max_iter`` ends before a stopping rule holds, where the model is worse
+    than one constant score, and where sizes of columns differ by more than 1000 and ``scale`` is None; (SparseEfficiencyWarning) where features that rows lack cost most of the time.
 
     Fitted: ``coef_`` (1 or classes, features), ``intercept_``, ``classes_``, ``n_iter_``, ``t_``, ``rule_``,
-    ``n_features_in_``, ``feature_names_in_``. Weights are float32 where X is, else float64.
+    ``n_features_in_``, ``feature_names_in_``. Weights are float32 where X is, else float64; with ``scale`` those of the data's units are
+    float64.
     """
 
     _losses = (*MARGIN, *EITHER)
@@ -83,6 +87,7 @@ class LinearClassifier(ClassifierMixin, LinearEstimator):  # type: ignore[misc]
         class_weight: Mapping[Any, float] | str | None = None,
         warm_start: bool = False,
         average: bool | int = False,
+        scale: str | None = None,
     ) -> None:
         self.loss = loss
         self.penalty = penalty
@@ -104,6 +109,7 @@ class LinearClassifier(ClassifierMixin, LinearEstimator):  # type: ignore[misc]
         self.class_weight = class_weight
         self.warm_start = warm_start
         self.average = average
+        self.scale = scale
 
     def _loss(self) -> str:
         if self.multi_class not in MULTI:
@@ -123,7 +129,13 @@ class LinearClassifier(ClassifierMixin, LinearEstimator):  # type: ignore[misc]
         if isinstance(self.class_weight, Mapping):
             for label, weight in self.class_weight.items():
                 number(type(self).__name__, f"class_weight[{_label_text(label)}]", weight, 0)
-        by_class = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
+        if isinstance(self.class_weight, Mapping):
+            by_class = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
+        else:  # of the rows that there are (``weighed``), and 1 for a class that has none
+            counted = y if weights is None or not weights.any() else y[weights != 0]
+            there = np.isin(self.classes_, counted)
+            by_class = np.ones(len(self.classes_))
+            by_class[there] = compute_class_weight(self.class_weight, classes=self.classes_[there], y=counted)
         made: Array = by_class[np.searchsorted(self.classes_, y)].astype(np.float64)
         return made if weights is None else made * weights
 
@@ -195,12 +207,12 @@ class LinearClassifier(ClassifierMixin, LinearEstimator):  # type: ignore[misc]
     @property
     def coef_(self) -> Array:
         """The weights: (1, features) for two classes, else (classes, features)."""
-        return np.ascontiguousarray(self.model_.solution[0].T)
+        return np.ascontiguousarray(self._solution[0].T)
 
     @property
     def intercept_(self) -> Array:
         """The intercepts: (1,) for two classes, else (classes,)."""
-        return self.model_.solution[1]
+        return self._solution[1]
 
     def decision_function(self, X: Any) -> Array:
         """The scores: (n,) for two classes, else (n, classes)."""

@@ -47,6 +47,7 @@ class LinearRegressor(RegressorMixin, LinearEstimator):  # type: ignore[misc]
         n_iter_no_change: int = 5,
         warm_start: bool = False,
         average: bool | int = False,
+        scale: str | None = None,
     ) -> None:
         self.loss = loss
         self.penalty = penalty
@@ -67,6 +68,7 @@ class LinearRegressor(RegressorMixin, LinearEstimator):  # type: ignore[misc]
         self.n_iter_no_change = n_iter_no_change
         self.warm_start = warm_start
         self.average = average
+        self.scale = scale
 
     def _targets(self, y: ArrayLike) -> Array:
         if self.loss == "poisson" and np.min(y) < 0:
@@ -114,12 +116,12 @@ class LinearRegressor(RegressorMixin, LinearEstimator):  # type: ignore[misc]
     @property
     def coef_(self) -> Array:
         """The weights (features,)."""
-        return self.model_.solution[0][:, 0]
+        return self._solution[0][:, 0]
 
     @property
     def intercept_(self) -> Array:
         """The intercept (1,)."""
-        return self.model_.solution[1]
+        return self._solution[1]
 
     def predict(self, X: Any) -> Array:
         """The number predicted for each row."""
