@@ -58,6 +58,18 @@ def test_sparse_weights_are_those_of_the_models_file(scale: str, tmp_path: Path)
     assert told == pytest.approx({"feature 1": weights[0], "feature 3": weights[2]}, rel=1e-5)
 
 
+def test_names_of_vowpal_wabbit_are_those_of_the_file(tmp_path: Path) -> None:
+    rng = np.random.default_rng(2)
+    rows = rng.integers(0, 3, (400, 2)).tolist()
+    words = ["good", "17", "né"]
+    lines = [f"{3 * (a == 0) - 2 * (b == 1):g} |said {words[a]} |{' '}w{b} stars:{b}" for a, b in rows]
+    (tmp_path / "a.vw").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    report = fit(tmp_path / "a.vw", tmp_path / "m.tw", task="regression", passes=5)
+    names = {"said^good", "said^17", "said^né", "w0", "w1", "w2", "stars"}
+    told = {w["column"]: w["weight"] for w in report.weights}
+    assert set(told) == names and told["said^good"] - told["said^17"] == pytest.approx(3, rel=0.1)
+
+
 def test_classes_are_called_as_in_the_file_and_groups_hold_all_rows(homes: Path, tmp_path: Path) -> None:
     report = fit(homes, tmp_path / "m.tw", target="dear", ignore=["price"], passes=3)
     given, held = report.calibration, report.held_out

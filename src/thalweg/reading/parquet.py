@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +49,10 @@ class Parquet:
     def layout(self) -> dict[str, Any]:
         """What another stream needs for the same features."""
         return self.table_layout.plain
+
+    def names_of(self, features: Collection[int]) -> dict[int, str]:
+        """What features stand for (``tables.Layout.names_of``)."""
+        return self.table_layout.names_of(features)
 
     def measure(self, files: Sequence[Source], scale: str) -> None:
         """Take the means of numeric columns, and scale them, by the first rows of the files (``tables.measure``)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Collection, Generator, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -36,6 +36,9 @@ class Format(Protocol):
     @property
     def layout(self) -> dict[str, Any]:
         """What another stream needs for the same features."""
+
+    def names_of(self, features: Collection[int]) -> dict[int, str]:
+        """What features stand for."""
 
     def blocks(self, file: Source, at: Position, run: Pass) -> Generator[Block, None, None]:
         """The blocks of one file from a position on."""
@@ -88,12 +91,11 @@ class Stream:
         """CSV, Parquet: the numeric columns; feature i is ``names[i]``, hashed columns come after."""
         return self._reader.names
 
-    def feature_names(self, features: Iterable[int]) -> dict[int, str]:
-        """What features stand for, by index: a column, ``column=text`` of a text that the first rows have, or a number."""
-        if self.format in ("csv", "parquet"):
-            return self.table_reader.table_layout.names_of(features)
-        first = 0 if self.layout.get("zero_based", True) else 1  # as the file counts them
-        return {i: f"feature {i + first}" for i in features}
+    def feature_names(self, features: Collection[int]) -> dict[int, str]:
+        """What features stand for, by index: a column, ``column=text`` of a text that the first rows have, a name that the
+        first lines have, or a number.
+        """
+        return self._reader.names_of(features)
 
     @property
     def ordered(self) -> tuple[str, ...]:

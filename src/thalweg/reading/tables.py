@@ -249,14 +249,13 @@ class Layout:
             extra |= {n: v for n, v in given.layout.items() if n in extra}
         return plain | {n: v for n, v in extra.items() if v}
 
-    def names_of(self, features: Iterable[int]) -> dict[int, str]:
+    def names_of(self, features: Collection[int]) -> dict[int, str]:
         """What features stand for: a column, whether it is missing, or ``column=text`` where the prefix has the text.
 
         Texts that share a feature are named together.
         """
         import pyarrow as pa
 
-        wanted = list(features)
         names = dict(enumerate(self.numbers))
         if self.means is not None:
             names |= {self.width + k: f"{n} is missing" for k, n in enumerate(self.numbers)}
@@ -268,13 +267,13 @@ class Layout:
             for part, values in PARTS.items()
             for value in values
         }
-        if texts and any(k >= self.offset for k in wanted):
+        if texts and any(k >= self.offset for k in features):
             hashed = self._hashes_of(pa.array([text.encode() for text in texts], pa.large_binary()))
             called = list(texts.values())
-            for k in np.flatnonzero(np.isin(hashed, wanted)).tolist():
+            for k in np.flatnonzero(np.isin(hashed, list(features))).tolist():
                 before = names.get(int(hashed[k]))
                 names[int(hashed[k])] = called[k] if before is None else f"{before} or {called[k]}"
-        return {k: names.get(k, f"a text of {', '.join(self.texts)} (feature {k})") for k in wanted}
+        return {k: names.get(k, f"a text of {', '.join(self.texts)} (feature {k})") for k in features}
 
     def check(self, path: Path, names: Iterable[str]) -> None:
         """FileError unless another file has these columns too."""

@@ -4,7 +4,7 @@ What a block holds depends on where it begins alone, so that a pass resumed at a
 with the very blocks of a pass that was not interrupted.
 """
 
-from collections.abc import Generator
+from collections.abc import Collection, Generator
 from functools import cached_property
 from typing import Any
 
@@ -15,6 +15,7 @@ from .layout import LARGEST
 from .scanner import Scanner
 from .sources import MARK, Buffer, Bytes, Source, sample
 
+_NAMED = 1 << 15  # bytes of the first file whose names are known by name
 _SAMPLE = 1 << 18  # bytes of the first file that tell whether its indices start at 0
 
 
@@ -60,6 +61,31 @@ class Text:
             return {"bits": (self.features or 1).bit_length() - 1}
         return {"zero_based": self._base == 0}
 
+    def names_of(self, features: Collection[int]) -> dict[int, str]:
+        """What features stand for: of svmlight, their numbers in the file; of vw, the names in the first lines."""
+        if self._format == "svmlight":
+            return {i: f"feature {i + self._base}" for i in features}
+        names = self._first_names(set(features))
+        return {i: names.get(i, f"feature {i}") for i in features}
+
+    def _first_names(self, features: set[int]) -> dict[int, str]:
+        """vw: the names of features in the first lines; those that share one together. None of a pipe."""
+        if self._files[0].pipe is not None:
+            return {}
+        head = sample(self._files[0], _NAMED).removeprefix(MARK)
+        tokens = _tokens(head[: head.rfind(b"\n") + 1] or head)
+        text = np.frombuffer(b"".join(b"1 |%s %s\n" % token for token in tokens), np.uint8)
+        found = self._scanner(text.size + 1, text.size, 0, True).scan(text, 0, text.size) if tokens else None
+        if found is None or len(found.indices) != len(tokens):
+            return {}
+        names: dict[int, str] = {}
+        for (space, name), feature in zip(tokens, found.indices.tolist(), strict=True):
+            if feature not in features:
+                continue
+            told = b"^".join(filter(None, (space, name))).decode("utf-8", "replace")
+            names[feature] = f"{names[feature]} or {told}" if feature in names else told
+        return names
+
     def blocks(self, file: Source, at: Position, run: Pass) -> Generator[Block, None, None]:
         """The blocks of one file from a position on."""
         path, line, offset = file.path, at.line, at.offset
@@ -87,3 +113,14 @@ class Text:
                     csr = found.indptr, found.indices, found.values
                     position = Position(at.file, offset, line)
                     yield run.block(position, found.labels, found.weights, csr, found.tags)
+
+
+def _tokens(text: bytes) -> list[tuple[bytes, bytes]]:
+    """The features that lines of vw name, each once: its namespace and its name, without weight and value."""
+    tokens: dict[tuple[bytes, bytes], None] = {}
+    for line in text.splitlines():
+        for part in line.split(b"|")[1:]:
+            words = part.split()
+            space = words.pop(0).partition(b":")[0] if words and not part[:1].isspace() else b""
+            tokens |= dict.fromkeys((space, name) for word in words if (name := word.partition(b":")[0]))
+    return list(tokens)
