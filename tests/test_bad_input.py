@@ -395,7 +395,8 @@ LINES = [(kind, n, line) for kind in shipped().values() for n, line in kind.part
 def test_hyperparameters_out_of_range(kind: type[tw.Rule], name: str, line: Any) -> None:
     """Every line of every rule: what is out of its range, or no number, is refused by name."""
     below = line.low - 1.0 if np.isfinite(line.low) else -np.inf
-    above = line.high if np.isfinite(line.high) else np.inf
+    beyond = line.high + line.range.endswith("]")
+    above = beyond if np.isfinite(beyond) else np.inf
     for value in (below, above, np.nan, np.inf, -np.inf, "0.1", None, True, 1j, [0.1], (0.1,), np.ones(2)):
         refused(HyperparameterError, lambda v=value: kind(**{name: v}), name, kind.__name__, line.range)
 
@@ -536,7 +537,7 @@ def test_schedules_out_of_range(make: Callable[[], Any], words: tuple[str, ...])
 )
 def test_a_schedule_that_leaves_its_range(given: dict[str, Any]) -> None:
     """The step at which it does is refused, named by number, and moves nothing."""
-    plan = tw.join(0.5, 2.0, at=2)  # beta is in [0, 1)
+    plan = tw.join(0.5, 2.0, at=2)  # beta is in [0, 1]
     w = [np.ones(3), np.ones(2)]
     opt = tw.Momentum(beta=plan).on(w, groups={"1": {"lr": 0.5}}, **given)
     calls = 2 * given.get("accumulate", 1) + given.get("accumulate", 1) - 1
@@ -549,7 +550,7 @@ def test_a_schedule_that_leaves_its_range(given: dict[str, Any]) -> None:
             lambda: opt.step([np.ones(3), np.ones(2)]),
             "Momentum",
             "beta",
-            "[0, 1)",
+            "[0, 1]",
             "2.0",
             "after 2 steps",
         )
@@ -557,15 +558,17 @@ def test_a_schedule_that_leaves_its_range(given: dict[str, Any]) -> None:
 
 
 def test_a_refused_step_gathers_nothing() -> None:
-    """A schedule that leaves its range for one parameter: the other's gathered sum and count stay too."""
+    """A schedule that leaves its range as a window closes: what was gathered and counted stays as it was."""
     g = np.ones(2)
     w = [np.ones(2), np.ones(2)]
     opt = tw.Momentum(lr=1.0, beta=tw.join(0.5, 2.0, at=1)).on(w, accumulate=2)
-    for given in ([g, None], [g, None], [g, None]):  # the first has taken a step and gathered one more
+    for given in ([g, None], [g, None], [g, None]):  # the first has taken a step, and the second window has begun
         opt.step(given)
-    refused(HyperparameterError, lambda: opt.step([g, g]), "beta", "[0, 1)")
-    opt.step([None, g])  # the second has gathered this one alone: no step yet
+    refused(HyperparameterError, lambda: opt.step([g, g]), "beta", "[0, 1]")
     assert (w[1] == 1.0).all()
+    opt.rule = opt.rule.replace(beta=0.5)
+    opt.step([None, g])  # which closes the window: of the second parameter this one alone counts
+    assert (w[1] == 0.5).all()
 
 
 @pytest.mark.parametrize(

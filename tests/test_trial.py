@@ -8,7 +8,7 @@ import pytest
 
 import thalweg as tw
 from thalweg.lab.methods import method
-from thalweg.lab.search import Range, Search, Tuner
+from thalweg.lab.search import ROUNDS, Range, Search, Tuner
 from thalweg.lab.trial import Runs, Trial
 from thalweg.problems import Problem, Source, landscape
 from thalweg.problems.base import Array, Grads, Params, Rows, pack
@@ -110,16 +110,16 @@ def test_two_lines_are_searched_as_one_is() -> None:
     space = {"lr": Range(1e-3, 1.0), "beta": Range(0.1, 0.9)}
     search = Search(tw.Momentum(), space)
     rounds = []
-    for name, proposals in Tuner([search], 8, 0).rounds():
+    for name, proposals in Tuner([search], 20, 0).rounds():
         rounds.append((name, len(proposals)))
         for found, settings in proposals:
             assert settings.keys() == space.keys()
             found.add(settings, -settings["lr"])  # the larger the better: the best lies at the edge
-    assert rounds == [("tuning", 8), ("tuning, wider", 2)]
+    assert rounds == [("tuning", 20), *[("tuning, wider", 5)] * ROUNDS]
     best = max(search.tried, key=lambda s: s["lr"])
     assert search.tuned == tw.Momentum(**best)
-    assert search.space["lr"].high == 10.0
-    assert len({s["beta"] for s in search.tried}) == 10
+    assert search.space["lr"].high == 10.0**ROUNDS
+    assert len({s["beta"] for s in search.tried}) == 20 + 5 * ROUNDS
 
 
 def test_a_race_over_two_lines_needs_no_more_than_a_space_of_two(monkeypatch: pytest.MonkeyPatch) -> None:

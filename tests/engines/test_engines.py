@@ -139,7 +139,7 @@ ENGINES = {
     "xla": Engine(xla, "xla", 2.0),
     "cuda": Engine(triton, "cuda"),
 }
-NEITHER = {"plain", "contract", "memory"}  # the oracle, the contract, what all know
+NEITHER = {"plain", "contract", "memory", "at_rest"}  # the oracle, the contract, what all know, a check
 
 
 def test_every_engine_is_in_the_list() -> None:

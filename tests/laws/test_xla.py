@@ -32,7 +32,7 @@ from ..strategies import FORMS, RULES, every_rule, form
 STEPS = 100
 COMPILED = {"RMSpropCentred": 32.0}
 DTYPES = ("float32", "float64")
-READING = {"AdamW", "Lion", "FTRL"}  # rules whose move depends on w
+READING = {"AdamW", "ASGD", "Lion", "FTRL"}  # rules whose move depends on w
 CLOCKS = list({(n, form(n, d).clock): (n, d) for n, d in reversed(FORMS)}.values())  # every rule and clock
 
 

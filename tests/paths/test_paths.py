@@ -25,7 +25,7 @@ def made(name: str, dialect: str, selects: dict[str, Any], arguments: dict[str, 
     heads = [r for r in RULES.values() if dialect in r.parts.dialects and name in _members(r, dialect)]
     if not heads:
         return getattr(tw, name).like(dialect, **arguments)
-    (head,) = heads
+    head = next((r for r in heads if r.__name__ == name), heads[0])  # Adam and NAdam of Optax pick each other
     return head.like(dialect, **{k: v for k, v in selects.items() if k not in OURS}, **arguments)
 
 
