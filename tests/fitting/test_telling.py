@@ -56,6 +56,8 @@ def test_sparse_weights_are_those_of_the_models_file(scale: str, tmp_path: Path)
     weights = training.Trained.load(tmp_path / "m.tw").solution[0][:, 0]
     told = {w["column"]: w["weight"] for w in report.weights}
     assert told == pytest.approx({"feature 1": weights[0], "feature 3": weights[2]}, rel=1e-5)
+    report = fit(tmp_path / "a.svm", tmp_path / "m.tw", task="regression", bits=4, scale=scale)
+    assert {w["column"] for w in report.weights} == {"index 0 of 4 bits", "index 2 of 4 bits"}
 
 
 def test_names_of_vowpal_wabbit_are_those_of_the_file(tmp_path: Path) -> None:

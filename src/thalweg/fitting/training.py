@@ -456,7 +456,7 @@ class Run:
         self.told = {
             "train": None if learnt is None else learnt.result(model),
             "calibration": calibration,
-            "weights": largest(model, blocks, sizes, self.stream),
+            "weights": largest(model, blocks, sizes, self.stream, self.fold),
         }
 
     def _compare(self, rows: str, quality: Quality | None) -> None:

@@ -13,12 +13,12 @@ SHOWN = 10
 
 
 def largest(
-    model: Model, blocks: Sequence[Block], sizes: Array | None, stream: Stream
+    model: Model, blocks: Sequence[Block], sizes: Array | None, stream: Stream, fold: int | None = None
 ) -> list[dict[str, Any]]:
     """The largest weights, by effect: column, class (of several classes, its label), weight, effect; at most ten.
 
     blocks: rows as the model learns them, over which deviations are taken; a feature that none has is passed over.
-    sizes: by which values of sparse text were divided. weight: in the units of the files. effect: what one standard
+    sizes: by which values of sparse text were divided. fold: bits that the files' indices were cut to, or None. weight: in the units of the files. effect: what one standard
     deviation of the feature moves the prediction by (numbers: in the unit of the target), or the score (classes).
     """
     if not blocks:
@@ -28,7 +28,9 @@ def largest(
     effects = weights * deviations[:, None] * model.settings.size
     flat = np.argsort(-np.abs(effects), axis=None, kind="stable")[:SHOWN]
     places, outputs = np.unravel_index(flat, effects.shape)
-    names = stream.feature_names(features[places].tolist())
+    chosen = features[places].tolist()
+    cut = {i: f"index {i} of {fold} bits" for i in chosen}
+    names = stream.feature_names(chosen) if fold is None else cut
     told = []
     for place, output in zip(places.tolist(), outputs.tolist(), strict=True):
         feature, effect = int(features[place]), float(effects[place, output])

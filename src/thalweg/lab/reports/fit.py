@@ -45,13 +45,17 @@ def _goal(fit: Fit) -> str:
 def measured(fit: Fit) -> tuple[str, Mapping[str, Any]] | None:
     """What the model was measured on, in words, and what came of it: held out, of test, or learnt from; None: nothing."""
     for name, words in (
-        ("held_out", "{} rows held out"),
-        ("test", "{} rows of the test files"),
-        ("train", "{} rows that it has learnt from (none were held out)"),
+        ("held_out", "{} held out"),
+        ("test", "{} of the test files"),
+        ("train", "{} that it has learnt from (none were held out)"),
     ):
         if fit[name] is not None:
-            return words.format(f"{fit[name]['rows']:,}"), fit[name]
+            return words.format(_rows(fit[name]["rows"])), fit[name]
     return None
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} row{'' if count == 1 else 's'}"
 
 
 def answer(fit: Fit) -> str:
@@ -83,7 +87,7 @@ def _others(fit: Fit) -> str:
     if on is not None and train is not None and on[1] is not train:
         name = "rmse" if "rmse" in train else "accuracy"
         lines.append(
-            f"On {train['rows']:,} rows that it has learnt from: {name} {_figure(name, train[name])}, loss "
+            f"On {_rows(train['rows'])} that it has learnt from: {name} {_figure(name, train[name])}, loss "
             f"{plain(train['loss'])}; on those it has not: {name} {_figure(name, on[1][name])}, loss {plain(on[1]['loss'])}."
         )
     if fit["weights"]:
@@ -153,7 +157,7 @@ def _calibration(fit: Fit) -> tuple[str, Picture | None, str]:
         )
     groups = given["groups"]
     said, came, low, high = (np.array([g[n] for g in groups]) for n in ("said", "came", "low", "high"))
-    count = f"{len(groups)} groups of about {groups[0]['rows']:,} rows, by what was predicted"
+    count = f"{len(groups)} groups of about {_rows(groups[0]['rows'])}, by what was predicted"
     if given["of"] == "number":
         title, x, y = "Predicted against actual", f"predicted {_goal(fit)}", f"actual {_goal(fit)}"
         points = Curve(np.array(given["said"]), np.array(given["came"]), look="points", method="")
