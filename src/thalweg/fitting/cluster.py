@@ -25,12 +25,13 @@ from ..linear import Model
 from .budget import Budget, peak
 from .chunks import chunks, order
 from .labels import require_known
+from .learning import learn
 from .report import Report
 from .settings import FitSettings, Paths
 from .sizes import Sizes
 from .streams import Layout, part_stream, scored_stream, training_stream
 from .trained import folded
-from .training import Run, learn
+from .training import Run
 
 
 class Closing(Protocol):

@@ -3,6 +3,7 @@
 from typing import Any
 
 from ..reading import Stream, open_stream
+from ..reading.unpack import SUFFIXES
 from .settings import FitSettings, Paths
 
 Layout = dict[str, Any]  # of a stream, as JSON has it: which feature has which index
@@ -57,3 +58,14 @@ def part_stream(
 
 def _said_of(settings: FitSettings, names: tuple[str, ...]) -> dict[str, Any]:
     return {n: v for n, v in settings.reading.items() if n in names}
+
+
+def share_read(stream: Stream, position: dict[str, int] | None) -> float | None:
+    """How much of the files lies before a position, by bytes; None where they are pipes, compressed or in groups."""
+    paths = stream.paths
+    packed = any(p.suffix in (*SUFFIXES, ".parquet", ".pq") for p in paths)
+    if position is None or packed or stream.pipe is not None:
+        return None
+    sizes = [p.stat().st_size for p in paths]
+    before = sum(sizes[: position["file"]]) + position["offset"]
+    return min(0.999, before / total) if (total := sum(sizes)) else None  # 1 is a whole pass

@@ -20,7 +20,7 @@ from ..engines.cpu.object_cache import release_loader_pages
 from ..engines.memory import Array
 from ..errors import FileError, HyperparameterError, ProblemError
 from ..files import require_apart, require_writable, sweep
-from ..linear import Model, Rows, Settings, measure, race, slow_replay
+from ..linear import Model, Settings, measure, race, slow_replay
 from ..linear.losses import DEGREE
 from ..linear.race import part
 from ..reading import Block, Stream
@@ -34,11 +34,12 @@ from .curve import pieces
 from .curve import plain as plain_curve
 from .held_out import HeldOut, LearntRows
 from .labels import come_in_runs, decide, require_known
+from .learning import learn, learn_in_pieces, room_for, rows_in
 from .quality import Quality
 from .report import Progress, Report, columns_text
 from .settings import FitSettings, Paths
 from .sizes import Sizes
-from .streams import scored_stream, training_stream
+from .streams import scored_stream, share_read, training_stream
 from .trained import Trained, folded, matrix
 from .weights import called, largest
 
@@ -121,37 +122,6 @@ def require_readable_again(settings: FitSettings, files: Sequence[Source], test:
         raise HyperparameterError(
             f"test: {pipe} is a pipe, and would be read after each of {settings.passes} passes; write it to a file first"
         )
-
-
-def learn(model: Model, block: Block, rows: Array) -> tuple[float, float]:
-    """Step the model for those rows of a block, in that order; the sums of weight times loss, and of weights."""
-    (_, loss, weight), *_ = learn_in_pieces(model, block, rows, 1)
-    return loss, weight
-
-
-def learn_in_pieces(
-    model: Model, block: Block, rows: Array, count: int
-) -> Generator[tuple[int, float, float], None, None]:
-    """Step the model for those rows of a block, in that order; of each of so many pieces in turn how many rows it
-    has learnt from, and the sums of weight times loss, and of weights. It is one piece where several would give other bits.
-    """
-    csr, targets = rows_in(block, model.features), model.encode(block.labels)
-    weights = None if block.weights is None else block.weights.astype(np.float64)
-    for piece in np.array_split(rows, count if model.in_any_pieces else 1):
-        before = model.t
-        loss, weight = model.learn(csr, targets, weights, piece)
-        yield model.t - before, loss, weight  # a row of weight 0 is none
-
-
-def rows_in(block: Block, features: int) -> Rows:
-    """A block's rows as the compiled pass takes them."""
-    indptr = block.indptr.astype(np.int32)
-    return Rows(block.values, block.indices, indptr, (len(block.labels), features))
-
-
-def room_for(features: int) -> int:
-    """The width of a model that grows: the next power of two."""
-    return 1 << max(0, features - 1).bit_length()
 
 
 class Run:
@@ -495,7 +465,7 @@ class Run:
         s = self.state
         seconds = time.perf_counter() - self.started
         loss = math.nan if s.mean_loss is None else s.mean_loss
-        share = 1.0 if whole else _share_read(self.stream, s.position)
+        share = 1.0 if whole else share_read(self.stream, s.position)
         return Progress(s.passed + 1, self.settings.passes, s.rows, self.rows_read / seconds, loss, share)
 
     # The end.
@@ -552,14 +522,3 @@ class Run:
             finished=finished,
             checkpoint=str(self.checkpoint) if self.saved and not finished else None,
         )
-
-
-def _share_read(stream: Stream, position: dict[str, int] | None) -> float | None:
-    """How much of the files lies before a position, by bytes; None where they are pipes, compressed or in groups."""
-    paths = stream.paths
-    packed = any(p.suffix in (*SUFFIXES, ".parquet", ".pq") for p in paths)
-    if position is None or packed or stream.pipe is not None:
-        return None
-    sizes = [p.stat().st_size for p in paths]
-    before = sum(sizes[: position["file"]]) + position["offset"]
-    return min(0.999, before / total) if (total := sum(sizes)) else None  # 1 is a whole pass
