@@ -562,7 +562,11 @@ def test_a_refused_step_gathers_nothing() -> None:
     g = np.ones(2)
     w = [np.ones(2), np.ones(2)]
     opt = tw.Momentum(lr=1.0, beta=tw.join(0.5, 2.0, at=1)).on(w, accumulate=2)
-    for given in ([g, None], [g, None], [g, None]):  # the first has taken a step, and the second window has begun
+    for given in (
+        [g, None],
+        [g, None],
+        [g, None],
+    ):  # the first has taken a step, and the second window has begun
         opt.step(given)
     refused(HyperparameterError, lambda: opt.step([g, g]), "beta", "[0, 1]")
     assert (w[1] == 1.0).all()
