@@ -57,7 +57,7 @@ def test_sparse_gradients_go_on(name: str, exact: Any, first: int) -> None:
     for n in rule.parts.states:
         opt.state[p][n].fill_(getattr(rule, n))
     opt.state[p]["step"].fill_(float(first))
-    opt._watched.add(p)
+    opt._rows.watched.add(p)
     draw = np.random.default_rng(0)
     for _ in range(40):
         touched, values = draw.choice(6, 2, replace=False), draw.standard_normal((2, 2))

@@ -280,7 +280,7 @@ def test_gradients_of_single_entries() -> None:
         torch.manual_seed(0)
         w = nn.Parameter(torch.randn(6, 4))
         opt = Optimizer([w], tw.Adam(lr=0.1), exact="bits")
-        opt._watched.add(w)
+        opt._rows.watched.add(w)
         made, runs = torch.Generator().manual_seed(1), []
         for k in range(10):
             opt.flush()

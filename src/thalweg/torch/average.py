@@ -1,14 +1,16 @@
-"""Averages of the weights that a run keeps, and models that have them in place of their weights."""
+"""Averages of the weights and rates that a run keeps, and models that have them in place of their weights."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 import torch
 from torch.optim import swa_utils
 
+from ..core.rule import Rule
 from ..errors import StateError
 from . import watching
+from .states import RATE
 
 Tensor = torch.Tensor
 Model = TypeVar("Model", bound=torch.nn.Module)
@@ -17,6 +19,16 @@ Model = TypeVar("Model", bound=torch.nn.Module)
 def kept(states: Mapping[Tensor, Mapping[str, Any]], name: str) -> dict[Tensor, Tensor]:
     """Return of each parameter the state of this name, where it has one."""
     return {p: held[name] for p, held in states.items() if isinstance(held, Mapping) and name in held}
+
+
+def rates(states: Mapping[Tensor, Mapping[str, Any]], kinds: Sequence[type[Rule]]) -> dict[Tensor, Tensor]:
+    """Return the rates that are kept; StateError where no rule of these classes has one, and before the first step."""
+    if not any(kind.parts.rate for kind in kinds):
+        raise StateError(f"rates: {', '.join(sorted({k.__name__ for k in kinds}))} defines no rate")
+    rates = kept(states, RATE)
+    if not rates:
+        raise StateError("rates: no step has been taken yet")
+    return rates
 
 
 def averaged(model: Model, averages: Mapping[Tensor, Tensor]) -> Model:

@@ -7,7 +7,6 @@ c) Other tensors run the same formula on torch operations.
 d) A sparse gradient moves the rows that it touches; the others catch up when they are next needed.
 """
 
-import warnings
 from collections.abc import Callable, Mapping
 from operator import is_
 from typing import Any, Literal
@@ -15,19 +14,18 @@ from typing import Any, Literal
 import torch
 from numpy.typing import ArrayLike
 
-from ..core.catch_up import EXACT, Exact
+from ..core.catch_up import Exact
 from ..core.line import short
 from ..core.rule import Rule
 from ..core.schedule import Schedule, to_plain
 from ..core.started import Started
 from ..engines import cuda
-from ..errors import GradientError, HyperparameterError, NonFiniteError, StateError
-from ..optimizer.gradients import inside
+from ..errors import NonFiniteError, StateError
 from ..optimizer.row_tracking import moves
 from . import average as averages
 from . import clipping, convert, device, groups, surround, watching
-from . import row_tracking as tables
 from .fast_path import UnchangedGroup, can_keep
+from .followed_rows import FollowedRows, whole_numbers
 from .groups import AROUND, SETTINGS
 from .layout import (
     KINDS,
@@ -38,7 +36,7 @@ from .layout import (
     require_still_trainable,
     require_trainable,
 )
-from .options import options, require_for_all, warn_of_lost
+from .options import as_rule, options, require_for_all, require_settings, warn_of_lost
 from .parts import CAPTURED, CPU, CUDA, Engine, Part, Parts, engine_of, not_finite
 from .scheduled import ScheduledRate, require_followed, show
 from .states import AVERAGE, HOST, RATE, RawState, begun, opened, require_fitting
@@ -48,6 +46,7 @@ Tensor = torch.Tensor
 Anew = tuple[
     int, Started, Tensor | None
 ]  # a group to lay out: its number, its plan, lr where it is on the device
+_COPIED = "on_nonfinite skipped capturable _options _rule _begun _lr _kinds _given".split()
 
 
 class Optimizer(torch.optim.Optimizer):
@@ -93,26 +92,11 @@ class Optimizer(torch.optim.Optimizer):
         rates: bool = False,
         **values: Any,
     ) -> None:
-        first, self._begun = _value("thalweg.torch.Optimizer", rule), rule
-        if on_nonfinite not in ("propagate", "raise", "skip"):
-            raise HyperparameterError(
-                "thalweg.torch.Optimizer: on_nonfinite must be one of 'propagate', 'raise', 'skip';"
-                f" got {short(on_nonfinite)}"
-            )
-        if capturable and on_nonfinite != "propagate":
-            raise HyperparameterError(
-                "thalweg.torch.Optimizer: capturable=True needs on_nonfinite='propagate': a captured graph"
-                f" cannot look at its gradients and decide; got {on_nonfinite!r}"
-            )
-        if exact not in EXACT:
-            raise HyperparameterError(
-                f"thalweg.torch.Optimizer: exact must be one of 'value', 'bits', 'lazy'; got {short(exact)}"
-            )
+        first, self._begun = as_rule("thalweg.torch.Optimizer", rule), rule
+        require_settings(on_nonfinite, capturable, exact)
         self.on_nonfinite, self.skipped, self.capturable = on_nonfinite, 0, bool(capturable)
-        self._exact = exact
         self._options = options(average, clip_norm, rates, self.capturable)
-        self._tracked: dict[Tensor, tables.Tracked] = {}  # parameters that have had a sparse gradient
-        self._watched: set[Tensor] = set()
+        self._rows = FollowedRows(exact)
         self._ready: dict[int, UnchangedGroup] = {}  # groups whose tensors lie as they did
         self._known: tuple[list[Tensor], list[dict[str, Any]]] = [], []  # who had states then, and in what
         around = {"weight_decay": weight_decay, "decay": decay, "maximize": maximize, "l1_decay": l1_decay}
@@ -147,7 +131,7 @@ class Optimizer(torch.optim.Optimizer):
         require_for_all(given, self._options)
         rule = given.pop("rule", self._rule)
         shared = rule is self._rule or rule is type(self._rule)
-        rule = self._rule if shared else _value("param_group", rule)
+        rule = self._rule if shared else as_rule("param_group", rule)
         rule, around = groups.begun(rule, given, self._given | {n: given[n] for n in AROUND if n in given})
         known = self._kinds.get(type(rule).__name__, type(rule))
         if known is not type(rule):
@@ -252,7 +236,7 @@ class Optimizer(torch.optim.Optimizer):
             run()
         for (k, _, _), part in parts.items():
             group = self.param_groups[k]
-            untracked = self._tracked.keys().isdisjoint(part.params)
+            untracked = self._rows.tracked.keys().isdisjoint(part.params)
             if part.engine is CPU and untracked and can_keep(part, group, states):
                 self._ready[k] = UnchangedGroup(part, group, states)
         self._known = [*states], [*states.values()]
@@ -279,11 +263,12 @@ class Optimizer(torch.optim.Optimizer):
                 clipping.require_whole(p)
             state = self.__dict__["state"][p]
             if p.grad.layout is not torch.strided and p.numel():
-                rows.append(self._sparse_step(p, plan, state))
+                self._engine(p)  # refuses where steps are captured
+                rows.append(self._rows.ready(p, plan, state))
                 continue
             begun(p, plan, state, HOST if state else self._counted(p))
             require_fitting(p, p.grad, state, names, p.device if self.capturable else None)
-            self._settle(p)  # the dense gradient moves every row
+            self._rows.settle(p)  # the dense gradient moves every row
             w, g = local(p), local_gradient(p)
             kept = [local(state[n]) for n in names]
             kind = KINDS[w.dtype][0]
@@ -297,35 +282,6 @@ class Optimizer(torch.optim.Optimizer):
                 w, g, kept = laid_out(part.copies, w, g, kept, names, state)
                 g = apart(w, g, dict(zip(names, kept, strict=True)))
             part.tensors.append((w, g, *kept))
-
-    def _sparse_step(self, p: Tensor, plan: Started, state: dict[str, Any]) -> SparseStep:
-        """Check a sparse gradient and return it ready to run, with the tracker of its parameter's rows.
-
-        A parameter without states gets them; one without a tracker that goes with ``plan`` gets a new one.
-        """
-        given = tables.gradient(p)
-        self._engine(p)  # refuses where steps are captured
-        started = not state
-        begun(p, plan, state)
-        require_fitting(p, p.grad, state, plan.update.kept)
-        t = int(state["step"].item())
-        tracked = self._tracked.get(p)
-        here = tracked is not None and tracked.follows(p, state)
-        if tracked is None or not (here and tracked.goes_with(plan)):
-            often = here and tracked is not None and tracked.table.t - tracked.born < tables.SOON
-            self._settle(p)
-            exact: Exact = "bits" if often and self._exact == "value" else self._exact
-            self._tracked[p] = tracked = tables.Tracked(
-                p, plan, state, exact, given.width, started=started, before=tracked if here else None
-            )
-            if tracked.follower.moves and p not in self._watched:
-                warnings.warn(
-                    f"step: rows of a parameter of shape {tuple(p.shape)} move without gradients too: call"
-                    " opt.watch(model) once, so that they catch up before the model reads them",
-                    stacklevel=9,  # who calls step, past torch's wrappers
-                )
-                self._watched.add(p)  # said once
-        return SparseStep(p, tracked, tracked.follower.gathered(given), plan, t, state)
 
     # Rows that sparse gradients have left behind.
 
@@ -350,9 +306,9 @@ class Optimizer(torch.optim.Optimizer):
                 "watch: the model has no Embedding or EmbeddingBag with sparse=True whose weight this"
                 " optimizer trains"
             )
-        self._watched.update(params)
+        self._rows.watched.update(params)
         plans = [groups.planned(self._kinds, mine[p], self._options) for p in params]
-        behind = any(moves(x.rule, x.options, self._exact) for x in plans)
+        behind = any(moves(x.rule, x.options, self._rows.exact) for x in plans)
         return watching.Watch(params, model, self._catch_up, behind)
 
     def read(self, param: Tensor, rows: ArrayLike | Tensor) -> Tensor:
@@ -361,31 +317,24 @@ class Optimizer(torch.optim.Optimizer):
         rows: whole numbers, one or (n,), of any shape as a tensor. Returns a tensor (n, ...) without graph.
         Raises IndexError for rows that do not exist.
         """
-        indices = torch.as_tensor(rows).reshape(-1)
-        if indices.dtype not in (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8):
-            raise TypeError(f"read: rows must be whole numbers, got {indices.dtype}")
-        indices = indices.to("cpu", torch.int64)
-        try:
-            inside(indices.numpy(), len(param), "row", "read")
-        except GradientError as error:
-            raise IndexError(str(error)) from None
+        indices = whole_numbers(rows, len(param))
         self._catch_up(param, indices)
         return param.detach()[indices.to(param.device)]
 
     def flush(self) -> None:
         """Bring every row up to date; work in proportion to all weights that sparse gradients train."""
-        for p in list(self._tracked):
+        for p in list(self._rows.tracked):
             self._catch_up(p, None)
 
     @property
     def stale(self) -> int:
         """How many rows are behind: the parameter holds what they were when they were last needed."""
-        return sum(x.table.stale for x in self._tracked.values())
+        return sum(x.table.stale for x in self._rows.tracked.values())
 
     @property
     def plan(self) -> dict[Tensor, str]:
         """For each parameter that sparse gradients train, how rows without one catch up, in words."""
-        return {p: x.follower.plan.why for p, x in self._tracked.items()}
+        return {p: x.follower.plan.why for p, x in self._rows.tracked.items()}
 
     @property
     def state(self) -> Any:
@@ -426,39 +375,13 @@ class Optimizer(torch.optim.Optimizer):
         """
         if not self._options.rates:
             raise StateError("rates: not kept; start with Optimizer(params, rule, rates=True)")
-        kinds = {self._kinds[group["rule"].partition(":")[0]] for group in self.param_groups}
-        if not any(kind.parts.rate for kind in kinds):
-            raise StateError(f"rates: {', '.join(sorted(k.__name__ for k in kinds))} defines no rate")
-        rates = averages.kept(self.state, RATE)
-        if not rates:
-            raise StateError("rates: no step has been taken yet")
-        return rates
+        return averages.rates(
+            self.state, [self._kinds[x["rule"].partition(":")[0]] for x in self.param_groups]
+        )
 
     def _catch_up(self, p: Tensor, rows: Tensor | None) -> None:
         """Bring rows up to date, or all; autograd is told where any moved."""
-        tracked = self._tracked.get(p)
-        if tracked is None:
-            return
-        if not tracked.follows(p, self.__dict__["state"].get(p, {})):
-            self._settle(p)
-        elif rows is None:
-            self._note_moved(p, tracked.catch_up())
-        elif tracked.follower.moves:
-            indices = tables.indices(rows, len(p))
-            if indices is not None:
-                self._note_moved(p, tracked.catch_up(indices))
-
-    def _settle(self, p: Tensor) -> None:
-        """Bring all rows up to date, and follow them no more."""
-        tracked = self._tracked.pop(p, None)
-        if tracked is not None:
-            self._note_moved(p, tracked.leave(p))
-
-    @staticmethod
-    def _note_moved(p: Tensor, moved: bool) -> None:
-        """Tell autograd that a parameter was changed in place."""
-        if moved:
-            torch.autograd.graph.increment_version(p)
+        self._rows.catch_up(p, self.__dict__["state"].get(p, {}), rows)
 
     def _engine(self, w: Tensor) -> Engine:
         chosen = engine_of(w)
@@ -512,28 +435,20 @@ class Optimizer(torch.optim.Optimizer):
             last.remove()
 
     def __getstate__(self) -> dict[str, Any]:
-        own = (
-            "on_nonfinite",
-            "skipped",
-            "capturable",
-            "_exact",
-            "_options",
-            "_rule",
-            "_begun",
-            "_lr",
-            "_kinds",
-            "_given",
-        )
-        return super().__getstate__() | {n: self.__dict__[n] for n in own}
+        own = {n: self.__dict__[n] for n in _COPIED} | {"_exact": self._rows.exact}
+        return super().__getstate__() | own
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         for p, held in state.get("state", {}).items():
             if isinstance(held, dict):
                 kept = {n: v for n, v in held.items() if isinstance(v, RawState)}
                 held |= {n: v.placed(p, n, self._counted(p)) for n, v in kept.items()}
-        self._tracked, self._ready, self._known = {}, {}, ([], [])
-        self.__dict__.setdefault("_watched", set())  # of a copy: none
-        super().__setstate__(state)
+        self._ready, self._known = {}, ([], [])
+        exact = state.get("_exact")
+        if exact is not None:  # of a copy; torch's load_state_dict gives states and groups alone
+            self._rows = FollowedRows(exact)
+        self._rows.tracked = {}
+        super().__setstate__({n: v for n, v in state.items() if n != "_exact"})
         self._scheduled = self._show_schedules()
 
     # Moving over.
@@ -564,18 +479,9 @@ class Optimizer(torch.optim.Optimizer):
         Warns of ``average`` and ``clip_norm``, which stand outside of torch's optimizers. Raises ValueError where
         torch has no such update, and says how far it would be off.
         """
-        back = convert.to_torch(self, self._kinds, flags, self._exact == "lazy")
+        back = convert.to_torch(self, self._kinds, flags, self._rows.exact == "lazy")
         warn_of_lost(self._options)
         return back
-
-
-def _value(where: str, rule: object) -> Rule:
-    """Return a rule, or the one that a class is without arguments; TypeError for anything else."""
-    if isinstance(rule, Rule):
-        return rule
-    if isinstance(rule, type) and issubclass(rule, Rule) and rule is not Rule:
-        return rule()
-    raise TypeError(f"{where}: rule must be a rule such as Adam(lr=1e-3), or its class, got {short(rule)}")
 
 
 def _tensor(lr: object) -> Tensor | None:
