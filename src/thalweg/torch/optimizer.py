@@ -46,7 +46,7 @@ Tensor = torch.Tensor
 Anew = tuple[
     int, Started, Tensor | None
 ]  # a group to lay out: its number, its plan, lr where it is on the device
-_COPIED = "on_nonfinite skipped capturable _options _rule _begun _lr _kinds _given".split()
+_COPIED = ["on_nonfinite", "skipped", "capturable", "_options", "_rule", "_begun", "_lr", "_kinds", "_given"]
 
 
 class Optimizer(torch.optim.Optimizer):
