@@ -37,12 +37,13 @@ def dense(rule, settings, x, y, order, outputs, slopes):
     weights, intercepts = own.on(w, engine="plain", **penalty), rule.on(b, engine="plain")
     total = np.zeros_like(w)
     full = x.toarray()
-    for i in order:
+    begun = settings.average or 0
+    for step, i in enumerate(order):
         slope = slopes(full[i] @ w + b, y[i])
         weights.step(np.outer(full[i], slope))
         intercepts.step(slope)
-        total += w
-    return w, b, total / len(order)
+        total += w * (step >= begun)
+    return w, b, total / (len(order) - begun)
 
 
 def logistic(z, y):
@@ -74,7 +75,7 @@ PENALTIES = [
     {"l1": 0.02},
     {"l1": 0.02, "l2": 0.3},
     {"average": 0},
-    {"average": 0, "l2": 0.3},
+    {"average": 40, "l2": 0.3},
     {"average": 0, "l1": 0.02, "l2": 0.3},
 ]
 

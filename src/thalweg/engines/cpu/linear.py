@@ -9,7 +9,7 @@ a) A feature's weights, states and last step lie side by side in one record, so 
 b) Of a rule whose w and states all rest without a gradient nothing is behind, and no step is remembered.
 c) Of absent features the penalties have a closed form where w rests, or rests once its moves have run out: their gain
    is that of the last step with a gradient (``linear_text.penalise``). So has the sum of the weights (averaging)
-   where w rests. Elsewhere, and where both are asked for, each step is replayed.
+   where w rests, beside L2 at a constant lr too. Elsewhere each step is replayed.
 d) After ``LOG`` steps, or where a product becomes too small, everything catches up and counting starts anew.
 """
 
@@ -52,7 +52,9 @@ def planned(rule: Rule, options: StepOptions, bits: int) -> CatchUp:
         what = "penalties of a rule that moves weights without a gradient"
     elif options.total and not closed:
         what = "an average"
-    elif options.total and options.metric:
+    elif (
+        options.total and options.metric and (options.l1 or isinstance(rule.hyperparameters["lr"], Schedule))
+    ):
         what = "penalties with an average"
     if what:
         made = CatchUp("replay", 1 << 30, (), (), f"replay of every step: {what} has no closed form here")

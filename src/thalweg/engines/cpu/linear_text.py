@@ -238,7 +238,7 @@ class PassText(Text):
         p = self.p
         call = f"catch(n, {self.own}, s, e, window, good, log, constants, table, sums)"
         lines = ["distinct()"]
-        if p.options.total and p.plan.kind == "closed":
+        if p.options.total and p.plan.kind == "closed" and not self.penalised:
             lines += ["part_ = F(counts[e] - counts[s])", "for i in range(n):"]
             lines.append(f"    {self.place['_total']}[i] += part_ * {self.place['w']}[i]")
         if not p.plan.still:
@@ -247,8 +247,17 @@ class PassText(Text):
             self.penalise()
             replayed = "s" if p.plan.kind == "closed" else "s + window"
             gain = f"{self.place['_gain']}, " if "_gain" in self.place else ""
-            guard = "" if p.plan.kind == "closed" else "if good and e > s + window:\n        "
-            lines.append(f"{guard}penalise(n, {self.place['w']}, {gain}{replayed}, e, draws, constants)")
+            if self.summed:  # the last steps alone are counted
+                call = f"penalise(n, {self.place['w']}, {gain}{self.place['_total']}"
+                lines.append("counted = np.int64(counts[e] - counts[s])")
+                for some, steps in (
+                    ("s < e - counted", "0.0, s, e - counted"),
+                    ("counted > 0", "1.0, e - counted, e"),
+                ):
+                    lines += [f"if {some}:", f"    {call}, {steps}, draws, constants)"]
+            else:
+                guard = "" if p.plan.kind == "closed" else "if good and e > s + window:\n        "
+                lines.append(f"{guard}penalise(n, {self.place['w']}, {gain}{replayed}, e, draws, constants)")
         arguments = f"n, {self.own}, s, e, window, good, log, constants, table, sums, draws, counts"
         self.define("lag", arguments, lines)
 
@@ -257,11 +266,17 @@ class PassText(Text):
         """Whether penalties of absent features have a closed form here."""
         return self.p.options.metric and self.p.plan.kind in ("closed", "bounded")
 
+    @property
+    def summed(self) -> bool:
+        """Whether what an average sums up has a closed form beside the penalties'."""
+        return self.penalised and self.p.options.total
+
     def penalise(self) -> None:
         """The penalties of steps first_ < j <= last_ without a gradient: the gain rests, lr may follow a schedule.
 
         With y_j = r lr_j l2 and c = l1 / l2 a step takes |w| + c to (|w| + c) / (1 + y_j), so that all of them take it
         to (|w| + c) exp(-x), x the sum of log(1 + y_j), until w is 0. Powers of y_j are summed for all coordinates.
+        Where y is constant and c is 0, the sum of w after each of the steps is w (1 - exp(-x)) / y.
         """
         options, moves = self.p.options, "lr" in self.p.planned
         at = {n: f"constants[{len(self.p.plan.constants) + k}]" for k, n in enumerate(EXTRA)}
@@ -290,6 +305,12 @@ class PassText(Text):
             factors = [math.factorial(m) for m in range(1, factorials + 1)]
             lines += [f"if x <= {tiny!r}:", f"    lost = x * {horner('x', [repr(1 / f) for f in factors])}"]
             lines += ["else:", "    lost = -math.expm1(-x)"]
+        summed = ""
+        if self.summed:
+            total = f"{self.place['_total']}[i]"
+            lines += ["steps = k", "if y > 0.0:", "    steps = lost / y"]
+            lines.append(f"{total} = F(D({total}) + counted * w * steps)")
+            summed = f"{self.place['_total']}, counted, "
         if options.l1:
             size = "abs(w) - (abs(w) + ratio) * lost" if options.l2 else f"abs(w) - {whole}"
             lines += [f"size = {size}", "if size <= 0.0:", f"    {w} = F(0.0)"]
@@ -299,7 +320,7 @@ class PassText(Text):
         gain = f"{gain}, " if gain else ""
         self.define(
             "penalise",
-            f"n, {self.place['w']}, {gain}first_, last_, draws, constants",
+            f"n, {self.place['w']}, {gain}{summed}first_, last_, draws, constants",
             [*head, "for i in range(n):", *(f"    {line}" for line in lines)],
         )
 
