@@ -188,27 +188,33 @@ class UnchangedGroup:
         """Whether every gradient is finite and small enough for the states."""
         return self._sweep.finite()
 
-    def run(self, *factor: float) -> None:
-        """Update all tensors, count the step, and tell autograd. factor: of clipping by norm, where there is any."""
+    def prepare(self, *factor: float) -> None:
+        """Compute the scalars of the next step, so that what is wrong with a schedule is said before anything moves.
+
+        factor: of clipping by norm, where there is any.
+        """
         done = self._counts()
         first, many = done[0], len(done)
         if done.count(first) == many:
             rows, which = [self.plan.scalars(int(first) + 1, *factor)], self._once
-            counts = [first + 1] * many
+            self._next = [first + 1] * many
         else:
             times = sorted(set(done))
             place = {t: k for k, t in enumerate(times)}
             rows, which = [self.plan.scalars(int(t) + 1, *factor) for t in times], [place[t] for t in done]
-            counts = [t + 1 for t in done]
-        before = self._sweep.passes
-        try:
-            self._sweep.run(rows, which)
-            self._count(*counts)
-        except BaseException:  # Ctrl-C: what has moved is counted
-            if self._sweep.passes > before:
-                self._count(*counts)
-                torch.autograd.graph.increment_version(self._params)
-            raise
+            self._next = [t + 1 for t in done]
+        self._row_of_each, self._goal = (rows, which), self._sweep.passes + 1
+
+    @property
+    def begun(self) -> bool:
+        """Whether the step that is prepared has moved the weights."""
+        return self._sweep.passes >= self._goal
+
+    def run(self) -> None:
+        """Update all tensors, count the step, and tell autograd; what an interrupted run has done is not done again."""
+        if not self.begun:
+            self._sweep.run(*self._row_of_each)
+        self._count(*self._next)
         torch.autograd.graph.increment_version(self._params)
 
 

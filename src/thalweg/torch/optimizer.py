@@ -40,7 +40,7 @@ from .options import as_rule, options, require_for_all, require_settings, warn_o
 from .parts import CAPTURED, CPU, CUDA, Engine, Part, Parts, engine_of, not_finite
 from .scheduled import ScheduledRate, require_followed, show
 from .states import AVERAGE, HOST, RATE, RawState, begun, opened, require_fitting
-from .stepping import SparseStep, Step
+from .stepping import SparseStep, Step, run_whole
 
 Tensor = torch.Tensor
 Anew = tuple[
@@ -203,7 +203,8 @@ class Optimizer(torch.optim.Optimizer):
             self._lay_out_and_run(others, unchanged)
         elif self.on_nonfinite == "propagate" or self._may_run(all(x.finite() for x in unchanged)):
             for ready in unchanged:
-                ready.run()
+                ready.prepare()
+            run_whole(unchanged)
         if self._scheduled:
             self._scheduled |= self._show_schedules()
 
@@ -230,10 +231,10 @@ class Optimizer(torch.optim.Optimizer):
             for k, plan, lr in others:
                 self._lay_out(k, plan, lr, parts, rows)
             step, bound = Step(unchanged, parts, rows), self._options.clip_norm
-            finite, run = step.ready(None if bound is None else clipping.clip(bound, step.gradients()))
+            finite, moves = step.ready(None if bound is None else clipping.clip(bound, step.gradients()))
             if self.on_nonfinite != "propagate" and not self._may_run(finite()):
                 return
-            run()
+            run_whole(moves)
         for (k, _, _), part in parts.items():
             group = self.param_groups[k]
             untracked = self._rows.tracked.keys().isdisjoint(part.params)

@@ -35,16 +35,9 @@ class Part(NamedTuple):
     copies: list[tuple[Tensor, Tensor]]  # a tensor with gaps, and its weights without
     lr: Tensor | None  # where it stays on the device
 
-    def prepared(self, *factor: float) -> "Prepared":
-        """A check of the gradients and the update, ready to run. factor: see ``scalars``."""
-        return self.engine.prepared(self, factor)
-
-    def finish(self) -> None:
-        """Count a step that has run: copies are written back, step counts and autograd's versions raised."""
-        for w, moved in self.copies:
-            w.copy_(moved)
-        torch._foreach_add_(self.steps, 1.0)
-        torch.autograd.graph.increment_version(self.params)
+    def prepared(self, *factor: float) -> "PartStep":
+        """A step of these tensors, ready to run. factor: see ``scalars``."""
+        return PartStep(self, self.engine.prepared(self, factor))
 
     def names(self) -> tuple[str, ...]:
         """What the update calls each of ``tensors``."""
@@ -72,7 +65,37 @@ class Part(NamedTuple):
 
 Parts = dict[tuple[int, str, torch.device], Part]  # by number of the group, dtype and device
 
-Prepared = tuple[Callable[[], bool], Callable[[], object]]
+
+class Prepared(NamedTuple):
+    """A check of the gradients and their update; run again, it does only what has not been done."""
+
+    finite: Callable[[], bool]
+    run: Callable[[], None]
+    begun: Callable[[], bool]
+
+
+class PartStep:
+    """A step of a part, ready to run; ``finite``: whether every gradient is finite and small enough for the states."""
+
+    def __init__(self, part: Part, prepared: Prepared) -> None:
+        self._part, self._prepared = part, prepared
+        self.finite = prepared.finite
+        self._count = partial(torch._foreach_add_, part.steps, 1.0)
+        self._counted: list[object] = []
+
+    @property
+    def begun(self) -> bool:
+        """Whether weights have moved."""
+        return self._prepared.begun()
+
+    def run(self) -> None:
+        """Update the tensors, write copies back, raise step counts and autograd's versions."""
+        self._prepared.run()
+        for w, moved in self._part.copies:
+            w.copy_(moved)
+        if not self._counted:  # in C throughout: no interruption comes between the count and the note of it
+            self._counted.extend(map(partial.__call__, (self._count,)))
+        torch.autograd.graph.increment_version(self._part.params)
 
 
 class Engine(NamedTuple):
@@ -85,20 +108,37 @@ class Engine(NamedTuple):
 def _by_cpu(part: Part, factor: Factor) -> Prepared:
     sweep = cpu.Sweep(part.plan.update, part.kind, part.addresses())
     sweep.share = share(sweep.total)
-    return sweep.finite, partial(sweep.run, *part.scalars(factor))
+    rows, which = part.scalars(factor)
+
+    def run() -> None:
+        if not sweep.passes:
+            sweep.run(rows, which)
+
+    return Prepared(sweep.finite, run, lambda: sweep.passes > 0)
+
+
+def _by_launch(part: Part, launch: Callable[[], object]) -> Prepared:
+    """An update that a device runs once it is launched. An interrupted launch counts as none."""
+    launched: list[object] = []
+
+    def run() -> None:
+        if not launched:
+            launched.append(launch())
+
+    return Prepared(part.finite, run, lambda: bool(launched))
 
 
 def _by_cuda(part: Part, factor: Factor) -> Prepared:
     where = part.tensors[0][0].device
     run = partial(device.step, part.plan, part.kind, part.addresses(), *part.scalars(factor), where)
-    return part.finite, run
+    return _by_launch(part, run)
 
 
 def _by_graph(part: Part, factor: Factor) -> Prepared:
     device.refuse_schedules(part.plan)
     where = part.tensors[0][0].device
     run = partial(device.captured, part.plan, part.kind, part.addresses(), part.steps, part.lr, where)
-    return part.finite, run
+    return _by_launch(part, run)
 
 
 def _by_operations(part: Part, factor: Factor) -> Prepared:
@@ -108,14 +148,19 @@ def _by_operations(part: Part, factor: Factor) -> Prepared:
     wide = KINDS[first.dtype][1]
     evaluate, written = _operations(plan.update, wide, first.device)
 
+    computed: dict[int, tuple[Tensor, ...]] = {}  # what is written into a tensor may be written again
+
     def run() -> None:
-        for tensors, row in zip(part.tensors, which, strict=True):
-            given = {n: real(x) for n, x in zip(names, tensors, strict=True)}
-            read = [given[n].to(wide) for n in plan.update.arrays]
-            for n, value in zip(written, evaluate(*read, *rows[row]), strict=True):
+        for k in range(max(computed, default=0), len(which)):
+            given = {n: real(x) for n, x in zip(names, part.tensors[k], strict=True)}
+            if k not in computed:
+                read = [given[n].to(wide) for n in plan.update.arrays]
+                computed[k] = evaluate(*read, *rows[which[k]])
+                computed.pop(k - 1, None)
+            for n, value in zip(written, computed[k], strict=True):
                 given[n].copy_(value)
 
-    return part.finite, run
+    return Prepared(part.finite, run, lambda: bool(computed))
 
 
 CPU, CUDA, CAPTURED = Engine(True, _by_cpu), Engine(True, _by_cuda), Engine(True, _by_graph)

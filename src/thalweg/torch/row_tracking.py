@@ -170,15 +170,21 @@ class Tracked:
     def step(self, touched: SparseGradient, scalars: tuple[float, ...], hyper: Mapping[str, float]) -> None:
         """One step with the gradient's rows touched."""
         self._read()
-        self.follower.step(touched, scalars, hyper)
-        self._write()
+        try:
+            self.follower.step(touched, scalars, hyper)
+        finally:  # interrupted or not, it is whole
+            self.write_back()
 
     def catch_up(self, rows: Array | None = None) -> bool:
         """Bring rows (int64; None: all) up to date; whether any was behind."""
         self._read()
-        behind = self.table.catch_up() if rows is None else self.follower.catch_up(rows)
+        try:
+            behind = self.table.catch_up() if rows is None else self.follower.catch_up(rows)
+        except BaseException:  # Ctrl-C once rows have caught up
+            self.write_back()
+            raise
         if behind:
-            self._write()
+            self.write_back()
         return behind
 
     def leave(self, p: Tensor) -> bool:
@@ -208,6 +214,7 @@ class Tracked:
         if self.held is not self.weight:
             self.held.copy_(self.weight)
 
-    def _write(self) -> None:
+    def write_back(self) -> None:
+        """Bring the copy of a parameter with gaps back to where the parameter lies."""
         if self.held is not self.weight:
             self.weight.copy_(self.held)

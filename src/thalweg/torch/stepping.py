@@ -1,7 +1,7 @@
 """A step once it is laid out: which gradients are in it, what clipping makes of them, whether it may run, and the run."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 
@@ -25,11 +25,55 @@ class SparseStep(NamedTuple):
     t: int
     state: dict[str, Any]
 
-    def run(self, scalars: tuple[float, ...]) -> None:
+
+class Move(Protocol):
+    """A part of a step, ready to run: run again after an interruption, it does only what has not been done."""
+
+    @property
+    def begun(self) -> bool:
+        """Whether weights have moved."""
+
+    def run(self) -> None:
+        """Move weights and states, count the step, and tell autograd."""
+
+
+class _RowsMove:
+    """A sparse gradient with the scalars of its step, as a ``Move``."""
+
+    def __init__(self, step: SparseStep, scalars: tuple[float, ...]) -> None:
+        self._step, self._scalars = step, scalars
+        self._goal = step.tracked.table.t + 1
+
+    @property
+    def begun(self) -> bool:
+        """Whether the rows have moved."""
+        return self._step.tracked.table.t >= self._goal
+
+    def run(self) -> None:
         """Step the rows that the gradient touches, count the step, and tell autograd."""
-        self.tracked.step(self.gradient, scalars, self.plan.rule.at(self.t))
-        self.state["step"] += 1.0
-        torch.autograd.graph.increment_version(self.param)
+        step = self._step
+        if self.begun:
+            step.tracked.write_back()
+        else:
+            step.tracked.step(step.gradient, self._scalars, step.plan.rule.at(step.t))
+        step.state["step"].fill_(step.t + 1)
+        torch.autograd.graph.increment_version(step.param)
+
+
+def run_whole(moves: Sequence[Move]) -> None:
+    """Run all moves of a step, of which Ctrl-C leaves nothing done or everything: it is raised once all is done."""
+    try:
+        for move in moves:
+            move.run()
+    except BaseException:
+        while any(move.begun for move in moves):
+            try:
+                for move in moves:
+                    move.run()
+                break
+            except KeyboardInterrupt:
+                continue
+        raise
 
 
 class Step(NamedTuple):
@@ -59,29 +103,22 @@ class Step(NamedTuple):
             rows.append(x._replace(gradient=x.gradient._replace(values=tables.array(values))))
         return Step(self.unchanged, parts, rows)
 
-    def ready(self, clip: Factor | None) -> tuple[Callable[[], bool], Callable[[], None]]:
-        """Return a check of the gradients, and the run of all; what may be wrong with a schedule is said by now."""
+    def ready(self, clip: Factor | None) -> tuple[Callable[[], bool], list[Move]]:
+        """Return a check of the gradients, and the moves of all; what may be wrong with a schedule is said by now."""
         factor = () if clip is None else (clip.factor,)
         step = self if clip is None or not clip.shift else self.over(clip.shift)
-        runs = [part.prepared(*factor) for part in step.parts.values()]
-        scalars = [x.plan.scalars(x.t + 1, *factor) for x in step.rows]
+        for ready in step.unchanged:
+            ready.prepare(*factor)
+        parts = [part.prepared(*factor) for part in step.parts.values()]
+        rows = [_RowsMove(x, x.plan.scalars(x.t + 1, *factor)) for x in step.rows]
 
         def finite() -> bool:
             if (clip is None or not clip.shift) and (
                 all(x.tracked.table.finite(x.gradient.values) for x in self.rows)
                 and all(ready.finite() for ready in self.unchanged)
-                and all(check() for check, _ in runs)
+                and all(part.finite() for part in parts)
             ):
                 return True
             return clip is not None and fit(self.gradients(), clip)
 
-        def run() -> None:
-            for ready in step.unchanged:
-                ready.run(*factor)
-            for part, (_, run_part) in zip(step.parts.values(), runs, strict=True):
-                run_part()
-                part.finish()
-            for x, row in zip(step.rows, scalars, strict=True):
-                x.run(row)
-
-        return finite, run
+        return finite, [*step.unchanged, *parts, *rows]
