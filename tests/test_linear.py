@@ -34,7 +34,9 @@ def dense(rule, settings, x, y, order, outputs, slopes):
         own = rule.penalised(settings.l1, settings.l2)
     elif settings.l1 or settings.l2:
         penalty = {"weight_decay": settings.l2, "decay": "proximal", "l1_decay": settings.l1}
-    weights, intercepts = own.on(w, engine="plain", **penalty), rule.on(b, engine="plain")
+    weights = own.on(w, engine="plain", **penalty)
+    free = {"weight_decay": 0.0} if penalty else {}  # penalties take the place of a rule's own decay
+    intercepts = rule.on(b, engine="plain", **free)
     total = np.zeros_like(w)
     full = x.toarray()
     begun = settings.average or 0

@@ -23,7 +23,7 @@ from ...core.catch_up import GROWTH, CatchUp, plan, rests
 from ...core.formula import Function
 from ...core.rule import Rule
 from ...core.schedule import Schedule
-from ...core.started import start
+from ...core.started import settled, start
 from ...core.step_options import BARE, StepOptions
 from ...core.update import Update
 from .. import plain
@@ -98,6 +98,8 @@ class Pass:
     ) -> None:
         if (l1 or l2) and rule.parts.cumulates:
             rule, l1, l2 = rule.penalised(l1, l2), 0.0, 0.0
+        elif l1 or l2:
+            rule, l2, _ = settled(rule, l2, "proximal")  # in place of a decay of its own
         self.rule, self.features, self.outputs, self.t = rule, features, outputs, 0
         self.real = np.dtype(dtype)
         started = start(rule, weight_decay=l2, decay="proximal", l1=l1, sum_after=average)
