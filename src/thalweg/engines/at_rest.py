@@ -72,6 +72,10 @@ class AtRest:
 
         return quickly
 
+    def follow(self, started: Started) -> None:
+        """Ask of the same rule with other values from now on; they differ in what may change alone."""
+        self._started = started
+
     def require_ahead(self, where: str, done: int = 0) -> None:
         """Raise HyperparameterError, led by ``where``, if the coming steps would lose a weight at rest.
 

@@ -38,14 +38,14 @@ from .layout import (
 )
 from .options import as_rule, options, require_for_all, require_settings, warn_of_lost
 from .parts import CAPTURED, CPU, CUDA, Engine, Part, Parts, engine_of, not_finite
+from .resting import Resting, asked
 from .scheduled import ScheduledRate, require_followed, show
 from .states import AVERAGE, HOST, RATE, RawState, begun, opened, require_fitting
 from .stepping import SparseStep, Step, run_whole
 
 Tensor = torch.Tensor
-Anew = tuple[
-    int, Started, Tensor | None
-]  # a group to lay out: its number, its plan, lr where it is on the device
+# A group to lay out: its number, its plan, lr where it is on the device.
+Anew = tuple[int, Started, Tensor | None]
 _COPIED = ["on_nonfinite", "skipped", "capturable", "_options", "_rule", "_begun", "_lr", "_kinds", "_given"]
 
 
@@ -97,6 +97,7 @@ class Optimizer(torch.optim.Optimizer):
         self.on_nonfinite, self.skipped, self.capturable = on_nonfinite, 0, bool(capturable)
         self._options = options(average, clip_norm, rates, self.capturable)
         self._rows = FollowedRows(exact)
+        self._resting: dict[int, Resting] = {}
         self._ready: dict[int, UnchangedGroup] = {}  # groups whose tensors lie as they did
         self._known: tuple[list[Tensor], list[dict[str, Any]]] = [], []  # who had states then, and in what
         around = {"weight_decay": weight_decay, "decay": decay, "maximize": maximize, "l1_decay": l1_decay}
@@ -194,6 +195,9 @@ class Optimizer(torch.optim.Optimizer):
                 plan = groups.planned(self._kinds, group, self._options, () if lr is None else ("lr",))
                 if ready is not None and ready.plan.update is plan.update:
                     ready.remember(plan, group)
+            rest = self._resting.get(k)
+            if not self.capturable and (rest is None or rest.plan is not plan or rest.follows_schedule):
+                self._resting[k] = asked(rest, plan, group, self.__dict__["state"])
             if ready is not None and ready.plan is plan and ready.stands(group["params"]):
                 unchanged.append(ready)
             else:
@@ -444,7 +448,7 @@ class Optimizer(torch.optim.Optimizer):
             if isinstance(held, dict):
                 kept = {n: v for n, v in held.items() if isinstance(v, RawState)}
                 held |= {n: v.placed(p, n, self._counted(p)) for n, v in kept.items()}
-        self._ready, self._known = {}, ([], [])
+        self._ready, self._known, self._resting = {}, ([], []), {}
         exact = state.get("_exact")
         if exact is not None:  # of a copy; torch's load_state_dict gives states and groups alone
             self._rows = FollowedRows(exact)
