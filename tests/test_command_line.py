@@ -149,6 +149,30 @@ def test_ctrl_c_while_packages_are_imported(package: str, arguments: list[str], 
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "thalweg: interrupted\n")
 
 
+def test_ctrl_c_in_a_callback_is_not_lost() -> None:
+    """Python drops what is raised in the callback of a weak reference; the command ends all the same."""
+    code = """if True:
+        import os, signal, time, weakref
+        from thalweg.cli.process import run
+
+        class Thing: pass
+
+        def gone(_):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.05)
+
+        def command():
+            thing = Thing()
+            kept = weakref.ref(thing, gone)
+            del thing
+            time.sleep(20)
+
+        run(command)
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=15)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "thalweg: interrupted\n")
+
+
 @SLOW
 @pytest.mark.parametrize("command", ["race beale --trials 2 --seeds 2", "rules", "claims leaky-average"])
 def test_ctrl_c_at_any_moment(command: str, tmp_path: Path) -> None:

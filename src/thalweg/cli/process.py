@@ -34,6 +34,7 @@ def run(command: Callable[[], object]) -> NoReturn:
         signal.getsignal(signal.SIGINT) is signal.default_int_handler
     ):  # else it was started with Ctrl-C ignored
         signal.signal(signal.SIGINT, _note)
+        sys.unraisablehook = _raise_again
     status: Any = DONE
     for work in (command, sys.stdout.flush):
         try:
@@ -71,6 +72,16 @@ def stems_from_interrupt(error: BaseException) -> bool:
 def _note(number: int, frame: FrameType | None) -> None:
     _interrupts.append(number)
     signal.default_int_handler(number, frame)
+
+
+def _raise_again(lost: "sys.UnraisableHookArgs") -> None:
+    """Ctrl-C that came while a callback ran, of a weak reference say, ends there: it comes once more after it."""
+    if lost.exc_type is not KeyboardInterrupt:
+        sys.__unraisablehook__(lost)
+        return
+    from threading import Timer, main_thread
+
+    Timer(0.01, signal.pthread_kill, (main_thread().ident, signal.SIGINT)).start()
 
 
 class _Output(io.FileIO):

@@ -153,4 +153,9 @@ def _listed(text: pa.Array, odd: pa.Array) -> Odd:
     import pyarrow.compute as pc
 
     places = np.flatnonzero(np.asarray(pc.fill_null(odd, False)))
-    return [(k, text[k].as_buffer().to_pybytes().decode("utf-8", "replace")[:40]) for k in places.tolist()]
+    return [(k, readable(text, k)) for k in places.tolist()]
+
+
+def readable(text: pa.Array, k: int) -> str:
+    """A cell for a message: its first characters, whatever its bytes are."""
+    return str(text[k].as_buffer().to_pybytes().decode("utf-8", "replace")[:40])

@@ -25,7 +25,7 @@ from ..errors import FileError, HyperparameterError, nearest
 from ..scaling import ColumnMap
 from .arrow import as_bytes, to_numbers
 from .block import Block, Pass, Position
-from .cells import MISSING, PLAIN, Form, Odd, trimmed
+from .cells import MISSING, PLAIN, Form, Odd, readable, trimmed
 from .kernels.tables import NAMES, NAMES_JOB, ROWS, ROWS_JOB
 from .kernels.vw import HASH
 from .kinds import PREFIX_BYTES, PREFIX_ROWS, Column, told
@@ -376,7 +376,7 @@ class Layout:
             labels[np.isnan(labels) & given] = -1
         elif not self.columns.unlabelled:
             shown = ", ".join((self.classes or [])[:8])
-            _refuse(bad, np.isnan(labels) & given, lambda k: f"column {name!r}: {str(text[k])[:40]!r} is none of the classes {shown}; name them all (--classes)")  # fmt: skip
+            _refuse(bad, np.isnan(labels) & given, lambda k: f"column {name!r}: {readable(text, k)!r} is none of the classes {shown}; name them all (--classes)")  # fmt: skip
         return labels
 
     def _weights(self, table: pa.Table, bad: Reasons) -> Array | None:
