@@ -127,7 +127,7 @@ def settling(name: str) -> tuple[Rule, int]:
     lines, rule = kind.parts.lines, kind()
     if lines["lr"].unit == "w/g":
         return rule.replace(lr=0.3 if name == "SGD" else 0.1), 600
-    if name == "Adagrad":
+    if name in ("Adagrad", "FTRL"):
         return rule.replace(lr=0.5), 600
     if name == "Adadelta":
         return rule.replace(lr=0.3, eps_v=1.0, eps_u=0.1), 1000
