@@ -108,7 +108,7 @@ def test_a_trial_travels_with_a_rule_of_the_users_own(tmp_path: Path) -> None:
 def test_two_lines_are_searched_as_one_is() -> None:
     """All that a race asks of the search: rounds of settings, what came of them, the best and its edges."""
     space = {"lr": Range(1e-3, 1.0), "beta": Range(0.1, 0.9)}
-    search = Search(tw.Momentum(), space)
+    search = Search(method(tw.Momentum()), space)
     rounds = []
     for name, proposals in Tuner([search], 20, 0).rounds():
         rounds.append((name, len(proposals)))
@@ -117,7 +117,7 @@ def test_two_lines_are_searched_as_one_is() -> None:
             found.add(settings, -settings["lr"])  # the larger the better: the best lies at the edge
     assert rounds == [("tuning", 20), *[("tuning, wider", 5)] * ROUNDS]
     best = max(search.tried, key=lambda s: s["lr"])
-    assert search.tuned == tw.Momentum(**best)
+    assert search.tuned.runs == tw.Momentum(**best)
     assert search.space["lr"].high == 10.0**ROUNDS
     assert len({s["beta"] for s in search.tried}) == 20 + 5 * ROUNDS
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 from thalweg import SGD, RMSprop
+from thalweg.lab.methods import method
 from thalweg.lab.search import ROUNDS, TASKS, Range, Search, Task, Tuner, landscape, try_rates
 
 
@@ -53,7 +54,7 @@ def test_tasks_begin_at_every_usual_start_of_their_problems() -> None:
 
 def searched(best: float, trials: int) -> Search:
     """A search by a tuner whose losses grow with the decades from the best rate."""
-    search = Search(SGD(), {"lr": Range(1e-5, 1e1)})
+    search = Search(method(SGD()), {"lr": Range(1e-5, 1e1)})
     for _, proposals in Tuner([search], trials, 0).rounds():
         for s, settings in proposals:
             s.add(settings, abs(np.log10(settings["lr"] / best)))
@@ -78,7 +79,7 @@ def test_an_edge_is_said_where_nothing_beyond_was_tried() -> None:
 
 
 def test_one_lucky_trial_makes_no_edge() -> None:
-    search = Search(SGD(), {"lr": Range(1e-5, 1e1)})
+    search = Search(method(SGD()), {"lr": Range(1e-5, 1e1)})
     for lr, loss in ((9.0, 0.1), (1e-3, 0.2), (2e-3, 0.2), (3e-3, 0.2), (4e-3, 0.2)):
         search.add({"lr": lr}, loss)
     assert not search.edges
@@ -86,9 +87,9 @@ def test_one_lucky_trial_makes_no_edge() -> None:
 
 def test_finalists_are_chosen_by_all_their_seeds() -> None:
     """The luckiest of few seeds gives way; what is no finalist is not chosen, whatever it had."""
-    search = Search(SGD(), {"lr": Range(1e-5, 1e1)})
+    search = Search(method(SGD()), {"lr": Range(1e-5, 1e1)})
     for k, loss in enumerate([0.5, 0.1, 0.2, 0.3, np.inf, 0.4, 0.6]):
         search.add({"lr": 10.0**-k}, loss)
     assert search.finalists == [1, 2, 3, 5, 0] and search.best == 1
     search.finals = dict(zip(search.finalists, [0.9, 0.8, 0.7, 0.75, 0.95], strict=True))
-    assert search.best == 3 and search.tuned == SGD(lr=1e-3)
+    assert search.best == 3 and search.tuned.runs == SGD(lr=1e-3)

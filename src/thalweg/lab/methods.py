@@ -2,11 +2,12 @@
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from dataclasses import dataclass
+from dataclasses import replace as changed_in
+from typing import NamedTuple, Protocol, Self, TypeVar
 
 from .. import rules
-from ..core.line import Scalar
+from ..core.line import Line, Scalar
 from ..core.rule import Rule, is_shipped
 from ..core.schedule import Schedule
 from ..errors import HyperparameterError
@@ -21,6 +22,44 @@ class Method:
     name: str
     rule: Rule
     text: str = ""
+
+    @property
+    def runs(self) -> Rule:
+        """What a trial is given: the rule."""
+        return self.rule
+
+    @property
+    def lines(self) -> Mapping[str, Line]:
+        """What can be tuned: the lines that are numbers, and that no dialect holds at their identity."""
+        parts, values = self.rule.parts, self.rule.values
+        pinned = parts.dialects[self.rule.dialect].pinned if self.rule.dialect else {}
+        return {
+            n: line
+            for n, line in parts.lines.items()
+            if n not in pinned and not isinstance(values[n], Schedule)
+        }
+
+    @property
+    def values(self) -> Mapping[str, float]:
+        """Every line's number at the first step, by name: hyperparameters, and where states start."""
+        starts = {n: v for n, v in self.rule.values.items() if not isinstance(v, Schedule)}
+        return {**starts, **self.rule.at(0)}
+
+    @property
+    def code(self) -> "Code | None":
+        """What makes the rule when it is pasted; None for a class or a schedule that no file has."""
+        return code(self.rule)
+
+    def replace(self, **settings: float) -> Self:
+        """The same method with some lines changed; HyperparameterError."""
+        return changed_in(self, rule=self.rule.replace(**settings))
+
+    def renamed(self, name: str) -> Self:
+        """The same rule under another name."""
+        return changed_in(self, name=name)
+
+    def __repr__(self) -> str:
+        return repr(self.rule)
 
 
 def method(name: str | Rule) -> Method:
@@ -100,14 +139,36 @@ def _schedules(value: Scalar) -> Iterator[type[Schedule]]:
 def methods(names: Sequence[str | Rule] | str | None) -> list[Method]:
     """Methods in order, the nine by default; HyperparameterError where two would share a name."""
     names = [names] if isinstance(names, str) else names
-    entrants = [method(n) for n in (names if names is not None else NINE)]
+    return distinct([method(n) for n in (names if names is not None else NINE)])
+
+
+class Titled(Protocol):
+    """What has a name, and runs something that can be told from another's."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+
+    @property
+    def runs(self) -> object:
+        """What a trial is given."""
+
+    def renamed(self, name: str) -> Self:
+        """The same under another name."""
+
+
+T = TypeVar("T", bound=Titled)
+
+
+def distinct(entrants: Sequence[T]) -> list[T]:
+    """The same in order, with a number behind a name that was there before; HyperparameterError where two are one."""
     if not entrants:
         raise HyperparameterError("methods: name at least one")
     seen: dict[str, int] = {}
-    unique: list[Method] = []
+    unique: list[T] = []
     for m in entrants:
         seen[m.name] = seen.get(m.name, 0) + 1
-        if seen[m.name] > 1 and any(m.rule == u.rule for u in unique):
+        if seen[m.name] > 1 and any(m.runs == u.runs for u in unique):
             raise HyperparameterError(f"methods: {m.name} is named twice")
-        unique.append(m if seen[m.name] == 1 else replace(m, name=f"{m.name} ({seen[m.name]})"))
+        unique.append(m if seen[m.name] == 1 else m.renamed(f"{m.name} ({seen[m.name]})"))
     return unique

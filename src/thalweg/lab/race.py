@@ -19,11 +19,10 @@ from typing import Any
 import numpy as np
 
 from .. import errors, files
-from ..core.rule import Rule
 from ..problems import FunctionProblem, Problem, Source
 from ..problems.compiled import CompiledProblem
 from ..problems.formula import FormulaProblem
-from . import methods as naming
+from .entrants import Entrant, Foreign, Named, entrants, refused
 from .race_result import ONLY_DRAWN, Columns, RaceResult, VerdictRow
 from .race_summary import Budget, Entry, summary
 from .reports.race import render
@@ -126,7 +125,7 @@ def _suffix(path: str | os.PathLike[str]) -> str:
 
 def race(
     problem: "str | os.PathLike[str] | Problem | Callable[..., Any]" = "digits",
-    methods: Sequence[str | Rule] | None = None,
+    methods: Sequence[Named] | None = None,
     *,
     trials: int = 25,
     seeds: int = 30,
@@ -155,9 +154,12 @@ def race(
     for path in (out, json):
         if path is not None:
             _suffix(path)
-    entrants = naming.methods(methods)
+    named = entrants(methods)
     source = _source(problem, target, drop, start)
     p = resolve(source)
+    for m in named:
+        if isinstance(m.runs, Foreign):
+            raise refused(m.runs, p.name)
     if isinstance(source, Source) and p.source is not None:
         source = p.source  # with the content that its file had just now
     budget = Budget(
@@ -168,7 +170,7 @@ def race(
         seed,
     )
     scale = scale_of(p.start(budget.tuning[0]))
-    entries = [Entry(m.name, m.text, Search(m.rule, space(m.rule, scale))) for m in entrants]
+    entries = [Entry(m.name, m.text, Search(m, space(m, scale))) for m in named]
     runner = _Runner(source, budget, progress or (lambda what, done, total: None))
     finished = True
     try:
@@ -212,7 +214,7 @@ class _Runner:
         for name, proposals in tuner.rounds():
             results: dict[int, list[Runs]] = {}
             jobs = [
-                [self._tuning(search.rule, settings, self.budget.tuning)] for search, settings in proposals
+                [self._tuning(search.entrant, settings, self.budget.tuning)] for search, settings in proposals
             ]
             try:
                 self._perform(name, jobs, results)
@@ -228,7 +230,7 @@ class _Runner:
         """Rerun each method's finalists on more seeds, so that no setting is chosen for its luck on a few."""
         finals = [(e, i) for e in entries if len(e.search.finalists) > 1 for i in e.search.finalists]
         results: dict[int, list[Runs]] = {}
-        jobs = [[self._tuning(e.search.rule, e.search.tried[i], self.budget.finals)] for e, i in finals]
+        jobs = [[self._tuning(e.search.entrant, e.search.tried[i], self.budget.finals)] for e, i in finals]
         self._perform("finalists", jobs, results)
         for k, (entry, i) in enumerate(finals):
             ends = [r.curves[0, :, -1] for r in (entry.trial_runs[i], *results[k])]
@@ -243,22 +245,22 @@ class _Runner:
             for i, runs in results.items():
                 entries[i].test_runs = runs
 
-    def _tuning(self, rule: Rule, settings: Settings, seeds: Sequence[int]) -> Trial:
-        """A rule at some settings over tuning seeds; stepwise its loss is looked at four times, more would cost."""
+    def _tuning(self, entrant: Entrant, settings: Settings, seeds: Sequence[int]) -> Trial:
+        """An entrant at some settings over tuning seeds; stepwise its loss is looked at four times, more would cost."""
         b = self.budget
         vary = {n: np.array([value]) for n, value in settings.items()}
         every = max(1, b.steps // RECORDS) if self.compiled else _divisor(b.steps, max(1, b.steps // 4))
-        return Trial(rule, self.source, b.steps, seeds, batch=b.batch, vary=vary, every=every)
+        return Trial(entrant.runs, self.source, b.steps, seeds, batch=b.batch, vary=vary, every=every)
 
-    def _testing(self, rule: Rule) -> list[Trial]:
-        """A rule over the fresh seeds, of which the first also shows its rates and its path."""
+    def _testing(self, entrant: Entrant) -> list[Trial]:
+        """An entrant over the fresh seeds, of which the first also shows its rates and its path."""
         b = self.budget
         whole = isinstance(self.problem, FormulaProblem) and b.steps <= PATH
         every = 1 if whole else _divisor(b.steps, max(1, b.steps // RECORDS))
         parts = [(b.test[:1], ("loss", "metric", "rate_bands", *["path"] * self.compiled))]
         parts += [(b.test[1:], ("loss", "metric"))] * (len(b.test) > 1)
         return [
-            Trial(rule, self.source, b.steps, seeds, batch=b.batch, every=every, record=record)
+            Trial(entrant.runs, self.source, b.steps, seeds, batch=b.batch, every=every, record=record)
             for seeds, record in parts
         ]
 

@@ -186,7 +186,7 @@ def _row(entry: Entry, p: Problem, floor: float, tau: float) -> MethodRow:
     return {
         "method": entry.name,
         "rule": repr(tuned),
-        "lr": _finite(tuned.at(0).get("lr", np.nan)) if search.losses else None,
+        "lr": _finite(tuned.values.get("lr", np.nan)) if search.losses else None,
         "loss": loss,
         "metric": None
         if p.metric_name is None or not runs
@@ -222,7 +222,7 @@ def _trials(entries: Sequence[Entry]) -> Columns:
     tuned = dict.fromkeys(["lr", *(n for e in entries for n in e.search.space)])
     table: Columns = {"method": [], **{n: [] for n in tuned}, "loss": []}
     for entry in entries:
-        own = entry.search.rule.at(0)
+        own = entry.search.entrant.values
         for settings, loss in zip(entry.search.tried, entry.search.losses, strict=True):
             table["method"].append(entry.name)
             table["loss"].append(_finite(loss))
@@ -329,7 +329,7 @@ def _command(source: Source | None, budget: Budget, entries: Sequence[Entry]) ->
 
 def _code(entry: Entry, source: Source | None, budget: Budget) -> str:
     """Lines that rebuild the winner and run it on the first fresh seed; "" for what no name or file has."""
-    code = naming.code(entry.search.tuned)
+    code = entry.search.tuned.code
     if source is None or code is None:
         return ""
     given = [repr(source.name)] + [

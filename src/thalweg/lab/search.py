@@ -12,10 +12,10 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ..core.rule import Rule
-from ..core.schedule import Schedule
 from ..problems import landscape
 from ..problems.base import Params, pack
 from ..problems.compiled import CompiledProblem
+from .entrants import Entrant
 from .trial import Trial
 
 Array = np.ndarray[Any, Any]
@@ -61,14 +61,14 @@ class Range:
         return Range(min(self.low, other.low), max(self.high, other.high))
 
 
-def space(rule: Rule, scale: float) -> dict[str, Range]:
-    """The lines of a rule that are tuned, with their ranges: lr, unless there is none or it is a schedule.
+def space(entrant: Entrant, scale: float) -> dict[str, Range]:
+    """The lines of an entrant that are tuned, with their ranges: lr, unless there is none or it is a schedule.
 
     scale: of the parameters (``scale_of``), with which a range in the unit of w grows.
     """
-    if "lr" not in rule.parts.hyperparameters or isinstance(rule.values["lr"], Schedule):
+    if "lr" not in entrant.lines:
         return {}
-    unit = rule.parts.lines["lr"].unit
+    unit = entrant.lines["lr"].unit
     low, high = RANGES.get(unit, RANGES["w/g"])
     factor = scale if unit == "w" else 1.0
     return {"lr": Range(low * factor, high * factor)}
@@ -95,7 +95,7 @@ def quantiles(count: int, dimensions: int, seed: int) -> Array:
 class Search:
     """One method's search: where it looks, what was tried, and the loss that came of it (inf: it diverged)."""
 
-    rule: Rule
+    entrant: Entrant
     space: dict[str, Range]
     tried: list[Settings] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)
@@ -122,9 +122,9 @@ class Search:
         return sorted(sound, key=lambda i: self.losses[i])[:BEST]
 
     @property
-    def tuned(self) -> Rule:
-        """The rule at its best settings; the rule as it is where nothing was found."""
-        return self.rule if self.best is None else self.rule.replace(**self.tried[self.best])
+    def tuned(self) -> Entrant:
+        """The entrant at its best settings; as it is where nothing was found."""
+        return self.entrant if self.best is None else self.entrant.replace(**self.tried[self.best])
 
     @property
     def edges(self) -> dict[str, int]:

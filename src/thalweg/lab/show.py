@@ -194,7 +194,7 @@ def _rate(
     p: FormulaProblem, m: Method, at: Array, steps: int, seed: int, lr: float | None, target: float
 ) -> tuple[Rule, str]:
     """The method at the rate that is asked for, else at its best one; and a word where that is the last tried."""
-    tuned = space(m.rule, scale_of(at))
+    tuned = space(m, scale_of(at))
     if "lr" not in tuned:
         return m.rule, ""
     if lr is not None:

@@ -18,6 +18,7 @@ from ..core.saved_rule import packed, unpacked
 from ..problems import Problem, Source, make
 from ..problems.base import Params, Rows, pack, unpack
 from ..problems.compiled import CompiledProblem
+from .entrants import Foreign, refused
 
 Array = np.ndarray[Any, Any]
 BLOWN = 1e3  # a height this many times that of the start counts as diverged
@@ -77,7 +78,7 @@ class Runs:
 class Trial:
     """All that decides what runs give, and what of it is kept; ``run`` gives it.
 
-    rule, problem: the problem itself or what it is made from. steps: of each run. seeds: each fixes a start and an
+    rule: or an optimizer from elsewhere. problem: the problem itself or what it is made from. steps: of each run. seeds: each fixes a start and an
     order of rows, K of them. starts: (d,) or (K, d), packed, in place of the seeds'; with one seed all take its rows.
     batch: rows a step, 0 for all. vary: line → (S,) values in place of the rule's, start values of states among
     them; S = 1 without. options: what else ``Rule.on`` takes, for runs that are then stepped through. every: steps
@@ -85,7 +86,7 @@ class Trial:
     which a run ends, and at which it has settled.
     """
 
-    rule: Rule
+    rule: Rule | Foreign
     problem: Problem | Source
     steps: int
     seeds: Sequence[int] = (0,)
@@ -101,9 +102,11 @@ class Trial:
     def run(self) -> Runs:
         """Run every setting from every seed; HyperparameterError, ProblemError."""
         p = resolve(self.problem)
+        if isinstance(self.rule, Foreign):
+            raise refused(self.rule, p.name)
         if isinstance(p, CompiledProblem) and not self.options:
-            return _compiled(self, p)
-        return _stepped(self, p)
+            return _compiled(self, self.rule, p)
+        return _stepped(self, self.rule, p)
 
     @property
     def settings(self) -> int:
@@ -111,10 +114,12 @@ class Trial:
         return max((len(values) for values in self.vary.values()), default=1)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "rule": packed(self.rule)}  # a user's file cannot be imported by name
+        rule = self.rule if isinstance(self.rule, Foreign) else packed(self.rule)
+        return {**self.__dict__, "rule": rule}  # a user's file cannot be imported by name
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, rule=unpacked(state["rule"]))
+        rule = state["rule"]
+        self.__dict__.update(state, rule=rule if isinstance(rule, Foreign) else unpacked(rule))
 
 
 @lru_cache(maxsize=4)
@@ -148,7 +153,7 @@ def ceiling(p: Problem, start: Array) -> Array:
     return height
 
 
-def _compiled(trial: Trial, p: CompiledProblem) -> Runs:
+def _compiled(trial: Trial, rule: Rule, p: CompiledProblem) -> Runs:
     """All settings and seeds in one compiled loop."""
     from ..engines.cpu import loops
 
@@ -165,7 +170,7 @@ def _compiled(trial: Trial, p: CompiledProblem) -> Runs:
     }
     tick = time.perf_counter()
     trace = loops.run(
-        trial.rule,
+        rule,
         p.objective,
         np.tile(starts, (settings, 1)),
         trial.steps,
@@ -235,14 +240,14 @@ def follow(
     return seconds / max(done, 1)
 
 
-def _stepped(trial: Trial, p: Problem) -> Runs:
+def _stepped(trial: Trial, whole: Rule, p: Problem) -> Runs:
     """Each setting from each seed, step by step."""
     starts = None if trial.starts is None else np.atleast_2d(np.asarray(trial.starts, dtype=float))
     seeds = max(len(trial.seeds), 0 if starts is None else len(starts))
     p.failures()  # those of others
     runs = []
     for s in range(trial.settings):
-        rule = trial.rule.replace(**{n: float(v[s]) for n, v in trial.vary.items()})
+        rule = whole.replace(**{n: float(v[s]) for n, v in trial.vary.items()})
         for k in range(seeds):
             seed = trial.seeds[k % len(trial.seeds)]
             runs.append(_walk(trial, p, rule, seed, None if starts is None else starts[k % len(starts)]))
