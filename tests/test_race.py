@@ -96,6 +96,26 @@ def test_same_numbers_on_any_number_of_cores(tmp_path: Path) -> None:
     assert made[0] == made[1]
 
 
+def test_every_run_on_fresh_seeds_is_a_row_with_the_steps_to_three_targets() -> None:
+    made = tw.race("rosenbrock", ["SGD", "Adam"], trials=6, seeds=3, steps=200)
+    runs, floor, settings = made.data["runs"], made.data["floor"], made.data["settings"]
+    assert floor is not None
+    assert floor == {"loss": 0.0, "known": True, "shares": [0.1, 1e-3, 1e-5], "consecutive": 1}
+    assert runs["method"] == ["SGD"] * 3 + ["Adam"] * 3
+    assert runs["seed"] == [1000, 1001, 1002] * 2
+    assert not set(runs["seed"]) & set(settings["selection_seeds"])
+    assert runs["start"][:3] == runs["start"][3:]  # paired
+    for row in made.data["methods"]:
+        own = [k for k, m in enumerate(runs["method"]) if m == row["method"]]
+        assert quantile([runs["loss"][k] for k in own], 0.5) == row["loss"]["median"]
+        assert quantile([runs["to_0.001"][k] or np.inf for k in own], 0.5) == (
+            row["steps_to_target"] or np.inf
+        )
+        for k in own:
+            met = [runs[f"to_{share:g}"][k] for share in floor["shares"]]
+            assert [m for m in met if m is not None] == sorted(m for m in met if m is not None)
+
+
 def test_digits_are_learnt() -> None:
     made = tw.race("digits", ["Adam"], trials=4, seeds=3, steps=300)
     assert made.columns["metric"][0] >= 0.94

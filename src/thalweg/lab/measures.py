@@ -21,6 +21,7 @@ from .statistics import steps_to
 Array = np.ndarray[Any, Any]
 
 SHARES = (1e-1, 1e-3, 1e-5)  # of the way from the start to the floor, that the three targets leave
+NOISY_SHARES = (1e-1, 3e-2, 1e-2)  # likewise, where the floor is the luckiest of many noisy runs
 R_MAX = 4.0  # up to which ratio of times AlgoPerf's score rewards
 DRAWS = 1000  # of a bootstrap
 BAND = (0.05, 0.95)  # which of its quantiles are drawn
@@ -102,7 +103,8 @@ def ratios(times: Array) -> Array:
     """
     best = times.min(axis=0)
     with np.errstate(all="ignore"):
-        return np.where(np.isinf(times), np.inf, np.where(times == best, 1.0, times / best))
+        compared: Array = np.where(np.isinf(times), np.inf, np.where(times == best, 1.0, times / best))
+    return compared
 
 
 def profile(ratios: Array, at: Array) -> Array:
@@ -120,7 +122,8 @@ def score(ratios: Array, r_max: float = R_MAX) -> Array:
     AlgoPerf's score (Dahl et al., arXiv 2306.07179, section 4.2): of each instance the share of that stretch that
     lies beyond its ratio. ``r_max`` is given and never taken from the data, which would make scores incomparable.
     """
-    return np.clip((r_max - ratios) / (r_max - 1), 0, 1).mean(axis=1)
+    rewards: Array = np.clip((r_max - ratios) / (r_max - 1), 0, 1)
+    return np.asarray(rewards.mean(axis=1))
 
 
 # After how much tuning.

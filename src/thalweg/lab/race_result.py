@@ -27,7 +27,9 @@ class Metric(TypedDict):
 
 
 class MethodRow(TypedDict):
-    """One method's row of the table. ``diverged`` counts among its ``trials``."""
+    """One method's row of the table. ``diverged`` counts among its ``trials``; ``edges``: the lines whose best value lies
+    at an end of their range, with nothing tried beyond it; ``schedules``: the lines that follow a schedule.
+    """
 
     method: str
     rule: str  # the tuned rule, as Python prints it
@@ -38,12 +40,14 @@ class MethodRow(TypedDict):
     us_per_step: Number
     diverged: int
     trials: int
+    edges: list[str]
+    schedules: list[str]
     notes: list[str]
 
 
 class RaceSettings(TypedDict):
-    """The budget, how the winner of tuning was selected, and the command that runs the race again
-    ("" for what no command line can name)."""
+    """The budget, how the winner of tuning was selected, the seeds that it saw, and the command that runs the race
+    again ("" for what no command line can name)."""
 
     methods: list[str]
     trials: int
@@ -54,6 +58,7 @@ class RaceSettings(TypedDict):
     batch: int
     seed: int
     selection: str
+    selection_seeds: list[int]
     target: Number
     target_text: str
     loss_name: str
@@ -77,6 +82,18 @@ class OutsiderRow(TypedDict):
     name: str
     loss: Number
     metric: Number
+
+
+class Floor(TypedDict):
+    """What targets are measured from: the known minimum, or the lowest loss of any run on fresh seeds.
+
+    A target leaves one of ``shares`` of the way from a run's start to ``loss``; it is met on so many ``consecutive`` records.
+    """
+
+    loss: float
+    known: bool
+    shares: list[float]
+    consecutive: int
 
 
 Question: TypeAlias = Literal["lowest", "fastest", "forgiving", "held out"]
@@ -134,7 +151,8 @@ class RaceResult(TypedDict):
 
     ``methods``: lowest median loss first. ``curves`` (method, step, median, p10, p90) are losses over the fresh
     seeds; ``rates`` (likewise) effective rates over the coordinates of the first of them; ``paths`` (method, step,
-    x, y) its way on a problem of two parameters. ``trials`` (method, a column for each line that was tuned, loss)
+    x, y) its way on a problem of two parameters. ``runs`` (method, seed, start, loss, metric, and ``to_`` each of the
+    floor's shares: the step at which that target was met) is every run on fresh seeds. ``trials`` (method, a column for each line that was tuned, loss)
     is every tuning trial. ``answers`` are to the four questions, those that can be put. ``code`` rebuilds the winner.
     """
 
@@ -149,6 +167,8 @@ class RaceResult(TypedDict):
     answers: list[Answer]
     curves: Columns
     trials: Columns
+    runs: Columns
+    floor: Floor | None
     rates: Columns
     paths: Columns | None
     landscape: Landscape | None
@@ -158,6 +178,11 @@ class RaceResult(TypedDict):
 
 # Fields that are drawn or printed on the page alone; the JSON file holds the others.
 ONLY_DRAWN = ("title", "text", "curves", "rates", "paths", "landscape")
+
+
+def time_column(share: float) -> str:
+    """The column of ``runs`` with the steps to the target that leaves this share of the way."""
+    return f"to_{share:g}"
 
 
 def height(row: MethodRow) -> float:

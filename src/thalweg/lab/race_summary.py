@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..core.schedule import Schedule
 from ..errors import HyperparameterError
 from ..problems import Outsider, Problem, Source
 from ..problems.formula import FormulaProblem
 from . import answers
 from . import methods as naming
+from .measures import NOISY_SHARES, SHARES, targets, times
 from .race_result import (
     VERSION,
     Answer,
@@ -22,6 +24,7 @@ from .race_result import (
     Quantiles,
     RaceResult,
     height,
+    time_column,
 )
 from .search import Search
 from .statistics import bands, quantile, steps_to
@@ -127,6 +130,7 @@ def summary(p: Problem, budget: Budget, entries: Sequence[Entry], finished: bool
             "batch": budget.batch,
             "seed": budget.seed,
             "selection": f"median final {p.loss_name}",
+            "selection_seeds": [*budget.tuning, *budget.finals] if budget.trials > 1 else [],
             "target": goal,
             "target_text": _target_text(goal, tau, p),
             "loss_name": p.loss_name,
@@ -137,6 +141,15 @@ def summary(p: Problem, budget: Budget, entries: Sequence[Entry], finished: bool
         "answers": _answers(p, entries, floor, tau),
         "curves": _curves(entries),
         "trials": _trials(entries),
+        "runs": _runs(p, budget, entries, floor),
+        "floor": None
+        if goal is None
+        else {
+            "loss": floor,
+            "known": p.minimum is not None,
+            "shares": list(_shares(p)),
+            "consecutive": _held(p),
+        },
         "rates": _rates(entries),
         "paths": _paths(entries),
         "landscape": _landscape(p),
@@ -195,17 +208,47 @@ def _row(entry: Entry, p: Problem, floor: float, tau: float) -> MethodRow:
         "us_per_step": _finite(float(np.median(seconds)) * 1e6) if runs else None,
         "diverged": sum(not np.isfinite(v) for v in search.losses),
         "trials": len(search.losses),
+        "edges": search.open_edges,
+        "schedules": [n for n, value in tuned.values.items() if isinstance(value, Schedule)],
         "notes": entry.notes,
     }
 
 
 def _reached(entry: Entry, p: Problem, floor: float, tau: float) -> list[float]:
     """The step at which each reported run meets its target, +inf where it never does."""
-    consecutive = CONSECUTIVE if p.noisy else 1
     return [
-        steps_to(curve, entry.reported[0].steps, floor + tau * (curve[0] - floor), consecutive)
+        steps_to(curve, entry.reported[0].steps, floor + tau * (curve[0] - floor), _held(p))
         for curve in entry.losses
     ]
+
+
+def _held(p: Problem) -> int:
+    """On how many records in a row a target must be met."""
+    return CONSECUTIVE if p.noisy else 1
+
+
+def _shares(p: Problem) -> tuple[float, ...]:
+    """The shares of the way that the problem's three targets leave."""
+    return NOISY_SHARES if p.noisy and p.minimum is None else SHARES
+
+
+def _runs(p: Problem, budget: Budget, entries: Sequence[Entry], floor: float) -> Columns:
+    """Every run on fresh seeds, one row each."""
+    shares = _shares(p)
+    table: Columns = {n: [] for n in ("method", "seed", "start", "loss", "metric", *map(time_column, shares))}
+    for entry in entries:
+        if not entry.test_runs:
+            continue
+        curves = entry.losses
+        met = times(curves, entry.test_runs[0].steps, targets(curves[:, 0], floor, shares), _held(p))
+        for seed, curve, metric, reached in zip(
+            budget.test, curves, _metrics(entry.test_runs), met, strict=True
+        ):
+            numbers = (curve[0], curve[-1], metric, *reached)
+            row = (entry.name, seed, *map(_finite, numbers))
+            for n, value in zip(table, row, strict=True):
+                table[n].append(value)
+    return table
 
 
 def _metrics(runs: Sequence[Runs]) -> Array:
