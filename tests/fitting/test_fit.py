@@ -643,6 +643,30 @@ def test_a_file_four_times_the_limit_stays_within_it(tmp_path: Path) -> None:
         assert most * 1024 <= limit
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["a.svm", "a.csv"])
+def test_with_a_limit_of_memory_kernels_are_compiled_by_a_child_process(tmp_path: Path, name: str) -> None:
+    file = tmp_path / name
+    if name == "a.svm":
+        svmlight(file, *data(60))
+    else:
+        file.write_text("x,word,y\n" + "".join(f"{k * k % 7},w{k % 3},{k % 5}.5\n" for k in range(60)))
+    code = (
+        "import sys; from thalweg.engines.cpu import object_cache; from thalweg.fitting import fit\n"
+        "options = dict(a.split('=') for a in sys.argv[3:])\n"
+        "fit(sys.argv[1], sys.argv[2], memory='2GB', l2=1e-4, passes=2, **options)\n"
+        "print(object_cache.compiled, len(list(object_cache.folder().glob('*.o'))))"
+    )
+    options = ["target=y"] if name == "a.csv" else []
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(file), str(tmp_path / "m.tw"), *options],
+        env=os.environ | {"THALWEG_CACHE": str(tmp_path / "kernels")}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    by_the_run, in_all = map(int, done.stdout.split())
+    assert by_the_run == 0 and in_all >= 4
+
+
 # What is read is not written over.
 
 

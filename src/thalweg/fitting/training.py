@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from ..engines.cpu.csr import look, rows_of
 from ..engines.cpu.object_cache import release_loader_pages
 from ..engines.memory import Array
 from ..errors import FileError, HyperparameterError, ProblemError
@@ -83,13 +84,13 @@ def fit(
     files = sources(data)
     test = () if settings.test is None else sources(settings.test)
     require_readable_again(settings, files, test)
-    stream = training_stream(files, settings, budget.block, cache)
-    scored = scored_stream(test, settings, budget.block, stream.layout) if test else None
     if budget.limit is not None:
         release_loader_pages()
-        if (pipe := stream.sources[0].pipe) is not None:
+        if (pipe := files[0].pipe) is not None:
             pipe.beginning(SMALLEST)  # what the child has to go by
-        in_child_process(lambda: Run(settings, stream, scored, target, budget).compile())
+        in_child_process(lambda: rehearse(files[0], settings, target, budget))
+    stream = training_stream(files, settings, budget.block, cache)
+    scored = scored_stream(test, settings, budget.block, stream.layout) if test else None
     run = Run(settings, stream, scored, target, budget, tell or (lambda _: None))
     for path in (target, run.checkpoint, *([cache] if cache else ())):
         sweep(path)
@@ -107,6 +108,25 @@ def fit(
             with suppress(OSError):
                 os.unlink(cache)
     return run.report(resumed, finished)
+
+
+def rehearse(file: Source, settings: FitSettings, target: Path, budget: Budget) -> None:
+    """Compile every kernel that a run needs, by opening a file and learning its first row: in a child process."""
+    if file.pipe is not None:
+        file.pipe.end_here()
+    run = Run(settings, training_stream([file], settings, budget.block, None), None, target, budget)
+    with closing(run.stream.blocks()) as blocks:
+        block = next(blocks)
+    loss, classes, _ = decide(settings, block.labels, run.stream.classes)
+    entries = int(block.indptr[1])
+    if run.sizes is not None:
+        run.sizes.divide(block)
+    if settings.passes > 1:
+        look(rows_in(block, block.features))  # as blocks of the cache are
+    block = block._replace(indices=np.arange(len(block.indices), dtype=np.int32))
+    model = Model(settings.linear(loss), entries + 1, classes)
+    learn(model, block, np.arange(1))
+    model.catch_up()
 
 
 def require_readable_again(settings: FitSettings, files: Sequence[Source], test: Sequence[Source]) -> None:
@@ -262,7 +282,7 @@ class Run:
             chosen = np.random.default_rng(self.settings.seed).choice(chosen, RACED, replace=False)
         weights = None if block.weights is None else block.weights[chosen].astype(np.float64)
         targets = model.encode(block.labels)[chosen]
-        sample = part(rows_in(block, width), chosen)
+        sample = rows_of(part(rows_in(block, width), chosen))
         del model  # its memory is the race's
         if len(chosen) >= LEAST_RACED:
             settings, _ = race(
@@ -315,20 +335,6 @@ class Run:
     def _note(self, text: str) -> None:
         self.state.notes.append(text)
         self.tell(text)
-
-    def compile(self) -> None:
-        """Compile every kernel that the run needs, by stepping once for the first row: in a child process."""
-        for source in self.stream.sources:
-            if source.pipe is not None:
-                source.pipe.end_here()
-        with closing(self.stream.blocks()) as blocks:
-            block = next(blocks)
-        loss, classes, _ = decide(self.settings, block.labels, self.stream.classes)
-        entries = int(block.indptr[1])
-        if self.sizes is not None:
-            self.sizes.divide(block)
-        block = block._replace(indices=np.arange(len(block.indices), dtype=np.int32))
-        learn(Model(self.settings.linear(loss), entries + 1, classes), block, np.arange(1))
 
     # Training.
 
