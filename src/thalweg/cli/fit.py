@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..fitting import FitSettings, Progress, Report
 
 CONSTANTS = {"rmse": "always the mean", "accuracy": "always the most frequent class"}
+SHORT = {"interactions": ("-q",)}  # as Vowpal Wabbit has them
 EVERY = 5.0  # seconds between lines of progress off a terminal
 
 
@@ -112,9 +113,7 @@ def _signature() -> Signature:
             default = line.default if type(line.default) is line.option else None
             kind = list[str] if line.option is list else line.option
             shown = kind if default is not None else kind | None
-            options.append(
-                _parameter(name, shown, typer.Option(f"--{name.replace('_', '-')}", help=line.text), default)
-            )
+            options.append(_parameter(name, shown, typer.Option(*_flags(name), help=line.text), default))
         if name == "cache":
             no_cache = typer.Option("--no-cache", help="Read the files again in every pass.")
             options.append(_parameter("no_cache", bool, no_cache, False))
@@ -128,6 +127,11 @@ def _signature() -> Signature:
         _parameter("report", str | None, typer.Option(help="Also write the report as one HTML page."), None),
     ]
     return Signature([*first, *options, *last])
+
+
+def _flags(name: str) -> list[str]:
+    """What a setting is called on the command line."""
+    return [f"--{name.replace('_', '-')}", *SHORT.get(name, ())]
 
 
 def _parameter(name: str, kind: Any, option: object, default: object = Parameter.empty) -> Parameter:

@@ -144,7 +144,7 @@ def _columns(value: object) -> object:
 class FitSettings:
     """All settings of ``fit``, each at its default unless it is given; a frozen value.
 
-    What is read: format, zero_based, target, weight, ignore, categorical, numeric, missing, na, delimiter, decimal,
+    What is read: format, zero_based, target, weight, ignore, categorical, numeric, interactions, missing, na, delimiter, decimal,
     thousands, header, skip_lines, comment, encoding, on_bad_line, bits and features: as ``thalweg.reading.open_stream`` takes them. bits: 2^bits features where
     names are hashed (default 18); SVMlight indices are cut to so many bits. features: of SVMlight, where they
     are to be checked.
@@ -223,6 +223,13 @@ class FitSettings:
     )
     numeric: str | Iterable[str] = _line(
         (), "CSV: columns that are numeric throughout.", _columns, list, "reading"
+    )
+    interactions: str | Iterable[str] = _line(
+        (),
+        "Vowpal Wabbit: products of two namespaces, by first letters: ab, a:, ::",
+        _columns,
+        list,
+        "reading",
     )
     missing: str | None = _line(
         None, "CSV, Parquet: a missing number is the mean (default), bad, or zero.", group="reading"

@@ -1,7 +1,7 @@
 """Layouts: which feature has which index, as a stream says it for other streams and for models; plain, as JSON has it.
 
     svmlight        zero_based
-    vw              bits
+    vw              bits; where there are any: interactions (pairs of namespaces)
     csv, parquet    numeric, text (names of columns), bits; where there are any: scale (centre and size of each
                     numeric column, where they are standardised), means (of the numeric columns, which have
                     indicators of missing values then), instants (those of the numeric ones), forms (how numbers
@@ -14,6 +14,7 @@ import math
 from typing import Any
 
 from ..errors import HyperparameterError
+from .interactions import crossed_letters
 
 LARGEST = 2**31 - 1  # indices are int32
 BITS = (1, 31)  # the least and the most that indices are cut to
@@ -24,6 +25,7 @@ _TABLE: dict[str, type] = {"numeric": list, "text": list, "bits": int}
 _EXTRA: dict[str, type] = {
     "means": list, "instants": list, "forms": dict, "na": list, "classes": list, "target": str,
 }  # fmt: skip
+_PRODUCTS: dict[str, type] = {"interactions": list}
 _FORMS: dict[str, dict[str, type]] = {
     "svmlight": {"zero_based": bool},
     "vw": {"bits": int},
@@ -44,7 +46,7 @@ def require_layout(given: object, kind: str | None = None) -> Layout:
             f"layout must be the layout of a stream{'' if kind is None else f' of {kind}'}, got {given!r}"
         )
     layout = {n: v for n, v in given.items() if n != "format"}
-    allowed = form | (_EXTRA if form is _TABLE else {})
+    allowed = form | (_EXTRA if form is _TABLE else _PRODUCTS if form is _FORMS["vw"] else {})
     types = {n: type(v) for n, v in layout.items() if n != "scale" or form is not _TABLE}
     if not form.keys() <= types.keys() or any(allowed.get(n) is not type for n, type in types.items()):
         wanted = ", ".join(f"{n} ({t.__name__})" for n, t in form.items())
@@ -54,6 +56,10 @@ def require_layout(given: object, kind: str | None = None) -> Layout:
     least, most = BITS
     if not least <= layout.get("bits", least) <= most:
         raise HyperparameterError(f"layout: bits must be in [{least}, {most}], got {layout['bits']}")
+    if form is _FORMS["vw"]:
+        if not all(isinstance(pair, str) for pair in layout.get("interactions", ())):
+            raise HyperparameterError(f"layout: interactions must be texts, got {layout['interactions']!r}")
+        crossed_letters(layout.get("interactions", ()))
     names = [*layout.get("numeric", ()), *layout.get("text", ())]
     if not all(isinstance(n, str) for n in names) or len(set(names)) < len(names):
         raise HyperparameterError(f"layout: columns must be different names, got {names!r}")

@@ -13,7 +13,7 @@ d) Names are hashed as by ``vw --hash strings``: murmur3 (32 bits) with the name
 import math
 import re
 from decimal import Decimal
-from functools import cache
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,12 +23,14 @@ from ..engines.cpu.job import Job
 from ..engines.cpu.launch import call
 from ..engines.cpu.text import source
 from ..engines.memory import address
+from .interactions import PRIME
 from .kernels import common, svmlight, vw
 from .layout import LARGEST
 
 Array = np.ndarray[Any, Any]
 
 BAD = 64  # bad lines that one scan can list
+MOST_ENTRIES = 1 << 22  # of a line with the products of its features
 
 # What a line can have wrong: the kernels' name of each fault (its code is its place), and what is said of it.
 FAULTS = {
@@ -53,11 +55,14 @@ FAULTS = {
     "SCALE": "the namespace's weight {0} is not a number",
     "SCALE_SIZE": "the namespace's weight {0} is beyond float32",
     "SUM_SIZE": "values of one feature sum beyond float32",
+    "PRODUCT_SIZE": "the product of two values is beyond float32",
+    "PRODUCTS": f"its features have more than {MOST_ENTRIES} products; ask for fewer --interactions",
 }
 _SAID = tuple(FAULTS.values())
 _JOB = Job(
     "text", "begin", "end", "max_rows", "max_entries", "max_late", "skip", "unlabelled", "base", "limit",  # given
     "labels", "weights", "indptr", "indices", "values", "tags", "bads", "late", "exact", "powers", "keys", "spare", "gathered", "known",
+    "crossed", "spaces",
     "rows", "entries", "at", "lines", "faulty", "listed", "cursor", "top", "lowest", "full",  # found
 )  # fmt: skip
 
@@ -98,9 +103,10 @@ def nearest(digits: str) -> tuple[float, float]:
 
 
 @cache
-def _kernel(format: str) -> Kernel:
+def _kernel(format: str, products: bool) -> Kernel:
     codes = [f"{n} = {k}" for k, n in enumerate(FAULTS) if n] + [f"MAX_BAD = {BAD}"]
-    line = svmlight.LINE if format == "svmlight" else vw.HASH + vw.LINE
+    codes += [f"PRIME = {PRIME}", f"MOST_ENTRIES = {MOST_ENTRIES}"] if products else []
+    line = svmlight.LINE if format == "svmlight" else vw.HASH + vw.line(products)
     return kernel(source("float32", _JOB, ["\n".join(codes), common.COMMON, line, common.LINES]))[0]
 
 
@@ -108,18 +114,32 @@ class Scanner:
     """Scans lines of one format into CSR arrays; its buffers serve texts of up to ``size`` bytes.
 
     format: "svmlight" or "vw". rows: what one scan may return. base: what is subtracted from an index.
-    limit: indices must be smaller (svmlight), or the power of two that hashes are cut to (vw).
+    limit: indices must be smaller (svmlight), or the power of two that hashes are cut to (vw). crossed: of which
+    namespaces products are entries too (vw; ``interactions.crossed_letters``). entries: how many one scan may return,
+    beyond what the text itself can hold.
     """
 
     def __init__(
-        self, format: str, size: int, rows: int, *, base: int, limit: int, skip: bool, unlabelled: bool
-    ) -> None:
-        self._run = _kernel(format)
+        self, format: str, size: int, rows: int, *, base: int, limit: int, skip: bool, unlabelled: bool,
+        crossed: Array | None = None, entries: int = 0,
+    ) -> None:  # fmt: skip
+        self._run = _kernel(format, crossed is not None)
+        self._wider = partial(
+            Scanner,
+            format,
+            size,
+            1,
+            base=base,
+            limit=limit,
+            skip=skip,
+            unlabelled=unlabelled,
+            crossed=crossed,
+        )
         self._form = {"svmlight": "index:value", "vw": "a feature"}[format]
         self._limit = f"{limit + base - 1} is the largest" if format == "svmlight" else ""
         hashed = format == "vw"
         rows = min(rows, size // 2 + 1)
-        entries = size // (2 if hashed else 4) + 1  # no shorter feature than " a", " 1:1"
+        entries = max(entries, size // (2 if hashed else 4) + 1)  # no shorter feature than " a", " 1:1"
         self._buffers: dict[str, Array] = {
             "labels": np.empty(rows),
             "weights": np.empty(rows if hashed else 0, np.float32),
@@ -132,6 +152,8 @@ class Scanner:
             "keys": np.empty(entries, np.int64),
             "spare": np.empty(entries, np.int64),
             "gathered": np.empty(entries, np.float32),
+            "crossed": np.empty(0, np.uint8) if crossed is None else np.ascontiguousarray(crossed),
+            "spaces": np.empty((0 if crossed is None else size // 2 + 1, 3), np.int64),
         }
         self._words = {n: address(a) for n, a in self._buffers.items()} | {
             "max_rows": rows,
@@ -150,6 +172,11 @@ class Scanner:
         numbers: list[float] = []
         while True:
             job = self._pass(text, begin, end, late, numbers)
+            if (
+                job["full"] == 2 and not job["lines"]
+            ):  # the first line alone has more products than there is room for
+                entries = min(2 * len(self._buffers["indices"]), MOST_ENTRIES)
+                return self._wider(entries=entries).scan(text, begin, end)
             new = late[len(numbers) : job["listed"]].tolist()
             exact = [nearest(bytes(text[a:b]).decode("ascii"))[row >= 0] for a, b, row in new]
             stuck = job["full"] and not job["lines"]  # the first line alone fills the list

@@ -259,6 +259,7 @@ def open_stream(
     ignore: str | Iterable[str] = (),
     categorical: str | Iterable[str] = (),
     numeric: str | Iterable[str] = (),
+    interactions: str | Iterable[str] = (),
     missing: str | None = None,
     na: str | Iterable[str] = (),
     decimal: str | None = None,
@@ -289,7 +290,8 @@ def open_stream(
 
     SVMlight: zero_based: False, True, or "auto": True if index 0 occurs in the first 256 KiB of the
     first file. features: indices must be smaller.
-    Vowpal Wabbit: bits: 2^bits features, as ``vw -b``.
+    Vowpal Wabbit: bits: 2^bits features, as ``vw -b``. interactions: products of features of two namespaces, named by
+    first letters, are features too, as ``vw -q``: "ab", "a:", "::".
     CSV and Parquet: target, weight, tag: their columns. ignore: columns left out. Text columns are
     hashed into 2^bits features after the numeric ones; so are the numeric ones named in categorical.
     What a CSV column holds is decided from the first 65,536 rows, or 16 MiB, of the first file: numbers where 95 %
@@ -303,7 +305,7 @@ def open_stream(
     scale: "deviation": numeric columns are standardised by mean and deviation over the first 65,536 rows, or as many
     as fit in 16 MB, before they are narrowed to float32; "rms": divided by their root mean square there; "none".
     layout: another stream's ``layout``: features have the indices that they have there, whatever these
-    files hold; it takes the place of zero_based, bits, ignore, categorical, numeric, scale.
+    files hold; it takes the place of zero_based, bits, ignore, categorical, numeric, interactions, scale.
 
     Raises HyperparameterError for settings, FileError for files; bad lines are found while iterating.
     """
@@ -334,10 +336,13 @@ def open_stream(
     kind = next(iter(kinds))
     given = _layout(layout, kind)
     zero_based, bits = given.get("zero_based", zero_based), given.get("bits", bits)
-    if given and (ignore or categorical or numeric or scale != "none"):
+    if given and (ignore or categorical or numeric or interactions or scale != "none"):
         raise HyperparameterError(
-            "open_stream: layout= already says which columns are what; drop ignore=, categorical=, numeric=, scale="
+            "open_stream: layout= already says which columns are what; drop ignore=, categorical=, numeric=, interactions=, scale="
         )
+    crossed = _columns("interactions", given.get("interactions", interactions))
+    if crossed and kind != "vw":
+        raise HyperparameterError(f"open_stream: interactions= is not for {kind}")
     stop = on_bad_line == "stop"
     settings: dict[str, Any] = {
         "format": kind,
@@ -381,9 +386,11 @@ def open_stream(
         settings |= {"scale": reader.layout.get("scale"), "columns": list(columns)}
     else:
         settings |= {"zero_based": zero_based, "features": features} if kind == "svmlight" else {"bits": bits}
+        settings |= {"interactions": crossed} if crossed else {}
         reader = Text(
             kind, files, block_bytes, block_rows,
             stop=stop, unlabelled=unlabelled, zero_based=zero_based, features=features if kind == "svmlight" else 1 << bits,
+            interactions=crossed,
         )  # fmt: skip
     kept = None if cache is None else Cache(require_writable(cache), files, settings, reader.features)
     return Stream(kind, files, reader, stop, ahead, kept)

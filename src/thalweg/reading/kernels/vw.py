@@ -1,7 +1,9 @@
 """One line of Vowpal Wabbit: ``[label [importance]] [tag]|namespace[:weight] feature[:value] ...``; murmur3.
 
-``line`` returns what that of SVMlight does.
+``line`` returns what that of SVMlight does. With ``CROSS`` products of features are entries too.
 """
+
+import re
 
 HASH = """
 def turn(x, r):
@@ -27,7 +29,37 @@ def murmur(p, i, n, seed):
     return h ^ (h >> 16)
 """
 
-LINE = """
+CROSS = """
+def cross(job, n, parts):
+    # Products of a row's entries so far, of the namespaces that are crossed: how many entries there are now, the fault.
+    indices = ints(job[INDICES])
+    values = state(job[VALUES])
+    spaces = words(job[SPACES])
+    crossed = octets(job[CROSSED])
+    mask = job[LIMIT] - 1
+    for s in range(0, 3 * parts, 3):
+        for t in range(0, 3 * parts, 3):
+            if crossed[256 * spaces[s] + spaces[t]] == 0 or (spaces[s] == spaces[t] and t < s):
+                continue
+            for i in range(spaces[s + 1], spaces[s + 2]):
+                half = PRIME * indices[i]
+                for j in range(i if s == t else spaces[t + 1], spaces[t + 2]):
+                    v = F(values[i] * values[j])
+                    if not abs(v) <= F(3.4028234663852886e38):
+                        return n, PRODUCT_SIZE
+                    if v != F(0.0):
+                        if n == job[MAX_ENTRIES]:
+                            if n >= MOST_ENTRIES:
+                                return n, PRODUCTS
+                            job[FULL] = 2
+                            return n, 0
+                        indices[n] = (half ^ indices[j]) & mask
+                        values[n] = v
+                        n += 1
+    return n, 0
+"""
+
+_LINE = """
 def named(p, i, j, seed):
     # The hash of a name: digits are their number plus the seed, everything else is murmured.
     while i < j and p[i] <= 32:
@@ -103,9 +135,13 @@ def line(job, p, i, row, n, powers):
     ascending = True
     last = -1
     mask = job[LIMIT] - 1
+    spaces = words(job[SPACES])  # products
+    parts = 0  # products
     while p[i] == 124:
         i += 1
         seed = 0
+        letter = 32  # products
+        opened = n  # products
         scale = F(1.0)
         nameless = 0
         c = p[i]
@@ -117,6 +153,7 @@ def line(job, p, i, row, n, powers):
             if j == i or (c == 13 and p[j + 1] != 10):
                 return i, n, NAMESPACE
             seed = named(p, i, j, 0)
+            letter = p[i]  # products
             i = j
             if c == 58:
                 i += 1
@@ -173,9 +210,19 @@ def line(job, p, i, row, n, powers):
                     ascending = False
                 else:
                     last = index
+        if n > opened:  # products
+            spaces[3 * parts] = letter  # products
+            spaces[3 * parts + 1] = opened  # products
+            spaces[3 * parts + 2] = n  # products
+            parts += 1  # products
     end = i
     while p[end] != 10:
         end += 1
+    opened = n  # products
+    n, fault = cross(job, n, parts)  # products
+    if fault != 0 or job[FULL] != 0:  # products
+        return i, n, fault  # products
+    ascending = ascending and n == opened  # products
     if not ascending:
         n = begin + settle(job, begin, n - begin)
         for k in range(begin, n):
@@ -183,3 +230,10 @@ def line(job, p, i, row, n, powers):
                 return i, n, SUM_SIZE
     return end, n, 0
 """
+
+
+def line(products: bool) -> str:
+    """The text of ``line``, with or without products of features."""
+    return (
+        CROSS + _LINE.replace("  # products\n", "\n") if products else re.sub(r".*  # products\n", "", _LINE)
+    )

@@ -1,0 +1,34 @@
+"""fit and predict with interactions: what no sum of effects tells is learnt, remembered and named."""
+
+from pathlib import Path
+
+import numpy as np
+from typer.testing import CliRunner
+
+from thalweg.cli.program import app
+from thalweg.fitting import Trained, fit, predict
+
+
+def run(*arguments: object) -> tuple[int, str]:
+    done = CliRunner().invoke(app, list(map(str, arguments)))
+    return done.exit_code, done.output
+
+
+def test_products_of_text_are_learnt_remembered_and_named(tmp_path: Path) -> None:
+    data, model = tmp_path / "a.vw", tmp_path / "m.tw"
+    rng = np.random.default_rng(0)
+    u, i = rng.integers(0, 4, (2, 2000))
+    likes = (u + i) % 2
+    data.write_text(
+        "".join(f"{2 * y - 1} |user u{a} |item i{b}\n" for y, a, b in zip(likes, u, i, strict=True))
+    )
+    options = ("--model", model, "--bits", 14, "--loss", "log_loss", "--rule", "Adagrad(lr=0.1)")
+    code, told = run("fit", data, *options, "-q", "ui")
+    assert code == 0 and "weight of user^u" in told and "*item^i" in told, told
+    assert Trained.load(model).layout == {"format": "vw", "bits": 14, "interactions": ["ui"]}
+    done = predict(model, data, tmp_path / "p.csv")
+    assert done.quality is not None and done.quality["accuracy"] == 1.0
+    plain = fit(data, model, bits=14, loss="log_loss", rule="Adagrad(lr=0.1)")
+    assert plain.held_out is not None and plain.held_out["accuracy"] < 0.7
+    code, told = run("fit", data, *options, "--interactions", "user,item")
+    assert code == 2 and "'user,item' must be the first letters of two namespaces" in told
