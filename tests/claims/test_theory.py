@@ -3,7 +3,7 @@
 import pytest
 
 from thalweg.core.schedule import from_plain, to_plain
-from thalweg.lab.claims.inclusion import Compensated
+from thalweg.lab.inclusions import Compensated
 
 from .conftest import Refutes, sound
 

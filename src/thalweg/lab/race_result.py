@@ -28,12 +28,15 @@ class Metric(TypedDict):
 
 class MethodRow(TypedDict):
     """One method's row of the table. ``diverged`` counts among its ``trials``; ``edges``: the lines whose best value lies
-    at an end of their range, with nothing tried beyond it; ``schedules``: the lines that follow a schedule.
+    at an end of their range, with nothing tried beyond it; ``schedules``: the lines that follow a schedule; ``kind``:
+    the name of its rule, "" for what is no rule of the library's; ``values``: its tuned lines and all others.
     """
 
     method: str
+    kind: str
     rule: str  # the tuned rule, as Python prints it
     lr: Number
+    values: dict[str, Number]
     loss: Quantiles
     metric: Metric | None
     steps_to_target: Number  # median over the fresh seeds
@@ -63,6 +66,31 @@ class RaceSettings(TypedDict):
     target_text: str
     loss_name: str
     command: str
+
+
+class Contained(TypedDict):
+    """Method ``outer`` contains method ``inner``: at the settings in ``how`` it takes the inner one's steps.
+
+    untuned: those of the lines for it that were not tuned. verdict: of the outer one against the inner one, from
+    paired runs: "better", "tie", "worse" ("under-tuned" is what it then is, and no ranking), "" where nothing was tested.
+    text: in a sentence.
+    """
+
+    outer: str
+    inner: str
+    how: str
+    untuned: list[str]
+    verdict: str
+    text: str
+
+
+class Finding(TypedDict):
+    """What the linter says of one rule of fair comparison: "kept", "broken" or "not applicable", and on what evidence."""
+
+    rule: str
+    verdict: str
+    text: str
+    evidence: dict[str, Any]
 
 
 class Landscape(TypedDict):
@@ -153,7 +181,8 @@ class RaceResult(TypedDict):
     seeds; ``rates`` (likewise) effective rates over the coordinates of the first of them; ``paths`` (method, step,
     x, y) its way on a problem of two parameters. ``runs`` (method, seed, start, loss, metric, and ``to_`` each of the
     floor's shares: the step at which that target was met) is every run on fresh seeds. ``trials`` (method, a column for each line that was tuned, loss)
-    is every tuning trial. ``answers`` are to the four questions, those that can be put. ``code`` rebuilds the winner.
+    is every tuning trial. ``answers`` are to the four questions, those that can be put. ``audit``: which method contains
+    which, and whether it shows; ``lint``: each rule of a fair comparison. ``code`` rebuilds the winner.
     """
 
     version: int
@@ -165,6 +194,8 @@ class RaceResult(TypedDict):
     versions: dict[str, str]
     methods: list[MethodRow]
     answers: list[Answer]
+    audit: list[Contained]
+    lint: list[Finding]
     curves: Columns
     trials: Columns
     runs: Columns

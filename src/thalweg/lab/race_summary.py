@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..core.rule import Rule, is_shipped
 from ..core.schedule import Schedule
 from ..errors import HyperparameterError
 from ..problems import Outsider, Problem, Source
 from ..problems.formula import FormulaProblem
-from . import answers
+from . import answers, audit
 from . import methods as naming
 from .measures import NOISY_SHARES, SHARES, targets, times
 from .race_result import (
@@ -114,7 +115,7 @@ def summary(p: Problem, budget: Budget, entries: Sequence[Entry], finished: bool
     with one_thread():
         outsider = p.outsider() if finished else None
     best = entries[order[0]] if rows[order[0]]["loss"]["median"] is not None else None
-    return {
+    result: RaceResult = {
         "version": VERSION,
         "problem": p.name,
         "title": p.title,
@@ -139,6 +140,8 @@ def summary(p: Problem, budget: Budget, entries: Sequence[Entry], finished: bool
         "versions": versions(),
         "methods": [rows[i] for i in order],
         "answers": _answers(p, entries, floor, tau),
+        "audit": [],
+        "lint": [],
         "curves": _curves(entries),
         "trials": _trials(entries),
         "runs": _runs(p, budget, entries, floor),
@@ -156,6 +159,9 @@ def summary(p: Problem, budget: Budget, entries: Sequence[Entry], finished: bool
         "outsider": _outsider(outsider),
         "code": "" if best is None else _code(best, p.source, budget),
     }
+    result["audit"] = audit.contained(result)
+    result["lint"] = audit.lint(result)
+    return result
 
 
 def _goal(p: Problem, entries: Sequence[Entry]) -> tuple[float, float, float | None]:
@@ -196,10 +202,13 @@ def _row(entry: Entry, p: Problem, floor: float, tau: float) -> MethodRow:
     reached = _reached(entry, p, floor, tau)
     seconds = [s for r in runs for s in r.seconds[0]]
     tuned = search.tuned
+    rule = tuned.runs if isinstance(tuned.runs, Rule) else None
     return {
         "method": entry.name,
+        "kind": type(rule).__name__ if rule and is_shipped(type(rule)) else "",
         "rule": repr(tuned),
         "lr": _finite(tuned.values.get("lr", np.nan)) if search.losses else None,
+        "values": {n: _finite(v) for n, v in tuned.values.items()},
         "loss": loss,
         "metric": None
         if p.metric_name is None or not runs
@@ -209,7 +218,7 @@ def _row(entry: Entry, p: Problem, floor: float, tau: float) -> MethodRow:
         "diverged": sum(not np.isfinite(v) for v in search.losses),
         "trials": len(search.losses),
         "edges": search.open_edges,
-        "schedules": [n for n, value in tuned.values.items() if isinstance(value, Schedule)],
+        "schedules": [n for n, v in rule.values.items() if isinstance(v, Schedule)] if rule else [],
         "notes": entry.notes,
     }
 

@@ -16,9 +16,9 @@ Refuted by: a power further from -1 than 0.02, or a distance times ε that from 
 import numpy as np
 
 from ...core.rule import Rule
-from ...core.schedule import Schedule
 from ...problems import landscape
 from ..evidence import Evidence, use
+from ..inclusions import INCLUSIONS
 from ..pictures.panels import Chart, Curve, Picture
 from ..trial import Array, Trial
 
@@ -28,27 +28,25 @@ EPS = (1e2, 1e3, 1e4, 1e6, 1e8, 1e10, 1e12)
 FAR = 3  # of EPS: from this one on the next term, 1/ε², should be below a hundredth
 
 
-class Compensated(Schedule):
-    """value · (1 - beta^t) / (1 - beta) at step t: it undoes Adam's correction of its average gradient."""
+# In the forms whose ε is added after the root or the maximum.
+FORMS = ("Adam", "Adamax:notes", "Adagrad", "RMSprop", "MaxProp:notes", "Adadelta")
 
-    value: float
-    beta: float
 
-    def __call__(self, step: int) -> float:
-        return self.value * (1 - self.beta ** (step + 1)) / (1 - self.beta)
+def _plain() -> dict[str, Rule]:
+    """The methods that they tend to."""
+    return {"Momentum": use("Momentum", lr=ALPHA, beta=BETA), "SGD": use("SGD", lr=ALPHA)}
 
 
 def _limits(eps: float) -> dict[str, tuple[Rule, str]]:
     """Each method at this ε, and the method that it tends to."""
-    undone = Compensated(eps * ALPHA, BETA)
-    return {
-        "Adam": (use("Adam", lr=undone, beta1=BETA, eps=eps), "Momentum"),
-        "Adamax": (use("Adamax:notes", lr=undone, beta1=BETA, eps=eps), "Momentum"),
-        "Adagrad": (use("Adagrad", lr=eps * ALPHA, eps=eps), "SGD"),
-        "RMSprop": (use("RMSprop", lr=eps * ALPHA, eps=eps), "SGD"),
-        "MaxProp": (use("MaxProp:notes", lr=eps * ALPHA, eps=eps), "SGD"),
-        "Adadelta": (use("Adadelta", lr=ALPHA, beta=0.95, eps_v=eps, eps_u=eps), "SGD"),
-    }
+    nearest = {i.outer: i for i in reversed(INCLUSIONS) if i.large}
+    limits = {}
+    for form in FORMS:
+        rule = use(form, beta=0.95) if form == "Adadelta" else use(form)
+        inclusion = nearest[type(rule).__name__]
+        goal = inclusion.inner
+        limits[inclusion.outer] = (inclusion.limit(rule, _plain()[goal], eps), goal)
+    return limits
 
 
 def experiment() -> Evidence:
@@ -58,7 +56,7 @@ def experiment() -> Evidence:
     def path(rule: Rule) -> Array:
         return Trial(rule, valley, STEPS, starts=valley.starts[0], record=("path",)).run().path
 
-    plain = {"Momentum": path(use("Momentum", lr=ALPHA, beta=BETA)), "SGD": path(use("SGD", lr=ALPHA))}
+    plain = {name: path(rule) for name, rule in _plain().items()}
     apart: dict[str, list[float]] = {}
     for eps in EPS:
         for name, (rule, goal) in _limits(eps).items():
