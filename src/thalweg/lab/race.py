@@ -125,7 +125,7 @@ def _suffix(path: str | os.PathLike[str]) -> str:
 
 def race(
     problem: "str | os.PathLike[str] | Problem | Callable[..., Any]" = "digits",
-    methods: Sequence[Named] | None = None,
+    methods: Sequence[Named] | Named | None = None,
     *,
     trials: int = 25,
     seeds: int = 30,
@@ -154,6 +154,42 @@ def race(
     for path in (out, json):
         if path is not None:
             _suffix(path)
+    prepared = prepare(
+        problem,
+        methods,
+        trials=trials,
+        seeds=seeds,
+        steps=steps,
+        batch=batch,
+        seed=seed,
+        target=target,
+        drop=drop,
+        start=start,
+    )
+    result = prepared.run(progress)
+    for path in (out, json):
+        if path is not None:
+            result.save(path)
+    return result
+
+
+def prepare(
+    problem: "str | os.PathLike[str] | Problem | Callable[..., Any]",
+    methods: Sequence[Named] | Named | None = None,
+    *,
+    trials: int = 25,
+    seeds: int = 30,
+    steps: int | None = None,
+    batch: int | None = None,
+    seed: int = 0,
+    target: str | None = None,
+    drop: Sequence[str] = (),
+    start: Sequence[float] = (),
+) -> "Prepared":
+    """Return the race that ``race`` runs, checked and not begun: every wrong request is refused here.
+
+    Arguments and errors are those of ``race``; what it does not say about files and progress is a study's to pass on.
+    """
     named = entrants(methods)
     source = _source(problem, target, drop, start)
     p = resolve(source)
@@ -171,18 +207,32 @@ def race(
     )
     scale = scale_of(p.start(budget.tuning[0]))
     entries = [Entry(m.name, m.text, Search(m, space(m, scale))) for m in named]
-    runner = _Runner(source, budget, progress or (lambda what, done, total: None))
-    finished = True
-    try:
-        runner.tune(entries)
-        runner.test(entries)
-    except KeyboardInterrupt:
-        finished = False
-    result = Race(summary(p, budget, entries, finished))
-    for path in (out, json):
-        if path is not None:
-            result.save(path)
-    return result
+    return Prepared(source, budget, entries)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A race that was checked and has not begun."""
+
+    source: Source | Problem
+    budget: Budget
+    entries: Sequence[Entry]
+
+    @property
+    def problem(self) -> Problem:
+        """What the methods are compared on."""
+        return resolve(self.source)
+
+    def run(self, progress: Progress | None = None) -> Race:
+        """Tune every method, rerun it on fresh seeds, and tell what was found; Ctrl-C ends with what is done."""
+        runner = _Runner(self.source, self.budget, progress or (lambda what, done, total: None))
+        finished = True
+        try:
+            runner.tune(self.entries)
+            runner.test(self.entries)
+        except KeyboardInterrupt:
+            finished = False
+        return Race(summary(self.problem, self.budget, self.entries, finished))
 
 
 def _source(
