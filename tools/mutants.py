@@ -211,7 +211,7 @@ MUTANTS = [
         "powers_equal",
     ),
     Mutant("engines/cpu/loops.py", "planned[(t - 1) *", "planned[t *", ENGINE, "compiled_loops"),
-    Mutant("optimizer/optimizer.py", "leaf.t, leaf.gathered = goal, 0", "leaf.t = goal", OPTIMIZER),
+    Mutant("optimizer/window.py", "leaf.t, leaf.gathered = goal, 0", "leaf.t = goal", OPTIMIZER),
     Mutant("optimizer/gradients.py", "factor = bound / length", "factor = length / bound", OPTIMIZER),
     Mutant("optimizer/optimizer.py", "self.flush()  # by the old values", "pass", RUNNING, "catch_up"),
     Mutant("optimizer/options.py", "for n in group.own", "for n in ()", RUNNING, "decay_of_a_group"),

@@ -84,10 +84,10 @@ for _ in range(hits):
             for p in tensors:
                 door.state[p]["step"].fill_(opt.t)
         if "gathered" in case:
-            sums = opt._tensors(0)["_a"]
-            if sums.min() != opt._calls or sums.max() != opt._calls:
-                wrong.append(["gathered", float(sums.min()), float(sums.max()), opt._calls])
-                sums[...] = opt._calls
+            sums = opt._members.tensors(0)["_a"]
+            if sums.min() != opt._window.calls or sums.max() != opt._window.calls:
+                wrong.append(["gathered", float(sums.min()), float(sums.max()), opt._window.calls])
+                sums[...] = opt._window.calls
 print(json.dumps(wrong))
 """
 

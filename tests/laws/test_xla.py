@@ -49,7 +49,7 @@ def oracle(made: Rule, start: Any, given: Any, **settings: Any) -> tuple[Any, di
     opt = made.on(w, on_nonfinite="propagate", rates=False, **settings)
 
     def kept() -> dict[str, Any]:
-        (arrays,) = opt._buckets[0].tensors  # type: ignore[attr-defined]
+        (arrays,) = opt._members.buckets[0].tensors  # type: ignore[attr-defined]
         gain = {"gain": arrays["_gain"].copy()} if "_gain" in arrays else {}
         return {n: s.copy() for n, s in opt.state.items()} | gain
 

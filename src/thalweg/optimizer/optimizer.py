@@ -8,11 +8,9 @@ c) Everything is checked before anything moves; a gradient that is the same obje
 
 from __future__ import annotations
 
-import math
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from functools import partial
 from operator import attrgetter, is_
 from threading import RLock
 from typing import Any, NoReturn
@@ -25,57 +23,21 @@ from ..archive import MISFITS, Archive, Layout
 from ..core.rule import Optimizer, Params, Rule
 from ..engines import engine
 from ..engines.memory import Array, address
-from ..errors import (
-    GradientError,
-    HyperparameterError,
-    NonFiniteError,
-    ParameterError,
-    StateError,
-    nearest,
-)
+from ..errors import GradientError, NonFiniteError, ParameterError, StateError, nearest
 from . import saving, tree
 from .bucket import Bucket
-from .gradients import (
-    Factor,
-    SparseGradient,
-    clipping,
-    gradient_of,
-    indices_of,
-    norm,
-    not_finite,
-    shares,
-    smallest_normal,
-    sparse,
-    touched,
-)
+from .gradients import SparseGradient, gradient_of, indices_of, shares, sparse, touched
+from .interruption import without_interruption
+from .members import Bound, Members
 from .options import Group, Settings, following, grouped, taking
 from .parameters import Leaf, Memory, at, parameter, require_distinct
-from .row_tracking import ParameterLayout, RowTracker
+from .row_tracking import RowTracker
+from .window import Window
 
 RATES_KEPT = 1 << 16  # up to so many weights in all, every step also writes its rates
 
 _LAYOUT = attrgetter("dtype", "shape", "strides")
 _WRITEABLE = attrgetter("flags.writeable")
-
-
-def _whole_or_not(move: Callable[[], None], begun: Callable[[], bool]) -> None:
-    """Run ``move``, of which Ctrl-C leaves nothing done or everything; begun: whether something is."""
-    try:
-        move()
-    except BaseException:
-        if begun():
-            _without_interruption(move)
-        raise
-
-
-def _without_interruption(move: Callable[[], None]) -> None:
-    """Have ``move`` run to its end, begun anew at each Ctrl-C: it skips what it has done."""
-    while True:
-        try:
-            move()
-        except KeyboardInterrupt:
-            continue
-        return
 
 
 _LIVE: WeakSet[ArrayOptimizer] = WeakSet()
@@ -109,9 +71,7 @@ class ArrayOptimizer(Optimizer):
 
     # No other attribute can be set: what would be ignored is refused.
     __slots__ = (
-        "__weakref__", "_ahead", "_arrays", "_buckets", "_calls", "_copied", "_followers", "_groups", "_guarded", "_hold", "_holdings", "_last", "_layouts",
-        "_leaves", "_lock", "_memory", "_params", "_passes", "_place", "_rates", "_restored", "_run", "_run_name", "_settings",
-        "_settled", "_spec", "_t", "_together", "_whole", "skipped",
+        "__weakref__", "_ahead", "_arrays", "_groups", "_guarded", "_hold", "_holdings", "_last", "_layouts", "_leaves", "_lock", "_members", "_memory", "_params", "_passes", "_rates", "_restored", "_run", "_run_name", "_settings", "_settled", "_spec", "_t", "_together", "_whole", "_window", "skipped",
     )  # fmt: skip
 
     def __init__(
@@ -141,12 +101,12 @@ class ArrayOptimizer(Optimizer):
         keys: dict[tuple[int, str], list[int]] = {}
         for i, leaf in enumerate(self._leaves):
             keys.setdefault((leaf.group, leaf.flat.dtype.name), []).append(i)
-        self._buckets = [
+        buckets = [
             Bucket(self._run, self._groups[g], members, self._leaves, self._rates)
             for (g, _), members in keys.items()
         ]
-        self._place = {i: (b, k) for b in self._buckets for k, i in enumerate(b.leaves)}
-        written = [a for b in self._buckets for tensor in b.tensors for a in tensor.values()]
+        self._members = Members(self._leaves, buckets, self._settings.exact)  # type: ignore[arg-type]
+        written = [a for b in buckets for tensor in b.tensors for a in tensor.values()]
         self._memory = Memory([*written, *(x.array for x in self._leaves if x.copied)])
         self._last: list[Any] = [None] * len(self._leaves)  # the gradient objects bound now
         self._hold: list[Any] = [None] * len(self._leaves)  # what their addresses point into
@@ -155,15 +115,14 @@ class ArrayOptimizer(Optimizer):
         self._layouts = [_LAYOUT(x.array) for x in self._leaves]
         self._settled = False  # all of them are, and none is a copy
         self._whole = False  # no gradient is None or sparse
-        self._followers: dict[int, RowTracker] = {}  # of leaves that have had a sparse gradient
-        self._copied = [leaf for leaf in self._leaves if leaf.copied]
         settings = self._settings
         self._guarded = settings.on_nonfinite != "propagate"
         # Every leaf takes part in every step at the same t, and nothing stands between them.
-        self._together = settings.accumulate == 1 and settings.clip_norm is None and not self._copied
+        self._together = settings.accumulate == 1 and settings.clip_norm is None
+        self._together = self._together and not any(leaf.copied for leaf in self._leaves)
         self._t = 0
-        self._calls = 0  # in the window of gradients that is open
-        self._passes = [(b, b.batch, (0,) * len(b.leaves)) for b in self._buckets]
+        self._window = Window(self._run, settings)
+        self._passes = [(b, b.batch, (0,) * len(b.leaves)) for b in buckets]
         self._note_passes()
 
     # Stepping.
@@ -208,7 +167,7 @@ class ArrayOptimizer(Optimizer):
     def _step_together(self) -> None:
         """Step several buckets, all at the same t, none of which moves before all gradients are seen to be good."""
         t = self._t + 1
-        values = [bucket.scalars(t) for bucket in self._buckets]
+        values = [bucket.scalars(t) for bucket in self._members.buckets]
         if self._guarded and not all(batch.finite() for _, batch, _ in self._passes):
             self._refuse()
             return
@@ -218,7 +177,7 @@ class ArrayOptimizer(Optimizer):
 
     def _note_passes(self) -> None:
         """Note by how much the passes of each bucket are ahead of t, which holds as long as all step together."""
-        self._ahead = [b.batch.passes - self._t for b in self._buckets]
+        self._ahead = [b.batch.passes - self._t for b in self._members.buckets]
 
     def _count_interrupted(self) -> None:
         """Finish and count a step of all buckets together that Ctrl-C has come into, if weights have moved."""
@@ -227,7 +186,7 @@ class ArrayOptimizer(Optimizer):
         t = self._t + 1
 
         def late() -> list[int]:
-            return [k for k, b in enumerate(self._buckets) if b.batch.passes - self._ahead[k] < t]
+            return [k for k, b in enumerate(self._members.buckets) if b.batch.passes - self._ahead[k] < t]
 
         def finish() -> None:
             for k in late():
@@ -235,8 +194,8 @@ class ArrayOptimizer(Optimizer):
                 batch.run((bucket.scalars(t),), which)
             self._t = t
 
-        if len(late()) < len(self._buckets):
-            _without_interruption(finish)
+        if len(late()) < len(self._members.buckets):
+            without_interruption(finish)
 
     def _require_same_arrays(self) -> None:
         """StateError where the user's lists and dicts hold other arrays than at the start, or one is read-only now."""
@@ -284,7 +243,7 @@ class ArrayOptimizer(Optimizer):
         last, hold = self._last, self._hold
         starts = self._alike(given) if self._settled else None
         if starts is not None:
-            for bucket in self._buckets:
+            for bucket in self._members.buckets:
                 bucket.bind_all(given, starts)
             last[:] = given
             hold[:] = [g.T if x.fortran else g for g, x in zip(given, self._leaves, strict=True)]
@@ -295,13 +254,13 @@ class ArrayOptimizer(Optimizer):
             if g is None or g is not last[i]
         ]
         for i, gradient, held, start in checked:
-            bucket, k = self._place[i]
+            bucket, k = self._members.place[i]
             bucket.bind(k, None if type(held) is SparseGradient else held, start)
             # A copy is out of date at the next step even if the object is the same.
             last[i] = gradient if start else None
             hold[i] = held
         self._settled = all(x is not None for x in last)
-        self._whole = not self._followers and (
+        self._whole = not self._members.trackers and (
             self._settled or all(x is not None and type(x) is not SparseGradient for x in hold)
         )
 
@@ -317,42 +276,26 @@ class ArrayOptimizer(Optimizer):
             if given.values.size:
                 np.add.at(flat, given.rows, given.values)
             return flat.reshape(-1), 0
-        return self._follower(i, given.width).gathered(given), 0
+        return self._tracker(i, given.width).gathered(given), 0
 
-    def _follower(self, i: int, width: int) -> RowTracker:
-        """Who keeps track of a leaf's rows."""
-        if i not in self._followers:
-            leaf = self._leaves[i]
-            fresh = (self._t if self._together else leaf.t) == 0 and not self._restored
-            self._followers[i] = self._tracker(i, self._place[i][0], width, fresh)
-            if leaf.gathered:  # by gradients that nobody has followed, or before a file was saved
-                self._followers[i].gather_all()
+    def _tracker(self, i: int, width: int) -> RowTracker:
+        """Return leaf i's row tracker, creating it at its first sparse gradient."""
+        trackers = self._members.trackers
+        if i not in trackers:
+            t = self._times()[i]
+            self._members.track(i, width, t, fresh=t == 0 and not self._restored)
+            if self._leaves[i].gathered:  # by gradients that nobody has followed, or before a file was saved
+                trackers[i].gather_all()
             self._whole = False  # from now on, even if this step is refused
-        return self._followers[i]
+        return trackers[i]
 
-    def _tracker(self, i: int, bucket: Bucket, width: int, fresh: bool) -> RowTracker:
-        """Return a row tracker for leaf i in a bucket. fresh: no row has been touched since the start."""
-        leaf, tensor = self._leaves[i], bucket.tensors[bucket.leaves.index(i)]
-        arrays = [tensor[n] for n in bucket.update.arrays if n != "g"]
-        try:
-            ahead = [bucket.scalars(s) for s in (1, 2, 10, 1000)]
-        except HyperparameterError:  # a schedule that holds for fewer steps
-            ahead = []
-        return RowTracker(
-            ParameterLayout(leaf.flat.dtype.name, [*map(address, arrays)], leaf.shape, leaf.fortran, arrays),
-            bucket.group.rule,
-            bucket.started.options,
-            bucket.update,
-            self._settings.exact,  # type: ignore[arg-type]
-            ahead,
-            max(1, width),
-            self._t if self._together else leaf.t,
-            fresh=fresh and bool(ahead),
-        )
+    def _times(self) -> list[int]:
+        """Return of each leaf how many steps it has had."""
+        return [self._t if self._together else leaf.t for leaf in self._leaves]
 
     def _bind_one(self, gradient: Any) -> bool:
         """``_bind`` for a lone array whose gradient lies just as it does; False where it does not."""
-        bucket, layout = self._buckets[0], self._layouts[0]
+        bucket, layout = self._members.buckets[0], self._layouts[0]
         if not (self._settled and type(gradient) is np.ndarray and _LAYOUT(gradient) == layout):
             return False
         start = address(gradient)
@@ -375,128 +318,18 @@ class ArrayOptimizer(Optimizer):
         return starts
 
     def _general_step(self) -> None:
-        """Missing gradients, several t, accumulation, clipping by norm, views that are copied."""
-        many = self._settings.accumulate
-        present = [h is not None for h in self._hold]
-        if many == 1 and not any(present):
+        """Step where gradients are missing or sparse, leaves have counts of their own, or something stands between."""
+        gradients: list[Bound] = self._hold
+        if self._settings.accumulate == 1 and all(g is None for g in gradients):
             return
         self._part()
-        rows = {i: h for i, h in enumerate(self._hold) if type(h) is SparseGradient}
-        if self._guarded:
-            good = all(b.batch.finite() for b in self._buckets if self._fed(b, present))
-            if not (good and all(self._followers[i].table.finite(g.values) for i, g in rows.items())):
-                self._refuse()
-                return
-        if self._calls + 1 < many:
-            self._gather(present)
-        else:
-            self._close(self._dense(present), rows, self._calls + 1)
-            for bucket in self._buckets:
-                self._leave_out(bucket.batch, bucket, self._dense(present))
-
-    def finish(self) -> None:
-        with self._lock:
-            if self._calls:
-                self._require_same_arrays()
-                self._close([None] * len(self._leaves), {}, self._calls)
-                self._forget_gradients()
-
-    def _forget_gradients(self) -> None:
-        """Have the gradients of the next step bound anew, whatever they are."""
-        self._last[:] = self._hold[:] = [None] * len(self._leaves)
-        self._settled = self._whole = False
-
-    def _close(self, given: list[Array | None], rows: dict[int, SparseGradient], calls: int) -> None:
-        """Step with the mean over a window of calls, in the last of which leaves had these gradients, dense or sparse.
-
-        What a leaf did not get counts as 0; one that got nothing in the whole window stays as it is.
-        """
-        due = [
-            g is not None or i in rows or leaf.gathered > 0
-            for i, (g, leaf) in enumerate(zip(given, self._leaves, strict=True))
-        ]
-        ticks = [sorted({self._leaves[i].t + 1 for i in b.leaves if due[i]}) for b in self._buckets]
-        for bucket, times in zip(self._buckets, ticks, strict=True):
-            for t in times:
-                bucket.scalars(t)  # a schedule that leaves its range says so before anything is kept
-        for i, leaf in enumerate(self._leaves):
-            if due[i] and given[i] is None and i not in rows:
-                if i in self._followers:
-                    width = self._followers[i].table.width
-                    rows[i] = SparseGradient(np.empty(0, np.int64), np.empty((0, width), leaf.dtype), width)
-                else:
-                    given[i] = np.zeros(leaf.flat.size, leaf.dtype)
-        rows = {i: self._with_pending(i, g) for i, g in rows.items()}
-        factor: tuple[float, ...] = ()
-        if self._settings.clip_norm is not None and any(due):
-            clip = self._clipping(given, rows, calls)
-            if self._guarded and not self._left_fits(given, rows, clip, calls):
-                return
-            factor = (clip.factor,)
-            if clip.shift:
-                given, rows = self._scaled(given, rows, clip.shift)
-        clocks = [bucket.mean_of(calls) for bucket in self._buckets]
-        plans = []
-        for bucket, clock, times in zip(self._buckets, clocks, ticks, strict=True):
-            if times:
-                place = {t: k for k, t in enumerate(times)}
-                which = [place.get(self._leaves[i].t + 1, 0) for i in bucket.leaves]
-                plans.append((bucket, [clock(t, *factor) for t in times], which))
-        for leaf in self._copied:
-            self._copy_in(leaf)
-        for i, follower in self._followers.items():
-            if given[i] is not None:
-                follower.table.catch_up()  # the dense gradient moves every row
-        passes = [
-            (bucket, values, which, bucket.batch.passes)
-            for bucket, values, which in plans
-            if any(given[i] is not None for i in bucket.leaves)
-        ]
-        steps = []
-        for i, g in rows.items():
-            bucket, t = self._place[i][0], self._leaves[i].t + 1
-            row = clocks[self._buckets.index(bucket)](t, *factor)
-            follower = self._followers[i]
-            hyper = bucket.group.rule.at(t - 1)
-            steps.append((follower, follower.table.t, partial(follower.step, g, row, hyper)))
-        goals = [leaf.t + moved for leaf, moved in zip(self._leaves, due, strict=True)]
-
-        def begun() -> bool:
-            return any(bucket.batch.passes > before for bucket, *_, before in passes) or any(
-                follower.table.t > before for follower, before, _ in steps
-            )
-
-        def move() -> None:
-            for bucket, values, which, before in passes:
-                if bucket.batch.passes == before:
-                    self._leave_out(bucket.batch, bucket, given)
-                    bucket.batch.run(values, which)
-            for follower, before, step in steps:
-                if follower.table.t == before:
-                    step()
-                follower.pending = []
-            for leaf in self._copied:
-                self._copy_back(leaf)
-            for i, (leaf, goal) in enumerate(zip(self._leaves, goals, strict=True)):
-                if due[i]:
-                    leaf.t, leaf.gathered = goal, 0
-                    if i in self._followers and i not in rows:
-                        self._followers[i].pending = []
-                        self._followers[i].table.dense(goal)
-            self._calls = 0
-
-        _whole_or_not(move, begun)
-
-    def _with_pending(self, i: int, gradient: SparseGradient) -> SparseGradient:
-        """The gradient that ends an accumulation, with a zero for each row that only earlier ones touched."""
-        follower = self._followers[i]
-        if not follower.pending:
-            return gradient
-        zeros = np.zeros((sum(map(len, follower.pending)), gradient.width), dtype=gradient.values.dtype)
-        rows = np.concatenate([gradient.rows, *follower.pending])
-        return follower.gathered(
-            SparseGradient(rows, np.concatenate([gradient.values, zeros]), gradient.width)
-        )
+        if self._guarded and not self._members.finite(gradients):
+            self._refuse()
+            return
+        try:
+            self._window.take(self._members, gradients)
+        except NonFiniteError as error:
+            self._refuse(str(error))
 
     def _part(self) -> None:
         """From the count that all leaves share to a count for each."""
@@ -505,120 +338,21 @@ class ArrayOptimizer(Optimizer):
                 leaf.t = self._t
             self._together = False
 
-    def _fed(self, bucket: Bucket, taken: Sequence[bool]) -> bool:
-        """Whether some of a bucket's leaves that take part have a dense gradient."""
-        return any(taken[i] and type(self._hold[i]) is not SparseGradient for i in bucket.leaves)
+    def finish(self) -> None:
+        with self._lock:
+            if self._window.calls:
+                self._require_same_arrays()
+                nothing: list[Array | None] = [None] * len(self._leaves)
+                try:
+                    self._window.close(self._members, nothing, {}, self._window.calls)
+                except NonFiniteError as error:
+                    self._refuse(str(error))
+                self._forget_gradients()
 
-    def _dense(self, taken: Sequence[bool]) -> list[Array | None]:
-        """Return the dense gradients of leaves that take part, None for all others."""
-        return [
-            h if t and type(h) is not SparseGradient else None for h, t in zip(self._hold, taken, strict=True)
-        ]
-
-    def _leave_out(self, batch: Any, bucket: Bucket, given: Sequence[Array | None]) -> None:
-        """Bind these gradients, and of the bucket's leaves no others."""
-        for k, i in enumerate(bucket.leaves):
-            batch.bind(k, given[i])
-
-    def _gather(self, early: Sequence[bool]) -> None:
-        """Add the gradients of a call that does not end a window to those gathered."""
-        given = self._dense(early)
-        passes = [
-            (bucket, bucket.gather, bucket.gather.passes)
-            for bucket in self._buckets
-            if bucket.gather is not None
-        ]
-        goals = [leaf.gathered + e for leaf, e in zip(self._leaves, early, strict=True)]
-        calls = self._calls + 1
-        left = {i: True for i, e in enumerate(early) if e and i in self._followers}
-
-        def begun() -> bool:
-            return any(gather.passes > before for _, gather, before in passes)
-
-        def move() -> None:
-            for bucket, gather, before in passes:
-                if gather.passes == before:
-                    self._leave_out(gather, bucket, given)
-                    gather.run([()], [0] * len(bucket.leaves))
-            for i, waits in left.items():
-                if waits:
-                    self._gather_rows(i, self._tensors(i)["_a"], self._hold[i])
-                    left[i] = False
-            for leaf, goal in zip(self._leaves, goals, strict=True):
-                leaf.gathered = goal
-            self._calls = calls
-
-        _whole_or_not(move, begun)
-
-    def _gather_rows(self, i: int, sums: Array, gradient: Any) -> None:
-        """Remember which rows a gradient touches, and add one that is sparse to those gathered; that comes last."""
-        follower = self._followers[i]
-        if type(gradient) is SparseGradient:
-            rows, values = gradient.rows, gradient.values
-            follower.pending.append(rows.copy())  # they may be the user's
-            table = sums.reshape(-1, gradient.width)
-            table[rows] += values
-        else:
-            follower.gather_all()
-
-    # Clipping by norm.
-
-    def _due(
-        self, given: Sequence[Array | None], rows: Mapping[int, SparseGradient]
-    ) -> Iterator[tuple[int, Array, Array | None]]:
-        """Yield of each leaf that is about to step its number, its gradient, and what is gathered of that or None."""
-        for i, dense in enumerate(given):
-            gathered = self._tensors(i).get("_a")
-            if dense is not None:
-                yield i, dense, gathered
-            elif i in rows:
-                touched, values, width = rows[i]
-                sums = None if gathered is None else gathered.reshape(-1, width)[touched].reshape(-1)
-                yield i, values.reshape(-1), sums
-
-    def _clipping(
-        self, given: Sequence[Array | None], rows: Mapping[int, SparseGradient], calls: int
-    ) -> Factor:
-        """Return what the gradients are multiplied by so that the norm of their mean stays bounded."""
-        due = list(self._due(given, rows))
-        m, e = norm(self._run, [(g, gathered) for _, g, gathered in due])
-        smallest = max(smallest_normal(g.dtype) for _, g, _ in due)
-        bound = float(self._settings.clip_norm)  # type: ignore[arg-type]
-        return clipping(m / calls, e, bound, smallest)
-
-    def _left_fits(
-        self, given: Sequence[Array | None], rows: Mapping[int, SparseGradient], clip: Factor, calls: int
-    ) -> bool:
-        """Return whether the states can hold what clipping leaves; if not, refuse the step."""
-        for i, g, gathered in self._due(given, rows):
-            bucket = self._place[i][0]
-            if clip.length > bucket.most:
-                left: Array = g.reshape(-1).astype(np.float64)
-                left += 0.0 if gathered is None else gathered
-                left *= math.ldexp(clip.factor, -clip.shift) / calls
-                gradient = SparseGradient(rows[i].rows, left, rows[i].width) if i in rows else left
-                wrong = not_finite(self._leaves[i], gradient, bucket.group.rule, bucket.most)
-                if wrong is not None:
-                    self._refuse(f"clip_norm={self._settings.clip_norm:.4g} leaves too much: {wrong}")
-                    return False
-        return True
-
-    def _scaled(
-        self, given: Sequence[Array | None], rows: Mapping[int, SparseGradient], shift: int
-    ) -> tuple[list[Array | None], dict[int, SparseGradient]]:
-        """Return the gradients, and change what is gathered of them, over 2**shift."""
-
-        def over(x: Array) -> Array:
-            with np.errstate(all="ignore"):
-                scaled: Array = np.ldexp(x, -shift)
-            return scaled
-
-        for i, g in enumerate(given):
-            gathered = self._tensors(i).get("_a")
-            if gathered is not None and (g is not None or i in rows):
-                gathered[:] = over(gathered)
-        dense = [None if g is None else over(g) for g in given]
-        return dense, {i: x._replace(values=over(x.values)) for i, x in rows.items()}
+    def _forget_gradients(self) -> None:
+        """Have the gradients of the next step bound anew, whatever they are."""
+        self._last[:] = self._hold[:] = [None] * len(self._leaves)
+        self._settled = self._whole = False
 
     def _refuse(self, wrong: str = "") -> None:
         """Count a step that is left out for a gradient that is not finite, or raise NonFiniteError for it.
@@ -628,17 +362,7 @@ class ArrayOptimizer(Optimizer):
         if self._settings.on_nonfinite == "skip":
             self.skipped += 1
             return
-        raise NonFiniteError(wrong or next(self._wrong()))
-
-    def _wrong(self) -> Iterator[str]:
-        """Yield what is wrong with gradients that an engine does not take."""
-        for bucket in self._buckets:
-            for i in bucket.leaves:
-                gradient = self._hold[i]
-                if gradient is not None:
-                    wrong = not_finite(self._leaves[i], gradient, bucket.group.rule, bucket.batch.limit)
-                    if wrong is not None:
-                        yield wrong
+        raise NonFiniteError(wrong or next(self._members.wrong(self._hold)))
 
     # Looking.
 
@@ -652,28 +376,19 @@ class ArrayOptimizer(Optimizer):
             groups = following(self._groups, rule)
             if groups == self._groups:
                 return
-            done = self._t if self._together else min(leaf.t for leaf in self._leaves)
-            buckets = [
-                b.following(self._run, groups[self._leaves[b.leaves[0]].group], self._rates, done)
-                for b in self._buckets
-            ]
-            place = {i: (b, k) for b in buckets for k, i in enumerate(b.leaves)}
-            followers = dict(self._followers)
-            for i, follower in self._followers.items():
-                bucket, started = place[i][0], place[i][0].started
-                if not follower.goes_on(started.rule, started.options, started.update):
-                    followers[i] = self._tracker(i, bucket, follower.table.width, True)
-            if any(f is not self._followers[i] for i, f in followers.items()):
+            members = self._members.following(self._run, groups, self._rates, self._times())
+            before = self._members.trackers
+            renewed = [(before[i], new) for i, new in members.trackers.items() if new is not before[i]]
+            if renewed:
                 self.flush()  # by the old values
-            for i, follower in followers.items():
-                if follower is not self._followers[i]:
-                    follower.table.untouched_as(self._followers[i].table)
-                    follower.pending = self._followers[i].pending
-            passes = [(b, b.batch, (0,) * len(b.leaves)) for b in buckets]
+            for old, new in renewed:
+                new.table.untouched_as(old.table)
+                new.pending = old.pending
+            passes = [(b, b.batch, (0,) * len(b.leaves)) for b in members.buckets]
             last: list[Any] = [None] * len(self._leaves)  # batches that are new have no gradients yet
             # In one go, which no Ctrl-C comes between.
-            self._groups, self._buckets, self._place, self._followers = groups, buckets, place, followers
-            self._passes, self._last, self._settled = passes, last, False
+            self._groups, self._members, self._passes = groups, members, passes
+            self._last, self._settled = last, False
             self._note_passes()
 
     @property
@@ -708,37 +423,27 @@ class ArrayOptimizer(Optimizer):
         leaf = self._leaves[i]
         indices = indices_of(leaf, rows, f"read({name!r})")
         with self._lock:
-            if i in self._followers and self._followers[i].moves:
+            tracker = self._members.trackers.get(i)
+            if tracker is not None and tracker.moves:
                 self._require_writeable("read")
-                self._copy_in(leaf)
-                self._followers[i].catch_up(indices)
-                self._copy_back(leaf)
+                leaf.copy_in()
+                tracker.catch_up(indices)
+                leaf.copy_back()
             return leaf.array.take(indices, axis=0)
 
     def flush(self) -> None:
         with self._lock:
             if self.stale:
                 self._require_writeable("flush")
-            for i, follower in self._followers.items():
-                self._copy_in(self._leaves[i])
-                follower.table.catch_up()
-                self._copy_back(self._leaves[i])
-
-    def _copy_in(self, leaf: Leaf) -> None:
-        if leaf.copied:
-            np.copyto(leaf.flat.reshape(leaf.array.shape), leaf.array)
-
-    def _copy_back(self, leaf: Leaf) -> None:
-        if leaf.copied:
-            np.copyto(leaf.array, leaf.flat.reshape(leaf.array.shape))
+            self._members.catch_up()
 
     @property
     def stale(self) -> int:
-        return sum(f.table.stale for f in self._followers.values())
+        return self._members.stale
 
     @property
     def plan(self) -> dict[tree.Name, str]:
-        return {self._leaves[i].path: f.plan.why for i, f in self._followers.items()}
+        return {self._leaves[i].path: f.plan.why for i, f in self._members.trackers.items()}
 
     @property
     def t(self) -> Any:
@@ -750,7 +455,7 @@ class ArrayOptimizer(Optimizer):
     @property
     def state(self) -> dict[str, Any]:
         self.flush()
-        names = dict.fromkeys(n for b in self._buckets for n in b.group.rule.parts.states)
+        names = dict.fromkeys(n for b in self._members.buckets for n in b.group.rule.parts.states)
         return {n: self._shown(n) for n in names}
 
     @property
@@ -761,7 +466,7 @@ class ArrayOptimizer(Optimizer):
         return self._shown("_average")
 
     def rates(self) -> Params:
-        if not any(b.group.rule.parts.rate for b in self._buckets):
+        if not any(b.group.rule.parts.rate for b in self._members.buckets):
             raise StateError(f"rates: {type(self.rule).__name__} defines no rate")
         if not self._rates:
             raise StateError("rates: not kept for so many weights; start with rule.on(params, rates=True)")
@@ -770,15 +475,10 @@ class ArrayOptimizer(Optimizer):
         self.flush()
         return self._shown("_rate")
 
-    def _tensors(self, i: int) -> dict[str, Array]:
-        """Return leaf i's arrays by what its update calls them, each in memory order."""
-        bucket, k = self._place[i]
-        return bucket.tensors[k]
-
     def _shown(self, name: str) -> Params:
         values: list[Any] = []
         for i, leaf in enumerate(self._leaves):
-            flat = self._tensors(i).get(name)
+            flat = self._members.tensors(i).get(name)
             values.append(None if flat is None else leaf.shaped(flat))
         return tree.build(self._spec, values)
 
@@ -803,10 +503,10 @@ class ArrayOptimizer(Optimizer):
         with self._lock:
             self.flush()
             arrays = [
-                {n: leaf.shaped(a) for n, a in self._tensors(i).items() if n != "w"}
+                {n: leaf.shaped(a) for n, a in self._members.tensors(i).items() if n != "w"}
                 for i, leaf in enumerate(self._leaves)
             ]
-            counts = [(self._t if self._together else leaf.t, leaf.gathered) for leaf in self._leaves]
+            counts = [(t, leaf.gathered) for t, leaf in zip(self._times(), self._leaves, strict=True)]
             membership = [leaf.group for leaf in self._leaves]
             return _twin, (
                 self._params,
@@ -815,7 +515,7 @@ class ArrayOptimizer(Optimizer):
                 self._run_name,
                 arrays,
                 counts,
-                self._calls,
+                self._window.calls,
                 self.skipped,
             )
 
@@ -844,9 +544,9 @@ class ArrayOptimizer(Optimizer):
             ]
             arrays: dict[str, Array] = {}
             for i, leaf in enumerate(self._leaves):
-                arrays |= {f"{i}.{n}": a for n, a in self._tensors(i).items() if n != "w"}
+                arrays |= {f"{i}.{n}": a for n, a in self._members.tensors(i).items() if n != "w"}
                 arrays[f"{i}.w"] = leaf.array
-            saving.write(path, self._groups, leaves, self._calls, self.skipped, arrays)
+            saving.write(path, self._groups, leaves, self._window.calls, self.skipped, arrays)
 
     def _restore(self, run: saving.SavedRun, file: Archive, places: Sequence[int]) -> None:
         """Take over weights, states and counts of a file; everything is read before anything is copied.
@@ -855,7 +555,7 @@ class ArrayOptimizer(Optimizer):
         """
         targets: dict[str, Array] = {}
         for i, saved in enumerate(places):
-            targets |= {f"{saved}.{n}": a for n, a in self._tensors(i).items() if n != "w"}
+            targets |= {f"{saved}.{n}": a for n, a in self._members.tensors(i).items() if n != "w"}
             targets[f"{saved}.w"] = self._leaves[i].array
         arrays = file.arrays({n: Layout(x.dtype, x.shape) for n, x in targets.items()})
         counts = [(run.leaves[k].t, run.leaves[k].gathered) for k in places]
@@ -868,7 +568,7 @@ class ArrayOptimizer(Optimizer):
         for leaf, (t, gathered) in zip(self._leaves, counts, strict=True):
             leaf.t, leaf.gathered = t, gathered
         self._restored = True  # states are not those of a start
-        self.skipped, self._calls = skipped, calls
+        self.skipped, self._window.calls = skipped, calls
         self._t = counts[0][0]
         self._note_passes()
         self._together = self._together and len({t for t, _ in counts}) == 1
@@ -888,7 +588,7 @@ def _twin(
     opt = ArrayOptimizer(params, groups, membership, engine_name)
     for i, leaf in enumerate(opt._leaves):
         for n, values in arrays[i].items():
-            np.copyto(leaf.shaped(opt._tensors(i)[n]), values)
+            np.copyto(leaf.shaped(opt._members.tensors(i)[n]), values)
     opt._go_on(counts, calls, skipped)
     return opt
 

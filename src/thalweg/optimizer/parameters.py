@@ -33,6 +33,16 @@ class Leaf:
         """Return coordinates in the memory order of ``flat`` as a view shaped as the parameter."""
         return flat.reshape(self.shape[::-1]).T if self.fortran else flat.reshape(self.shape)
 
+    def copy_in(self) -> None:
+        """Where ``flat`` is a copy: bring it up to date with the user's array."""
+        if self.copied:
+            np.copyto(self.flat.reshape(self.array.shape), self.array)
+
+    def copy_back(self) -> None:
+        """Where ``flat`` is a copy: write it into the user's array."""
+        if self.copied:
+            np.copyto(self.array, self.flat.reshape(self.array.shape))
+
 
 def named(path: Name) -> str:
     """A parameter's name in a sentence."""

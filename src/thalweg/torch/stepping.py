@@ -1,12 +1,14 @@
 """A step once it is laid out: which gradients are in it, what clipping makes of them, whether it may run, and the run."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 import torch
 
 from ..core.started import Started
 from ..optimizer.gradients import Factor, SparseGradient
+from ..optimizer.interruption import without_interruption
 from . import row_tracking as tables
 from .clipping import Gradient, fit, over
 from .fast_path import UnchangedGroup
@@ -63,17 +65,16 @@ class _RowsMove:
 def run_whole(moves: Sequence[Move]) -> None:
     """Run all moves of a step, of which Ctrl-C leaves nothing done or everything: it is raised once all is done."""
     try:
-        for move in moves:
-            move.run()
+        _run(moves)
     except BaseException:
-        while any(move.begun for move in moves):
-            try:
-                for move in moves:
-                    move.run()
-                break
-            except KeyboardInterrupt:
-                continue
+        if any(move.begun for move in moves):
+            without_interruption(partial(_run, moves))
         raise
+
+
+def _run(moves: Sequence[Move]) -> None:
+    for move in moves:
+        move.run()
 
 
 class Step(NamedTuple):
