@@ -32,3 +32,30 @@ def test_products_of_text_are_learnt_remembered_and_named(tmp_path: Path) -> Non
     assert plain.held_out is not None and plain.held_out["accuracy"] < 0.7
     code, told = run("fit", data, *options, "--interactions", "user,item")
     assert code == 2 and "'user,item' must be the first letters of two namespaces" in told
+
+
+def test_products_of_columns_are_learnt_whatever_their_units(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    a, b = rng.standard_normal((2, 3000))
+    kind = rng.integers(0, 3, 3000)
+    y = a * b + np.array([-2.0, 0.0, 2.0])[kind] * a + 0.1 * rng.standard_normal(3000)
+    found = []
+    for k, (factor, constant) in enumerate([(1.0, 0.0), (1e-4, 50.0), (1e5, -1e7)]):
+        data, model, out = (tmp_path / f"{k}{end}" for end in (".csv", ".tw", ".p.csv"))
+        lines = [
+            f"{constant + factor * p!r},{q!r},k{c},{t!r}"
+            for p, q, c, t in zip(a.tolist(), b.tolist(), kind.tolist(), y.tolist(), strict=True)
+        ]
+        data.write_text("a,b,kind,y\n" + "\n".join(lines) + "\n")
+        report = fit(
+            data, model, target="y", interactions=["a,b", "a,kind"], passes=20, dtype="float64", bits=12
+        )
+        assert report.held_out is not None and report.held_out["rmse"] < 0.15
+        names = {w["column"]: w["weight"] for w in report.weights}
+        assert abs(names["a*b"] * factor - 1) < 0.02, names
+        done = predict(model, data, out)
+        assert done.quality is not None and done.quality["rmse"] < 0.15
+        found.append(np.loadtxt(out, skiprows=1))
+        trained = Trained.load(model)
+        assert trained.layout["interactions"] == [["a", "b"], ["a", "kind"]]
+    assert np.abs(found[1] - found[0]).max() < 1e-6 and np.abs(found[2] - found[0]).max() < 1e-6

@@ -122,3 +122,99 @@ def test_crossed_letters_take_a_pair_once():
     for given in (["::"], ["ab", "ba"], [":a", "a:", "b:"]):
         crossed = crossed_letters(given)
         assert not np.any(np.tril(crossed, -1) & np.triu(crossed).T)
+
+
+ROWS = [(2.0, 5.0, "x", "u"), (4.0, None, "y", ""), (6.0, 9.0, "x", "v"), (0.5, -1.0, "", "u")]
+
+
+def table(path, rows=ROWS, change=lambda a, b: (a, b)):
+    lines = []
+    for k, (a, b, c, d) in enumerate(rows):
+        a, b = change(a, b) if b is not None else (change(a, 0.0)[0], "")
+        lines.append(f"{a},{b},{c},{d},{k}")
+    path.write_text("a,b,c,d,y\n" + "\n".join(lines) + "\n")
+    return path
+
+
+def vw_index(name, bits=10):
+    return reference.vw_hash(name.encode(), 0, (1 << bits) - 1)
+
+
+@pytest.mark.parametrize("missing", ["mean", "zero"])
+@pytest.mark.parametrize("scale", ["none", "deviation", "rms"])
+def test_products_of_columns(tmp_path, scale, missing):
+    path = table(tmp_path / "a.csv")
+    pairs = ["a,b", "a,a", "c,d", "b,c", "d,b"]
+    stream = open_stream(path, target="y", bits=10, interactions=pairs, scale=scale, missing=missing)
+    assert stream.names == ["a", "b", "a*b", "a*a"]
+    a = np.array([r[0] for r in ROWS])
+    known = np.array([np.nan if r[1] is None else r[1] for r in ROWS])
+    b = np.where(np.isnan(known), np.nanmean(known) if missing == "mean" else 0.0, known)
+    centred, measures = scale == "deviation", scale != "none"
+
+    def learnt(x, of):
+        centre = np.nanmean(of) if centred else 0.0
+        size = np.sqrt(np.nanmean((of - centre) ** 2)) if measures else 1.0
+        return (x - centre) / size
+
+    away = [np.nanmean(x) if centred else 0.0 for x in (a, known)]
+    products = [(a - away[0]) * (b - away[1]), (a - away[0]) ** 2]
+    of = [(a - away[0]) * (known - away[1]), products[1]]
+    columns = [learnt(a, a), learnt(b, known), *(learnt(x, y) for x, y in zip(products, of, strict=True))]
+    offset = stream.features - 1024
+    mask = 1023
+    for k, (label, row) in enumerate(rows_of(stream)):
+        expected = {i: x[k] for i, x in enumerate(columns)}
+        if missing == "mean" and np.isnan(known[k]):
+            expected[5] = 1.0
+        c, d = (f"{n}={v}" for n, v in zip("cd", ROWS[k][2:], strict=True))
+        kept = {n: missing == "mean" or not n.endswith("=") for n in (c, d)}
+        hashed = [(vw_index(n), 1.0) for n in (c, d) if kept[n]]
+        hashed += [(vw_index(c) * 16777619 ^ vw_index(d), 1.0)] if kept[c] and kept[d] else []
+        hashed += [(vw_index("b") * 16777619 ^ vw_index(c), columns[1][k])] if kept[c] else []
+        hashed += [(vw_index(d) * 16777619 ^ vw_index("b"), columns[1][k])] if kept[d] else []
+        for index, value in hashed:
+            at = (index & mask) + offset
+            expected[at] = expected.get(at, 0) + value
+        assert label == k and row == pytest.approx({i: expected[i] for i in row}, rel=1e-6)
+        assert all(abs(x) < 1e-12 for i, x in expected.items() if i not in row)
+    names = stream.feature_names(range(stream.features))
+    assert names[2] == "a*b" and "c=x*d=v" in names.values()
+    assert any("b*c=y" in n for n in names.values()) and any("d=u*b" in n for n in names.values())
+
+
+def test_products_are_in_the_layout_and_of_any_table(tmp_path):
+    import pyarrow.csv
+    import pyarrow.parquet
+
+    path = table(tmp_path / "a.csv")
+    stream = open_stream(path, target="y", bits=10, interactions="::", scale="deviation")
+    pairs = stream.layout["interactions"]
+    assert len(pairs) == 8 and ["a", "a"] in pairs and ["c", "c"] not in pairs
+    assert len(stream.layout["scale"]["size"]) == 5
+    pyarrow.parquet.write_table(pyarrow.csv.read_csv(path), tmp_path / "a.parquet")
+    again = open_stream(path, target="y", layout=stream.layout)
+    assert again.features == stream.features and again.layout == stream.layout
+    first = same(stream, again)
+    other = open_stream(tmp_path / "a.parquet", target="y", layout=stream.layout)
+    assert rows_of(other) == rows_of(first)
+    for odd in ([["a"]], [["a", "z"]], ["ab"], [["a", "b", "c"]]):
+        with pytest.raises(HyperparameterError, match="layout: "):
+            open_stream(path, target="y", layout=stream.layout | {"interactions": odd})
+
+
+def test_a_names_comma_and_what_names_no_pair(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text('"p, q",r,s,y\n' + "".join(f"{k},{k % 3},t{k % 2},{k}\n" for k in range(9)))
+    assert open_stream(path, target="y", interactions="p, q,r").names == ["p, q", "r", "p, q*r"]
+    for given, words in {
+        "r": "'r' must name two columns that are features, such as a,b; they are p, q, r, s",
+        "r,y": "must name two columns that are features",
+        "s,s": "a text with itself",
+    }.items():
+        with pytest.raises(HyperparameterError, match=words):
+            open_stream(path, target="y", interactions=given)
+    svm = tmp_path / "a.svm"
+    svm.write_text("1 1:1\n")
+    with pytest.raises(HyperparameterError, match="SVMlight lacks"):
+        open_stream(svm, interactions="a,b")

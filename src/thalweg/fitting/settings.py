@@ -226,7 +226,7 @@ class FitSettings:
     )
     interactions: str | Iterable[str] = _line(
         (),
-        "Vowpal Wabbit: products of two namespaces, by first letters: ab, a:, ::",
+        "Products as features: of two columns, a,b; Vowpal Wabbit: of namespaces, by first letters, ab; all: ::",
         _columns,
         list,
         "reading",

@@ -44,7 +44,7 @@ class Csv:
         self._gone = (*self._na, *WEAK, *DOTS)  # what says in a column of numbers that a value is missing
         self._types = {n: self._type(n) for n in layout.needed}
         self.features: int | None = layout.features
-        self.names: list[str] | None = layout.numbers
+        self.names: list[str] | None = layout.names
         self.columns = layout.told
         self.ordered: tuple[str, ...] = ()
         self._row_bytes = head.row_bytes

@@ -5,7 +5,8 @@
     csv, parquet    numeric, text (names of columns), bits; where there are any: scale (centre and size of each
                     numeric column, where they are standardised), means (of the numeric columns, which have
                     indicators of missing values then), instants (those of the numeric ones), forms (how numbers
-                    of a column are written), na (words for a missing value), classes (texts of the target), target
+                    of a column are written), na (words for a missing value), classes (texts of the target), target, interactions
+                    (pairs of columns)
 
 Each says its format too; a table's fits the other kind of table. They come from files, which anybody may have written.
 """
@@ -23,7 +24,7 @@ Layout = dict[str, Any]
 
 _TABLE: dict[str, type] = {"numeric": list, "text": list, "bits": int}
 _EXTRA: dict[str, type] = {
-    "means": list, "instants": list, "forms": dict, "na": list, "classes": list, "target": str,
+    "means": list, "instants": list, "forms": dict, "na": list, "classes": list, "target": str, "interactions": list,
 }  # fmt: skip
 _PRODUCTS: dict[str, type] = {"interactions": list}
 _FORMS: dict[str, dict[str, type]] = {
@@ -65,7 +66,7 @@ def require_layout(given: object, kind: str | None = None) -> Layout:
         raise HyperparameterError(f"layout: columns must be different names, got {names!r}")
     _require_extra(layout)
     if "scale" in layout:
-        _require_scale(layout["scale"], len(layout["numeric"]))
+        _require_scale(layout["scale"], len(layout["numeric"]) + _numeric_products(layout))
     if (features := features_of(layout)) is not None and features > LARGEST + 1:
         raise HyperparameterError(f"layout: {features} features are too many; at most {LARGEST + 1}")
     return layout
@@ -93,8 +94,14 @@ def features_of(layout: Layout) -> int | None:
     hashed = 1 << int(layout["bits"])
     if "numeric" not in layout:
         return hashed
-    numeric = len(layout["numeric"]) * (2 if "means" in layout else 1)
+    numeric = len(layout["numeric"]) * (2 if "means" in layout else 1) + _numeric_products(layout)
     return numeric + (hashed if layout["text"] or layout.get("instants") else 0)
+
+
+def _numeric_products(layout: Layout) -> int:
+    """How many products of two numeric columns a table's layout has."""
+    numeric = {*layout["numeric"]}
+    return sum({*pair} <= numeric for pair in layout.get("interactions", ()))
 
 
 def _require_extra(layout: Layout) -> None:
@@ -106,8 +113,13 @@ def _require_extra(layout: Layout) -> None:
     )
     sound = sound and all(isinstance(x, str) for x in texts) and set(layout.get("instants", ())) <= {*numeric}
     sound = sound and all(_is_form(form) for form in forms.values())
+    columns = [*numeric, *layout.get("text", ())]
+    pairs = layout.get("interactions", ()) if "numeric" in layout else ()
+    sound = sound and all(isinstance(p, list) and len(p) == 2 and all(n in columns for n in p) for p in pairs)
     if not sound:
-        raise HyperparameterError("layout: means, instants, forms, na or classes do not fit its columns")
+        raise HyperparameterError(
+            "layout: means, instants, forms, na, classes or interactions do not fit its columns"
+        )
 
 
 def _is_form(form: object) -> bool:

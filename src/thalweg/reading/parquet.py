@@ -41,7 +41,7 @@ class Parquet:
                 kinds |= tables.columns(types, columns.na, None)
             self.table_layout = layout = Layout(path, kinds, columns, typed=True)
         self.features: int | None = layout.features
-        self.names: list[str] | None = layout.numbers
+        self.names: list[str] | None = layout.names
         self.columns = layout.told
         self.ordered: tuple[str, ...] = ()
 

@@ -88,7 +88,7 @@ class Stream:
 
     @property
     def names(self) -> list[str] | None:
-        """CSV, Parquet: the numeric columns; feature i is ``names[i]``, hashed columns come after."""
+        """CSV, Parquet: the numeric columns and products of them; feature i is ``names[i]``, hashed columns come after."""
         return self._reader.names
 
     def feature_names(self, features: Collection[int]) -> dict[int, str]:
@@ -293,7 +293,8 @@ def open_stream(
     Vowpal Wabbit: bits: 2^bits features, as ``vw -b``. interactions: products of features of two namespaces, named by
     first letters, are features too, as ``vw -q``: "ab", "a:", "::".
     CSV and Parquet: target, weight, tag: their columns. ignore: columns left out. Text columns are
-    hashed into 2^bits features after the numeric ones; so are the numeric ones named in categorical.
+    hashed into 2^bits features after the numeric ones; so are the numeric ones named in categorical. interactions:
+    products of two columns are features too: "a,b"; "::" is all pairs.
     What a CSV column holds is decided from the first 65,536 rows, or 16 MiB, of the first file: numbers where 95 %
     of its cells are, others being missing; ``Stream.columns`` tells it. numeric: of numbers whatever they hold.
     Rows without a label are left out and counted. A target of text is classes: ``classes``, or those of the prefix.
@@ -340,9 +341,11 @@ def open_stream(
         raise HyperparameterError(
             "open_stream: layout= already says which columns are what; drop ignore=, categorical=, numeric=, interactions=, scale="
         )
-    crossed = _columns("interactions", given.get("interactions", interactions))
-    if crossed and kind != "vw":
-        raise HyperparameterError(f"open_stream: interactions= is not for {kind}")
+    crossed = _columns("interactions", interactions)
+    if crossed and kind == "svmlight":
+        raise HyperparameterError(
+            "open_stream: interactions= needs named columns or namespaces, which SVMlight lacks"
+        )
     stop = on_bad_line == "stop"
     settings: dict[str, Any] = {
         "format": kind,
@@ -372,6 +375,7 @@ def open_stream(
             bits,
             unlabelled,
             given or None,
+            crossed,
         )
         tables: Csv | Parquet
         if kind == "csv":
@@ -386,11 +390,12 @@ def open_stream(
         settings |= {"scale": reader.layout.get("scale"), "columns": list(columns)}
     else:
         settings |= {"zero_based": zero_based, "features": features} if kind == "svmlight" else {"bits": bits}
+        crossed = given.get("interactions", crossed)
         settings |= {"interactions": crossed} if crossed else {}
         reader = Text(
             kind, files, block_bytes, block_rows,
             stop=stop, unlabelled=unlabelled, zero_based=zero_based, features=features if kind == "svmlight" else 1 << bits,
-            interactions=crossed,
+            interactions=tuple(crossed),
         )  # fmt: skip
     kept = None if cache is None else Cache(require_writable(cache), files, settings, reader.features)
     return Stream(kind, files, reader, stop, ahead, kept)

@@ -26,10 +26,12 @@ from ..scaling import ColumnMap
 from .arrow import as_bytes, to_numbers
 from .block import Block, Pass, Position
 from .cells import MISSING, PLAIN, Form, Odd, readable, trimmed
-from .kernels.tables import NAMES, NAMES_JOB, ROWS, ROWS_JOB
+from .interactions import product_indices
+from .kernels.tables import NAMES, NAMES_JOB, ROWS, ROWS_JOB, WEIGHTED_ROWS
 from .kernels.vw import HASH
 from .kinds import PREFIX_BYTES, PREFIX_ROWS, Column, told
 from .layout import LARGEST
+from .products import Products, pairs_of
 from .sources import Source
 
 if TYPE_CHECKING:
@@ -56,7 +58,7 @@ class Columns(NamedTuple):
 
     missing: what becomes of a missing number: "mean", "bad" or "zero". na: more words that say so. form: how numbers
     are written; None: by the cells. classes: the texts of the target, in their order. layout: that of another stream:
-    exactly its columns are features, in its order.
+    exactly its columns are features, in its order. interactions: pairs of columns whose products are features too.
     """
 
     target: str | None
@@ -72,6 +74,7 @@ class Columns(NamedTuple):
     bits: int
     unlabelled: bool
     layout: dict[str, Any] | None = None
+    interactions: tuple[str, ...] = ()
 
     def of(self, names: Iterable[str]) -> Columns:
         """The same with the columns of a file: a name that is none of them may be several between commas."""
@@ -143,11 +146,13 @@ class Layout:
         self.numbers = [n for n in features if self.kinds[n] in ("number", "instant")]
         self.instants = [n for n in self.numbers if self.kinds[n] == "instant"]
         self.texts = [n for n in features if self.kinds[n] == "text"]
+        self.products = self._products(plain)
+        self.names = [*self.numbers, *self.products.names]  # of the first features
         self.width = len(self.numbers)
         self.means: Array | None = None
         if given.missing == "mean" or "means" in plain:
             self.means = np.asarray(plain.get("means", np.zeros(self.width)), np.float64)
-        self.offset = self.width * (1 if self.means is None else 2)  # of what is hashed
+        self.offset = len(self.names) + (0 if self.means is None else self.width)  # of what is hashed
         self.features = self.offset + (1 << given.bits if self.texts or self.instants else 0)
         if self.features > LARGEST:
             raise HyperparameterError(
@@ -178,6 +183,17 @@ class Layout:
             raise HyperparameterError(
                 f"open_stream: {path}: target= must name the column of labels; its columns are {', '.join(columns)}"
             )
+
+    def _products(self, plain: dict[str, Any]) -> Products:
+        """The products that are features, as the user says or a layout does. Raises HyperparameterError."""
+        if self.columns.layout is not None:
+            pairs = [(a, b) for a, b in plain.get("interactions", ())]
+        else:
+            try:
+                pairs = pairs_of(self.columns.interactions, self.numbers, self.texts)
+            except HyperparameterError as error:
+                raise HyperparameterError(f"open_stream: {error}") from None
+        return Products(pairs, self.numbers, self.texts)
 
     def _take(self, plain: dict[str, Any]) -> None:
         """Read the columns as the layout of another stream says: cells of text do not know their own kinds."""
@@ -244,6 +260,7 @@ class Layout:
             "na": list(given.na),
             "classes": self.classes,
             "target": given.target,
+            "interactions": [list(pair) for pair in self.products.pairs],
         }
         if given.layout is not None:
             extra |= {n: v for n, v in given.layout.items() if n in extra}
@@ -256,9 +273,9 @@ class Layout:
         """
         import pyarrow as pa
 
-        names = dict(enumerate(self.numbers))
+        names = dict(enumerate(self.names))
         if self.means is not None:
-            names |= {self.width + k: f"{n} is missing" for k, n in enumerate(self.numbers)}
+            names |= {len(self.names) + k: f"{n} is missing" for k, n in enumerate(self.numbers)}
         texts = {f"{n}={word}": f"{n}={word}" for n, words in self.words.items() for word in words}
         texts |= {f"{n}=": f"{n} is missing" for n in self.texts}
         texts |= {
@@ -270,10 +287,34 @@ class Layout:
         if texts and any(k >= self.offset for k in features):
             hashed = self._hashes_of(pa.array([text.encode() for text in texts], pa.large_binary()))
             called = list(texts.values())
+            products, more = self._names_of_products()
+            hashed, called = np.concatenate([hashed, products]), called + more
             for k in np.flatnonzero(np.isin(hashed, list(features))).tolist():
                 before = names.get(int(hashed[k]))
                 names[int(hashed[k])] = called[k] if before is None else f"{before} or {called[k]}"
         return {k: names.get(k, f"a text of {', '.join(self.texts)} (feature {k})") for k in features}
+
+    def _names_of_products(self) -> tuple[Array, list[str]]:
+        """Features of products with the texts of the prefix, and their names; of pairs with too many, none."""
+        import pyarrow as pa
+
+        features, names = [np.empty(0, np.int64)], []
+        for pair in self.products.pairs:
+            if not {*pair} & {*self.texts}:
+                continue
+            sides = [
+                [f"{n}={word}" for word in self.words.get(n, ())] if n in self.texts else [n] for n in pair
+            ]
+            if len(sides[0]) * len(sides[1]) > NAMED:
+                continue
+            first, second = (
+                self._hashes_of(pa.array([w.encode() for w in side], pa.large_binary())) - self.offset
+                for side in sides
+            )
+            mask = (1 << self.columns.bits) - 1
+            features.append(product_indices(first[:, None], second, mask).reshape(-1) + self.offset)
+            names += [f"{a}*{b}" for a in sides[0] for b in sides[1]]
+        return np.concatenate(features), names
 
     def check(self, path: Path, names: Iterable[str]) -> None:
         """FileError unless another file has these columns too."""
@@ -300,7 +341,8 @@ class Layout:
                 path, first, name, [(k, cell) for k, cell in odd if k not in known], bad, run
             )
         labels, weights = self._labels(table, bad), self._weights(table, bad)
-        numbers, blank = np.empty((n, self.width), np.float32), np.zeros((n, self.width), bool)
+        numbers, blank = np.empty((n, len(self.names)), np.float32), np.zeros((n, self.width), bool)
+        wide = []
         for k, name in enumerate(self.numbers):
             x = self.wide(table, name)
             missing = np.isnan(x)
@@ -308,8 +350,11 @@ class Layout:
                 self._missing(name, missing, bad)
                 x[missing] = 0 if self.means is None or columns.missing != "mean" else self.means[k]
                 blank[:, k] = missing
-            numbers[:, k] = _narrow(name, x, bad, *(() if self.map is None else (c[k] for c in self.map)))
-        hashed = self._hashed(table, bad)
+            numbers[:, k] = self._scaled(k, x, bad)
+            wide += [x] if self.products.names else []
+        for k, x in enumerate(self.products.of_numbers(wide, self.map), self.width):
+            numbers[:, k] = self._scaled(k, x, bad)
+        hashed, shares = self._hashed(table, numbers, bad)
         unlabelled = set() if columns.unlabelled else set(np.flatnonzero(np.isnan(labels)).tolist()) - {*bad}
         for k in sorted({*bad, *unlabelled} - {*remarks}):
             if k in bad:
@@ -322,6 +367,7 @@ class Layout:
             return None
         if not keep.all():
             numbers, blank, hashed, labels = numbers[keep], blank[keep], hashed[keep], labels[keep]
+            shares = None if shares is None else shares[keep]
             weights = None if weights is None else weights[keep]
         if weights is not None and np.all(weights == 1.0):
             weights = None
@@ -335,7 +381,12 @@ class Layout:
             ]
         if self.means is not None and columns.missing == "mean" and blank.any():
             numbers = np.hstack([numbers, blank], dtype=np.float32)
-        return run.block(at, labels, weights, self._rows(numbers, hashed), tags)
+        return run.block(at, labels, weights, self._rows(numbers, hashed, shares), tags)
+
+    def _scaled(self, k: int, wide: Array, bad: Reasons) -> Array:
+        """Numeric feature k as it is learnt, float32; rows where it is not finite are bad."""
+        scale = () if self.map is None else (c[k] for c in self.map)
+        return _narrow(self.names[k], wide, bad, *scale)
 
     def wide(self, table: pa.Table, name: str) -> Array:
         """A column of numbers or instants as float64, NaN where it is missing; instants in days."""
@@ -392,8 +443,11 @@ class Layout:
         if self.columns.missing == "bad":
             _refuse(bad, missing, lambda _: f"column {name!r}: the value is missing")
 
-    def _hashed(self, table: pa.Table, bad: Reasons) -> Array:
-        """The features of all that is hashed: int32 (rows, columns), -1 where there is none."""
+    def _hashed(self, table: pa.Table, numbers: Array, bad: Reasons) -> tuple[Array, Array | None]:
+        """The features of all that is hashed, int32 (rows, columns), -1 where there is none; their values, None: all 1.
+
+        numbers: the numeric features as they are learnt.
+        """
         columns = []
         for name in self.texts:
             index, missing = self._hashes(name, table[name])
@@ -402,7 +456,23 @@ class Layout:
             columns.append(np.where(none, np.int32(-1), index))
         for name in self.instants:
             columns += self._parts(name, to_numbers(table[name]))
-        return np.stack(columns, 1) if columns else np.empty((table.num_rows, 0), np.int32)
+        products, values = self._products_of_texts(columns[: len(self.texts)], numbers)
+        shares = [np.ones(table.num_rows, np.float32)] * len(columns) + values
+        hashed = np.stack(columns + products, 1) if columns else np.empty((table.num_rows, 0), np.int32)
+        return hashed, np.stack(shares, 1) if self.products.weighted else None
+
+    def _products_of_texts(self, features: list[Array], numbers: Array) -> tuple[list[Array], list[Array]]:
+        """The features of products with columns of text, which have those features, and their values."""
+        import pyarrow as pa
+
+        if len(self.products.pairs) == len(self.products.names):
+            return [], []
+        called = (
+            self._hashes_of(pa.array([n.encode() for n in self.numbers], pa.large_binary())) - self.offset
+        )
+        hashes = [np.where(x < 0, -1, x.astype(np.int64) - self.offset) for x in features]
+        products, values = self.products.of_texts(hashes, numbers, called, (1 << self.columns.bits) - 1)
+        return [np.where(x < 0, -1, x + self.offset).astype(np.int32) for x in products], values
 
     def _parts(self, name: str, micros: Array) -> list[Array]:
         """The features of an instant's year, month, day of the week and hour, -1 where it is missing."""
@@ -460,14 +530,15 @@ class Layout:
         )
         return hashes
 
-    def _rows(self, numbers: Array, hashed: Array) -> tuple[Array, Array, Array]:
+    def _rows(self, numbers: Array, hashed: Array, shares: Array | None) -> tuple[Array, Array, Array]:
         n = len(numbers)
         indptr = np.empty(n + 1, np.int64)
         indices = np.empty(numbers.size + hashed.size, np.int32)
         values = np.empty(numbers.size + hashed.size, np.float32)
         done = run(
             ROWS_JOB,
-            ROWS,
+            ROWS if shares is None else WEIGHTED_ROWS,
+            shares=0 if shares is None else shares.ctypes.data,
             numbers=numbers.ctypes.data,
             hashed=hashed.ctypes.data,
             indptr=indptr.ctypes.data,
@@ -535,6 +606,8 @@ def measure(
         layout.means = np.array([_mean(x) for x in sample.columns()])
     if scale != "none":
         layout.map = ColumnMap.of(sample.columns(), centred=scale == "deviation")
+        if layout.products.names:
+            layout.map = layout.products.extended(layout.map, list(sample.columns()), scale == "deviation")
     return tuple(n for n, x in zip(layout.numbers, sample.columns(), strict=False) if _is_sorted(x))
 
 

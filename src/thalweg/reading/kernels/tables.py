@@ -13,7 +13,9 @@ def kernel(job):
     return 0
 """
 
-ROWS_JOB = Job("numbers", "hashed", "indptr", "indices", "values", "rows", "width", "texts", "entries")
+ROWS_JOB = Job(
+    "numbers", "hashed", "indptr", "indices", "values", "rows", "width", "texts", "shares", "entries"
+)
 # A row's numbers that are not 0, then its hashed features by ascending index, equal ones summed.
 ROWS = """
 def kernel(job):
@@ -53,3 +55,11 @@ def kernel(job):
     job[ENTRIES] = n
     return 0
 """
+
+# The same where hashed features have values of their own, those that are 0 left out.
+WEIGHTED_ROWS = (
+    ROWS.replace("    n = 0\n", "    shares = state(job[SHARES])\n    n = 0\n")
+    .replace("if index >= 0:", "if index >= 0 and shares[r * more + k] != F(0.0):")
+    .replace("+= F(1.0)", "+= shares[r * more + k]")
+    .replace("= F(1.0)", "= shares[r * more + k]")
+)
