@@ -9,7 +9,7 @@ from pathlib import Path
 from pkgutil import walk_packages
 
 from ..core.user_file import origin, run_file
-from ..errors import UnknownProblemError, nearest
+from ..errors import ProblemError, UnknownProblemError, nearest
 from .base import Outsider, Problem, Source
 from .formula import FormulaProblem
 from .function import FunctionProblem, required
@@ -28,6 +28,8 @@ def make(source: Source) -> Problem:
     """Return the problem of a source, which it remembers; FileError, ProblemError, UnknownProblemError."""
     known = catalogue()
     file, _, name = source.name.rpartition(":")
+    if source.name in known or file.endswith(".py"):
+        _require_no_table(source)
     if source.name in known:
         made = known[source.name]()
     elif file.endswith(".py"):
@@ -36,7 +38,7 @@ def make(source: Source) -> Problem:
     elif Path(source.name).suffix or Path(source.name).exists() or "/" in source.name:
         from .table import read
 
-        made = read(source.name, source.target, drop=source.drop)
+        made = read(source.name, source.target, drop=source.drop, l2=source.l2, model=source.model)
     else:
         raise UnknownProblemError(
             f"unknown problem {source.name!r}: {nearest(source.name, known)};"
@@ -44,6 +46,14 @@ def make(source: Source) -> Problem:
         )
     made.source = source
     return made
+
+
+def _require_no_table(source: Source) -> None:
+    """ProblemError where something is asked of a problem that only a table has."""
+    plain = Source(source.name)
+    given = [n for n in ("target", "drop", "l2", "model") if getattr(source, n) != getattr(plain, n)]
+    if given:
+        raise ProblemError(f"{source.name}: is no table; {', '.join(given)}: only a table's file takes that")
 
 
 def _from_file(path: str, name: str, source: Source) -> tuple[Problem, str]:
@@ -67,14 +77,20 @@ def _from_file(path: str, name: str, source: Source) -> tuple[Problem, str]:
 
 
 def problem(
-    name: str, target: str | None = None, drop: Sequence[str] = (), start: Sequence[float] = ()
+    name: str,
+    target: str | None = None,
+    drop: Sequence[str] = (),
+    start: Sequence[float] = (),
+    l2: float | None = None,
+    model: str = "linear",
 ) -> Problem:
     """The problem of that name, the one that a table's file makes, or one of the user's own, ``FILE.py:NAME``.
 
-    target: for a table, the column to predict; drop: columns to leave out. start: for a function, where runs begin,
+    target: for a table, the column to predict; drop: columns to leave out; l2: the penalty (1 / rows by default, 0 for
+    none); model: "linear" or "network". start: for a function, where runs begin,
     unless it says so itself. Raises FileError, ProblemError, UnknownProblemError.
     """
-    return make(Source(name, target, tuple(drop), start=tuple(start)))
+    return make(Source(name, target, tuple(drop), start=tuple(start), l2=l2, model=model))
 
 
 def landscape_catalogue() -> dict[str, Callable[[], FormulaProblem]]:

@@ -45,7 +45,8 @@ class Source:
     """What a problem is made from, as plain values: enough for ``problems.make``, in another process too.
 
     name: of the library's, ``FILE.py:NAME`` of the user's own, or a table's file. target: the column of a
-    table to predict. drop: columns to leave out. content: of a user's file, the digest that it must have;
+    table to predict. drop: columns to leave out. l2: the penalty, None for 1 / rows. model: "linear" or "network".
+    content: of a user's file, the digest that it must have;
     "" takes it as it is. start: of a function, where it has none of its own.
     """
 
@@ -54,6 +55,8 @@ class Source:
     drop: tuple[str, ...] = ()
     content: str = ""
     start: tuple[float, ...] = ()
+    l2: float | None = None
+    model: str = "linear"
 
 
 class Problem(ABC):
@@ -64,8 +67,12 @@ class Problem(ABC):
     text: str  # one to three sentences for a report
     loss_name: str  # "training loss" or "f"
     metric_name: str | None = None  # for example "test accuracy"; None for a landscape
+    validation_name: str | None = None  # of what settings may be chosen by, for example "validation loss"
     noisy: bool = False  # are there mini-batch gradients?
     minimum: float | None = None  # of the loss, where it is known
+    goal: float | None = (
+        None  # the share of the way to the minimum that is left at the target; None: a race's own
+    )
     rows: int = 0  # training rows; 0 when there is no data
     steps: int = 600  # how many steps a race takes unless told otherwise
     batch: int = 32  # rows a step, likewise; 0 means all
@@ -104,6 +111,10 @@ class Problem(ABC):
 
     def metric(self, params: Params) -> float | None:
         """The test metric on held-out rows, None where there is none. Never tune on it."""
+        return None
+
+    def validation(self, params: Params) -> float | None:
+        """The loss on rows that are neither trained nor tested on, lower is better; None where there are none."""
         return None
 
     def failures(self) -> list[str]:

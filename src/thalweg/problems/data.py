@@ -27,6 +27,20 @@ def held_out(rows: int, labels: Labels | None = None, seed: int = 0) -> tuple[Ro
     return np.setdiff1d(np.arange(rows), test), test
 
 
+def split(rows: int, labels: Labels | None = None, seed: int = 0) -> tuple[Rows, Rows, Rows]:
+    """Sorted row indices (training, validation, test) of a random split of about 60, 20 and 20 %.
+
+    With ``labels`` the split is stratified: each class keeps its shares to within one row, and one of at most two
+    rows goes to training whole.
+    """
+    order = stream(seed, SPLIT).permutation(rows)
+    if labels is not None:
+        order = order[np.bincount(labels)[labels[order]] > 2]
+        order = order[np.argsort(labels[order], kind="stable")]
+    validation, test = np.sort(order[3::5]), np.sort(order[4::5])
+    return np.setdiff1d(np.arange(rows), np.concatenate([validation, test])), validation, test
+
+
 def standardise(X: Array, train: Rows) -> tuple[Array, NDArray[np.bool_]]:
     """Columns of ``X`` (n, d) shifted and scaled to mean 0 and deviation 1 over ``train``.
 
@@ -89,6 +103,7 @@ class DataProblem(Problem):
 
     loss_name = "training loss"
     noisy = True
+    goal = 0.1  # mini-batches come no closer
 
     def __init__(self, *, name: str, title: str, text: str, rows: int) -> None:
         self.name = name

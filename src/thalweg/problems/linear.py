@@ -10,9 +10,10 @@ with the softmax, the sigmoid or the identity as link; only link and loss differ
 import warnings
 from abc import abstractmethod
 from types import ModuleType
-from typing import Literal, Protocol, Required, TypeAlias, TypedDict, Unpack, cast
+from typing import Any, Literal, Protocol, Required, TypeAlias, TypedDict, Unpack, cast
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import csr_array, issparse
 from scipy.special import expit
 
@@ -24,6 +25,7 @@ SAFE = 700.0**2
 START_DEVIATION = 0.01
 
 Inputs: TypeAlias = Array | csr_array  # (n, d)
+Truth: TypeAlias = NDArray[Any]  # labels or values, (n,)
 
 
 class About(TypedDict, total=False):
@@ -34,6 +36,7 @@ class About(TypedDict, total=False):
     text: Required[str]
     l2: float
     reference: Literal["scipy", "scikit-learn"]
+    validation: tuple[Inputs, Truth]
 
 
 class Fitted(Protocol):
@@ -79,26 +82,33 @@ class LinearModel(DataProblem):
 
     ``X`` and ``X_test`` are (n, d) float64 arrays or SciPy sparse; ``targets`` (n, k) float64 is
     what the link is compared with, ``truth_test`` (n_test,) what the metric is computed from.
-    ``l2`` adds l2/2 times the squared weights, biases excepted, to the loss.
+    ``l2`` adds l2/2 times the squared weights, biases excepted, to the loss. ``validation``: more inputs and
+    truths, which are neither trained nor tested on.
     """
+
+    _truth: Truth  # of the training rows, as their losses take it
 
     def __init__(
         self,
         X: Inputs,
         targets: Array,
         X_test: Inputs,
-        truth_test: Array | Labels,
+        truth_test: Truth,
         *,
         name: str,
         title: str,
         text: str,
         l2: float = 0.0,
         reference: Literal["scipy", "scikit-learn"] = "scipy",
+        validation: tuple[Inputs, Truth] | None = None,
     ) -> None:
         super().__init__(name=name, title=title, text=text, rows=X.shape[0])
         self.l2 = l2
         self._reference = reference
         self._truth_test = truth_test
+        self._validation = validation
+        if validation is not None:
+            self.validation_name = "validation loss"
         self._sparse: csr_array | None = None
         if issparse(X):
             self._sparse, self._sparse_test = csr_array(X), csr_array(X_test)
@@ -150,10 +160,19 @@ class LinearModel(DataProblem):
             X = self._table[:, : self.inputs] if self._sparse is None else self._sparse
             scores = np.ascontiguousarray(weight.T @ X.T if self._sparse is None else (X @ weight).T)
             scores += bias[:, None]
-            value = self._mean_loss(scores)
+            value = self._mean_loss(scores, self._truth)
             if self.l2:
                 value += 0.5 * self.l2 * float(np.sum(weight * weight))
         return value
+
+    def validation(self, params: Params) -> float | None:
+        """The mean loss on the validation rows, without the penalty."""
+        if self._validation is None:
+            return None
+        X, truth = self._validation
+        weight, bias = _parts(params)
+        with np.errstate(all="ignore"):
+            return self._mean_loss(np.ascontiguousarray(np.asarray(X @ weight + bias).T), truth)
 
     def _test_scores(self, params: Params) -> Array:
         weight, bias = _parts(params)
@@ -161,11 +180,14 @@ class LinearModel(DataProblem):
         with np.errstate(all="ignore"):
             return np.asarray(X @ weight + bias)
 
+    def training_inputs(self) -> Inputs:
+        """The inputs of the training rows, (n, d)."""
+        return self._table[:, : self.inputs] if self._sparse is None else self._sparse
+
     def _train(self) -> tuple[Inputs, Array]:
         """Training inputs and targets, for an outsider."""
-        if self._sparse is not None:
-            return self._sparse, self._targets
-        return self._table[:, : self.inputs], self._table[:, self.inputs + 1 :]
+        targets = self._table[:, self.inputs + 1 :] if self._sparse is None else self._targets
+        return self.training_inputs(), targets
 
     def _solve(self) -> Outsider:
         if self._reference == "scipy":
@@ -184,13 +206,17 @@ class LinearModel(DataProblem):
         }
         return Outsider(name, self.loss(params), self.metric(params))
 
+    def _inverse(self) -> float:
+        """scikit-learn's C, of a penalty that it adds to the sum of losses over rows."""
+        return 1.0 / (self.l2 * self.rows) if self.l2 else np.inf
+
     @abstractmethod
     def _link(self, space: Space) -> None:
         """Turn ``space.scores`` (n, k) into predicted targets, in place."""
 
     @abstractmethod
-    def _mean_loss(self, scores: Array) -> float:
-        """Mean loss of the training scores (k, rows), which may be overwritten."""
+    def _mean_loss(self, scores: Array, truth: Truth) -> float:
+        """Mean loss of scores (k, rows), which may be overwritten, against the truth of their rows."""
 
     @abstractmethod
     def _fit(self, linear_model: ModuleType, X: Inputs, targets: Array) -> Fitted:
@@ -221,20 +247,20 @@ class SoftmaxRegression(LinearModel):
         self, X: Inputs, y: Labels, X_test: Inputs, y_test: Labels, *, classes: int, **about: Unpack[About]
     ) -> None:
         super().__init__(X, one_hot(y, classes), X_test, y_test, **about)
-        self._labels = y
+        self._truth = y
 
     def _link(self, space: Space) -> None:
         softmax(space)
 
-    def _mean_loss(self, scores: Array) -> float:
-        return cross_entropy(scores, self._labels)
+    def _mean_loss(self, scores: Array, truth: Truth) -> float:
+        return cross_entropy(scores, truth)
 
     def metric(self, params: Params) -> float:
         """Share of held-out rows whose highest score is that of their label."""
         return float(np.mean(self._test_scores(params).argmax(axis=1) == self._truth_test))
 
     def _fit(self, linear_model: ModuleType, X: Inputs, targets: Array) -> Fitted:
-        fitted: Fitted = linear_model.LogisticRegression(max_iter=1000).fit(X, self._labels)
+        fitted: Fitted = linear_model.LogisticRegression(C=self._inverse(), max_iter=1000).fit(X, self._truth)
         return fitted
 
 
@@ -245,21 +271,23 @@ class LogisticRegression(LinearModel):
 
     def __init__(self, X: Inputs, y: Labels, X_test: Inputs, y_test: Labels, **about: Unpack[About]) -> None:
         super().__init__(X, y[:, None].astype(np.float64), X_test, y_test, **about)
-        # log(1 + e^z) - y z loses digits for large z; log(1 + e^(sign z)) does not.
-        self._sign = 1.0 - 2.0 * y
+        self._truth = y
 
     def _link(self, space: Space) -> None:
         expit(space.scores, space.scores)
 
-    def _mean_loss(self, scores: Array) -> float:
-        return float(np.mean(np.logaddexp(0.0, self._sign * scores[0])))
+    def _mean_loss(self, scores: Array, truth: Truth) -> float:
+        # log(1 + e^z) - y z loses digits for large z; log(1 + e^(sign z)) does not.
+        return float(np.mean(np.logaddexp(0.0, (1.0 - 2.0 * truth) * scores[0])))
 
     def metric(self, params: Params) -> float:
         """Share of held-out rows on the right side of score 0."""
         return float(np.mean((self._test_scores(params)[:, 0] > 0) == self._truth_test))
 
     def _fit(self, linear_model: ModuleType, X: Inputs, targets: Array) -> Fitted:
-        fitted: Fitted = linear_model.LogisticRegression(max_iter=1000).fit(X, targets[:, 0])
+        fitted: Fitted = linear_model.LogisticRegression(C=self._inverse(), max_iter=1000).fit(
+            X, targets[:, 0]
+        )
         return fitted
 
 
@@ -270,7 +298,7 @@ class LeastSquares(LinearModel):
 
     def __init__(self, X: Inputs, y: Array, X_test: Inputs, y_test: Array, **about: Unpack[About]) -> None:
         super().__init__(X, y[:, None], X_test, y_test, **about)
-        self._y = y
+        self._truth = y
         self._spread = float(np.sum((y_test - y_test.mean()) ** 2))
         if self._spread == 0:
             self.metric_name = None
@@ -278,8 +306,8 @@ class LeastSquares(LinearModel):
     def _link(self, space: Space) -> None:
         """The identity: scores are predictions."""
 
-    def _mean_loss(self, scores: Array) -> float:
-        return 0.5 * float(np.mean((scores[0] - self._y) ** 2))
+    def _mean_loss(self, scores: Array, truth: Truth) -> float:
+        return 0.5 * float(np.mean((scores[0] - truth) ** 2))
 
     def metric(self, params: Params) -> float | None:
         """R^2 on held-out rows; None where their targets are all equal."""
@@ -290,5 +318,8 @@ class LeastSquares(LinearModel):
             return 1.0 - float(np.sum(residual * residual)) / self._spread
 
     def _fit(self, linear_model: ModuleType, X: Inputs, targets: Array) -> Fitted:
-        fitted: Fitted = linear_model.LinearRegression().fit(X, targets[:, 0])
+        estimator = (
+            linear_model.Ridge(alpha=self.l2 * self.rows) if self.l2 else linear_model.LinearRegression()
+        )
+        fitted: Fitted = estimator.fit(X, targets[:, 0])
         return fitted

@@ -1,39 +1,60 @@
-"""A network with one hidden layer of tanh units and softmax outputs."""
+"""Networks with one hidden layer of tanh units: softmax outputs for classes, a linear one for a quantity."""
 
-from typing import Any, cast
+from abc import abstractmethod
+from typing import Required, TypedDict, Unpack, cast
 
 import numpy as np
 
 from .base import START, Array, Grads, Params, Rows, stream
 from .data import DataProblem, Labels, Space
-from .linear import cross_entropy, one_hot, softmax
+from .linear import Inputs, Truth, cross_entropy, one_hot, softmax
 
 
-class OneHiddenLayer(DataProblem):
-    """Mean cross-entropy of a d - hidden - classes network; ``y`` (n,) int64.
+class About(TypedDict, total=False):
+    """What every network is told beside its data; see ``_Network``."""
+
+    name: Required[str]
+    title: Required[str]
+    text: Required[str]
+    l2: float
+    validation: tuple[Inputs, Truth]
+
+
+class _Network(DataProblem):
+    """A d - hidden - k network on training rows whose outputs are compared with ``targets`` (n, k).
 
     Parameters: ``{"hidden": {"weight": (d, hidden), "bias": (hidden,)},
-    "output": {"weight": (hidden, classes), "bias": (classes,)}}``.
+    "output": {"weight": (hidden, k), "bias": (k,)}}``. ``l2`` adds l2/2 times the squared weights, biases excepted,
+    to the loss. ``validation``: more inputs and truths, which are neither trained nor tested on.
     """
-
-    metric_name = "test accuracy"
 
     def __init__(
         self,
         X: Array,
-        y: Labels,
-        X_test: Array,
-        y_test: Labels,
+        targets: Array,
+        truth: Truth,
         *,
-        classes: int,
         hidden: int,
-        **about: Any,
+        name: str,
+        title: str,
+        text: str,
+        l2: float = 0.0,
+        validation: tuple[Inputs, Truth] | None = None,
     ) -> None:
-        super().__init__(rows=len(X), **about)
-        self._store(X, one_hot(y, classes))
-        self.hidden = hidden
-        self._labels = y
-        self._X_test, self._labels_test = X_test, y_test
+        super().__init__(name=name, title=title, text=text, rows=len(X))
+        self._store(X, targets)
+        self.hidden, self.l2 = hidden, l2
+        self._truth, self._validation = truth, validation
+        if validation is not None:
+            self.validation_name = "validation loss"
+
+    @abstractmethod
+    def _link(self, space: Space) -> None:
+        """Turn ``space.scores`` (n, k) into predicted targets, in place."""
+
+    @abstractmethod
+    def _mean_loss(self, scores: Array, truth: Truth) -> float:
+        """Mean loss of scores (k, rows), which may be overwritten, against the truth of their rows."""
 
     def start(self, seed: int) -> dict[str, Params]:
         """Weights uniform within sqrt(6 / (inputs + outputs)) (Glorot), biases 0."""
@@ -69,7 +90,7 @@ class OneHiddenLayer(DataProblem):
         np.matmul(space.inputs, fixed.hidden, units)
         np.tanh(units, units)
         np.matmul(space.activity, fixed.output, scores)
-        softmax(space)
+        self._link(space)
         np.subtract(scores, space.targets, scores)
         np.multiply(scores, space.inverse, scores)
 
@@ -80,18 +101,87 @@ class OneHiddenLayer(DataProblem):
         np.subtract(1.0, space.slope, space.slope)
         np.multiply(back, space.slope, back)
         np.matmul(space.inputs_t, back, fixed.hidden_gradient)
+        if self.l2:
+            for layer, weights in (("hidden", hidden), ("output", output)):
+                fixed.grads[layer]["weight"] += self.l2 * weights["weight"]
         return cast(Grads, fixed.grads)
 
     def loss(self, params: Params) -> float:
         with np.errstate(all="ignore"):
             scores = _scores(self._table[:, : self.inputs].T, params)
-            return cross_entropy(scores, self._labels)
+            value = self._mean_loss(scores, self._truth)
+            if self.l2:
+                tree = cast(dict[str, dict[str, Array]], params)
+                value += 0.5 * self.l2 * sum(float(np.sum(layer["weight"] ** 2)) for layer in tree.values())
+        return value
+
+    def validation(self, params: Params) -> float | None:
+        """The mean loss on the validation rows, without the penalty."""
+        if self._validation is None:
+            return None
+        X, truth = self._validation
+        with np.errstate(all="ignore"):
+            return self._mean_loss(_scores(cast(Array, X).T, params), truth)
+
+
+class OneHiddenLayer(_Network):
+    """Mean cross-entropy of a d - hidden - classes network; ``y`` (n,) int64."""
+
+    metric_name = "test accuracy"
+
+    def __init__(
+        self,
+        X: Array,
+        y: Labels,
+        X_test: Array,
+        y_test: Labels,
+        *,
+        classes: int,
+        hidden: int,
+        **about: Unpack[About],
+    ) -> None:
+        super().__init__(X, one_hot(y, classes), y, hidden=hidden, **about)
+        self._X_test, self._labels_test = X_test, y_test
+
+    def _link(self, space: Space) -> None:
+        softmax(space)
+
+    def _mean_loss(self, scores: Array, truth: Truth) -> float:
+        return cross_entropy(scores, truth)
 
     def metric(self, params: Params) -> float:
         """Share of held-out rows whose highest score is that of their label."""
         with np.errstate(all="ignore"):
             best = _scores(self._X_test.T, params).argmax(axis=0)
         return float(np.mean(best == self._labels_test))
+
+
+class HiddenLeastSquares(_Network):
+    """Mean of half the squared residual of a d - hidden - 1 network; ``y`` (n,) float64."""
+
+    metric_name = "test R^2"
+
+    def __init__(
+        self, X: Array, y: Array, X_test: Array, y_test: Array, *, hidden: int, **about: Unpack[About]
+    ) -> None:
+        super().__init__(X, y[:, None], y, hidden=hidden, **about)
+        self._X_test, self._y_test = X_test, y_test
+
+    def _link(self, space: Space) -> None:
+        """The identity: scores are predictions."""
+
+    def _mean_loss(self, scores: Array, truth: Truth) -> float:
+        return 0.5 * float(np.mean((scores[0] - truth) ** 2))
+
+    def metric(self, params: Params) -> float | None:
+        """R^2 on held-out rows; None where their targets are all equal."""
+        y = self._y_test
+        spread = float(np.sum((y - y.mean()) ** 2))
+        if spread == 0:
+            return None
+        with np.errstate(all="ignore"):
+            residual = _scores(self._X_test.T, params)[0] - y
+            return 1.0 - float(np.sum(residual * residual)) / spread
 
 
 def _scores(X: Array, params: Params) -> Array:

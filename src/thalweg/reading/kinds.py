@@ -28,6 +28,7 @@ _ROW_NAMES = (
     "row.names",
     "Unnamed: 0",
 )  # R's and pandas' names of a first column of row numbers
+COUNTS_ROWS = "counts the rows: leave it out unless it tells something, such as the time"
 _INDEX = "__index_level_0__"  # pandas' name of an index in Parquet
 
 
@@ -136,7 +137,7 @@ class Tables:
             if (place == 0 and name in _ROW_NAMES and (name == "rownames" or name == "row.names" or tally.names_rows)) or name == _INDEX:  # fmt: skip
                 column.why = "row numbers" if tally.numbers_rows else "row names"
             elif tally.numbers_rows:
-                column.note = "counts the rows: leave it out unless it tells something, such as the time"
+                column.note = COUNTS_ROWS
         return columns
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 
 from ...errors import FileError, HyperparameterError, ProblemError, nearest
-from ...reading.kinds import AS_TOLD
+from ...reading.kinds import AS_TOLD, COUNTS_ROWS
 from ...reading.sources import format_of, sources
 from ...reading.whole import read_whole
 from .columns import Table
@@ -65,7 +65,10 @@ def read_table(path: str, drop: Sequence[str]) -> Table:
         f"{n}: {count} cells that are no numbers are missing" for n, (count, _) in whole.odd_cells.items()
     ]
     notes += [
-        f"{c['name']}: {c['note']}" for c in (*told.get("numbers", ()), *told.get("text", ())) if c["note"]
+        f"{c['name']}: {c['note']}"
+        for c in (*told.get("numbers", ()), *told.get("text", ()))
+        if c["note"]
+        and c["note"] != COUNTS_ROWS  # whether such a column is left out is told where it is decided
     ]
     where = whole.where
     return Table(path, whole.columns, len(where), lambda row: f"row {where[row]}", notes)

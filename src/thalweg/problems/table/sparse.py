@@ -5,13 +5,12 @@ import numpy as np
 from ...errors import ProblemError
 from ...reading import open_stream
 from ..base import require
-from ..data import held_out
-from ..linear import LinearModel
+from ..data import DataProblem, split
 from .files import require_rows
-from .models import Task, model_of, numeric_target
+from .models import Fit, model_of, numeric_target
 
 
-def sparse_model(path: str, format: str, task: Task | None) -> LinearModel:
+def sparse_model(path: str, format: str, fit: Fit) -> DataProblem:
     """A linear model of the features that occur in a file of sparse text. Raises FileError, ProblemError."""
     sparse = require("scipy.sparse", "scipy", f"reading {path!r}")
     stream = open_stream(path, format)
@@ -31,10 +30,10 @@ def sparse_model(path: str, format: str, task: Task | None) -> LinearModel:
         ),
         shape=(len(y), len(occurring)),
     )
-    goal = numeric_target(f"{path!r} target", y, task)
-    train, test = held_out(len(y), goal.values if goal.classes else None)
+    goal = numeric_target(f"{path!r} target", y, fit.task)
+    parts = split(len(y), goal.values if goal.classes else None)
     # Shifting would fill the zeros in, so columns are only scaled, to magnitude 1.
-    largest = abs(X[train]).max(axis=0).toarray().reshape(-1)
+    largest = abs(X[parts[0]]).max(axis=0).toarray().reshape(-1)
     largest[largest == 0] = 1.0
     X.data /= largest[X.indices]
     density = X.nnz / (X.shape[0] * X.shape[1])
@@ -42,4 +41,4 @@ def sparse_model(path: str, format: str, task: Task | None) -> LinearModel:
         f"sparse, {100 * density:.3g} % of the entries not zero",
         "each input divided by its largest magnitude in the training part, not centred",
     ]
-    return model_of(path, X, goal, train, test, "the first number of each line", notes)
+    return model_of(path, X, goal, parts, fit, "the first number of each line", notes)
