@@ -313,7 +313,7 @@ def test_columns_that_number_the_rows_are_left_out(tmp_path):
     """Wherever they stand, from 0 or from 1; not where they are all there is, nor in another order."""
     line = lambda i: f"{i % 5},{i},{i + 1},{i + 2},{i % 2}"
     problem = read(write(tmp_path, "t.csv", csv_text(40, "a,id,no,later,y", line)))
-    assert "row numbers left out: id, no;" in problem.text and "2 inputs" in problem.text
+    assert "row numbers left out: id, no" in problem.text and "2 inputs" in problem.text
     problem = read(write(tmp_path, "t.csv", csv_text(40, "time,y", lambda i: f"{i},{i % 2}")))
     assert "row numbers" not in problem.text
 

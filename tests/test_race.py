@@ -293,3 +293,56 @@ def test_a_run_that_climbs_onto_a_plateau_has_not_diverged() -> None:
     (row,) = made.data["methods"]
     assert row["loss"]["p90"] is not None
     assert row["diverged"] == 0
+
+
+def test_tables_choose_by_validation_and_never_by_the_test_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Settings stay where they are when the test rows become nonsense; by the training loss they may be others."""
+    from thalweg.problems.linear import LeastSquares
+
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((60, 12))
+    table = tmp_path / "t.csv"
+    lines = [",".join(f"{v:.4f}" for v in (*r, r[0] + rng.standard_normal())) for r in x]
+    table.write_text("\n".join([",".join([*"abcdefghijkl", "y"]), *lines]) + "\n")
+    settings: dict[str, Any] = {"methods": ["SGD"], "trials": 4, "seeds": 2, "steps": 40}
+    monkeypatch.setattr("thalweg.lab.workers.cores", lambda: 1)
+    race = tw.race(table, **settings)
+    assert race.data["settings"]["selection"] == "median final validation loss"
+    by_loss = tw.race(table, select="loss", **settings)
+    assert by_loss.data["settings"]["selection"] == "median final training loss"
+    assert "--select loss" in by_loss.data["settings"]["command"]
+    assert race.trials["lr"][:4] == by_loss.trials["lr"][:4] and race.trials["loss"] != by_loss.trials["loss"]
+    floor = by_loss.data["floor"]
+    assert (
+        floor is not None and floor["known"] and floor["loss"] < min(v for v in by_loss.trials["loss"] if v)
+    )
+    assert by_loss.data["answers"][0]["scale"] == "gap"
+    monkeypatch.setattr(LeastSquares, "metric", lambda *_: -1e9)  # in this process
+    assert tw.race(table, **settings).columns["lr"] == race.columns["lr"]
+    with pytest.raises(HyperparameterError, match="select: got 'test', allowed: loss, validation"):
+        tw.race(table, select="test", **settings)
+    with pytest.raises(
+        HyperparameterError, match="select: got 'validation', allowed: loss; beale has no validation"
+    ):
+        tw.race("beale", select="validation", **settings)
+
+
+def test_steps_to_a_target_are_counted_finely() -> None:
+    """Records lie within 6 % of each other, or a fortieth of the run; they begin with the first step and hold the end."""
+    from thalweg.lab.race import looks
+
+    for steps in (1, 7, 100, 600, 20_000):
+        at = looks(steps, 40)
+        assert at[0] == 1 and at[-1] == steps
+        gaps = np.diff(at)
+        assert np.all(gaps <= np.maximum(1, np.minimum(0.06 * np.array(at[:-1]) + 0.5, max(1, steps // 40))))
+        assert len(at) < 150
+
+
+def test_leaving_the_domain_is_divergence() -> None:
+    """The saddle falls for ever: who runs off it has not won with -1e144."""
+    race = tw.race("saddle", ["SGD", "Adam"], trials=6, seeds=3, steps=400)
+    assert all(v is None or v >= -101 for v in (*race.columns["loss"], *race.trials["loss"]))
+    assert max(race.columns["diverged"]) > 0

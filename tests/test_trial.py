@@ -10,7 +10,7 @@ import thalweg as tw
 from thalweg.lab.methods import method
 from thalweg.lab.search import ROUNDS, Range, Search, Tuner
 from thalweg.lab.trial import Runs, Trial
-from thalweg.problems import Problem, Source, landscape
+from thalweg.problems import Problem, Source, landscape, problem
 from thalweg.problems.base import Array, Grads, Params, Rows, pack
 
 
@@ -131,3 +131,17 @@ def test_a_race_over_two_lines_needs_no_more_than_a_space_of_two(monkeypatch: py
     assert len(set(tuned)) == len(tuned) >= 4
     assert any(f"beta={b!r}" in race.data["code"] + str(race.columns["rule"]) for b in tuned)
     assert "Momentum" in race.html()
+
+
+@pytest.mark.parametrize("name", ["booth", "zipf", "tanh-regression"])
+def test_records_stand_at_the_steps_that_are_asked_for(name: str) -> None:
+    """Compiled or stepped through, the values are those of a run that is recorded at every step."""
+    p = problem(name)
+    record = ("loss", "end")
+    whole = Trial(tw.SGD(lr=0.01), p, 12, seeds=(0, 1), record=record).run()
+    some = Trial(tw.SGD(lr=0.01), p, 12, seeds=(0, 1), every=(1, 2, 5, 11), record=record).run()
+    assert some.steps.tolist() == [0, 1, 2, 5, 11]
+    np.testing.assert_array_equal(some.loss, whole.loss[..., some.steps])
+    np.testing.assert_array_equal(
+        Trial(tw.SGD(lr=0.01), p, 11, seeds=(0, 1), record=record).run().records["end"], some.records["end"]
+    )

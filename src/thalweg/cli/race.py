@@ -36,6 +36,19 @@ def race(
         typer.Option(help="For a table: a column to leave out, or several between commas."),
     ] = None,
     start: Annotated[str, typer.Option(help="For a function: where runs begin, 1,2,... .")] = "",
+    l2: Annotated[
+        float | None,
+        typer.Option(help="For a table: the L2 penalty on weights, 0 for none. Default: 1 / training rows."),
+    ] = None,
+    model: Annotated[
+        str, typer.Option(help="For a table: linear, or network (one hidden layer).")
+    ] = "linear",
+    select: Annotated[
+        str | None,
+        typer.Option(
+            help="What settings are chosen by: loss, or validation, the default where there are such rows."
+        ),
+    ] = None,
     out: Annotated[str, typer.Option(help="The report, one HTML page.")] = "race.html",
     json: Annotated[str | None, typer.Option(help="Also write the numbers as JSON.")] = None,
     listing: Annotated[bool, typer.Option("--list", help="List the problems and stop.")] = False,
@@ -61,6 +74,9 @@ def race(
                 target=target,
                 drop=drop or (),
                 start=numbers("start", start) if start else (),
+                l2=l2,
+                model=model,
+                select=select,
                 out=out,
                 json=json,
                 progress=report,

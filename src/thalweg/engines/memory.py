@@ -57,3 +57,13 @@ def total(sums: Sequence[float]) -> float:
         return math.fsum(sums)
     except (OverflowError, ValueError):
         return math.inf if math.inf in sums and not any(map(math.isnan, sums)) else math.nan
+
+
+def recorded(steps: int, every: int | Sequence[int]) -> Array:
+    """The recorded steps of a run, 0 among them: (R,) int64, ascending.
+
+    every: steps between records, or the recorded steps themselves.
+    """
+    if isinstance(every, int | np.integer):
+        return np.arange(steps // every + 1, dtype=np.int64) * every
+    return np.unique(np.array([0, *every], dtype=np.int64))

@@ -32,6 +32,7 @@ from .trial import Runs, Trial, resolve
 from .workers import side_by_side
 
 RECORDS = 40
+GROWTH = 0.06  # of a step's number to the next one that is recorded
 PATH = 2000  # up to so many steps of a compiled run are all recorded
 
 Progress = Callable[[str, int, int], None]
@@ -135,6 +136,9 @@ def race(
     target: str | None = None,
     drop: Sequence[str] = (),
     start: Sequence[float] = (),
+    l2: float | None = None,
+    model: str = "linear",
+    select: str | None = None,
     out: str | os.PathLike[str] | None = None,
     json: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
@@ -142,11 +146,13 @@ def race(
     """Tune each method on the same budget, rerun the best on fresh seeds, and compare.
 
     problem: a name (``digits``, ``beale``, ...), a table's file (CSV, Parquet, SVMlight; ``target`` names
-    the column to predict, ``drop`` columns to leave out), a Problem, or a function, by itself or as ``FILE.py:NAME``
+    the column to predict, ``drop`` columns to leave out, ``l2`` the penalty, 1 / rows by default, and ``model``
+    "linear" or "network"), a Problem, or a function, by itself or as ``FILE.py:NAME``
     (``thalweg.problems.FunctionProblem``), whose runs begin around ``start``. methods: names such as ``"Adam"``, ``"RMSprop:keras"``, ``"mine.py:Rule"``,
     or rules; the nine of the sources by default. trials: learning rates tried for each method (1 takes
     the rule's own). seeds: fresh seeds for the final runs. steps, batch: of each run, the problem's own
-    by default; batch 0 takes all rows. out, json: files for the report and the numbers, checked before
+    by default; batch 0 takes all rows. select: what settings are chosen by, "loss" or "validation", the loss on rows
+    that are neither trained nor tested on, which is the default where a problem has such rows. out, json: files for the report and the numbers, checked before
     the race. progress: called with (what, done, total). Ctrl-C ends with what is done.
 
     Raises ProblemError, HyperparameterError, FileError before anything runs.
@@ -191,7 +197,7 @@ def prepare(
     Arguments and errors are those of ``race``; what it does not say about files and progress is a study's to pass on.
     """
     named = entrants(methods)
-    source = _source(problem, target, drop, start)
+    source = _source(problem, target, drop, start, l2, model)
     p = resolve(source)
     for m in named:
         if isinstance(m.runs, Foreign):
@@ -204,6 +210,7 @@ def prepare(
         p.steps if steps is None else steps,
         p.batch if batch is None else batch,
         seed,
+        select=_selection(p, select),
     )
     scale = scale_of(p.start(budget.tuning[0]))
     entries = [Entry(m.name, m.text, Search(m, space(m, scale))) for m in named]
@@ -240,13 +247,27 @@ def _source(
     target: str | None,
     drop: Sequence[str],
     start: Sequence[float],
+    l2: float | None,
+    model: str,
 ) -> Source | Problem:
     """What trials resolve: the problem itself, or what it is made from."""
     if isinstance(problem, Problem):
         return problem
     if callable(problem):
         return FunctionProblem(problem, start if len(start) else None)
-    return Source(os.fspath(problem), target, tuple(drop), start=tuple(map(float, start)))
+    beginning = tuple(map(float, start))
+    return Source(os.fspath(problem), target, tuple(drop), start=beginning, l2=l2, model=model)
+
+
+def _selection(p: Problem, select: str | None) -> str:
+    """What settings are chosen by: "loss" or "validation". Raises HyperparameterError."""
+    allowed = ("loss", "validation") if p.validation_name else ("loss",)
+    if select is None:
+        return allowed[-1]
+    if select not in allowed:
+        why = "" if p.validation_name else f"; {p.name} has no validation rows"
+        raise errors.HyperparameterError(f"race: select: got {select!r}, allowed: {', '.join(allowed)}{why}")
+    return select
 
 
 class _Runner:
@@ -272,7 +293,7 @@ class _Runner:
                 for i in sorted(results):
                     search, settings = proposals[i]
                     (runs,) = results[i]
-                    search.add(settings, quantile(runs.curves[0, :, -1], 0.5))
+                    search.add(settings, quantile(runs.final(self.budget.select)[0], 0.5))
                     owner[id(search)].trial_runs.append(runs)
         self._choose(entries)
 
@@ -283,7 +304,7 @@ class _Runner:
         jobs = [[self._tuning(e.search.entrant, e.search.tried[i], self.budget.finals)] for e, i in finals]
         self._perform("finalists", jobs, results)
         for k, (entry, i) in enumerate(finals):
-            ends = [r.curves[0, :, -1] for r in (entry.trial_runs[i], *results[k])]
+            ends = [r.final(self.budget.select)[0] for r in (entry.trial_runs[i], *results[k])]
             entry.search.finals[i] = quantile(np.concatenate(ends), 0.5)
 
     def test(self, entries: Sequence[Entry]) -> None:
@@ -300,15 +321,21 @@ class _Runner:
         b = self.budget
         vary = {n: np.array([value]) for n, value in settings.items()}
         every = max(1, b.steps // RECORDS) if self.compiled else _divisor(b.steps, max(1, b.steps // 4))
-        return Trial(entrant.runs, self.source, b.steps, seeds, batch=b.batch, vary=vary, every=every)
+        record = ("loss",) if b.select == "loss" else ("loss", b.select)
+        return Trial(
+            entrant.runs, self.source, b.steps, seeds, batch=b.batch, vary=vary, every=every, record=record
+        )
 
     def _testing(self, entrant: Entrant) -> list[Trial]:
         """An entrant over the fresh seeds, of which the first also shows its rates and its path."""
         b = self.budget
-        whole = isinstance(self.problem, FormulaProblem) and b.steps <= PATH
-        every = 1 if whole else _divisor(b.steps, max(1, b.steps // RECORDS))
-        parts = [(b.test[:1], ("loss", "metric", "rate_bands", *["path"] * self.compiled))]
-        parts += [(b.test[1:], ("loss", "metric"))] * (len(b.test) > 1)
+        free = (
+            isinstance(self.problem, FormulaProblem) and self.problem.data is None
+        )  # its loss costs no more than a step
+        every = 1 if free and b.steps <= PATH else looks(b.steps, PATH if free else RECORDS)
+        always = ("loss", "metric", *["end"] * (not self.problem.noisy))
+        parts = [(b.test[:1], (*always, "rate_bands", *["path"] * self.compiled))]
+        parts += [(b.test[1:], always)] * (len(b.test) > 1)
         return [
             Trial(entrant.runs, self.source, b.steps, seeds, batch=b.batch, every=every, record=record)
             for seeds, record in parts
@@ -322,6 +349,17 @@ class _Runner:
         for i, runs in done:
             results[i] = runs
             self.report(name, len(results), len(jobs))
+
+
+def looks(steps: int, evenly: int) -> tuple[int, ...]:
+    """The steps of a run that are recorded beside its start, fine where steps to a target are counted.
+
+    Each is ``GROWTH`` times the one before it, until their distance is that of ``evenly`` even ones.
+    """
+    at, most = [1], max(1, steps // evenly)
+    while at[-1] < steps:
+        at.append(min(steps, at[-1] + min(most, max(1, round(GROWTH * at[-1])))))
+    return tuple(at)
 
 
 def _divisor(steps: int, most: int) -> int:

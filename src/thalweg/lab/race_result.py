@@ -181,7 +181,7 @@ class RaceResult(TypedDict):
     seeds; ``rates`` (likewise) effective rates over the coordinates of the first of them; ``paths`` (method, step,
     x, y) its way on a problem of two parameters. ``runs`` (method, seed, start, loss, metric, and ``to_`` each of the
     floor's shares: the step at which that target was met) is every run on fresh seeds. ``trials`` (method, a column for each line that was tuned, loss)
-    is every tuning trial. ``answers`` are to the four questions, those that can be put. ``audit``: which method contains
+    is every tuning trial, its loss what settings were chosen by. ``answers`` are to the four questions, those that can be put. ``audit``: which method contains
     which, and whether it shows; ``lint``: each rule of a fair comparison. ``code`` rebuilds the winner.
     """
 

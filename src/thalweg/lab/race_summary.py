@@ -40,7 +40,10 @@ CONSECUTIVE = 3  # records on which a noisy loss must meet the target
 
 @dataclass(frozen=True)
 class Budget:
-    """The budget of a race: counts, never clocks. HyperparameterError for counts that cannot be."""
+    """The budget of a race: counts, never clocks. HyperparameterError for counts that cannot be.
+
+    select: what settings are chosen by, "loss" or "validation".
+    """
 
     trials: int
     seeds: int
@@ -48,6 +51,7 @@ class Budget:
     batch: int
     seed: int
     tuning_seeds: int = TUNING_SEEDS
+    select: str = "loss"
 
     def __post_init__(self) -> None:
         least = {"trials": 1, "seeds": 1, "steps": 1, "batch": 0, "seed": 0, "tuning_seeds": 1}
@@ -130,16 +134,16 @@ def summary(p: Problem, budget: Budget, entries: Sequence[Entry], finished: bool
             "steps": budget.steps,
             "batch": budget.batch,
             "seed": budget.seed,
-            "selection": f"median final {p.loss_name}",
+            "selection": f"median final {_selected(p, budget)}",
             "selection_seeds": [*budget.tuning, *budget.finals] if budget.trials > 1 else [],
             "target": goal,
             "target_text": _target_text(goal, tau, p),
             "loss_name": p.loss_name,
-            "command": _command(p.source, budget, entries),
+            "command": _command(p.source, p.validation_name is not None, budget, entries),
         },
         "versions": versions(),
         "methods": [rows[i] for i in order],
-        "answers": _answers(p, entries, floor, tau),
+        "answers": _answers(p, budget, entries, floor, tau),
         "audit": [],
         "lint": [],
         "curves": _curves(entries),
@@ -170,12 +174,17 @@ def _goal(p: Problem, entries: Sequence[Entry]) -> tuple[float, float, float | N
     floor = p.minimum
     if floor is None:
         floor = float(min((curves.min() for curves in losses), default=0.0))
-    tau = 0.1 if p.noisy and p.minimum is None else 1e-3
+    tau = p.goal or (0.1 if p.noisy and p.minimum is None else 1e-3)
     starts = [loss for curves in losses for loss in curves[:, 0]]
     return floor, tau, floor + tau * (float(np.median(starts)) - floor) if starts else None
 
 
-def _answers(p: Problem, entries: Sequence[Entry], floor: float, tau: float) -> list[Answer]:
+def _selected(p: Problem, budget: Budget) -> str:
+    """What settings are chosen by, in words."""
+    return p.loss_name if budget.select == "loss" else p.validation_name or budget.select
+
+
+def _answers(p: Problem, budget: Budget, entries: Sequence[Entry], floor: float, tau: float) -> list[Answer]:
     """What the methods' paired runs on fresh seeds say to the four questions; only those that were rerun take part."""
     done = {e.name: e for e in entries if e.test_runs}
     if not done:
@@ -185,7 +194,8 @@ def _answers(p: Problem, entries: Sequence[Entry], floor: float, tau: float) -> 
     said = [answers.lowest(ends, starts, p.minimum, float(np.finfo(float).eps))]
     said.append(answers.fastest({n: _reached(e, p, floor, tau) for n, e in done.items()}))
     if all(len(e.search.losses) > 1 for e in done.values()):
-        said.append(answers.forgiving(_trials(list(done.values())), p.minimum or 0.0))
+        least = (p.minimum or 0.0) if budget.select == "loss" else 0.0
+        said.append(answers.forgiving(_trials(list(done.values())), least))
     if p.metric_name is not None:
         said.append(answers.held_out(p.metric_name, {n: _metrics(e.reported) for n, e in done.items()}))
     return said
@@ -238,7 +248,7 @@ def _held(p: Problem) -> int:
 
 def _shares(p: Problem) -> tuple[float, ...]:
     """The shares of the way that the problem's three targets leave."""
-    return NOISY_SHARES if p.noisy and p.minimum is None else SHARES
+    return NOISY_SHARES if p.noisy and (p.minimum is None or p.goal) else SHARES
 
 
 def _runs(p: Problem, budget: Budget, entries: Sequence[Entry], floor: float) -> Columns:
@@ -361,7 +371,7 @@ def _target_text(goal: float | None, tau: float, p: Problem) -> str:
     return f"{p.loss_name} at most {goal:.3g}: {100 * (1 - tau):g} % of the way from the start to {end}{kept}"
 
 
-def _command(source: Source | None, budget: Budget, entries: Sequence[Entry]) -> str:
+def _command(source: Source | None, validated: bool, budget: Budget, entries: Sequence[Entry]) -> str:
     """The command line that runs the race again; "" for what no command line can name."""
     texts = [e.text for e in entries]
     if source is None or not all(texts):
@@ -374,6 +384,9 @@ def _command(source: Source | None, budget: Budget, entries: Sequence[Entry]) ->
         parts += ["--start", ",".join(map(repr, source.start))]
     if texts != list(naming.NINE):
         parts += ["--methods", ",".join(texts)]
+    parts += [] if source.l2 is None else ["--l2", repr(source.l2)]
+    parts += [] if source.model == "linear" else ["--model", source.model]
+    parts += ["--select", budget.select] if validated and budget.select == "loss" else []
     for n in ("trials", "seeds", "steps", "batch", "seed"):
         parts += [f"--{n}", str(getattr(budget, n))]
     return shlex.join(parts)
@@ -386,8 +399,8 @@ def _code(entry: Entry, source: Source | None, budget: Budget) -> str:
         return ""
     given = [repr(source.name)] + [
         f"{n}={v!r}"
-        for n, v in (("target", source.target), ("drop", source.drop), ("start", source.start))
-        if v
+        for n in ("target", "drop", "start", "l2", "model")
+        if (v := getattr(source, n)) != getattr(Source(""), n)
     ]
     seed = budget.test[0]
     return "\n".join(

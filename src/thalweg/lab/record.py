@@ -23,6 +23,7 @@ from ..core import clock as scalars
 from ..core import update as compose
 from ..core.rule import Rule
 from ..core.step_options import StepOptions
+from ..engines.memory import recorded
 from ..engines.ops import applied
 from ..errors import FileError, ProblemError
 from ..files import write as write_file
@@ -224,7 +225,7 @@ def _watched(
     """Run the rule's own formula from ``w``, the packed view of ``params``, and keep what it did."""
     watch = _Watch(rule, w, steps // every + 1, partial(problem.loss, params))
     with np.errstate(all="ignore"):
-        follow(problem, params, watch.step, batches, every, watch.look)
+        follow(problem, params, watch.step, batches, recorded(steps, every), watch.look)
     kept = {n: values[: watch.last + 1] for n, values in watch.kept.items()}
     losses = watch.losses[: watch.last + 1]
     return Record(

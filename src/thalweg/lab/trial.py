@@ -15,6 +15,7 @@ import numpy as np
 
 from ..core.rule import Rule
 from ..core.saved_rule import packed, unpacked
+from ..engines.memory import recorded
 from ..problems import Problem, Source, make
 from ..problems.base import Params, Rows, pack, unpack
 from ..problems.compiled import CompiledProblem
@@ -30,11 +31,13 @@ class Runs:
     """What S settings from K seeds left behind at R records, of which record 0 is the start; float64.
 
     ``steps`` (R,). ``records`` hold what was asked for, by name: "loss" (S, K, R); "path", "rates" (S, K, R, d), rates
-    NaN at the start; "rate_bands" (S, K, R, 3), 10, 50, 90 % over coordinates; "metric" (S, K), NaN where the run
-    diverged or the problem has none; "ends" (S, K, 2), the last loss and the highest. Rates are missing where the
+    NaN at the start; "rate_bands" (S, K, R, 3), 10, 50, 90 % over coordinates; "metric" and "validation" (S, K), NaN
+    where the run diverged or the problem has none; "ends" (S, K, 2), the last loss and the highest; "end" (S, K, d),
+    the parameters at the last record. Rates are missing where the
     rule has none. ``reached`` (S, K): the first recorded step with a loss of at most ``stop``; the run ended there,
     and later records are NaN. ``settled`` (S, K): the recorded step from which on the loss is at most ``target``.
-    Both are inf where there is none. ``ceiling`` (S, K): the loss above which a run counts as diverged.
+    Both are inf where there is none. ``ceiling`` (S, K): the loss above which a run counts as diverged. ``outside``
+    (S, K, R): the records that lie outside the problem's domain, where it has one.
     ``seconds`` (S, K): of gradient and step, a step. ``failures``: what a user's function raised.
     """
 
@@ -45,6 +48,7 @@ class Runs:
     ceiling: Array
     seconds: Array
     failures: tuple[str, ...] = ()
+    outside: Array | None = None
 
     @property
     def loss(self) -> Array:
@@ -63,9 +67,19 @@ class Runs:
 
     @property
     def curves(self) -> Array:
-        """The losses (S, K, R), inf from the first that is non-finite or above the ceiling."""
+        """The losses (S, K, R), inf from the first that is non-finite, above the ceiling, or outside the domain."""
         bad = ~np.isfinite(self.loss) | (self.loss > self.ceiling[..., None])
+        if self.outside is not None:
+            bad = bad | self.outside
         return np.where(np.maximum.accumulate(bad, axis=-1), np.inf, self.loss)
+
+    def final(self, selection: str) -> Array:
+        """What runs ended with (S, K): the "loss", or the "validation" loss; inf where the run diverged."""
+        ends = self.curves[..., -1]
+        if selection == "loss":
+            return ends
+        values = self.records[selection]
+        return np.where(np.isfinite(ends) & np.isfinite(values), values, np.inf)
 
     @property
     def last(self) -> Array:
@@ -82,7 +96,8 @@ class Trial:
     order of rows, K of them. starts: (d,) or (K, d), packed, in place of the seeds'; with one seed all take its rows.
     batch: rows a step, 0 for all. vary: line → (S,) values in place of the rule's, start values of states among
     them; S = 1 without. options: what else ``Rule.on`` takes, for runs that are then stepped through. every: steps
-    between records. record: of "loss", "path", "rates", "rate_bands", "metric", "ends" (see ``Runs``). stop, target: losses at
+    between records, or the recorded steps beside the start, ascending. record: of "loss", "path", "rates",
+    "rate_bands", "metric", "validation", "ends", "end" (see ``Runs``). stop, target: losses at
     which a run ends, and at which it has settled.
     """
 
@@ -94,7 +109,7 @@ class Trial:
     batch: int = 0
     vary: Mapping[str, Array] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
-    every: int = 1
+    every: int | tuple[int, ...] = 1
     record: tuple[str, ...] = ("loss",)
     stop: float = -np.inf
     target: float = -np.inf
@@ -164,7 +179,7 @@ def _compiled(trial: Trial, rule: Rule, p: CompiledProblem) -> Runs:
     orders = [order for s in trial.seeds if (order := p.order(s, trial.batch, trial.steps)) is not None]
     parts = {
         "loss": wanted & {"loss", "metric"},
-        "path": wanted & {"path", "metric"},
+        "path": wanted & {"path", "metric", "end"} or (wanted & {"loss"} and p.domain is not None),
         "rates": wanted & {"rates", "rate_bands"},
         "ends": wanted & {"ends"},
     }
@@ -190,6 +205,11 @@ def _compiled(trial: Trial, rule: Rule, p: CompiledProblem) -> Runs:
 
     arrays = {"loss": trace.loss, "path": trace.path, "rates": trace.rates, "ends": trace.ends}
     records = {n: shaped(a) for n, a in arrays.items() if a is not None and parts[n]}
+    outside = None if p.domain is None or "path" not in records else p.outside(records["path"])
+    if "end" in wanted:
+        records["end"] = records["path"][..., -1, :].copy()
+    if not wanted & {"path", "metric"}:
+        records.pop("path", None)
     with np.errstate(all="ignore"):
         first = records["loss"][..., 0] if "loss" in records else np.array([p.loss(x) for x in starts])
         if "rate_bands" in wanted:
@@ -199,7 +219,9 @@ def _compiled(trial: Trial, rule: Rule, p: CompiledProblem) -> Runs:
         shaped(np.where(steps < 0, np.inf, steps)) for steps in (trace.reached, trace.settled)
     )
     high = np.broadcast_to(ceiling(p, first), (settings, seeds))
-    runs = Runs(trace.steps, records, reached, settled, high, np.full((settings, seeds), seconds))
+    runs = Runs(
+        trace.steps, records, reached, settled, high, np.full((settings, seeds), seconds), outside=outside
+    )
     if "metric" in wanted:
         sound = np.isfinite(runs.curves[..., -1])
         metric = [
@@ -219,23 +241,25 @@ def follow(
     params: Params,
     step: Callable[[Any], None],
     batches: Iterable[Rows | None],
-    every: int,
+    at: Array,
     look: Callable[[int], bool],
 ) -> float:
     """Step along the gradients at ``params``, which ``step`` moves in place; the seconds that a step took.
 
-    look: called with each record's number, 0 before the first step; the run ends where it says False.
+    at: the recorded steps, of which the first is the start. look: called with each record's number, 0 before the first step; the run ends where it says False.
     """
-    seconds, done = 0.0, 0
+    seconds, done, k = 0.0, 0, 1
     if not look(0):
         return seconds
+    due = [*at.tolist(), -1]
     tick = time.perf_counter()
     for done, rows in enumerate(batches, start=1):
         step(p.gradient(params, rows))
-        if done % every == 0:
+        if done == due[k]:
             seconds += time.perf_counter() - tick
-            if not look(done // every):
+            if not look(k):
                 break
+            k += 1
             tick = time.perf_counter()
     return seconds / max(done, 1)
 
@@ -257,7 +281,7 @@ def _stepped(trial: Trial, whole: Rule, p: Problem) -> Runs:
         return whole.reshape(trial.settings, seeds, *whole.shape[1:])
 
     return Runs(
-        np.arange(trial.steps // trial.every + 1) * trial.every,
+        recorded(trial.steps, trial.every),
         {n: stacked(r.records[n] for r in runs) for n in runs[0].records},
         stacked(r.reached for r in runs),
         stacked(r.settled for r in runs),
@@ -271,10 +295,12 @@ def _walk(trial: Trial, p: Problem, rule: Rule, seed: int, start: Array | None) 
     """One run, without the axes of settings and seeds."""
     wanted = set(trial.record) - ({"rates", "rate_bands"} if rule.parts.rate is None else set())
     rated = bool(wanted & {"rates", "rate_bands"})
-    measured = bool(wanted & {"loss", "ends", "metric"}) or max(trial.stop, trial.target) > -np.inf
+    measured = (
+        bool(wanted & {"loss", "ends", "metric", "validation"}) or max(trial.stop, trial.target) > -np.inf
+    )
     params = p.start(seed) if start is None else unpack(start.copy(), p.start(seed))
     optimizer = rule.on(params, on_nonfinite="propagate", rates=rated, **trial.options)
-    steps = np.arange(trial.steps // trial.every + 1) * trial.every
+    steps = recorded(trial.steps, trial.every)
     size = pack(params).size
     widths = {"path": size, "rates": size, "rate_bands": len(QUANTILES)}
     records: dict[str, Array] = {
@@ -288,6 +314,8 @@ def _walk(trial: Trial, p: Problem, rule: Rule, seed: int, start: Array | None) 
         """Record the k-th time; whether the run goes on."""
         if "path" in records:
             records["path"][k] = pack(params)
+        if "end" in wanted:
+            records["end"] = pack(params)
         if k and rated:
             rates = pack(optimizer.rates())
             if "rates" in records:
@@ -310,8 +338,9 @@ def _walk(trial: Trial, p: Problem, rule: Rule, seed: int, start: Array | None) 
 
     with np.errstate(all="ignore"):
         batches = p.batches(seed, trial.batch, trial.steps)
-        seconds = follow(p, params, optimizer.step, batches, trial.every, look)
-        if "metric" in wanted:
-            records["metric"] = np.array(_number(p.metric(params)) if np.isfinite(loss[-1]) else np.nan)
+        seconds = follow(p, params, optimizer.step, batches, steps, look)
+        for name, measure in (("metric", p.metric), ("validation", p.validation)):
+            if name in wanted:
+                records[name] = np.array(_number(measure(params)) if np.isfinite(loss[-1]) else np.nan)
     kept = {n: a for n, a in records.items() if n in wanted}
     return Runs(steps, kept, reached, settled, high, np.array(seconds))

@@ -21,6 +21,9 @@ class CompiledProblem(Problem):
     starts: Sequence[tuple[float, ...]]
     spread: float
     data: Array | None
+    domain: Sequence[tuple[float, float]] | None = (
+        None  # of each coordinate, where runs that leave it have diverged
+    )
     steps = 1000
     batch = 1
 
@@ -28,6 +31,14 @@ class CompiledProblem(Problem):
     def height(self) -> float:  # type: ignore[override]
         """How high the first usual start lies over the minimum (over 0 where there is none)."""
         return abs(self.loss(np.array(self.starts[0])) - (self.minimum or 0.0))
+
+    def outside(self, points: Array) -> Array:
+        """Which points (..., d) lie outside the domain; NaN lies nowhere else."""
+        if self.domain is None:
+            return np.zeros(points.shape[:-1], dtype=bool)
+        low, high = np.array(self.domain).T
+        left: Array = np.logical_not(((points >= low) & (points <= high)).all(axis=-1))
+        return left
 
     def start(self, seed: int) -> Array:
         """The first usual start, moved by the seed: (d,) float64."""

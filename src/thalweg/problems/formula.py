@@ -12,6 +12,7 @@ from ..errors import ProblemError
 from .base import NOISE, Array, Outsider, Rows, numeric, shown, stream
 from .compiled import CompiledProblem
 
+DOMAIN = 10  # windows wide
 CHUNK = 1 << 16  # points times rows that are evaluated at once
 NOISE_ROWS = 512  # at least so many draws, in opposite pairs: their mean is exactly zero
 
@@ -20,8 +21,8 @@ class FormulaProblem(CompiledProblem):
     """An objective in formulas, with its starts, its minima and a window to show.
 
     ``starts`` are the usual ones, ``spread`` the standard deviation by which a seed moves the first
-    of them, ``minima`` known minimisers, ``data`` (rows, columns) float64 for objectives with columns.
-    Raises ProblemError where these do not fit the objective.
+    of them, ``minima`` known minimisers, ``data`` (rows, columns) float64 for objectives with columns. Without a
+    known ``minimum`` the domain is ``DOMAIN`` times the window. Raises ProblemError where these do not fit the objective.
     """
 
     loss_name = "f"
@@ -55,6 +56,8 @@ class FormulaProblem(CompiledProblem):
         self.starts = [tuple(map(float, s)) for s in starts]
         self.spread, self.window, self.minimum, self.data = spread, window, minimum, data
         self.minima = [tuple(map(float, m)) for m in minima]
+        if minimum is None and window is not None:  # nothing else would end a fall without a floor
+            self.domain = [_widened(low, high) for low, high in window]
         self.rows = 0 if data is None else len(data)
         self.noisy = self.rows > 0
 
@@ -240,6 +243,12 @@ def _with_noise(data: Array | None, deviation: float, d: int) -> Array:
     if data is not None:  # which row gets which draw, and which the opposite one, is left to chance
         rng.shuffle(draws)
     return np.hstack([np.tile(rows, (times, 1)), draws])
+
+
+def _widened(low: float, high: float) -> tuple[float, float]:
+    """An interval ``DOMAIN`` times as wide, about the same centre."""
+    centre, reach = (low + high) / 2, DOMAIN * (high - low) / 2
+    return centre - reach, centre + reach
 
 
 def _shown(values: Array) -> str:

@@ -19,7 +19,7 @@ from ...core.started import start
 from ...core.update import Update
 from ...errors import HyperparameterError, nearest
 from ...printing.python import indented
-from ..memory import Array, address
+from ..memory import Array, address, recorded
 from . import launch
 from . import loop_scored as scored
 from . import loop_unrolled as unrolled
@@ -30,7 +30,8 @@ from .text import source as printed
 
 JOB = Job(
     "steps",
-    "every",
+    "gaps",
+    "records",
     "hyper",
     "starts",
     "paths",
@@ -53,7 +54,8 @@ JOB = Job(
 _LOOP = """
 def loop(job):
     steps = job[STEPS]
-    every = job[EVERY]
+    gaps = words(job[GAPS])
+    records = job[RECORDS]
     hyper = reals(job[HYPER])
     starts = reals(job[STARTS])
     paths = reals(job[PATHS])
@@ -72,7 +74,6 @@ def loop(job):
     target = reals(job[LEVELS])[1]
     reached = words(job[REACHED])
     ends = reals(job[ENDS])
-    records = steps // every + 1
     for c in range(job[LO], job[HI]):
 {start}
         left = 1  # a countdown, since a division would cost as much as the step
@@ -85,7 +86,7 @@ def loop(job):
 {step}
             left -= 1
             if left == 0:
-                left = every
+                left = gaps[k - c * records]
                 if job[PATHS]:
 {path}
                 if job[RATES]:
@@ -112,9 +113,9 @@ def loop(job):
 
 
 class Trace(NamedTuple):
-    """What runs left behind; C configurations, R = steps // every + 1 records, d parameters.
+    """What runs left behind; C configurations, R records, d parameters.
 
-    ``steps`` (R,) int64; ``loss`` (C, R), ``path`` (C, R, d), ``rates`` (C, R, d) float64, or None
+    ``steps`` (R,) int64, those recorded; ``loss`` (C, R), ``path`` (C, R, d), ``rates`` (C, R, d) float64, or None
     where they were not asked for. Record 0 is the start; its rates are NaN. ``reached`` (C,) int64: the
     first recorded step with a loss of at most ``stop``, -1 where there is none; a run ends there and
     its later records are NaN. ``settled`` (C,) int64: the recorded step from which on the loss is at most
@@ -172,7 +173,7 @@ def run(
     steps: int,
     *,
     vary: Mapping[str, Array] | None = None,
-    every: int = 1,
+    every: int | Sequence[int] = 1,
     record: Sequence[str] = ("loss",),
     stop: float = -np.inf,
     target: float = -np.inf,
@@ -184,7 +185,7 @@ def run(
     """Run a rule from many starts, and with many settings, through one compiled loop.
 
     starts: (C, d) float64. vary: line name → (C,) values in place of the rule's. every: steps between
-    records. record: any of "loss", "path", "rates", and "ends", which keeps no curve. stop: a run ends at
+    records, or the steps that are recorded beside the start, ascending. record: any of "loss", "path", "rates", and "ends", which keeps no curve. stop: a run ends at
     the first record whose loss is at most this. target: the level of ``settled``. data: (rows, columns)
     float64 where the objective has columns; (rows, d + 1), inputs and target, for a scored one. order:
     (streams, steps, batch) int64 row indices, and stream: (C,) which stream each configuration takes;
@@ -203,7 +204,8 @@ def run(
     hyper = _lines(rule, count, vary, planned)
     update = start(rule, rates=True, varied=vary).update
     call, _ = kernel(source(update, tuple(lines), states, objective, dtype, planned))
-    records = steps // every + 1
+    at = recorded(steps, every)
+    records = len(at)
     loss = np.full((count, records), np.nan) if "loss" in record else None
     path = np.full((count, records, d), np.nan) if "path" in record else None
     rates = np.full((count, records, d), np.nan) if "rates" in record else None
@@ -217,10 +219,12 @@ def run(
         "data": np.ascontiguousarray([0.0] if data is None else data, dtype=np.float64),
         "plan": np.ascontiguousarray(plan, dtype=np.float64),
         "levels": np.array([stop, target], dtype=np.float64),
+        "gaps": np.diff(at, append=at[-1] + steps + 1),
     }
     own = JOB.own(
         steps=steps,
-        every=every,
+        gaps=address(kept["gaps"]),
+        records=records,
         hyper=address(hyper),
         starts=address(starts),
         paths=0 if path is None else address(path),
@@ -241,7 +245,7 @@ def run(
     )
     launch.run(call, own, count, 1)
     first, settled = reached.T
-    return Trace(np.arange(records, dtype=np.int64) * every, loss, path, rates, first, settled, ends)
+    return Trace(at, loss, path, rates, first, settled, ends)
 
 
 def _lines(rule: Rule, count: int, vary: Mapping[str, Array], planned: Sequence[str]) -> Array:
@@ -262,7 +266,7 @@ def _check(
     starts: Array,
     steps: int,
     vary: Mapping[str, Array],
-    every: int,
+    every: int | Sequence[int],
     record: Sequence[str],
     data: Array | None,
     order: Array | None,
@@ -292,7 +296,11 @@ def _check(
             got == ((len(columns),) if columns else ()) or (data is None and not columns),
             f"data must have {len(columns)} columns ({', '.join(columns) or 'none'}), got {got}",
         )
-    need(steps >= 0 and every >= 1, f"steps >= 0 and every >= 1 are needed, got {steps} and {every}")
+    if isinstance(every, int | np.integer):
+        need(steps >= 0 and every >= 1, f"steps >= 0 and every >= 1 are needed, got {steps} and {every}")
+    else:
+        within = all(0 <= t <= steps for t in every)
+        need(steps >= 0 and within, f"recorded steps must lie in 0 .. {steps}, got {every!r}")
     known = ("loss", "path", "rates", "ends")
     for name in record:
         need(name in known, f"record: unknown {name!r}: {nearest(name, known)}")
