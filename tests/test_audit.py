@@ -144,6 +144,8 @@ def test_lines_that_were_tuned_or_stand_as_they_must_are_not_called_untuned(race
 
 
 def test_schedules_are_seen() -> None:
-    made = tw.race("rosenbrock", [tw.Adam(lr=tw.cosine(0.1, steps=40)), "SGD"], trials=2, seeds=2, steps=40).data
+    made = tw.race(
+        "rosenbrock", [tw.Adam(lr=tw.cosine(0.1, steps=40)), "SGD"], trials=2, seeds=2, steps=40
+    ).data
     assert {r["method"]: r["schedules"] for r in made["methods"]} == {"Adam": ["lr"], "SGD": []}
     assert "schedules for all or for none" in [f["rule"] for f in audit.broken(made["lint"])]
