@@ -381,7 +381,20 @@ MUTANTS = [
         SCALED,
         "narrowed",
     ),
-    Mutant("reading/tables.py", "min(rows, self.rows - self.taken)", "rows", SCALED, "whatever_the_blocks"),
+    Mutant(
+        "reading/first_rows.py",
+        "table.slice(0, self.rows - self.taken)",
+        "table",
+        SCALED,
+        "whatever_the_blocks",
+    ),
+    Mutant(
+        "reading/first_rows.py",
+        "table.num_rows != rows or",
+        "",
+        "tests/reading/test_first_rows.py",
+        "parsed_before",
+    ),
     Mutant("scaling.py", "b -= columns.centre @ w[:k]", "", "tests/test_scaling.py", "go_back"),
     Mutant(
         "fitting/chunks.py", "first + bounds.rows - rows", "first + bounds.rows", FIT_SCALED, "chunks_end"

@@ -10,7 +10,7 @@ import pyarrow.parquet
 import pytest
 
 from thalweg.errors import HyperparameterError
-from thalweg.reading import open_stream, tables
+from thalweg.reading import first_rows, open_stream
 
 
 def table(rows=300, constant=0.0, factor=1.0):
@@ -43,7 +43,7 @@ def test_standardised_before_narrowed(tmp_path, constant, factor):
 
 
 def test_the_map_is_that_of_the_first_rows_whatever_the_blocks(tmp_path, monkeypatch):
-    monkeypatch.setattr(tables, "PREFIX_ROWS", 100)
+    monkeypatch.setattr(first_rows, "PREFIX_ROWS", 100)
     x, text = table()
     lines = text.splitlines(keepends=True)
     lines[50] = "50,bad\n"  # is passed over, and spoken of by the pass that learns
@@ -59,7 +59,7 @@ def test_the_map_is_that_of_the_first_rows_whatever_the_blocks(tmp_path, monkeyp
     assert maps[0] == maps[1] == maps[2]
     np.testing.assert_allclose(maps[0]["centre"], first.mean(0), rtol=1e-12)
     np.testing.assert_allclose(maps[0]["size"], first.std(0), rtol=1e-12)
-    monkeypatch.setattr(tables, "PREFIX_BYTES", 40 * 70)  # a row of text takes some 66 bytes
+    monkeypatch.setattr(first_rows, "PREFIX_BYTES", 40 * 70)  # a row of text takes some 66 bytes
     (centre, *_) = open_stream(paths[1], target="y", scale="deviation").layout["scale"]["centre"]
     assert any(centre == pytest.approx(x[79 : 79 + n, 0].mean(), rel=1e-9) for n in range(30, 60))
 

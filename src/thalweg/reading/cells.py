@@ -108,7 +108,7 @@ def numbers_of(column: pa.ChunkedArray, form: Form, missing: tuple[str, ...]) ->
     return kept.cast(pa.float64()), odd
 
 
-def instants_of(column: pa.ChunkedArray, missing: tuple[str, ...]) -> tuple[pa.Array, Odd]:
+def instants_of(column: pa.ChunkedArray | pa.Array, missing: tuple[str, ...]) -> tuple[pa.Array, Odd]:
     """Cells of text as microseconds since 1970 UTC, null where they are missing or no instants; the latter are listed."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -140,7 +140,7 @@ def _micros(text: str | None) -> int | None:
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
-def _given(column: pa.ChunkedArray, missing: tuple[str, ...]) -> tuple[pa.Array, pa.Array]:
+def _given(column: pa.ChunkedArray | pa.Array, missing: tuple[str, ...]) -> tuple[pa.Array, pa.Array]:
     """The trimmed cells, and which of them are not missing."""
     import pyarrow as pa
     import pyarrow.compute as pc

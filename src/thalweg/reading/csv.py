@@ -12,10 +12,11 @@ from .arrow import one_line
 from .block import Block, Pass, Position
 from .cells import DOTS, MISSING, PLAIN, WEAK, instants_of, numbers_of
 from .dialect import Dialect, Head, head_of
+from .first_rows import ParsedRows, measure
 from .kernels.records import JOB, RECORDS, REMARK, STRAY
 from .kinds import PREFIX_BYTES, PREFIX_ROWS, Column, Tables
-from .sources import Buffer, Bytes, Source, require_pyarrow, sample
-from .tables import CELLS, Array, Cells, Columns, Layout, Reasons, Stretch, measure, run
+from .sources import NEWLINE, Buffer, Bytes, Source, require_pyarrow
+from .tables import CELLS, Array, Cells, Columns, Layout, Reasons, Stretch, run
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -35,6 +36,7 @@ class Csv:
         dialect.check()
         self._dialect, self._size, self._rows, self._first = dialect, size, rows, files[0]
         self._na = (*MISSING, *columns.na)
+        self._parsed = ParsedRows(files[0].identity())
         head = head_of(files[0], dialect)
         if columns.layout is None:
             kinds = self._kinds(head, columns)
@@ -43,6 +45,8 @@ class Csv:
         self.table_layout = layout = Layout(files[0].path, kinds, columns)
         self._gone = (*self._na, *WEAK, *DOTS)  # what says in a column of numbers that a value is missing
         self._types = {n: self._type(n) for n in layout.needed}
+        as_they_are = {n for n in layout.needed if self._is_plain(n) or layout.kinds[n] == "text"}
+        self._parsed.settle({n: type for n, type in self._types.items() if n in as_they_are})
         self.features: int | None = layout.features
         self.names: list[str] | None = layout.names
         self.columns = layout.told
@@ -59,8 +63,8 @@ class Csv:
         return self.table_layout.names_of(features)
 
     def measure(self, files: Sequence[Source], scale: str) -> None:
-        """Take the means of numeric columns, and scale them, by the first rows of the files (``tables.measure``)."""
-        self.ordered = measure(self.table_layout, self.blocks, files, self._row_bytes, scale)
+        """Take the means of numeric columns, and scale them, by the first rows of the files (``first_rows.measure``)."""
+        self.ordered = measure(self.table_layout, self.tables, files, self._row_bytes, scale, self._parsed)
 
     def _kinds(self, head: Head, columns: Columns) -> dict[str, Column]:
         """What the columns hold, from the prefix."""
@@ -70,7 +74,7 @@ class Csv:
         tables = Tables(head.names)
         # Where the user says how numbers are written, Arrow's own idea of them is none of ours.
         types = {} if columns.form is None else dict.fromkeys(head.names, pa.binary())
-        for text in self._pieces(head):
+        for text, rows in self._pieces(head):
             try:
                 table = self._parse(text, head, types, (*self._na, *WEAK))
                 whole = [n for n in head.names if pa.types.is_integer(table.schema.field(n).type)]
@@ -82,15 +86,20 @@ class Csv:
                     for n in hexadecimal:
                         table = table.set_column(table.column_names.index(n), n, again[n])
                 tables.add(table)
+                self._parsed.add(table, rows)
             except pa.ArrowException as error:
                 raise FileError(f"{self._first}: is not CSV ({one_line(error)})") from None
         return tables.columns(None, columns.na, columns.form)
 
-    def _pieces(self, head: Head) -> Iterator[bytes]:
-        """The rows of the first file's prefix that have as many fields as its head, in pieces."""
-        text = sample(self._first, head.begin + PREFIX_BYTES)
-        whole = len(text) < head.begin + PREFIX_BYTES
-        body = np.frombuffer(text + b"\n\n", np.uint8)[head.begin :]
+    def _pieces(self, head: Head) -> Iterator[tuple[bytes, int]]:
+        """The rows of the first file's prefix that have as many fields as its head, in pieces; how many with the others."""
+        most = head.begin + PREFIX_BYTES
+        room = np.empty(most + 2, np.uint8)
+        with Bytes(self._first, look=True) as source:
+            count = source.fill(room.data[:most])
+        room[count : count + 2] = NEWLINE
+        whole = count < most
+        body = room[head.begin : count + 2]
         size, at, left = len(body) - 2 + whole, 0, PREFIX_ROWS
         while at < size and left:
             have = min(_PIECE, size - at)
@@ -101,17 +110,19 @@ class Csv:
                 end, rows, odd = self._records(body[at:], have, left, head, True)
             if not end:
                 return
-            yield _without(odd, body[at : at + end].tobytes())
+            yield _without(odd, body[at : at + end].tobytes()), rows
             at, left = at + end, left - rows
 
     def _type(self, name: str) -> pa.DataType:
         """The type that pyarrow reads a column with; text of numbers and instants is read by us afterwards."""
         import pyarrow as pa
 
-        plain = (
-            self.table_layout.kinds[name] == "number" and self.table_layout.forms.get(name, PLAIN) == PLAIN
-        )
-        return pa.float64() if plain else pa.binary()
+        return pa.float64() if self._is_plain(name) else pa.binary()
+
+    def _is_plain(self, name: str) -> bool:
+        """Whether a column's cells are numbers as pyarrow reads them."""
+        layout = self.table_layout
+        return layout.kinds[name] == "number" and layout.forms.get(name, PLAIN) == PLAIN
 
     def _records(self, text: Array, have: int, rows: int, head: Head, last: bool) -> tuple[int, int, OddRows]:
         """Where the last whole row ends, how many rows there are before, and the odd ones; ``text[have]`` exists."""
@@ -149,11 +160,10 @@ class Csv:
             ),
         )
 
-    def _table(self, text: bytes, head: Head) -> tuple[pa.Table, Cells]:
-        """The needed columns; cells that are no numbers or instants are missing in the table, and listed."""
+    def _table(self, text: bytes, head: Head, types: dict[str, pa.DataType]) -> tuple[pa.Table, Cells]:
+        """Those of the needed columns; cells that are no numbers or instants are missing in the table, and listed."""
         import pyarrow as pa
 
-        types = self._types
         try:
             table = self._parse(text, head, types, self._gone)
         except pa.ArrowException:
@@ -170,6 +180,19 @@ class Csv:
             columns.append(column)
         return pa.table(columns, names=list(types)), odd
 
+    def _needed(
+        self, parsed: pa.Table | None, text: Array, odd: OddRows, head: Head
+    ) -> tuple[pa.Table, Cells]:
+        """All needed columns of a stretch of text but for its odd rows; parsed: those that have been read before."""
+        known = {} if parsed is None else dict(zip(parsed.column_names, parsed.columns, strict=True))
+        types = {name: type for name, type in self._types.items() if name not in known}
+        if not types:
+            return parsed, Cells()
+        table, cells = self._table(_without(odd, text.tobytes()), head, types)
+        for name, column in known.items():
+            table = table.append_column(name, column)
+        return table, cells
+
     def tables(self, file: Source, at: Position, run: Pass) -> Generator[Stretch, None, None]:
         """What each block of a file holds, from a position on."""
         from pyarrow import ArrowException
@@ -178,6 +201,7 @@ class Csv:
         head = head_of(file, self._dialect)
         self.table_layout.check(path, head.names)
         offset, line = at.offset or head.begin, at.line
+        parsed = self._parsed if self._parsed.identity == file.identity() else None
         with Bytes(file, offset) as source:
             buffer = Buffer(source, self._size)
             while have := buffer.fill():
@@ -187,8 +211,9 @@ class Csv:
                     run.bad(path, line + 1, why, "row")
                     offset, line = offset + buffer.drop_line(), line + 1
                     continue
+                before = parsed.take(line, rows) if parsed is not None and not odd else None
                 try:
-                    table, cells = self._table(_without(odd, bytes(buffer.text[:end])), head)
+                    table, cells = self._needed(before, buffer.text[:end], odd, head)
                 except ArrowException as error:
                     raise FileError(
                         f"{path}: rows {line + 1} to {line + rows} are not CSV ({one_line(error)})"
@@ -200,6 +225,8 @@ class Csv:
                 offset += buffer.drop(end)
                 first, line = line + 1, line + rows
                 table, cells, bad, remarks = _whole(table, cells, odd, rows, len(head.names))
+                if parsed is not None and line >= parsed.rows and not file.looked:
+                    parsed.forget()
                 yield Stretch(Position(at.file, offset, line), table, first, cells, bad, remarks)
 
     def blocks(self, file: Source, at: Position, run: Pass) -> Generator[Block, None, None]:

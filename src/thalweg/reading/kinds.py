@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 PREFIX_ROWS = 1 << 16  # the prefix of a file: so many rows, or so many bytes of it
 PREFIX_BYTES = 16 << 20
 NEARLY = 0.95  # the share of a column's cells from which on it is of numbers with bad cells
+_BLANKS = " \t\r\n\v\f"
+_FEW = 64  # cells that are tried before all of them are
 CLASSES = 10  # whole numbers without a gap, of at most so many kinds, are taken for classes
 _ROW_NAMES = (
     "",
@@ -85,8 +87,9 @@ class _Tally:
             self.instants += valid
         elif not t.is_null(type):
             text = column if t.is_binary(type) or t.is_large_binary(type) else column.cast(pa.large_string())
-            for pair in pc.value_counts(text.drop_null().cast(pa.large_binary())).to_pylist():
-                self.texts[pair["values"].decode("utf-8", "replace")] += pair["counts"]
+            kinds = pc.value_counts(text.drop_null().cast(pa.large_binary()))
+            for word, count in zip(*(kinds.field(n).to_pylist() for n in ("values", "counts")), strict=True):
+                self.texts[word.decode("utf-8", "replace")] += count
 
     def _count(self, column: pa.ChunkedArray) -> None:
         """Note whether the column goes on counting rows by ones."""
@@ -150,7 +153,7 @@ def _of_text(tally: _Tally, na: tuple[str, ...], hint: Form | None) -> Column:
     missing = {*MISSING, *na}
     texts = Counter[str]()
     for text, count in tally.texts.items():
-        texts[text.strip(" \t\r\n\v\f")] += count
+        texts[text.strip(_BLANKS)] += count
     empty = tally.empty + sum(n for word, n in texts.items() if word in missing)
     words = {word: n for word, n in texts.items() if word not in missing}
     weak = sum(n for word, n in words.items() if word in WEAK)
@@ -196,18 +199,19 @@ def _of_forms(tally: _Tally, others: dict[str, int], weak: int) -> Column | None
     if not tally.instants and all(re.match(pattern(TRUTH), word) for word in others) and not tally.numbers:
         return Column("number", TRUTH)
     if not tally.numbers and not tally.truths and not weak:
-        micros, odd = instants_of(pa.chunked_array([pa.array(list(others), pa.string())]), ())
-        if not odd and not micros.null_count:
+        cells = list(others)
+        # Most columns that are none are so from their first cells on.
+        if all(_are_instants(pa.array(part, pa.string())) for part in (cells[:_FEW], cells)):
             return Column("instant")
     if tally.truths or tally.instants:
         return None
-    words = [re.sub("[\u00a0\u202f]", " ", word) for word in others]
+    forms = [form for form in FORMS if all(re.match(pattern(form), _spaced(word)) for word in others)]
+    if not forms:
+        return None
+    words = [_spaced(word) for word in others]
     symbols = {c for word in words for c in word if c in "$€£¥₹"}
     percents = {word.rstrip(")").endswith("%") for word in words} | ({False} if tally.numbers else set())
     if len(symbols) > 1 or len(percents) > 1:
-        return None
-    forms = [form for form in FORMS if all(re.match(pattern(form), word) for word in words)]
-    if not forms:
         return None
     both = len({form.decimal for form in forms}) > 1 and any("," in word for word in words)
     both = both and not symbols & set("$£¥₹")  # where those are paid with, commas group digits
@@ -215,6 +219,17 @@ def _of_forms(tally: _Tally, others: dict[str, int], weak: int) -> Column | None
     if both:  # 1,234: a thousand or one and a bit
         column.note, column.example = _BOTH, words[0]
     return column
+
+
+def _are_instants(cells: pa.Array) -> bool:
+    """Whether all of these texts are instants."""
+    micros, odd = instants_of(cells, ())
+    return not odd and not micros.null_count
+
+
+def _spaced(word: str) -> str:
+    """A number with plain blanks where typeset ones group its digits."""
+    return word.replace("\u00a0", " ").replace("\u202f", " ")
 
 
 _BOTH = "reads both ways"

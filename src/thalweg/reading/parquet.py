@@ -10,9 +10,10 @@ from ..errors import FileError
 from .arrow import kind_of, micros_of, one_line, unique
 from .block import Block, Pass, Position
 from .cells import DOTS, MISSING, WEAK, instants_of
+from .first_rows import measure
 from .kinds import PREFIX_ROWS, Column, Tables
 from .sources import Source, require_pyarrow
-from .tables import Cells, Columns, Layout, Stretch, measure
+from .tables import Cells, Columns, Layout, Stretch
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -55,8 +56,8 @@ class Parquet:
         return self.table_layout.names_of(features)
 
     def measure(self, files: Sequence[Source], scale: str) -> None:
-        """Take the means of numeric columns, and scale them, by the first rows of the files (``tables.measure``)."""
-        self.ordered = measure(self.table_layout, self.blocks, files, 0, scale)
+        """Take the means of numeric columns, and scale them, by the first rows of the files (``first_rows.measure``)."""
+        self.ordered = measure(self.table_layout, self.tables, files, 0, scale)
 
     @staticmethod
     def _prefix(file: parquet.ParquetFile, names: list[str]) -> Iterator[pa.Table]:

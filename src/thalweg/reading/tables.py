@@ -10,8 +10,7 @@ month, day of the week (Monday is 0) and hour of an instant are hashed as ``c.ye
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Generator, Iterable
-from contextlib import closing
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -29,10 +28,9 @@ from .cells import MISSING, PLAIN, Form, Odd, readable, trimmed
 from .interactions import product_indices
 from .kernels.tables import NAMES, NAMES_JOB, ROWS, ROWS_JOB, WEIGHTED_ROWS
 from .kernels.vw import HASH
-from .kinds import PREFIX_BYTES, PREFIX_ROWS, Column, told
+from .kinds import Column, told
 from .layout import LARGEST
 from .products import Products, pairs_of
-from .sources import Source
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -42,7 +40,6 @@ Reasons = dict[int, str]  # what is wrong with a row
 Cells = dict[str, Odd]  # by column: the cells that are none of what they should be
 CELLS = "cells"  # the kind of a column of text that a layout says the kind of
 MOST_CLASSES = 1000
-SORTED_ROWS = 30  # from which a sorted column is spoken of
 _DAY = 86_400_000_000  # microseconds
 
 
@@ -164,7 +161,6 @@ class Layout:
         if not self.needed:
             raise FileError(f"{path}: no columns are left; leave out fewer")
         self.map: ColumnMap | None = None
-        self.sample: Sample | None = None  # what takes the numbers while they are measured
         if "scale" in plain:
             self.map = ColumnMap(*(np.array(plain["scale"][n]) for n in ("centre", "size")))
         self.told = told(columns, self.roles, self.numbers, self.texts) if given.layout is None else None
@@ -330,10 +326,6 @@ class Layout:
         """The rows of a stretch of a file that are good; None where none is. The others are counted, or raised."""
         at, table, first, cells, known_bad, remarks = stretch
         columns, n = self.columns, table.num_rows
-        if self.sample is not None:
-            self.sample.add([self.wide(table, name) for name in self.numbers], n)
-            empty = np.zeros(n + 1, np.int64), np.empty(0, np.int32), np.empty(0, np.float32)
-            return run.block(at, np.full(n, np.nan), None, empty, None)
         bad = dict(known_bad)
         known = {*bad, *remarks}
         for name, odd in cells.items():
@@ -550,78 +542,6 @@ class Layout:
         )
         nnz = done["entries"]
         return indptr, indices[:nnz].copy(), values[:nnz].copy()
-
-
-class Sample:
-    """The numeric columns of the first rows, in float64: at most so many rows."""
-
-    def __init__(self, rows: int) -> None:
-        self.rows = rows
-        self.taken = 0
-        self._pieces: list[list[Array]] = []  # of each stretch of rows, its columns
-
-    @property
-    def full(self) -> bool:
-        """Whether it has all its rows."""
-        return self.taken >= self.rows
-
-    def add(self, columns: list[Array], rows: int) -> None:
-        """Take the next rows, as far as they are wanted."""
-        wanted = min(rows, self.rows - self.taken)
-        self._pieces.append([x if wanted == rows else x[:wanted].copy() for x in columns])
-        self.taken += wanted
-
-    def columns(self) -> Generator[Array, None, None]:
-        """Each column over all rows; it is held no longer."""
-        for pieces in zip(*self._pieces, strict=True):
-            yield np.concatenate(pieces)
-
-
-def measure(
-    layout: Layout,
-    blocks: Callable[[Source, Position, Pass], Generator[Block, None, None]],
-    files: Iterable[Source],
-    row_bytes: int,
-    scale: str,
-) -> tuple[str, ...]:
-    """Let a layout know its columns' means, and scale them, by the first rows of the files, whatever the size of the blocks.
-
-    Return the columns by which those rows are sorted.
-
-    blocks: of the reader that the layout is of. row_bytes: of a row's text, about. scale: as ``open_stream`` takes
-    it. Bad lines are passed over: the pass that learns from them speaks of them.
-    """
-    if not layout.numbers or (scale == "none" and layout.means is None):
-        return ()
-    width = max(row_bytes, 8 * layout.width, 1)
-    layout.sample = sample = Sample(min(PREFIX_ROWS, max(1, PREFIX_BYTES // width)))
-    try:
-        for k, file in enumerate(files):
-            with closing(blocks(file.look(), Position(file=k), Pass(stop=False))) as read:
-                while not sample.full and next(read, None) is not None:
-                    pass
-    finally:
-        layout.sample = None
-    if layout.means is not None and sample.taken:
-        layout.means = np.array([_mean(x) for x in sample.columns()])
-    if scale != "none":
-        layout.map = ColumnMap.of(sample.columns(), centred=scale == "deviation")
-        if layout.products.names:
-            layout.map = layout.products.extended(layout.map, list(sample.columns()), scale == "deviation")
-    return tuple(n for n, x in zip(layout.numbers, sample.columns(), strict=False) if _is_sorted(x))
-
-
-def _mean(x: Array) -> float:
-    """The mean of the finite numbers, 0 where there are none."""
-    x = x[np.isfinite(x)]
-    return float(np.mean(x / len(x)) * len(x)) if x.size else 0.0  # a sum may be beyond float64
-
-
-def _is_sorted(x: Array) -> bool:
-    """Whether numbers only rise, or only fall, over enough rows that this is no chance."""
-    x = x[np.isfinite(x)]
-    steps = np.diff(x)
-    return len(x) >= SORTED_ROWS and x[0] != x[-1] and bool(np.all(steps >= 0) or np.all(steps <= 0))
 
 
 def _narrow(name: str, wide: Array, bad: Reasons, centre: float = 0.0, size: float = 1.0) -> Array:

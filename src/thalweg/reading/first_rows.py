@@ -1,0 +1,166 @@
+"""The first rows of a table's files: their means and sizes, and the rows themselves until the first pass has them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Generator, Iterable
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..scaling import ColumnMap
+from ..scaling import measure as centre_and_size
+from .block import Pass, Position
+from .kinds import PREFIX_BYTES, PREFIX_ROWS
+from .sources import Source
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from .tables import Layout, Stretch
+
+Array = np.ndarray[Any, Any]
+Stretches = Callable[[Source, Position, Pass], Generator["Stretch", None, None]]
+SORTED_ROWS = 30  # from which a sorted column is spoken of
+
+
+class ParsedRows:
+    """The first rows of a file as they were parsed to learn what the columns hold, so that nobody has to again.
+
+    They are the rows from the first on up to one that is odd, as far as their numbers and texts take no more than
+    ``PREFIX_BYTES``. identity: of the file. table: the columns among them that were read as they are needed.
+    """
+
+    def __init__(self, identity: list[Any]) -> None:
+        self.identity = identity
+        self.rows = 0
+        self.table: pa.Table | None = None
+        self._tables: list[pa.Table] = []
+        self._bytes = 0
+        self._ended = False
+
+    def add(self, table: pa.Table, rows: int) -> None:
+        """Take the next rows; rows: how many they are, odd ones among them that the table lacks."""
+        self._bytes += table.nbytes
+        self._ended = self._ended or table.num_rows != rows or self._bytes > PREFIX_BYTES
+        if not self._ended:
+            self._tables.append(table)
+            self.rows += table.num_rows
+
+    def settle(self, types: dict[str, pa.DataType]) -> None:
+        """Keep the columns that were read as types that give the needed ones; forget the others."""
+        import pyarrow as pa
+
+        columns = {
+            name: [piece for table in self._tables if (piece := _as(table[name], type)) is not None]
+            for name, type in types.items()
+        }
+        whole = {
+            name: pa.chunked_array([chunk for piece in pieces for chunk in piece.chunks], types[name])
+            for name, pieces in columns.items()
+            if len(pieces) == len(self._tables)
+        }
+        self.table = pa.table(whole) if whole and self.rows else None
+        self._tables = []
+
+    def take(self, first: int, rows: int) -> pa.Table | None:
+        """The columns of ``rows`` rows, of which ``first`` is the number, from 0; None where they are not all here."""
+        table = self.table
+        return None if table is None or first + rows > self.rows else table.slice(first, rows)
+
+    def has(self, names: Collection[str]) -> bool:
+        """Whether it has these columns."""
+        return self.table is not None and set(names) <= set(self.table.column_names)
+
+    def forget(self) -> None:
+        """Let go of the rows."""
+        self.rows, self.table = 0, None
+
+
+def _as(column: pa.ChunkedArray, type: pa.DataType) -> pa.ChunkedArray | None:
+    """A column of float64 or bytes of one that Arrow has read as it found it; None where its cells say more."""
+    import pyarrow as pa
+
+    t = pa.types
+    if t.is_float64(type):
+        numbers = t.is_integer(column.type) or t.is_floating(column.type) or t.is_null(column.type)
+        return column.cast(type, safe=False) if numbers else None
+    texts = t.is_string(column.type) or t.is_binary(column.type)
+    return column.cast(type) if texts else None
+
+
+class _Sample:
+    """The numeric columns of the first rows: at most so many rows."""
+
+    def __init__(self, rows: int) -> None:
+        self.rows = rows
+        self.taken = 0
+        self._tables: list[pa.Table] = []
+
+    def add(self, table: pa.Table) -> bool:
+        """Take the next rows, as far as they are wanted; whether more are."""
+        self._tables.append(table.slice(0, self.rows - self.taken))
+        self.taken += self._tables[-1].num_rows
+        return self.taken < self.rows
+
+    def column(self, layout: Layout, name: str) -> Array:
+        """A column over all rows, in float64."""
+        return np.concatenate([layout.wide(table, name) for table in self._tables] or [np.empty(0)])
+
+
+def measure(
+    layout: Layout,
+    stretches: Stretches,
+    files: Iterable[Source],
+    row_bytes: int,
+    scale: str,
+    parsed: ParsedRows | None = None,
+) -> tuple[str, ...]:
+    """Let a layout know its columns' means, and scale them, by the first rows of the files, whatever the size of the blocks.
+
+    Return the columns by which those rows are sorted.
+
+    stretches: of the reader that the layout is of. row_bytes: of a row's text, about. scale: as ``open_stream`` takes
+    it. parsed: rows that need not be read. Bad lines are passed over: the pass that learns from them speaks of them.
+    """
+    if not layout.numbers or (scale == "none" and layout.means is None):
+        return ()
+    width = max(row_bytes, 8 * layout.width, 1)
+    sample = _Sample(min(PREFIX_ROWS, max(1, PREFIX_BYTES // width)))
+    wants_more = True
+    if parsed is not None and parsed.rows >= sample.rows and parsed.has(layout.numbers):
+        wants_more = sample.add(parsed.take(0, sample.rows))
+    for k, file in enumerate(files if wants_more else ()):
+        with closing(stretches(file.look(), Position(file=k), Pass(stop=False))) as read:
+            while wants_more and (stretch := next(read, None)) is not None:
+                wants_more = sample.add(stretch.table.select(layout.numbers))
+    means, pairs, ordered = [], [], []
+    for name in layout.numbers:
+        x = sample.column(layout, name)
+        means.append(_mean(x))
+        if scale != "none":
+            pairs.append(centre_and_size(x, centred=scale == "deviation"))
+        if _is_sorted(x):
+            ordered.append(name)
+    if layout.means is not None and sample.taken:
+        layout.means = np.array(means)
+    if scale != "none":
+        layout.map = ColumnMap(*np.array(pairs).T.copy())
+        if layout.products.names:
+            columns = [sample.column(layout, name) for name in layout.numbers]
+            layout.map = layout.products.extended(layout.map, columns, scale == "deviation")
+    return tuple(ordered)
+
+
+def _mean(x: Array) -> float:
+    """The mean of the finite numbers, 0 where there are none."""
+    x = x[np.isfinite(x)]
+    return float(np.mean(x / len(x)) * len(x)) if x.size else 0.0  # a sum may be beyond float64
+
+
+def _is_sorted(x: Array) -> bool:
+    """Whether numbers only rise, or only fall, over enough rows that this is no chance."""
+    x = x[np.isfinite(x)]
+    if len(x) < SORTED_ROWS or x[0] == x[-1]:
+        return False
+    return bool(np.all(x[1:] >= x[:-1]) or np.all(x[1:] <= x[:-1]))
