@@ -171,6 +171,9 @@ def race(
         target=target,
         drop=drop,
         start=start,
+        l2=l2,
+        model=model,
+        select=select,
     )
     result = prepared.run(progress)
     for path in (out, json):
@@ -191,6 +194,9 @@ def prepare(
     target: str | None = None,
     drop: Sequence[str] = (),
     start: Sequence[float] = (),
+    l2: float | None = None,
+    model: str = "linear",
+    select: str | None = None,
 ) -> "Prepared":
     """Return the race that ``race`` runs, checked and not begun: every wrong request is refused here.
 
