@@ -237,6 +237,7 @@ def test_what_reads_both_ways_is_text_until_it_is_said(tmp_path):
     path = written(tmp_path, table("y;x", [1, 0], ["1,234", "5,678"], between=";"))
     stream = open_stream(path, target="y")
     assert "--thousands , or --decimal ," in kinds(stream)["x"]["note"] and stream.names == []
+    assert kinds(stream)["x"]["values"] == 2
     assert numbers(open_stream(path, target="y", thousands=","))[0, 0] == 1234
     assert numbers(open_stream(path, target="y", decimal=","))[0, 0] == np.float32(1.234)
     other = written(tmp_path, table("y;x;z", [1, 0], ["1,234", "5,678"], ["0,5", "7"], between=";"))
@@ -373,3 +374,62 @@ def test_other_archives_are_refused_by_name(tmp_path):
             list(open_stream(written(tmp_path, data), target="y"))
     with pytest.raises(HyperparameterError, match="encoding must be the name of one"):
         open_stream(written(tmp_path, PLAIN), target="y", encoding="latin-77")
+
+
+DATES = {
+    "31/12/2020": ("%d/%m/%Y", "day/month/year"),
+    "12/31/2020": ("%m/%d/%Y", "month/day/year"),
+    "31.12.20 23:30": ("%d.%m.%y %H:%M", "day.month.yy"),
+    "12-31-2020 11:30:05 PM": ("%m-%d-%Y %I:%M:%S %p", "month-day-year"),
+    "2020/12/31T23:30:05.25": ("%Y/%m/%dT%H:%M:%S.%f", "year/month/day"),
+    "31-Dec-2020": ("%d-%b-%Y", "day month year"),
+    "31 December 20": ("%d %B %y", "day month year"),
+    "Dec 31, 2020, 23:30": ("%b %d, %Y, %H:%M", "month day, year"),
+    "2020-Dec-31": ("%Y-%b-%d", "year month day"),
+}
+
+
+@pytest.mark.parametrize("example", DATES)
+def test_dates_in_other_ways(tmp_path, example):
+    way, name = DATES[example]
+    start = datetime.strptime(example, way)
+    when = [start - timedelta(days=17 * k, hours=k) for k in range(ROWS)]
+    read = [datetime.strptime(w.strftime(way), way) for w in when]  # what is written of them
+    y = [k % 2 for k in range(ROWS)]
+    path = written(tmp_path, table("y;t", y, [w.strftime(way) for w in when], between=";"))
+    stream = open_stream(path, target="y", bits=10)
+    iso = open_stream(
+        written(tmp_path, table("y,t", y, [w.isoformat() for w in read]), "iso.csv"), target="y", bits=10
+    )
+    assert rows_of(stream) == rows_of(iso) and stream.layout["instants"] == ["t"]
+    assert kinds(stream)["t"]["note"] == f"dates, written {name}" and stream.layout["dates"] == {"t": name}
+    # Another file of that layout, whose first dates read both ways, and one that is none.
+    other = written(
+        tmp_path, f"t;z\n{start.replace(day=5, month=6).strftime(way)};1\n2020-02-30;1\n", "b.csv"
+    )
+    again = open_stream(other, layout=stream.layout, unlabelled=True)
+    days = start.replace(day=5, month=6, tzinfo=UTC).timestamp() / 86400
+    assert rows_of(again)[0][1][0] == np.float32(days) and again.odd_cells["t"][0] == 1
+
+
+def test_dates_that_read_both_ways_are_text_until_it_is_said(tmp_path):
+    path = written(tmp_path, table("y,t", [1, 0], ["3/4/2020", "5/6/2020 10:00"]))
+    stream = open_stream(path, target="y")
+    assert stream.names == [] and "say it by --dates dmy or --dates mdy" in kinds(stream)["t"]["note"]
+    assert kinds(stream)["t"]["values"] == 2
+    for order, day in (("dmy", 18355), ("mdy", 18325)):
+        told = open_stream(path, target="y", dates=order)
+        assert rows_of(told)[0][1][0] == day
+        assert rows_of(open_stream(path, target="y", layout=told.layout)) == rows_of(told)
+    other = written(tmp_path, table("y,t,u", [1, 0], ["3/4/2020", "5/6/2020"], ["13.1.99", "1.1.01"]))
+    stream = open_stream(other, target="y")
+    assert stream.names == ["t", "u"] and rows_of(stream)[0][1][0] == 18355
+    with pytest.raises(HyperparameterError, match="dates must be one of None, 'dmy', 'mdy', got 'ymd'"):
+        open_stream(path, target="y", dates="ymd")
+    with pytest.raises(HyperparameterError, match=r"layout: .*dates"):
+        open_stream(other, target="y", layout=stream.layout | {"dates": {"t": "daily"}})
+    mixed = written(tmp_path, table("y,t", [1, 0], ["31/1/2020", "1/31/2020"]))
+    assert (
+        open_stream(mixed, target="y").names == []
+        and kinds(open_stream(mixed, target="y"))["t"]["note"] == ""
+    )

@@ -145,7 +145,7 @@ class FitSettings:
     """All settings of ``fit``, each at its default unless it is given; a frozen value.
 
     What is read: format, zero_based, target, weight, ignore, categorical, numeric, interactions, missing, na, delimiter, decimal,
-    thousands, header, skip_lines, comment, encoding, on_bad_line, bits and features: as ``thalweg.reading.open_stream`` takes them. bits: 2^bits features where
+    thousands, dates, header, skip_lines, comment, encoding, on_bad_line, bits and features: as ``thalweg.reading.open_stream`` takes them. bits: 2^bits features where
     names are hashed (default 18); SVMlight indices are cut to so many bits. features: of SVMlight, where they
     are to be checked.
 
@@ -240,6 +240,7 @@ class FitSettings:
         None, "CSV: the decimal sign, . or ,. Default: as a column reads.", group="reading"
     )
     thousands: str | None = _line(None, "CSV: between groups of three digits.", group="reading")
+    dates: str | None = _line(None, "CSV: dmy or mdy, where dates are such as 3/4/2020.", group="reading")
     header: bool = _line(True, "CSV: the first line names the columns.", _flag, bool, "reading")
     skip_lines: int = _line(0, "CSV: lines before the table.", _whole(0), int, "reading")
     comment: str | None = _line(None, "CSV: what begins a line that is no row.", group="reading")

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from .dates import micros_of
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -108,12 +110,21 @@ def numbers_of(column: pa.ChunkedArray, form: Form, missing: tuple[str, ...]) ->
     return kept.cast(pa.float64()), odd
 
 
-def instants_of(column: pa.ChunkedArray | pa.Array, missing: tuple[str, ...]) -> tuple[pa.Array, Odd]:
-    """Cells of text as microseconds since 1970 UTC, null where they are missing or no instants; the latter are listed."""
+def instants_of(
+    column: pa.ChunkedArray | pa.Array, missing: tuple[str, ...], way: str = ""
+) -> tuple[pa.Array, Odd]:
+    """Cells of text as microseconds since 1970 UTC, null where they are missing or no instants; the latter are listed.
+
+    way: how they are written, of ``dates.WAYS``; "": in ISO 8601.
+    """
     import pyarrow as pa
     import pyarrow.compute as pc
 
     text, given = _given(column, missing)
+    if way:
+        kept = pc.if_else(given, text, pa.scalar(None, pa.string()))
+        micros = micros_of(kept, way)
+        return micros, _listed(text, pc.and_(given, pc.is_null(micros)))
     good = pc.and_(given, pc.match_substring_regex(text, _INSTANT))
     whole = pc.if_else(good, text, pa.scalar(None, pa.string()))
     whole = pc.replace_substring_regex(whole, r"(\.\d{6})\d+", r"\1")  # finer than microseconds

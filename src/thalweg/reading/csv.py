@@ -89,7 +89,7 @@ class Csv:
                 self._parsed.add(table, rows)
             except pa.ArrowException as error:
                 raise FileError(f"{self._first}: is not CSV ({one_line(error)})") from None
-        return tables.columns(None, columns.na, columns.form)
+        return tables.columns(None, columns.na, columns.form, columns.dates)
 
     def _pieces(self, head: Head) -> Iterator[tuple[bytes, int]]:
         """The rows of the first file's prefix that have as many fields as its head, in pieces; how many with the others."""
@@ -176,7 +176,7 @@ class Csv:
             if kind == "number" and pa.types.is_binary(type):
                 column, odd[name] = numbers_of(column, layout.forms.get(name, PLAIN), self._gone)
             elif kind == "instant":
-                column, odd[name] = instants_of(column, self._gone)
+                column, odd[name] = instants_of(column, self._gone, layout.ways.get(name, ""))
             columns.append(column)
         return pa.table(columns, names=list(types)), odd
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .cells import DOTS, FORMS, MISSING, PLAIN, TRUTH, WEAK, Form, instants_of, pattern
+from .dates import order_of, twin_of, ways_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -40,7 +41,7 @@ class Column:
 
     values: how many different texts the prefix has. missing, bad: cells of the prefix, the latter being no numbers
     in a column of numbers; example: one of them. why: the reason to leave the column out, "" where it stays.
-    note: what the user should know of it. words: the texts of a column of text. rows: how many the prefix has.
+    way: how its dates are written (``dates.WAYS``), "" for ISO 8601. note: what the user should know of it. words: the texts of a column of text. rows: how many the prefix has.
     """
 
     kind: str
@@ -51,6 +52,7 @@ class Column:
     example: str = ""
     why: str = ""
     note: str = ""
+    way: str = ""
     words: list[str] = field(default_factory=list)
     rows: int = 0
 
@@ -123,17 +125,23 @@ class Tables:
             tally.add(table[name])
 
     def columns(
-        self, types: dict[str, str] | None, na: tuple[str, ...], hint: Form | None
+        self,
+        types: dict[str, str] | None,
+        na: tuple[str, ...],
+        hint: Form | None,
+        dates: str | None = None,
     ) -> dict[str, Column]:
         """What each column holds. types: the kinds that the file itself tells; None: cells are text.
 
-        na: more words for a missing value. hint: how the user says that numbers are written.
+        na: more words for a missing value. hint: how the user says that numbers are written. dates: the order of day and
+        month, where dates read both ways.
         """
         columns = {
             name: _of_text(tally, na, hint) if types is None else _of_type(tally, types[name])
             for name, tally in self.tallies.items()
         }
         _settle_commas(columns)
+        _settle_dates(columns, dates)
         for place, (name, tally) in enumerate(self.tallies.items()):
             column = columns[name]
             column.rows = tally.rows
@@ -169,10 +177,12 @@ def _of_text(tally: _Tally, na: tuple[str, ...], hint: Form | None) -> Column:
     column = _of_numbers(tally.numbers, words, others, weak, hint or PLAIN, tally.truths + tally.instants)
     if column is None and not dots:
         column = _of_forms(tally, others, weak)
+    kept = sorted(word for word in tally.texts if word.strip())
     if column is not None:
         column.missing = empty + weak + dots
+        if column.note:  # it may be text in the end
+            column.values, column.words = len(kept), kept
         return column
-    kept = sorted(word for word in tally.texts if word.strip())
     return Column("text", values=len(kept), missing=empty, words=kept)
 
 
@@ -203,6 +213,8 @@ def _of_forms(tally: _Tally, others: dict[str, int], weak: int) -> Column | None
         # Most columns that are none are so from their first cells on.
         if all(_are_instants(pa.array(part, pa.string())) for part in (cells[:_FEW], cells)):
             return Column("instant")
+        if ways := ways_of(others):
+            return _of_dates(ways, next(iter(others)))
     if tally.truths or tally.instants:
         return None
     forms = [form for form in FORMS if all(re.match(pattern(form), _spaced(word)) for word in others)]
@@ -232,9 +244,36 @@ def _spaced(word: str) -> str:
     return word.replace("\u00a0", " ").replace("\u202f", " ")
 
 
-_BOTH = "reads both ways"
+_BOTH, _EITHER = "reads both ways", "is one of two days"  # until it is settled which
 HEADLESS = "the first line holds only numbers: if it names no columns, say so (--no-header)"
 AS_TOLD = "as told"  # why a column is left out
+
+
+def _of_dates(ways: list[str], example: str) -> Column:
+    """A column of dates written in one of those ways; where there are two, which it is has to be said."""
+    column = Column("instant", way=ways[0])
+    if len(ways) > 1:
+        column.note, column.example = _EITHER, example
+    return column
+
+
+def _settle_dates(columns: dict[str, Column], order: str | None) -> None:
+    """Read dates whose day may be their month in the order given, or as the other columns of the file say; where none does
+    they are text, with a word.
+    """
+    dates = [c for c in columns.values() if c.way]
+    told = {order_of(c.way) for c in dates if c.note != _EITHER} - {None}
+    told = {order} if order else told
+    for column in dates:
+        if column.note != _EITHER:
+            pass
+        elif len(told) == 1:
+            column.way = next(w for w in (column.way, twin_of(column.way)) if order_of(w) in told)
+        else:
+            column.kind, column.way = "text", ""
+            column.note = f"{column.example!r} may be a day and a month or the other way round: say it by --dates dmy or --dates mdy"
+            continue
+        column.note = f"dates, written {column.way}"
 
 
 def _settle_commas(columns: dict[str, Column]) -> None:

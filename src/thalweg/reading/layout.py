@@ -5,7 +5,7 @@
     csv, parquet    numeric, text (names of columns), bits; where there are any: scale (centre and size of each
                     numeric column, where they are standardised), means (of the numeric columns, which have
                     indicators of missing values then), instants (those of the numeric ones), forms (how numbers
-                    of a column are written), na (words for a missing value), classes (texts of the target), target, interactions
+                    of a column are written), dates (likewise, of days and months), na (words for a missing value), classes (texts of the target), target, interactions
                     (pairs of columns)
 
 Each says its format too; a table's fits the other kind of table. They come from files, which anybody may have written.
@@ -15,6 +15,7 @@ import math
 from typing import Any
 
 from ..errors import HyperparameterError
+from .dates import WAYS
 from .interactions import crossed_letters
 
 LARGEST = 2**31 - 1  # indices are int32
@@ -24,7 +25,7 @@ Layout = dict[str, Any]
 
 _TABLE: dict[str, type] = {"numeric": list, "text": list, "bits": int}
 _EXTRA: dict[str, type] = {
-    "means": list, "instants": list, "forms": dict, "na": list, "classes": list, "target": str, "interactions": list,
+    "means": list, "instants": list, "forms": dict, "dates": dict, "na": list, "classes": list, "target": str, "interactions": list,
 }  # fmt: skip
 _PRODUCTS: dict[str, type] = {"interactions": list}
 _FORMS: dict[str, dict[str, type]] = {
@@ -113,12 +114,13 @@ def _require_extra(layout: Layout) -> None:
     )
     sound = sound and all(isinstance(x, str) for x in texts) and set(layout.get("instants", ())) <= {*numeric}
     sound = sound and all(_is_form(form) for form in forms.values())
+    sound = sound and all(isinstance(way, str) and way in WAYS for way in layout.get("dates", {}).values())
     columns = [*numeric, *layout.get("text", ())]
     pairs = layout.get("interactions", ()) if "numeric" in layout else ()
     sound = sound and all(isinstance(p, list) and len(p) == 2 and all(n in columns for n in p) for p in pairs)
     if not sound:
         raise HyperparameterError(
-            "layout: means, instants, forms, na, classes or interactions do not fit its columns"
+            "layout: means, instants, forms, dates, na, classes or interactions do not fit its columns"
         )
 
 

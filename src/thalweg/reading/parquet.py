@@ -81,7 +81,9 @@ class Parquet:
                 column = micros_of(column)
             else:
                 column, cells[name] = instants_of(
-                    column, (*MISSING, *self.table_layout.columns.na, *WEAK, *DOTS)
+                    column,
+                    (*MISSING, *self.table_layout.columns.na, *WEAK, *DOTS),
+                    self.table_layout.ways.get(name, ""),
                 )
             table = table.set_column(table.column_names.index(name), name, column)
         return table, cells

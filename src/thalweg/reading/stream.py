@@ -12,6 +12,7 @@ from ..files import require_writable
 from .ahead import ahead
 from .block import Block, Pass, Position
 from .cache import Cache
+from .dates import ORDERS
 from .layout import BITS, Layout, require_layout
 from .sources import Paths, Source, first_pipe, format_of, sources
 from .text import Text
@@ -264,6 +265,7 @@ def open_stream(
     na: str | Iterable[str] = (),
     decimal: str | None = None,
     thousands: str | None = None,
+    dates: str | None = None,
     classes: Iterable[str] | None = None,
     delimiter: str | None = None,
     header: bool = True,
@@ -302,7 +304,7 @@ def open_stream(
     line) or "zero"; default: "mean", or what ``layout`` is made for. na: words for it beyond the usual ones.
     CSV: delimiter (default: as found: comma, tab, semicolon, bar, blank). header: the first line names the columns.
     skip_lines: before it. comment: what lines of no row begin with. decimal, thousands: how numbers are written
-    (default: as a whole column reads). encoding: of text (default: UTF-8, or UTF-16 by its mark).
+    (default: as a whole column reads). dates: "dmy" or "mdy": which comes first where dates read both ways. encoding: of text (default: UTF-8, or UTF-16 by its mark).
     scale: "deviation": numeric columns are standardised by mean and deviation over the first 65,536 rows, or as many
     as fit in 16 MB, before they are narrowed to float32; "rms": divided by their root mean square there; "none".
     layout: another stream's ``layout``: features have the indices that they have there, whatever these
@@ -315,6 +317,7 @@ def open_stream(
     _one_of("unlabelled", unlabelled, (True, False))
     _one_of("missing", missing, (None, "mean", "bad", "zero"))
     _one_of("scale", scale, SCALES)
+    _one_of("dates", dates, (None, *ORDERS))
     _one_of("header", header, (True, False))
     _whole("skip_lines", skip_lines, 0, 1 << 31)
     require_encoding(encoding)
@@ -376,6 +379,7 @@ def open_stream(
             unlabelled,
             given or None,
             crossed,
+            dates,
         )
         tables: Csv | Parquet
         if kind == "csv":

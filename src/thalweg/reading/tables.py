@@ -56,6 +56,7 @@ class Columns(NamedTuple):
     missing: what becomes of a missing number: "mean", "bad" or "zero". na: more words that say so. form: how numbers
     are written; None: by the cells. classes: the texts of the target, in their order. layout: that of another stream:
     exactly its columns are features, in its order. interactions: pairs of columns whose products are features too.
+    dates: which comes first, the day or the month, where dates read both ways.
     """
 
     target: str | None
@@ -72,6 +73,7 @@ class Columns(NamedTuple):
     unlabelled: bool
     layout: dict[str, Any] | None = None
     interactions: tuple[str, ...] = ()
+    dates: str | None = None
 
     def of(self, names: Iterable[str]) -> Columns:
         """The same with the columns of a file: a name that is none of them may be several between commas."""
@@ -124,6 +126,7 @@ class Layout:
             given = self.columns = given._replace(target=plain["target"])  # rows may have labels
         self.kinds = {n: c.kind for n, c in columns.items()}
         self.forms = {n: c.form for n, c in columns.items() if c.kind == "number" and c.form != PLAIN}
+        self.ways = {n: c.way for n, c in columns.items() if c.way}  # how dates are written
         roles = {"target": given.target, "weight": given.weight, "tag": given.tag}
         self.roles = {role: n for role, n in roles.items() if n is not None}
         if given.layout is None:
@@ -195,6 +198,7 @@ class Layout:
         """Read the columns as the layout of another stream says: cells of text do not know their own kinds."""
         instants = plain.get("instants", ())
         self.forms = {n: Form(*form) for n, form in plain.get("forms", {}).items()}
+        self.ways = plain.get("dates", {})
         cells = {n for n, kind in self.kinds.items() if kind == CELLS}
         self.kinds |= dict.fromkeys(cells, "text")
         readable = {n for n, kind in self.kinds.items() if kind in ("number", "instant", "text")}
@@ -253,6 +257,7 @@ class Layout:
             "means": None if self.means is None else self.means.tolist(),
             "instants": self.instants,
             "forms": {n: list(f) for n, f in self.forms.items() if n in self.numbers or n == given.target},
+            "dates": {n: way for n, way in self.ways.items() if n in self.numbers},
             "na": list(given.na),
             "classes": self.classes,
             "target": given.target,
