@@ -35,7 +35,7 @@ ALLOWED = {
     "keras": ("keras",),
     "torch": ("problems.function", "torch"),
     "sklearn": ("sklearn", "problems"),
-    "joblib": ("lab.workers",),
+    "cloudpickle": ("lab.workers",),
     "threadpoolctl": ("lab.workers",),
     "matplotlib": ("lab.pictures",),
     "contourpy": ("lab.pictures",),

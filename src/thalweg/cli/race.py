@@ -49,6 +49,19 @@ def race(
             help="What settings are chosen by: loss, or validation, the default where there are such rows."
         ),
     ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            help="Processes side by side; 0 stays in this one, without limits. Default: one a core, as memory allows.",
+            rich_help_panel="Where it runs",
+        ),
+    ] = None,
+    seconds: Annotated[
+        float,
+        typer.Option(
+            help="Of a run, after which it is ended and has failed.", rich_help_panel="Where it runs"
+        ),
+    ] = 600.0,
     out: Annotated[str, typer.Option(help="The report, one HTML page.")] = "race.html",
     json: Annotated[str | None, typer.Option(help="Also write the numbers as JSON.")] = None,
     listing: Annotated[bool, typer.Option("--list", help="List the problems and stop.")] = False,
@@ -77,6 +90,8 @@ def race(
                 l2=l2,
                 model=model,
                 select=select,
+                workers=workers,
+                seconds=seconds,
                 out=out,
                 json=json,
                 progress=report,

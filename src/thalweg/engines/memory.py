@@ -4,6 +4,8 @@ import ctypes
 import math
 import os
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,24 @@ def machine() -> int:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):
         return 1 << 62
+
+
+def available() -> int:
+    """Bytes of memory that may be taken now: of the machine, and of the container that this process is in.
+
+    The machine's memory where the system does not tell.
+    """
+    room = machine()
+    with suppress(OSError, ValueError, StopIteration):
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        room = next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")) * 1024
+    group = Path("/sys/fs/cgroup")
+    with suppress(OSError, ValueError, StopIteration):
+        limit, used = (int((group / f"memory.{n}").read_text()) for n in ("max", "current"))
+        lines = (group / "memory.stat").read_text().splitlines()
+        kept = next(int(line.split()[1]) for line in lines if line.startswith("inactive_file "))
+        room = min(room, limit - used + kept)
+    return max(0, room)
 
 
 def address(array: Array) -> int:

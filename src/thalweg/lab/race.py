@@ -23,20 +23,19 @@ from ..problems import FunctionProblem, Problem, Source
 from ..problems.compiled import CompiledProblem
 from ..problems.formula import FormulaProblem
 from .entrants import Entrant, Foreign, Named, entrants, refused
+from .performing import SECONDS, Job, Performer
 from .race_result import ONLY_DRAWN, Columns, RaceResult, VerdictRow
 from .race_summary import Budget, Entry, summary
 from .reports.race import render
 from .search import Search, Settings, Tuner, scale_of, space
 from .statistics import quantile
 from .trial import Runs, Trial, resolve
-from .workers import side_by_side
 
 RECORDS = 40
 GROWTH = 0.06  # of a step's number to the next one that is recorded
 PATH = 2000  # up to so many steps of a compiled run are all recorded
 
 Progress = Callable[[str, int, int], None]
-Job = Sequence[Trial]
 
 
 @dataclass(frozen=True)
@@ -139,6 +138,8 @@ def race(
     l2: float | None = None,
     model: str = "linear",
     select: str | None = None,
+    workers: int | None = None,
+    seconds: float = SECONDS,
     out: str | os.PathLike[str] | None = None,
     json: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
@@ -152,7 +153,9 @@ def race(
     or rules; the nine of the sources by default. trials: learning rates tried for each method (1 takes
     the rule's own). seeds: fresh seeds for the final runs. steps, batch: of each run, the problem's own
     by default; batch 0 takes all rows. select: what settings are chosen by, "loss" or "validation", the loss on rows
-    that are neither trained nor tested on, which is the default where a problem has such rows. out, json: files for the report and the numbers, checked before
+    that are neither trained nor tested on, which is the default where a problem has such rows. workers: processes,
+    one a core by default; 0 stays in this process, where nothing is ended. seconds: of a run, after which it is ended
+    and has failed. out, json: files for the report and the numbers, checked before
     the race. progress: called with (what, done, total). Ctrl-C ends with what is done.
 
     Raises ProblemError, HyperparameterError, FileError before anything runs.
@@ -174,6 +177,7 @@ def race(
         l2=l2,
         model=model,
         select=select,
+        performer=Performer(workers, seconds),
     )
     result = prepared.run(progress)
     for path in (out, json):
@@ -197,13 +201,15 @@ def prepare(
     l2: float | None = None,
     model: str = "linear",
     select: str | None = None,
+    performer: Performer | None = None,
 ) -> "Prepared":
     """Return the race that ``race`` runs, checked and not begun: every wrong request is refused here.
 
-    Arguments and errors are those of ``race``; what it does not say about files and progress is a study's to pass on.
+    Arguments and errors are those of ``race``; performer: runs the trials. What it does not say about files and progress is a study's to pass on.
     """
     named = entrants(methods)
-    source = _source(problem, target, drop, start, l2, model)
+    performer = performer or Performer()
+    source = _source(problem, target, drop, start, l2, model, performer)
     p = resolve(source)
     for m in named:
         if isinstance(m.runs, Foreign):
@@ -220,7 +226,7 @@ def prepare(
     )
     scale = scale_of(p.start(budget.tuning[0]))
     entries = [Entry(m.name, m.text, Search(m, space(m, scale))) for m in named]
-    return Prepared(source, budget, entries)
+    return Prepared(source, budget, entries, performer)
 
 
 @dataclass(frozen=True)
@@ -230,6 +236,7 @@ class Prepared:
     source: Source | Problem
     budget: Budget
     entries: Sequence[Entry]
+    performer: Performer
 
     @property
     def problem(self) -> Problem:
@@ -238,14 +245,16 @@ class Prepared:
 
     def run(self, progress: Progress | None = None) -> Race:
         """Tune every method, rerun it on fresh seeds, and tell what was found; Ctrl-C ends with what is done."""
-        runner = _Runner(self.source, self.budget, progress or (lambda what, done, total: None))
+        report = progress or (lambda what, done, total: None)
+        runner = _Runner(self.source, self.budget, self.performer, report)
         finished = True
         try:
             runner.tune(self.entries)
             runner.test(self.entries)
         except KeyboardInterrupt:
             finished = False
-        return Race(summary(self.problem, self.budget, self.entries, finished))
+        outsider = self.performer.outsider(self.source) if finished else None
+        return Race(summary(self.problem, self.budget, self.entries, finished, outsider))
 
 
 def _source(
@@ -255,14 +264,28 @@ def _source(
     start: Sequence[float],
     l2: float | None,
     model: str,
+    performer: Performer,
 ) -> Source | Problem:
-    """What trials resolve: the problem itself, or what it is made from."""
+    """What trials resolve: the problem itself, or what it is made from; what is a user's own is first called in a worker.
+
+    Raises what making it raises, and ProblemError where that takes too long.
+    """
     if isinstance(problem, Problem):
         return problem
     if callable(problem):
-        return FunctionProblem(problem, start if len(start) else None)
+        given = problem, start if len(start) else None
+        performer.within_limit(getattr(problem, "__name__", "f"), _made, FunctionProblem, *given)
+        return FunctionProblem(*given)
     beginning = tuple(map(float, start))
-    return Source(os.fspath(problem), target, tuple(drop), start=beginning, l2=l2, model=model)
+    source = Source(os.fspath(problem), target, tuple(drop), start=beginning, l2=l2, model=model)
+    if ".py:" in source.name:
+        performer.within_limit(source.name, _made, resolve, source)
+    return source
+
+
+def _made(make: Callable[..., object], *arguments: Any) -> None:
+    """Make something, which stays where it is."""
+    make(*arguments)
 
 
 def _selection(p: Problem, select: str | None) -> str:
@@ -279,8 +302,10 @@ def _selection(p: Problem, select: str | None) -> str:
 class _Runner:
     """Runs a race's trials and puts what they led to into its entries."""
 
-    def __init__(self, source: Source | Problem, budget: Budget, report: Progress) -> None:
-        self.source, self.budget, self.report = source, budget, report
+    def __init__(
+        self, source: Source | Problem, budget: Budget, performer: Performer, report: Progress
+    ) -> None:
+        self.source, self.budget, self.performer, self.report = source, budget, performer, report
         self.problem = resolve(source)
         self.compiled = isinstance(self.problem, CompiledProblem)
 
@@ -348,11 +373,9 @@ class _Runner:
         ]
 
     def _perform(self, name: str, jobs: Sequence[Job], results: dict[int, list[Runs]]) -> None:
-        """Run the jobs, compiled ones here and others side by side; ``results`` takes in each as it comes."""
+        """Run the jobs; ``results`` takes in each as it comes."""
         self.report(name, 0, len(jobs))
-        tasks = enumerate(jobs)
-        done = (_run(i, job) for i, job in tasks) if self.compiled else side_by_side(_run, tasks, len(jobs))
-        for i, runs in done:
+        for i, runs in self.performer.perform(jobs):
             results[i] = runs
             self.report(name, len(results), len(jobs))
 
@@ -371,7 +394,3 @@ def looks(steps: int, evenly: int) -> tuple[int, ...]:
 def _divisor(steps: int, most: int) -> int:
     """The largest divisor of the steps up to ``most``, so that the last record is the end."""
     return next(e for e in range(most, 0, -1) if steps % e == 0)
-
-
-def _run(index: int, job: Job) -> tuple[int, list[Runs]]:
-    return index, [trial.run() for trial in job]

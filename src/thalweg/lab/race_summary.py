@@ -31,7 +31,6 @@ from .search import Search
 from .statistics import bands, quantile, steps_to
 from .trial import Array, Runs
 from .versions import versions
-from .workers import one_thread
 
 TUNING_SEEDS = 3
 FINAL_SEEDS = 10  # more, on which the best trials of each method are rerun before one is chosen
@@ -111,13 +110,13 @@ class Entry:
         return notes
 
 
-def summary(p: Problem, budget: Budget, entries: Sequence[Entry], finished: bool) -> RaceResult:
-    """Everything that is reported of a race."""
+def summary(
+    p: Problem, budget: Budget, entries: Sequence[Entry], finished: bool, outsider: Outsider | None
+) -> RaceResult:
+    """Everything that is reported of a race. outsider: what an established solver reaches, where that was asked."""
     floor, tau, goal = _goal(p, entries)
     rows = [_row(e, p, floor, tau) for e in entries]
     order = sorted(range(len(rows)), key=lambda i: height(rows[i]))
-    with one_thread():
-        outsider = p.outsider() if finished else None
     best = entries[order[0]] if rows[order[0]]["loss"]["median"] is not None else None
     result: RaceResult = {
         "version": VERSION,

@@ -7,7 +7,7 @@ compiled goes through one compiled loop, all settings and seeds side by side; an
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -128,6 +128,21 @@ class Trial:
         """How many settings are run, S."""
         return max((len(values) for values in self.vary.values()), default=1)
 
+    def by_seed(self) -> "list[Trial]":
+        """Return the trial's seeds as trials of their own, which ``joined`` puts together again."""
+        if len(self.seeds) == 1 or self.starts is not None:
+            return [self]
+        return [replace(self, seeds=(seed,)) for seed in self.seeds]
+
+    def failed(self, reason: str) -> Runs:
+        """Return what its runs come to when they cannot be run: no number, and the reason."""
+        steps = recorded(self.steps, self.every)
+        size = self.settings, len(self.seeds)
+        shapes = {"loss": (*size, len(steps)), "metric": size, "validation": size, "ends": (*size, 2)}
+        records = {n: np.full(shape, np.nan) for n, shape in shapes.items() if n in self.record}
+        never = np.full(size, np.inf)
+        return Runs(steps, records, never, never, never, never, (reason,))
+
     def __getstate__(self) -> dict[str, Any]:
         rule = self.rule if isinstance(self.rule, Foreign) else packed(self.rule)
         return {**self.__dict__, "rule": rule}  # a user's file cannot be imported by name
@@ -135,6 +150,32 @@ class Trial:
     def __setstate__(self, state: dict[str, Any]) -> None:
         rule = state["rule"]
         self.__dict__.update(state, rule=rule if isinstance(rule, Foreign) else unpacked(rule))
+
+
+def joined(parts: Sequence[Runs]) -> Runs:
+    """Return the runs of several seeds as those of one trial: what each of them recorded, seed after seed."""
+    if len(parts) == 1:
+        return parts[0]
+    first = parts[0]
+
+    def together(name: str) -> Array:
+        return np.concatenate([getattr(r, name) for r in parts], axis=1)
+
+    sound = next((r.outside for r in parts if r.outside is not None), None)
+    outside = (
+        None if sound is None else [np.zeros_like(sound) if r.outside is None else r.outside for r in parts]
+    )
+    shared = [n for n in first.records if all(n in r.records for r in parts)]
+    return Runs(
+        first.steps,
+        {n: np.concatenate([r.records[n] for r in parts], axis=1) for n in shared},
+        together("reached"),
+        together("settled"),
+        together("ceiling"),
+        together("seconds"),
+        tuple(dict.fromkeys(reason for r in parts for reason in r.failures)),
+        None if outside is None else np.concatenate(outside, axis=1),
+    )
 
 
 @lru_cache(maxsize=4)

@@ -62,6 +62,7 @@ class FunctionProblem(Problem):
     batch = 0
 
     def __init__(self, fun: Function, start: Start | None = None) -> None:
+        self.given = fun, start
         self.name = getattr(fun, "__name__", type(fun).__name__)
         lines = (inspect.getdoc(fun) or "").strip().splitlines() if inspect.isroutine(fun) else []
         self.title = lines[0].rstrip(".") if lines else self.name
@@ -82,6 +83,9 @@ class FunctionProblem(Problem):
         )
         kind = f"noisy, its loss the mean of {DRAWS} draws" if self.noisy else "without noise"
         self.text = f"A function of {size} unknowns, {kind}; its gradient is {how}. Seeds are starts."
+
+    def __reduce__(self) -> tuple[type["FunctionProblem"], tuple[Function, Start | None]]:
+        return type(self), self.given  # what a framework compiled does not travel
 
     def start(self, seed: int) -> Array:
         """The start, moved by the seed: (n,) float64."""
