@@ -10,7 +10,7 @@ import pytest
 from scipy.sparse import csr_array
 
 import thalweg as tw
-from thalweg.errors import FileError, HyperparameterError
+from thalweg.errors import FileError, HyperparameterError, ProblemError
 from thalweg.fitting import Trained
 from thalweg.linear import Model, Settings
 
@@ -18,7 +18,7 @@ from .test_fit import data, mixed, svmlight
 
 distributed = pytest.importorskip("distributed")
 
-from thalweg.fitting.cluster import Part, fit_on_cluster, with_sizes_in_common  # noqa: E402
+from thalweg.fitting.cluster import Part, averaged, fit_on_cluster, with_sizes_in_common  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("default")  # what dask and its event loop warn of is theirs
 
@@ -57,6 +57,23 @@ def test_parts_are_averaged_by_rows_after_each_pass(tmp_path: Path, client: Any)
     np.testing.assert_allclose(
         Trained.load(tmp_path / "m.tw").model.solution[0], start.solution[0], rtol=1e-4, atol=1e-6
     )
+
+
+def test_rows_of_weight_0_weigh_nothing_in_the_mean() -> None:
+    settings = Settings("squared_error", tw.SGD(lr=0.1))
+    start = Model(settings, 1, None)
+    start.learn(np.ones((3, 1)), np.ones(3))
+    parts = []
+    for target, weights in ((2.0, [1.0, 1.0, 0.0, 0.0]), (4.0, [0.0, 0.0, 0.0, 0.0]), (8.0, None)):
+        model = Model.restore(start.head(), start.arrays())
+        rows = 6 if weights is None else 4
+        given = None if weights is None else np.array(weights)
+        loss, weight = model.learn(np.ones((rows, 1)), np.full(rows, target), given)
+        parts.append(Part(model.arrays(), model.t, rows, loss, weight, 0))
+    mean = averaged(start, parts, settings.rule).arrays()["w"]
+    np.testing.assert_allclose(mean, (2 * parts[0].arrays["w"] + 6 * parts[2].arrays["w"]) / 8, rtol=1e-6)
+    with pytest.raises(ProblemError, match="no part holds rows"):
+        averaged(start, parts[1:2], settings.rule)
 
 
 def test_sizes_that_parts_noted_apart_become_the_first_ones() -> None:

@@ -227,10 +227,23 @@ def run(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command(*arguments), capture_output=True, text=True)
 
 
-@pytest.mark.parametrize("kills", [2, pytest.param(10, marks=pytest.mark.slow)])
-def test_killed_at_random_moments_and_gone_on(tmp_path: Path, kills: int) -> None:
-    train = svmlight(tmp_path / "a.svm", *data(5000, 1000))
-    given = ["--passes", 40, "--checkpoint-every", 0.01, "--rule", "Adam", "--quiet"]
+@pytest.mark.parametrize(
+    ("kind", "kills"),
+    [("svm", 2), *(pytest.param(kind, 20, marks=pytest.mark.slow) for kind in ("svm", "csv"))],
+)
+def test_killed_at_random_moments_and_gone_on(tmp_path: Path, kind: str, kills: int) -> None:
+    """With all that is scaled and mixed: values of features, numeric columns, the target, the rows of each pass."""
+    train, given = tmp_path / f"a.{kind}", ["--checkpoint-every", 0.01, "--rule", "Adam", "--quiet"]
+    if kind == "svm":
+        svmlight(train, *data(5000, 1000))
+        given += ["--passes", 40]
+    else:
+        rng = np.random.default_rng(0)
+        x = rng.standard_normal((5000, 3)) * [1e6, 1e-6, 1] + 5
+        y = x @ [1e-3, 1e9, 2000] + 1e5
+        rows = (f"{a!r},{b!r},{c!r},w{k % 7},{t!r}\n" for k, ((a, b, c), t) in enumerate(zip(x.tolist(), y.tolist(), strict=True)))  # fmt: skip
+        train.write_text("a,b,c,word,y\n" + "".join(rows))
+        given += ["--passes", 60, "--target", "y", "--l2", 1e-4, "--average", 100]
     began = time.monotonic()
     assert run("fit", train, "--model", tmp_path / "m.tw", *given).returncode == 0
     taken = time.monotonic() - began
@@ -258,7 +271,7 @@ def test_killed_at_random_moments_and_gone_on(tmp_path: Path, kills: int) -> Non
     assert killed == kills
     assert (tmp_path / "n.tw").read_bytes() == (tmp_path / "m.tw").read_bytes()
     left = {p.name for p in tmp_path.iterdir() if not p.name.startswith(".thalweg")}
-    assert left == {"a.svm", "m.tw", "n.tw"}
+    assert left == {train.name, "m.tw", "n.tw"}
 
 
 def test_ctrl_c_writes_a_checkpoint_and_says_how_to_go_on(tmp_path: Path) -> None:

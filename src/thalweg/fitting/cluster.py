@@ -1,8 +1,8 @@
 """The same fit on a Dask cluster: parts of the files are trained apart and averaged after each pass.
 
 This is not the serial run and does not equal it: in each pass every part begins at the same weights and states
-and learns from its own files alone; then weights and states become their means, weighted by rows (parameter
-averaging: McDonald, Hall & Mann, NAACL-HLT 2010, iterative parameter mixing). It depends on how many parts
+and learns from its own files alone; then weights and states become their means, weighted by the rows learnt from
+(parameter averaging: McDonald, Hall & Mann, NAACL-HLT 2010, iterative parameter mixing). It depends on how many parts
 there are and on nothing else of the cluster. Files are read by the workers, under the same paths.
 """
 
@@ -238,9 +238,11 @@ def with_sizes_in_common(parts: Sequence[Part]) -> list[Part]:
 
 
 def averaged(model: Model, parts: Sequence[Part], rule: Rule) -> Model:
-    """The model with the means of the parts' arrays, weighted by rows; its step is the largest of theirs."""
-    total = sum(p.rows for p in parts)
-    if not total:
+    """The model with the means of the parts' arrays, weighted by the rows that each has learnt from since ``model``; its
+    step is the largest of theirs. Raises ProblemError where there are none.
+    """
+    learnt = [part.steps - model.t for part in parts]  # a row of weight 0 is none
+    if not any(learnt):
         raise ProblemError("no part holds rows to learn from")
     arrays = {}
     for name, like in model.arrays().items():
@@ -248,7 +250,7 @@ def averaged(model: Model, parts: Sequence[Part], rule: Rule) -> Model:
             arrays[name] = like
             continue
         mean = np.zeros(like.shape, np.float64)
-        for part in parts:
-            mean += (part.rows / total) * part.arrays[name]
+        for part, steps in zip(parts, learnt, strict=True):
+            mean += (steps / sum(learnt)) * part.arrays[name]
         arrays[name] = mean.astype(like.dtype)
     return Model.restore(model.head() | {"t": max(p.steps for p in parts)}, arrays, rule)
