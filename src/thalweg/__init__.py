@@ -96,6 +96,8 @@ if TYPE_CHECKING:
     from .lab.diff.run import Diff as Diff
     from .lab.diff.run import diff as diff
     from .lab.experiments import claims as claims
+    from .lab.explorer import Explorer as Explorer
+    from .lab.explorer import explore as explore
     from .lab.race import Race as Race
     from .lab.race import race as race
     from .lab.show import show as show
@@ -146,6 +148,8 @@ _LATER = {  # where a public name stands that needs NumPy or more
     "race": "lab.race",
     "Race": "lab.race",
     "claims": "lab.experiments",
+    "Explorer": "lab.explorer",
+    "explore": "lab.explorer",
     "show": "lab.show",
     "diff": "lab.diff.run",
     "Diff": "lab.diff.run",

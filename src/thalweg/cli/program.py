@@ -6,7 +6,8 @@ import typer
 
 from .version import options
 
-COMMANDS = ("race", "rules", "claims", "show", "diff", "fit", "predict")  # in the order of the help
+# In the order of the help.
+COMMANDS = ("race", "rules", "claims", "show", "explore", "diff", "fit", "predict")
 
 app = typer.Typer(
     add_completion=False,

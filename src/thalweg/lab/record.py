@@ -249,7 +249,7 @@ class _Watch:
         self.before: dict[str, Array] = {}
         self.after: dict[str, Array] = {}
         self.values: dict[str, float] = {}
-        self.softeners = dict.fromkeys(_softeners(rule), 0.0)
+        self.softeners = dict.fromkeys(softeners(rule), 0.0)
         self.states = {n: np.full(w.size, float(getattr(rule, n))) for n in names}
         columns = ("weights", "gradient", "update", "rate", "eps_share", *names)
         self.kept = {n: np.full((count, w.size), np.nan) for n in columns}
@@ -278,7 +278,7 @@ class _Watch:
         return k == 0 or bool(np.isfinite(self.losses[k]))
 
 
-def _softeners(rule: Rule) -> list[str]:
+def softeners(rule: Rule) -> list[str]:
     """The epsilons that are added to a gradient's size; Adadelta's other one is added to an update's."""
     lines = rule.parts.lines
     names = [n for n in scalars.names(rule) if n in lines and n.startswith("eps")]

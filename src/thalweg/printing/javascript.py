@@ -146,8 +146,8 @@ def _of_parameters(formula: Formula) -> str:
     )
 
 
-def objective(objective: Objective) -> str:
-    """Return value, gradient and (where there is one) Hessian of one row as the source of an object of functions.
+def functions(objective: Objective) -> dict[str, str]:
+    """Return value, gradient and (where there is one) Hessian of one row as the sources of functions.
 
     ``mean``, the value over all rows, is there too where it is a formula that spares the loop over them.
     """
@@ -157,7 +157,12 @@ def objective(objective: Objective) -> str:
         "hessian": objective.hessian_formula,
         "mean": objective.mean_formula if objective.mean is not None else None,
     }
-    return _object({n: _of_parameters(f) for n, f in formulas.items() if f is not None})
+    return {n: _of_parameters(f) for n, f in formulas.items() if f is not None}
+
+
+def objective(objective: Objective) -> str:
+    """Return ``functions`` as the source of one object."""
+    return _object(functions(objective))
 
 
 def _object(members: Mapping[str, str]) -> str:
@@ -186,4 +191,15 @@ def rule(rule: Rule) -> str:
     )
 
 
-__all__ = ["PRELUDE", "PRINTER", "RATE", "clock", "layout", "objective", "rule", "schedule", "step"]
+__all__ = [
+    "PRELUDE",
+    "PRINTER",
+    "RATE",
+    "clock",
+    "functions",
+    "layout",
+    "objective",
+    "rule",
+    "schedule",
+    "step",
+]

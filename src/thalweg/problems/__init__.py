@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib import import_module
 from pathlib import Path
 from pkgutil import walk_packages
@@ -95,7 +95,15 @@ def problem(
 
 def landscape_catalogue() -> dict[str, Callable[[], FormulaProblem]]:
     """The problems written as formulas of few parameters, whose paths can be shown, by name."""
-    return {n: make for n, make in catalogue().items() if isinstance(make(), FormulaProblem)}  # type: ignore[misc]
+    makers = {n: make for n, make in catalogue().items() if _may_be_landscape(make)}
+    return {n: make for n, make in makers.items() if isinstance(make(), FormulaProblem)}  # type: ignore[misc]
+
+
+def _may_be_landscape(make: Callable[[], Problem]) -> bool:
+    """False where what makes a problem says that it is of another kind: to make it may take its data and packages."""
+    function = make.func if isinstance(make, partial) else make
+    kind = function if isinstance(function, type) else function.__annotations__.get("return")
+    return not isinstance(kind, type) or issubclass(kind, FormulaProblem) or issubclass(FormulaProblem, kind)
 
 
 def landscape(name: str) -> FormulaProblem:

@@ -1,0 +1,141 @@
+"""The explorer: one page, one file, on which methods run as one drags their start, computed by the library's formulas."""
+
+import webbrowser
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from importlib import resources
+from numbers import Integral
+from os import PathLike
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import numpy as np
+
+from ..._version import __version__
+from ...core.rule import Rule
+from ...errors import HyperparameterError
+from ...files import require_writable
+from ...files import write as write_file
+from ...problems import landscape_catalogue
+from ...rules import resolved
+from .. import methods as naming
+from ..pictures.style import palette
+from .payload import data
+from .subject import Subject, Window, subject
+
+METHODS = ("SGD", "Momentum", "Nesterov", "Adagrad", "RMSprop", "Adadelta", "Adam", "Adamax")
+MOST_METHODS, MOST_STEPS = 12, 5000  # as web/src has them
+STEPS = 300
+
+
+@dataclass(frozen=True)
+class Explorer:
+    """The page: ``html``, and where it was written, if anywhere."""
+
+    html: str
+    title: str
+    path: Path | None = None
+
+    def __repr__(self) -> str:
+        return f"Explorer of {self.title}, {len(self.html)} characters" + (
+            f", in {self.path}" if self.path else ""
+        )
+
+    def _repr_html_(self) -> str:
+        """The page in a frame, for notebooks."""
+        return (
+            f'<iframe srcdoc="{escape(self.html)}" title="{escape(self.title)}" style="width:100%;height:900px;border:0">'
+            "</iframe>"
+        )
+
+
+def explore(
+    problem: Any = "rosenbrock",
+    methods: Sequence[str | Rule] | str | None = None,
+    *,
+    start: Sequence[float] | None = None,
+    window: Window | None = None,
+    steps: int = STEPS,
+    out: str | PathLike[str] | None = None,
+    open: bool = False,
+) -> Explorer:
+    """Make the page on which methods run on a landscape while one moves their start, rates and all other values.
+
+    problem: a landscape's name (``thalweg show`` lists them); a formula of x and y, ``"x**2 + 10*y**2"``;
+    ``"FILE.py:NAME"``, a landscape or function there; a FormulaProblem; a function. A function of two names that
+    keeps to the grammar of formulas is computed by the page; any other, f(w) of an array of two, is sampled with its
+    gradient on a grid and interpolated, and the page says so. methods: as for ``race``, twelve at most; the page
+    chooses the rate of those named without one. start: (2,), window: ((x low, x high), (y low, y high)), by default
+    the problem's. out: the file to write, one page that needs no other; open: also show it in the browser.
+
+    Raises UnknownProblemError, ProblemError, HyperparameterError, FileError before anything is written.
+    """
+    names = METHODS if methods is None else [methods] if isinstance(methods, str) else methods
+    entrants = naming.methods(list(names))
+    if len(entrants) > MOST_METHODS:
+        raise HyperparameterError(f"methods: {MOST_METHODS} at most on one page, got {len(entrants)}")
+    if not isinstance(steps, Integral) or isinstance(steps, bool) or not 1 <= steps <= MOST_STEPS:
+        raise HyperparameterError(f"steps={steps!r}: a whole number in 1 .. {MOST_STEPS} is needed")
+    shown = subject(problem, _window(window), _start(start))
+    path = None if out is None else require_writable(out)
+    free = [resolved(n)[1] for n in names]
+    page = _page(shown, list(zip(entrants, free, strict=True)), int(steps), start)
+    if path is not None:
+        write_file(path, lambda file: file.write(page.encode()))
+        if open:
+            webbrowser.open(path.resolve().as_uri())
+    return Explorer(page, shown.title, path)
+
+
+def _window(window: Window | None) -> Window | None:
+    if window is None:
+        return None
+    try:
+        bounds = np.asarray(window, dtype=float)
+    except (TypeError, ValueError):
+        bounds = np.empty(0)
+    if bounds.shape != (2, 2) or not np.isfinite(bounds).all() or not (bounds[:, 0] < bounds[:, 1]).all():
+        raise HyperparameterError(f"window={window!r}: ((x low, x high), (y low, y high)) is needed")
+    (x0, x1), (y0, y1) = bounds.tolist()
+    return (x0, x1), (y0, y1)
+
+
+def _start(start: Sequence[float] | None) -> list[float] | None:
+    if start is None:
+        return None
+    try:
+        point = np.asarray(start, dtype=float)
+    except (TypeError, ValueError):
+        point = np.empty(0)
+    if point.shape != (2,) or not np.isfinite(point).all():
+        raise HyperparameterError(f"start={start!r}: two finite numbers are needed")
+    x, y = map(float, point)
+    return [x, y]
+
+
+def _page(shown: Subject, methods: Any, steps: int, start: Sequence[float] | None) -> str:
+    here = resources.files(__package__)
+
+    def text(name: str) -> str:
+        return (here / name).read_text(encoding="utf-8")
+
+    light, dark = ("".join(f"--{n}:{v};" for n, v in palette(t).items()) for t in ("light", "dark"))
+    landscapes = {
+        n: p
+        for n, make in landscape_catalogue().items()
+        if n != shown.name and (p := make()).window is not None
+    }
+    return Template(text("page.html")).substitute(
+        title=escape(shown.title),
+        version=__version__,
+        light=light,
+        dark=dark,
+        css=text("explorer.css"),
+        data=data(shown, landscapes, methods, steps, start),
+        script=text("explorer.js").replace("</", "<\\/"),
+    )
+
+
+__all__ = ["Explorer", "explore"]

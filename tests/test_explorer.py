@@ -1,0 +1,454 @@
+"""``thalweg explore``: one page of the library's own numbers; in a real browser where there is one."""
+
+import csv
+import gzip
+import io
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import thalweg as tw
+from thalweg.errors import FileError, HyperparameterError, ProblemError, RuleError, UnknownProblemError
+from thalweg.lab.explorer import MOST_METHODS, MOST_STEPS, explore
+from thalweg.problems import landscape_catalogue
+from thalweg.rules import shipped
+
+from .laws.node import needs_node, node
+
+ROOT = Path(__file__).resolve().parent.parent
+WEB = ROOT / "web"
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+@pytest.fixture(scope="module")
+def page() -> str:
+    return explore("rosenbrock", steps=120).html
+
+
+def data_of(page: str) -> str:
+    """The source of the page's data."""
+    return page.partition("window.THALWEG = ")[2].partition(";\n</script>")[0]
+
+
+# Without a browser.
+
+
+def test_one_file_that_asks_nobody(page: str) -> None:
+    """Under 120 kB as servers send it; no address in it, nothing that loads, nothing that evaluates text."""
+    assert len(gzip.compress(page.encode())) < 120_000
+    asked = page.replace("http://www.w3.org/2000/svg", "")  # a name, not an address
+    assert not re.findall(r"https?:|//[a-z0-9.-]+\.[a-z]{2,}/", asked)
+    assert not re.findall(r"<(?:link|img|iframe|script)\b[^>]*\b(?:src|href)=(?![\"']?data:)", page)
+    assert not re.findall(r"\beval\(|new Function|\bfetch\(|XMLHttpRequest|import\(", page)
+
+
+def test_every_rule_and_dialect_can_be_chosen(page: str) -> None:
+    data = data_of(page)
+    for name, kind in shipped().items():
+        own = data.partition(f'"{name}":{{"places"')[2].partition('"look"')[0]
+        for dialect in ("", *kind.parts.dialects):
+            assert f'"{dialect}": {{"clock"' in own, (name, dialect)
+
+
+@needs_node
+def test_the_pages_landscapes_are_the_librarys(page: str, tmp_path: Path) -> None:
+    """Every landscape of two coordinates; where there are rows, each different one with its count."""
+    chosen = {n: p for n, make in landscape_catalogue().items() if (p := make()).window is not None}
+    source = f"const data = {data_of(page)}; const out = new Float64Array(2);"
+    wanted = []
+    for n, p in chosen.items():
+        source += f"""{{
+          const {{surface: s, starts}} = data.problems[{n!r}];
+          let total = 0;
+          const sum = [0, 0];
+          for (const row of s.rows.length ? s.rows : [[1]]) {{
+            s.gradient(starts[0], row, out);
+            const count = row[row.length - 1];
+            total += count;
+            sum.forEach((_, k) => sum[k] += count * out[k]);
+          }}
+          keep(sum.map((v) => v / total));
+        }}"""
+        wanted.append(p.gradient(np.array(p.starts[0]), None))
+    printed = node(tmp_path, source, [0.0]).reshape(-1, 2)
+    np.testing.assert_allclose(printed, np.array(wanted), rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("problem", "error", "said"),
+    [
+        ("rosenbrok", UnknownProblemError, "rosenbrock"),
+        ("quadratic", ProblemError, "has 4 coordinates"),
+        ("digits", UnknownProblemError, "digits"),
+        ("x**2 + z", HyperparameterError, "z is neither x nor y"),
+        ("2x", HyperparameterError, "is no formula of x and y"),
+        ("x = 1", HyperparameterError, "is no formula"),
+        ("(lambda: x)()", HyperparameterError, "formula"),
+        ("__import__('os').system('ls')", HyperparameterError, "formula"),
+        ("x.y", HyperparameterError, "formula"),
+        ("sin(x, y)", HyperparameterError, "sin takes 1, got 2"),
+        ("snh(x)", HyperparameterError, "snh is no function.*sin"),
+        ("x if y else 1", HyperparameterError, "formula"),
+        ("x < 1", HyperparameterError, "comparison"),
+        ("0x10*x", HyperparameterError, "0x10 is no number"),
+        ("1j*x", HyperparameterError, "1j is no number"),
+        ("x" + "+x" * 3000, HyperparameterError, "4000"),
+        ("nobody.py:f", FileError, "no such file"),
+        (3, HyperparameterError, "int"),
+    ],
+    ids=lambda value: value[:12] if isinstance(value, str) else getattr(value, "__name__", "number"),
+)
+def test_what_cannot_be_explored_is_told(
+    problem: Any, error: type[Exception], said: str, tmp_path: Path
+) -> None:
+    out = tmp_path / "page.html"
+    with pytest.raises(error, match=said) as told:
+        explore(problem, out=out)
+    assert "\n" not in str(told.value)
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"steps": 0}, f"1 .. {MOST_STEPS}"),
+        ({"steps": 1.5}, f"1 .. {MOST_STEPS}"),
+        ({"start": (1, 2, 3)}, "two finite numbers"),
+        ({"start": (1, float("nan"))}, "two finite numbers"),
+        ({"window": ((1, 0), (0, 1))}, "x low, x high"),
+        ({"window": (1, 2)}, "x low, x high"),
+        ({"methods": ["Adam", *(f"SGD(lr={k})" for k in range(MOST_METHODS))]}, "12 at most"),
+    ],
+    ids=["steps-0", "steps-part", "start-3", "start-nan", "window-turned", "window-flat", "methods-13"],
+)
+def test_settings_are_checked(settings: dict[str, Any], said: str) -> None:
+    with pytest.raises(HyperparameterError, match=re.escape(said)):
+        explore("rosenbrock", **settings)
+
+
+def branching(x: float, y: float) -> float:
+    return x if y > 0 else y
+
+
+def test_a_function_of_two_names_must_be_a_formula() -> None:
+    with pytest.raises(HyperparameterError, match=r"branching: of two arguments .* where\(c, a, b\).*f\(w\)"):
+        explore(branching)
+
+
+class Jumping(tw.Schedule):
+    value: float
+
+    def __call__(self, step: int) -> float:
+        return self.value if step < 10 else 0.0
+
+
+def test_a_schedule_that_cannot_be_printed_is_told() -> None:
+    with pytest.raises(RuleError, match=r"Jumping.*where"):
+        explore("booth", [tw.SGD(lr=Jumping(0.1))])
+
+
+def test_the_command(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "thalweg.cli", "explore", "x**2 + 10*y^2", "--methods", "SGD,Adam:keras", "--out", "e.html"],
+        cwd=tmp_path, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch(r"Page: \S*e\.html, x\*\*2 \+ 10\*y\^2", done.stdout.strip() or done.stderr.strip())
+    assert "10*y^2" in (tmp_path / "e.html").read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not (WEB / "node_modules").is_dir(), reason="needs npm ci in web/")
+def test_the_bundle_is_what_its_source_makes() -> None:
+    """And the source's own tests and types."""
+    for command in (["node", "build.mjs", "--check"], ["npx", "tsc", "--noEmit"], ["npx", "vitest", "run"]):
+        done = subprocess.run(command, cwd=WEB, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+# In a browser.
+
+sync_api = pytest.importorskip("playwright.sync_api") if BROWSER else None
+in_browser = [
+    pytest.mark.slow,
+    pytest.mark.skipif(BROWSER is None, reason="needs chromium, chromium-browser or google-chrome"),
+]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with sync_api.sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox", "--disable-gpu"])
+        yield found
+        found.close()
+
+
+class Opened:
+    """A page that was opened, with every address that it asked for and every error that it threw."""
+
+    def __init__(self, browser: Any, file: Path, hash: str = "", **context: Any) -> None:
+        self.context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **context})
+        self.page = self.context.new_page()
+        self.requests: list[str] = []
+        self.errors: list[str] = []
+        self.page.on("request", lambda r: self.requests.append(r.url))
+        self.page.on("pageerror", lambda e: self.errors.append(str(e)))
+        self.address = file.as_uri()
+        self.page.goto(self.address + hash)
+        self.rest()
+
+    def rest(self) -> None:
+        """Wait until all is drawn and the address follows."""
+        self.page.wait_for_timeout(350)
+
+    def run(self, script: str) -> Any:
+        return self.page.evaluate(script)
+
+    def close(self) -> None:
+        self.context.close()
+        assert self.errors == []
+        assert self.requests == [self.requests[0]]
+
+
+@pytest.fixture
+def opened(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Opened]]:
+    pages = []
+
+    def make(
+        *arguments: Any, hash: str = "", context: dict[str, Any] | None = None, **settings: Any
+    ) -> Opened:
+        file = tmp_path / f"page{len(pages)}.html"
+        explore(*arguments, out=file, **settings)
+        pages.append(Opened(browser, file, hash, **(context or {})))
+        return pages[-1]
+
+    yield make
+    for p in pages:
+        p.close()
+
+
+def paths(text: str) -> dict[str, np.ndarray]:
+    """The page's CSV as one array of steps, x, y, f for each method."""
+    rows = list(csv.reader(io.StringIO(text)))[1:]
+    return {
+        n: np.array([[float(v) for v in row[1:]] for row in rows if row[0] == n])
+        for n in {r[0] for r in rows}
+    }
+
+
+def executed(program: str, tmp_path: Path) -> dict[str, np.ndarray]:
+    """What an exported program prints: steps, x, y for each method."""
+    file = tmp_path / "exported.py"
+    file.write_text(program)
+    done = subprocess.run([sys.executable, "-W", "error", file], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    rows = [line.split("\t") for line in done.stdout.splitlines()]
+    return {
+        n: np.array([[float(v) for v in row[1:]] for row in rows if row[0] == n])
+        for n in {r[0] for r in rows}
+    }
+
+
+LIBM_FREE = ["SGD(lr=0.001)", "Momentum(lr=0.001)", "Nesterov(lr=0.0005)", "Adagrad(lr=0.5)", "RMSprop:keras(lr=0.02)",
+             "Adadelta:zeiler", "MaxProp(lr=0.05)", "SGD(lr=9.0)"]  # fmt: skip
+TYPED = "(1 - x)^2 + 3*(y - x*x)**2 / (1 + abs(x)) + max(x, y*sqrt(1 + x*x))"
+
+
+def made_in_python(x, y, /):
+    """A formula that keeps to the grammar."""
+    return (x - 1) * (x - 1) + 4 * y * y + x * y
+
+
+@pytest.mark.parametrize("problem", ["rosenbrock", "himmelblau", TYPED, made_in_python], ids=["rosenbrock", "himmelblau", "typed", "python"])  # fmt: skip
+class TestExport:
+    pytestmark = in_browser
+
+    def test_exported_python_prints_the_pages_path(
+        self, problem: Any, opened: Callable[..., Opened], tmp_path: Path
+    ) -> None:
+        """Bit for bit: no libm here. The last method diverges; the page ends where f overflows, before w does."""
+        page = opened(problem, LIBM_FREE, steps=150, start=(-1.2, 1.1), window=((-3, 3), (-3, 3)))
+        shown, printed = paths(page.run("explorer.csv()")), executed(page.run("explorer.python()"), tmp_path)
+        assert shown.keys() == printed.keys()
+        assert len(shown) == len(LIBM_FREE)
+        for name, path in shown.items():
+            np.testing.assert_array_equal(path[:, :3], printed[name][: len(path)])
+            assert len(printed[name]) == len(path) or (len(path) < 151 and path[-1, 3] > 1e30)
+        assert min(map(len, shown.values())) < 151 == max(map(len, shown.values()))
+
+
+def test_with_libm_each_step_is_the_librarys(opened: Callable[..., Opened], tmp_path: Path) -> None:
+    """Adam's clock has powers: its path stays within what an ulp a step can do, on a function with sines."""
+    page = opened("x**2 + 3*y**2 + sin(3*x)", ["Adam(lr=0.05)", "RAdam(lr=0.05)", "AdamW:keras"], steps=40)
+    shown, printed = paths(page.run("explorer.csv()")), executed(page.run("explorer.python()"), tmp_path)
+    for name, path in shown.items():
+        np.testing.assert_allclose(path[:, :3], printed[name], rtol=1e-9, atol=1e-12)
+
+
+def test_schedules_and_rules_of_a_users_own(opened: Callable[..., Opened], tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from thalweg import Rule, Scalar, nonnegative, rule\n\n\n"
+        "def step(w, g, /, lr, pull):\n    return w - lr * g - pull * w\n\n\n"
+        "@rule(step)\nclass Mine(Rule):\n"
+        '    lr: Scalar = nonnegative(default=0.01, unit="w/g")\n'
+        '    pull: Scalar = nonnegative(default=0.0, unit="1")\n'
+    )
+    page = opened(
+        "booth", [tw.SGD(lr=tw.inverse_time(0.05, decay=0.1)), f"{file}:Mine(pull=0.001)"], steps=50
+    )
+    shown, printed = paths(page.run("explorer.csv()")), executed(page.run("explorer.python()"), tmp_path)
+    assert len(shown) == 2
+    for name, path in shown.items():
+        np.testing.assert_array_equal(path[:, :3], printed[name])
+
+
+def test_any_function_is_sampled_and_said_to_be(opened: Callable[..., Opened]) -> None:
+    def valley(w: np.ndarray) -> float:
+        return float(w[0] ** 2 + 5 * np.hypot(w[1], 0.1))
+
+    page = opened(valley, ["SGD(lr=0.05)"], steps=60, start=(2.0, 1.0))
+    assert "sampled" in page.page.text_content(".about")
+    assert "interpolates" in page.run("explorer.python()")
+    path = paths(page.run("explorer.csv()"))["SGD"]
+    w = np.array([2.0, 1.0])
+    for k in range(20):
+        w -= 0.05 * np.array([2 * w[0], 5 * w[1] / np.hypot(w[1], 0.1)])
+        assert abs(path[k + 1, 1] - w[0]) < 0.02
+    assert abs(path[-1, 2]) < 0.3
+
+
+def test_the_address_restores_the_picture(opened: Callable[..., Opened], browser: Any) -> None:
+    first = opened("rosenbrock", steps=200)
+    first.page.select_option(".controls select", "himmelblau")
+    first.page.locator(".methods input[type=number]").nth(6).fill("0.3")
+    first.page.locator(".square").click(position={"x": 200, "y": 333})
+    first.page.keyboard.press("7")
+    for _ in range(5):
+        first.page.keyboard.press("]")
+    first.rest()
+    other = Opened(browser, Path(first.address.removeprefix("file://")), first.run("location.hash"))
+    assert other.run("explorer.csv()") == first.run("explorer.csv()")
+    assert other.run("location.hash") == first.run("location.hash")
+    assert other.page.text_content(".said") == first.page.text_content(".said")
+    for one in (first, other):
+        one.run("document.activeElement.blur()")
+    square = ".square"
+    assert first.page.locator(square).screenshot() == other.page.locator(square).screenshot()
+    other.run("location.hash = '#p=nowhere&o=Adam,lr=-1'")
+    other.rest()
+    assert "Adam: lr=-1" in other.page.text_content(".notice")
+    other.close()
+
+
+def test_divergence_is_a_cross_and_a_sentence(opened: Callable[..., Opened]) -> None:
+    page = opened("rosenbrock", ["SGD(lr=0.1)", "Adam(lr=0.1)"], steps=100)
+    page.page.locator(".name").first.click()
+    page.rest()
+    said = page.page.text_content(".said")
+    assert re.search(r"SGD\(lr=0\.1\)|SGD diverged: after step \d+", said)
+    assert "the limit is 2" in said
+    assert page.page.locator(".died").first.text_content().startswith("✕ diverged at")
+    text = page.page.text_content("main")
+    assert "NaN" not in text and "undefined" not in text
+    other = opened("rosenbrock", ["SGD(lr=1e300)"], steps=100)
+    assert "first step already overflowed" in other.page.text_content(".said")
+
+
+def test_a_typed_function_that_is_none_leaves_the_picture(opened: Callable[..., Opened]) -> None:
+    page = opened("booth", ["SGD(lr=0.01)"], steps=50)
+    before = page.run("explorer.csv()")
+    formula = page.page.locator(".typed input")
+    formula.fill("x**2 + z")
+    formula.press("Enter")
+    page.rest()
+    assert "character 8: z is not known" in page.page.text_content(".notice")
+    assert page.run("explorer.csv()") == before
+    formula.fill("x**2 + y**2")
+    formula.press("Enter")
+    page.rest()
+    assert not page.page.locator(".notice").is_visible()
+    assert page.run("explorer.state.problem") == "=x**2 + y**2"
+    assert page.run("explorer.csv()") != before
+
+
+def test_every_control_works_by_keyboard(opened: Callable[..., Opened]) -> None:
+    page = opened("rosenbrock", ["Adam(lr=0.1)", "SGD(lr=0.001)"], steps=100)
+    controls = page.run("[...document.querySelectorAll('button, input, select, summary, [tabindex]')].filter(e => e.checkVisibility() && !e.disabled).length")  # fmt: skip
+    seen = set()
+    for _ in range(controls + 5):
+        page.page.keyboard.press("Tab")
+        seen.add(page.run("[...document.querySelectorAll('*')].indexOf(document.activeElement)"))
+        page.run("document.activeElement.dataset.reached = '1'")
+    missed = page.run("[...document.querySelectorAll('button, input, select, summary, [tabindex]')].filter(e => e.checkVisibility() && !e.disabled && !e.dataset.reached).map(e => e.outerHTML.slice(0, 80))")  # fmt: skip
+    assert missed == []
+    page.page.focus(".handle")
+    start = page.run("explorer.state.start")
+    page.page.keyboard.press("ArrowRight")
+    page.page.keyboard.press("Shift+ArrowUp")
+    page.rest()
+    x, y = page.run("explorer.state.start")
+    assert x - start[0] == pytest.approx(0.04) and y - start[1] == pytest.approx(0.4)
+    assert page.page.get_attribute(".handle", "aria-valuetext") == "x −1.16, y 1.4"
+    page.page.keyboard.press("Home")
+    page.page.keyboard.press("2")
+    page.rest()
+    assert page.run("explorer.state.start") == start
+    assert page.run("explorer.state.focus") == 1
+    assert page.page.text_content(".focused h2") == "SGD"
+
+
+@pytest.mark.parametrize(
+    ("width", "scheme"), [(1280, "light"), (390, "dark"), (390, "light"), (1280, "dark")]
+)
+def test_for_everyone(width: int, scheme: str, opened: Callable[..., Opened]) -> None:
+    """Nothing wider than the screen, 44 px to touch, no serious finding of axe-core's."""
+    context = {"viewport": {"width": width, "height": 844}, "color_scheme": scheme, "has_touch": width < 500}
+    page = opened("rosenbrock", steps=100, context=context)
+    page.run("document.querySelectorAll('details').forEach((d) => (d.open = true))")
+    page.rest()
+    assert page.run("document.documentElement.scrollWidth") <= width
+    small = page.run(
+        "[...document.querySelectorAll('button, input, select, summary, .handle')].map((e) => {"
+        " const target = e.type === 'checkbox' ? e.closest('label') : e; const b = target.getBoundingClientRect();"
+        " return [e.outerHTML.slice(0, 60), b.width, b.height]; }).filter(([, w, h]) => h < 43.9 || w < 43.9)"
+    )
+    assert small == []
+    axe = WEB / "node_modules" / "axe-core" / "axe.min.js"
+    if not axe.exists():
+        pytest.skip("axe-core is looked at where npm ci has run in web/")
+    page.page.add_script_tag(content=axe.read_text())
+    page.requests[1:] = []
+    findings = page.run("axe.run().then((r) => r.violations.map((v) => [v.impact, v.id, v.nodes.map((n) => n.html.slice(0, 120))]))")  # fmt: skip
+    assert [f for f in findings if f[0] in ("serious", "critical")] == []
+
+
+def test_every_landscape_opens(opened: Callable[..., Opened]) -> None:
+    """From the first frame on: finite heights, rates chosen, somebody comes down."""
+    page = opened("rosenbrock", steps=100)
+    for name in page.run("Object.keys(THALWEG.problems)"):
+        page.page.select_option(".controls select", name)
+        page.page.wait_for_timeout(120)
+        runs = page.run("explorer.shownRuns.map((r) => [r.loss[0], r.loss[r.end], r.died])")
+        assert any(last < first and not died for first, last, died in runs), name
+
+
+for _test in (
+    test_with_libm_each_step_is_the_librarys,
+    test_schedules_and_rules_of_a_users_own,
+    test_any_function_is_sampled_and_said_to_be,
+    test_the_address_restores_the_picture,
+    test_divergence_is_a_cross_and_a_sentence,
+    test_a_typed_function_that_is_none_leaves_the_picture,
+    test_every_control_works_by_keyboard,
+    test_for_everyone,
+    test_every_landscape_opens,
+):
+    _test.pytestmark = [*getattr(_test, "pytestmark", []), *(m.mark for m in in_browser)]

@@ -1,0 +1,36 @@
+// Elements, in one line each.
+
+type Child = Node | string | null | undefined;
+type Listener = (event: Event) => void;
+
+/** An element; attributes that begin with "on" are listeners, true is an empty attribute, false and null none. */
+export function h<K extends keyof HTMLElementTagNameMap>(
+  tag: K,
+  attributes: Record<string, string | number | boolean | null | Listener> = {},
+  ...children: Child[]
+): HTMLElementTagNameMap[K] {
+  const element = document.createElement(tag);
+  for (const [n, value] of Object.entries(attributes)) {
+    if (typeof value === "function") element.addEventListener(n.slice(2), value);
+    else if (value !== false && value !== null) element.setAttribute(n, value === true ? "" : String(value));
+  }
+  element.append(...children.filter((c): c is Node | string => c !== null && c !== undefined));
+  return element;
+}
+
+/** A number as people read it: four digits, a real minus. */
+export function shown(value: number, digits = 4): string {
+  if (!Number.isFinite(value)) return Number.isNaN(value) ? "–" : value > 0 ? "∞" : "−∞";
+  if (value === 0) return "0";
+  const size = Math.abs(value);
+  const text =
+    size >= 1e-3 && size < 1e5 ? String(Number(value.toPrecision(digits))) : value.toExponential(digits - 2).replace(/\.?0+e/, "e");
+  return text.replace("e+", "e").replaceAll("-", "−");
+}
+
+/** Offer a file to save. */
+export function save(name: string, type: string, content: BlobPart): void {
+  const url = URL.createObjectURL(new Blob([content], { type }));
+  h("a", { href: url, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 1000);
+}

@@ -1,0 +1,192 @@
+// The map: contour lines of the surface, paths over them.
+
+import { quantileSorted } from "d3-array";
+import { contours } from "d3-contour";
+import { scaleLinear } from "d3-scale";
+import type { Run } from "./engine";
+import { fitted, FONT, type Line, type Theme } from "./look";
+import type { Surface } from "./surface";
+import type { Problem } from "./types";
+
+export type Window = Problem["window"];
+
+const GRID = 121;
+const LEVELS = 16;
+const FAR = 4; // widths beyond the edge to which points are drawn
+
+interface Terrain {
+  rings: { tint: number; multi: number[][][][] }[];
+  lowest: number;
+}
+
+/** Contours at quantiles of log height, so that valleys have lines too. */
+export function terrain(surface: Surface, [[x0, x1], [y0, y1]]: Window, minimum: number | null): Terrain {
+  const heights = new Array<number>(GRID * GRID);
+  for (let j = 0; j < GRID; j++)
+    for (let i = 0; i < GRID; i++)
+      heights[j * GRID + i] = surface.value(x0 + ((x1 - x0) * i) / (GRID - 1), y0 + ((y1 - y0) * j) / (GRID - 1));
+  const finite = heights.filter(Number.isFinite).sort((a, b) => a - b);
+  if (!finite.length) return { rings: [], lowest: 0 };
+  const lowest = Math.min(minimum ?? finite[0], finite[0]);
+  const middle = quantileSorted(finite, 0.5)! - lowest;
+  const soft = 1e-3 * (middle || 1);
+  const bent = heights.map((v) => Math.log10((Number.isFinite(v) ? v : finite[finite.length - 1]) - lowest + soft));
+  const sorted = finite.map((v) => Math.log10(v - lowest + soft));
+  const levels = Array.from({ length: LEVELS }, (_, k) => quantileSorted(sorted, (k + 0.5) / LEVELS)!);
+  const unique = levels.filter((v, k) => k === 0 || v > levels[k - 1]);
+  const made = contours().size([GRID, GRID]).thresholds(unique)(bent);
+  return {
+    rings: made.map(({ coordinates }, k) => ({ tint: k / unique.length, multi: coordinates as number[][][][] })),
+    lowest: finite[0],
+  };
+}
+
+export class Map2 {
+  private ground: Terrain = { rings: [], lowest: 0 };
+  private window: Window = [[0, 1], [0, 1]];
+  private minima: [number, number][] = [];
+
+  constructor(
+    private readonly back: HTMLCanvasElement,
+    private readonly front: HTMLCanvasElement,
+  ) {}
+
+  get lowest(): number {
+    return this.ground.lowest;
+  }
+
+  show(surface: Surface, window: Window, problem: Problem): void {
+    this.window = window;
+    this.minima = problem.minima;
+    this.ground = terrain(surface, window, problem.minimum);
+  }
+
+  toPixels(x: number, y: number): [number, number] {
+    const [[x0, x1], [y0, y1]] = this.window;
+    const { clientWidth: width, clientHeight: height } = this.front;
+    return [((x - x0) / (x1 - x0)) * width, (1 - (y - y0) / (y1 - y0)) * height];
+  }
+
+  toPoint(px: number, py: number): [number, number] {
+    const [[x0, x1], [y0, y1]] = this.window;
+    const { clientWidth: width, clientHeight: height } = this.front;
+    return [x0 + (px / width) * (x1 - x0), y0 + (1 - py / height) * (y1 - y0)];
+  }
+
+  drawGround(look: Theme, names: [string, string]): void {
+    const { c, width, height } = fitted(this.back);
+    c.fillStyle = look.panel;
+    c.fillRect(0, 0, width, height);
+    const place = ([u, v]: number[]): [number, number] => [
+      ((u - 0.5) / (GRID - 1)) * width,
+      (1 - (v - 0.5) / (GRID - 1)) * height,
+    ];
+    c.fillStyle = c.strokeStyle = look.water;
+    for (const { multi } of this.ground.rings) {
+      c.beginPath();
+      for (const polygon of multi)
+        for (const ring of polygon) {
+          ring.forEach((point, k) => (k ? c.lineTo(...place(point)) : c.moveTo(...place(point))));
+          c.closePath();
+        }
+      c.globalAlpha = look.dark ? 0.05 : 0.035;
+      c.fill("evenodd");
+      c.globalAlpha = 0.3;
+      c.lineWidth = 0.7;
+      c.stroke();
+    }
+    c.globalAlpha = 1;
+    this.axes(c, width, height, look, names);
+  }
+
+  private axes(c: CanvasRenderingContext2D, width: number, height: number, look: Theme, names: [string, string]): void {
+    c.font = FONT;
+    c.fillStyle = look.ink;
+    const [xs, ys] = this.window.map((range) => scaleLinear().domain(range));
+    c.textAlign = "center";
+    for (const v of xs.ticks(5)) {
+      const px = xs(v) * width;
+      if (px < 24 || px > width - 36) continue;
+      c.fillRect(px, height - 4, 1, 4);
+      c.fillText(xs.tickFormat(5)(v), px, height - 8);
+    }
+    c.textAlign = "left";
+    for (const v of ys.ticks(5)) {
+      const py = (1 - ys(v)) * height;
+      if (py < 28 || py > height - 28) continue;
+      c.fillRect(0, py, 4, 1);
+      c.fillText(ys.tickFormat(5)(v), 8, py + 4);
+    }
+    c.font = `italic ${FONT}`;
+    c.fillText(names[1], 8, 16);
+    c.textAlign = "right";
+    c.fillText(names[0], width - 8, height - 8);
+    for (const [x, y] of this.minima) {
+      const [px, py] = this.toPixels(x, y);
+      c.strokeStyle = look.ink;
+      c.lineWidth = 1.2;
+      c.beginPath();
+      c.moveTo(px - 5, py);
+      c.lineTo(px + 5, py);
+      c.moveTo(px, py - 5);
+      c.lineTo(px, py + 5);
+      c.stroke();
+    }
+  }
+
+  /** Paths, thin out to what the eye can tell apart, the focused one on top with a marker at `step`. */
+  drawPaths(look: Theme, runs: Run[], styles: Line[], focus: number, step: number): void {
+    const { c, width, height } = fitted(this.front);
+    const [[x0, x1], [y0, y1]] = this.window;
+    const [sx, sy] = [width / (x1 - x0), height / (y1 - y0)];
+    const clamp = (v: number, size: number) => Math.max(-FAR * size, Math.min((1 + FAR) * size, v));
+    const order = runs.map((_, k) => k).filter((k) => k !== focus);
+    c.lineJoin = "round";
+    for (const k of [...order, focus]) {
+      const { path, end, died } = runs[k];
+      const wide = k === focus;
+      c.strokeStyle = styles[k].colour;
+      c.setLineDash(styles[k].dash);
+      c.lineWidth = wide ? 2.4 : 1.5;
+      c.globalAlpha = wide ? 1 : 0.75;
+      c.beginPath();
+      let [lastX, lastY] = [NaN, NaN];
+      for (let t = 0; t <= end; t++) {
+        const px = clamp((path[2 * t] - x0) * sx, width);
+        const py = clamp(height - (path[2 * t + 1] - y0) * sy, height);
+        if (t && t < end && Math.abs(px - lastX) + Math.abs(py - lastY) < 0.6) continue;
+        if (t) c.lineTo(px, py);
+        else c.moveTo(px, py);
+        [lastX, lastY] = [px, py];
+      }
+      c.stroke();
+      c.setLineDash([]);
+      if (died) {
+        const px = Math.max(9, Math.min(width - 9, lastX));
+        const py = Math.max(9, Math.min(height - 9, lastY));
+        c.lineWidth = 3;
+        c.beginPath();
+        c.moveTo(px - 6, py - 6);
+        c.lineTo(px + 6, py + 6);
+        c.moveTo(px + 6, py - 6);
+        c.lineTo(px - 6, py + 6);
+        c.stroke();
+      }
+    }
+    c.globalAlpha = 1;
+    const { path, end } = runs[focus];
+    const t = Math.min(step, end);
+    const [px, py] = this.toPixels(path[2 * t], path[2 * t + 1]);
+    c.fillStyle = styles[focus].colour;
+    c.strokeStyle = look.panel;
+    c.lineWidth = 2;
+    c.beginPath();
+    c.moveTo(px, py - 8);
+    c.lineTo(px + 8, py);
+    c.lineTo(px, py + 8);
+    c.lineTo(px - 8, py);
+    c.closePath();
+    c.fill();
+    c.stroke();
+  }
+}
