@@ -36,6 +36,7 @@ ALLOWED = {
     "torch": ("problems.function", "torch"),
     "sklearn": ("sklearn", "problems"),
     "cloudpickle": ("lab.workers",),
+    "optuna": ("lab.optuna_search",),
     "threadpoolctl": ("lab.workers",),
     "matplotlib": ("lab.pictures",),
     "contourpy": ("lab.pictures",),

@@ -15,7 +15,7 @@ import pytest
 import thalweg as tw
 from thalweg.errors import FileError, HyperparameterError, UnknownProblemError
 from thalweg.lab import methods as naming
-from thalweg.lab import search
+from thalweg.lab import ranges, search
 from thalweg.lab.race_summary import Budget
 from thalweg.lab.statistics import quantile, steps_to
 
@@ -40,7 +40,7 @@ def test_every_method_gets_the_same_trials_and_quantiles() -> None:
     assert 6 <= columns["trials"][0] <= 6 + search.ROUNDS
     drawn = search.quantiles(6 + search.ROUNDS, 1, 0)[:, 0]
     for name in naming.NINE:
-        span = search.space(naming.method(name), 1.0)["lr"]
+        span = ranges.space(naming.method(name))["lr"]
         lrs = [lr for m, lr in zip(made.trials["method"], made.trials["lr"], strict=True) if m == name][:6]
         places = [np.log(lr / span.low) / np.log(span.high / span.low) for lr in lrs]
         shift = np.array(places) - drawn[:6]

@@ -8,7 +8,8 @@ import pytest
 
 import thalweg as tw
 from thalweg.lab.methods import method
-from thalweg.lab.search import ROUNDS, Range, Search, Tuner
+from thalweg.lab.ranges import Range
+from thalweg.lab.search import ROUNDS, Search, Tuner
 from thalweg.lab.trial import Runs, Trial
 from thalweg.problems import Problem, Source, landscape, problem
 from thalweg.problems.base import Array, Grads, Params, Rows, pack
@@ -117,14 +118,16 @@ def test_two_lines_are_searched_as_one_is() -> None:
             found.add(settings, -settings["lr"])  # the larger the better: the best lies at the edge
     assert rounds == [("tuning", 20), *[("tuning, wider", 5)] * ROUNDS]
     best = max(search.tried, key=lambda s: s["lr"])
-    assert search.tuned.runs == tw.Momentum(**best)
+    assert search.chosen == best
     assert search.space["lr"].high == 10.0**ROUNDS
     assert len({s["beta"] for s in search.tried}) == 20 + 5 * ROUNDS
 
 
 def test_a_race_over_two_lines_needs_no_more_than_a_space_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
     both = {"lr": Range(1e-4, 1e-2), "beta": Range(0.1, 0.99)}
-    monkeypatch.setattr("thalweg.lab.race.space", lambda rule, scale: both if "beta" in rule.values else {})
+    monkeypatch.setattr(
+        "thalweg.lab.race.space", lambda entrant, at, tuning: both if "beta" in entrant.values else {}
+    )
     race = tw.race("beale", ["Momentum", "Adam"], trials=4, seeds=2, steps=30)
     assert list(race.trials) == ["method", "lr", "beta", "loss"]
     tuned = [b for m, b in zip(race.trials["method"], race.trials["beta"], strict=True) if m == "Momentum"]

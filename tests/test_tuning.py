@@ -4,7 +4,8 @@ import numpy as np
 
 from thalweg import SGD, RMSprop
 from thalweg.lab.methods import method
-from thalweg.lab.search import ROUNDS, TASKS, Range, Search, Task, Tuner, landscape, try_rates
+from thalweg.lab.ranges import Range
+from thalweg.lab.search import ROUNDS, TASKS, Search, Task, Tuner, landscape, try_rates
 
 
 def test_passing_by_is_not_arriving() -> None:
@@ -92,4 +93,4 @@ def test_finalists_are_chosen_by_all_their_seeds() -> None:
         search.add({"lr": 10.0**-k}, loss)
     assert search.finalists == [1, 2, 3, 5, 0] and search.best == 1
     search.finals = dict(zip(search.finalists, [0.9, 0.8, 0.7, 0.75, 0.95], strict=True))
-    assert search.best == 3 and search.tuned.runs == SGD(lr=1e-3)
+    assert search.best == 3 and search.chosen == {"lr": 1e-3}

@@ -1,5 +1,7 @@
 """Options that hold several values in one text: names and numbers between commas."""
 
+from collections.abc import Sequence
+
 from ..errors import HyperparameterError
 
 
@@ -31,3 +33,21 @@ def one_or_more(option: str, text: str) -> float | list[float]:
     """One number, or several between commas. Raises HyperparameterError."""
     values = numbers(option, text)
     return values[0] if len(values) == 1 else values
+
+
+def ranges(texts: Sequence[str]) -> dict[str, list[float | str]]:
+    """The ends of ``lr=1e-4:1`` by name; words stay as they are. Raises HyperparameterError."""
+    limits: dict[str, list[float | str]] = {}
+    for text in texts:
+        name, _, ends = text.partition("=")
+        if not name.strip() or not ends.strip():
+            raise HyperparameterError(f"--range {text}: NAME=LOW:HIGH is needed, such as lr=1e-4:1")
+        limits[name.strip()] = [_number_or_word(end.strip()) for end in ends.split(":")]
+    return limits
+
+
+def _number_or_word(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text

@@ -4,11 +4,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .arguments import names, numbers
+from .arguments import names, numbers, ranges
 from .console import DONE, FAILED, errors_as_one_line, number, phase_progress, print_table, say
 
 if TYPE_CHECKING:
     from ..lab.race import Race
+
+BUDGET = "Budget"
 
 
 def race(
@@ -23,9 +25,40 @@ def race(
         str | None,
         typer.Option(help="Comma-separated: Adam, RMSprop:keras, mine.py:MyRule. Default: the nine."),
     ] = None,
+    tune: Annotated[
+        str,
+        typer.Option(
+            help="Settings to search, lr,beta1,eps for example; auto: the more, the more trials.",
+            rich_help_panel=BUDGET,
+        ),
+    ] = "lr",
+    limits: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--range",
+            help="Where a setting is looked for, lr=1e-4:1; may be repeated.",
+            rich_help_panel=BUDGET,
+        ),
+    ] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            help="Trials by name: default (1), small (25), medium (50), large (100).", rich_help_panel=BUDGET
+        ),
+    ] = None,
     trials: Annotated[
-        int, typer.Option(help="Learning rates tried for each method; 1 takes the rule's own.")
-    ] = 25,
+        int | None,
+        typer.Option(
+            help="Settings tried for each method; 1 takes the rule's own. Default: 25.",
+            rich_help_panel=BUDGET,
+        ),
+    ] = None,
+    sampler: Annotated[
+        str,
+        typer.Option(
+            help="halton: the same settings for all; optuna: its sampler chooses.", rich_help_panel=BUDGET
+        ),
+    ] = "halton",
     seeds: Annotated[int, typer.Option(help="Fresh seeds for the final runs.")] = 30,
     steps: Annotated[int | None, typer.Option(help="Steps of each run. Default: the problem's.")] = None,
     batch: Annotated[int | None, typer.Option(help="Rows a step, 0 for all. Default: the problem's.")] = None,
@@ -79,7 +112,11 @@ def race(
             result = run(
                 problem,
                 None if methods is None else names(methods),
+                tune=tune,
+                range=ranges(limits or ()),
+                budget=budget,
                 trials=trials,
+                sampler=sampler,
                 seeds=seeds,
                 steps=steps,
                 batch=batch,
@@ -109,8 +146,9 @@ def race(
 
 def _print_results(result: "Race") -> None:
     """Print a line for each method, best first; columns that say nothing are left out."""
-    rows = []
+    rows: list[list[str]] = []
     metric = ""
+    more = [n for n in result.data["settings"]["tuned"] if n != "lr"]
     for r in result.data["methods"]:
         loss = r["loss"]
         metric = r["metric"]["name"] if r["metric"] else metric
@@ -118,6 +156,7 @@ def _print_results(result: "Race") -> None:
             [
                 r["method"],
                 number(r["lr"]),
+                *(_setting(r["settings"].get(n)) for n in more),
                 number(loss["median"], "diverged"),
                 f"{number(loss['p10'], 'inf')} .. {number(loss['p90'], 'inf')}",
                 "" if not r["metric"] else number(r["metric"]["median"]),
@@ -130,6 +169,7 @@ def _print_results(result: "Race") -> None:
     head = [
         "method",
         "rate",
+        *more,
         "loss",
         "10-90 %",
         metric or "metric",
@@ -138,5 +178,13 @@ def _print_results(result: "Race") -> None:
         "diverged",
         "note",
     ]
-    kept = [k for k in range(len(head)) if k not in (4, 8) or any(row[k] for row in rows)]
-    print_table([head[k] for k in kept], [[row[k] for k in kept] for row in rows], right=range(1, 8))
+    optional = (len(head) - 5, len(head) - 1)
+    kept = [k for k in range(len(head)) if k not in optional or any(row[k] for row in rows)]
+    print_table(
+        [head[k] for k in kept], [[row[k] for k in kept] for row in rows], right=range(1, len(head) - 1)
+    )
+
+
+def _setting(value: float | str | None) -> str:
+    """A tuned value as a cell; what a method does not have is empty."""
+    return value if isinstance(value, str) else "" if value is None else number(value)

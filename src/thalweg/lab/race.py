@@ -10,7 +10,7 @@ d) A diverged run counts as infinity. Budgets are counts, never clocks: the same
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -22,12 +22,15 @@ from .. import errors, files
 from ..problems import FunctionProblem, Problem, Source
 from ..problems.compiled import CompiledProblem
 from ..problems.formula import FormulaProblem
-from .entrants import Entrant, Foreign, Named, entrants, refused
+from . import ranges as looked
+from .configuration import Configuration, configured
+from .entrants import Foreign, Named, entrants, refused
 from .performing import SECONDS, Job, Performer
 from .race_result import ONLY_DRAWN, Columns, RaceResult, VerdictRow
-from .race_summary import Budget, Entry, summary
+from .race_summary import Budget, Entry, counted, summary
+from .ranges import Settings, Tuning, Value, space
 from .reports.race import render
-from .search import Search, Settings, Tuner, scale_of, space
+from .search import Proposal, Search, Tuner
 from .statistics import quantile
 from .trial import Runs, Trial, resolve
 
@@ -127,7 +130,11 @@ def race(
     problem: "str | os.PathLike[str] | Problem | Callable[..., Any]" = "digits",
     methods: Sequence[Named] | Named | None = None,
     *,
-    trials: int = 25,
+    tune: str | Sequence[str] = "lr",
+    range: Mapping[str, Sequence[Value]] | None = None,
+    budget: str | None = None,
+    trials: int | None = None,
+    sampler: str = "halton",
     seeds: int = 30,
     steps: int | None = None,
     batch: int | None = None,
@@ -150,8 +157,12 @@ def race(
     the column to predict, ``drop`` columns to leave out, ``l2`` the penalty, 1 / rows by default, and ``model``
     "linear" or "network"), a Problem, or a function, by itself or as ``FILE.py:NAME``
     (``thalweg.problems.FunctionProblem``), whose runs begin around ``start``. methods: names such as ``"Adam"``, ``"RMSprop:keras"``, ``"mine.py:Rule"``,
-    or rules; the nine of the sources by default. trials: learning rates tried for each method (1 takes
-    the rule's own). seeds: fresh seeds for the final runs. steps, batch: of each run, the problem's own
+    or rules; the nine of the sources by default. tune: settings to search, ``"lr,beta1,eps"`` or a list, or ``"auto"``,
+    which takes the more of them the more trials there are (see docs/race.md). range: setting -> (low, high) in place
+    of the usual range, or the schedules to choose from. budget: ``"default"``, ``"small"``, ``"medium"`` or
+    ``"large"``, for 1, 25, 50 or 100 trials; or trials: settings tried for each method, 25 by default (1 takes the
+    rule's own). sampler: ``"halton"``, the same quasi-random settings for every method, or ``"optuna"``, whose sampler
+    learns as it goes. seeds: fresh seeds for the final runs. steps, batch: of each run, the problem's own
     by default; batch 0 takes all rows. select: what settings are chosen by, "loss" or "validation", the loss on rows
     that are neither trained nor tested on, which is the default where a problem has such rows. workers: processes,
     one a core by default; 0 stays in this process, where nothing is ended. seconds: of a run, after which it is ended
@@ -166,7 +177,11 @@ def race(
     prepared = prepare(
         problem,
         methods,
+        tune=tune,
+        range=range,
+        budget=budget,
         trials=trials,
+        sampler=sampler,
         seeds=seeds,
         steps=steps,
         batch=batch,
@@ -190,7 +205,11 @@ def prepare(
     problem: "str | os.PathLike[str] | Problem | Callable[..., Any]",
     methods: Sequence[Named] | Named | None = None,
     *,
-    trials: int = 25,
+    tune: str | Sequence[str] = "lr",
+    range: Mapping[str, Sequence[Value]] | None = None,
+    budget: str | None = None,
+    trials: int | None = None,
+    sampler: str = "halton",
     seeds: int = 30,
     steps: int | None = None,
     batch: int | None = None,
@@ -216,17 +235,23 @@ def prepare(
             raise refused(m.runs, p.name)
     if isinstance(source, Source) and p.source is not None:
         source = p.source  # with the content that its file had just now
-    budget = Budget(
-        trials,
+    most = counted(budget, trials)
+    tuning = Tuning(looked.wanted(tune, most), {n: tuple(v) for n, v in (range or {}).items()}, sampler)
+    plan = Budget(
+        most,
         seeds,
         p.steps if steps is None else steps,
         p.batch if batch is None else batch,
         seed,
         select=_selection(p, select),
+        search=tuning,
     )
-    scale = scale_of(p.start(budget.tuning[0]))
-    entries = [Entry(m.name, m.text, Search(m, space(m, scale))) for m in named]
-    return Prepared(source, budget, entries, performer)
+    looked.require(tuning, named, p)
+    at = looked.scales(p, plan.tuning[0], plan.batch, tuning)
+    entries = [
+        Entry(m.name, m.text, Search(m, space(m, at, tuning)), told=looked.missing(m, tuning)) for m in named
+    ]
+    return Prepared(source, plan, entries, performer)
 
 
 @dataclass(frozen=True)
@@ -312,11 +337,11 @@ class _Runner:
     def tune(self, entries: Sequence[Entry]) -> None:
         """Run every method's search, round by round."""
         owner = {id(e.search): e for e in entries}
-        tuner = Tuner([e.search for e in entries], self.budget.trials, self.budget.seed)
-        for name, proposals in tuner.rounds():
+        for name, proposals in self._rounds([e.search for e in entries]):
             results: dict[int, list[Runs]] = {}
             jobs = [
-                [self._tuning(search.entrant, settings, self.budget.tuning)] for search, settings in proposals
+                [self._tuning(self._at(search, settings), self.budget.tuning)]
+                for search, settings in proposals
             ]
             try:
                 self._perform(name, jobs, results)
@@ -325,14 +350,14 @@ class _Runner:
                     search, settings = proposals[i]
                     (runs,) = results[i]
                     search.add(settings, quantile(runs.final(self.budget.select)[0], 0.5))
-                    owner[id(search)].trial_runs.append(runs)
+                    owner[id(search)].trial_runs.append(self._at(search, settings).told(runs))
         self._choose(entries)
 
     def _choose(self, entries: Sequence[Entry]) -> None:
         """Rerun each method's finalists on more seeds, so that no setting is chosen for its luck on a few."""
         finals = [(e, i) for e in entries if len(e.search.finalists) > 1 for i in e.search.finalists]
         results: dict[int, list[Runs]] = {}
-        jobs = [[self._tuning(e.search.entrant, e.search.tried[i], self.budget.finals)] for e, i in finals]
+        jobs = [[self._tuning(self._at(e.search, e.search.tried[i]), self.budget.finals)] for e, i in finals]
         self._perform("finalists", jobs, results)
         for k, (entry, i) in enumerate(finals):
             ends = [r.final(self.budget.select)[0] for r in (entry.trial_runs[i], *results[k])]
@@ -341,34 +366,65 @@ class _Runner:
     def test(self, entries: Sequence[Entry]) -> None:
         """Rerun every method at its best settings on the fresh seeds."""
         results: dict[int, list[Runs]] = {}
+        chosen = [self._at(e.search, e.search.chosen) for e in entries]
         try:
-            self._perform("fresh seeds", [self._testing(e.search.tuned) for e in entries], results)
+            self._perform("fresh seeds", [self._testing(c) for c in chosen], results)
         finally:
             for i, runs in results.items():
-                entries[i].test_runs = runs
+                entries[i].test_runs = [chosen[i].told(r) for r in runs]
 
-    def _tuning(self, entrant: Entrant, settings: Settings, seeds: Sequence[int]) -> Trial:
-        """An entrant at some settings over tuning seeds; stepwise its loss is looked at four times, more would cost."""
+    def _rounds(self, searches: Sequence[Search]) -> Iterator[tuple[str, list[Proposal]]]:
+        """What is tried, round by round."""
         b = self.budget
-        vary = {n: np.array([value]) for n, value in settings.items()}
-        every = max(1, b.steps // RECORDS) if self.compiled else _divisor(b.steps, max(1, b.steps // 4))
-        record = ("loss",) if b.select == "loss" else ("loss", b.select)
+        if b.search.sampler == "optuna":
+            from .optuna_search import rounds  # takes a second to import
+
+            return rounds(searches, b.trials, b.seed)
+        return Tuner(searches, b.trials, b.seed, b.search.tune).rounds()
+
+    def _at(self, search: Search, settings: Settings) -> Configuration:
+        """A method at some settings."""
+        return configured(search.entrant, settings, self.budget.steps, self.budget.batch, self.problem.rows)
+
+    def _tuning(self, method: Configuration, seeds: Sequence[int]) -> Trial:
+        """A method at some settings over tuning seeds; stepwise its loss is looked at four times, more would cost."""
+        steps = method.steps
+        vary = {n: np.array([value]) for n, value in method.lines.items()}
+        every = max(1, steps // RECORDS) if self.compiled else _divisor(steps, max(1, steps // 4))
+        select = self.budget.select
         return Trial(
-            entrant.runs, self.source, b.steps, seeds, batch=b.batch, vary=vary, every=every, record=record
+            method.entrant.runs,
+            self.source,
+            steps,
+            seeds,
+            batch=method.batch,
+            vary=vary,
+            options=method.options,
+            every=every,
+            record=("loss",) if select == "loss" else ("loss", select),
         )
 
-    def _testing(self, entrant: Entrant) -> list[Trial]:
-        """An entrant over the fresh seeds, of which the first also shows its rates and its path."""
-        b = self.budget
+    def _testing(self, method: Configuration) -> list[Trial]:
+        """A method over the fresh seeds, of which the first also shows its rates and its path."""
+        test, steps = self.budget.test, method.steps
         free = (
             isinstance(self.problem, FormulaProblem) and self.problem.data is None
         )  # its loss costs no more than a step
-        every = 1 if free and b.steps <= PATH else looks(b.steps, PATH if free else RECORDS)
+        every = 1 if free and steps <= PATH else looks(steps, PATH if free else RECORDS)
         always = ("loss", "metric", *["end"] * (not self.problem.noisy))
-        parts = [(b.test[:1], (*always, "rate_bands", *["path"] * self.compiled))]
-        parts += [(b.test[1:], always)] * (len(b.test) > 1)
+        parts = [(test[:1], (*always, "rate_bands", *["path"] * self.compiled))]
+        parts += [(test[1:], always)] * (len(test) > 1)
         return [
-            Trial(entrant.runs, self.source, b.steps, seeds, batch=b.batch, every=every, record=record)
+            Trial(
+                method.tuned.runs,
+                self.source,
+                steps,
+                seeds,
+                batch=method.batch,
+                options=method.options,
+                every=every,
+                record=record,
+            )
             for seeds, record in parts
         ]
 

@@ -36,7 +36,9 @@ class MethodRow(TypedDict):
     kind: str
     rule: str  # the tuned rule, as Python prints it
     lr: Number
+    settings: dict[str, float | str | None]  # the tuned values by setting; None where the method has no such
     values: dict[str, Number]
+    gain: Number
     loss: Quantiles
     metric: Metric | None
     steps_to_target: Number  # median over the fresh seeds
@@ -60,6 +62,9 @@ class RaceSettings(TypedDict):
     steps: int
     batch: int
     seed: int
+    tuned: list[str]  # the settings that were searched
+    ranges: dict[str, list[float | str]]  # those that the user gave
+    sampler: str  # "halton" or "optuna"
     selection: str
     selection_seeds: list[int]
     target: Number
@@ -180,8 +185,10 @@ class RaceResult(TypedDict):
     ``methods``: lowest median loss first. ``curves`` (method, step, median, p10, p90) are losses over the fresh
     seeds; ``rates`` (likewise) effective rates over the coordinates of the first of them; ``paths`` (method, step,
     x, y) its way on a problem of two parameters. ``runs`` (method, seed, start, loss, metric, and ``to_`` each of the
-    floor's shares: the step at which that target was met) is every run on fresh seeds. ``trials`` (method, a column for each line that was tuned, loss)
-    is every tuning trial, its loss what settings were chosen by. ``answers`` are to the four questions, those that can be put. ``audit``: which method contains
+    floor's shares: the step at which that target was met) is every run on fresh seeds. ``trials`` (method, a column for each setting that was tuned, loss)
+    is every tuning trial, its loss what settings were chosen by; ``tuning_curves`` (method, n, expected, p5, p95) the expected loss
+    of the best of n of the first round's, with a band by bootstrap, None where a sampler learnt from the trials before.
+    ``answers`` are to the four questions, those that can be put. ``audit``: which method contains
     which, and whether it shows; ``lint``: each rule of a fair comparison. ``code`` rebuilds the winner.
     """
 
@@ -198,6 +205,7 @@ class RaceResult(TypedDict):
     lint: list[Finding]
     curves: Columns
     trials: Columns
+    tuning_curves: Columns | None
     runs: Columns
     floor: Floor | None
     rates: Columns

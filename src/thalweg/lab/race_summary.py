@@ -6,14 +6,17 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..core import clock
+from ..core.formula import signature
 from ..core.rule import Rule, is_shipped
 from ..core.schedule import Schedule
-from ..errors import HyperparameterError
+from ..errors import HyperparameterError, nearest
 from ..problems import Outsider, Problem, Source
 from ..problems.formula import FormulaProblem
 from . import answers, audit
 from . import methods as naming
-from .measures import NOISY_SHARES, SHARES, targets, times
+from .configuration import Configuration, configured
+from .measures import NOISY_SHARES, SHARES, expected_best, expected_best_band, targets, times
 from .race_result import (
     VERSION,
     Answer,
@@ -27,6 +30,7 @@ from .race_result import (
     height,
     time_column,
 )
+from .ranges import Tuning, lines_of
 from .search import Search
 from .statistics import bands, quantile, steps_to
 from .trial import Array, Runs
@@ -35,6 +39,23 @@ from .versions import versions
 TUNING_SEEDS = 3
 FINAL_SEEDS = 10  # more, on which the best trials of each method are rerun before one is chosen
 CONSECUTIVE = 3  # records on which a noisy loss must meet the target
+
+
+BUDGETS = {"default": 1, "small": 25, "medium": 50, "large": 100}
+"""Trials of each method, by name."""
+
+
+def counted(budget: str | None, trials: int | None) -> int:
+    """The trials of a budget's name or number, 25 without either; HyperparameterError for both, or an unknown one."""
+    if budget is None:
+        return BUDGETS["small"] if trials is None else trials
+    if budget not in BUDGETS:
+        raise HyperparameterError(f"race: budget {budget!r}: {nearest(budget, BUDGETS)}")
+    if trials is not None:
+        raise HyperparameterError(
+            f"race: budget {budget!r} is {BUDGETS[budget]} trials and trials={trials!r} is given too: leave one out"
+        )
+    return BUDGETS[budget]
 
 
 @dataclass(frozen=True)
@@ -51,6 +72,7 @@ class Budget:
     seed: int
     tuning_seeds: int = TUNING_SEEDS
     select: str = "loss"
+    search: Tuning = field(default_factory=Tuning)
 
     def __post_init__(self) -> None:
         least = {"trials": 1, "seeds": 1, "steps": 1, "batch": 0, "seed": 0, "tuning_seeds": 1}
@@ -85,6 +107,7 @@ class Entry:
     search: Search
     trial_runs: list[Runs] = field(default_factory=list)
     test_runs: list[Runs] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)  # what to say of it from the start
 
     @property
     def reported(self) -> list[Runs]:
@@ -100,9 +123,10 @@ class Entry:
     @property
     def notes(self) -> list[str]:
         """What to say beside the numbers."""
-        notes = []
-        if self.search.open_edges:
-            notes.append("best rate at the edge of its range: more may be gained beyond it")
+        notes = self.told[:]
+        if edges := self.search.open_edges:
+            what = " and ".join("rate" if n == "lr" else n for n in edges)
+            notes.append(f"best {what} at the edge of its range: more may be gained beyond it")
         if self.reported and not self.test_runs:
             notes.append("not rerun on fresh seeds: these are tuning values")
         reasons = (reason for r in (*self.trial_runs, *self.test_runs) for reason in r.failures)
@@ -115,7 +139,7 @@ def summary(
 ) -> RaceResult:
     """Everything that is reported of a race. outsider: what an established solver reaches, where that was asked."""
     floor, tau, goal = _goal(p, entries)
-    rows = [_row(e, p, floor, tau) for e in entries]
+    rows = [_row(e, p, budget, floor, tau) for e in entries]
     order = sorted(range(len(rows)), key=lambda i: height(rows[i]))
     best = entries[order[0]] if rows[order[0]]["loss"]["median"] is not None else None
     result: RaceResult = {
@@ -133,6 +157,9 @@ def summary(
             "steps": budget.steps,
             "batch": budget.batch,
             "seed": budget.seed,
+            "tuned": list(budget.search.tune),
+            "ranges": {n: list(v) for n, v in budget.search.ranges.items()},
+            "sampler": budget.search.sampler,
             "selection": f"median final {_selected(p, budget)}",
             "selection_seeds": [*budget.tuning, *budget.finals] if budget.trials > 1 else [],
             "target": goal,
@@ -147,6 +174,7 @@ def summary(
         "lint": [],
         "curves": _curves(entries),
         "trials": _trials(entries),
+        "tuning_curves": _tuning_curves(budget, entries),
         "runs": _runs(p, budget, entries, floor),
         "floor": None
         if goal is None
@@ -160,7 +188,7 @@ def summary(
         "paths": _paths(entries),
         "landscape": _landscape(p),
         "outsider": _outsider(outsider),
-        "code": "" if best is None else _code(best, p.source, budget),
+        "code": "" if best is None else _code(best, p, budget),
     }
     result["audit"] = audit.contained(result)
     result["lint"] = audit.lint(result)
@@ -192,7 +220,7 @@ def _answers(p: Problem, budget: Budget, entries: Sequence[Entry], floor: float,
     ends = {n: e.losses[:, -1] for n, e in done.items()}
     said = [answers.lowest(ends, starts, p.minimum, float(np.finfo(float).eps))]
     said.append(answers.fastest({n: _reached(e, p, floor, tau) for n, e in done.items()}))
-    if all(len(e.search.losses) > 1 for e in done.values()):
+    if all(len(e.search.losses) > 1 and len(e.search.space) < 2 for e in done.values()):
         least = (p.minimum or 0.0) if budget.select == "loss" else 0.0
         said.append(answers.forgiving(_trials(list(done.values())), least))
     if p.metric_name is not None:
@@ -204,20 +232,57 @@ def _finite(x: float) -> Number:
     return float(x) if np.isfinite(x) else None
 
 
-def _row(entry: Entry, p: Problem, floor: float, tau: float) -> MethodRow:
+def _chosen(entry: Entry, p: Problem, budget: Budget) -> Configuration:
+    """The method at its best settings."""
+    return configured(entry.search.entrant, entry.search.chosen, budget.steps, budget.batch, p.rows)
+
+
+def _settings(entry: Entry, tuned: Configuration, budget: Budget) -> dict[str, Number | str]:
+    """What was tuned, by setting: the best value, the method's own where nothing was found, None where it has none."""
+    search, own = entry.search, tuned.tuned.values
+    settings: dict[str, Number | str] = {}
+    for n in budget.search.tune:
+        lines = lines_of(search.entrant, n)
+        value = search.chosen.get(n, own.get(lines[0]) if lines else None)
+        settings[n] = value if value is None or isinstance(value, str) else _finite(value)
+    return settings
+
+
+def _steady_gain(rule: Rule) -> Number:
+    """What the factor on a sum of gradients comes to under a constant one, w/g; None where it is no other than the rate."""
+    stated, rate = rule.parts.gain, rule.values.get("lr")
+    if stated is None or not isinstance(rate, float) or rule.parts.lines["lr"].unit != "w/g":
+        return None
+    arrays, others = signature(stated)
+    if arrays != ("rate",):
+        return None
+    long = 2.0**40
+    given = {"t": long, **rule.at(0), **dict(zip(clock.names(rule), clock.clock(rule)(long), strict=True))}
+    try:
+        gain = float(stated(rate, *(given[n] for n in others)))
+    except ZeroDivisionError:
+        return None
+    return None if gain == rate else _finite(gain)
+
+
+def _row(entry: Entry, p: Problem, budget: Budget, floor: float, tau: float) -> MethodRow:
     runs, losses, search = entry.reported, entry.losses, entry.search
     median, low, high = (_finite(quantile(losses[:, -1], q)) if runs else None for q in (0.5, 0.1, 0.9))
     loss: Quantiles = {"median": median, "p10": low, "p90": high}
     reached = _reached(entry, p, floor, tau)
     seconds = [s for r in runs for s in r.seconds[0]]
-    tuned = search.tuned
+    method = _chosen(entry, p, budget)
+    tuned, settings = method.tuned, _settings(entry, method, budget)
     rule = tuned.runs if isinstance(tuned.runs, Rule) else None
+    lr = settings.get("lr", tuned.values.get("lr"))
     return {
         "method": entry.name,
         "kind": type(rule).__name__ if rule and is_shipped(type(rule)) else "",
         "rule": repr(tuned),
-        "lr": _finite(tuned.values.get("lr", np.nan)) if search.losses else None,
+        "lr": lr if search.losses and not isinstance(lr, str) else None,
+        "settings": settings if search.losses else {},
         "values": {n: _finite(v) for n, v in tuned.values.items()},
+        "gain": _steady_gain(rule) if search.losses and rule else None,
         "loss": loss,
         "metric": None
         if p.metric_name is None or not runs
@@ -279,16 +344,35 @@ def _metrics(runs: Sequence[Runs]) -> Array:
 
 
 def _trials(entries: Sequence[Entry]) -> Columns:
-    """Every tuning trial with its settings, one row each; lr also where it was not tuned."""
+    """Every tuning trial with its settings, one row each: a method's own where it was not tuned; lr in any case."""
     tuned = dict.fromkeys(["lr", *(n for e in entries for n in e.search.space)])
     table: Columns = {"method": [], **{n: [] for n in tuned}, "loss": []}
     for entry in entries:
-        own = entry.search.entrant.values
+        entrant = entry.search.entrant
+        own = {n: entrant.values.get(lines[0]) for n in tuned if (lines := lines_of(entrant, n) or (n,))}
         for settings, loss in zip(entry.search.tried, entry.search.losses, strict=True):
             table["method"].append(entry.name)
             table["loss"].append(_finite(loss))
             for n in tuned:
-                table[n].append(_finite(settings.get(n, own.get(n, np.nan))))
+                value = settings.get(n, own[n])
+                table[n].append(value if value is None or isinstance(value, str) else _finite(value))
+    return table
+
+
+def _tuning_curves(budget: Budget, entries: Sequence[Entry]) -> Columns | None:
+    """The expected loss of the best of n trials; None where trials look at what came of others."""
+    if budget.search.sampler != "halton" or budget.trials < 2:
+        return None
+    table: Columns = {n: [] for n in ("method", "n", "expected", "p5", "p95")}
+    for entry in entries:
+        losses = np.array(entry.search.losses[: budget.trials])  # those in wider ranges were drawn otherwise
+        if len(losses) < 2:
+            continue
+        low, high = expected_best_band(losses, budget.seed)
+        table["method"] += [entry.name] * len(losses)
+        table["n"] += list(range(1, len(losses) + 1))
+        for n, values in (("expected", expected_best(losses)), ("p5", low), ("p95", high)):
+            table[n] += [_finite(x) for x in values]
     return table
 
 
@@ -386,14 +470,24 @@ def _command(source: Source | None, validated: bool, budget: Budget, entries: Se
     parts += [] if source.l2 is None else ["--l2", repr(source.l2)]
     parts += [] if source.model == "linear" else ["--model", source.model]
     parts += ["--select", budget.select] if validated and budget.select == "loss" else []
+    parts += _tuning_options(budget.search)
     for n in ("trials", "seeds", "steps", "batch", "seed"):
         parts += [f"--{n}", str(getattr(budget, n))]
     return shlex.join(parts)
 
 
-def _code(entry: Entry, source: Source | None, budget: Budget) -> str:
+def _tuning_options(tuning: Tuning) -> list[str]:
+    """The options of the command line that say how settings are searched, where it is not as usual."""
+    parts = [] if tuning.tune == ("lr",) else ["--tune", ",".join(tuning.tune)]
+    for n, ends in tuning.ranges.items():
+        parts += ["--range", f"{n}={':'.join(v if isinstance(v, str) else repr(v) for v in ends)}"]
+    return parts if tuning.sampler == "halton" else [*parts, "--sampler", tuning.sampler]
+
+
+def _code(entry: Entry, p: Problem, budget: Budget) -> str:
     """Lines that rebuild the winner and run it on the first fresh seed; "" for what no name or file has."""
-    code = entry.search.tuned.code
+    source, tuned = p.source, _chosen(entry, p, budget)
+    code = tuned.tuned.code
     if source is None or code is None:
         return ""
     given = [repr(source.name)] + [
@@ -410,8 +504,9 @@ def _code(entry: Entry, source: Source | None, budget: Budget) -> str:
             f"rule = {code.expression}",
             f"p = problem({', '.join(given)})",
             f"w = p.start(seed={seed})",
-            "opt = rule.on(w)                      # w changes in place",
-            f"for rows in p.batches(seed={seed}, batch={budget.batch}, steps={budget.steps}):",
+            f"opt = rule.on({', '.join(['w', *(f'{n}={v!r}' for n, v in tuned.options.items())])})".ljust(38)
+            + "# w changes in place",
+            f"for rows in p.batches(seed={seed}, batch={tuned.batch}, steps={tuned.steps}):",
             "    opt.step(p.gradient(w, rows))",
             "print(p.loss(w), p.metric(w))",
             "",

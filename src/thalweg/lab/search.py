@@ -13,71 +13,15 @@ import numpy as np
 
 from ..core.rule import Rule
 from ..problems import landscape
-from ..problems.base import Params, pack
 from ..problems.compiled import CompiledProblem
 from .entrants import Entrant
+from .ranges import Settings, Space, Value, compared, drawn
 from .trial import Trial
 
 Array = np.ndarray[Any, Any]
-Settings: TypeAlias = dict[str, float]  # values by line
 
-# Where learning rates are looked for, by their unit: the sources of the ranges are those of the
-# benchmarks that lab papers agree on; a rate with the unit of w grows with the weights themselves.
-RANGES = {"w/g": (1e-5, 1e1), "w": (1e-5, 1e0), "1": (1e-3, 1e2)}
-EDGE = 0.2  # of the logarithmic range, at either end
 BEST = 5  # trials whose median says where the good values lie: one alone misses half of the edges
-DECADE = 10.0  # by which a range is widened
 ROUNDS = 3  # in which ranges are widened at most
-
-
-# What is tuned, and where.
-
-
-@dataclass(frozen=True)
-class Range:
-    """The values of a line that are looked at, evenly on a log scale; both ends positive."""
-
-    low: float
-    high: float
-
-    def at(self, quantile: float) -> float:
-        """The value at a quantile of the range, to four digits (as it is printed)."""
-        return float(f"{self.low * (self.high / self.low) ** quantile:.4g}")
-
-    def side(self, value: float) -> int:
-        """-1 or 1 where a value lies at the low or high end, else 0."""
-        low, high = np.log(self.low), np.log(self.high)
-        place = (np.log(value) - low) / (high - low)
-        return -1 if place < EDGE else 1 if place > 1 - EDGE else 0
-
-    def beyond(self, side: int) -> "Range":
-        """The next decade on one side; the range itself for side 0."""
-        if side < 0:
-            return Range(self.low / DECADE, self.low)
-        return Range(self.high, self.high * DECADE) if side else self
-
-    def joined(self, other: "Range") -> "Range":
-        """From the lower of both to the higher."""
-        return Range(min(self.low, other.low), max(self.high, other.high))
-
-
-def space(entrant: Entrant, scale: float) -> dict[str, Range]:
-    """The lines of an entrant that are tuned, with their ranges: lr, unless there is none or it is a schedule.
-
-    scale: of the parameters (``scale_of``), with which a range in the unit of w grows.
-    """
-    if "lr" not in entrant.lines:
-        return {}
-    unit = entrant.lines["lr"].unit
-    low, high = RANGES.get(unit, RANGES["w/g"])
-    factor = scale if unit == "w" else 1.0
-    return {"lr": Range(low * factor, high * factor)}
-
-
-def scale_of(start: Params) -> float:
-    """The larger of 1 and the start's root mean square."""
-    packed = pack(start)
-    return max(1.0, float(np.sqrt(np.mean(packed * packed))))
 
 
 # Quasi-random trials, the same for every method.
@@ -96,7 +40,7 @@ class Search:
     """One method's search: where it looks, what was tried, and the loss that came of it (inf: it diverged)."""
 
     entrant: Entrant
-    space: dict[str, Range]
+    space: Space
     tried: list[Settings] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)
     finals: dict[int, float] = field(
@@ -122,33 +66,47 @@ class Search:
         return sorted(sound, key=lambda i: self.losses[i])[:BEST]
 
     @property
-    def tuned(self) -> Entrant:
-        """The entrant at its best settings; as it is where nothing was found."""
-        return self.entrant if self.best is None else self.entrant.replace(**self.tried[self.best])
+    def chosen(self) -> Settings:
+        """The best settings; none where nothing was found, which leaves the rule as it is."""
+        return {} if self.best is None else self.tried[self.best]
 
     @property
     def edges(self) -> dict[str, int]:
-        """The lines whose good values lie at an end of their range: -1 low, 1 high. Good: the median of the best five."""
-        tried = [self.tried[i] for i in self.finalists]
+        """The settings whose good values lie at an end of their range: -1 low, 1 high. Good: the median of the best five."""
+        tried = [compared(self.space, self.tried[i]) for i in self.finalists if self.tried[i]]
         if not tried:
             return {}
-        sides = {
-            n: r.side(float(np.median([t[n] for t in tried]))) for n, r in self.space.items() if tried[0]
-        }
+        sides = {n: r.side(_middle([t[n] for t in tried])) for n, r in self.space.items()}
         return {n: side for n, side in sides.items() if side}
 
     @property
     def open_edges(self) -> list[str]:
-        """The lines at an edge beyond whose best value nothing was tried: there more may be gained."""
+        """The settings at an edge beyond whose best value nothing was tried: there more may be gained."""
         if self.best is None:
             return []
-        best = self.tried[self.best]
-        return [n for n, side in self.edges.items() if all(side * t[n] <= side * best[n] for t in self.tried)]
+        tried = [compared(self.space, t) for t in self.tried]
 
-    def wider(self) -> dict[str, Range]:
+        def signed(n: str, i: int) -> float:
+            return self.edges[n] * float(tried[i][n])
+
+        best = self.best
+        return [n for n in self.edges if all(signed(n, i) <= signed(n, best) for i in range(len(tried)))]
+
+    @property
+    def widens(self) -> bool:
+        """Whether good values lie at an end beyond which more can be tried."""
+        return any(self.space[n].widens for n in self.edges)
+
+    def wider(self) -> Space:
         """Where extra trials look: beyond the edges, in the ranges themselves where the best lies inside."""
         edges = self.edges
         return {n: r.beyond(edges.get(n, 0)) for n, r in self.space.items()}
+
+
+def _middle(values: Sequence[Value]) -> Value:
+    """The median of numbers; the first of words, which have no order."""
+    numbers = [v for v in values if not isinstance(v, str)]
+    return float(np.median(numbers)) if numbers else values[0]
 
 
 Proposal: TypeAlias = tuple[Search, Settings]
@@ -158,40 +116,41 @@ Proposal: TypeAlias = tuple[Search, Settings]
 class Tuner:
     """All methods' searches on one budget: each round's proposals are to be run and added before the next.
 
-    trials: of each method; one takes the rules as they are. Where any method's good values lie at an edge its range is
-    widened and every method gets a quarter as many more trials, in at most ``ROUNDS`` rounds.
+    trials: of each method; one takes the rules as they are. names: the settings in the order of the sequence's
+    dimensions, which methods share by name: the same quantiles of ``lr`` for all. Where any method's good values
+    lie at an edge that can be widened it is, and every method gets a quarter as many more trials, in at most ``ROUNDS`` rounds.
     """
 
     searches: Sequence[Search]
     trials: int
     seed: int
+    names: Sequence[str] = ()
 
     def rounds(self) -> Iterator[tuple[str, list[Proposal]]]:
         """Yield each round's name and proposals, trial by trial, so that an interrupted race is a fair one."""
         extra = max(1, self.trials // 4) if self.trials > 1 else 0
-        dimensions = max([1, *(len(s.space) for s in self.searches)])
-        drawn = quantiles(self.trials + ROUNDS * extra, dimensions, self.seed)
+        names = list(dict.fromkeys([*self.names, *(n for s in self.searches for n in s.space)]))
+        points = [
+            dict(zip(names, map(float, point), strict=False))
+            for point in quantiles(self.trials + ROUNDS * extra, max(1, len(names)), self.seed)
+        ]
         first: list[Proposal] = []
-        for k, point in enumerate(drawn[: self.trials]):
+        for k, point in enumerate(points[: self.trials]):
             for search in self.searches:
                 if search.space and self.trials > 1:
-                    first.append((search, _settings(search.space, point)))
+                    first.append((search, drawn(search.space, point)))
                 elif k == 0:
                     first.append((search, {}))
         yield "tuning", first
         for k in range(ROUNDS if extra else 0):
-            if not any(s.edges for s in self.searches):
+            if not any(s.widens for s in self.searches):
                 return
             pairs = [(s, s.wider()) for s in self.searches]
             begin = self.trials + k * extra
-            more = drawn[begin : begin + extra]
-            yield "tuning, wider", [(s, _settings(w, point)) for point in more for s, w in pairs if w]
+            more = points[begin : begin + extra]
+            yield "tuning, wider", [(s, drawn(w, point)) for point in more for s, w in pairs if w]
             for search, ranges in pairs:
                 search.space = {n: r.joined(search.space[n]) for n, r in ranges.items()}
-
-
-def _settings(ranges: Mapping[str, Range], point: Array) -> Settings:
-    return {n: r.at(float(u)) for (n, r), u in zip(ranges.items(), point, strict=False)}
 
 
 # Grids of learning rates, side by side.

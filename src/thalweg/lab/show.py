@@ -24,8 +24,9 @@ from . import methods as naming
 from .methods import Method
 from .pictures.panels import Chart, Curve, Map, Panel, Picture
 from .pictures.panels import Path as Way
+from .ranges import Range, Scales, scale_of, space
 from .record import record, write
-from .search import grid, scale_of, space, try_rates
+from .search import grid, try_rates
 from .theory import diagnose
 from .trial import Trial
 
@@ -194,12 +195,12 @@ def _rate(
     p: FormulaProblem, m: Method, at: Array, steps: int, seed: int, lr: float | None, target: float
 ) -> tuple[Rule, str]:
     """The method at the rate that is asked for, else at its best one; and a word where that is the last tried."""
-    tuned = space(m, scale_of(at))
-    if "lr" not in tuned:
+    usual = space(m, Scales(scale_of(at))).get("lr")
+    if not isinstance(usual, Range):
         return m.rule, ""
     if lr is not None:
         return m.rule.replace(lr=lr), ""
-    low, high = tuned["lr"].low, tuned["lr"].high
+    low, high = usual.low, usual.high
     rates = grid(low, high, TRIALS)
     tried = try_rates(m.rule, p, rates, steps, target, start=at, batch=p.batch, seeds=(seed,), stay=True)
     edge = f"its rate is the last of those tried, {low:.3g} to {high:.3g}"
