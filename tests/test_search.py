@@ -2,21 +2,27 @@
 
 import json
 import math
-from itertools import pairwise
+from collections.abc import Callable, Sequence
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import thalweg as tw
 from thalweg import rules
 from thalweg.errors import HyperparameterError
 from thalweg.lab import ranges
-from thalweg.lab.configuration import configured, shaped
-from thalweg.lab.entrants import entrant
+from thalweg.lab.configuration import Configuration, configured, shaped
+from thalweg.lab.entrants import Entrant, entrant
 from thalweg.lab.methods import Method, method
-from thalweg.lab.ranges import Fraction, Range, Scales, Start, Tuning, lines_of, space
+from thalweg.lab.ranges import Fraction, Range, Scales, Settings, Start, Tuning, lines_of, space
 from thalweg.lab.search import Search, Tuner, quantiles
+from thalweg.lab.trial import Array, Trial
+from thalweg.problems.base import Problem
+from thalweg.problems.quadratic import of
+from thalweg.problems.wilson import Wilson
 
 ALL = ("lr", "beta1", "beta2", "eps", "accumulator", *ranges.AROUND)
 
@@ -184,6 +190,7 @@ def test_what_stands_around_a_rule_is_searched_and_told() -> None:
         seeds=1,
         steps=32,
         batch=16,
+        workers=0,
     )
     row = made.data["methods"][0]
     assert row["settings"]["schedule"] in ranges.SCHEDULES and row["settings"]["batch"] in {
@@ -231,4 +238,78 @@ def test_optunas_sampler_has_the_same_number_of_trials_and_no_tuning_curves() ->
         == tw.race(
             "beale", ["SGD", "Adam"], tune="lr,beta1,schedule", sampler="optuna", trials=5, seeds=2, steps=30
         ).trials
+    )
+
+
+# Problems whose good settings are known: a search finds them as often as random search would.
+
+
+def ends(p: Problem, racer: Entrant, tried: Sequence[Settings], steps: int, batch: int) -> Array:
+    """The final loss and the metric of each setting (n, 2) over the whole of ``steps``, in as few loops as there are batches."""
+    told = np.full((len(tried), 2), np.nan)
+    alike: dict[tuple[int, int], list[tuple[int, Configuration]]] = {}
+    for k, settings in enumerate(tried):
+        one = configured(racer, settings, steps, batch, p.rows)
+        alike.setdefault((one.steps, one.batch), []).append((k, one))
+    for (count, rows), members in alike.items():
+        vary = {n: np.array([c.lines[n] for _, c in members]) for n in members[0][1].lines}
+        runs = Trial(
+            racer.runs, p, count, batch=rows, vary=vary, every=count, record=("loss", "metric")
+        ).run()
+        own = [k for k, _ in members]
+        told[own, 0], told[own, 1] = runs.curves[:, 0, -1], runs.records["metric"][:, 0]
+    return told
+
+
+def found_as_often_as_by_chance(
+    p: Problem, racer: Entrant, tuning: Tuning, trials: int, good: Callable[[Array], Array], **run: int
+) -> None:
+    """Over 200 sequences at least 1 - (1 - V)^T, less three standard errors; V: the share of the space that is good."""
+    looked = space(racer, ranges.scales(p, 0, run["batch"], tuning), tuning)
+    centres = (np.arange(14) + 0.5) / 14
+    grid = [
+        ranges.drawn(looked, dict(zip(tuning.tune, q, strict=True)))
+        for q in product(centres, repeat=len(tuning.tune))
+    ]
+    share = good(ends(p, racer, grid, **run)).mean()
+    searches = [Search(racer, dict(looked)) for _ in range(200)]
+    proposals = []
+    for seed, search in enumerate(searches):
+        _, first = next(Tuner([search], trials, seed, tuning.tune).rounds())
+        proposals += first
+    told = ends(p, racer, [settings for _, settings in proposals], **run)
+    for (search, settings), (loss, metric) in zip(proposals, told, strict=True):
+        search.add(
+            settings, loss + (0.0 if np.isnan(metric) else metric)
+        )  # no error first, then the lowest loss
+    chosen = ends(p, racer, [search.chosen for search in searches], **run)
+    found, chance = good(chosen).mean(), 1 - (1 - share) ** trials
+    assert 0.02 < share < 0.2  # neither nothing nor everything
+    assert found >= chance - 3 * np.sqrt(chance * (1 - chance) / len(searches)), (found, chance)
+
+
+def test_three_settings_of_a_badly_scaled_quadratic_are_found() -> None:
+    """lr, beta2 and eps of Adam over curvatures from 1 to a millionth: some three in a hundred come down in a hundred steps."""
+    found_as_often_as_by_chance(
+        of(np.diag([1.0, 1e-3, 1e-6]), (1.0, 1.0, 1.0)),
+        method("Adam"),
+        Tuning(("lr", "beta2", "eps")),
+        25,
+        lambda told: told[:, 0] <= 4e-6,
+        steps=100,
+        batch=0,
+    )
+
+
+@pytest.mark.slow
+def test_wilsons_three_dials_are_found() -> None:
+    """Rows a step, eps and where the accumulator begins: each alone rids Adagrad of its error on new examples."""
+    found_as_often_as_by_chance(
+        Wilson(40, 0.6),
+        method("Adagrad(lr=0.1)"),
+        Tuning(("batch", "eps", "accumulator"), {"batch": (1, 40)}),
+        12,
+        lambda told: (told[:, 1] == 0) & (told[:, 0] <= 1e-6),
+        steps=50,
+        batch=10,
     )
