@@ -11,7 +11,7 @@ import torch
 import thalweg as tw
 from thalweg.errors import FileError, HyperparameterError, ThalwegError
 from thalweg.lab.entrants import Foreign, entrant, entrants
-from thalweg.lab.search import space
+from thalweg.lab.ranges import Scales, space
 
 SGDISH = """
 import torch
@@ -87,8 +87,8 @@ def test_settings_take_the_makers_own_words() -> None:
 
 def test_a_rate_is_looked_for_where_the_rule_of_that_name_is() -> None:
     for named in ("Adam", "SGD", "Adadelta"):
-        assert space(entrant(f"torch.optim.{named}"), 2.0) == space(entrant(named), 2.0)
-    assert space(entrant("optax.adam"), 1.0) == space(entrant("Adam"), 1.0)
+        assert space(entrant(f"torch.optim.{named}"), Scales(2.0)) == space(entrant(named), Scales(2.0))
+    assert space(entrant("optax.adam")) == space(entrant("Adam"))
 
 
 def test_a_users_own_is_named_by_its_file_or_handed_over(file: Path) -> None:

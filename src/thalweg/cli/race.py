@@ -17,13 +17,15 @@ def race(
     problem: Annotated[
         str,
         typer.Argument(
-            help="A problem by name, a table that thalweg fit reads, or a function of yours, FILE.py:NAME.",
+            help="A problem by name, a table that thalweg fit reads, or a function or training loop of yours, FILE.py:NAME.",
             metavar="[PROBLEM or FILE]",
         ),
     ] = "digits",
     methods: Annotated[
         str | None,
-        typer.Option(help="Comma-separated: Adam, RMSprop:keras, mine.py:MyRule. Default: the nine."),
+        typer.Option(
+            help="Comma-separated: Adam, RMSprop:keras, mine.py:MyRule, in a training loop torch.optim.Adamax too. Default: the nine."
+        ),
     ] = None,
     tune: Annotated[
         str,
@@ -60,7 +62,9 @@ def race(
         ),
     ] = "halton",
     seeds: Annotated[int, typer.Option(help="Fresh seeds for the final runs.")] = 30,
-    steps: Annotated[int | None, typer.Option(help="Steps of each run. Default: the problem's.")] = None,
+    steps: Annotated[
+        int | None, typer.Option(help="Steps (a training loop's yields) of each run. Default: the problem's.")
+    ] = None,
     batch: Annotated[int | None, typer.Option(help="Rows a step, 0 for all. Default: the problem's.")] = None,
     seed: Annotated[int, typer.Option(help="Fixes every random number.")] = 0,
     target: Annotated[str | None, typer.Option(help="For a table: the column to predict.")] = None,
@@ -95,6 +99,13 @@ def race(
             help="Of a run, after which it is ended and has failed.", rich_help_panel="Where it runs"
         ),
     ] = 600.0,
+    measure: Annotated[
+        str,
+        typer.Option(
+            help="For a training loop: which of the names it yields is compared. Default: the loss."
+        ),
+    ] = "",
+    maximize: Annotated[bool, typer.Option("--maximize", help="More of the measure is better.")] = False,
     out: Annotated[str, typer.Option(help="The report, one HTML page.")] = "race.html",
     json: Annotated[str | None, typer.Option(help="Also write the numbers as JSON.")] = None,
     listing: Annotated[bool, typer.Option("--list", help="List the problems and stop.")] = False,
@@ -129,10 +140,14 @@ def race(
                 select=select,
                 workers=workers,
                 seconds=seconds,
+                measure=measure,
+                maximize=maximize,
                 out=out,
                 json=json,
                 progress=report,
             )
+        if ".py:" in problem:
+            say(f"{problem}: {result.data['text']}")
         for sentence in sentences(result.data):
             say(sentence)
         _print_results(result)

@@ -40,12 +40,20 @@ def run_file(path: str, purpose: str, content_digest: str = "") -> ModuleType:
     module = ModuleType(title)
     module.__file__ = str(file.resolve())
     sys.modules[title] = module
+    arguments = sys.argv
+    sys.argv = [module.__file__]  # a script that reads its command line sees none of ours
     try:
         # Compiled from what was read: a cached .pyc is told from an older one by seconds and size alone.
         exec(compile(content, module.__file__, "exec"), vars(module))
-    except Exception as error:
+    except BaseException as error:
         del sys.modules[title]
-        raise FileError(f"{path}: cannot be run ({type(error).__name__}: {error})") from None
+        if not isinstance(error, Exception | SystemExit):
+            raise
+        remedy = ": put what is to run alone under if __name__ == '__main__':"
+        told = f"it exits{remedy}" if isinstance(error, SystemExit) else f"{type(error).__name__}: {error}"
+        raise FileError(f"{path}: cannot be run ({told})") from None
+    finally:
+        sys.argv = arguments
     vars(module)["__thalweg_content__"] = current
     return module
 

@@ -260,17 +260,27 @@ class Foreign:
     @property
     def code(self) -> Code | None:
         """Lines that give its maker, with its arguments bound; None where nothing names it."""
+        maker = self._maker_code()
+        if maker is None or not self.arguments:
+            return maker
+        return Code(
+            ("from functools import partial", *maker.imports), f"partial({maker.expression}, {self.call})"
+        )
+
+    def built(self, *params: str) -> Code | None:
+        """Lines that make the optimizer itself, of parameters that are called so; None where nothing names it."""
+        maker = self._maker_code()
+        if maker is None:
+            return None
+        given = ", ".join([*params, self.call] if self.call else params)
+        return Code(maker.imports, f"{maker.expression}({given})")
+
+    def _maker_code(self) -> Code | None:
         if not self.text:
             return None
-        imports = ["from functools import partial"] if self.arguments else []
         if ".py:" in self.path:
-            imports.append("from thalweg.lab.entrants import entrant")
-            maker = f"entrant({self.path!r}).maker"
-        else:
-            module = _module(self.path)[0].__name__
-            imports.append(f"import {module}")
-            maker = self.path
-        return Code(tuple(imports), f"partial({maker}, {self.call})" if self.arguments else maker)
+            return Code(("from thalweg.lab.entrants import entrant",), f"entrant({self.path!r}).maker")
+        return Code((f"import {_module(self.path)[0].__name__}",), self.path)
 
     def __repr__(self) -> str:
         return f"{self.path}({self.call})"

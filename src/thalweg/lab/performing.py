@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias, TypeVar
 
 from ..errors import HyperparameterError, ProblemError
-from ..problems import FunctionProblem, Outsider, Problem, Source
+from ..problems import FunctionProblem, Outsider, Raced, Source
 from ..problems.compiled import CompiledProblem
 from .trial import Runs, Trial, joined, resolve
 from .workers import STARTING, Answers, Chunk, Lost, each, one_thread, run
@@ -76,7 +76,7 @@ class Performer:
         value: T = result
         return value
 
-    def outsider(self, problem: Problem | Source) -> Outsider | None:
+    def outsider(self, problem: Raced | Source) -> Outsider | None:
         """Return what an established solver reaches; None where none is known, or where a user's function keeps it."""
         p = resolve(problem)
         if not isinstance(p, FunctionProblem):
@@ -104,7 +104,7 @@ def _stays(trial: Trial) -> bool:
     return isinstance(resolve(trial.problem), CompiledProblem)
 
 
-def _perform(problems: Sequence[Problem | Source], chunk: Chunk, begin: Callable[[int], None]) -> Answers:
+def _perform(problems: Sequence[Raced | Source], chunk: Chunk, begin: Callable[[int], None]) -> Answers:
     """In a worker: run trials, each of the problem of a number."""
     for i, (k, trial) in chunk:
         problem = resolve(problems[k])
@@ -112,5 +112,5 @@ def _perform(problems: Sequence[Problem | Source], chunk: Chunk, begin: Callable
         yield [(i, replace(trial, problem=problem).run())]
 
 
-def _outsider(problem: Problem | Source) -> Outsider | None:
+def _outsider(problem: Raced | Source) -> Outsider | None:
     return resolve(problem).outsider()

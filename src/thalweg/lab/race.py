@@ -11,7 +11,7 @@ d) A diverged run counts as infinity. Budgets are counts, never clocks: the same
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -19,16 +19,18 @@ from typing import Any
 import numpy as np
 
 from .. import errors, files
-from ..problems import FunctionProblem, Problem, Source
+from ..problems import FunctionProblem, Raced, Source, TrainingProblem, demand_no_measure
 from ..problems.compiled import CompiledProblem
 from ..problems.formula import FormulaProblem
+from ..problems.training import LOSS, is_training
 from . import ranges as looked
 from .configuration import Configuration, configured
-from .entrants import Foreign, Named, entrants, refused
+from .entrants import Entrant, Foreign, Named, entrants, refused
 from .performing import SECONDS, Job, Performer
 from .race_result import ONLY_DRAWN, Columns, RaceResult, VerdictRow
 from .race_summary import Budget, Entry, counted, summary
 from .ranges import Settings, Tuning, Value, space
+from .rehearsal import rehearsed
 from .reports.race import render
 from .search import Proposal, Search, Tuner
 from .statistics import quantile
@@ -127,7 +129,7 @@ def _suffix(path: str | os.PathLike[str]) -> str:
 
 
 def race(
-    problem: "str | os.PathLike[str] | Problem | Callable[..., Any]" = "digits",
+    problem: "str | os.PathLike[str] | Raced | Callable[..., Any]" = "digits",
     methods: Sequence[Named] | Named | None = None,
     *,
     tune: str | Sequence[str] = "lr",
@@ -147,6 +149,8 @@ def race(
     select: str | None = None,
     workers: int | None = None,
     seconds: float = SECONDS,
+    measure: str = "",
+    maximize: bool = False,
     out: str | os.PathLike[str] | None = None,
     json: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
@@ -154,20 +158,25 @@ def race(
     """Tune each method on the same budget, rerun the best on fresh seeds, and compare.
 
     problem: a name (``digits``, ``beale``, ...), a table's file (CSV, Parquet, SVMlight; ``target`` names
+    problem: a name (``digits``, ``beale``, ...), a table's file (CSV, Parquet, SVMlight; ``target`` names
     the column to predict, ``drop`` columns to leave out, ``l2`` the penalty, 1 / rows by default, and ``model``
     "linear" or "network"), a Problem, or a function, by itself or as ``FILE.py:NAME``
-    (``thalweg.problems.FunctionProblem``), whose runs begin around ``start``. methods: names such as ``"Adam"``, ``"RMSprop:keras"``, ``"mine.py:Rule"``,
-    or rules; the nine of the sources by default. tune: settings to search, ``"lr,beta1,eps"`` or a list, or ``"auto"``,
-    which takes the more of them the more trials there are (see docs/race.md). range: setting -> (low, high) in place
-    of the usual range, or the schedules to choose from. budget: ``"default"``, ``"small"``, ``"medium"`` or
+    (``thalweg.problems.FunctionProblem``), whose runs begin around ``start``; a training loop likewise
+    (``thalweg.problems.TrainingProblem``), of whose yields ``measure`` is compared (the loss by default), the larger
+    the better with ``maximize``. methods: names such as ``"Adam"``, ``"RMSprop:keras"``, ``"mine.py:Rule"``,
+    or rules; in a training loop also optimizers from elsewhere, ``"torch.optim.Adamax"``, ``"mine.py:Sgdish"``, or
+    their classes; the nine of the sources by default. tune: settings to search, ``"lr,beta1,eps"`` or a list, or
+    ``"auto"``, which takes the more of them the more trials there are (see docs/race.md). range: setting -> (low, high)
+    in place of the usual range, or the schedules to choose from. budget: ``"default"``, ``"small"``, ``"medium"`` or
     ``"large"``, for 1, 25, 50 or 100 trials; or trials: settings tried for each method, 25 by default (1 takes the
     rule's own). sampler: ``"halton"``, the same quasi-random settings for every method, or ``"optuna"``, whose sampler
     learns as it goes. seeds: fresh seeds for the final runs. steps, batch: of each run, the problem's own
-    by default; batch 0 takes all rows. select: what settings are chosen by, "loss" or "validation", the loss on rows
-    that are neither trained nor tested on, which is the default where a problem has such rows. workers: processes,
-    one a core by default; 0 stays in this process, where nothing is ended. seconds: of a run, after which it is ended
-    and has failed. out, json: files for the report and the numbers, checked before
-    the race. progress: called with (what, done, total). Ctrl-C ends with what is done.
+    by default (of a training loop: its length, at most 1,000 yields); batch 0 takes all rows. select: what settings
+    are chosen by, "loss" or "validation", the loss on rows that are neither trained nor tested on, or what a training
+    loop yields under that name, which is the default where there is such. workers: processes, one a core by default;
+    0 stays in this process, where nothing is ended. seconds: of a run, after which it is ended and has failed. out,
+    json: files for the report and the numbers, checked before the race. progress: called with (what, done, total).
+    Ctrl-C ends with what is done.
 
     Raises ProblemError, HyperparameterError, FileError before anything runs.
     """
@@ -192,6 +201,8 @@ def race(
         l2=l2,
         model=model,
         select=select,
+        measure=measure,
+        maximize=maximize,
         performer=Performer(workers, seconds),
     )
     result = prepared.run(progress)
@@ -202,7 +213,7 @@ def race(
 
 
 def prepare(
-    problem: "str | os.PathLike[str] | Problem | Callable[..., Any]",
+    problem: "str | os.PathLike[str] | Raced | Callable[..., Any]",
     methods: Sequence[Named] | Named | None = None,
     *,
     tune: str | Sequence[str] = "lr",
@@ -220,6 +231,8 @@ def prepare(
     l2: float | None = None,
     model: str = "linear",
     select: str | None = None,
+    measure: str = "",
+    maximize: bool = False,
     performer: Performer | None = None,
 ) -> "Prepared":
     """Return the race that ``race`` runs, checked and not begun: every wrong request is refused here.
@@ -228,11 +241,8 @@ def prepare(
     """
     named = entrants(methods)
     performer = performer or Performer()
-    source = _source(problem, target, drop, start, l2, model, performer)
+    source = _source(problem, target, drop, start, l2, model, measure, maximize, performer)
     p = resolve(source)
-    for m in named:
-        if isinstance(m.runs, Foreign):
-            raise refused(m.runs, p.name)
     if isinstance(source, Source) and p.source is not None:
         source = p.source  # with the content that its file had just now
     most = counted(budget, trials)
@@ -243,30 +253,33 @@ def prepare(
         p.steps if steps is None else steps,
         p.batch if batch is None else batch,
         seed,
-        select=_selection(p, select),
         search=tuning,
     )
+    if isinstance(p, TrainingProblem):
+        plan = rehearsed(p, source, named, plan, steps, performer)
+    else:
+        _demand_rules(p, named)
+    plan = replace(plan, select=_selection(p, select))
     looked.require(tuning, named, p)
     at = looked.scales(p, plan.tuning[0], plan.batch, tuning)
     entries = [
         Entry(m.name, m.text, Search(m, space(m, at, tuning)), told=looked.missing(m, tuning)) for m in named
     ]
-    return Prepared(source, plan, entries, performer)
+    return Prepared(p, source, plan, entries, performer)
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A race that was checked and has not begun."""
+    """A race that was checked and has not begun.
 
-    source: Source | Problem
+    problem: what the methods are compared on; source: what trials make it from, or itself.
+    """
+
+    problem: Raced
+    source: Source | Raced
     budget: Budget
     entries: Sequence[Entry]
     performer: Performer
-
-    @property
-    def problem(self) -> Problem:
-        """What the methods are compared on."""
-        return resolve(self.source)
 
     def run(self, progress: Progress | None = None) -> Race:
         """Tune every method, rerun it on fresh seeds, and tell what was found; Ctrl-C ends with what is done."""
@@ -282,30 +295,52 @@ class Prepared:
         return Race(summary(self.problem, self.budget, self.entries, finished, outsider))
 
 
+def _demand_rules(p: Raced, entrants: Sequence[Entrant]) -> None:
+    """HyperparameterError for an optimizer from elsewhere where the problem is no training loop."""
+    for m in entrants:
+        if isinstance(m.runs, Foreign):
+            raise refused(m.runs, p.name)
+
+
 def _source(
-    problem: "str | os.PathLike[str] | Problem | Callable[..., Any]",
+    problem: "str | os.PathLike[str] | Raced | Callable[..., Any]",
     target: str | None,
     drop: Sequence[str],
     start: Sequence[float],
     l2: float | None,
     model: str,
+    measure: str,
+    maximize: bool,
     performer: Performer,
-) -> Source | Problem:
+) -> Source | Raced:
     """What trials resolve: the problem itself, or what it is made from; what is a user's own is first called in a worker.
 
     Raises what making it raises, and ProblemError where that takes too long.
     """
-    if isinstance(problem, Problem):
-        return problem
-    if callable(problem):
+    if not isinstance(problem, Raced) and not callable(problem):
+        source = Source(
+            os.fspath(problem),
+            target,
+            tuple(drop),
+            start=tuple(map(float, start)),
+            l2=l2,
+            model=model,
+            measure=measure,
+            maximize=maximize,
+        )
+        if ".py:" in source.name:
+            performer.within_limit(source.name, _made, resolve, source)
+        return source
+    if is_training(problem):
+        return TrainingProblem(problem, measure or LOSS, maximize)
+    if isinstance(problem, Raced):
+        p = problem
+    else:
         given = problem, start if len(start) else None
         performer.within_limit(getattr(problem, "__name__", "f"), _made, FunctionProblem, *given)
-        return FunctionProblem(*given)
-    beginning = tuple(map(float, start))
-    source = Source(os.fspath(problem), target, tuple(drop), start=beginning, l2=l2, model=model)
-    if ".py:" in source.name:
-        performer.within_limit(source.name, _made, resolve, source)
-    return source
+        p = FunctionProblem(*given)
+    demand_no_measure(p, measure, maximize)
+    return p
 
 
 def _made(make: Callable[..., object], *arguments: Any) -> None:
@@ -313,7 +348,7 @@ def _made(make: Callable[..., object], *arguments: Any) -> None:
     make(*arguments)
 
 
-def _selection(p: Problem, select: str | None) -> str:
+def _selection(p: Raced, select: str | None) -> str:
     """What settings are chosen by: "loss" or "validation". Raises HyperparameterError."""
     allowed = ("loss", "validation") if p.validation_name else ("loss",)
     if select is None:
@@ -328,7 +363,7 @@ class _Runner:
     """Runs a race's trials and puts what they led to into its entries."""
 
     def __init__(
-        self, source: Source | Problem, budget: Budget, performer: Performer, report: Progress
+        self, source: Source | Raced, budget: Budget, performer: Performer, report: Progress
     ) -> None:
         self.source, self.budget, self.performer, self.report = source, budget, performer, report
         self.problem = resolve(source)

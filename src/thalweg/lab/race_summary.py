@@ -11,11 +11,13 @@ from ..core.formula import signature
 from ..core.rule import Rule, is_shipped
 from ..core.schedule import Schedule
 from ..errors import HyperparameterError, nearest
-from ..problems import Outsider, Problem, Source
+from ..problems import Outsider, Raced, Source, TrainingProblem
 from ..problems.formula import FormulaProblem
 from . import answers, audit
 from . import methods as naming
 from .configuration import Configuration, configured
+from .entrants import Foreign
+from .handed import JAX, NUMPY, TORCH
 from .measures import NOISY_SHARES, SHARES, expected_best, expected_best_band, targets, times
 from .race_result import (
     VERSION,
@@ -135,7 +137,7 @@ class Entry:
 
 
 def summary(
-    p: Problem, budget: Budget, entries: Sequence[Entry], finished: bool, outsider: Outsider | None
+    p: Raced, budget: Budget, entries: Sequence[Entry], finished: bool, outsider: Outsider | None
 ) -> RaceResult:
     """Everything that is reported of a race. outsider: what an established solver reaches, where that was asked."""
     floor, tau, goal = _goal(p, entries)
@@ -195,7 +197,7 @@ def summary(
     return result
 
 
-def _goal(p: Problem, entries: Sequence[Entry]) -> tuple[float, float, float | None]:
+def _goal(p: Raced, entries: Sequence[Entry]) -> tuple[float, float, float | None]:
     """The loss that counts as the minimum, the share of the way that may be left, and the target."""
     losses = [e.losses for e in entries if e.losses.size]
     floor = p.minimum
@@ -206,12 +208,12 @@ def _goal(p: Problem, entries: Sequence[Entry]) -> tuple[float, float, float | N
     return floor, tau, floor + tau * (float(np.median(starts)) - floor) if starts else None
 
 
-def _selected(p: Problem, budget: Budget) -> str:
+def _selected(p: Raced, budget: Budget) -> str:
     """What settings are chosen by, in words."""
     return p.loss_name if budget.select == "loss" else p.validation_name or budget.select
 
 
-def _answers(p: Problem, budget: Budget, entries: Sequence[Entry], floor: float, tau: float) -> list[Answer]:
+def _answers(p: Raced, budget: Budget, entries: Sequence[Entry], floor: float, tau: float) -> list[Answer]:
     """What the methods' paired runs on fresh seeds say to the four questions; only those that were rerun take part."""
     done = {e.name: e for e in entries if e.test_runs}
     if not done:
@@ -232,7 +234,7 @@ def _finite(x: float) -> Number:
     return float(x) if np.isfinite(x) else None
 
 
-def _chosen(entry: Entry, p: Problem, budget: Budget) -> Configuration:
+def _chosen(entry: Entry, p: Raced, budget: Budget) -> Configuration:
     """The method at its best settings."""
     return configured(entry.search.entrant, entry.search.chosen, budget.steps, budget.batch, p.rows)
 
@@ -265,7 +267,7 @@ def _steady_gain(rule: Rule) -> Number:
     return None if gain == rate else _finite(gain)
 
 
-def _row(entry: Entry, p: Problem, budget: Budget, floor: float, tau: float) -> MethodRow:
+def _row(entry: Entry, p: Raced, budget: Budget, floor: float, tau: float) -> MethodRow:
     runs, losses, search = entry.reported, entry.losses, entry.search
     median, low, high = (_finite(quantile(losses[:, -1], q)) if runs else None for q in (0.5, 0.1, 0.9))
     loss: Quantiles = {"median": median, "p10": low, "p90": high}
@@ -297,7 +299,7 @@ def _row(entry: Entry, p: Problem, budget: Budget, floor: float, tau: float) -> 
     }
 
 
-def _reached(entry: Entry, p: Problem, floor: float, tau: float) -> list[float]:
+def _reached(entry: Entry, p: Raced, floor: float, tau: float) -> list[float]:
     """The step at which each reported run meets its target, +inf where it never does."""
     return [
         steps_to(curve, entry.reported[0].steps, floor + tau * (curve[0] - floor), _held(p))
@@ -305,17 +307,17 @@ def _reached(entry: Entry, p: Problem, floor: float, tau: float) -> list[float]:
     ]
 
 
-def _held(p: Problem) -> int:
+def _held(p: Raced) -> int:
     """On how many records in a row a target must be met."""
     return CONSECUTIVE if p.noisy else 1
 
 
-def _shares(p: Problem) -> tuple[float, ...]:
+def _shares(p: Raced) -> tuple[float, ...]:
     """The shares of the way that the problem's three targets leave."""
     return NOISY_SHARES if p.noisy and (p.minimum is None or p.goal) else SHARES
 
 
-def _runs(p: Problem, budget: Budget, entries: Sequence[Entry], floor: float) -> Columns:
+def _runs(p: Raced, budget: Budget, entries: Sequence[Entry], floor: float) -> Columns:
     """Every run on fresh seeds, one row each."""
     shares = _shares(p)
     table: Columns = {n: [] for n in ("method", "seed", "start", "loss", "metric", *map(time_column, shares))}
@@ -421,7 +423,7 @@ def _paths(entries: Sequence[Entry]) -> Columns | None:
     return table if table["method"] else None
 
 
-def _landscape(p: Problem) -> Landscape | None:
+def _landscape(p: Raced) -> Landscape | None:
     grid = p.grid() if isinstance(p, FormulaProblem) else None
     if grid is None or not isinstance(p, FormulaProblem):
         return None
@@ -446,7 +448,7 @@ def _outsider(o: Outsider | None) -> OutsiderRow | None:
     }
 
 
-def _target_text(goal: float | None, tau: float, p: Problem) -> str:
+def _target_text(goal: float | None, tau: float, p: Raced) -> str:
     if goal is None:
         return ""
     end = "the known minimum" if p.minimum is not None else "the lowest loss of any method"
@@ -465,6 +467,7 @@ def _command(source: Source | None, validated: bool, budget: Budget, entries: Se
     parts += [part for name in source.drop for part in ("--drop", name)]
     if source.start:
         parts += ["--start", ",".join(map(repr, source.start))]
+    parts += ["--measure", source.measure] * bool(source.measure) + ["--maximize"] * source.maximize
     if texts != list(naming.NINE):
         parts += ["--methods", ",".join(texts)]
     parts += [] if source.l2 is None else ["--l2", repr(source.l2)]
@@ -484,9 +487,32 @@ def _tuning_options(tuning: Tuning) -> list[str]:
     return parts if tuning.sampler == "halton" else [*parts, "--sampler", tuning.sampler]
 
 
-def _code(entry: Entry, p: Problem, budget: Budget) -> str:
+def _training_code(method: Configuration, p: TrainingProblem) -> str:
+    """Lines that take the place of what a training loop asks for its optimizer; "" for what no name or file has."""
+    tuned, runs = method.tuned, method.tuned.runs
+    around = "".join(f", {n}={v!r}" for n, v in method.options.items())
+    params = {TORCH: ("model.parameters()",), JAX: (), NUMPY: ("params",)}[p.door or NUMPY]
+    code = runs.built(*params) if isinstance(runs, Foreign) else tuned.code
+    if code is None:
+        return ""
+    imports, made = list(code.imports), code.expression
+    if isinstance(runs, Rule):
+        door = {TORCH: "thalweg.torch", JAX: "thalweg.optax"}.get(p.door)
+        imports += [f"import {door}"] if door else []
+        made = {
+            TORCH: f"thalweg.torch.Optimizer(model.parameters(), {made}{around})",
+            JAX: f"thalweg.optax.transformation({made}{around})",
+        }.get(p.door, f"{made}.on(params{around})")
+    asked = "tx = optimizer.optax" if p.door == JAX else f"opt = optimizer({params[0]})"
+    name = asked.partition(" ")[0]
+    return "\n".join([*imports, "", f"{name} = {made}  # in place of {asked}", ""])
+
+
+def _code(entry: Entry, p: Raced, budget: Budget) -> str:
     """Lines that rebuild the winner and run it on the first fresh seed; "" for what no name or file has."""
     source, tuned = p.source, _chosen(entry, p, budget)
+    if isinstance(p, TrainingProblem):
+        return _training_code(tuned, p)
     code = tuned.tuned.code
     if source is None or code is None:
         return ""

@@ -15,7 +15,7 @@ import numpy as np
 from ..core.line import Line
 from ..core.rule import Rule
 from ..errors import HyperparameterError, nearest
-from ..problems import Problem
+from ..problems import Problem, Raced
 from ..problems.base import Params, pack
 from .entrants import Entrant
 
@@ -240,8 +240,10 @@ def scale_of(start: Params) -> float:
     return max(1.0, float(np.sqrt(np.mean(packed * packed))))
 
 
-def scales(p: Problem, seed: int, batch: int, tuning: Tuning) -> Scales:
-    """The scales at a seed's start; 1 where a gradient is not needed, or is none."""
+def scales(p: Raced, seed: int, batch: int, tuning: Tuning) -> Scales:
+    """The scales at a seed's start; 1 where a gradient is not needed, or is none, or a training loop keeps it."""
+    if not isinstance(p, Problem):
+        return Scales()
     start = p.start(seed)
     weights = scale_of(start)
     if not set(tuning.tune) - {"lr", "batch", "schedule"}:
@@ -335,7 +337,7 @@ def missing(entrant: Entrant, tuning: Tuning) -> list[str]:
     return [f"has no {' and no '.join(lacks)} to tune"] if lacks and len(tuning.tune) > 1 else []
 
 
-def require(tuning: Tuning, entrants: Sequence[Entrant], p: Problem) -> None:
+def require(tuning: Tuning, entrants: Sequence[Entrant], p: Raced) -> None:
     """HyperparameterError for a setting that no entrant has, a range that is none, a sampler that is unknown."""
     if tuning.sampler not in SAMPLERS:
         raise HyperparameterError(f"sampler: got {tuning.sampler!r}; one of {', '.join(SAMPLERS)} is needed")

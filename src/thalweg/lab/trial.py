@@ -16,9 +16,11 @@ import numpy as np
 from ..core.rule import Rule
 from ..core.saved_rule import packed, unpacked
 from ..engines.memory import recorded
-from ..problems import Problem, Source, make
+from ..problems import Problem, Raced, Source, TrainingProblem, make
 from ..problems.base import Params, Rows, pack, unpack
 from ..problems.compiled import CompiledProblem
+from ..problems.training import VALIDATION
+from . import training_run
 from .entrants import Foreign, refused
 
 Array = np.ndarray[Any, Any]
@@ -92,8 +94,8 @@ class Runs:
 class Trial:
     """All that decides what runs give, and what of it is kept; ``run`` gives it.
 
-    rule: or an optimizer from elsewhere. problem: the problem itself or what it is made from. steps: of each run. seeds: each fixes a start and an
-    order of rows, K of them. starts: (d,) or (K, d), packed, in place of the seeds'; with one seed all take its rows.
+    rule: or an optimizer from elsewhere. problem: the problem itself or what it is made from. steps: of each run.
+    seeds: each fixes a start and an order of rows, K of them. starts: (d,) or (K, d), packed, in place of the seeds'; with one seed all take its rows.
     batch: rows a step, 0 for all. vary: line → (S,) values in place of the rule's, start values of states among
     them; S = 1 without. options: what else ``Rule.on`` takes, for runs that are then stepped through. every: steps
     between records, or the recorded steps beside the start, ascending. record: of "loss", "path", "rates",
@@ -102,7 +104,7 @@ class Trial:
     """
 
     rule: Rule | Foreign
-    problem: Problem | Source
+    problem: Raced | Source
     steps: int
     seeds: Sequence[int] = (0,)
     starts: Array | Sequence[float] | None = None
@@ -117,8 +119,11 @@ class Trial:
     def run(self) -> Runs:
         """Run every setting from every seed; HyperparameterError, ProblemError."""
         p = resolve(self.problem)
+        if isinstance(p, TrainingProblem):
+            return _trained(self, p)
         if isinstance(self.rule, Foreign):
             raise refused(self.rule, p.name)
+        assert isinstance(p, Problem)
         if isinstance(p, CompiledProblem) and not self.options:
             return _compiled(self, self.rule, p)
         return _stepped(self, self.rule, p)
@@ -179,7 +184,7 @@ def joined(parts: Sequence[Runs]) -> Runs:
 
 
 @lru_cache(maxsize=4)
-def _made(source: Source, stamp: tuple[int, int]) -> Problem:
+def _made(source: Source, stamp: tuple[int, int]) -> Raced:
     return make(source)
 
 
@@ -193,7 +198,7 @@ def _stamp(source: Source) -> tuple[int, int]:
     return status.st_mtime_ns, status.st_size
 
 
-def resolve(problem: Source | Problem) -> Problem:
+def resolve(problem: Source | Raced) -> Raced:
     """Return a problem as it is, or from its source, which is kept for the next call."""
     return _made(problem, _stamp(problem)) if isinstance(problem, Source) else problem
 
@@ -385,3 +390,45 @@ def _walk(trial: Trial, p: Problem, rule: Rule, seed: int, start: Array | None) 
                 records[name] = np.array(_number(measure(params)) if np.isfinite(loss[-1]) else np.nan)
     kept = {n: a for n, a in records.items() if n in wanted}
     return Runs(steps, kept, reached, settled, high, np.array(seconds))
+
+
+def _trained(trial: Trial, p: TrainingProblem) -> Runs:
+    """Each setting from each seed through a training loop, whose records are what a run would be worth by then."""
+    grid = recorded(trial.steps, trial.every)
+    shape = trial.settings, len(trial.seeds)
+    loss = np.full((*shape, len(grid)), np.nan)
+    validation, seconds = np.full(shape, np.nan), np.full(shape, np.nan)
+    sign = -1.0 if p.maximize else 1.0
+    reasons: list[str] = []
+    for s in range(trial.settings):
+        entrant = trial.rule.replace(**{n: float(v[s]) for n, v in trial.vary.items()})
+        for k, seed in enumerate(trial.seeds):
+            one = training_run.run(p, entrant, seed, trial.steps, trial.options)
+            loss[s, k] = sign * one.curve(p.measure, grid)
+            validation[s, k] = one.curve(VALIDATION, grid[-1:])[0]
+            seconds[s, k] = one.seconds / max(1, one.yields)
+            if one.reason or one.diverged:
+                loss[s, k, grid >= one.yields] = np.nan
+                loss[s, k, -1] = np.nan
+            early = one.yields < trial.steps and not one.diverged
+            reasons += [one.reason] if one.reason else [p.ended(one.yields, trial.steps)] * early
+    records: dict[str, Array] = {"loss": loss}
+    if VALIDATION in trial.record:
+        records[VALIDATION] = validation
+    if "ends" in trial.record:
+        high = np.where(np.isnan(loss[..., -1]), np.inf, np.fmax.reduce(loss, axis=-1))
+        records["ends"] = np.stack([loss[..., -1], high], axis=-1)
+    return Runs(
+        grid,
+        records,
+        _first(loss <= trial.stop, grid),
+        _first(np.logical_and.accumulate((loss <= trial.target)[..., ::-1], axis=-1)[..., ::-1], grid),
+        np.full(shape, np.finfo(float).max),  # a loop is left where it diverges
+        seconds,
+        tuple(dict.fromkeys(reasons)),
+    )
+
+
+def _first(true: Array, steps: Array) -> Array:
+    """The step of the first record at which something is true, along the last axis; inf where it never is."""
+    return np.where(true.any(axis=-1), steps[true.argmax(axis=-1)], np.inf)

@@ -10,9 +10,10 @@ from pkgutil import walk_packages
 
 from ..core.user_file import origin, run_file
 from ..errors import ProblemError, UnknownProblemError, nearest
-from .base import Outsider, Problem, Source
+from .base import Outsider, Problem, Raced, Source
 from .formula import FormulaProblem
 from .function import FunctionProblem, required
+from .training import LOSS, TrainingProblem, is_training
 
 
 @lru_cache(maxsize=1)
@@ -24,9 +25,10 @@ def catalogue() -> dict[str, Callable[[], Problem]]:
     return found
 
 
-def make(source: Source) -> Problem:
+def make(source: Source) -> Raced:
     """Return the problem of a source, which it remembers; FileError, ProblemError, UnknownProblemError."""
     known = catalogue()
+    made: Raced
     file, _, name = source.name.rpartition(":")
     if source.name in known or file.endswith(".py"):
         _require_no_table(source)
@@ -44,6 +46,8 @@ def make(source: Source) -> Problem:
             f"unknown problem {source.name!r}: {nearest(source.name, known)};"
             " or name a file that thalweg fit reads, such as a .csv, or FILE.py:NAME"
         )
+    if not isinstance(made, TrainingProblem):
+        demand_no_measure(made, source.measure, source.maximize)
     made.source = source
     return made
 
@@ -56,21 +60,32 @@ def _require_no_table(source: Source) -> None:
         raise ProblemError(f"{source.name}: is no table; {', '.join(given)}: only a table's file takes that")
 
 
-def _from_file(path: str, name: str, source: Source) -> tuple[Problem, str]:
+def demand_no_measure(p: Raced, measure: str, maximize: bool) -> None:
+    """ProblemError where something is asked for that only training loops have."""
+    for option, given in (("measure", measure), ("maximize", maximize)):
+        if given:
+            raise ProblemError(
+                f"{option}: is of training loops; {p.name} has its {p.loss_name}, to be made small"
+            )
+
+
+def _from_file(path: str, name: str, source: Source) -> tuple[Raced, str]:
     """A problem from a user's own file, which is run: an object of that name, a function that makes it, or f itself.
 
     Returned with the digest of the file's content.
     """
     module = run_file(path, "a problem of your own is named FILE.py:NAME", source.content)
     value = getattr(module, name, None)
-    if callable(value) and not isinstance(value, Problem):
+    if is_training(value):
+        value = TrainingProblem(value, source.measure or LOSS, source.maximize)
+    elif callable(value) and not isinstance(value, Problem):
         if required(value):
             value = FunctionProblem(
                 value, source.start or getattr(value, "start", getattr(module, "start", None))
             )
         else:
             value = value()
-    if not isinstance(value, Problem):
+    if not isinstance(value, Raced):
         known = [n for n, v in vars(module).items() if isinstance(v, Problem) or inspect.isfunction(v)]
         raise UnknownProblemError(f"{path} has no problem or function {name!r}: {nearest(name, known)}")
     return value, origin(module.__name__)[1]
@@ -90,7 +105,12 @@ def problem(
     none); model: "linear" or "network". start: for a function, where runs begin,
     unless it says so itself. Raises FileError, ProblemError, UnknownProblemError.
     """
-    return make(Source(name, target, tuple(drop), start=tuple(start), l2=l2, model=model))
+    made = make(Source(name, target, tuple(drop), start=tuple(start), l2=l2, model=model))
+    if not isinstance(made, Problem):
+        raise ProblemError(
+            f"{name}: is a training loop, which keeps its parameters to itself; race it: thalweg race {name}"
+        )
+    return made
 
 
 def landscape_catalogue() -> dict[str, Callable[[], FormulaProblem]]:
@@ -122,8 +142,11 @@ __all__ = [
     "FunctionProblem",
     "Outsider",
     "Problem",
+    "Raced",
     "Source",
+    "TrainingProblem",
     "catalogue",
+    "demand_no_measure",
     "landscape",
     "landscape_catalogue",
     "make",

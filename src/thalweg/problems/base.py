@@ -46,8 +46,9 @@ class Source:
 
     name: of the library's, ``FILE.py:NAME`` of the user's own, or a table's file. target: the column of a
     table to predict. drop: columns to leave out. l2: the penalty, None for 1 / rows. model: "linear" or "network".
-    content: of a user's file, the digest that it must have;
-    "" takes it as it is. start: of a function, where it has none of its own.
+    content: of a user's file, the digest that it must have; "" takes it as it is. start: of a function, where it has
+    none of its own. measure, maximize: of a training loop, what among its yields is compared, and whether more of it
+    is better.
     """
 
     name: str
@@ -57,10 +58,12 @@ class Source:
     start: tuple[float, ...] = ()
     l2: float | None = None
     model: str = "linear"
+    measure: str = ""
+    maximize: bool = False
 
 
-class Problem(ABC):
-    """A function to minimise, with its gradient and a seeded start."""
+class Raced(ABC):
+    """What methods are compared on: how it and its losses are called, and what a race takes unless told otherwise."""
 
     name: str
     title: str
@@ -78,6 +81,18 @@ class Problem(ABC):
     batch: int = 32  # rows a step, likewise; 0 means all
     source: Source | None = None  # what it was made from, where a name or a file says it
     height: float = 0.0  # of the usual start over the minimum, where both are known
+
+    def failures(self) -> list[str]:
+        """Why evaluations failed since the last call, where they can: a user's function may raise."""
+        return []
+
+    def outsider(self) -> Outsider | None:
+        """What an established solver reaches, computed once; None where none is known."""
+        return None
+
+
+class Problem(Raced):
+    """A function to minimise, with its gradient and a seeded start."""
 
     @abstractmethod
     def start(self, seed: int) -> Params:
@@ -115,14 +130,6 @@ class Problem(ABC):
 
     def validation(self, params: Params) -> float | None:
         """The loss on rows that are neither trained nor tested on, lower is better; None where there are none."""
-        return None
-
-    def failures(self) -> list[str]:
-        """Why evaluations failed since the last call, where they can: a user's function may raise."""
-        return []
-
-    def outsider(self) -> Outsider | None:
-        """What an established solver reaches, computed once; None where none is known."""
         return None
 
     def batches(self, seed: int, batch: int, steps: int) -> Iterator[Rows | None]:

@@ -15,7 +15,7 @@ from ...core.formula import Formula, inlined, lift, signature
 from ...core.user_file import run_file
 from ...errors import HyperparameterError, ProblemError, RuleError, UnknownProblemError, nearest
 from ...printing.python import Printer, function_source
-from ...problems import FunctionProblem, Problem, Source, landscape_catalogue, make
+from ...problems import FunctionProblem, Problem, Raced, Source, landscape_catalogue, make
 from ...problems.formula import FormulaProblem
 from ...problems.function import required
 
@@ -106,7 +106,7 @@ def _of_file(name: str, window: Window | None, start: Sequence[float] | None) ->
     return _of_problem(make(Source(name)), name, window, python_lines(name))
 
 
-def _of_problem(problem: Problem, name: str, window: Window | None, python: Sequence[str] | None) -> Subject:
+def _of_problem(problem: Raced, name: str, window: Window | None, python: Sequence[str] | None) -> Subject:
     if not isinstance(problem, FormulaProblem):
         if isinstance(problem, FunctionProblem):
             return _sampled(problem, name, window, None, [f"# {name}: define gradient(w) here"])
