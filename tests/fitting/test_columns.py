@@ -5,13 +5,15 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import scipy.sparse as sp
 from typer.testing import CliRunner
 
 from thalweg.cli.program import app
 from thalweg.errors import FileError, HyperparameterError, ProblemError
-from thalweg.fitting import Trained, budget, fit, predict
+from thalweg.fitting import Trained, budget, chunks, fit, predict
 from thalweg.sklearn import LinearClassifier, base
 
 
@@ -117,6 +119,25 @@ def test_which_whole_numbers_are_classes(tmp_path: Path, labels: range, task: st
     report = fit(_written(tmp_path / "a.csv", "y,x\n" + rows), tmp_path / "m.tw", target="y", rule="SGD(lr=0.1)", tell=told.append)  # fmt: skip
     other = "regression" if task == "classification" else "classification"
     assert report.task == task and any(f"give --task {other}" in line for line in told)
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+@pytest.mark.parametrize(("later", "task"), [((2, 3), "classification"), ((2.5, 7), "regression")])
+def test_what_the_target_holds_is_decided_by_the_prefix(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, later: tuple[float, float], task: str
+) -> None:
+    """Of rows that are sorted by it, the first chunk has the first labels only."""
+    monkeypatch.setattr(chunks, "FIRST", chunks.Bounds(60, 10**6))
+    labels = np.repeat(np.array([0.0, 1.0, *later]), 40)
+    path = tmp_path / f"a.{kind}"
+    if kind == "csv":
+        path.write_text("y,x\n" + "".join(f"{y:g},{k % 7}\n" for k, y in enumerate(labels)))
+    else:
+        pq.write_table(pa.table({"y": labels, "x": np.arange(160) % 7}), path)
+    for scale in ("auto", "none"):
+        report = fit(path, tmp_path / "m.tw", target="y", rule="SGD(lr=0.01)", scale=scale, fresh=True)
+        assert report.task == task and report.rows == 160
+        assert report.classes == (labels[::40].tolist() if task == "classification" else None)
 
 
 def test_an_index_is_no_allocation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

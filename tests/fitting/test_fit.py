@@ -491,7 +491,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(tmp_path: Path, small_blocks: 
     before = {p: p.read_bytes() for p in tmp_path.iterdir()}
     cases: list[tuple[Any, dict[str, Any], type[ThalwegError], str]] = [
         (late, {}, ProblemError, "row 501: label 7 is none of 0 and 1"),
-        (one, {}, ProblemError, "labels of the first block are 1: nothing to tell apart"),
+        (one, {}, ProblemError, "labels of the first rows are 1: nothing to tell apart"),
         (tmp_path / "none.svm", {}, ProblemError, "no rows"),
         (half, {}, FileError, "gzip data is cut short or damaged"),
         (tmp_path / "nosuch.svm", {}, FileError, "cannot be read"),

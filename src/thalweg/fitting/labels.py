@@ -15,16 +15,17 @@ RUNS = 0.5  # of the differences between neighbours that rows in no order have
 
 
 def decide(
-    settings: FitSettings, labels: Array, names: list[str] | None = None
+    settings: FitSettings, labels: Array, names: list[str] | None = None, known: Array | None = None
 ) -> tuple[str, Array | None, str]:
-    """Loss, classes (None: numbers are learnt) and a sentence on why, from the labels of the first block.
+    """Loss, classes (None: numbers are learnt) and a sentence on why, from the labels of the first rows.
 
-    names: the texts that labels 0, 1, ... stand for, where they are texts. The sentence is empty where the settings
-    say it all. Raises ProblemError where there is one class only.
+    names: the texts that labels 0, 1, ... stand for, where they are texts. known: numbers that the first rows have as
+    labels beside these, where more of them were looked at. The sentence is empty where the settings say it all. Raises ProblemError where there is one class only.
     """
     if names is not None:
         return _of_texts(settings, names)
-    kinds = np.unique(labels) if settings.classes is None else np.array(settings.classes)
+    seen = labels if known is None else np.concatenate([known, labels])
+    kinds = np.unique(seen) if settings.classes is None else np.array(settings.classes)
     whole = bool(np.all(kinds == np.round(kinds)))
     why = ""
     task = settings.task
@@ -41,7 +42,7 @@ def decide(
         return settings.loss or "squared_error", None, why
     if len(kinds) < 2:
         raise ProblemError(
-            f"all {len(labels)} labels of the first block are {kinds[0]:g}: nothing to tell apart; if others come later, name them all (--classes 0,1)"
+            f"all {len(labels)} labels of the first rows are {kinds[0]:g}: nothing to tell apart; if others come later, name them all (--classes 0,1)"
         )
     classes = kinds.astype(np.int64) if whole else kinds
     return settings.loss or ("log_loss" if len(kinds) == 2 else MULTINOMIAL), classes, why

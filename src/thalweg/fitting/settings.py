@@ -149,7 +149,7 @@ class FitSettings:
     names are hashed (default 18); SVMlight indices are cut to so many bits. features: of SVMlight, where they
     are to be checked.
 
-    What is trained: task: "classification", "regression" or "auto": by the labels of the first block. loss: a
+    What is trained: task: "classification", "regression" or "auto": by the labels of the first rows. loss: a
     name in ``thalweg.linear.losses`` (default: log_loss, multinomial for more than two classes, squared_error).
     classes: all labels, where the first rows lack some; texts in their order. rule: a rule, its class or its name; the learning rate
     of a class, a bare name or the default, ``thalweg.linear.DEFAULT``, is chosen by a short race on the first

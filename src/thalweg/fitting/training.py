@@ -117,7 +117,7 @@ def rehearse(file: Source, settings: FitSettings, target: Path, budget: Budget) 
     run = Run(settings, training_stream([file], settings, budget.block, None), None, target, budget)
     with closing(run.stream.blocks()) as blocks:
         block = next(blocks)
-    loss, classes, _ = decide(settings, block.labels, run.stream.classes)
+    loss, classes, _ = decide(settings, block.labels, run.stream.classes, run.stream.labels)
     entries = int(block.indptr[1])
     if run.sizes is not None:
         run.sizes.divide(block)
@@ -244,7 +244,7 @@ class Run:
         if self.stream.columns is not None:
             for line in columns_text(self.stream.columns):
                 self._note(line)
-        loss, classes, why = decide(self.settings, block.labels, self.stream.classes)
+        loss, classes, why = decide(self.settings, block.labels, self.stream.classes, self.stream.labels)
         if why:
             self._note(why)
         self._note_order(block.labels, classes)

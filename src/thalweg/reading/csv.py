@@ -54,6 +54,11 @@ class Csv:
         self._row_bytes = head.row_bytes
 
     @property
+    def labels(self) -> Array | None:
+        """The different numbers of the target in the first rows; None where nobody looked, or they are texts."""
+        return self.table_layout.labels
+
+    @property
     def layout(self) -> dict[str, Any]:
         """What another stream needs for the same features."""
         return self.table_layout.plain

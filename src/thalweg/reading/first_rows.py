@@ -116,39 +116,46 @@ def measure(
     scale: str,
     parsed: ParsedRows | None = None,
 ) -> tuple[str, ...]:
-    """Let a layout know its columns' means, and scale them, by the first rows of the files, whatever the size of the blocks.
+    """Let a layout know its columns' means and the target's numbers, and scale the columns, by the first rows of the files,
+    whatever the size of the blocks.
 
     Return the columns by which those rows are sorted.
 
     stretches: of the reader that the layout is of. row_bytes: of a row's text, about. scale: as ``open_stream`` takes
     it. parsed: rows that need not be read. Bad lines are passed over: the pass that learns from them speaks of them.
     """
-    if not layout.numbers or (scale == "none" and layout.means is None):
+    columns = [] if scale == "none" and layout.means is None else layout.numbers
+    target = layout.numeric_target
+    needed = [*columns, *([] if target is None else [target])]
+    if not needed:
         return ()
     width = max(row_bytes, 8 * layout.width, 1)
     sample = _Sample(min(PREFIX_ROWS, max(1, PREFIX_BYTES // width)))
     wants_more = True
-    if parsed is not None and parsed.rows >= sample.rows and parsed.has(layout.numbers):
+    if parsed is not None and parsed.rows >= sample.rows and parsed.has(needed):
         wants_more = sample.add(parsed.take(0, sample.rows))
     for k, file in enumerate(files if wants_more else ()):
         with closing(stretches(file.look(), Position(file=k), Pass(stop=False))) as read:
             while wants_more and (stretch := next(read, None)) is not None:
-                wants_more = sample.add(stretch.table.select(layout.numbers))
+                wants_more = sample.add(stretch.table.select(needed))
+    if target is not None:
+        labels = np.unique(sample.column(layout, target))
+        layout.labels = labels[np.isfinite(labels)]
     means, pairs, ordered = [], [], []
-    for name in layout.numbers:
+    for name in columns:
         x = sample.column(layout, name)
         means.append(_mean(x))
         if scale != "none":
             pairs.append(centre_and_size(x, centred=scale == "deviation"))
         if _is_sorted(x):
             ordered.append(name)
-    if layout.means is not None and sample.taken:
+    if columns and layout.means is not None and sample.taken:
         layout.means = np.array(means)
-    if scale != "none":
+    if columns and scale != "none":
         layout.map = ColumnMap(*np.array(pairs).T.copy())
         if layout.products.names:
-            columns = [sample.column(layout, name) for name in layout.numbers]
-            layout.map = layout.products.extended(layout.map, columns, scale == "deviation")
+            numbers = [sample.column(layout, name) for name in columns]
+            layout.map = layout.products.extended(layout.map, numbers, scale == "deviation")
     return tuple(ordered)
 
 

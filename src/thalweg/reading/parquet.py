@@ -13,7 +13,7 @@ from .cells import DOTS, MISSING, WEAK, instants_of
 from .first_rows import measure
 from .kinds import PREFIX_ROWS, Column, Tables
 from .sources import Source, require_pyarrow
-from .tables import Cells, Columns, Layout, Stretch
+from .tables import Array, Cells, Columns, Layout, Stretch
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -45,6 +45,11 @@ class Parquet:
         self.names: list[str] | None = layout.names
         self.columns = layout.told
         self.ordered: tuple[str, ...] = ()
+
+    @property
+    def labels(self) -> Array | None:
+        """The different numbers of the target in the first rows; None where nobody looked, or they are texts."""
+        return self.table_layout.labels
 
     @property
     def layout(self) -> dict[str, Any]:

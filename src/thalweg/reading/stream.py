@@ -7,6 +7,8 @@ from collections.abc import Collection, Generator, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+
 from ..errors import FileError, HyperparameterError
 from ..files import require_writable
 from .ahead import ahead
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from .csv import Csv
     from .parquet import Parquet
 
+Array = np.ndarray[Any, Any]
 SCALES = ("none", "deviation", "rms")
 
 
@@ -33,6 +36,10 @@ class Format(Protocol):
     names: list[str] | None
     columns: dict[str, Any] | None
     ordered: tuple[str, ...]
+
+    @property
+    def labels(self) -> Array | None:
+        """The different numbers of the target in the first rows, where they were looked at."""
 
     @property
     def layout(self) -> dict[str, Any]:
@@ -127,6 +134,13 @@ class Stream:
     def classes(self) -> list[str] | None:
         """CSV, Parquet: the texts that labels 0, 1, ... stand for; None where they are numbers."""
         return self._reader.layout.get("classes")
+
+    @property
+    def labels(self) -> Array | None:
+        """CSV, Parquet: the different numbers of the target in the first rows, ascending; None where they are texts, not
+        needed, or a layout says all.
+        """
+        return self._reader.labels
 
     @property
     def odd_cells(self) -> dict[str, tuple[int, str]]:

@@ -163,6 +163,9 @@ class Layout:
         self.needed = [n for n in columns if n in used]
         if not self.needed:
             raise FileError(f"{path}: no columns are left; leave out fewer")
+        self.labels: Array | None = (
+            None  # the different numbers of the target in the first rows, once measured
+        )
         self.map: ColumnMap | None = None
         if "scale" in plain:
             self.map = ColumnMap(*(np.array(plain["scale"][n]) for n in ("centre", "size")))
@@ -246,6 +249,12 @@ class Layout:
         for n, kind in needed.items():
             if self.kinds[n] != kind and not (n == given.target and self.classes is not None):
                 raise FileError(f"{path}: column {n!r} holds {self.kinds[n]} where {kind}s are needed")
+
+    @property
+    def numeric_target(self) -> str | None:
+        """The column of labels, where they are numbers that every row needs."""
+        given = self.columns
+        return given.target if self.classes is None and not given.unlabelled else None
 
     @property
     def plain(self) -> dict[str, Any]:

@@ -35,6 +35,7 @@ class Text:
     names: list[str] | None = None
     columns: dict[str, Any] | None = None
     ordered: tuple[str, ...] = ()
+    labels = None
 
     def __init__(
         self, format: str, files: tuple[Source, ...], size: int, rows: int,
