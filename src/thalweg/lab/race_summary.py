@@ -18,6 +18,7 @@ from . import methods as naming
 from .configuration import Configuration, configured
 from .entrants import Foreign
 from .handed import JAX, NUMPY, TORCH
+from .importance import shares
 from .measures import NOISY_SHARES, SHARES, expected_best, expected_best_band, targets, times
 from .race_result import (
     VERSION,
@@ -32,7 +33,7 @@ from .race_result import (
     height,
     time_column,
 )
-from .ranges import Tuning, lines_of
+from .ranges import Tuning, compared, lines_of
 from .search import Search
 from .statistics import bands, quantile, steps_to
 from .trial import Array, Runs
@@ -177,6 +178,7 @@ def summary(
         "curves": _curves(entries),
         "trials": _trials(entries),
         "tuning_curves": _tuning_curves(budget, entries),
+        "importance": _importance(entries),
         "runs": _runs(p, budget, entries, floor),
         "floor": None
         if goal is None
@@ -358,6 +360,19 @@ def _trials(entries: Sequence[Entry]) -> Columns:
             for n in tuned:
                 value = settings.get(n, own[n])
                 table[n].append(value if value is None or isinstance(value, str) else _finite(value))
+    return table
+
+
+def _importance(entries: Sequence[Entry]) -> Columns:
+    """How much of the differences between a method's trials each of several tuned settings explains."""
+    table: Columns = {"method": [], "setting": [], "share": []}
+    for entry in entries:
+        search = entry.search
+        if len(search.space) > 1:
+            tried = [compared(search.space, t) for t in search.tried]
+            for setting, share in shares(tried, search.losses).items():
+                for n, value in zip(table, (entry.name, setting, share), strict=True):
+                    table[n].append(value)
     return table
 
 

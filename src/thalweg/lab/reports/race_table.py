@@ -24,7 +24,7 @@ def _metric_name(rows: list[MethodRow]) -> str | None:
 
 def head(race: RaceResult, rows: list[MethodRow]) -> str:
     """The names of the columns."""
-    heads = ["learning rate", f"{race['settings']['loss_name']}, median", "10–90 %", ""]
+    heads = ["learning rate", *_more(race), f"{race['settings']['loss_name']}, median", "10–90 %", ""]
     heads += [name] if (name := _metric_name(rows)) else []
     heads += ["steps to target", "µs per step", "diverged trials"]
     cells = "".join(f'<th scope="col">{escape(h)}</th>' if h else '<td class="strip"></td>' for h in heads)
@@ -38,11 +38,11 @@ def body(race: RaceResult, rows: list[MethodRow]) -> str:
     leaders = next((a["leaders"] for a in race["answers"] if a["question"] == "lowest"), [])
     parts = zip(rows, column([loss(r) for r in rows]), _bands(rows), _strips(rows, looks), strict=True)
     lines = [
-        _row(row, leaders, _cells(row, value, band, strip, metric), looks[row["method"]])
+        _row(row, leaders, _cells(row, _more(race), value, band, strip, metric), looks[row["method"]])
         for row, value, band, strip in parts
     ]
     if outsider := race["outsider"]:
-        lines.append(_outsider(outsider, metric))
+        lines.append(_outsider(outsider, _more(race), metric))
     return "\n".join(lines)
 
 
@@ -103,8 +103,32 @@ def _row(row: MethodRow, leaders: list[str], cells: Iterable[str], look: Style) 
     )
 
 
-def _cells(row: MethodRow, value: str, band: str, strip: str, metric: str | None) -> Iterator[str]:
-    yield f"<td>{number(row['lr'])}</td><td><b>{value}</b></td><td>{band}</td>"
+def _more(race: RaceResult) -> list[str]:
+    """The tuned settings beside the learning rate, each a column."""
+    return [n for n in race["settings"]["tuned"] if n != "lr"]
+
+
+def _rate(row: MethodRow) -> str:
+    """The learning rate, and what a momentum's comes to under a constant gradient."""
+    steady = (
+        ""
+        if row["gain"] is None
+        else f'<small title="under a constant gradient">gain {number(row["gain"])}</small>'
+    )
+    return f"{number(row['lr'])}{steady}"
+
+
+def setting(value: float | str | None) -> str:
+    """A tuned value in words; a dash where a method has no such setting."""
+    return escape(value) if isinstance(value, str) else number(value)
+
+
+def _cells(
+    row: MethodRow, more: list[str], value: str, band: str, strip: str, metric: str | None
+) -> Iterator[str]:
+    yield f"<td>{_rate(row)}</td>"
+    yield from (f"<td>{setting(row['settings'].get(n))}</td>" for n in more)
+    yield f"<td><b>{value}</b></td><td>{band}</td>"
     yield f'<td class="strip">{strip}</td>'
     if metric:
         yield f"<td>{_share(row['metric']['median'] if row['metric'] else None, metric)}</td>"
@@ -113,9 +137,9 @@ def _cells(row: MethodRow, value: str, band: str, strip: str, metric: str | None
     yield f"<td>{row['diverged']} / {row['trials']}</td>"
 
 
-def _outsider(outsider: OutsiderRow, metric: str | None) -> str:
+def _outsider(outsider: OutsiderRow, more: list[str], metric: str | None) -> str:
     """The row of what did not take part."""
-    cells = ["", f"<b>{number(outsider['loss'])}</b>", "", ""]
+    cells = ["", *[""] * len(more), f"<b>{number(outsider['loss'])}</b>", "", ""]
     cells += [_share(outsider["metric"], metric)] if metric else []
     cells += ["", "", ""]
     tds = "".join(f"<td>{c}</td>" for c in cells)
