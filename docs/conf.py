@@ -1,6 +1,6 @@
 """The documentation: MyST pages, the API from docstrings, the rules' pages and tables from the rules.
 
-Nothing is fetched when it is built or read: formulas are written as MathML. ``_ext`` holds the four
+Nothing is fetched when it is built or read: formulas are written as MathML. ``_ext`` holds the five
 small extensions; warnings are errors (``sphinx-build -W -n``).
 """
 
@@ -16,7 +16,15 @@ author = "The thalweg authors"
 project_copyright = author
 release = version = thalweg.__version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "mathml", "docstrings", "rulepages", "complete"]
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "mathml",
+    "docstrings",
+    "rulepages",
+    "explorer",
+    "complete",
+]
 exclude_patterns = ["_build", "_ext", "adr/README.md"]
 myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3

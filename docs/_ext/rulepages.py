@@ -26,6 +26,10 @@ from thalweg.printing.latex import LATEX, display
 from thalweg.rules import shipped
 
 Kind = type[Rule]
+SHOWN_ON, BESIDE = (
+    "rosenbrock",
+    "SGD",
+)  # in the explorer: a curved valley, and the method that all are compared with
 _POWERS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -185,6 +189,11 @@ def _gain(rule_parts: RuleParts) -> str:
     return f"Its gain, the factor on a constant gradient, is `{body}`: {_prose(_uncapped(formula))}"
 
 
+def beside(name: str) -> str:
+    """A rule and the one that it is compared with, as the explorer's address has them."""
+    return name if name == BESIDE else f"{name};{BESIDE}"
+
+
 def page(kind: Kind) -> str:
     """One rule's page."""
     name, texts = kind.__name__, sections(kind)
@@ -198,6 +207,10 @@ def page(kind: Kind) -> str:
     out.append(_gain(rule_parts))
     if texts.get(""):
         out += ["As the head of the rule's file writes it:", texts[""]]
+    out += ["## In motion", f"```{{explorer}} p={SHOWN_ON}&o={beside(name)}\n```"]
+    out.append(
+        "Drag the start, move the rate: the page computes with this very formula. [More](/explore.md)."
+    )
     out += ["## Lines", lines_table(kind)]
     out.append("A hyperparameter takes a number or a schedule. A state's line is where that state starts.")
     if texts.get("Units"):

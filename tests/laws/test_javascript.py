@@ -23,11 +23,10 @@ from thalweg.printing import javascript
 from thalweg.printing.python import Printer, function_source
 from thalweg.problems import landscape, landscape_catalogue
 
-from ..strategies import FORMS, KINDS, RULES, form
+from ..strategies import FORMS, RULES, form
 from .node import STAND_INS, needs_node, node, same_bits, stand_in_prelude, ulps
 
 LANDSCAPES = ("rosenbrock", "beale", "himmelblau", "matyas", "six-hump-camel")  # none calls libm
-STEPS = 500
 TIMES = (*range(1, 41), 99, 100, 101, 1000, 123_456)
 
 
@@ -73,9 +72,9 @@ def oracle(rules: Sequence[Rule], tables: np.ndarray) -> tuple[np.ndarray, list[
         n: np.broadcast_to(np.array([float(getattr(r, n)) for r in rules])[:, None, None], shape)
         for n in rule.parts.states
     }
-    path = np.empty((STEPS, *shape))
+    path = np.empty((tables.shape[1], *shape))
     with np.errstate(all="ignore"):
-        for k in range(STEPS):
+        for k in range(len(path)):
             for j, gradient in enumerate(gradients):
                 w = arrays["w"][:, j]
                 arrays["g"][:, j] = np.stack(gradient(w[:, 0], w[:, 1]), axis=-1)
@@ -114,19 +113,13 @@ const take = (count) => given.subarray(at, (at += count));
 
 
 @needs_node
-@pytest.mark.parametrize(
-    "chosen",
-    [
-        pytest.param(KINDS, id="kinds"),
-        pytest.param([n for n in RULES if n not in KINDS], id="others", marks=pytest.mark.slow),
-    ],
-)
-def test_every_path_is_the_formulas(chosen: Sequence[str], tmp_path: Path) -> None:
-    """Every rule and dialect, 500 steps on five landscapes, also at 30 times the rate.
+@pytest.mark.parametrize("steps", [60, pytest.param(500, marks=pytest.mark.slow)])
+def test_every_path_is_the_formulas(steps: int, tmp_path: Path) -> None:
+    """Every rule and dialect on five landscapes, also at 30 times the rate, for 500 steps in the slow suite.
 
     With the scalars of each step as Python has them, and, where the clock calls no libm, by the printed clock.
     """
-    source = [f"const steps = {STEPS};", RUN]
+    source = [f"const steps = {steps};", RUN]
     source += [
         "const landscapes = ["
         + ", ".join(javascript.objective(landscape(n).objective) for n in LANDSCAPES)
@@ -135,21 +128,24 @@ def test_every_path_is_the_formulas(chosen: Sequence[str], tmp_path: Path) -> No
     given: list[float] = [x for n in LANDSCAPES for x in landscape(n).starts[0]]
     source += [f"const starts = take({len(given)});"]
     wanted, names = [], []
-    for name in chosen:
+    for name in RULES:
         forms = [(d, r) for n, d in FORMS if n == name for r in rates_of(form(n, d))]
         clocks = [scalars.clock(r) for _, r in forms]
-        tables = np.array([[c(t + 1) for t in range(STEPS)] for c in clocks])
+        tables = np.array([[c(t + 1) for t in range(steps)] for c in clocks])
+        dialects = [d for n, d in FORMS if n == name]
         path, left = oracle([r for _, r in forms], tables)
         for i, (dialect, rule) in enumerate(forms):
             exact = not calls_libm(rule.clock_formula)
-            source += [f"const rule_{len(names)} = {javascript.rule(rule)};"]
+            if dialect not in {d for d, _ in forms[:i]}:
+                source += [f"const rule_{name}_{dialects.index(dialect)} = {javascript.rule(rule)};"]
+            printed_rule = f"rule_{name}_{dialects.index(dialect)}"
             starts = [float(getattr(rule, n)) for n in rule.parts.states]
             hyper = list(rule.at(0).values())
             given += [*starts, *tables[i].ravel(), *hyper]
             source += [
                 f"{{ const states = take({len(starts)}), table = take({tables[i].size}), h = take({len(hyper)});",
-                f"run(rule_{len(names)}, landscapes, starts, states, table);",
-                f"run(rule_{len(names)}, landscapes, starts, states, table, h);" * exact + "}",
+                f"run({printed_rule}, landscapes, starts, states, table);",
+                f"run({printed_rule}, landscapes, starts, states, table, h);" * exact + "}",
             ]
             names += [f"{name}:{dialect}"]
             both = [

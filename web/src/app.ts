@@ -83,6 +83,7 @@ export class App {
     this.first = this.given();
     this.state = this.first;
     this.build(root);
+    document.body.classList.toggle("embedded", window.self !== window.top);
     this.listen();
     this.read(location.hash, this.first);
   }
@@ -117,12 +118,11 @@ export class App {
     const top = h("div", { class: "controls" },
       label("Landscape", this.select, "wide"),
       label("f(x, y) =", this.formula, "wide typed"),
-      label("Start x", this.starts[0]),
-      label("Start y", this.starts[1]),
+      ...this.starts.map((input) => label("Start", input)),
       label("Steps", this.steps),
     );
     const view = h("details", { class: "view" }, h("summary", {}, "Window"),
-      h("div", { class: "controls" }, ...["x from", "x to", "y from", "y to"].map((text, k) => label(text, this.corners[k]))));
+      h("div", { class: "controls" }, ...this.corners.map((input) => label("Window", input))));
     const share = h("div", { class: "actions" },
       button("Copy link", () => this.copy(location.href.split("#")[0] + toHash(this.data, this.state), "Link copied")),
       button("Copy Python", () => this.copy(this.python(), "Python copied"), "A program that prints these very paths"),
@@ -209,7 +209,8 @@ export class App {
       this.change({ start: [tidy(x, (x1 - x0) / 1e4), tidy(y, (y1 - y0) / 1e4)] });
     };
     square.addEventListener("pointerdown", (event) => {
-      if (event.button !== 0) return;
+      // A finger on the map scrolls the page; on the handle it drags, and a tap places the start.
+      if (event.button !== 0 || (event.pointerType === "touch" && event.target !== this.handle)) return;
       event.preventDefault();
       square.setPointerCapture(event.pointerId);
       this.handle.focus({ preventScroll: true });
@@ -218,6 +219,9 @@ export class App {
       const done = () => square.removeEventListener("pointermove", move);
       square.addEventListener("pointerup", done, { once: true });
       square.addEventListener("pointercancel", done, { once: true });
+    });
+    square.addEventListener("click", (event) => {
+      if ((event as PointerEvent).pointerType === "touch" && event.target !== this.handle) move(event as PointerEvent);
     });
     this.handle.addEventListener("keydown", (event) => {
       const [[x0, x1], [y0, y1]] = this.window;
@@ -389,7 +393,7 @@ export class App {
 
   private drawLoss(): void {
     const { state, styles } = this;
-    const floor = this.problem.minimum ?? Math.min(this.map.lowest, ...this.shownRuns.map((r) => lowest(r)));
+    const floor = this.problem.minimum ?? Math.min(this.map.lowest, ...this.shownRuns.map((r) => lowest(r, this.window)));
     const names = labels(state.methods);
     const curves = this.shownRuns.map((run, k) => ({
       at: (t: number) => run.loss[t] - floor,
@@ -404,7 +408,8 @@ export class App {
     const focus = curves.splice(state.focus, 1);
     draw(this.loss, this.look, [...curves, ...focus], state.steps, state.step, this.loss.clientWidth > 420 ? 120 : 12);
     const known = this.problem.minimum !== null;
-    this.lossCaption.textContent = `f − ${shown(floor)}, ${known ? "its height above the minimum" : "above the lowest value seen"}, by step.`;
+    const what = floor === 0 ? "f" : floor > 0 ? `f − ${shown(floor)}` : `f + ${shown(-floor)}`;
+    this.lossCaption.textContent = `${what}, its height above ${known ? "the minimum" : "the lowest value in the window"}, by step.`;
   }
 
   private drawRates(): void {
@@ -435,7 +440,13 @@ export class App {
     set(this.select, state.problem.startsWith("=") ? "=" : state.problem);
     if (typed !== null) set(this.formula, typed);
     else if (document.activeElement !== this.formula) this.formula.value = "";
-    this.starts.forEach((input, k) => set(input, String(state.start[k])));
+    this.starts.forEach((input, k) => {
+      set(input, String(state.start[k]));
+      input.previousElementSibling!.textContent = `Start ${this.problem.names[k]}`;
+    });
+    this.corners.forEach((input, k) => {
+      input.previousElementSibling!.textContent = `${this.problem.names[k >> 1]} ${k & 1 ? "to" : "from"}`;
+    });
     this.window.flat().forEach((v, k) => set(this.corners[k], String(v)));
     set(this.steps, String(state.steps));
     this.scrub.max = this.at.max = String(state.steps);
@@ -618,9 +629,13 @@ function typedProblem(expression: string): Problem {
   };
 }
 
-function lowest({ loss, end }: Run): number {
+/** The lowest value of a run within a window. */
+function lowest({ path, loss, end }: Run, [[x0, x1], [y0, y1]]: Window): number {
   let least = Infinity;
-  for (let t = 0; t <= end; t++) if (loss[t] < least) least = loss[t];
+  for (let t = 0; t <= end; t++) {
+    const [x, y] = [path[2 * t], path[2 * t + 1]];
+    if (loss[t] < least && x >= x0 && x <= x1 && y >= y0 && y <= y1) least = loss[t];
+  }
   return least;
 }
 

@@ -1,6 +1,7 @@
 // Curves over steps on a logarithmic axis.
 
 import { scaleLinear, scaleLog } from "d3-scale";
+import { shown } from "./dom";
 import { fitted, FONT, type Theme } from "./look";
 
 export interface Curve {
@@ -99,7 +100,7 @@ function axes(
     c.fillStyle = look.muted;
     const k = Math.log10(v);
     const power = Number.isInteger(Math.round(k * 1e9) / 1e9);
-    c.fillText(power ? `10${superscript(Math.round(k))}` : String(Number(v.toPrecision(2))), LEFT - 6, y(v) + 4);
+    c.fillText(power ? `10${superscript(Math.round(k))}` : shown(v, 2), LEFT - 6, y(v) + 4);
   }
   c.textAlign = "center";
   c.fillStyle = look.muted;

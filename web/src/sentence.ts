@@ -21,6 +21,7 @@ export function sentence(
   name: string, names: [string, string], surface: Surface, run: Run, told: Account, step: number, limit: number | null,
 ): string {
   const bound = limit === null ? "" : `, the limit is ${shown(limit, 3)}`;
+  if (run.died && !Number.isFinite(run.loss[0])) return `f is not finite at the start: choose another.`;
   if (run.died) {
     const first = steepness(surface, run, told, 1);
     const why =

@@ -1,4 +1,5 @@
 // What the page shows, and the same as the hash of its address, which people edit and send on.
+// A method without lr in it gets the rate that the page chooses.
 
 import type { Method } from "./engine";
 import { MOST_STEPS } from "./engine";
@@ -48,9 +49,12 @@ export function rateIndex(data: Data, method: Method): number {
 }
 
 export function toHash(data: Data, state: State): string {
-  const methods = state.methods.map((m) =>
-    [methodName(m), ...changes(data, m).map(([n, v]) => `${n}=${v}`)].join(","),
-  );
+  const methods = state.methods.map((m) => {
+    const rate = rateIndex(data, m);
+    const others = changes(data, m).filter(([n]) => n !== "lr");
+    const given: [string, number][] = rate < 0 ? others : [["lr", m.values[rate]], ...others];
+    return [methodName(m), ...given.map(([n, v]) => `${n}=${v}`)].join(",");
+  });
   const fields: [string, string][] = [
     ["v", "1"],
     ["p", state.problem],
@@ -113,7 +117,10 @@ export function fromHash(data: Data, hash: string, state: State): { state: State
     const read = methods.split(";").filter(Boolean).slice(0, MOST_METHODS)
       .map((given) => readMethod(data, given, state, problems))
       .filter((m): m is Method => m !== null);
-    if (read.length) result.methods = read;
+    if (read.length) {
+      result.methods = read;
+      result.focus = 0;
+    }
   }
   result.steps = whole("n", 1, MOST_STEPS, result.steps);
   result.focus = whole("f", 0, result.methods.length - 1, Math.min(result.focus, result.methods.length - 1));
@@ -131,13 +138,15 @@ function readMethod(data: Data, text: string, state: State, problems: string[]):
   const method = newMethod(data, rule, dialect);
   // Schedules are Python's: they stay with the method that had them.
   method.schedules = state.methods.find((m) => m.rule === rule && m.dialect === dialect)?.schedules ?? {};
-  method.open = false;
   const names = valueNames(data, method);
   for (const setting of settings) {
     const [n, value] = setting.split("=");
     const k = names.indexOf(n);
     if (k < 0 || !value || !isAllowed(data, method, n, Number(value))) problems.push(`${head}: ${setting}`);
-    else method.values[k] = Number(value);
+    else {
+      method.values[k] = Number(value);
+      if (n === "lr") method.open = false;
+    }
   }
   return method;
 }

@@ -42,6 +42,7 @@ describe("the address", () => {
     expect(problems).toEqual([]);
     expect(state.start).toEqual([-0.25, 0.001]);
     expect(state.methods.map((m) => m.values[0])).toEqual([2, 0.01]);
+    expect(state.methods.map((m) => m.open)).toEqual([false, true]);
     expect(state.step).toBe(5);
   });
 

@@ -104,10 +104,16 @@ def _rule(kind: type[Rule], style: Style) -> str:
     )
 
 
-def _all_rules(given: Iterable[Rule]) -> str:
-    kinds = rules.shipped() | {type(r).__name__: type(r) for r in given}
-    looks = styles(kinds)
-    return record({n: _rule(kind, looks[n]) for n, kind in kinds.items()})
+def _names(given: Iterable[Rule]) -> dict[type[Rule], str]:
+    """The page's name of every class of rules, the library's first; a user's of a name that is taken gets a star."""
+    names: dict[type[Rule], str] = {kind: n for n, kind in rules.shipped().items()}
+    for kind in (type(r) for r in given):
+        if kind not in names:
+            name = kind.__name__
+            while name in names.values():
+                name += "*"
+            names[kind] = name
+    return names
 
 
 def _landscape(problem: FormulaProblem, python: Sequence[str]) -> str:
@@ -139,7 +145,7 @@ def _described(title: str, problem: "FormulaProblem | Subject") -> dict[str, str
     }
 
 
-def _method(method: Method, is_open: bool) -> str:
+def _method(method: Method, is_open: bool, names: Mapping[type[Rule], str]) -> str:
     rule = method.rule
     values = dict(rule.values)
     schedules = {}
@@ -158,7 +164,7 @@ def _method(method: Method, is_open: bool) -> str:
     kind = type(rule)
     return record(
         {
-            "rule": plain(kind.__name__),
+            "rule": plain(names[kind]),
             "dialect": plain(_dialect(method)),
             "values": plain([values[n] for n in (*kind.parts.hyperparameters, *kind.parts.states)]),
             "schedules": record(schedules),
@@ -189,12 +195,14 @@ def data(
         surface = plain({**subject.surface, "python": subject.python})
         own = record(_described(subject.title, subject) | {"surface": surface})
         problems = {subject.name: own} | problems
+    names = _names(m.rule for m, _ in methods)
+    looks = styles(names.values())
     members = {
         "version": plain(__version__),
-        "rules": _all_rules(m.rule for m, _ in methods),
+        "rules": record({n: _rule(kind, looks[n]) for kind, n in names.items()}),
         "problems": record(problems),
         "problem": plain(subject.name),
-        "methods": "[" + ",".join(_method(m, is_open) for m, is_open in methods) + "]",
+        "methods": "[" + ",".join(_method(m, is_open, names) for m, is_open in methods) + "]",
         "steps": plain(steps),
         "start": plain(None if start is None else list(start)),
     }
