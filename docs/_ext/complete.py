@@ -10,6 +10,7 @@ from sphinx.errors import ExtensionError
 import thalweg
 from thalweg import errors, problems
 from thalweg.lab.race import Race
+from thalweg.lab.study import Study
 from thalweg.problems.formula import FormulaProblem
 
 
@@ -27,6 +28,7 @@ def wanted() -> Iterator[str]:
         "thalweg.Rule": thalweg.Rule,
         "thalweg.Optimizer": thalweg.Optimizer,
         "thalweg.Race": Race,
+        "thalweg.Study": Study,
         "thalweg.problems.Problem": problems.Problem,
         "thalweg.problems.formula.FormulaProblem": FormulaProblem,
     }

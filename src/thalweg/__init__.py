@@ -101,6 +101,8 @@ if TYPE_CHECKING:
     from .lab.race import Race as Race
     from .lab.race import race as race
     from .lab.show import show as show
+    from .lab.study import Study as Study
+    from .lab.study import study as study
     from .optimizer.gradients import Rows as Rows
     from .optimizer.optimizer import load as load
     from .rules.adabelief import AdaBelief as AdaBelief
@@ -147,6 +149,8 @@ _LATER = {  # where a public name stands that needs NumPy or more
     "threads": "engines.cpu.pool",
     "race": "lab.race",
     "Race": "lab.race",
+    "study": "lab.study",
+    "Study": "lab.study",
     "claims": "lab.experiments",
     "Explorer": "lab.explorer",
     "explore": "lab.explorer",

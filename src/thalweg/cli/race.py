@@ -1,6 +1,7 @@
-"""``thalweg race``: tune methods on a problem, rerun each on fresh seeds, and report."""
+"""``thalweg race``: tune methods on a problem or several, rerun each on fresh seeds, and report."""
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,13 +15,15 @@ BUDGET = "Budget"
 
 
 def race(
+    context: typer.Context,
     problem: Annotated[
-        str,
+        list[str] | None,
         typer.Argument(
-            help="A problem by name, a table that thalweg fit reads, or a function or training loop of yours, FILE.py:NAME.",
-            metavar="[PROBLEM or FILE]",
+            help="A problem by name, a table that thalweg fit reads, or a function or training loop of yours, FILE.py:NAME;"
+            " several make a study. Default: digits.",
+            metavar="[PROBLEM or FILE]...",
         ),
-    ] = "digits",
+    ] = None,
     methods: Annotated[
         str | None,
         typer.Option(
@@ -61,7 +64,9 @@ def race(
             help="halton: the same settings for all; optuna: its sampler chooses.", rich_help_panel=BUDGET
         ),
     ] = "halton",
-    seeds: Annotated[int, typer.Option(help="Fresh seeds for the final runs.")] = 30,
+    seeds: Annotated[
+        int | None, typer.Option(help="Fresh seeds for the final runs. Default: 30, in a study 12.")
+    ] = None,
     steps: Annotated[
         int | None, typer.Option(help="Steps (a training loop's yields) of each run. Default: the problem's.")
     ] = None,
@@ -106,57 +111,117 @@ def race(
         ),
     ] = "",
     maximize: Annotated[bool, typer.Option("--maximize", help="More of the measure is better.")] = False,
-    out: Annotated[str, typer.Option(help="The report, one HTML page.")] = "race.html",
+    config: Annotated[
+        str | None,
+        typer.Option(help="A study's file, TOML: problems, methods, and any of these options."),
+    ] = None,
+    out: Annotated[
+        str | None, typer.Option(help="The report, one HTML page. Default: race.html, of a study study.html.")
+    ] = None,
     json: Annotated[str | None, typer.Option(help="Also write the numbers as JSON.")] = None,
+    figures: Annotated[
+        str | None,
+        typer.Option(help="A folder for every figure as SVG and PDF, and the tables as CSV and LaTeX."),
+    ] = None,
     listing: Annotated[bool, typer.Option("--list", help="List the problems and stop.")] = False,
 ) -> None:
     """Tune every method on the same budget, rerun each on fresh seeds, and write a report."""
     with errors_as_one_line():
-        from ..lab.race import race as run
-        from ..lab.reports.race_wording import sentences
-        from ..problems import catalogue
-
         if listing:
+            from ..problems import catalogue
+
             print_table(["problem", "title"], [[n, make().title] for n, make in catalogue().items()])
             return
-        with phase_progress() as report:
-            result = run(
-                problem,
-                None if methods is None else names(methods),
-                tune=tune,
-                range=ranges(limits or ()),
-                budget=budget,
-                trials=trials,
-                sampler=sampler,
-                seeds=seeds,
-                steps=steps,
-                batch=batch,
-                seed=seed,
-                target=target,
-                drop=drop or (),
-                start=numbers("start", start) if start else (),
-                l2=l2,
-                model=model,
-                select=select,
-                workers=workers,
-                seconds=seconds,
-                measure=measure,
-                maximize=maximize,
-                out=out,
-                json=json,
-                progress=report,
-            )
-        if ".py:" in problem:
-            say(f"{problem}: {result.data['text']}")
-        for sentence in sentences(result.data):
-            say(sentence)
-        _print_results(result)
-        finished = result.data["finished"]
-        say(f"{'Report' if finished else 'Interrupted; what is done'}: {out}")
-        sound = any(r["loss"]["median"] is not None for r in result.data["methods"])
-        if finished and not sound:
-            say("thalweg: every trial of every method failed")
-    raise typer.Exit(DONE if finished and sound else FAILED)
+        options: dict[str, Any] = {
+            n: value for n, value in context.params.items() if _given(context, n) and n not in _OWN
+        }
+        for n, read in _READ.items():
+            if n in options:
+                options[_NAMED.get(n, n)] = read(options.pop(n))
+        problems = list(problem or [])
+        several = config is not None or len(problems) > 1
+        done = _study(config, problems, options) if several else _race(problems, options)
+    raise typer.Exit(DONE if done else FAILED)
+
+
+# What the command decides itself, and options whose texts hold several values.
+_OWN = ("problem", "config", "listing")
+_READ: dict[str, Callable[[Any], Any]] = {
+    "methods": names,
+    "start": lambda text: numbers("start", text),
+    "limits": ranges,
+}
+_NAMED = {"limits": "range"}  # what a race calls them, where Python's names would be hidden
+
+
+def _given(context: typer.Context, name: str) -> bool:
+    """Whether an option was written on the command line; what was not is decided below it."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name != "DEFAULT"
+
+
+def _race(problems: Sequence[str], options: dict[str, Any]) -> bool:
+    """Run a race and print it; whether it was run."""
+    from ..lab.race import race as run
+    from ..lab.reports.race_wording import sentences
+
+    options.setdefault("out", "race.html")
+    with phase_progress() as report:
+        result = run(*problems, **options, progress=report)
+    if problems and ".py:" in problems[0]:
+        say(f"{problems[0]}: {result.data['text']}")
+    for sentence in sentences(result.data):
+        say(sentence)
+    _print_results(result)
+    finished = result.data["finished"]
+    _where(finished, options)
+    sound = any(r["loss"]["median"] is not None for r in result.data["methods"])
+    if finished and not sound:
+        say("thalweg: every trial of every method failed")
+    return finished and sound
+
+
+def _study(config: str | None, problems: Sequence[str], options: dict[str, Any]) -> bool:
+    """Run a study and print it; whether it was run."""
+    from ..lab.reports.study_wording import sentences
+    from ..lab.study import from_file
+    from ..lab.study import study as run
+
+    if problems:
+        options["problems"] = problems
+    if config is not None:
+        options = from_file(config, options)
+    options.setdefault("out", "study.html")
+    with phase_progress() as report:
+        result = run(**options, progress=report)
+    for problem, reason in result.data["failed"].items():
+        say(f"{problem} could not be raced: {reason}")
+    for sentence in sentences(result.data):
+        say(sentence)
+    rows = [
+        [
+            r["method"],
+            f"{r['score']:.2f}",
+            f"{r['rank']:.1f}",
+            f"{100 * r['solved']:.0f} %",
+            ", ".join(r["lowest_on"]),
+            ", ".join(loss["problem"] for loss in r["beaten_on"]),
+        ]
+        for r in result.data["methods"]
+    ]
+    head = ["method", "score", "mean rank", "targets met", "lowest on", "beaten on"]
+    print_table(head, rows, right=range(1, 4))
+    _where(result.data["finished"], options)
+    if not result.data["methods"]:
+        say("thalweg: no problem was raced to its end by every method")
+    return result.data["finished"] and bool(result.data["methods"])
+
+
+def _where(finished: bool, options: Mapping[str, Any]) -> None:
+    """Say where the report is."""
+    say(f"{'Report' if finished else 'Interrupted; what is done'}: {options['out']}")
+    if options.get("figures"):
+        say(f"Figures: {options['figures']}")
 
 
 def _print_results(result: "Race") -> None:

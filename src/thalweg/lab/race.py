@@ -23,6 +23,7 @@ from ..problems import FunctionProblem, Raced, Source, TrainingProblem, demand_n
 from ..problems.compiled import CompiledProblem
 from ..problems.formula import FormulaProblem
 from ..problems.training import LOSS, is_training
+from . import figures as takeaway
 from . import ranges as looked
 from .configuration import Configuration, configured
 from .entrants import Entrant, Foreign, Named, entrants, refused
@@ -153,6 +154,7 @@ def race(
     maximize: bool = False,
     out: str | os.PathLike[str] | None = None,
     json: str | os.PathLike[str] | None = None,
+    figures: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> Race:
     """Tune each method on the same budget, rerun the best on fresh seeds, and compare.
@@ -175,14 +177,16 @@ def race(
     are chosen by, "loss" or "validation", the loss on rows that are neither trained nor tested on, or what a training
     loop yields under that name, which is the default where there is such. workers: processes, one a core by default;
     0 stays in this process, where nothing is ended. seconds: of a run, after which it is ended and has failed. out,
-    json: files for the report and the numbers, checked before the race. progress: called with (what, done, total).
-    Ctrl-C ends with what is done.
+    json: files for the report and the numbers, checked before the race; figures: a folder for every figure as SVG and
+    PDF and the tables as CSV and LaTeX. progress: called with (what, done, total). Ctrl-C ends with what is done.
 
     Raises ProblemError, HyperparameterError, FileError before anything runs.
     """
     for path in (out, json):
         if path is not None:
             _suffix(path)
+    if figures is not None:
+        takeaway.checked_folder(figures)
     prepared = prepare(
         problem,
         methods,
@@ -209,6 +213,8 @@ def race(
     for path in (out, json):
         if path is not None:
             result.save(path)
+    if figures is not None:
+        takeaway.of_race(result.data, figures)
     return result
 
 

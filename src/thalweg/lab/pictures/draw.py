@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
+
+from matplotlib.figure import Figure
 
 from .figure import figure
 from .panels import Picture
-from .style import SENTINELS, palette
-from .svg import SUFFIXES, checked, drawing, inline, save_figure
+from .style import SENTINELS, Colours, palette
+from .svg import SUFFIXES, checked, drawing, inline, save_columns, save_figure
+
+T = TypeVar("T")
 
 
 def svg(picture: Picture, prefix: str, narrow: bool = False) -> str:
@@ -25,3 +31,10 @@ def write(picture: Picture, path: str | Path, theme: str = "light") -> Path:
     checked(path, SUFFIXES)
     with drawing():
         return save_figure(figure(picture, colours), path, colours)
+
+
+def columns(draw: Callable[[T, Colours, bool], Figure], result: T, stem: Path) -> list[Path]:
+    """Write a result's figure, on white, as SVG and PDF at a column's width beside ``stem``; their paths. FileError."""
+    colours = palette("light") | {"page": "#ffffff"}
+    with drawing():
+        return save_columns(draw(result, colours, True), stem, colours)

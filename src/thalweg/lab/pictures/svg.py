@@ -13,7 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
+import numpy as np
+from matplotlib.collections import Collection
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
 from ... import files
@@ -32,6 +37,8 @@ _RC: Any = {
 _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', sans-serif"
 _TOKENS = {sentinel: token for token, sentinel in SENTINELS.items()}
 _RIM = 14 / 72  # around a picture in a file, inches
+PAD = 5  # between a panel and its numbers, points
+COLUMN = 3.5  # inches, of a journal's column
 SUFFIXES = (".svg", ".pdf", ".png")
 
 
@@ -89,20 +96,60 @@ def checked(path: str | Path, suffixes: tuple[str, ...], what: str = "picture") 
     return files.require_writable(path)
 
 
-def save_figure(figure: Figure, path: str | Path, colours: Colours, transparent: bool = False) -> Path:
-    """Write a figure as .svg, .pdf or .png on the page's colour, and return its path; FileError."""
+def scaled(figure: Figure, width: float) -> Figure:
+    """Change a figure to be ``width`` inches wide, its rim left out, with all that is in it as much smaller; return it.
+
+    What stands in shares of the figure follows by itself; words, lines and markers have sizes in points.
+    """
+    wide, high = figure.get_size_inches()
+    part = width / wide
+    figure.set_size_inches(width, high * part)
+    for ax in figure.axes:
+        for axis in (ax.xaxis, ax.yaxis):
+            for tick in (*axis.get_major_ticks(), *axis.get_minor_ticks()):
+                tick.set_pad(PAD * part)
+    for item in figure.findobj():
+        if isinstance(item, Text):
+            item.set_fontsize(item.get_fontsize() * part)
+            if (plate := item.get_bbox_patch()) is not None:
+                plate.set_boxstyle("square", pad=0.1)
+        elif isinstance(item, Line2D):
+            item.set_linewidth(item.get_linewidth() * part)
+            item.set_markersize(item.get_markersize() * part)
+            item.set_markeredgewidth(item.get_markeredgewidth() * part)
+        elif isinstance(item, Patch | Collection):
+            item.set_linewidth(np.multiply(item.get_linewidth(), part))
+    return figure
+
+
+def save_columns(figure: Figure, stem: Path, colours: Colours) -> list[Path]:
+    """Write a figure as SVG and PDF at the width of a journal's column, without a rim, and return their paths; FileError."""
+    scaled(figure, COLUMN)
+    return [
+        save_figure(figure, stem.with_name(stem.name + suffix), colours, rim=0.0)
+        for suffix in (".svg", ".pdf")
+    ]
+
+
+def save_figure(
+    figure: Figure, path: str | Path, colours: Colours, transparent: bool = False, rim: float = _RIM
+) -> Path:
+    """Write a figure as .svg, .pdf or .png on the page's colour, and return its path; FileError.
+
+    rim: around it, inches.
+    """
     path = checked(path, SUFFIXES)
     suffix = path.suffix.lower()
     figure.patch.set(visible=not transparent, facecolor=colours["page"])
     width, height = figure.get_size_inches()
-    rim = Bbox([[-_RIM, -_RIM], [width + _RIM, height + _RIM]])
+    box = Bbox([[-rim, -rim], [width + rim, height + rim]])
     if suffix == ".svg":
-        text = source(figure, bbox_inches=rim)
+        text = source(figure, bbox_inches=box)
         files.write(path, lambda file: file.write(text.encode()))
     else:
         undated = {"CreationDate": None} if suffix == ".pdf" else {}
         files.write(
             path,
-            lambda file: figure.savefig(file, format=suffix[1:], dpi=144, metadata=undated, bbox_inches=rim),
+            lambda file: figure.savefig(file, format=suffix[1:], dpi=144, metadata=undated, bbox_inches=box),
         )
     return path

@@ -1,0 +1,302 @@
+"""The report of a study: one self-contained HTML page in the race's design."""
+
+from __future__ import annotations
+
+import json
+from html import escape
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from ..audit import broken
+from ..formatting import listing, number
+from ..pictures.style import Style, styles
+from ..race_result import RaceResult
+from ..study_result import StudyResult, StudyRow
+from . import race_wording
+from .page import block, chips, facts, figure, key, page
+from .study_wording import sentences
+
+if TYPE_CHECKING:
+    from ..pictures.study import StudyPlot
+
+LAST_RATIO = 64  # to which profiles are drawn
+
+
+def render(study: StudyResult) -> str:
+    """The whole page for a study; nothing in it is fetched from anywhere."""
+    rows = study["methods"]
+    names = [r["method"] for r in rows]
+    looks = styles(names)
+    problems = study["settings"]["problems"]
+    parts = [notice(study), _answers(study)]
+    if rows:
+        parts += [
+            f'<section aria-labelledby="methods"><h2 id="methods">Methods over {len(problems)} problems</h2>'
+            f"{_methods(study, looks)}</section>",
+            f'<section aria-labelledby="each"><h2 id="each">Problem by problem</h2>{_problems(study, looks)}</section>',
+            f"<section><h2>How soon targets are met</h2>{chips(names, looks)}{_profiles(study, looks)}{_figures(study)}</section>",
+        ]
+    parts += [
+        f"<section><h2>What contains what</h2>{_audit(study)}</section>",
+        f"<section><h2>Was the comparison fair?</h2>{_lint(study)}</section>",
+        f"<section><h2>How this study was run</h2>{_run(study)}</section>",
+    ]
+    title = f"Study of {len(problems)} problem{'' if len(problems) == 1 else 's'}"
+    return page(title, f"study · {', '.join(problems)}", "\n".join(parts))
+
+
+def _name(name: str) -> str:
+    return f'<b data-method="{escape(name)}">{escape(name)}</b>'
+
+
+def _marked(text: str) -> str:
+    """A sentence for the page, in which names of methods stand between NULs."""
+    return "".join(_name(part) if k % 2 else escape(part) for k, part in enumerate(text.split("\0")))
+
+
+def _mark(name: str) -> str:
+    return f"\0{name}\0"
+
+
+def notice(study: StudyResult) -> str:
+    """What is missing, as a note above everything else; "" where nothing is."""
+    told = [f"{escape(p)} could not be raced: {escape(reason)}" for p, reason in study["failed"].items()]
+    raced = {r["problem"] for r in study["races"] if r["finished"]}
+    missing = [p for p in study["settings"]["problems"] if p not in raced and p not in study["failed"]]
+    if missing:
+        told.insert(0, f"<b>This study was interrupted.</b> Not finished: {escape(listing(missing))}")
+    return f'<aside class="notice" role="note">{". ".join(told)}.</aside>' if told else ""
+
+
+def _answers(study: StudyResult) -> str:
+    """The sentences, the first of them large."""
+    told = [_marked(s) for s in sentences(study, _mark)] or [
+        "No problem was raced to its end by every method."
+    ]
+    first, *others = told
+    rest = f'<ul class="answers">{"".join(f"<li>{text}</li>" for text in others)}</ul>' if others else ""
+    return f'<p class="answer">{first}</p>{rest}'
+
+
+def _methods(study: StudyResult, looks: dict[str, Style]) -> str:
+    """One row a method, highest score first."""
+    heads = {"score": "", "mean rank at the end": "", "targets met": ""}
+    heads |= dict.fromkeys(("lowest, or not told apart, on", "beaten on"), ' class="where"')
+    cells = "".join(f'<th scope="col"{kind}>{h}</th>' for h, kind in heads.items())
+    body = "".join(_method(row, looks[row["method"]]) for row in study["methods"])
+    return (
+        '<div class="scroll" tabindex="0" role="region" aria-labelledby="methods"><table class="results"><thead><tr>'
+        f'<th scope="col" class="name">method</th>{cells}</tr></thead><tbody>{body}</tbody></table></div>'
+        f'<p class="footnote">{_methods_note(study)}</p>'
+    )
+
+
+def _method(row: StudyRow, look: Style) -> str:
+    name = escape(row["method"])
+    return (
+        f'<tr data-method="{name}"><th scope="row" class="name">{key(look)}{name}</th>'
+        f"<td><b>{row['score']:.2f}</b></td><td>{row['rank']:.1f}</td><td>{100 * row['solved']:.0f} %</td>"
+        f'<td class="where">{escape(listing(row["lowest_on"])) or "–"}</td>'
+        f'<td class="where">{listing(_beaten(loss["problem"], loss["by"]) for loss in row["beaten_on"]) or "–"}</td></tr>'
+    )
+
+
+def _beaten(problem: str, by: str) -> str:
+    return f"{escape(problem)} (by {escape(by)})"
+
+
+def _methods_note(study: StudyResult) -> str:
+    return (
+        f"Score: AlgoPerf's, the mean height of the performance profile between the ratios 1 and {study['settings']['r_max']:g}, "
+        "from expected running times with restarts to every target of every problem; 1 is the fastest to all of them. "
+        "Rank: by the median loss at the end, 1 the lowest, mean over problems. Targets met: of all runs on fresh "
+        "seeds. Lowest and beaten: by paired verdicts on each problem, at the tuned settings."
+    )
+
+
+def _problems(study: StudyResult, looks: dict[str, Style]) -> str:
+    """Median losses, a column a problem, and below what each race answers."""
+    races = study["races"]
+    heads = "".join(f'<th scope="col">{escape(r["problem"])}</th>' for r in races)
+    body = "".join(
+        f'<tr data-method="{escape(row["method"])}"><th scope="row" class="name">{key(looks[row["method"]])}'
+        f"{escape(row['method'])}</th>{''.join(_cell(r, row['method']) for r in races)}</tr>"
+        for row in study["methods"]
+    )
+    details = "".join(
+        f"<details><summary>{escape(r['title'])}</summary><p>{escape(r['text'])}</p>"
+        f'<ul class="answers">{"".join(f"<li>{_marked(s)}</li>" for s in race_wording.sentences(r, _mark))}</ul></details>'
+        for r in races
+    )
+    return (
+        '<div class="scroll" tabindex="0" role="region" aria-labelledby="each"><table class="results"><thead><tr>'
+        f'<th scope="col" class="name">median loss at the end</th>{heads}</tr></thead><tbody>{body}</tbody></table></div>'
+        '<p class="footnote">Marked: the lowest, and what is not told apart from it.</p>'
+        f"{details}"
+    )
+
+
+def _cell(race: RaceResult, method: str) -> str:
+    row = next((r for r in race["methods"] if r["method"] == method), None)
+    median = row["loss"]["median"] if row else None
+    answer = next((a for a in race["answers"] if a["question"] == "lowest"), None)
+    text = number(median) if median is not None else "∞"
+    if answer is None or method not in (answer["leaders"] if answer["tested"] else answer["leaders"][:1]):
+        return f"<td>{text}</td>"
+    word = "lowest" if method == answer["leaders"][0] else "not told apart"
+    return f'<td class="led"><b>{text}</b><span class="hidden"> ({word})</span></td>'
+
+
+def _profiles(study: StudyResult, looks: dict[str, Style]) -> str:
+    """The performance profile with its methods' switches; what is seen without a script is the picture of all."""
+    from ..pictures import study as plots  # matplotlib is slow to import
+
+    names = [r["method"] for r in study["methods"]]
+    rows = "".join(
+        f'<tr data-score="{escape(n)}" data-method="{escape(n)}"><th scope="row" class="name"><label><input type="checkbox" checked '
+        f'data-show="{escape(n)}"> {key(looks[n])}{escape(n)}</label></th><td></td><td></td><td></td></tr>'
+        for n in names
+    )
+    heads = "".join(f'<th scope="col">{h}</th>' for h in ("score", "fastest", "met by some run"))
+    script = (resources.files(__package__) / "study_profiles.js").read_text(encoding="utf-8")
+    return f"""<h3>Performance profile, of the methods that are shown</h3>
+<div class="profile"><svg id="profile-plot" role="img" viewBox="0 0 720 340"
+aria-label="Share of targets that each method meets within a multiple of the fastest one's running time"></svg>
+<div class="scroll"><table class="results"><thead><tr><th scope="col" class="name">show</th>{heads}</tr></thead>
+<tbody>{rows}</tbody></table></div></div>
+<noscript>{plots.profile(study, "Performance profiles of all methods")}</noscript>
+<p class="caption">At 1: the share of targets to which a method is the fastest; further right, within so many times the fastest
+one's running time; at the end, the share that it meets at all. Ratios depend on who takes part: without the best method the others
+may rank otherwise, so hide it and look again. The figures below do not depend on it.</p>
+<script type="application/json" id="profile-data">{_profile_data(study, looks)}</script>
+<script>
+{script}</script>"""
+
+
+def _dash(look: Style) -> str:
+    """A line's dashes as SVG has them, "" for none; matplotlib counts them in widths of the line."""
+    return "" if isinstance(look.dash, str) else " ".join(f"{d * look.width:g}" for d in look.dash[1])
+
+
+def _profile_data(study: StudyResult, looks: dict[str, Style]) -> str:
+    """What the script computes from: each method's running times, target by target, null where there is none."""
+    table = study["times"]
+    names = [r["method"] for r in study["methods"]]
+    rows = list(zip(table["method"], table["time"], strict=True))
+    methods = [
+        {
+            "name": n,
+            "stroke": looks[n].stroke,
+            "dash": _dash(looks[n]),
+        }
+        for n in names
+    ]
+    data = {
+        "methods": methods,
+        "times": [[time for m, time in rows if m == n] for n in names],
+        "r_max": study["settings"]["r_max"],
+        "last": LAST_RATIO,
+    }
+    return json.dumps(data, allow_nan=False).replace("<", "\\u003c")
+
+
+def _figures(study: StudyResult) -> str:
+    from ..pictures import study as plots
+
+    ranking = ", ".join(f"{r['method']} {r['score']:.2f}" for r in study["methods"])
+    shown = [
+        (
+            plots.data_profile,
+            "Data profile",
+            "Share of targets met by each method within so many gradient evaluations, restarts included",
+            "The share of targets, over all problems, whose expected running time with restarts is within a budget. "
+            "It does not depend on the other methods.",
+        ),
+        (
+            plots.solved,
+            "All runs' targets",
+            f"Share of all runs' targets met within so many gradient evaluations. Scores: {ranking}",
+            "Every run from every fresh seed, three targets each; what was never met stays in the denominator. Below, each "
+            "method with the band that holds 90 % of bootstrap samples of the seeds.",
+        ),
+    ]
+    if study["tuning"]["trials"]:
+        shown.append(
+            (
+                plots.tuning,
+                "How much tuning it takes",
+                "Expected best loss of so many trials, one panel a problem",
+                "The loss that is expected of the best of so many trials, from those that looked at no other; a trial that ended "
+                "above its start counts as the start. Where curves cross, the better method depends on how much one is willing to try.",
+            )
+        )
+    return "\n".join(_figure(plot, study, *words) for plot, *words in shown)
+
+
+def _figure(plot: StudyPlot, study: StudyResult, title: str, label: str, caption: str) -> str:
+    wide, narrow = (plot(study, label, narrow=n) for n in (False, True))
+    return figure(wide, narrow, caption, plot.name, title)
+
+
+def _audit(study: StudyResult) -> str:
+    """Pairs of methods of which one contains the other: those that contradict it, then the others."""
+    pairs: dict[tuple[str, str, str], dict[str, list[str]]] = {}
+    for problem, found in study["audit"].items():
+        for c in found:
+            pairs.setdefault((c["outer"], c["inner"], c["how"]), {}).setdefault(c["verdict"], []).append(
+                problem
+            )
+    if not pairs:
+        return "<p>No method contains another.</p>"
+    words = {"worse": "worse, so under-tuned", "tie": "not told apart", "better": "better", "": "no verdict"}
+    rows = "".join(
+        f'<tr><th scope="row" class="name">{escape(outer)} ⊇ {escape(inner)}</th><td class="where">{escape(how)}</td>'
+        f'<td class="where">{"; ".join(f"{words[v]} on {escape(listing(on))}" for v, on in said.items())}</td></tr>'
+        for (outer, inner, how), said in sorted(pairs.items(), key=lambda item: "worse" not in item[1])
+    )
+    return (
+        "<p>A method contains another where settings of it take the other's steps. Tuned over all its lines it cannot then be worse: "
+        "where it is, it was tuned too little, and the two are not ranked.</p>"
+        '<div class="scroll"><table class="results"><thead><tr><th scope="col" class="name">contains</th><th scope="col" class="where">at</th>'
+        f'<th scope="col" class="where">seen</th></tr></thead><tbody>{rows}</tbody></table></div>'
+    )
+
+
+def _lint(study: StudyResult) -> str:
+    """Each rule of a fair comparison: those that were broken, the others below."""
+    bad = broken(study["lint"])
+
+    def items(verdicts: tuple[str, ...]) -> str:
+        return "".join(
+            f"<li><b>{escape(f['rule'])}</b>: {escape(f['text'])}</li>"
+            for f in study["lint"]
+            if f["verdict"] in verdicts
+        )
+
+    head = (
+        f"<p>Not kept, {len(bad)} of {len(study['lint'])}:</p><ul>{items(('broken',))}</ul>"
+        if bad
+        else "<p>All kept.</p>"
+    )
+    return (
+        f"{head}<details><summary>Kept</summary><ul>{items(('kept',))}</ul></details>"
+        f"<details><summary>Not applicable</summary><ul>{items(('not applicable',))}</ul></details>"
+    )
+
+
+def _run(study: StudyResult) -> str:
+    settings = study["settings"]
+    races = "".join(
+        f"<div><dt>{escape(r['problem'])}</dt><dd>{r['settings']['trials']} trials, {r['settings']['steps']:,} steps, "
+        f"{r['settings']['seeds']} fresh seeds</dd></div>"
+        for r in study["races"]
+    )
+    command = (
+        f"<p>To run it again:</p>{block(settings['command'], 'the command')}" if settings["command"] else ""
+    )
+    return (
+        "<p>Every problem is a race of its own: the same trials for every method, the best five rerun, the best of them run on fresh "
+        "seeds, which methods share, and verdicts from these pairs. Targets leave a share of the way from a run's start to the known "
+        "minimum, or to the lowest loss of any run. A step is one gradient evaluation.</p>"
+        f"{command}<dl>{races}{facts(study['versions'])}</dl>"
+    )

@@ -1,0 +1,189 @@
+"""A study: the same methods on several problems, each raced as a race is, and measured together.
+
+Every problem goes through ``race``: the same trials, the same tuning, the same paired verdicts, a family of verdicts to
+each problem. What is said over problems is computed from what these races tell (``study_summary``).
+"""
+
+import inspect
+import json
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias, cast
+
+from .. import errors, files
+from ..errors import HyperparameterError, ThalwegError, nearest
+from ..problems import Raced
+from . import figures as takeaway
+from . import study_file
+from .entrants import Named
+from .methods import NINE
+from .performing import Performer
+from .race import Prepared, Progress, Race, prepare, race
+from .race_result import ONLY_DRAWN
+from .reports.study import render
+from .study_result import StudyResult
+from .study_summary import study_summary
+
+SEEDS = 12  # fresh ones by default, enough for a verdict on each problem among nine methods
+
+StudyProblem: TypeAlias = "str | os.PathLike[str] | Raced | Mapping[str, object]"
+
+
+OWN = ("out", "json", "figures", "progress")  # of a race's options, those that a study has for itself
+_WHERE = inspect.signature(Performer).parameters  # those that say where trials are run
+
+
+def options() -> list[str]:
+    """The names of a race's options, which a study passes on."""
+    parameters = inspect.signature(race).parameters
+    return [n for n, p in parameters.items() if p.kind is inspect.Parameter.KEYWORD_ONLY and n not in OWN]
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study's numbers and its races; ``data`` is everything that is reported (``lab/study_result.py``)."""
+
+    data: StudyResult
+    races: Sequence[Race]
+
+    def html(self) -> str:
+        """The report: one self-contained page."""
+        return render(self.data)
+
+    def json(self) -> str:
+        """The numbers as JSON, without what is only drawn; infinities are null."""
+        races = [{n: v for n, v in r.items() if n not in ONLY_DRAWN} for r in self.data["races"]]
+        return json.dumps({**self.data, "races": races}, indent=1, allow_nan=False) + "\n"
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the report (``.html``) or the numbers (``.json``); FileError."""
+        text = self.json() if _checked(path).suffix.lower() == ".json" else self.html()
+        files.write(path, lambda file: file.write(text.encode()))
+
+    def __repr__(self) -> str:
+        lines = [f"Study of {len(self.races)} problems:"]
+        lines += [
+            f"  {r['method']:<12} score {r['score']:.3f}, rank {r['rank']:.2f}" for r in self.data["methods"]
+        ]
+        return "\n".join(lines)
+
+
+def _checked(path: str | os.PathLike[str]) -> Path:
+    """A path that a study can be written to; FileError."""
+    files.require_writable(path)
+    if Path(path).suffix.lower() not in (".html", ".htm", ".json"):
+        raise errors.FileError(f"{path}: a study is saved as .html or .json")
+    return Path(path)
+
+
+def study(
+    problems: Sequence[StudyProblem],
+    methods: Sequence[Named] | Named | None = None,
+    *,
+    seeds: int = SEEDS,
+    out: str | os.PathLike[str] | None = None,
+    json: str | os.PathLike[str] | None = None,
+    figures: str | os.PathLike[str] | None = None,
+    progress: Progress | None = None,
+    **options: object,
+) -> Study:
+    """Race the same methods on each of several problems, and measure them over all.
+
+    problems: names, files or Problems, as ``race`` takes them; one with options of its own is a mapping,
+    ``{"name": "houses.csv", "target": "price", "steps": 300}``. methods: as in a race. seeds: fresh seeds, paired within
+    each problem. options: any others of a race (``trials``, ``steps``, ``batch``, ``seed``, ...), for all problems. out, json:
+    files for the report and the numbers; figures: a folder for every figure and table. progress: called with (what, done, total). Ctrl-C ends with what is done.
+
+    A problem that cannot be raced is left out with its reason where others were raced before it. Raises ProblemError,
+    HyperparameterError, FileError before anything runs.
+    """
+    for path in (out, json):
+        if path is not None:
+            _checked(path)
+    if figures is not None:
+        takeaway.checked_folder(figures)
+    if isinstance(problems, str | os.PathLike | Raced | Mapping):
+        problems = [problems]
+    prepared = [_prepared(p, methods, {"seeds": seeds, **options}) for p in problems]
+    names = [p.problem.name for p in prepared]
+    if not names:
+        raise HyperparameterError("study: name at least one problem")
+    for n in names:
+        if names.count(n) > 1:
+            raise HyperparameterError(f"study: problem {n} is named twice")
+    races: list[Race] = []
+    failed: dict[str, str] = {}
+    for name, one in zip(names, prepared, strict=True):
+        try:
+            races.append(one.run(_under(name, progress)))
+        except ThalwegError as error:  # a file that was edited since, a worker that was killed
+            failed[name] = str(error)
+            continue
+        if not races[-1].data["finished"]:
+            break
+    complete = len(races) + len(failed) == len(names) and all(r.data["finished"] for r in races)
+    command = _command(problems, prepared[0], {"seeds": seeds, **options})
+    data = study_summary([r.data for r in races], names, failed, complete, command)
+    result = Study(data, races)
+    for path in (out, json):
+        if path is not None:
+            result.save(path)
+    if figures is not None:
+        takeaway.of_study(data, figures)
+    return result
+
+
+def from_file(path: str | os.PathLike[str], given: Mapping[str, object]) -> dict[str, object]:
+    """The arguments of ``study`` that a study's file asks for, with those ``given`` in their place; FileError."""
+    own = [n for n in inspect.signature(study).parameters if n not in ("problems", "progress", "options")]
+    content = study_file.read(os.fspath(path), dict.fromkeys([*own, *options()]), options())
+    return {"problems": list(content.problems), **content.options, **given}
+
+
+def _prepared(
+    problem: StudyProblem, methods: Sequence[Named] | Named | None, shared: Mapping[str, object]
+) -> Prepared:
+    """A problem's race, with its own options in place of those of all; HyperparameterError, ProblemError, FileError."""
+    own: dict[str, object] = {}
+    if isinstance(problem, Mapping):
+        own = dict(problem)
+        on = own.pop("name", None)
+        if not isinstance(on, str | os.PathLike | Raced):
+            raise HyperparameterError(f"study: a problem with options of its own needs a name, got {on!r}")
+    else:
+        on = problem
+    known = options()
+    for n in (*own, *shared):
+        if n not in known:
+            raise HyperparameterError(f"study: unknown option {n!r}: {nearest(n, known)}")
+    settings = cast(dict[str, Any], {**shared, **own})
+    performer = Performer(**{n: settings.pop(n) for n in _WHERE if n in settings})
+    return prepare(on, methods, **settings, performer=performer)
+
+
+def _under(name: str, progress: Progress | None) -> Progress | None:
+    """The progress of one problem's race, told under its name."""
+    if progress is None:
+        return None
+    return lambda what, done, total: progress(f"{name}: {what}", done, total)
+
+
+def _command(problems: Sequence[StudyProblem], first: Prepared, shared: Mapping[str, object]) -> str:
+    """The command line that runs the study again; "" for what no command line can name."""
+    texts = [e.text for e in first.entries]
+    plain = [p.get("name") if isinstance(p, Mapping) and len(p) == 1 else p for p in problems]
+    if not all(isinstance(p, str | os.PathLike) for p in plain) or not all(texts):
+        return ""
+    parts = ["thalweg", "race", *(os.fspath(cast(str, p)) for p in plain)]
+    if texts != list(NINE):
+        parts += ["--methods", ",".join(texts)]
+    for n, value in shared.items():
+        if isinstance(value, list | tuple):
+            words = [",".join(map(str, value))] if n == "start" else list(map(str, value))
+        else:
+            words = [] if value is None else [str(value)]
+        parts += [part for word in words for part in (f"--{n}", word)]
+    return shlex.join(parts)

@@ -1,0 +1,279 @@
+"""Studies: several races measured together, from Python, the command line and a file; the page and the figures."""
+
+import csv
+import inspect
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import thalweg as tw
+from thalweg.errors import FileError, HyperparameterError, ThalwegError
+from thalweg.lab import figures, measures
+from thalweg.lab.performing import Performer
+from thalweg.lab.race import prepare, race
+from thalweg.lab.reports.study import notice
+from thalweg.lab.reports.study_wording import sentences
+from thalweg.lab.study import OWN, Study, from_file, study
+from thalweg.lab.study_summary import study_summary
+
+SMALL: dict[str, Any] = {"methods": ["SGD", "Adam"], "trials": 5, "seeds": 6, "steps": 120}
+PROBLEMS = ["rosenbrock", "beale", "quadratic"]
+
+
+@pytest.fixture(scope="module")
+def made() -> Study:
+    return study(PROBLEMS, **SMALL)
+
+
+def timeless(data: Any) -> Any:
+    """Without times."""
+    rows = [{n: v for n, v in r.items() if n != "us_per_step"} for r in data["methods"]]
+    return {**data, "methods": rows}
+
+
+def test_each_problem_is_raced_as_a_race_is(made: Study) -> None:
+    alone = tw.race("beale", **SMALL)
+    assert timeless(made.races[1].data) == timeless(alone.data)
+
+
+def test_what_prepares_a_race_takes_every_option_of_one() -> None:
+    """An option that one of the two lacks would be lost on the way, or be missing in studies."""
+    where = set(inspect.signature(Performer).parameters)
+    taken = set(inspect.signature(prepare).parameters) - {"performer"}
+    assert set(inspect.signature(race).parameters) - {*OWN, *where} == taken
+    assert set(inspect.signature(race).parameters) >= where
+
+
+def test_measures_are_those_of_the_runs(made: Study) -> None:
+    """The score by hand from the races' own tables: running times, ratios, and what lies below four."""
+    times: dict[str, list[float]] = {"SGD": [], "Adam": []}
+    for r in made.races:
+        runs, floor = r.data["runs"], r.data["floor"]
+        assert floor is not None
+        for share in floor["shares"]:
+            for m, collected in times.items():
+                own = [k for k, name in enumerate(runs["method"]) if name == m]
+                met = [runs[f"to_{share:g}"][k] for k in own]
+                done = [t for t in met if t is not None]
+                spent = sum(done) + SMALL["steps"] * (len(met) - len(done))
+                collected.append(spent / len(done) if done else np.inf)
+    best = np.minimum(times["SGD"], times["Adam"])
+    for row in made.data["methods"]:
+        with np.errstate(invalid="ignore"):
+            reward = [
+                max(0.0, (4 - t / b) / 3) if np.isfinite(t) else 0.0
+                for t, b in zip(times[row["method"]], best, strict=True)
+            ]
+        assert row["score"] == pytest.approx(np.mean(reward))
+        assert row["solved"] == pytest.approx(
+            np.mean([v is not None for r in made.races for n in r.data["runs"] if n.startswith("to_")
+                     for v, m in zip(r.data["runs"][n], r.data["runs"]["method"], strict=True) if m == row["method"]])
+        )  # fmt: skip
+    assert [r["score"] for r in made.data["methods"]] == sorted(
+        (r["score"] for r in made.data["methods"]), reverse=True
+    )
+
+
+def test_verdicts_are_each_problems_own(made: Study) -> None:
+    """Six seeds tell two methods apart; who wins a problem beats the other there, and only there."""
+    for r in made.races:
+        (verdict,) = r.verdicts
+        for row in made.data["methods"]:
+            other = verdict["b"] if row["method"] == verdict["a"] else verdict["a"]
+            word = (
+                verdict["verdict"]
+                if row["method"] == verdict["a"]
+                else {"better": "worse", "worse": "better"}.get(verdict["verdict"], "tie")
+            )
+            losses = [loss for loss in row["beaten_on"] if loss["problem"] == r.data["problem"]]
+            assert [loss["by"] for loss in losses] == ([other] if word == "worse" else [])
+            for loss in losses:
+                assert loss["ratio"] is not None and (loss["ratio"]["median"] or 0) < 1
+            assert (r.data["problem"] in row["lowest_on"]) == (word != "worse")
+
+
+def test_the_json_has_the_promised_shape(made: Study) -> None:
+    data = json.loads(made.json())
+    assert data["version"] == 1 and data["finished"] is True
+    assert set(data) == set(made.data)
+    assert [r["problem"] for r in data["races"]] == PROBLEMS
+    assert "curves" not in data["races"][0]
+    assert data["settings"]["command"] == (
+        "thalweg race rosenbrock beale quadratic --methods SGD,Adam --seeds 6 --trials 5 --steps 120"
+    )
+    assert {f["verdict"] for f in data["lint"]} <= {"kept", "broken", "not applicable"}
+    assert set(data["audit"]) == set(PROBLEMS)
+
+
+def test_sentences_follow_from_the_numbers(made: Study) -> None:
+    told = sentences(made.data)
+    first = made.data["methods"][0]
+    assert first["method"] in told[0] and "3 problems with 9 targets" in told[0]
+    for loss in first["beaten_on"]:
+        assert any(f"on {loss['problem']}: {loss['by']} ends" in s for s in told)
+    assert any("takes 6 problems" in s for s in told)
+    few = study(["rosenbrock", "beale"], ["SGD", "Adam"], trials=2, seeds=3, steps=40)
+    assert any(
+        "3 paired runs on each problem cannot tell 2 methods apart: a verdict takes 6 (--seeds 6)" in s
+        for s in sentences(few.data)
+    )
+    assert all(len(r["lowest_on"]) <= 2 for r in few.data["methods"])
+
+
+def test_one_method_on_one_problem_is_a_study_too() -> None:
+    made = study(["rosenbrock"], ["SGD"], trials=1, seeds=1, steps=20)
+    assert made.data["methods"][0]["rank"] == 1.0
+    assert sentences(made.data)[0].startswith("SGD is first both to the targets and at the end")
+
+
+def test_a_study_that_is_interrupted_tells_what_is_done() -> None:
+    def stop(what: str, done: int, total: int) -> None:
+        if what == "beale: fresh seeds":
+            raise KeyboardInterrupt
+
+    made = study(PROBLEMS, **SMALL, progress=stop)
+    assert not made.data["finished"] and len(made.races) == 2
+    assert set(made.data["times"]["problem"]) == {"rosenbrock"}  # beale was not rerun by any method
+    assert "This study was interrupted.</b> Not finished: beale and quadratic" in notice(made.data)
+
+
+def test_a_problem_that_fails_on_the_way_is_told_and_the_others_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    from thalweg.lab import study as module
+
+    def run(self: Any, progress: Any = None) -> Any:
+        if self.problem.name == "beale":
+            raise HyperparameterError("a worker was killed")
+        return original(self, progress)
+
+    original = module.Prepared.run
+    monkeypatch.setattr(module.Prepared, "run", run)
+    made = study(PROBLEMS, ["SGD"], trials=1, seeds=2, steps=20)
+    assert made.data["failed"] == {"beale": "a worker was killed"}
+    assert [r.data["problem"] for r in made.races] == ["rosenbrock", "quadratic"]
+    assert "beale could not be raced: a worker was killed" in notice(made.data)
+
+
+@pytest.mark.parametrize(
+    ("problems", "options", "told"),
+    [
+        ([], {}, "name at least one problem"),
+        (["rosenbrock", "rosenbrock"], {}, "problem rosenbrock is named twice"),
+        (["rosenbrock", "beele"], {}, "did you mean 'beale'"),
+        (["rosenbrock"], {"trails": 3}, "unknown option 'trails': did you mean 'trials'"),
+        ([{"name": "rosenbrock", "setps": 3}], {}, "unknown option 'setps': did you mean 'steps'"),
+        ([{"steps": 3}], {}, "needs a name"),
+        (["rosenbrock", {"name": "beale", "steps": 0}], {}, "steps must be a whole number >= 1, got 0"),
+        (["rosenbrock"], {"out": "s.txt"}, "saved as .html or .json"),
+        (["rosenbrock"], {"figures": "/nowhere/at/all"}, "its parent folder does not exist"),
+    ],
+)
+def test_bad_requests_are_answered_before_anything_runs(
+    problems: Any, options: dict[str, Any], told: str
+) -> None:
+    ran: list[str] = []
+    with pytest.raises(ThalwegError, match=re.escape(told)):
+        study(problems, ["SGD"], progress=lambda what, done, total: ran.append(what), **options)
+    assert not ran
+
+
+FILE = """\
+problems = ["rosenbrock"]
+methods = ["SGD", "Adam"]
+trials = 5
+
+[[problem]]
+name = "beale"   # with fewer steps
+steps = 60
+
+[[problem]]
+name = "quadratic"
+"""
+
+
+def test_a_file_says_what_the_call_says(tmp_path: Path) -> None:
+    path = tmp_path / "study.toml"
+    path.write_text(FILE)
+    arguments = from_file(path, {"seeds": 3, "trials": 2})
+    assert arguments == {
+        "problems": [{"name": "rosenbrock"}, {"name": "beale", "steps": 60}, {"name": "quadratic"}],
+        "methods": ["SGD", "Adam"],
+        "trials": 2,
+        "seeds": 3,
+    }
+    made = study(**arguments)  # type: ignore[arg-type]
+    assert [r.data["settings"]["steps"] for r in made.races] == [1000, 60, 1000]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("trials = 5", "trails = 5", "line 3: unknown key 'trails': did you mean 'trials'"),
+        ("steps = 60", "setps = 60", "line 7: unknown key 'setps' of a problem: did you mean 'steps'"),
+        ('name = "quadratic"', "", "line 9: a [[problem]] needs a name"),
+        ("[[problem]]", "[problem]", "line 5: a problem with options of its own begins with [[problem]]"),
+        ('["rosenbrock"]', '"rosenbrock"', "line 1: problems must be a list of names"),
+        ("[[problem]]", "[[problems2]]", "line 5: unknown key 'problems2': did you mean 'problems'"),
+        ("trials = 5", "trials =", "is not TOML: Invalid value (at line 3, column 9)"),
+    ],
+)
+def test_a_wrong_file_is_told_with_its_line(tmp_path: Path, old: str, new: str, told: str) -> None:
+    path = tmp_path / "study.toml"
+    text = FILE.replace(old, new, 1)
+    if old == "[[problem]]":
+        text = text.split("\n[[problem]]")[0]
+    path.write_text(text)
+    with pytest.raises(FileError, match=re.escape(told)) as raised:
+        from_file(path, {})
+    assert "\n" not in str(raised.value)
+    with pytest.raises(FileError, match="cannot be read"):
+        from_file(tmp_path / "none.toml", {})
+
+
+def test_the_page_is_one_file_and_holds_what_its_script_computes_from(made: Study) -> None:
+    page = made.html()
+    assert not re.search(r"(src|href)=.?https?://", page)
+    (held,) = re.findall(r'<script type="application/json" id="profile-data">(.*?)</script>', page)
+    data = json.loads(held)
+    table = np.array([[np.inf if t is None else t for t in row] for row in data["times"]])
+    scores = measures.score(measures.ratios(table), data["r_max"])
+    assert [m["name"] for m in data["methods"]] == [r["method"] for r in made.data["methods"]]
+    assert scores.tolist() == pytest.approx([r["score"] for r in made.data["methods"]])
+    for title in (
+        "Problem by problem",
+        "Data profile",
+        "How much tuning it takes",
+        "What contains what",
+        "Was the comparison fair?",
+    ):
+        assert title in page
+
+
+@pytest.mark.slow
+def test_figures_are_written_at_a_columns_width_and_tables_with_all_digits(
+    made: Study, tmp_path: Path
+) -> None:
+    folder = tmp_path / "figures"
+    data = study_summary([made.races[0].data], PROBLEMS[:1], {}, True, "")
+    written = figures.of_study(data, folder)
+    assert {p.relative_to(folder).as_posix() for p in written} == {
+        *(f"{n}{s}" for n in ("solved", "profile", "data-profile", "tuning") for s in (".svg", ".pdf")),
+        *(f"rosenbrock/{n}{s}" for n in ("loss", "rate", "sensitivity", "contour") for s in (".svg", ".pdf")),
+        *(f"{n}{s}" for n in ("methods", "problems", "rosenbrock/methods") for s in (".csv", ".tex")),
+        "times.csv", "rosenbrock/runs.csv",
+    }  # fmt: skip
+    for path in written:
+        if path.suffix == ".svg":
+            assert 'width="252pt"' in path.read_text()
+        elif path.suffix == ".pdf":
+            assert re.search(rb"/MediaBox \[ 0 0 252 [\d.]+ \]", path.read_bytes())
+    rows = list(csv.DictReader((folder / "problems.csv").read_text().splitlines()))
+    medians = {r["method"]: r["loss"]["median"] for r in made.races[0].data["methods"]}
+    assert {r["method"]: float(r["rosenbrock"]) for r in rows} == medians
+    tex = (folder / "rosenbrock" / "methods.tex").read_text()
+    assert r"10 \% & 90 \%" in tex and tex.count(r"\\") == 3
+    with pytest.raises(FileError, match="this is none"):
+        figures.checked_folder(folder / "times.csv")
