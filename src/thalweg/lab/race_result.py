@@ -63,6 +63,9 @@ class RaceSettings(TypedDict):
     batch: int
     seed: int
     tuned: list[str]  # the settings that were searched
+    scales: dict[
+        str, str
+    ]  # how each is spread: evenly in "log" x, in log of its "complement" 1 - x, or "words"
     ranges: dict[str, list[float | str]]  # those that the user gave
     sampler: str  # "halton" or "optuna"
     selection: str

@@ -161,6 +161,7 @@ def summary(
             "batch": budget.batch,
             "seed": budget.seed,
             "tuned": list(budget.search.tune),
+            "scales": {n: d.scale for e in entries for n, d in e.search.space.items()},
             "ranges": {n: list(v) for n, v in budget.search.ranges.items()},
             "sampler": budget.search.sampler,
             "selection": f"median final {_selected(p, budget)}",

@@ -8,7 +8,7 @@ what has the gradient's unit is looked for relative to the gradient at the start
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol, TypeAlias
+from typing import ClassVar, Literal, Protocol, TypeAlias
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from .entrants import Entrant
 
 Value: TypeAlias = float | str  # of a setting: words where it is a choice
 Settings: TypeAlias = dict[str, Value]  # values by setting
+Scale: TypeAlias = Literal["log", "complement", "words"]
 
 # Where learning rates are looked for, by their unit: the sources of the ranges are those of the
 # benchmarks that lab papers agree on; a rate with the unit of w grows with the weights themselves.
@@ -61,6 +62,10 @@ class Dimension(Protocol):
     def widens(self) -> bool:
         """Whether more may be tried beyond its ends."""
 
+    @property
+    def scale(self) -> Scale:
+        """How its values are spread: evenly in log x, in log (1 - x), or words."""
+
     def at(self, quantile: float, /) -> Value:
         """The value at a quantile of the range."""
 
@@ -87,6 +92,7 @@ class Range:
     widens: bool = True
     guard: float = 0.0
     power: int = 1
+    scale: ClassVar[Scale] = "log"
 
     def at(self, quantile: float, /) -> float:
         """The value at a quantile of the range, to four digits (as it is printed)."""
@@ -130,6 +136,7 @@ class Fraction(_Fixed):
 
     low: float
     high: float
+    scale: ClassVar[Scale] = "complement"
 
     def at(self, quantile: float, /) -> float:
         """The share at a quantile, to four digits of 1 - share."""
@@ -149,6 +156,7 @@ class Start(_Fixed):
 
     low: float
     high: float
+    scale: ClassVar[Scale] = "log"
 
     def at(self, quantile: float, /) -> float:
         """0 in the lowest tenth; above it the value to four digits."""
@@ -164,6 +172,11 @@ class Choice(_Fixed):
     """One of several values, each as likely as any other."""
 
     values: tuple[Value, ...]
+
+    @property
+    def scale(self) -> Scale:
+        """Words, or numbers that are as many times one another."""
+        return "words" if any(isinstance(v, str) for v in self.values) else "log"
 
     def at(self, quantile: float, /) -> Value:
         """The value of the equal part that the quantile lies in."""

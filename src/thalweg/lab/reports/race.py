@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..formatting import listing, number
 from ..pictures.style import styles
 from ..race_result import Columns, MethodRow, RaceResult, ranked
-from . import race_table
+from . import race_search, race_table
 from .page import block, chips, facts, figure, page
 from .race_table import loss
 from .race_wording import sentences
@@ -42,6 +42,7 @@ def render(race: RaceResult) -> str:
 {chips(names, styles(names))}
 {_figures(race, rows)}
 </section>
+{race_search.section(race, rows)}
 <section>
 <h2>How this race was run</h2>
 {_run(race, rows)}
@@ -140,7 +141,7 @@ def _figures(race: RaceResult, rows: list[MethodRow]) -> str:
             "method with its 10–90 % band in front of the others in grey.",
         ),
         (
-            _any(race["trials"], "lr"),
+            _any(race["trials"], "lr") and race["settings"]["tuned"] == ["lr"],
             plots.sensitivity,
             "How much the learning rate matters",
             f"Final {name} of each trial against its learning rate, one panel per method.",
