@@ -16,6 +16,7 @@ from thalweg.errors import HyperparameterError
 from thalweg.lab import ranges
 from thalweg.lab.configuration import Configuration, configured, shaped
 from thalweg.lab.entrants import Entrant, entrant
+from thalweg.lab.importance import shares
 from thalweg.lab.methods import Method, method
 from thalweg.lab.ranges import Fraction, Range, Scales, Settings, Start, Tuning, lines_of, space
 from thalweg.lab.search import Search, Tuner, quantiles
@@ -205,6 +206,57 @@ def test_what_stands_around_a_rule_is_searched_and_told() -> None:
     scope: dict[str, Any] = {"print": lambda *told: scope.setdefault("told", told)}
     exec(code, scope)
     assert scope["told"][0] == pytest.approx(row["loss"]["median"], rel=1e-9)
+
+
+def test_what_a_setting_explains() -> None:
+    """All, nothing, half each; words as well as numbers; nothing is said of too few trials."""
+    rng = np.random.default_rng(0)
+    u = rng.random((400, 3))
+    words = [("flat", "falling")[k] for k in (u[:, 2] > 0.5).astype(int)]
+    tried: list[Settings] = [
+        {"lr": 10 ** (-4 * a), "eps": 10 ** (-8 * b), "schedule": w, "batch": 32.0}
+        for (a, b, _), w in zip(u.tolist(), words, strict=True)
+    ]
+    alone = shares(tried, [abs(a - 0.5) for a in u[:, 0].tolist()])
+    assert alone.keys() == {"lr", "eps", "schedule"}  # of one value there is nothing to say
+    assert alone["lr"] > 0.9 and max(alone["eps"], alone["schedule"]) < 0.01
+    both = shares(tried, [a + (w == "flat") for a, w in zip(u[:, 0].tolist(), words, strict=True)])
+    assert both["schedule"] > both["lr"] > 0.1 and both["eps"] < 0.05
+    assert max(shares(tried, rng.random(400).tolist()).values()) < 0.03
+    lost = [np.inf if a > 0.8 else a for a in u[:, 0].tolist()]
+    assert shares(tried, lost)["lr"] > 0.9  # runs that diverged are the last
+    assert shares(tried[:8], lost[:8]) == {} == shares(tried, [1.0] * 400) == shares([], [])
+
+
+def test_a_share_is_omega_squared() -> None:
+    """Two words with two losses each of ranks 1, 2 and 3, 4, three times: SS 12 of 15, df 1, MSE 3/10."""
+    tried: list[Settings] = [{"schedule": w} for w in ("a", "a", "b", "b")] * 3
+    told = shares(tried, [1.0, 2.0, 3.0, 4.0] * 3)
+    ranks = np.array([2, 5, 8, 11] * 3)  # each is the middle of three equal ones
+    between, within = 12 * 3.0**2, 12 * 1.5**2
+    assert np.var(ranks) * 12 == between + within
+    assert told == {"schedule": pytest.approx((between - within / 10) / (between + within + within / 10))}
+
+
+def test_the_report_draws_words_zeros_and_whole_numbers() -> None:
+    """One panel a method along each setting and over each pair; a column and a share for each."""
+    made = tw.race(
+        "beale",
+        ["Adagrad", "SGD"],
+        tune="lr,schedule,accumulator",
+        range={"schedule": ("constant", "cosine")},
+        trials=14,
+        seeds=1,
+        steps=10,
+    )
+    page = made.html()
+    for name in ("lr", "schedule", "accumulator"):
+        assert f'<figure id="along-{name}"' in page
+    assert page.count('<figure id="over-') == 3
+    assert "What each setting explains" in page and ">cosine<" in page
+    assert '<th scope="col">schedule</th><th scope="col">accumulator</th>' in page
+    assert "sensitivity" not in page  # trials are no line where other settings differ
+    assert 'id="along-' not in tw.race("beale", ["SGD"], trials=2, seeds=1, steps=5).html()
 
 
 def test_schedules_have_their_shapes() -> None:

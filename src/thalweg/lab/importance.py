@@ -30,12 +30,14 @@ def shares(tried: Sequence[Settings], losses: Sequence[float]) -> dict[str, floa
     tried: the trials' settings, all of the same names. losses: what came of them, +inf where a run diverged.
     """
     names = [n for n in (tried[0] if tried else {}) if len({t[n] for t in tried}) > 1]
+    if not names:
+        return {}
     columns = {n: _columns([t[n] for t in tried]) for n in names}
     ranks = rankdata(losses)
     whole = _left_over(list(columns.values()), ranks)
     spare = len(ranks) - 1 - sum(c.shape[1] for c in columns.values())
     total = float(np.sum((ranks - ranks.mean()) ** 2))
-    if not names or spare < SPARE or total == 0:
+    if spare < SPARE or total == 0:
         return {}
     error = whole / spare
     explained = {}

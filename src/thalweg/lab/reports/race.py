@@ -181,7 +181,7 @@ def _run(race: RaceResult, rows: list[MethodRow]) -> str:
     settings = race["settings"]
     parts = [
         f"<p>Every method was given the same {settings['trials']} trials to find its settings, each trial scored over "
-        f"{_count(settings['tuning_seeds'])}; where good rates lay at the edge of a range, as many more for all. The best "
+        f"{_count(settings['tuning_seeds'])}; {race_search.way(settings)}. The best "
         f"five ran over {_count(settings['final_seeds'])} more, and the one with the best {settings['selection']} over "
         f"{_count(settings['seeds'])} that none had seen, for {settings['steps']:,} steps.</p>",
     ]

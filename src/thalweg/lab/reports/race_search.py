@@ -6,7 +6,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from ..formatting import listing
-from ..race_result import MethodRow, RaceResult
+from ..race_result import MethodRow, RaceResult, RaceSettings
 from .page import figure
 
 if TYPE_CHECKING:
@@ -38,6 +38,13 @@ def section(race: RaceResult, rows: list[MethodRow]) -> str:
         told = listing(f"{a} and {b}" for a, b in left)
         parts.append(f'<p class="caption">Not drawn, since these settings explain less: {escape(told)}.</p>')
     return f'<section aria-labelledby="search"><h2 id="search">The search</h2>{"".join(p for p in parts if p)}</section>'
+
+
+def way(settings: RaceSettings) -> str:
+    """How settings were chosen and when more were tried, in words."""
+    if settings["sampler"] == "optuna":
+        return "Optuna's sampler chose each method's next settings by what came of those before, so that nothing is told of smaller budgets"
+    return "where good values lay at the edge of a range that could be widened, as many more for all"
 
 
 ALONG = (
