@@ -17,6 +17,7 @@ import pytest
 import thalweg as tw
 from thalweg.errors import FileError, HyperparameterError, ProblemError, RuleError, UnknownProblemError
 from thalweg.lab.explorer import MOST_METHODS, MOST_STEPS, explore
+from thalweg.lab.record import record
 from thalweg.problems import landscape_catalogue
 from thalweg.rules import shipped
 
@@ -430,6 +431,39 @@ def test_for_everyone(width: int, scheme: str, opened: Callable[..., Opened]) ->
     assert [f for f in findings if f[0] in ("serious", "critical")] == []
 
 
+def test_every_question_is_understood(opened: Callable[..., Opened]) -> None:
+    page = opened("rosenbrock", steps=100)
+    addresses = page.run("[...document.querySelectorAll('.questions a')].map((a) => a.getAttribute('href'))")
+    assert len(addresses) > 5
+    for address in addresses:
+        page.run(f"location.hash = {address!r}")
+        page.rest()
+        assert not page.page.locator(".notice").is_visible(), address
+        assert page.run("explorer.state.problem") == re.search(r"p=([^&]*)", address)[1]
+        assert (
+            page.run("explorer.shownRuns.length")
+            == address.partition("o=")[2].partition("&")[0].count(";") + 1
+        )
+
+
+def test_what_is_shown_by_step(opened: Callable[..., Opened]) -> None:
+    """Every curve can be chosen and is in the address; the share of epsilon and the margin are the record's."""
+    page = opened("rosenbrock", ["Adam(lr=0.1, eps=0.5)", "Adam:keras(lr=0.1)"], steps=60)
+    curves = page.run("[...explorer.curve.options].map((o) => o.value)")
+    assert curves == ["rate", "margin", "eps", "update", "gradient", "state-m", "state-v"]
+    for curve in curves:
+        page.page.select_option(".focused select", curve)
+        page.rest()
+        assert f"c={curve}" in page.run("location.hash")
+    kept = record(tw.Adam(lr=0.1, eps=0.5), "rosenbrock", 60, start=(-1.2, 1.0))
+    told = page.run("[...explorer.told.share]")
+    np.testing.assert_allclose(np.reshape(told, (-1, 2))[1:], kept.eps_share[1:], rtol=1e-9)
+    rates = page.run("[...explorer.told.values[explorer.told.places.indexOf('_rate')]]")
+    np.testing.assert_allclose(np.reshape(rates, (-1, 2))[1:], kept.rate[1:], rtol=1e-9)
+    said = page.page.text_content(".said")
+    assert re.search(r"Adam:keras leaves its path at step 1, by .*; at step 60 they are .* apart", said)
+
+
 def test_every_landscape_opens(opened: Callable[..., Opened]) -> None:
     """From the first frame on: finite heights, rates chosen, somebody comes down."""
     page = opened("rosenbrock", steps=100)
@@ -450,5 +484,7 @@ for _test in (
     test_every_control_works_by_keyboard,
     test_for_everyone,
     test_every_landscape_opens,
+    test_every_question_is_understood,
+    test_what_is_shown_by_step,
 ):
     _test.pytestmark = [*getattr(_test, "pytestmark", []), *(m.mark for m in in_browser)]

@@ -113,7 +113,7 @@ const take = (count) => given.subarray(at, (at += count));
 
 
 @needs_node
-@pytest.mark.parametrize("steps", [60, pytest.param(500, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("steps", [30, pytest.param(500, marks=pytest.mark.slow)])
 def test_every_path_is_the_formulas(steps: int, tmp_path: Path) -> None:
     """Every rule and dialect on five landscapes, also at 30 times the rate, for 500 steps in the slow suite.
 

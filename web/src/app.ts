@@ -7,9 +7,10 @@ import { type Account, account, advance, MOST_STEPS, newRun, type Run } from "./
 import { ExpressionError } from "./expression";
 import { type Line, lines, type Theme, theme } from "./look";
 import { Map2, type Window } from "./map";
-import { steepness, sentence } from "./sentence";
+import { QUESTIONS } from "./questions";
+import { parting, sentence, steepness } from "./sentence";
 import {
-  fromHash, isAllowed, MOST_METHODS, newMethod, rateIndex, type State, toHash, valueNames,
+  curvesOf, fromHash, isAllowed, MOST_METHODS, newMethod, rateIndex, type State, toHash, valueNames,
 } from "./state";
 import { type Surface, surfaceOf } from "./surface";
 import { tuned } from "./tune";
@@ -52,6 +53,7 @@ export class App {
   private readonly front = h("canvas", { role: "img" });
   private readonly handle = h("div", { class: "handle", tabindex: 0, role: "slider", "aria-roledescription": "point in the plane" });
   private readonly loss = h("canvas", { role: "img", class: "chart" });
+  private readonly curve = h("select");
   private readonly rates = h("canvas", { role: "img", class: "chart" });
   private readonly rateCaption = h("figcaption");
   private readonly lossCaption = h("figcaption");
@@ -100,6 +102,7 @@ export class App {
       methods,
       focus: Math.max(0, methods.findIndex((m) => m.rule === "Adam")),
       step: Math.min(data.steps, FIRST_STEP),
+      curve: "rate",
     };
   }
 
@@ -149,9 +152,11 @@ export class App {
       this.focused, this.values,
       h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Numbers of this step" },
         h("table", {}, h("thead", {}, h("tr", {}, h("td"), h("th", { scope: "col", class: "n0" }, "x"), h("th", { scope: "col", class: "n1" }, "y"))), this.cells)),
-      h("figure", {}, this.rates, this.rateCaption));
+      h("figure", {}, label("By step", this.curve), this.rates, this.rateCaption));
+    const questions = h("details", { class: "questions" }, h("summary", {}, "Questions to answer by looking"),
+      h("ol", {}, ...QUESTIONS.map(([text, hash]) => h("li", {}, h("a", { href: `#${hash}` }, text)))));
     root.replaceChildren(
-      top, view, share, this.notice,
+      top, view, questions, share, this.notice,
       h("div", { class: "columns" },
         h("div", {}, plot, scrubber, this.said),
         h("div", {}, h("figure", {}, this.loss, this.lossCaption), methods)),
@@ -187,6 +192,7 @@ export class App {
         const step = input.valueAsNumber;
         if (Number.isInteger(step) && step >= 0 && step <= this.state.steps) this.change({ step });
       });
+    this.curve.addEventListener("change", () => this.change({ curve: this.curve.value }));
     this.drag();
     this.coded.addEventListener("toggle", () => this.change({}));
     addEventListener("hashchange", () => this.read(location.hash, this.first));
@@ -412,22 +418,40 @@ export class App {
     this.lossCaption.textContent = `${what}, its height above ${known ? "the minimum" : "the lowest value in the window"}, by step.`;
   }
 
+  /** The second chart: what `state.curve` names, for both coordinates. */
   private drawRates(): void {
-    const { told, state, styles } = this;
-    const rate = told.places.indexOf("_rate");
-    this.rates.hidden = rate < 0;
-    const [nx, ny] = this.problem.names;
-    this.rateCaption.textContent =
-      rate < 0 ? "This rule has no rate: what it moves by does not come from the gradient's size."
-      : `Effective rate by step: what multiplies the gradient, or its average. Solid along ${nx}, dashed along ${ny}.`;
-    if (rate < 0) return;
-    const values = told.values[rate];
+    const { told, state, styles, data } = this;
+    const method = state.methods[state.focus];
+    const known = curvesOf(data, method);
+    const chosen = known.includes(state.curve) ? state.curve : known[0];
+    if (this.curve.dataset.of !== known.join()) {
+      this.curve.dataset.of = known.join();
+      this.curve.replaceChildren(...known.map((n) => h("option", { value: n }, curveName(n))));
+    }
+    this.curve.value = chosen;
+    const names = this.problem.names;
+    const run = this.runs[state.focus];
+    const place = (n: string) => told.values[told.places.indexOf(n)];
     const { colour } = styles[state.focus];
-    const curve = (k: number) => ({
-      at: (t: number) => values[2 * t + k], first: 1, last: told.end, colour, dash: k ? [5, 3] : [], width: 2,
-      label: this.problem.names[k], cross: false,
+    const curve = (at: (t: number) => number, k: number, label: string) => ({
+      at, first: chosen.startsWith("state-") ? 0 : 1, last: told.end, colour, dash: k ? [5, 3] : [], width: 2, label, cross: false,
     });
-    draw(this.rates, this.look, [curve(0), curve(1)], state.steps, state.step, 36);
+    if (chosen === "margin") {
+      const steep = Float64Array.from({ length: told.end + 1 }, (_, t) => steepness(this.surface, run, told, t));
+      const limit = this.limit();
+      draw(this.rates, this.look, [curve((t) => steep[t], 0, "")], state.steps, state.step, 12, limit);
+      const bound = limit === null ? "No limit is known for these values." : `Above its limit, ${shown(limit)}, the steepest direction grows.`;
+      this.rateCaption.textContent = `Effective rates times the steepest curvature, where it curves upwards. ${bound}`;
+      return;
+    }
+    const of: Record<string, (k: number) => (t: number) => number> = {
+      eps: (k) => (t) => told.share[2 * t + k],
+      update: (k) => (t) => Math.abs(run.path[2 * t + k] - run.path[2 * t - 2 + k]),
+    };
+    const array = place(chosen === "rate" ? "_rate" : chosen === "gradient" ? "g" : chosen.replace("state-", ""));
+    const at = of[chosen] ?? ((k: number) => (t: number) => Math.abs(array[2 * t + k]));
+    draw(this.rates, this.look, [0, 1].map((k) => curve(at(k), k, names[k])), state.steps, state.step, 36);
+    this.rateCaption.textContent = `${CURVES[chosen] ?? `Size of the state ${chosen.replace("state-", "")}`}. Solid along ${names[0]}, dashed along ${names[1]}.`;
   }
 
   /** Bring words, numbers and controls up to the state. */
@@ -458,7 +482,10 @@ export class App {
     this.fillValues();
     this.fillCells();
     const limit = this.limit();
-    const text = sentence(names[state.focus], this.problem.names, this.surface, this.runs[state.focus], this.told, state.step, limit);
+    const text = [
+      sentence(names[state.focus], this.problem.names, this.surface, this.runs[state.focus], this.told, state.step, limit),
+      parting(state.methods, this.runs, names, state.focus),
+    ].join(" ").trim();
     if (this.said.textContent !== text) {
       this.said.setAttribute("aria-live", "off"); // while things move; `settle` reads it out
       this.said.textContent = text;
@@ -580,7 +607,7 @@ export class App {
     const ends = labels(state.methods).map((n, k) => `${n} ${this.runs[k].died ? `diverged at step ${this.runs[k].end + 1}` : `f ${shown(this.runs[k].loss[this.runs[k].end])}`}`);
     this.front.setAttribute("aria-label", `Map of ${problem.title} with the paths of ${labels(state.methods).join(", ")}`);
     this.loss.setAttribute("aria-label", `Height by step; at the end ${ends.join(", ")}`);
-    this.rates.setAttribute("aria-label", `Effective rates of ${labels(state.methods)[state.focus]} by step`);
+    this.rates.setAttribute("aria-label", `${curveName(this.curve.value)} of ${labels(state.methods)[state.focus]} by step`);
     this.about.textContent = `${problem.title}. ${problem.text}`;
     document.title = `${problem.title} · thalweg explore`;
   }
@@ -613,6 +640,18 @@ export class App {
     c.drawImage(this.front, 0, 0);
     canvas.toBlob((blob) => blob && save("paths.png", "image/png", blob));
   }
+}
+
+const CURVES: Record<string, string> = {
+  rate: "Effective rate: what multiplies the gradient, or its average",
+  eps: "Share of ε in the rate's denominator; 1 is a step of plain gradient descent",
+  update: "Size of the step",
+  gradient: "Size of the gradient before the step",
+};
+
+function curveName(n: string): string {
+  const words: Record<string, string> = { rate: "Effective rate", margin: "Rate × curvature, and its limit", eps: "Share of ε", update: "Size of the step", gradient: "Size of the gradient" };
+  return words[n] ?? `State ${n.replace("state-", "")}`;
 }
 
 /** A typed function as a problem. */

@@ -21,8 +21,9 @@ const BOTTOM = 22;
 const TOP = 10;
 const DECADES = 18; // below the highest value, which is rounding
 
+/** Draw curves of what is above 0; `level` is a height of its own, such as a limit. */
 export function draw(
-  canvas: HTMLCanvasElement, look: Theme, curves: Curve[], steps: number, step: number, right: number,
+  canvas: HTMLCanvasElement, look: Theme, curves: Curve[], steps: number, step: number, right: number, level: number | null = null,
 ): void {
   const { c, width, height } = fitted(canvas);
   let [low, high] = [Infinity, 0];
@@ -35,6 +36,7 @@ export function draw(
       }
     }
   if (!(high > 0)) [low, high] = [0.1, 1];
+  if (level !== null && level > 0) [low, high] = [Math.min(low, level / 2), Math.max(high, level * 2)];
   low = Math.max(low, high * 10 ** -DECADES);
   if (high / low < 10) [low, high] = [low / 2, high * 2];
   const x = scaleLinear([0, steps], [LEFT, width - right]);
@@ -74,6 +76,19 @@ export function draw(
       c.stroke();
     }
     ends.push({ y: py, label, colour });
+  }
+  if (level !== null && level > 0) {
+    const py = floor - (Math.log(level) - bottom) * dy;
+    c.strokeStyle = c.fillStyle = look.ink;
+    c.lineWidth = 1;
+    c.setLineDash([2, 3]);
+    c.beginPath();
+    c.moveTo(LEFT, py);
+    c.lineTo(width - right, py);
+    c.stroke();
+    c.setLineDash([]);
+    c.textAlign = "right";
+    c.fillText("limit", width - right - 4, py - 4);
   }
   if (right > 30) labels(c, ends, width - right + 6, TOP, floor);
   c.strokeStyle = look.muted;

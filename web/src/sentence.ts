@@ -1,6 +1,6 @@
 // What happens, in one sentence of the page's own numbers.
 
-import type { Account, Run } from "./engine";
+import type { Account, Method, Run } from "./engine";
 import { moved } from "./engine";
 import { shown } from "./dom";
 import type { Surface } from "./surface";
@@ -52,4 +52,21 @@ export function sentence(
     parts.push(`Rate times the steepest curvature is ${shown(steep, 3)}${bound}${side}.`);
   }
   return parts.join(" ");
+}
+
+const SAME = 1e-9; // of a path's reach: less is rounding
+
+/** Where another form of the focused method's rule leaves its path; "" where there is none. */
+export function parting(methods: Method[], runs: Run[], names: string[], focus: number): string {
+  const other = methods.findIndex((m, k) => k !== focus && m.rule === methods[focus].rule);
+  if (other < 0) return "";
+  const [a, b] = [runs[focus], runs[other]];
+  const end = Math.min(a.end, b.end);
+  let reach = 0;
+  for (let i = 0; i < 2 * (end + 1); i++) reach = Math.max(reach, Math.abs(a.path[i] - a.path[i % 2]));
+  const gap = (t: number) => Math.hypot(a.path[2 * t] - b.path[2 * t], a.path[2 * t + 1] - b.path[2 * t + 1]);
+  let t = 0;
+  while (t <= end && gap(t) <= SAME * reach) t++;
+  if (t > end) return `${names[other]} goes the same way.`;
+  return `${names[other]} leaves its path at step ${t}, by ${shown(gap(t), 2)}; at step ${end} they are ${shown(gap(end), 2)} apart.`;
 }

@@ -14,9 +14,18 @@ export interface State {
   methods: Method[];
   focus: number;
   step: number;
+  /** What the second chart shows of the focused method: one of `curvesOf`; another is the first of them. */
+  curve: string;
 }
 
 export const MOST_METHODS = 12;
+
+/** What can be shown of a method by step: places of x, and what is made of them. */
+export function curvesOf(data: Data, method: Method): string[] {
+  const { places, states } = data.rules[method.rule];
+  const rated = places.includes("_rate");
+  return [...(rated ? ["rate", "margin", "eps"] : []), "update", "gradient", ...states.map((n) => `state-${n}`)];
+}
 
 /** The names of a method's values, in their order. */
 export function valueNames(data: Data, method: Method): string[] {
@@ -63,6 +72,7 @@ export function toHash(data: Data, state: State): string {
     ["o", methods.join(";")],
     ["f", String(state.focus)],
     ["t", String(state.step)],
+    ["c", state.curve],
   ];
   if (state.window) fields.push(["w", state.window.flat().join(",")]);
   const escape = (text: string) => encodeURIComponent(text).replace(/%(2C|3A|3B|3D|2F|20)/g, (code) =>
@@ -122,6 +132,7 @@ export function fromHash(data: Data, hash: string, state: State): { state: State
       result.focus = 0;
     }
   }
+  if (text("c") !== undefined) result.curve = text("c")!;
   result.steps = whole("n", 1, MOST_STEPS, result.steps);
   result.focus = whole("f", 0, result.methods.length - 1, Math.min(result.focus, result.methods.length - 1));
   result.step = whole("t", 0, result.steps, Math.min(result.step, result.steps));
