@@ -1,6 +1,7 @@
 """The data problems: gradients, pairing, sparse = dense, tables and their errors, accuracy."""
 
 import copy
+import datetime
 import gzip
 import pickle
 import threading
@@ -451,8 +452,11 @@ def test_constant_missing_and_dropped_columns(tmp_path):
 def test_svmlight(tmp_path):
     line = lambda i: f"{1 if i % 2 else -1} {1 + i % 3}:{i * 0.5 + 1} {5 + i % 2}:2 # note"
     problem = read(write(tmp_path, "t.svm", csv_text(40, "# head", line)))
-    assert isinstance(problem, LogisticRegression) and problem._sparse is not None
-    assert abs(problem._sparse).max() == 1.0 and "sparse" in problem.text
+    assert isinstance(problem, LogisticRegression) and "sparse" in problem.text
+    assert problem._sparse is None and abs(problem._train()[0]).max() == 1.0  # so few inputs stand dense
+    many = csv_text(300, "# head", lambda i: f"{1 if i % 2 else -1} {1 + i % 3}:2 {5 + i}:1")
+    wide = read(write(tmp_path, "w.svm", many))
+    assert wide._sparse is not None and abs(wide._sparse).max() == 1.0
     assert problem.outsider().metric == 1.0
     params = at_random(problem, 0)
     assert np.isfinite(pack(problem.gradient(params, next(problem.batches(0, 4, 1))))).all()
@@ -478,7 +482,7 @@ ERRORS = {
         GOOD + "1,2\n",
         {},
         FileError,
-        "row 25: 2 fields where the first line names 4; correct it$",
+        "row 25: 2 fields where the first line names 4; correct it, or race without such lines",
     ),
     "long row": ("t.csv", "a,y\n1,2\n1,2,3\n", {}, FileError, "row 2: 3 fields"),
     "open quote": ("t.csv", GOOD + '"1,2,3,4\n', {}, FileError, "row 25: a quoted field does not end"),
@@ -599,7 +603,7 @@ ERRORS = {
         "1 1:2\n0 2:3\nhello 1:2\n",
         {},
         FileError,
-        "line 3: column 1: the label 'hello' is not a number; correct it$",
+        "line 3: column 1: the label 'hello' is not a number; correct it, or race without",
     ),
     "svm no colon": ("t.svm", "1 1:2\n0 2\n", {}, FileError, "line 2"),
     "csv as svm": ("t.svm", GOOD, {}, FileError, "line 1"),
@@ -664,7 +668,7 @@ def test_parquet_column_types(tmp_path):
     assert problem.start(0)["weight"].shape == (4, 1) and np.isfinite(problem.outsider().loss)
     days = [datetime.date(2020, 1, 1) + datetime.timedelta(i) for i in range(n)]
     pq.write_table(pa.table(columns | {"day": days}), path)
-    assert read(path, "y").start(0)["weight"].shape == (5, 1)  # a number of days
+    assert read(path, "y").start(0)["weight"].shape == (12, 1)  # a number of days; days of the week
     assert read(path, "y", drop="day").start(0)["weight"].shape == (4, 1)
     pq.write_table(pa.table(columns | {"pair": [[1, 2]] * n}), path)
     with pytest.raises(FileError, match="column 'pair' is of type list"):
@@ -709,3 +713,55 @@ def test_sparse_indices_are_no_allocation(tmp_path):
     line = lambda i: f"{1 if i % 2 else -1} |n {'a b:2' if i % 2 else 'c'}"
     problem = read(write(tmp_path, "t.vw", csv_text(40, "1 | a", line)))
     assert problem.start(0)["weight"].shape == (4, 1)
+
+
+def test_what_is_said_of_reading_reaches_the_reader(tmp_path):
+    """The options of ``race`` for files are those that ``read`` takes, and the report's command repeats them."""
+    from thalweg.cli import race as command
+    from thalweg.lab.race import prepare, race
+    from thalweg.problems.table.files import READING
+
+    assert set(command.READING) == set(READING)
+    rows = "".join(f"{'NA' if i == 3 else i * 7 % 11};{i % 5},5;{i % 2}\n" for i in range(40))
+    path = write(tmp_path, "t.txt", "skip this\na;b;y\n" + rows + "1;2\n# remark\n")
+    reading = {
+        "format": "csv",
+        "skip_lines": 1,
+        "comment": "#",
+        "decimal": ",",
+        "na": ["7"],
+        "on_bad_line": "skip",
+    }
+    problem = read(path, reading=reading)
+    assert "bad lines skipped: 1 (row 41: 2 fields" in problem.text
+    assert "missing values set to the mean: a" in problem.text and problem.start(0)["weight"].shape == (2, 1)
+    result = race(path, ["SGD"], reading=reading, trials=1, seeds=1, steps=4)
+    words = "--format csv --skip-lines 1 --comment '#' --decimal , --na 7 --on-bad-line skip"
+    assert words in result.data["settings"]["command"]
+    prepared = prepare(path, ["SGD"], reading=reading)
+    assert dict(prepared.source.reading)["na"] == ("7",)
+    for odd, words in {
+        "delimeter": "unknown 'delimeter'",
+        "bits": "is a table: bits: not for that",
+        "dates": "dates must be one of",
+    }.items():
+        with pytest.raises(ProblemError, match=words):
+            read(path, reading=reading | {odd: "x"})
+    vw = write(tmp_path, "t.vw", "".join(f"{i % 2} |a x{i % 3} |b y{i % 4}\n" for i in range(40)))
+    assert read(vw, reading={"interactions": ["ab"]}).start(0)["weight"].shape == (19, 1)
+    with pytest.raises(ProblemError, match="delimiter: not for that"):
+        read(vw, reading={"delimiter": ","})
+    with pytest.raises(ProblemError, match="reading: only a table's file"):
+        prepare("digits", ["SGD"], reading={"na": "7"})
+
+
+def test_parts_of_dates_are_categories(tmp_path):
+    days = [datetime.datetime(2020, 1, 1) + datetime.timedelta(hours=31 * i) for i in range(60)]
+    lines = {"iso.csv": "%Y-%m-%d %H:%M", "other.csv": "%d.%m.%Y %H:%M"}
+    made = []
+    for name, way in lines.items():
+        text = csv_text(60, "when,y", lambda i, way=way: f"{days[i].strftime(way)},{i % 7}")
+        made.append(read(write(tmp_path, name, text), "y", task="regression"))
+    assert "when.month, when.weekday, when.hour" in made[0].text and "when.year" not in made[0].text
+    inputs = [problem._train()[0] for problem in made]
+    assert inputs[0].shape[1] > 1 + 3 + 7 + 12 and np.array_equal(*inputs)

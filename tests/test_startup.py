@@ -50,7 +50,7 @@ def test_help_speaks(arguments: list[str]) -> None:
 def test_a_command_is_a_file_and_a_line_in_the_list() -> None:
     from thalweg.cli import program
 
-    shared = {"__init__", "__main__", "arguments", "console", "process", "program", "version"}
+    shared = {"__init__", "__main__", "arguments", "console", "options", "process", "program", "version"}
     files = {p.stem for p in Path(program.__file__).parent.glob("*.py")} - shared
     assert files == set(program.COMMANDS)
 

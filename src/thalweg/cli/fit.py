@@ -8,19 +8,19 @@ from contextlib import contextmanager, nullcontext
 from importlib.util import find_spec
 from inspect import Parameter, Signature
 from time import monotonic
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from ..fitting.settings import LINES
 from .arguments import names
 from .console import DONE, FAILED, errors_as_one_line, number, print_table, say, write_json
+from .options import parameter, setting_option
 
 if TYPE_CHECKING:
     from ..fitting import FitSettings, Progress, Report
 
 CONSTANTS = {"rmse": "always the mean", "accuracy": "always the most frequent class"}
-SHORT = {"interactions": ("-q",)}  # as Vowpal Wabbit has them
 EVERY = 5.0  # seconds between lines of progress off a terminal
 
 
@@ -95,47 +95,32 @@ def _classes(text: str) -> "list[float] | list[str]":
 def _signature() -> Signature:
     """The command's arguments: its own, and an option for each setting that has one."""
     first = [
-        _parameter(
+        parameter(
             "data",
             list[str],
             typer.Argument(
                 help="SVMlight, Vowpal Wabbit, CSV or Parquet files, or patterns.", metavar="DATA"
             ),
         ),
-        _parameter("model", str, typer.Option(help="The model's file; its checkpoint lies beside it.")),
+        parameter("model", str, typer.Option(help="The model's file; its checkpoint lies beside it.")),
     ]
     options: list[Parameter] = []
-    for name, line in LINES.items():
-        if line.option is bool:
-            switch = (f"--{name}",) if line.default is False else ()
-            options.append(_parameter(name, bool, typer.Option(*switch, help=line.text), line.default))
-        elif line.option is not None:
-            default = line.default if type(line.default) is line.option else None
-            kind = list[str] if line.option is list else line.option
-            shown = kind if default is not None else kind | None
-            options.append(_parameter(name, shown, typer.Option(*_flags(name), help=line.text), default))
+    for name in LINES:
+        if (option := setting_option(name)) is not None:
+            options.append(option)
         if name == "cache":
             no_cache = typer.Option("--no-cache", help="Read the files again in every pass.")
-            options.append(_parameter("no_cache", bool, no_cache, False))
+            options.append(parameter("no_cache", bool, no_cache, False))
     address = typer.Option(
         help="Train on a Dask cluster: its scheduler's address, or local.", metavar="ADDRESS"
     )
     last = [
-        _parameter("dask", str | None, address, None),
-        _parameter("quiet", bool, typer.Option("--quiet", help="No progress."), False),
-        _parameter("json", str | None, typer.Option(help="Also write the report as JSON."), None),
-        _parameter("report", str | None, typer.Option(help="Also write the report as one HTML page."), None),
+        parameter("dask", str | None, address, None),
+        parameter("quiet", bool, typer.Option("--quiet", help="No progress."), False),
+        parameter("json", str | None, typer.Option(help="Also write the report as JSON."), None),
+        parameter("report", str | None, typer.Option(help="Also write the report as one HTML page."), None),
     ]
     return Signature([*first, *options, *last])
-
-
-def _flags(name: str) -> list[str]:
-    """What a setting is called on the command line."""
-    return [f"--{name.replace('_', '-')}", *SHORT.get(name, ())]
-
-
-def _parameter(name: str, kind: Any, option: object, default: object = Parameter.empty) -> Parameter:
-    return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option])
 
 
 fit.__signature__ = _signature()  # type: ignore[attr-defined]

@@ -7,11 +7,17 @@ import typer
 
 from .arguments import names, numbers, ranges
 from .console import DONE, FAILED, errors_as_one_line, number, phase_progress, print_table, say
+from .options import add_settings
 
 if TYPE_CHECKING:
     from ..lab.race import Race
 
 BUDGET = "Budget"
+# Of the settings of ``thalweg fit``, those that say how a file is read (``problems.table.files.READING``).
+READING = (
+    "format", "on_bad_line", "categorical", "numeric", "na", "delimiter", "decimal", "thousands", "dates", "header",
+    "skip_lines", "comment", "encoding", "bits", "interactions",
+)  # fmt: skip
 
 
 def race(
@@ -124,6 +130,7 @@ def race(
         typer.Option(help="A folder for every figure as SVG and PDF, and the tables as CSV and LaTeX."),
     ] = None,
     listing: Annotated[bool, typer.Option("--list", help="List the problems and stop.")] = False,
+    **_reading: object,  # taken from the context, as all options are
 ) -> None:
     """Tune every method on the same budget, rerun each on fresh seeds, and write a report."""
     with errors_as_one_line():
@@ -138,11 +145,15 @@ def race(
         for n, read in _READ.items():
             if n in options:
                 options[_NAMED.get(n, n)] = read(options.pop(n))
+        if reading := {n: options.pop(n) for n in READING if n in options}:
+            options["reading"] = reading
         problems = list(problem or [])
         several = config is not None or len(problems) > 1
         done = _study(config, problems, options) if several else _race(problems, options)
     raise typer.Exit(DONE if done else FAILED)
 
+
+add_settings(race, READING, "How a table is read")
 
 # What the command decides itself, and options whose texts hold several values.
 _OWN = ("problem", "config", "listing")

@@ -20,6 +20,7 @@ import numpy as np
 
 from .. import errors, files
 from ..problems import FunctionProblem, Raced, Source, TrainingProblem, demand_no_measure
+from ..problems.base import said
 from ..problems.compiled import CompiledProblem
 from ..problems.formula import FormulaProblem
 from ..problems.training import LOSS, is_training
@@ -147,6 +148,7 @@ def race(
     start: Sequence[float] = (),
     l2: float | None = None,
     model: str = "linear",
+    reading: Mapping[str, object] | None = None,
     select: str | None = None,
     workers: int | None = None,
     seconds: float = SECONDS,
@@ -162,7 +164,7 @@ def race(
     problem: a name (``digits``, ``beale``, ...), a table's file (CSV, Parquet, SVMlight; ``target`` names
     problem: a name (``digits``, ``beale``, ...), a table's file (CSV, Parquet, SVMlight; ``target`` names
     the column to predict, ``drop`` columns to leave out, ``l2`` the penalty, 1 / rows by default, and ``model``
-    "linear" or "network"), a Problem, or a function, by itself or as ``FILE.py:NAME``
+    "linear" or "network", ``reading`` how it is read, as ``open_stream`` takes it), a Problem, or a function, by itself or as ``FILE.py:NAME``
     (``thalweg.problems.FunctionProblem``), whose runs begin around ``start``; a training loop likewise
     (``thalweg.problems.TrainingProblem``), of whose yields ``measure`` is compared (the loss by default), the larger
     the better with ``maximize``. methods: names such as ``"Adam"``, ``"RMSprop:keras"``, ``"mine.py:Rule"``,
@@ -204,6 +206,7 @@ def race(
         start=start,
         l2=l2,
         model=model,
+        reading=reading,
         select=select,
         measure=measure,
         maximize=maximize,
@@ -236,6 +239,7 @@ def prepare(
     start: Sequence[float] = (),
     l2: float | None = None,
     model: str = "linear",
+    reading: Mapping[str, object] | None = None,
     select: str | None = None,
     measure: str = "",
     maximize: bool = False,
@@ -247,7 +251,7 @@ def prepare(
     """
     named = entrants(methods)
     performer = performer or Performer()
-    source = _source(problem, target, drop, start, l2, model, measure, maximize, performer)
+    source = _source(problem, target, drop, start, l2, model, reading, measure, maximize, performer)
     p = resolve(source)
     if isinstance(source, Source) and p.source is not None:
         source = p.source  # with the content that its file had just now
@@ -315,6 +319,7 @@ def _source(
     start: Sequence[float],
     l2: float | None,
     model: str,
+    reading: Mapping[str, object] | None,
     measure: str,
     maximize: bool,
     performer: Performer,
@@ -333,6 +338,7 @@ def _source(
             model=model,
             measure=measure,
             maximize=maximize,
+            reading=said(reading),
         )
         if ".py:" in source.name:
             performer.within_limit(source.name, _made, resolve, source)

@@ -486,6 +486,7 @@ def _command(source: Source | None, validated: bool, budget: Budget, entries: Se
     parts += ["--measure", source.measure] * bool(source.measure) + ["--maximize"] * source.maximize
     if texts != list(naming.NINE):
         parts += ["--methods", ",".join(texts)]
+    parts += [part for name, value in source.reading for part in _option(name, value)]
     parts += [] if source.l2 is None else ["--l2", repr(source.l2)]
     parts += [] if source.model == "linear" else ["--model", source.model]
     parts += ["--select", budget.select] if validated and budget.select == "loss" else []
@@ -524,6 +525,15 @@ def _training_code(method: Configuration, p: TrainingProblem) -> str:
     return "\n".join([*imports, "", f"{name} = {made}  # in place of {asked}", ""])
 
 
+def _option(name: str, value: object) -> list[str]:
+    """How a file is read, as the command line has it: one option, or several."""
+    option = f"--{name.replace('_', '-')}"
+    if isinstance(value, bool):
+        return [option] if value else [f"--no-{name.replace('_', '-')}"]
+    several = value if isinstance(value, tuple) else (value,)
+    return [part for one in several for part in (option, str(one))]
+
+
 def _code(entry: Entry, p: Raced, budget: Budget) -> str:
     """Lines that rebuild the winner and run it on the first fresh seed; "" for what no name or file has."""
     source, tuned = p.source, _chosen(entry, p, budget)
@@ -537,6 +547,7 @@ def _code(entry: Entry, p: Raced, budget: Budget) -> str:
         for n in ("target", "drop", "start", "l2", "model")
         if (v := getattr(source, n)) != getattr(Source(""), n)
     ]
+    given += [f"reading={dict(source.reading)!r}"] if source.reading else []
     seed = budget.test[0]
     return "\n".join(
         [

@@ -1,7 +1,7 @@
 """Problems that methods are compared on. A file here or below with ``PROBLEMS`` is found; no list names it."""
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
 from importlib import import_module
@@ -10,7 +10,7 @@ from pkgutil import walk_packages
 
 from ..core.user_file import origin, run_file
 from ..errors import ProblemError, UnknownProblemError, nearest
-from .base import Outsider, Problem, Raced, Source
+from .base import Outsider, Problem, Raced, Source, said
 from .formula import FormulaProblem
 from .function import FunctionProblem, required
 from .training import LOSS, TrainingProblem, is_training
@@ -40,7 +40,10 @@ def make(source: Source) -> Raced:
     elif Path(source.name).suffix or Path(source.name).exists() or "/" in source.name:
         from .table import read
 
-        made = read(source.name, source.target, drop=source.drop, l2=source.l2, model=source.model)
+        made = read(
+            source.name, source.target, drop=source.drop, l2=source.l2, model=source.model,
+            reading=dict(source.reading),
+        )  # fmt: skip
     else:
         raise UnknownProblemError(
             f"unknown problem {source.name!r}: {nearest(source.name, known)};"
@@ -55,7 +58,8 @@ def make(source: Source) -> Raced:
 def _require_no_table(source: Source) -> None:
     """ProblemError where something is asked of a problem that only a table has."""
     plain = Source(source.name)
-    given = [n for n in ("target", "drop", "l2", "model") if getattr(source, n) != getattr(plain, n)]
+    only = ("target", "drop", "l2", "model", "reading")
+    given = [n for n in only if getattr(source, n) != getattr(plain, n)]
     if given:
         raise ProblemError(f"{source.name}: is no table; {', '.join(given)}: only a table's file takes that")
 
@@ -98,14 +102,16 @@ def problem(
     start: Sequence[float] = (),
     l2: float | None = None,
     model: str = "linear",
+    reading: Mapping[str, object] | None = None,
 ) -> Problem:
     """The problem of that name, the one that a table's file makes, or one of the user's own, ``FILE.py:NAME``.
 
     target: for a table, the column to predict; drop: columns to leave out; l2: the penalty (1 / rows by default, 0 for
-    none); model: "linear" or "network". start: for a function, where runs begin,
+    none); model: "linear" or "network"; reading: how it is read, as ``open_stream`` takes it. start: for a function, where runs begin,
     unless it says so itself. Raises FileError, ProblemError, UnknownProblemError.
     """
-    made = make(Source(name, target, tuple(drop), start=tuple(start), l2=l2, model=model))
+    beginning = tuple(start)
+    made = make(Source(name, target, tuple(drop), start=beginning, l2=l2, model=model, reading=said(reading)))
     if not isinstance(made, Problem):
         raise ProblemError(
             f"{name}: is a training loop, which keeps its parameters to itself; race it: thalweg race {name}"

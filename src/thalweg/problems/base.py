@@ -5,7 +5,7 @@ the same seed are paired: same start, same rows at every step.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from itertools import islice, repeat
@@ -48,7 +48,7 @@ class Source:
     table to predict. drop: columns to leave out. l2: the penalty, None for 1 / rows. model: "linear" or "network".
     content: of a user's file, the digest that it must have; "" takes it as it is. start: of a function, where it has
     none of its own. measure, maximize: of a training loop, what among its yields is compared, and whether more of it
-    is better.
+    is better. reading: how a table's file is read, as pairs of ``open_stream``'s names and values.
     """
 
     name: str
@@ -60,6 +60,13 @@ class Source:
     model: str = "linear"
     measure: str = ""
     maximize: bool = False
+    reading: tuple[tuple[str, object], ...] = ()
+
+
+def said(reading: Mapping[str, object] | None) -> tuple[tuple[str, object], ...]:
+    """What is said of how a file is read, as a ``Source`` has it."""
+    pairs = (reading or {}).items()
+    return tuple((n, tuple(v) if isinstance(v, list) else v) for n, v in pairs)
 
 
 class Raced(ABC):

@@ -485,16 +485,8 @@ class Layout:
         import pyarrow as pa
 
         missing = np.isnan(micros)
-        when = np.where(missing, 0, micros).astype("datetime64[us]")
-        days, months = when.astype("datetime64[D]"), when.astype("datetime64[M]").astype(np.int64)
-        parts = {
-            "year": months // 12 + 1970,
-            "month": months % 12 + 1,
-            "weekday": (days.astype(np.int64) + 3) % 7,
-            "hour": (when - days).astype(np.int64) // (_DAY // 24),
-        }
         columns = []
-        for part, values in parts.items():
+        for part, values in parts_of(micros).items():
             kinds, places = np.unique(values, return_inverse=True)
             names = pa.array([f"{name}.{part}={v}".encode() for v in kinds.tolist()], pa.large_binary())
             columns.append(np.where(missing, np.int32(-1), self._hashes_of(names)[places]))
@@ -556,6 +548,18 @@ class Layout:
         )
         nnz = done["entries"]
         return indptr, indices[:nnz].copy(), values[:nnz].copy()
+
+
+def parts_of(micros: Array) -> dict[str, Array]:
+    """Year, month, day of the week (Monday is 0) and hour of instants, microseconds since 1970; of NaN those of 1970."""
+    when = np.where(np.isnan(micros), 0, micros).astype("datetime64[us]")
+    days, months = when.astype("datetime64[D]"), when.astype("datetime64[M]").astype(np.int64)
+    return {
+        "year": months // 12 + 1970,
+        "month": months % 12 + 1,
+        "weekday": (days.astype(np.int64) + 3) % 7,
+        "hour": (when - days).astype(np.int64) // (_DAY // 24),
+    }
 
 
 def _narrow(name: str, wide: Array, bad: Reasons, centre: float = 0.0, size: float = 1.0) -> Array:

@@ -6,12 +6,12 @@ squares of the weights are penalised. What was done to the columns is said in th
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import inf
 
 from ...errors import ProblemError, nearest
 from ..data import DataProblem
-from .files import kind_of, read_table
+from .files import checked, kind_of, read_table
 from .models import MODELS, Fit, Task, dense_model
 from .sparse import sparse_model
 
@@ -24,6 +24,7 @@ def read(
     drop: Sequence[str] = (),
     l2: float | None = None,
     model: str = "linear",
+    reading: Mapping[str, object] | None = None,
 ) -> DataProblem:
     """The table in ``path`` as a problem; the format is told by its name, or its content.
 
@@ -31,14 +32,16 @@ def read(
     ``task`` is "classification" or "regression"; by default texts are classes, and two whole numbers, or at most ten
     without a gap. ``drop`` lists columns to leave out. ``l2``: of the penalty l2 / 2 |w|^2 on weights, biases
     excepted, by default 1 / (training rows), which is scikit-learn's C = 1; 0 for none. ``model``: "linear", or "network", one hidden
-    layer of 32 tanh units. Rows without a target are left out, and so is a column that numbers the rows. A fifth of
+    layer of 32 tanh units. ``reading`` says how the file is read, as ``open_stream`` takes it (``READING``).
+    Rows without a target are left out, and so is a column that numbers the rows. A fifth of
     the rows is for validation and a fifth for the test, the same ones at each call.
 
     Raises FileError for a file that cannot be read or is not what its name says, ProblemError
     for data that cannot be learnt from.
     """
     path = os.fspath(path)
-    kind = kind_of(path)
+    said = checked(path, reading or {})
+    kind = kind_of(path, said)
     if task not in (None, "classification", "regression"):
         raise ProblemError(f"task: got {task!r}, allowed: 'classification', 'regression' or None")
     if l2 is not None and not (isinstance(l2, int | float) and 0 <= l2 < inf):
@@ -56,5 +59,5 @@ def read(
                 f"{path!r}: {kind} has no column names, and its target is the first number of "
                 "each line; leave out target and drop"
             )
-        return sparse_model(path, kind, fit)
-    return dense_model(read_table(path, drop), target, fit)
+        return sparse_model(path, kind, fit, said)
+    return dense_model(read_table(path, drop, said), target, fit)

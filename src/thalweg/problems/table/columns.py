@@ -1,7 +1,7 @@
 """Named columns: cells as numbers or texts, and the inputs that a model gets of them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from reprlib import repr as short
 from typing import TypeAlias
 
@@ -20,13 +20,17 @@ MAX_CATEGORIES = 50
 
 @dataclass(frozen=True)
 class Table:
-    """Named columns, the file they came from, and where in it a row stands ("row 7"); notes on what was read."""
+    """Named columns, the file they came from, and where in it a row stands ("row 7"); notes on what was read.
+
+    parts: of columns of dates, the year, month, day of the week and hour.
+    """
 
     path: str
     columns: dict[str, Column]
     rows: int
     where: Callable[[int], str]
     notes: list[str]
+    parts: dict[str, dict[str, Texts]] = field(default_factory=dict)
 
     def of_rows(self, kept: NDArray[np.int64]) -> "Table":
         """The table of some of the rows."""
@@ -34,7 +38,11 @@ class Table:
             name: [column[row] for row in kept] if isinstance(column, list) else column[kept]
             for name, column in self.columns.items()
         }
-        return Table(self.path, columns, len(kept), lambda row: self.where(int(kept[row])), self.notes)
+        parts = {
+            name: {part: [texts[row] for row in kept] for part, texts in those.items()}
+            for name, those in self.parts.items()
+        }
+        return Table(self.path, columns, len(kept), lambda row: self.where(int(kept[row])), self.notes, parts)
 
 
 def require_finite(table: Table, name: str, values: Array) -> None:
@@ -72,6 +80,10 @@ def features_of(table: Table, target: str, train: Rows) -> tuple[Array, list[str
             imputed.append(name)
         numeric.append(column)
         numeric_names.append(name)
+        for part, texts in table.parts.get(name, {}).items():
+            if 1 < len({texts[row] for row in train} - {None}) <= MAX_CATEGORIES:
+                indicators.append(_indicators(table, f"{name}.{part}", texts, train))
+                encoded.append(f"{name}.{part}")
     notes = list(table.notes)
     parts: list[Array] = []
     if numeric:

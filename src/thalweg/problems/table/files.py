@@ -1,8 +1,9 @@
 """Files as tables, and what format a file has: as ``thalweg fit`` reads them."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
+from typing import Any
 
 from ...errors import FileError, HyperparameterError, ProblemError, nearest
 from ...reading.kinds import AS_TOLD, COUNTS_ROWS
@@ -13,8 +14,32 @@ from .columns import Table
 MIN_ROWS = 8
 
 
-def kind_of(path: str) -> str:
-    """The format of a file, once it is certain that there is such a file. Raises FileError."""
+# How a file is read, of what ``open_stream`` takes: those of tables, of sparse text, of both.
+TABLES = ("categorical", "numeric", "na", "delimiter", "decimal", "thousands", "dates", "header", "skip_lines", "comment")  # fmt: skip
+SPARSE = ("bits", "interactions")
+READING = ("format", *TABLES, *SPARSE, "encoding", "on_bad_line")
+
+
+def checked(path: str, reading: Mapping[str, object]) -> dict[str, Any]:
+    """What is said of how a file is read, for ``open_stream``. Raises ProblemError for what nobody can say."""
+    for name in reading:
+        if name not in READING:
+            raise ProblemError(f"{path!r}: reading: unknown {name!r}: {nearest(name, READING)}")
+    return dict(reading)
+
+
+def require_only(path: str, kind: str, reading: Mapping[str, object], names: Sequence[str]) -> None:
+    """Raise ProblemError where something is said that is not for files of that kind. names: what is."""
+    odd = [n for n in reading if n in (*TABLES, *SPARSE) and n not in names]
+    if odd:
+        raise ProblemError(f"{path!r}: is {kind}: {', '.join(odd)}: not for that; leave it out")
+
+
+def kind_of(path: str, reading: Mapping[str, Any]) -> str:
+    """The format of a file, as told or found, once it is certain that there is such a file.
+
+    Raises FileError, HyperparameterError.
+    """
     try:
         if os.path.isdir(path):
             raise FileError(f"{path!r} is a directory; give a file")
@@ -32,7 +57,9 @@ def kind_of(path: str) -> str:
         raise FileError(f"{path!r} cannot be read: {reason}") from None
     if size == 0:
         raise FileError(f"{path!r} is empty; rows are needed")
-    return format_of(sources(path)[0], "auto")
+    source = sources(path)[0]
+    source.encoding = reading.get("encoding")
+    return format_of(source, reading.get("format", "auto"))
 
 
 def _sibling(path: str) -> str:
@@ -45,18 +72,22 @@ def _sibling(path: str) -> str:
     return f"; did you mean {os.path.join(folder, close[0])!r}?" if close else ""
 
 
-def read_table(path: str, drop: Sequence[str]) -> Table:
+def read_table(path: str, drop: Sequence[str], reading: Mapping[str, Any]) -> Table:
     """The columns of a CSV or Parquet file, read as ``thalweg fit`` reads them; notes say what was left out or odd.
 
     Raises FileError, and ProblemError for too few rows or a column to drop that there is none of.
     """
     drop = [drop] if isinstance(drop, str) else list(drop)
+    require_only(path, "a table", reading, TABLES)
     try:
-        whole = read_whole(path, ignore=drop)
+        whole = read_whole(path, ignore=drop, **reading)
     except HyperparameterError as error:
-        raise ProblemError(f"{path!r}: drop: {str(error).removeprefix('open_stream: ')}") from None
+        of_drop = "drop: " if drop and not reading else ""
+        raise ProblemError(f"{path!r}: {of_drop}{str(error).removeprefix('open_stream: ')}") from None
     if whole.columns and all(map(_is_number, whole.columns)):
-        raise FileError(f"{path!r}: the first line holds only numbers; add a line of column names above it")
+        raise FileError(
+            f"{path!r}: the first line holds only numbers; add a line of column names above it, or say that there is none (--no-header)"
+        )
     require_rows(path, len(whole.where))
     told = whole.told
     left = [c for c in told.get("left_out", ()) if c["why"] != AS_TOLD]
@@ -70,8 +101,10 @@ def read_table(path: str, drop: Sequence[str]) -> Table:
         if c["note"]
         and c["note"] != COUNTS_ROWS  # whether such a column is left out is told where it is decided
     ]
+    if whole.skipped:
+        notes.append(f"bad lines skipped: {whole.skipped} ({whole.reasons[0].partition(': ')[2]})")
     where = whole.where
-    return Table(path, whole.columns, len(where), lambda row: f"row {where[row]}", notes)
+    return Table(path, whole.columns, len(where), lambda row: f"row {where[row]}", notes, whole.parts)
 
 
 def _is_number(text: str) -> bool:

@@ -1,20 +1,31 @@
 """SVMlight and Vowpal Wabbit's text, whose inputs stay sparse: the features that occur, whatever their indices."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
-from ...errors import ProblemError
+from ...errors import HyperparameterError, ProblemError
 from ...reading import open_stream
+from ...reading.whole import REMEDY
 from ..base import require
 from ..data import DataProblem, split
-from .files import require_rows
+from .files import SPARSE, require_only, require_rows
 from .models import Fit, model_of, numeric_target
 
+# Inputs of so few columns, and entries, stand dense: fetching rows of a sparse matrix takes 100 µs, however few they are.
+DENSE_WIDTH, DENSE_SIZE = 256, 1 << 22
 
-def sparse_model(path: str, format: str, fit: Fit) -> DataProblem:
+
+def sparse_model(path: str, format: str, fit: Fit, reading: Mapping[str, Any]) -> DataProblem:
     """A linear model of the features that occur in a file of sparse text. Raises FileError, ProblemError."""
     sparse = require("scipy.sparse", "scipy", f"reading {path!r}")
-    stream = open_stream(path, format)
-    stream.remedy = "correct it"  # this command has no option for it
+    require_only(path, format, reading, SPARSE if format == "vw" else ())
+    try:
+        stream = open_stream(path, **{**reading, "format": format})
+    except HyperparameterError as error:
+        raise ProblemError(f"{path!r}: {str(error).removeprefix('open_stream: ')}") from None
+    stream.remedy = REMEDY
     blocks = list(stream)
     require_rows(path, sum(len(block.labels) for block in blocks))
     y = np.concatenate([block.labels for block in blocks])
@@ -41,4 +52,8 @@ def sparse_model(path: str, format: str, fit: Fit) -> DataProblem:
         f"sparse, {100 * density:.3g} % of the entries not zero",
         "each input divided by its largest magnitude in the training part, not centred",
     ]
+    if stream.skipped:
+        notes.append(f"bad lines skipped: {stream.skipped} ({stream.reasons[0].partition(': ')[2]})")
+    if X.shape[1] <= DENSE_WIDTH and X.shape[0] * X.shape[1] <= DENSE_SIZE:
+        X = X.toarray()
     return model_of(path, X, goal, parts, fit, "the first number of each line", notes)
