@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from .paired import median
-from .race_result import Answer, Columns, Effect, Number, Question, VerdictRow
-from .verdict import RELEVANT, Measure, Verdict, least_seeds, verdicts
+from .race_result import Answer, Columns, Effect, Number, Outlook, Question, VerdictRow
+from .verdict import RELEVANT, Measure, Verdict, least_seeds, verdicts, words
 
 Array = np.ndarray[Any, Any]
 Values = Mapping[str, Sequence[float] | Array]  # of each method, one a seed
 
+MORE = 4  # times the seeds, of which it is said what they would show
 FORGIVEN = 1.1  # a rate whose loss is at most so many times the best's counts as forgiven
 
 
@@ -68,6 +69,7 @@ def forgiving(trials: Columns, floor: float) -> Answer:
         "beats": {},
         "tested": False,
         "least_seeds": None,
+        "outlook": None,
         "verdicts": [],
     }
 
@@ -121,7 +123,26 @@ def _tested(question: Question, values: Values, measure: Measure, scale: str) ->
         "beats": {n: beaten[n] for n in leaders if beaten[n]},
         "tested": seeds >= least,
         "least_seeds": least,
+        "outlook": _outlook(values, measure, leaders) if question == "lowest" and seeds >= least else None,
         "verdicts": [_row(v, measure) for v in said],
+    }
+
+
+def _outlook(values: Values, measure: Measure, leaders: Sequence[str]) -> Outlook | None:
+    """What ``MORE`` times the seeds would say of the leader if they showed the differences seen, each so many times."""
+    if len(leaders) < 2:
+        return None
+    many = {n: np.tile(np.asarray(v, float), MORE) for n, v in values.items()}
+    first, seeds = leaders[0], min(map(len, many.values()))
+    apart = {
+        b if a == first else a for a, b, word in words(many, measure) if word != "tie" and first in (a, b)
+    }
+    others = leaders[1:]
+    return {
+        "method": first,
+        "seeds": seeds,
+        "apart": [n for n in others if n in apart],
+        "together": [n for n in others if n not in apart],
     }
 
 

@@ -59,6 +59,7 @@ class RaceSettings(TypedDict):
     tuning_seeds: int
     final_seeds: int  # more, on which the best trials of each method were rerun before one was chosen
     seeds: int
+    seeds_are: str  # "starts" of a problem without noise, or "starts and batches"
     steps: int
     batch: int
     seed: int
@@ -68,6 +69,7 @@ class RaceSettings(TypedDict):
     ]  # how each is spread: evenly in "log" x, in log of its "complement" 1 - x, or "words"
     ranges: dict[str, list[float | str]]  # those that the user gave
     sampler: str  # "halton" or "optuna"
+    rows: int  # of the training data; 0 without any
     selection: str
     selection_seeds: list[int]
     target: Number
@@ -161,6 +163,26 @@ class VerdictRow(TypedDict):
     p: float
 
 
+class Outlook(TypedDict):
+    """From which of the methods that are not told from it a leader would be told with so many seeds of the same spread."""
+
+    method: str
+    seeds: int
+    apart: list[str]
+    together: list[str]
+
+
+class Basins(TypedDict):
+    """The local minima that runs on fresh seeds ended in: points and losses, lowest first; for each method how many of
+    its ``runs`` ended in each.
+    """
+
+    minima: list[list[float]]
+    losses: list[float]
+    counts: dict[str, list[int]]
+    runs: int
+
+
 class Answer(TypedDict):
     """What a race says to one question.
 
@@ -168,7 +190,7 @@ class Answer(TypedDict):
     leaders: the best method, then those that are not told apart from it. equal: losses (gaps) below it count as
     equal. values: each method's, best first. beats:
     for each leader those that it is told to be better than. tested: whether verdicts were possible, which takes
-    least_seeds paired runs (None where nothing is tested).
+    least_seeds paired runs (None where nothing is tested). outlook: of more seeds, where more than one leads.
     """
 
     question: Question
@@ -179,6 +201,7 @@ class Answer(TypedDict):
     beats: dict[str, list[str]]
     tested: bool
     least_seeds: int | None
+    outlook: Outlook | None
     verdicts: list[VerdictRow]
 
 
@@ -213,6 +236,7 @@ class RaceResult(TypedDict):
     importance: Columns
     runs: Columns
     floor: Floor | None
+    basins: Basins | None  # where there is more than one
     rates: Columns
     paths: Columns | None
     landscape: Landscape | None

@@ -15,6 +15,7 @@ from ..problems import Outsider, Raced, Source, TrainingProblem
 from ..problems.formula import FormulaProblem
 from . import answers, audit
 from . import methods as naming
+from .basins import basins
 from .configuration import Configuration, configured
 from .entrants import Foreign
 from .handed import JAX, NUMPY, TORCH
@@ -157,6 +158,7 @@ def summary(
             "tuning_seeds": budget.tuning_seeds,
             "final_seeds": len(budget.finals),
             "seeds": budget.seeds,
+            "seeds_are": "starts and batches" if p.noisy else "starts",
             "steps": budget.steps,
             "batch": budget.batch,
             "seed": budget.seed,
@@ -164,6 +166,7 @@ def summary(
             "scales": {n: d.scale for e in entries for n, d in e.search.space.items()},
             "ranges": {n: list(v) for n, v in budget.search.ranges.items()},
             "sampler": budget.search.sampler,
+            "rows": p.rows,
             "selection": f"median final {_selected(p, budget)}",
             "selection_seeds": [*budget.tuning, *budget.finals] if budget.trials > 1 else [],
             "target": goal,
@@ -189,6 +192,7 @@ def summary(
             "shares": list(_shares(p)),
             "consecutive": _held(p),
         },
+        "basins": None if p.noisy else basins(p, _ends(entries)),
         "rates": _rates(entries),
         "paths": _paths(entries),
         "landscape": _landscape(p),
@@ -410,6 +414,12 @@ def _first(entry: Entry, record: str) -> Array | None:
     """What the first reported seed recorded, by record."""
     kept = entry.reported[0].records if entry.reported else {}
     return kept[record][0, 0] if record in kept else None
+
+
+def _ends(entries: Sequence[Entry]) -> dict[str, Array]:
+    """The last parameters of each method's runs on fresh seeds, where they were kept."""
+    kept = {e.name: [r.records["end"][0] for r in e.test_runs if "end" in r.records] for e in entries}
+    return {n: np.concatenate(ends) for n, ends in kept.items() if ends}
 
 
 def _rates(entries: Sequence[Entry]) -> Columns:

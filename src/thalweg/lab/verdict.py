@@ -96,12 +96,36 @@ def verdicts(values: Mapping[str, Sequence[float] | Array], measure: Measure) ->
     ]
 
 
-def _verdict(a: str, b: str, d: Array, p: float, relevant: float, level: float) -> Verdict:
+def words(values: Mapping[str, Array], measure: Measure) -> list[tuple[str, str, Word]]:
+    """The verdicts' words alone, of every two methods: (a, b, a's word)."""
+    scaled = {name: measure.scaled(v) for name, v in values.items()}
+    couples = list(combinations(scaled, 2))
+    compared = [differences(scaled[a], scaled[b]) for a, b in couples]
+    adjusted = holm([signed_rank(d) for d in compared])
+    return [
+        (a, b, _word(d, p, measure.relevant))
+        for (a, b), d, p in zip(couples, compared, adjusted, strict=True)
+    ]
+
+
+def _word(d: Array, p: float, relevant: float) -> Word:
+    """The word for the first of two methods whose differences are d (n,), p adjusted for the family."""
     middle = median(d)
     apart = p <= LEVEL and abs(middle) >= relevant and middle != 0
-    word: Word = "tie" if not apart else "better" if middle < 0 else "worse"
+    return "tie" if not apart else "better" if middle < 0 else "worse"
+
+
+def _verdict(a: str, b: str, d: Array, p: float, relevant: float, level: float) -> Verdict:
     return Verdict(
-        a, b, word, middle, *interval(d, level), int((d < 0).sum()), int((d == 0).sum()), len(d), p
+        a,
+        b,
+        _word(d, p, relevant),
+        median(d),
+        *interval(d, level),
+        int((d < 0).sum()),
+        int((d == 0).sum()),
+        len(d),
+        p,
     )
 
 

@@ -61,6 +61,11 @@ def _thin(series: Series, most: int) -> Series:
     return thinned
 
 
+def curves(race: RaceResult, most: int) -> Series:
+    """Each method's losses over steps: step, median, p10, p90, at the extremes of ``most`` stretches of the run."""
+    return _thin(_series(race["curves"], _names(race), "step"), most)
+
+
 def _close_limits(series: Series, top: float, skip: float) -> Limits:
     """Limits of the bands without the first 1/skip of the run, whose fall would flatten them."""
     parts = [

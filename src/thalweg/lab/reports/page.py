@@ -1,6 +1,6 @@
 """The page that every report stands on: one self-contained HTML file, light and dark, printable.
 
-Parts that carry ``data-method`` light up together; a chip with ``data-pin`` holds one method.
+Parts that carry ``data-method`` light up together; chips with ``data-pin`` hold one method or several.
 """
 
 from __future__ import annotations
@@ -13,14 +13,16 @@ from string import Template
 from ..pictures.style import Style, palette
 
 
-def page(title: str, kind: str, body: str) -> str:
-    """A whole page. ``title`` and ``kind`` ("race · beale") are plain words, ``body`` is HTML."""
+def page(title: str, kind: str, body: str, script: str = "") -> str:
+    """A whole page. ``title`` and ``kind`` ("race · beale") are plain words, ``body`` is HTML, ``script`` runs last."""
     shell = Template((resources.files(__package__) / "page.html").read_text(encoding="utf-8"))
     light, dark = (
         "".join(f"--{token}:{value};" for token, value in palette(theme).items())
         for theme in ("light", "dark")
     )
-    return shell.substitute(light=light, dark=dark, title=escape(title), kind=escape(kind), body=body)
+    more = f"<script>\n{script}</script>" if script else ""
+    words = {"title": escape(title), "kind": escape(kind)}
+    return shell.substitute(words, light=light, dark=dark, body=body, script=more)
 
 
 def key(style: Style) -> str:
@@ -33,13 +35,13 @@ def key(style: Style) -> str:
 
 
 def chips(names: Iterable[str], looks: Mapping[str, Style]) -> str:
-    """Buttons that hold one method in the light."""
+    """Buttons that hold methods in the light."""
     buttons = "".join(
         f'<button type="button" data-method="{escape(n)}" data-pin="{escape(n)}" aria-pressed="false">'
         f"{key(looks[n])}{escape(n)}</button>"
         for n in names
     )
-    return f'<div class="chips" role="group" aria-label="Highlight one method">{buttons}</div>'
+    return f'<div class="chips" role="group" aria-label="Highlight methods">{buttons}</div>'
 
 
 def figure(wide: str, narrow: str, caption: str, name: str, title: str = "") -> str:

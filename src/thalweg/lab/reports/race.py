@@ -11,8 +11,9 @@ from ..pictures.style import styles
 from ..race_result import Columns, MethodRow, RaceResult, ranked
 from . import race_search, race_table
 from .page import block, chips, facts, figure, page
+from .race_chart import chart, script
 from .race_table import loss
-from .race_wording import sentences
+from .race_wording import remarks, told
 
 if TYPE_CHECKING:
     from ..pictures.race import Plot
@@ -48,7 +49,7 @@ def render(race: RaceResult) -> str:
 {_run(race, rows)}
 </section>
 {_code(race, rows)}"""
-    return page(race["title"], f"race · {race['problem']}", body)
+    return page(race["title"], f"race · {race['problem']}", body, script())
 
 
 def _names(names: Iterable[str]) -> str:
@@ -57,20 +58,25 @@ def _names(names: Iterable[str]) -> str:
 
 def _answers(race: RaceResult, rows: list[MethodRow]) -> str:
     """The answers to the four questions, the first of them large; who diverged at every setting."""
-    told = [_marked(sentence) for sentence in sentences(race, lambda name: f"\0{name}\0")]
+    mark = lambda name: f"\0{name}\0"  # noqa: E731
+    answers = [(_marked(first), _marked(beside)) for first, beside in told(race, mark)]
+    known = [_marked(sentence) for sentence in remarks(race, mark)]
     failed = [r["method"] for r in rows if loss(r) is None and r["diverged"] == r["trials"] > 0]
-    if not told:
+    if not answers:
         done = [r for r in rows if loss(r) is not None]
-        told = [
+        now = (
             f"So far {_names([done[0]['method']])} has the lowest {escape(race['settings']['loss_name'])} in tuning, "
             f"{number(loss(done[0]))}; no method was rerun on fresh seeds."
             if done
             else "No method has a result yet."
-        ]
+        )
+        answers = [(now, "")]
     if failed:
-        told.append(f"{_names(failed)} diverged at every setting tried.")
-    first, *others = told
-    rest = f'<ul class="answers">{"".join(f"<li>{text}</li>" for text in others)}</ul>' if others else ""
+        known.append(f"{_names(failed)} diverged at every setting tried.")
+    (first, beside), *others = answers
+    lines = [beside, *(f"{a} {b}".strip() for a, b in others), *known]
+    items = "".join(f"<li>{text}</li>" for text in lines if text)
+    rest = f'<ul class="answers">{items}</ul>' if items else ""
     return f'<p class="answer">{first}</p>{rest}'
 
 
@@ -132,15 +138,6 @@ def _figures(race: RaceResult, rows: list[MethodRow]) -> str:
             "floor. Each path ends in its marker; pick a method above to see it alone.",
         ),
         (
-            _any(race["curves"], "median"),
-            plots.loss_curves,
-            "Loss against steps",
-            f"Median {name} against step on a log scale, in order of the final value: {ranking}",
-            "Lower is better, and steeper is faster; the scale is logarithmic. Above, the median "
-            "of each method; below, in the order of the table and without the first fall, each "
-            "method with its 10–90 % band in front of the others in grey.",
-        ),
-        (
             _any(race["trials"], "lr") and race["settings"]["tuned"] == ["lr"],
             plots.sensitivity,
             "How much the learning rate matters",
@@ -161,7 +158,24 @@ def _figures(race: RaceResult, rows: list[MethodRow]) -> str:
         ),
     ]
     parts = [_figure(plot, race, *words) for there, plot, *words in shown if there]
+    if _any(race["curves"], "median"):
+        parts.insert(1 if shown[0][0] else 0, _losses(race, ranking))
     return "\n".join(parts) or '<p class="caption">There is nothing to draw yet.</p>'
+
+
+def _losses(race: RaceResult, ranking: str) -> str:
+    """The chart of losses, and a drawing of it where no script runs."""
+    from ..pictures import race as plots
+
+    name = race["settings"]["loss_name"]
+    label = f"Median {name} against step on a log scale, in order of the final value: {ranking}"
+    return (
+        f'<figure id="loss"><h3>{escape(name[0].upper() + name[1:])} on the way</h3>{chart(race)}'
+        f"<noscript>{plots.loss_curves(race, escape(label))}</noscript>"
+        "<figcaption>Medians over the seeds; lower is better. Point at the chart, or move along it with the arrow keys, "
+        "for all values at one place. Pick methods above to see their 10–90 % bands; a triangle at the upper edge "
+        "marks where a band goes on beyond it.</figcaption></figure>"
+    )
 
 
 def _any(table: Columns, key: str) -> bool:

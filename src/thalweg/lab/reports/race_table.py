@@ -9,7 +9,7 @@ from typing import Literal
 
 from ..formatting import column, number
 from ..pictures.style import Style, styles
-from ..race_result import MethodRow, OutsiderRow, RaceResult
+from ..race_result import MethodRow, Number, OutsiderRow, RaceResult
 from .page import key
 
 
@@ -27,8 +27,13 @@ def head(race: RaceResult, rows: list[MethodRow]) -> str:
     heads = ["learning rate", *_more(race), f"{race['settings']['loss_name']}, median", "10–90 %", ""]
     heads += [name] if (name := _metric_name(rows)) else []
     heads += ["steps to target", "µs per step", "diverged trials"]
-    cells = "".join(f'<th scope="col">{escape(h)}</th>' if h else '<td class="strip"></td>' for h in heads)
-    return f'<tr><th scope="col" class="name">method</th>{cells}</tr>'
+    cells = "".join(_head(h) if h else '<td class="strip"></td>' for h in heads)
+    return f"<tr>{_head('method', ' class=name')}{cells}</tr>"
+
+
+def _head(name: str, attributes: str = "") -> str:
+    """The head of a column, which sorts by it."""
+    return f'<th scope="col"{attributes}><button type="button">{escape(name)}</button></th>'
 
 
 def body(race: RaceResult, rows: list[MethodRow]) -> str:
@@ -96,7 +101,7 @@ def _row(row: MethodRow, leaders: list[str], cells: Iterable[str], look: Style) 
     best = row["method"] in leaders[:1]
     notes = "".join(f"<small>{escape(n)}</small>" for n in row["notes"])
     return (
-        f'<tr data-method="{name}"{" class=best" if best else ""}><th scope="row" class="name">'
+        f'<tr data-method="{name}"{" class=best" if best else ""}><th scope="row" class="name" data-v="{name}">'
         f'<button type="button" data-pin="{name}" aria-pressed="false" '
         f'title="{escape(row["rule"])}">{key(look)}{name}</button>'
         f"{badge}{notes}</th>{''.join(cells)}</tr>"
@@ -126,15 +131,24 @@ def setting(value: float | str | None) -> str:
 def _cells(
     row: MethodRow, more: list[str], value: str, band: str, strip: str, metric: str | None
 ) -> Iterator[str]:
-    yield f"<td>{_rate(row)}</td>"
-    yield from (f"<td>{setting(row['settings'].get(n))}</td>" for n in more)
-    yield f"<td><b>{value}</b></td><td>{band}</td>"
+    yield _cell(_rate(row), row["lr"])
+    yield from (_cell(setting(v), v) for v in map(row["settings"].get, more))
+    yield _cell(f"<b>{value}</b>", loss(row))
+    yield _cell(band, loss(row, "p90"))
     yield f'<td class="strip">{strip}</td>'
     if metric:
-        yield f"<td>{_share(row['metric']['median'] if row['metric'] else None, metric)}</td>"
+        held = row["metric"]["median"] if row["metric"] else None
+        yield _cell(_share(held, metric), held)
     target = "–" if (steps := row["steps_to_target"]) is None else f"{steps:,.0f}"
-    yield f"<td>{target}</td><td>{number(row['us_per_step'])}</td>"
-    yield f"<td>{row['diverged']} / {row['trials']}</td>"
+    yield _cell(target, steps)
+    yield _cell(number(row["us_per_step"]), row["us_per_step"])
+    yield _cell(f"{row['diverged']} / {row['trials']}", row["diverged"])
+
+
+def _cell(text: str, value: Number | str) -> str:
+    """A cell with what rows are sorted by."""
+    by = "" if value is None else escape(value) if isinstance(value, str) else repr(float(value))
+    return f'<td data-v="{by}">{text}</td>'
 
 
 def _outsider(outsider: OutsiderRow, more: list[str], metric: str | None) -> str:

@@ -5,22 +5,61 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from ..formatting import listing, number
-from ..race_result import Answer, RaceResult, VerdictRow
+from ..race_result import Answer, Basins, Outlook, RaceResult, VerdictRow
 
 Mark = Callable[[str], str]  # how a method's name is written
 
 
 def sentences(race: RaceResult, mark: Mark = str) -> list[str]:
-    """The answers in words, the lowest loss first; [] where nothing was rerun on fresh seeds."""
-    told = [_sentence(race, answer, mark) for answer in race["answers"]]
+    """The answers in words, the lowest loss first, and what else must be known; [] where nothing was rerun."""
+    return [" ".join(part for part in answer if part) for answer in told(race, mark)] + remarks(race, mark)
+
+
+def told(race: RaceResult, mark: Mark = str) -> list[tuple[str, str]]:
+    """Each answer as what comes first (who, what they beat, by how much) and what is said beside it, perhaps ""."""
+    return [_answer(race, answer, mark) for answer in race["answers"]]
+
+
+def remarks(race: RaceResult, mark: Mark = str) -> list[str]:
+    """What must be known beside the answers, computed from what was run."""
     tested = [a for a in race["answers"] if a["least_seeds"] is not None]
+    said = []
     if tested and not tested[0]["tested"]:
         seeds, least = race["settings"]["seeds"], tested[0]["least_seeds"]
         methods = len(tested[0]["values"])
-        told.append(
+        said.append(
             f"{_count(seeds, 'paired run')} cannot tell {methods} methods apart: a verdict takes {least} (--seeds {least})."
         )
-    return told
+    said += [_foreseen(o, mark) for a in tested if (o := a["outlook"])]
+    if basins := race["basins"]:
+        said.append(_basins(basins, mark))
+    if race["settings"]["seeds_are"] == "starts" and race["answers"]:
+        said.append("Nothing here is random but where runs begin: seeds are starts.")
+    return said
+
+
+def _foreseen(o: Outlook, mark: Mark) -> str:
+    """What more seeds would show."""
+    apart, near = o["apart"], o["together"]
+    first = f"With four times the seeds (--seeds {o['seeds']}) and the same spread, {mark(o['method'])} would"
+    if not apart:
+        return f"{first} still not be told from {_names(near, mark)}."
+    tail = f", and still not from {_names(near, mark)}" if near else ""
+    return f"{first} be told from {_names(apart, mark)}{tail}."
+
+
+def _basins(basins: Basins, mark: Mark) -> str:
+    """In which local minima runs ended."""
+    heights, counts = basins["losses"], basins["counts"]
+    points = ["(" + ", ".join(number(x) for x in at) + ")" for at in basins["minima"]]
+    if max(heights) - min(heights) <= 1e-6 * max(1.0, abs(min(heights))):
+        return f"Runs end in {len(points)} minima of equal height: {listing(points[:4])}."
+    shown = [
+        f"{number(h)} at {at}" if len(at) < 40 else number(h) for h, at in zip(heights, points, strict=True)
+    ]
+    most = f", from {shown[0]} to {shown[-1]}" if len(shown) > 3 else f": {listing(shown)}"
+    runs = [f"{c[0]} of {basins['runs']} of {mark(n)}" for n, c in counts.items()]
+    return f"Runs end in {len(points)} local minima{most}. In the lowest end {listing(runs)}."
 
 
 def _count(n: int, what: str) -> str:
@@ -31,33 +70,36 @@ def _names(names: Iterable[str], mark: Mark) -> str:
     return listing(map(mark, names))
 
 
-def _sentence(race: RaceResult, answer: Answer, mark: Mark) -> str:
+def _answer(race: RaceResult, answer: Answer, mark: Mark) -> tuple[str, str]:
     head, leaders = _head(race, answer), answer["leaders"]
     if not leaders:
-        return f"{head}: no method reached it." if answer["question"] == "fastest" else f"{head}: none."
+        return f"{head}: no method reached it." if answer["question"] == "fastest" else f"{head}: none.", ""
     text = f"{head}: {_names(leaders, mark)}"
     if answer["question"] == "forgiving":
-        return f"{text}, within a tenth of its best over {_value(answer, leaders[0])} of the learning rate."
+        within = "within a tenth of its best" if len(leaders) == 1 else "each within a tenth of its best"
+        return f"{text}, {within} over {_value(answer, leaders[0])} of the learning rate.", ""
     if len(leaders) == 1:
         text += f", a median of {_value(answer, leaders[0])}"
-    else:
-        text += f"{', not told apart' if answer['tested'] else ''}, {_medians(answer)}"
+    elif answer["tested"]:
+        text += ", not told apart"
     if len(leaders) == 2:
-        text += f"; {_effect(_pair(answer, *leaders), answer, mark)}"
+        text += f": {_effect(_pair(answer, *leaders), answer, mark)}"
+    beside = [] if len(leaders) == 1 else [f"{_medians(answer)}."]
     if answer["scale"] == "gap" and answer["equal"] and len(leaders) > 1:
-        text += f" (what is less than {number(answer['equal'], 2)} above the minimum counts as equal)"
-    return " ".join([f"{text}.", *(_beaten(answer, mark) if answer["tested"] else [])])
+        beside.append(f"What is less than {number(answer['equal'], 2)} above the minimum counts as equal.")
+    first, some = _beaten(answer, mark) if answer["tested"] else ([], [])
+    return " ".join([f"{text}.", *first]), " ".join([*beside, *some])
 
 
 def _medians(answer: Answer) -> str:
     """The leaders' medians, or from where to where they go."""
     seen = list(dict.fromkeys(_value(answer, n) for n in answer["leaders"]))
     if len(seen) == 1:
-        return f"all with a median of {seen[0]}"
+        return f"All have a median of {seen[0]}"
     return (
-        f"medians of {seen[0]} and {seen[1]}"
+        f"Medians of {seen[0]} and {seen[1]}"
         if len(answer["leaders"]) == 2
-        else f"medians from {seen[0]} to {seen[-1]}"
+        else f"Medians go from {seen[0]} to {seen[-1]}"
     )
 
 
@@ -71,26 +113,26 @@ def _head(race: RaceResult, answer: Answer) -> str:
     }[answer["question"]]
 
 
-def _beaten(answer: Answer, mark: Mark) -> list[str]:
-    """What all leaders beat, what some of them beat, and by how much the first beats the nearest."""
+def _beaten(answer: Answer, mark: Mark) -> tuple[list[str], list[str]]:
+    """What all leaders beat and by how much the first beats the nearest; what only some of them beat."""
     leaders = answer["leaders"]
     lists = [answer["beats"].get(n, []) for n in leaders]
     common = [n for n in lists[0] if all(n in beaten for beaten in lists)]
     some = {n: [a for a, beaten in zip(leaders, lists, strict=True) if n in beaten] for n in answer["values"]}
-    told = []
+    all_beat, some_beat = [], []
     if common:
         who = "It beats" if len(leaders) == 1 else "Both beat" if len(leaders) == 2 else "Each of them beats"
         everyone = len(common) == len(answer["values"]) - len(leaders) > 2
-        told.append(f"{who} {f'all {len(common)} others' if everyone else _names(common, mark)}.")
+        all_beat.append(f"{who} {f'all {len(common)} others' if everyone else _names(common, mark)}.")
     for winners in dict.fromkeys(tuple(w) for n, w in some.items() if w and n not in common):
         losers = [n for n, w in some.items() if tuple(w) == winners and n not in common]
-        told.append(
+        some_beat.append(
             f"{_names(losers, mark)} {'is' if len(losers) == 1 else 'are'} beaten by {_names(winners, mark)}."
         )
     if common:
         effect = _effect(_pair(answer, leaders[0], common[0]), answer, mark)
-        told.append(f"The nearest is {mark(common[0])}: {effect}.")
-    return told
+        all_beat.append(f"The nearest is {mark(common[0])}: {effect}.")
+    return all_beat, some_beat
 
 
 def _pair(answer: Answer, a: str, b: str) -> VerdictRow:
