@@ -17,7 +17,8 @@ import numpy as np
 from thalweg.lab import answers
 from thalweg.lab.entrants import entrants
 from thalweg.lab.race_summary import FINAL_SEEDS, TUNING_SEEDS
-from thalweg.lab.search import Search, Tuner, scale_of, space
+from thalweg.lab.ranges import Tuning, scales, space
+from thalweg.lab.search import Search, Tuner
 from thalweg.lab.statistics import quantile
 from thalweg.lab.trial import Trial
 from thalweg.problems import landscape
@@ -48,20 +49,20 @@ def losses(p: CompiledProblem, rule: Any, rates: list[float], steps: int, seeds:
 def tuned(p: CompiledProblem, name: str, steps: int, luck: int) -> tuple[float, float]:
     """The rate that a race chooses, and the one with the lowest median in tuning, before its finalists are rerun."""
     (entrant,) = entrants([name])
-    search = Search(entrant, space(entrant, scale_of(p.start(0))))
+    search = Search(entrant, space(entrant, scales(p, 0, p.batch, Tuning())))
     first = 10_000 * (luck + 1)
     seeds = list(range(first, first + TUNING_SEEDS))
     for _, proposals in Tuner([search], TRIALS, luck).rounds():
-        rates = [settings["lr"] for _, settings in proposals]
+        rates = [float(settings["lr"]) for _, settings in proposals]
         for (_, settings), ends in zip(proposals, losses(p, entrant.runs, rates, steps, seeds), strict=True):
             search.add(settings, quantile(ends, 0.5))
     assert search.best is not None
-    early = search.tried[search.best]["lr"]
-    rates = [search.tried[i]["lr"] for i in search.finalists]
+    early = float(search.tried[search.best]["lr"])
+    rates = [float(search.tried[i]["lr"]) for i in search.finalists]
     ends = losses(p, entrant.runs, rates, steps, list(range(first, first + TUNING_SEEDS + FINAL_SEEDS)))
     for i, row in zip(search.finalists, ends, strict=True):
         search.finals[i] = quantile(row, 0.5)
-    return search.tried[search.best]["lr"], early
+    return float(search.tried[search.best]["lr"]), early
 
 
 def told_apart(p: CompiledProblem, name: str, steps: int, rates: list[float], race: int) -> bool:

@@ -223,7 +223,7 @@ def _selected(p: Raced, budget: Budget) -> str:
 def _answers(p: Raced, budget: Budget, entries: Sequence[Entry], floor: float, tau: float) -> list[Answer]:
     """What the methods' paired runs on fresh seeds say to the four questions; only those that were rerun take part."""
     done = {e.name: e for e in entries if e.test_runs}
-    if not done:
+    if len(done) < min(2, len(entries)):  # one alone beats nobody
         return []
     starts = np.concatenate([e.losses[:, 0] for e in done.values()])
     ends = {n: e.losses[:, -1] for n, e in done.items()}

@@ -66,7 +66,7 @@ def _answers(race: RaceResult, rows: list[MethodRow]) -> str:
         done = [r for r in rows if loss(r) is not None]
         now = (
             f"So far {_names([done[0]['method']])} has the lowest {escape(race['settings']['loss_name'])} in tuning, "
-            f"{number(loss(done[0]))}; no method was rerun on fresh seeds."
+            f"{number(loss(done[0]))}; no two methods were rerun on fresh seeds."
             if done
             else "No method has a result yet."
         )
@@ -102,12 +102,7 @@ def _notice(race: RaceResult, rows: list[MethodRow]) -> str:
 
 
 def _footnote(race: RaceResult) -> str:
-    settings, parts = race["settings"], []
-    parts.append(
-        f"Medians and 10–90 % bands over {settings['seeds']} seeds."
-        if settings["seeds"] != 1
-        else "One run of each method, so no real band."
-    )
+    settings, parts = race["settings"], [_seeds(race)]
     if text := settings["target_text"]:
         parts.append(f"Target: {escape(text)}.")
     if race["answers"]:
@@ -121,6 +116,26 @@ def _footnote(race: RaceResult) -> str:
             f"{escape(race['outsider']['name'])} did not take part; it only shows what is attainable."
         )
     return " ".join(parts)
+
+
+def _seeds(race: RaceResult) -> str:
+    """Over how many seeds the medians are, of what was run; where that is not the same for all, for each method."""
+    settings, fresh = race["settings"], race["runs"]["method"]
+    counts = {r["method"]: fresh.count(r["method"]) for r in race["methods"]}
+    if set(counts.values()) == {1}:
+        return "One run of each method, so no real band."
+    if race["finished"]:
+        return f"Medians and 10–90 % bands over {settings['seeds']} seeds."
+    tuning = _count(settings["tuning_seeds"]).replace("seed", "tuning seed")
+    done: dict[str, list[str]] = {}
+    for row in race["methods"]:
+        n = counts[row["method"]]
+        if n or row["trials"]:
+            done.setdefault(_count(n) if n else tuning, []).append(escape(row["method"]))
+    if len(done) < 2:
+        return f"Medians and 10–90 % bands over {next(iter(done), _count(0))}."
+    told = "; ".join(f"{listing(who)} over {n}" for n, who in done.items())
+    return f"Medians and 10–90 % bands: {told}."
 
 
 def _figures(race: RaceResult, rows: list[MethodRow]) -> str:
@@ -193,8 +208,13 @@ def _count(seeds: int) -> str:
 
 def _run(race: RaceResult, rows: list[MethodRow]) -> str:
     settings = race["settings"]
+    trials = [r["trials"] for r in rows]
     parts = [
-        f"<p>Every method was given the same {settings['trials']} trials to find its settings, each trial scored over "
+        f"<p>The race was interrupted: {min(trials, default=0)} to {max(trials, default=0)} of {settings['trials']} trials of "
+        f"each method were run, each scored over {_count(settings['tuning_seeds'])}, and {len(set(race['runs']['method']))} "
+        f"of {len(settings['methods'])} methods were rerun on fresh seeds.</p>"
+        if not race["finished"]
+        else f"<p>Every method was given the same {settings['trials']} trials to find its settings, each trial scored over "
         f"{_count(settings['tuning_seeds'])}; {race_search.way(settings)}. The best "
         f"five ran over {_count(settings['final_seeds'])} more, and the one with the best {settings['selection']} over "
         f"{_count(settings['seeds'])} that none had seen, for {settings['steps']:,} steps.</p>",

@@ -115,7 +115,7 @@ def _data(race: RaceResult) -> Data:
     finite = [v for m in methods for v in m["median"] if v is not None]
     return {
         "methods": methods,
-        "rows": settings["batch"] or settings["rows"],
+        "rows": settings["rows"] and (settings["batch"] or settings["rows"]),
         "minimum": floor["loss"] if floor and floor["known"] and floor["loss"] else None,
         "log": bool(finite) and min(finite) > 0,
         "references": references,

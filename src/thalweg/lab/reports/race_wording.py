@@ -105,8 +105,10 @@ def _medians(answer: Answer) -> str:
 
 def _head(race: RaceResult, answer: Answer) -> str:
     settings = race["settings"]
+    of = len(answer["values"])
+    among = f", of the {of} methods that were rerun" if of < len(settings["methods"]) else ""
     return {
-        "lowest": f"Lowest {settings['loss_name']} after {settings['steps']:,} steps",
+        "lowest": f"Lowest {settings['loss_name']} after {settings['steps']:,} steps{among}",
         "fastest": "Fastest to the target",
         "forgiving": "Most forgiving of a careless rate",
         "held out": f"Best {answer['scale']} on held-out rows",

@@ -1,0 +1,182 @@
+"""The race's page: what it says is what was run, and what it draws can be asked in a browser."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import thalweg as tw
+from thalweg.lab import answers
+from thalweg.lab.basins import basins
+from thalweg.lab.reports.race import render
+from thalweg.lab.reports.race_wording import sentences
+from thalweg.problems import problem
+
+CHROMIUM = Path("/usr/bin/chromium")
+
+
+@pytest.fixture(scope="module")
+def race() -> tw.Race:
+    return tw.race("two-gaussians", ["SGD", "Adam"], trials=4, seeds=9, steps=120)
+
+
+@pytest.fixture(scope="module")
+def page(race: tw.Race) -> str:
+    return race.html()
+
+
+def text(page: str) -> str:
+    """What a reader sees, without markup."""
+    return re.sub(r"\s+", " ", re.sub("<[^>]+>", "", re.sub(r"(?s)<(style|script)\b.*?</\1>", "", page)))
+
+
+def test_the_chart_holds_the_numbers_of_the_race(race: tw.Race, page: str) -> None:
+    data = json.loads(re.search(r'id="chart-data">(.*?)</script>', page, re.S).group(1))  # type: ignore[union-attr]
+    rows = {r["method"]: r for r in race.data["methods"]}
+    assert [m["name"] for m in data["methods"]] == list(rows)
+    for m in data["methods"]:
+        assert (
+            m["steps"][0] == 0
+            and m["steps"][-1] == 120
+            and len(m["steps"]) == len(m["median"]) == len(m["p90"])
+        )
+        assert m["median"][-1] == pytest.approx(rows[m["name"]]["loss"]["median"], rel=1e-4)
+    assert (
+        data["minimum"] == pytest.approx(-2.0630903) and not data["log"]
+    )  # losses below 0 have no logarithm
+    assert 'data-set="y:gap"' in page and 'data-set="x:rows"' not in page
+    assert page.count('<th scope="col"><button type="button">') >= 6
+    assert "http" not in re.sub(r'xmlns(:xlink)?="[^"]*"|<!DOCTYPE[^>]*>', "", page).replace("http-equiv", "")
+
+
+def test_seeds_that_are_starts_and_local_minima_are_said(race: tw.Race, page: str) -> None:
+    found = race.data["basins"]
+    assert found is not None
+    np.testing.assert_allclose(found["minima"], [(-0.9363, 0), (0.9053, 0)], atol=1e-3)
+    np.testing.assert_allclose(found["losses"], [-2.0631, -1.0927], atol=1e-4)
+    assert all(sum(counts) <= found["runs"] == 9 for counts in found["counts"].values())
+    told = " ".join(sentences(race.data))
+    assert "Runs end in 2 local minima: -2.06 at (-0.936, " in told and "seeds are starts" in told
+    assert "Runs end in 2 local minima" in text(page)
+
+
+def test_only_minima_are_counted() -> None:
+    """Runs on their way down a valley, at a saddle, or nowhere end in no minimum."""
+    himmelblau = problem("himmelblau")
+    at = np.array(himmelblau.minima)
+    ends = {"a": at[[0, 0, 1]] + 1e-4, "b": np.array([at[0], [1.0, 1.0], [np.nan, 0.0]])}
+    found = basins(himmelblau, ends)
+    assert (found is not None and found["counts"] == {"a": [2, 1], "b": [1, 0]}) or found["counts"] == {
+        "a": [1, 2],
+        "b": [0, 1],
+    }
+    assert basins(problem("rosenbrock"), {"a": np.array([[-1.0, 1.0], [0.5, 0.25], [1.0, 1.0]])}) is None
+    assert basins(problem("saddle"), {"a": np.array([[0.0, 0.0], [1.0, 0.0]])}) is None
+
+
+def test_what_more_seeds_would_show_follows_from_the_spread() -> None:
+    base = np.exp(np.random.default_rng(4).standard_normal(12))
+    mixed = np.exp(0.1 * np.array([1] * 9 + [-1] * 3))
+    ends = {"one": base, "equal": base * np.exp([1e-3, -1e-3] * 6), "worse": base * mixed}
+    said = answers.lowest(ends, np.full(12, 99.0), None, 1e-16)
+    assert set(said["leaders"]) == {"one", "equal", "worse"}  # 9 of 12 and a family of three: p is 0.44
+    first = said["leaders"][0]
+    assert said["outlook"] == {
+        "method": first,
+        "seeds": 48,
+        "apart": ["worse"],  # 36 of 48: p is 0.002
+        "together": [n for n in ("one", "equal") if n != first],
+    }
+    alone = answers.lowest({"one": base, "worse": 2 * base}, np.full(12, 99.0), None, 1e-16)
+    assert alone["outlook"] is None
+
+
+def test_an_interrupted_race_says_what_was_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("thalweg.lab.reports.race._figures", lambda *_: "")  # drawing takes seconds
+
+    def stop(after: str) -> Any:
+        def progress(what: str, done: int, total: int) -> None:
+            if what == after and done == 1:
+                raise KeyboardInterrupt
+
+        return progress
+
+    tuning = tw.race("rosenbrock", ["SGD", "Adam"], trials=3, seeds=17, steps=20, progress=stop("tuning"))
+    page = text(render(tuning.data))
+    assert "over 17" not in page and "none had seen" not in page and "17 seeds" not in page
+    assert "This race was interrupted" in page and "0 to 1 of 3 trials" in page
+    late = tw.race("rosenbrock", ["SGD", "Adam"], trials=3, seeds=17, steps=20, progress=stop("fresh seeds"))
+    page = text(render(late.data))
+    assert "Adam over 3 tuning seeds; SGD over 17 seeds" in page
+    assert (
+        "no two methods were rerun on fresh seeds" in page and "Lowest f" not in page
+    )  # one alone beats nobody
+    assert "1 of 2 methods were rerun" in page
+
+
+@pytest.fixture
+def browser() -> Iterator[Any]:
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+    if not CHROMIUM.exists():
+        pytest.skip("needs Chromium")
+    with playwright.sync_playwright() as p:
+        opened = p.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"])
+        yield opened
+        opened.close()
+
+
+@pytest.mark.slow
+def test_the_page_in_a_browser(tmp_path: Path, browser: Any, page: str) -> None:
+    """Sort, hover, keys, scales and several methods in the light; nothing is asked of any host, nothing is an error."""
+    (tmp_path / "r.html").write_text(page)
+    seen = browser.new_page(viewport={"width": 1280, "height": 900})
+    asked: list[str] = []
+    wrong: list[str] = []
+    seen.on("request", lambda r: asked.append(r.url))
+    seen.on("pageerror", lambda e: wrong.append(str(e)))
+    seen.goto((tmp_path / "r.html").as_uri())
+
+    def names() -> list[str]:
+        rows = seen.locator(".results tbody tr[data-method]")
+        order: list[str] = rows.evaluate_all("rows => rows.map(r => r.dataset.method)")
+        return order
+
+    ranked = names()
+    seen.get_by_role("button", name="method", exact=True).click()
+    assert names() == sorted(ranked)
+    seen.get_by_role("button", name="method", exact=True).click()
+    assert names() == sorted(ranked, reverse=True)
+    seen.get_by_role("button", name="steps to target").click()
+    assert seen.locator("th[aria-sort=ascending]").inner_text().startswith("steps to")
+    values = seen.locator(".values")
+    assert values.locator("h4").inner_text() == "At the end, step 120"
+    plot = seen.locator(".plot")
+    plot.scroll_into_view_if_needed()
+    box = plot.bounding_box()
+    seen.mouse.move(box["x"] + box["width"] / 2, box["y"] + 100)
+    assert values.locator("h4").inner_text().startswith("At step ") and values.locator("li").count() == 2
+    plot.focus()
+    seen.keyboard.press("Home")
+    assert values.locator("h4").inner_text() == "At step 0"
+    seen.keyboard.press("ArrowRight")
+    assert values.locator("h4").inner_text() == "At step 1"
+    assert plot.get_attribute("aria-valuetext").startswith("step 1: ")
+    before = plot.inner_html()
+    seen.get_by_role("button", name="seconds").click()
+    seen.get_by_role("button", name="above the minimum, log").click()
+    assert plot.inner_html() != before
+    for name in ("SGD", "Adam"):
+        seen.locator(f".chips [data-pin={name}]").click()
+    seen.mouse.move(5, 5)
+    lit = seen.locator(".chart .run.on").evaluate_all("parts => parts.map(p => p.dataset.method)")
+    assert sorted(lit) == ["Adam", "SGD"] and seen.locator(".chart .shade.on").first.is_visible()
+    seen.keyboard.press("Escape")
+    assert seen.locator("body.hot").count() == 0
+    seen.set_viewport_size({"width": 390, "height": 800})
+    seen.wait_for_timeout(100)
+    assert seen.evaluate("document.documentElement.scrollWidth") <= 390
+    assert not wrong and all(url.startswith(("file:", "data:")) for url in asked)
