@@ -192,7 +192,7 @@ def summary(
             "shares": list(_shares(p)),
             "consecutive": _held(p),
         },
-        "basins": None if p.noisy else basins(p, _ends(entries)),
+        "basins": basins(p, _ends(entries)) if isinstance(p, Problem) and not p.noisy else None,
         "rates": _rates(entries),
         "paths": _paths(entries),
         "landscape": _landscape(p),
