@@ -11,7 +11,7 @@ from ..core.formula import signature
 from ..core.rule import Rule, is_shipped
 from ..core.schedule import Schedule
 from ..errors import HyperparameterError, nearest
-from ..problems import Outsider, Raced, Source, TrainingProblem
+from ..problems import Outsider, Problem, Raced, Source, TrainingProblem
 from ..problems.formula import FormulaProblem
 from . import answers, audit
 from . import methods as naming
