@@ -216,11 +216,12 @@ def _study(config: str | None, problems: Sequence[str], options: dict[str, Any])
             f"{r['rank']:.1f}",
             f"{100 * r['solved']:.0f} %",
             ", ".join(r["lowest_on"]),
+            ", ".join(r["unbeaten_on"]),
             ", ".join(loss["problem"] for loss in r["beaten_on"]),
         ]
         for r in result.data["methods"]
     ]
-    head = ["method", "score", "mean rank", "targets met", "lowest on", "beaten on"]
+    head = ["method", "score", "mean rank", "targets met", "lowest on", "unbeaten on", "beaten on"]
     print_table(head, rows, right=range(1, 4))
     _where(result.data["finished"], options)
     if not result.data["methods"]:

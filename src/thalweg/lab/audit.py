@@ -143,6 +143,8 @@ def _lines(race: RaceResult) -> Found:
 
 
 def _spread(race: RaceResult) -> Found:
+    if race["settings"]["sampler"] != "halton":
+        return Found(None, "A sampler that learns tries where it found good values.", {})
     trials, crowded, seen = race["trials"], {}, 0
     for name, lines in tuned_lines(race).items():
         own = [k for k, m in enumerate(trials["method"]) if m == name]

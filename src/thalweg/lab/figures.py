@@ -68,7 +68,7 @@ def of_study(study: StudyResult, folder: str | os.PathLike[str]) -> list[Path]:
             plots.solved,
             plots.profile,
             plots.data_profile,
-            *[plots.tuning] * bool(study["tuning"]["trials"]),
+            *[plots.tuning] * bool(study["tuning"]["n"]),
         ]
         for plot in shown:
             written += draw.columns(plot.draw, study, folder / plot.name)
@@ -126,6 +126,7 @@ def _study_table(rows: Sequence[StudyRow]) -> Cells:
         "mean rank": [r["rank"] for r in rows],
         "targets met": [r["solved"] for r in rows],
         "lowest on": [", ".join(r["lowest_on"]) for r in rows],
+        "unbeaten on": [", ".join(r["unbeaten_on"]) for r in rows],
         "beaten on": [", ".join(loss["problem"] for loss in r["beaten_on"]) for r in rows],
     }
 

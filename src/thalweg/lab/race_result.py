@@ -213,7 +213,7 @@ class RaceResult(TypedDict):
     x, y) its way on a problem of two parameters. ``runs`` (method, seed, start, loss, metric, and ``to_`` each of the
     floor's shares: the step at which that target was met) is every run on fresh seeds. ``trials`` (method, a column for each setting that was tuned, loss)
     is every tuning trial, its loss what settings were chosen by; ``tuning_curves`` (method, n, expected, p5, p95) the expected loss
-    of the best of n of the first round's, with a band by bootstrap, None where a sampler learnt from the trials before.
+    of the best of n of the first round's (a geometric mean where losses are compared as ratios), with a band by bootstrap, None where a sampler learnt from the trials before.
     ``importance`` (method, setting, share): of the variance of the trials' ranks, where several settings were tuned.
     ``answers`` are to the four questions, those that can be put. ``audit``: which method contains
     which, and whether it shows; ``lint``: each rule of a fair comparison. ``code`` rebuilds the winner.

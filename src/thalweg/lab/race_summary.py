@@ -20,7 +20,7 @@ from .configuration import Configuration, configured
 from .entrants import Foreign
 from .handed import JAX, NUMPY, TORCH
 from .importance import shares
-from .measures import NOISY_SHARES, SHARES, expected_best, expected_best_band, targets, times
+from .measures import NOISY_SHARES, SHARES, targets, times
 from .race_result import (
     VERSION,
     Answer,
@@ -38,10 +38,13 @@ from .ranges import Tuning, compared, lines_of
 from .search import Search
 from .statistics import bands, quantile, steps_to
 from .trial import Array, Runs
+from .tuning_curves import tuning_curves
+from .verdict import Measure
 from .versions import versions
 
 TUNING_SEEDS = 3
 FINAL_SEEDS = 10  # more, on which the best trials of each method are rerun before one is chosen
+EPS = float(np.finfo(float).eps)
 CONSECUTIVE = 3  # records on which a noisy loss must meet the target
 
 
@@ -181,7 +184,7 @@ def summary(
         "lint": [],
         "curves": _curves(entries),
         "trials": _trials(entries),
-        "tuning_curves": _tuning_curves(budget, entries),
+        "tuning_curves": _tuning_curves(p, budget, entries),
         "importance": _importance(entries),
         "runs": _runs(p, budget, entries, floor),
         "floor": None
@@ -227,7 +230,7 @@ def _answers(p: Raced, budget: Budget, entries: Sequence[Entry], floor: float, t
         return []
     starts = np.concatenate([e.losses[:, 0] for e in done.values()])
     ends = {n: e.losses[:, -1] for n, e in done.items()}
-    said = [answers.lowest(ends, starts, p.minimum, float(np.finfo(float).eps))]
+    said = [answers.lowest(ends, starts, p.minimum, EPS)]
     said.append(answers.fastest({n: _reached(e, p, floor, tau) for n, e in done.items()}))
     if all(len(e.search.losses) > 1 and len(e.search.space) < 2 for e in done.values()):
         least = (p.minimum or 0.0) if budget.select == "loss" else 0.0
@@ -381,21 +384,26 @@ def _importance(entries: Sequence[Entry]) -> Columns:
     return table
 
 
-def _tuning_curves(budget: Budget, entries: Sequence[Entry]) -> Columns | None:
-    """The expected loss of the best of n trials; None where trials look at what came of others."""
+def _tuning_curves(p: Raced, budget: Budget, entries: Sequence[Entry]) -> Columns | None:
+    """What so many trials of each method are expected to reach; None where trials look at what came of others.
+
+    Where settings are chosen by other rows than are trained on, no start is known for these: what diverged then counts
+    as the worst trial of any method that did not.
+    """
     if budget.search.sampler != "halton" or budget.trials < 2:
         return None
-    table: Columns = {n: [] for n in ("method", "n", "expected", "p5", "p95")}
-    for entry in entries:
-        losses = np.array(entry.search.losses[: budget.trials])  # those in wider ranges were drawn otherwise
-        if len(losses) < 2:
-            continue
-        low, high = expected_best_band(losses, budget.seed)
-        table["method"] += [entry.name] * len(losses)
-        table["n"] += list(range(1, len(losses) + 1))
-        for n, values in (("expected", expected_best(losses)), ("p5", low), ("p95", high)):
-            table[n] += [_finite(x) for x in values]
-    return table
+    first = budget.trials  # those in wider ranges were drawn otherwise
+    losses = {e.name: e.search.losses[:first] for e in entries if len(e.search.losses) > 1}
+    sound = np.array([v for tried in losses.values() for v in tried if np.isfinite(v)])
+    if not len(sound):
+        return None
+    starts = np.concatenate([e.losses[:, 0] for e in entries if e.losses.size] or [sound])
+    if budget.select != "loss":
+        return tuning_curves(
+            losses, Measure.of_losses(sound, sound, None, EPS), float(sound.max()), budget.seed
+        )
+    measure = Measure.of_losses(starts, sound, p.minimum, EPS)
+    return tuning_curves(losses, measure, float(np.median(starts)), budget.seed)
 
 
 def _curves(entries: Sequence[Entry]) -> Columns:

@@ -5,7 +5,7 @@ A number is None where it is infinite or was not measured. Times are steps, of o
 
 from typing import TypedDict
 
-from .race_result import Columns, Contained, Effect, Finding, RaceResult
+from .race_result import Columns, Contained, Effect, Finding, Number, RaceResult
 
 VERSION = 1  # of the schema: raised where a field goes or changes its meaning, not where one is added
 
@@ -41,8 +41,8 @@ class StudyRow(TypedDict):
 
     score: AlgoPerf's, from the expected running times with restarts to all targets, in [0, 1]. rank: the mean over
     problems, 1 the best, of the rank by the median loss at the end. solved: the share of all runs' targets that were
-    met. lowest_on: problems on which it is lowest, or not told apart from the lowest. beaten_on: where it is told to
-    end higher than another.
+    met. lowest_on: problems on which its median is lowest. unbeaten_on: those that can tell methods apart, and on which
+    no other is told to end lower. beaten_on: where one is.
     """
 
     method: str
@@ -50,6 +50,7 @@ class StudyRow(TypedDict):
     rank: float
     solved: float
     lowest_on: list[str]
+    unbeaten_on: list[str]
     beaten_on: list[Loss]
 
 
@@ -78,8 +79,8 @@ class StudyResult(TypedDict):
     ``p_loss``: Friedman's tests that all methods are alike. ``times`` (problem, share, method, time, solved, runs): the
     expected running time with restarts to each target, None where no run met it. ``ecdf`` (method, cost, share, low,
     high): the share of all runs' targets met within a cost, with a bootstrap band. ``profile`` (method, ratio, share)
-    and ``data_profile`` (method, cost, share) count targets by ``times``. ``tuning`` (problem, method, trials, best,
-    low, high): the loss that is expected of the best of so many trials. ``audit``, ``lint``: of all races, with the
+    and ``data_profile`` (method, cost, share) count targets by ``times``. ``tuning`` (problem, method, n, expected,
+    p5, p95): the races' tuning curves. ``audit``, ``lint``: of all races, with the
     problem, and ``lint`` of the study itself.
     """
 
@@ -100,3 +101,16 @@ class StudyResult(TypedDict):
     lint: list[Finding]
     failed: dict[str, str]
     races: list[RaceResult]
+
+
+def turned(effect: Effect | None, ratio: bool) -> Effect | None:
+    """An effect of a against b as one of b against a."""
+    if effect is None:
+        return None
+
+    def turn(x: Number) -> Number:
+        if not ratio:
+            return None if x is None else -x
+        return 0.0 if x is None else None if x == 0 else 1 / x
+
+    return {"median": turn(effect["median"]), "low": turn(effect["high"]), "high": turn(effect["low"])}

@@ -9,7 +9,7 @@ import numpy as np
 
 from . import audit, measures
 from .race_result import Answer, Columns, Effect, Finding, Number, RaceResult, time_column
-from .study_result import VERSION, Loss, PairRow, StudyResult, StudyRow
+from .study_result import VERSION, Loss, PairRow, StudyResult, StudyRow, turned
 from .verdict import Measure, least_seeds
 from .versions import versions
 
@@ -87,12 +87,6 @@ class RacePart:
         """What the race says to the question which method ends lowest."""
         return next(a for a in self.race["answers"] if a["question"] == "lowest")
 
-    @property
-    def leaders(self) -> list[str]:
-        """The lowest method, and those not told apart from it where a verdict was possible."""
-        leaders = self.lowest["leaders"]
-        return leaders if self.lowest["tested"] else leaders[:1]
-
 
 def study_summary(
     races: Sequence[RaceResult],
@@ -135,7 +129,7 @@ def study_summary(
         "ecdf": _ecdf(parts, methods),
         "profile": _profile(methods, ratios),
         "data_profile": _data_profile(parts, methods, running),
-        "tuning": _tuning(parts, methods),
+        "tuning": _tuning(parts),
         "audit": {r["problem"]: r["audit"] for r in races},
         "lint": _lint(races),
         "failed": dict(failed),
@@ -153,7 +147,8 @@ def _rows(
             "score": float(scores[k]),
             "rank": by_loss.ranks[m],
             "solved": float(np.isfinite(np.concatenate([p.times[m].ravel() for p in parts])).mean()),
-            "lowest_on": [p.name for p in parts if m in p.leaders],
+            "lowest_on": [p.name for p in parts if m == p.lowest["leaders"][0]],
+            "unbeaten_on": [p.name for p in parts if p.lowest["tested"] and _worst(p, m) is None],
             "beaten_on": [worst for p in parts if (worst := _worst(p, m)) is not None],
         }
         for k, m in enumerate(methods)
@@ -178,24 +173,11 @@ def _worst(part: RacePart, method: str) -> Loss | None:
     return {
         "problem": part.name,
         "by": v["a"] if first else v["b"],
-        "ratio": v["ratio"] if first else _turned(v["ratio"], True),
-        "difference": v["difference"] if first else _turned(v["difference"], False),
+        "ratio": v["ratio"] if first else turned(v["ratio"], True),
+        "difference": v["difference"] if first else turned(v["difference"], False),
         "wins": v["wins"] if first else v["pairs"] - v["wins"] - v["ties"],
         "pairs": v["pairs"],
     }
-
-
-def _turned(effect: Effect | None, ratio: bool) -> Effect | None:
-    """An effect of a against b as one of b against a."""
-    if effect is None:
-        return None
-
-    def turn(x: Number) -> Number:
-        if not ratio:
-            return None if x is None else -x
-        return 0.0 if x is None else None if x == 0 else 1 / x
-
-    return {"median": turn(effect["median"]), "low": turn(effect["high"]), "high": turn(effect["low"])}
 
 
 def _finite(x: float) -> Number:
@@ -300,36 +282,14 @@ def _data_profile(parts: Sequence[RacePart], methods: Sequence[str], running: Ar
     return table
 
 
-def _tuning(parts: Sequence[RacePart], methods: Sequence[str]) -> Columns:
-    """Expected best of n trials, of those that looked at no other: the first round's.
-
-    Means are taken where losses are compared, of logarithms where ratios are. A trial that diverged or ended above
-    the start is worth the start: nobody would keep it. Where settings are chosen by other rows than are trained on,
-    no start is known for these, and such a trial is worth the worst one of any method that did not diverge.
-    """
-    table: Columns = {n: [] for n in ("problem", "method", "trials", "best", "low", "high")}
+def _tuning(parts: Sequence[RacePart]) -> Columns:
+    """The races' tuning curves, with the problem."""
+    table: Columns = {n: [] for n in ("problem", "method", "n", "expected", "p5", "p95")}
     for part in parts:
-        trials, first = part.race["trials"], part.race["settings"]["trials"]
-        settings = part.race["settings"]
-        by_loss = settings["selection"] == f"median final {settings['loss_name']}"
-        sound = np.array([v for v in trials["loss"] if v is not None])
-        if by_loss:
-            measure, worst = part.measure, float(np.median(part.runs(methods[0], "start")))
-        else:
-            measure, worst = Measure.of_losses(sound, sound, None, EPS), float(sound.max(initial=0.0))
-        for m in methods:
-            own = [k for k, name in enumerate(trials["method"]) if name == m][:first]
-            if len(own) < 2:
-                continue
-            losses = np.array([np.inf if (v := trials["loss"][k]) is None else v for k in own])
-            values = measure.scaled(np.minimum(losses, worst))
-            curves = (measures.expected_best(values), *measures.expected_best_band(values))
-            unscaled = [measure.zero + np.exp(c) if measure.ratios else c for c in curves]
-            table["problem"] += [part.name] * len(own)
-            table["method"] += [m] * len(own)
-            table["trials"] += list(range(1, len(own) + 1))
-            for n, c in zip(("best", "low", "high"), unscaled, strict=True):
-                table[n] += c.tolist()
+        curves = part.race["tuning_curves"] or {"method": []}
+        table["problem"] += [part.name] * len(curves["method"])
+        for n, values in curves.items():
+            table[n] += values
     return table
 
 

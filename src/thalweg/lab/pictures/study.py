@@ -105,9 +105,9 @@ def _tuning(study: StudyResult, colour: Colours, narrow: bool) -> Figure:
         curves = []
         for m in names(study):
             s = _series(table, "method", m)
-            if len(s["trials"]):
-                curves.append(Curve(s["trials"], s["best"], m, m))
-        log = all(v > 0 for v in table["best"])
+            if len(s["n"]):
+                curves.append(Curve(s["n"], s["expected"], m, m))
+        log = all(v > 0 for v in table["expected"])
         panels.append(Chart(problem, "trials", "expected best", curves, "xy" if log else "x"))
     return draw_figure(Picture(panels, "", names(study)), colour, narrow)
 

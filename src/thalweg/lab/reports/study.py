@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 from html import escape
 from importlib import resources
 from typing import TYPE_CHECKING
 
 from ..audit import broken
-from ..formatting import listing, number
+from ..formatting import listing, number, plain
 from ..pictures.style import Style, styles
-from ..race_result import RaceResult
-from ..study_result import StudyResult, StudyRow
+from ..race_result import Effect, RaceResult
+from ..study_result import StudyResult, StudyRow, turned
 from . import race_wording
 from .page import block, chips, facts, figure, key, page
 from .study_wording import sentences
@@ -34,6 +35,9 @@ def render(study: StudyResult) -> str:
             f'<section aria-labelledby="methods"><h2 id="methods">Methods over {len(problems)} problems</h2>'
             f"{_methods(study, looks)}</section>",
             f'<section aria-labelledby="each"><h2 id="each">Problem by problem</h2>{_problems(study, looks)}</section>',
+            f"<section><h2>One against another, over all problems</h2>{_pairs(study)}</section>"
+            if len(rows) > 1
+            else "",
             f"<section><h2>How soon targets are met</h2>{chips(names, looks)}{_profiles(study, looks)}{_figures(study)}</section>",
         ]
     parts += [
@@ -81,7 +85,7 @@ def _answers(study: StudyResult) -> str:
 def _methods(study: StudyResult, looks: dict[str, Style]) -> str:
     """One row a method, highest score first."""
     heads = {"score": "", "mean rank at the end": "", "targets met": ""}
-    heads |= dict.fromkeys(("lowest, or not told apart, on", "beaten on"), ' class="where"')
+    heads |= dict.fromkeys(("lowest on", "unbeaten on", "beaten on"), ' class="where"')
     cells = "".join(f'<th scope="col"{kind}>{h}</th>' for h, kind in heads.items())
     body = "".join(_method(row, looks[row["method"]]) for row in study["methods"])
     return (
@@ -97,6 +101,7 @@ def _method(row: StudyRow, look: Style) -> str:
         f'<tr data-method="{name}"><th scope="row" class="name">{key(look)}{name}</th>'
         f"<td><b>{row['score']:.2f}</b></td><td>{row['rank']:.1f}</td><td>{100 * row['solved']:.0f} %</td>"
         f'<td class="where">{escape(listing(row["lowest_on"])) or "–"}</td>'
+        f'<td class="where">{escape(listing(row["unbeaten_on"])) or "–"}</td>'
         f'<td class="where">{listing(_beaten(loss["problem"], loss["by"]) for loss in row["beaten_on"]) or "–"}</td></tr>'
     )
 
@@ -110,7 +115,8 @@ def _methods_note(study: StudyResult) -> str:
         f"Score: AlgoPerf's, the mean height of the performance profile between the ratios 1 and {study['settings']['r_max']:g}, "
         "from expected running times with restarts to every target of every problem; 1 is the fastest to all of them. "
         "Rank: by the median loss at the end, 1 the lowest, mean over problems. Targets met: of all runs on fresh "
-        "seeds. Lowest and beaten: by paired verdicts on each problem, at the tuned settings."
+        "seeds. Lowest: by the median. Beaten: by paired verdicts on each problem, at the tuned settings; unbeaten: by nobody, "
+        "which few seeds make easy."
     )
 
 
@@ -220,7 +226,7 @@ def _figures(study: StudyResult) -> str:
             "method with the band that holds 90 % of bootstrap samples of the seeds.",
         ),
     ]
-    if study["tuning"]["trials"]:
+    if study["tuning"]["n"]:
         shown.append(
             (
                 plots.tuning,
@@ -236,6 +242,52 @@ def _figures(study: StudyResult) -> str:
 def _figure(plot: StudyPlot, study: StudyResult, title: str, label: str, caption: str) -> str:
     wide, narrow = (plot(study, label, narrow=n) for n in (False, True))
     return figure(wide, narrow, caption, plot.name, title)
+
+
+def _pairs(study: StudyResult) -> str:
+    """The method with the highest score against each other one, over all problems."""
+    first, *others = [r["method"] for r in study["methods"]]
+    rows = []
+    for name in others:
+        pair = next(p for p in study["pairs"] if {p["a"], p["b"]} == {first, name})
+        ahead = pair["a"] == first
+        time, loss = (effect if ahead else turned(effect, True) for effect in (pair["time"], pair["loss"]))
+        faster = pair["faster"] if ahead else 1 - pair["faster"]
+        cells = (
+            _ratio(time),
+            f"{100 * faster:.0f} %",
+            plain(pair["p_time"], 2),
+            _ratio(loss),
+            plain(pair["p_loss"], 2),
+        )
+        rows.append(
+            f'<tr data-method="{escape(name)}"><th scope="row" class="name">{escape(name)}</th>'
+            f"{''.join(f'<td>{c}</td>' for c in cells)}</tr>"
+        )
+    heads = (
+        "steps to the middle target",
+        "first there",
+        "p over problems",
+        "loss at the end",
+        "p over problems",
+    )
+    return (
+        f'<div class="scroll"><table class="results"><thead><tr><th scope="col" class="name">{escape(first)} against</th>'
+        f"{''.join(f'<th scope="col">{h}</th>' for h in heads)}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+        f"<p class=\"footnote\">{escape(first)}'s as multiples of the other's: the mean of the middle half of the log ratios of paired runs on "
+        "all problems, in brackets its 95 % interval from bootstrap samples of the seeds, for each pair alone. First there: the share of "
+        "paired runs, equal ones counted half. p: of the signed-rank test over problems, corrected for all pairs.</p>"
+    )
+
+
+def _ratio(effect: Effect | None) -> str:
+    """An effect as a ratio with its interval; "∞" where it is infinite."""
+    if effect is None:
+        return "–"
+    middle, low, high = (
+        plain(math.inf if (x := effect[n]) is None else x) for n in ("median", "low", "high")
+    )
+    return f"<b>{middle} ×</b> ({low} to {high})"
 
 
 def _audit(study: StudyResult) -> str:

@@ -36,6 +36,10 @@ def _count(n: int, what: str) -> str:
     return f"{n} {what}{'' if n == 1 else 's'}"
 
 
+def _all(problems: int) -> str:
+    return "the only problem" if problems == 1 else f"all {problems} problems"
+
+
 def _first(study: StudyResult, rows: list[StudyRow], problems: list[str], mark: Mark) -> list[str]:
     fast, low = rows[0], min(rows, key=lambda r: r["rank"])
     targets = len({(p, s) for p, s in zip(study["times"]["problem"], study["times"]["share"], strict=True)})
@@ -68,12 +72,12 @@ def _where_it_loses(study: StudyResult, row: StudyRow, problems: list[str], mark
             f"{len(study['methods'])} methods apart: a verdict takes {least} (--seeds {least})."
         )
     if not row["beaten_on"]:
-        return f"{name} is lowest at the end, or not told apart from the lowest, on all {_count(len(problems), 'problem')}."
+        return f"{name} is unbeaten at the end on {_all(len(problems))}."
     shown = [_loss(loss, name, mark) for loss in row["beaten_on"][:TOLD]]
     more = len(row["beaten_on"]) - TOLD
     rest = f"; and on {_count(more, 'problem')} more" if more > 0 else ""
     return (
-        f"{name} is lowest, or not told apart from the lowest, on {len(row['lowest_on'])} of {_count(len(problems), 'problem')}. "
+        f"{name} is unbeaten at the end on {len(row['unbeaten_on'])} of {_count(len(problems), 'problem')}. "
         f"It loses {'; '.join(shown)}{rest}."
     )
 
