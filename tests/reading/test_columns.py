@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from thalweg.errors import FileError, HyperparameterError
-from thalweg.reading import open_stream
+from thalweg.reading import first_rows, open_stream
 
 from .reference import rows_of, same
 
@@ -433,3 +433,57 @@ def test_dates_that_read_both_ways_are_text_until_it_is_said(tmp_path):
         open_stream(mixed, target="y").names == []
         and kinds(open_stream(mixed, target="y"))["t"]["note"] == ""
     )
+
+
+@pytest.mark.parametrize("kind", ["csv", "vw", "svm"])
+def test_text_that_is_not_utf8_is_told(tmp_path, kind):
+    """How many lines, where the first is and what to do; read right, or by its encoding, nothing is told."""
+    lines = {
+        "csv": ["gr\u00f6\u00dfe,y", "K\u00f6ln,1", "Rom,0", "M\u00fcnchen,1"],
+        "vw": ["1 |a K\u00f6ln", "0 |a Rom", "1 |a M\u00fcnchen", "1 |a K\u00f6ln"],
+        "svm": ["1 1:1 # K\u00f6ln", "0 1:2", "1 1:1 # \u00e9", "1 1:1 # \u00e9"],
+    }[kind]
+    path, target = tmp_path / f"a.{kind}", {"target": "y"} if kind == "csv" else {}
+    path.write_bytes("\n".join(lines).encode("latin-1"))
+    stream = open_stream(path, **target)
+    rows = list(stream)
+    first = lines[0].encode("latin-1")
+    at = next(k for k, byte in enumerate(first) if byte > 127) + 1
+    assert stream.odd_text.startswith(f"lines that are not UTF-8: 3; {path}: byte {at}: ")
+    assert "\ufffd" in stream.odd_text and stream.odd_text.endswith("give its --encoding, such as latin-1")
+    for encoding, told in (("latin-1", {"encoding": "latin-1"}), ("utf-8", {})):
+        path.write_bytes("\n".join(lines).encode(encoding))
+        stream = open_stream(path, **target, **told)
+        assert len(next(iter(stream)).labels) == len(rows[0].labels) and stream.odd_text == ""
+    good = ("\n".join(lines) + "\n").encode() + (lines[-1] + "\n").encode() * 400
+    path.write_bytes(good + lines[-1].encode("latin-1"))
+    stream = open_stream(path, block_bytes=1 << 10, **target)
+    assert len(list(stream)) > 4
+    end = lines[-1].encode("latin-1")
+    at = len(good) + next(k for k, byte in enumerate(end) if byte > 127) + 1
+    assert stream.odd_text.startswith(f"lines that are not UTF-8: 1; {path}: byte {at}: ")
+
+
+def test_lines_of_vowpal_wabbit_without_a_label_are_skipped_and_counted(tmp_path):
+    path = tmp_path / "a.vw"
+    path.write_text("1 |a x\n|a x\n 't1 |a y\n-1 |a z\n")
+    with pytest.raises(FileError, match=r"line 2: .*there is no label"):
+        list(open_stream(path))
+    stream = open_stream(path, on_bad_line="skip")
+    (block,) = stream
+    assert block.labels.tolist() == [1, -1] and stream.skipped == 2
+    assert [r.partition(": ")[2] for r in stream.reasons] == [
+        "line 2: column 1: there is no label", "line 3: column 6: there is no label",
+    ]  # fmt: skip
+    (block,) = open_stream(path, unlabelled=True)
+    assert np.isnan(block.labels).tolist() == [False, True, True, False]
+
+
+def test_columns_that_are_0_in_all_of_the_first_rows_are_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(first_rows, "PREFIX_ROWS", 8)
+    path = written(tmp_path, table("y,x,z", [k % 2 for k in range(12)], [0] * 11 + [1e6], range(12)))
+    stream = open_stream(path, target="y", scale="deviation")
+    assert stream.columns["note"].endswith("first 8 rows, so that nothing is known of their size: x")
+    assert stream.layout["scale"]["size"][0] == 1.0
+    monkeypatch.setattr(first_rows, "PREFIX_ROWS", 1000)  # of a whole file all is known
+    assert open_stream(path, target="y", scale="deviation").columns["note"] == ""

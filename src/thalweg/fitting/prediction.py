@@ -114,7 +114,7 @@ def predict(
         write(target, lambda file: parquet(file, tables(), target))
     measured = quality.result(trained.model) if quality.rows else None
     odd = {n: {"cells": k, "first": told} for n, (k, told) in stream.odd_cells.items()}
-    notes = []
+    notes = [stream.odd_text] if stream.odd_text else []
     if measured and (against := quality.against_constant(trained.model)) is not None and against.no_better:
         notes.append(
             f"the model is no better than a constant: its {trained.model.settings.loss} is {against}"

@@ -412,6 +412,8 @@ class Run:
         self.model.catch_up()
         told = {"pass": s.passed + 1, "rows": s.rows, "loss": s.mean_loss}
         measured = {"held_out": self.held_out.quality(self.model), "test": self._tested()}
+        if not s.passed and (odd := self.stream.odd_text):
+            self._note(odd)
         for name, (count, first) in self.stream.odd_cells.items() if not s.passed else ():
             cells = f"{count} cells are" if count > 1 else "a cell is"
             self._note(f"column {name!r}: {cells} taken for missing; {first}")

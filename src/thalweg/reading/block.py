@@ -79,6 +79,15 @@ class Position:
         return asdict(self)
 
 
+def _wrong(text: bytes) -> int | None:
+    """Where a text stops to be UTF-8; None where it is."""
+    try:
+        text.decode()
+    except UnicodeDecodeError as error:
+        return error.start
+    return None
+
+
 REASONS = 10  # of the bad lines that are skipped, how many keep their reason
 
 
@@ -93,6 +102,8 @@ class Pass:
     reasons: list[str] = field(default_factory=list)
     remedy: str = "correct it, or train without such lines (on_bad_line='skip', --on-bad-line skip)"
     odd_cells: dict[str, tuple[int, str]] = field(default_factory=dict)  # by column: how many, and the first
+    odd_lines: int = 0  # that are not the text they are read as
+    odd_text: str = ""  # of those the first, and what to do
 
     def bad(self, path: Path, line: int, reason: str, unit: str = "line") -> None:
         """Count a bad line (from 1), or raise FileError."""
@@ -109,6 +120,26 @@ class Pass:
         """Count a cell that is none of what its column holds, and is missing therefore."""
         count, first = self.odd_cells.get(column, (0, told))
         self.odd_cells[column] = count + 1, first
+
+    def check_text(self, path: Path, offset: int, text: Array) -> None:
+        """Count the lines of a stretch of a file, uint8, that are not UTF-8: they are read as the bytes they are.
+
+        offset: of the stretch in the uncompressed file.
+        """
+        if not text.size or int(text.max()) < 128:  # ASCII
+            return
+        data = text.tobytes()
+        for line in data.split(b"\n") if _wrong(data) is not None else ():
+            if (at := _wrong(line)) is not None:
+                self.odd_lines += 1
+                if not self.odd_text:
+                    shown = line[max(0, at - 10) : at + 20].decode("utf-8", "replace").strip()
+                    self.odd_text = f"{path}: byte {offset + data.find(line) + at + 1}: {shown!r} is not UTF-8; give its --encoding, such as latin-1"
+
+    @property
+    def told_text(self) -> str:
+        """How many lines are not UTF-8, and where the first is; "" where all are."""
+        return f"lines that are not UTF-8: {self.odd_lines}; {self.odd_text}" if self.odd_lines else ""
 
     def _count(self, told: str) -> None:
         self.skipped += 1

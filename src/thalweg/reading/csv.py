@@ -15,7 +15,7 @@ from .dialect import Dialect, Head, head_of
 from .first_rows import ParsedRows, measure
 from .kernels.records import JOB, RECORDS, REMARK, STRAY
 from .kinds import PREFIX_BYTES, PREFIX_ROWS, Column, Tables
-from .sources import NEWLINE, Buffer, Bytes, Source, require_pyarrow
+from .sources import NEWLINE, Buffer, Bytes, Source, require_pyarrow, sample
 from .tables import CELLS, Array, Cells, Columns, Layout, Reasons, Stretch, run
 
 if TYPE_CHECKING:
@@ -206,6 +206,8 @@ class Csv:
         head = head_of(file, self._dialect)
         self.table_layout.check(path, head.names)
         offset, line = at.offset or head.begin, at.line
+        if not at.offset:
+            run.check_text(path, 0, np.frombuffer(sample(file.look(), head.begin), np.uint8))
         parsed = self._parsed if self._parsed.identity == file.identity() else None
         with Bytes(file, offset) as source:
             buffer = Buffer(source, self._size)
@@ -216,6 +218,7 @@ class Csv:
                     run.bad(path, line + 1, why, "row")
                     offset, line = offset + buffer.drop_line(), line + 1
                     continue
+                run.check_text(path, offset, buffer.text[:end])
                 before = parsed.take(line, rows) if parsed is not None and not odd else None
                 try:
                     table, cells = self._needed(before, buffer.text[:end], odd, head)

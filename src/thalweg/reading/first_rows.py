@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, Any]
 Stretches = Callable[[Source, Position, Pass], Generator["Stretch", None, None]]
+SHOWN = 12  # columns named in a line
 SORTED_ROWS = 30  # from which a sorted column is spoken of
 
 
@@ -141,12 +142,14 @@ def measure(
     if target is not None:
         labels = np.unique(sample.column(layout, target))
         layout.labels = labels[np.isfinite(labels)]
-    means, pairs, ordered = [], [], []
+    means, pairs, ordered, unknown = [], [], [], []
     for name in columns:
         x = sample.column(layout, name)
         means.append(_mean(x))
         if scale != "none":
             pairs.append(centre_and_size(x, centred=scale == "deviation"))
+            if not np.nan_to_num(x).any():
+                unknown.append(name)
         if _is_sorted(x):
             ordered.append(name)
     if columns and layout.means is not None and sample.taken:
@@ -156,6 +159,10 @@ def measure(
         if layout.products.names:
             numbers = [sample.column(layout, name) for name in columns]
             layout.map = layout.products.extended(layout.map, numbers, scale == "deviation")
+    if unknown and sample.taken == sample.rows and layout.told is not None:
+        names = ", ".join(unknown[:SHOWN]) + (f" and {len(unknown) - SHOWN} more" * (len(unknown) > SHOWN))
+        note = f"0 in all of the first {sample.rows} rows, so that nothing is known of their size: {names}"
+        layout.told["note"] = "; ".join(filter(None, (layout.told["note"], note)))
     return tuple(ordered)
 
 

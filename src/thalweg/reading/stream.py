@@ -148,6 +148,11 @@ class Stream:
         return self._run.odd_cells
 
     @property
+    def odd_text(self) -> str:
+        """How many lines of the latest pass are not UTF-8, though read so, and where the first is; "" where all are."""
+        return self._run.told_text
+
+    @property
     def skipped(self) -> int:
         """How many bad lines the latest pass has skipped."""
         return self._run.skipped

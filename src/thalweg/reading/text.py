@@ -137,6 +137,7 @@ class Text:
                 for before, reason in found.bad:
                     run.bad(path, line + before + 1, reason)
                 run.skipped += found.faulty - len(found.bad)
+                run.check_text(path, offset, buffer.text[: found.at])
                 line += found.lines
                 offset += buffer.drop(found.at)
                 if self.features is None:

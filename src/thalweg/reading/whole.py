@@ -29,7 +29,7 @@ class Whole(NamedTuple):
     """A table. columns: float64 with NaN for what is missing, or texts. where: the rows' numbers in the file, from 1.
 
     parts: of each column of instants, its year, month, day of the week and hour, as texts. told: what the columns hold,
-    as ``Stream.columns``; odd_cells, skipped, reasons: as of a ``Stream``.
+    as ``Stream.columns``; odd_cells, odd_text, skipped, reasons: as of a ``Stream``.
     """
 
     columns: dict[str, Array | Texts]
@@ -37,6 +37,7 @@ class Whole(NamedTuple):
     where: Array
     told: dict[str, Any]
     odd_cells: dict[str, tuple[int, str]]
+    odd_text: str
     skipped: int
     reasons: list[str]
 
@@ -72,7 +73,8 @@ def read_whole(path: Paths, format: str = "auto", on_bad_line: str = "stop", **r
     }
     parts = {n: _parts(np.concatenate([np.empty(0), *pieces])) for n, pieces in instants.items()}
     where = np.concatenate(rows)
-    return Whole(columns, parts, where, stream.columns or {}, run.odd_cells, run.skipped, run.reasons)
+    told = stream.columns or {}
+    return Whole(columns, parts, where, told, run.odd_cells, run.told_text, run.skipped, run.reasons)
 
 
 def _parts(micros: Array) -> dict[str, Texts]:

@@ -101,6 +101,7 @@ def read_table(path: str, drop: Sequence[str], reading: Mapping[str, Any]) -> Ta
         if c["note"]
         and c["note"] != COUNTS_ROWS  # whether such a column is left out is told where it is decided
     ]
+    notes += [whole.odd_text] if whole.odd_text else []
     if whole.skipped:
         notes.append(f"bad lines skipped: {whole.skipped} ({whole.reasons[0].partition(': ')[2]})")
     where = whole.where

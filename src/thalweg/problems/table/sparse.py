@@ -52,6 +52,7 @@ def sparse_model(path: str, format: str, fit: Fit, reading: Mapping[str, Any]) -
         f"sparse, {100 * density:.3g} % of the entries not zero",
         "each input divided by its largest magnitude in the training part, not centred",
     ]
+    notes += [stream.odd_text] if stream.odd_text else []
     if stream.skipped:
         notes.append(f"bad lines skipped: {stream.skipped} ({stream.reasons[0].partition(': ')[2]})")
     if X.shape[1] <= DENSE_WIDTH and X.shape[0] * X.shape[1] <= DENSE_SIZE:
