@@ -262,21 +262,25 @@ def _pairs(study: StudyResult) -> str:
         )
         rows.append(
             f'<tr data-method="{escape(name)}"><th scope="row" class="name">{escape(name)}</th>'
-            f"{''.join(f'<td>{c}</td>' for c in cells)}</tr>"
+            + "".join(f"<td>{c}</td>" for c in cells)
+            + "</tr>"
         )
-    heads = (
+    names = (
         "steps to the middle target",
         "first there",
         "p over problems",
         "loss at the end",
         "p over problems",
     )
+    heads = "".join(f'<th scope="col">{name}</th>' for name in names)
     return (
-        f'<div class="scroll"><table class="results"><thead><tr><th scope="col" class="name">{escape(first)} against</th>'
-        f"{''.join(f'<th scope="col">{h}</th>' for h in heads)}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
-        f"<p class=\"footnote\">{escape(first)}'s as multiples of the other's: the mean of the middle half of the log ratios of paired runs on "
-        "all problems, in brackets its 95 % interval from bootstrap samples of the seeds, for each pair alone. First there: the share of "
-        "paired runs, equal ones counted half. p: of the signed-rank test over problems, corrected for all pairs.</p>"
+        '<div class="scroll"><table class="results"><thead><tr>'
+        f'<th scope="col" class="name">{escape(first)} against</th>{heads}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table></div>"
+        f'<p class="footnote">What {escape(first)} has, as a multiple of the other: the mean of the middle half of the log ratios of '
+        "paired runs on all problems, in brackets its 95 % interval from bootstrap samples of the seeds, for each pair alone. First "
+        "there: the share of paired runs, equal ones counted half. p: of the signed-rank test over problems, corrected for all "
+        "pairs.</p>"
     )
 
 
