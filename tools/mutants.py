@@ -375,7 +375,7 @@ MUTANTS = [
         "reading/kernels/tables.py", "values[at] += F(1.0)", "values[at] = F(1.0)", READ_TABLES, "one_space"
     ),
     Mutant(
-        "reading/tables.py",
+        "reading/table_blocks.py",
         "((wide - centre) / size)",
         "(wide.astype(np.float32) - centre) / size",
         SCALED,

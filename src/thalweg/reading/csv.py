@@ -16,6 +16,7 @@ from .first_rows import ParsedRows, measure
 from .kernels.records import JOB, RECORDS, REMARK, STRAY
 from .kinds import PREFIX_BYTES, PREFIX_ROWS, Column, Tables
 from .sources import NEWLINE, Buffer, Bytes, Source, require_pyarrow, sample
+from .table_blocks import block_of
 from .tables import CELLS, Array, Cells, Columns, Layout, Reasons, Stretch, run
 
 if TYPE_CHECKING:
@@ -240,7 +241,7 @@ class Csv:
     def blocks(self, file: Source, at: Position, run: Pass) -> Generator[Block, None, None]:
         """The blocks of one file from a position on."""
         for stretch in self.tables(file, at, run):
-            block = self.table_layout.block(file.path, run, stretch)
+            block = block_of(self.table_layout, file.path, run, stretch)
             if block is not None:
                 yield block
 

@@ -13,6 +13,7 @@ from .cells import DOTS, MISSING, WEAK, instants_of
 from .first_rows import measure
 from .kinds import PREFIX_ROWS, Column, Tables
 from .sources import Source, require_pyarrow
+from .table_blocks import block_of
 from .tables import Array, Cells, Columns, Layout, Stretch
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ class Parquet:
     def blocks(self, source: Source, at: Position, run: Pass) -> Generator[Block, None, None]:
         """The blocks of one file from a position on."""
         for stretch in self.tables(source, at, run):
-            block = self.table_layout.block(source.path, run, stretch)
+            block = block_of(self.table_layout, source.path, run, stretch)
             if block is not None:
                 yield block
 

@@ -1,4 +1,4 @@
-"""CSV and Parquet in blocks: numeric columns are features, text is hashed; pyarrow reads both.
+"""Which column of a table is what, and which features its cells become: CSV and Parquet, that pyarrow reads.
 
 Numeric column i is feature i, or what the layout's map makes of it, before it is narrowed to float32; an instant is
 numeric too, as the days since 1970 in UTC. Where a missing number becomes the
@@ -10,7 +10,7 @@ month, day of the week (Monday is 0) and hour of an instant are hashed as ``c.ye
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -22,11 +22,11 @@ from ..engines.cpu.launch import call
 from ..engines.cpu.text import source
 from ..errors import FileError, HyperparameterError, nearest
 from ..scaling import ColumnMap
-from .arrow import as_bytes, to_numbers
-from .block import Block, Pass, Position
-from .cells import MISSING, PLAIN, Form, Odd, readable, trimmed
+from .arrow import to_numbers
+from .block import Pass, Position
+from .cells import MISSING, PLAIN, Form, Odd
 from .interactions import product_indices
-from .kernels.tables import NAMES, NAMES_JOB, ROWS, ROWS_JOB, WEIGHTED_ROWS
+from .kernels.tables import NAMES, NAMES_JOB
 from .kernels.vw import HASH
 from .kinds import Column, told
 from .layout import LARGEST
@@ -113,7 +113,7 @@ class Stretch(NamedTuple):
 
 
 class Layout:
-    """Which column is what, and the blocks of a table's rows.
+    """Which column of a table is what.
 
     typed: whether the file itself says what its columns hold.
     """
@@ -295,7 +295,7 @@ class Layout:
             for value in values
         }
         if texts and any(k >= self.offset for k in features):
-            hashed = self._hashes_of(pa.array([text.encode() for text in texts], pa.large_binary()))
+            hashed = self.hashes_of(pa.array([text.encode() for text in texts], pa.large_binary()))
             called = list(texts.values())
             products, more = self._names_of_products()
             hashed, called = np.concatenate([hashed, products]), called + more
@@ -304,210 +304,7 @@ class Layout:
                 names[int(hashed[k])] = called[k] if before is None else f"{before} or {called[k]}"
         return {k: names.get(k, f"a text of {', '.join(self.texts)} (feature {k})") for k in features}
 
-    def _names_of_products(self) -> tuple[Array, list[str]]:
-        """Features of products with the texts of the prefix, and their names; of pairs with too many, none."""
-        import pyarrow as pa
-
-        features, names = [np.empty(0, np.int64)], []
-        for pair in self.products.pairs:
-            if not {*pair} & {*self.texts}:
-                continue
-            sides = [
-                [f"{n}={word}" for word in self.words.get(n, ())] if n in self.texts else [n] for n in pair
-            ]
-            if len(sides[0]) * len(sides[1]) > NAMED:
-                continue
-            first, second = (
-                self._hashes_of(pa.array([w.encode() for w in side], pa.large_binary())) - self.offset
-                for side in sides
-            )
-            mask = (1 << self.columns.bits) - 1
-            features.append(product_indices(first[:, None], second, mask).reshape(-1) + self.offset)
-            names += [f"{a}*{b}" for a in sides[0] for b in sides[1]]
-        return np.concatenate(features), names
-
-    def check(self, path: Path, names: Iterable[str]) -> None:
-        """FileError unless another file has these columns too."""
-        names = set(names)
-        more = names - set(self.kinds) if self.columns.layout is None else set()
-        for what, odd in (("lacks", set(self.needed) - names), ("also has", more)):
-            if odd:
-                raise FileError(
-                    f"{path}: {what} column {min(odd)!r}, unlike {self.path}; all files need the same columns"
-                )
-
-    def block(self, path: Path, run: Pass, stretch: Stretch) -> Block | None:
-        """The rows of a stretch of a file that are good; None where none is. The others are counted, or raised."""
-        at, table, first, cells, known_bad, remarks = stretch
-        columns, n = self.columns, table.num_rows
-        bad = dict(known_bad)
-        known = {*bad, *remarks}
-        for name, odd in cells.items():
-            self.count_odd_cells(
-                path, first, name, [(k, cell) for k, cell in odd if k not in known], bad, run
-            )
-        labels, weights = self._labels(table, bad), self._weights(table, bad)
-        numbers, blank = np.empty((n, len(self.names)), np.float32), np.zeros((n, self.width), bool)
-        wide = []
-        for k, name in enumerate(self.numbers):
-            x = self.wide(table, name)
-            missing = np.isnan(x)
-            if missing.any():
-                self._missing(name, missing, bad)
-                x[missing] = 0 if self.means is None or columns.missing != "mean" else self.means[k]
-                blank[:, k] = missing
-            numbers[:, k] = self._scaled(k, x, bad)
-            wide += [x] if self.products.names else []
-        for k, x in enumerate(self.products.of_numbers(wide, self.map), self.width):
-            numbers[:, k] = self._scaled(k, x, bad)
-        hashed, shares = self._hashed(table, numbers, bad)
-        unlabelled = set() if columns.unlabelled else set(np.flatnonzero(np.isnan(labels)).tolist()) - {*bad}
-        for k in sorted({*bad, *unlabelled} - {*remarks}):
-            if k in bad:
-                run.bad(path, first + k, bad[k], "row")
-            else:
-                run.leave_out(path, first + k, f"column {columns.target!r}: there is no label", "row")
-        keep = np.ones(n, bool)
-        keep[list({*bad, *unlabelled, *remarks})] = False
-        if not keep.any():
-            return None
-        if not keep.all():
-            numbers, blank, hashed, labels = numbers[keep], blank[keep], hashed[keep], labels[keep]
-            shares = None if shares is None else shares[keep]
-            weights = None if weights is None else weights[keep]
-        if weights is not None and np.all(weights == 1.0):
-            weights = None
-        tags = None
-        if columns.tag is not None:
-            values = as_bytes(table[columns.tag]).to_pylist()
-            tags = [
-                "" if v is None else v.decode("utf-8", "replace")
-                for v, good in zip(values, keep, strict=True)
-                if good
-            ]
-        if self.means is not None and columns.missing == "mean" and blank.any():
-            numbers = np.hstack([numbers, blank], dtype=np.float32)
-        return run.block(at, labels, weights, self._rows(numbers, hashed, shares), tags)
-
-    def _scaled(self, k: int, wide: Array, bad: Reasons) -> Array:
-        """Numeric feature k as it is learnt, float32; rows where it is not finite are bad."""
-        scale = () if self.map is None else (c[k] for c in self.map)
-        return _narrow(self.names[k], wide, bad, *scale)
-
-    def wide(self, table: pa.Table, name: str) -> Array:
-        """A column of numbers or instants as float64, NaN where it is missing; instants in days."""
-        x = to_numbers(table[name])
-        return x / _DAY if self.kinds[name] == "instant" else x
-
-    def count_odd_cells(self, path: Path, first: int, name: str, odd: Odd, bad: Reasons, run: Pass) -> None:
-        """Cells that are none of what the column holds: their rows are bad, or they are missing and counted."""
-        what = "an instant" if self.kinds[name] == "instant" else "a number"
-        needed = name in self.roles.values() or self.columns.missing == "bad"
-        for k, cell in odd:
-            if needed:
-                bad.setdefault(k, f"column {name!r}: {cell!r} is not {what}")
-            else:
-                run.odd_cell(name, f"{path}: row {first + k}: {cell!r} is not {what}")
-
-    def _labels(self, table: pa.Table, bad: Reasons) -> Array:
-        name = self.columns.target
-        if name is None:
-            return np.full(table.num_rows, np.nan)
-        if self.classes is not None:
-            return self._codes(name, table[name], bad)
-        labels = to_numbers(table[name])
-        _refuse(bad, np.isinf(labels), lambda k: f"column {name!r}: {labels[k]} is not finite")
-        return labels
-
-    def _codes(self, name: str, column: pa.ChunkedArray, bad: Reasons) -> Array:
-        """The places of texts among the classes, NaN where they are missing; -1 for none of a model's classes."""
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
-        text = trimmed(as_bytes(column))
-        codes = pc.index_in(text, pa.array(self.classes, pa.string()))
-        labels = np.array(codes.cast(pa.float64()).to_numpy(zero_copy_only=False))
-        gone = pa.array([*MISSING, *self.columns.na], pa.string())
-        given = np.asarray(pc.invert(pc.or_(pc.is_null(text), pc.is_in(text, gone))).to_numpy(False))
-        if self.columns.layout is not None:  # of a model: it is no class of that one
-            labels[np.isnan(labels) & given] = -1
-        elif not self.columns.unlabelled:
-            shown = ", ".join((self.classes or [])[:8])
-            _refuse(bad, np.isnan(labels) & given, lambda k: f"column {name!r}: {readable(text, k)!r} is none of the classes {shown}; name them all (--classes)")  # fmt: skip
-        return labels
-
-    def _weights(self, table: pa.Table, bad: Reasons) -> Array | None:
-        name = self.columns.weight
-        if name is None:
-            return None
-        weights = _narrow(name, to_numbers(table[name]), bad)
-        _refuse(bad, np.isnan(weights), lambda _: f"column {name!r}: there is no weight")
-        _refuse(bad, weights < 0, lambda k: f"column {name!r}: weight {weights[k]} is negative")
-        return weights
-
-    def _missing(self, name: str, missing: Array, bad: Reasons) -> None:
-        if self.columns.missing == "bad":
-            _refuse(bad, missing, lambda _: f"column {name!r}: the value is missing")
-
-    def _hashed(self, table: pa.Table, numbers: Array, bad: Reasons) -> tuple[Array, Array | None]:
-        """The features of all that is hashed, int32 (rows, columns), -1 where there is none; their values, None: all 1.
-
-        numbers: the numeric features as they are learnt.
-        """
-        columns = []
-        for name in self.texts:
-            index, missing = self._hashes(name, table[name])
-            self._missing(name, missing, bad)
-            none = missing if self.columns.missing != "mean" else np.zeros_like(missing)
-            columns.append(np.where(none, np.int32(-1), index))
-        for name in self.instants:
-            columns += self._parts(name, to_numbers(table[name]))
-        products, values = self._products_of_texts(columns[: len(self.texts)], numbers)
-        shares = [np.ones(table.num_rows, np.float32)] * len(columns) + values
-        hashed = np.stack(columns + products, 1) if columns else np.empty((table.num_rows, 0), np.int32)
-        return hashed, np.stack(shares, 1) if self.products.weighted else None
-
-    def _products_of_texts(self, features: list[Array], numbers: Array) -> tuple[list[Array], list[Array]]:
-        """The features of products with columns of text, which have those features, and their values."""
-        import pyarrow as pa
-
-        if len(self.products.pairs) == len(self.products.names):
-            return [], []
-        called = (
-            self._hashes_of(pa.array([n.encode() for n in self.numbers], pa.large_binary())) - self.offset
-        )
-        hashes = [np.where(x < 0, -1, x.astype(np.int64) - self.offset) for x in features]
-        products, values = self.products.of_texts(hashes, numbers, called, (1 << self.columns.bits) - 1)
-        return [np.where(x < 0, -1, x + self.offset).astype(np.int32) for x in products], values
-
-    def _parts(self, name: str, micros: Array) -> list[Array]:
-        """The features of an instant's year, month, day of the week and hour, -1 where it is missing."""
-        import pyarrow as pa
-
-        missing = np.isnan(micros)
-        columns = []
-        for part, values in parts_of(micros).items():
-            kinds, places = np.unique(values, return_inverse=True)
-            names = pa.array([f"{name}.{part}={v}".encode() for v in kinds.tolist()], pa.large_binary())
-            columns.append(np.where(missing, np.int32(-1), self._hashes_of(names)[places]))
-        return columns
-
-    def _hashes(self, name: str, column: pa.ChunkedArray) -> tuple[Array, Array]:
-        """The features of a column of text, and which cells are empty."""
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
-        values = as_bytes(column)
-        joined = pc.binary_join_element_wise(
-            pa.scalar(f"{name}=".encode(), pa.large_binary()),
-            values,
-            pa.scalar(b"", pa.large_binary()),
-            null_handling="replace",
-        )
-        missing = pc.fill_null(pc.equal(pc.binary_length(values), 0), True)
-        return self._hashes_of(joined), np.asarray(missing)
-
-    def _hashes_of(self, names: pa.Array | pa.ChunkedArray) -> Array:
+    def hashes_of(self, names: pa.Array | pa.ChunkedArray) -> Array:
         """The features that names are hashed to."""
         import pyarrow as pa
 
@@ -528,26 +325,52 @@ class Layout:
         )
         return hashes
 
-    def _rows(self, numbers: Array, hashed: Array, shares: Array | None) -> tuple[Array, Array, Array]:
-        n = len(numbers)
-        indptr = np.empty(n + 1, np.int64)
-        indices = np.empty(numbers.size + hashed.size, np.int32)
-        values = np.empty(numbers.size + hashed.size, np.float32)
-        done = run(
-            ROWS_JOB,
-            ROWS if shares is None else WEIGHTED_ROWS,
-            shares=0 if shares is None else shares.ctypes.data,
-            numbers=numbers.ctypes.data,
-            hashed=hashed.ctypes.data,
-            indptr=indptr.ctypes.data,
-            indices=indices.ctypes.data,
-            values=values.ctypes.data,
-            rows=n,
-            width=numbers.shape[1],
-            texts=hashed.shape[1],
-        )
-        nnz = done["entries"]
-        return indptr, indices[:nnz].copy(), values[:nnz].copy()
+    def _names_of_products(self) -> tuple[Array, list[str]]:
+        """Features of products with the texts of the prefix, and their names; of pairs with too many, none."""
+        import pyarrow as pa
+
+        features, names = [np.empty(0, np.int64)], []
+        for pair in self.products.pairs:
+            if not {*pair} & {*self.texts}:
+                continue
+            sides = [
+                [f"{n}={word}" for word in self.words.get(n, ())] if n in self.texts else [n] for n in pair
+            ]
+            if len(sides[0]) * len(sides[1]) > NAMED:
+                continue
+            first, second = (
+                self.hashes_of(pa.array([w.encode() for w in side], pa.large_binary())) - self.offset
+                for side in sides
+            )
+            mask = (1 << self.columns.bits) - 1
+            features.append(product_indices(first[:, None], second, mask).reshape(-1) + self.offset)
+            names += [f"{a}*{b}" for a in sides[0] for b in sides[1]]
+        return np.concatenate(features), names
+
+    def check(self, path: Path, names: Iterable[str]) -> None:
+        """FileError unless another file has these columns too."""
+        names = set(names)
+        more = names - set(self.kinds) if self.columns.layout is None else set()
+        for what, odd in (("lacks", set(self.needed) - names), ("also has", more)):
+            if odd:
+                raise FileError(
+                    f"{path}: {what} column {min(odd)!r}, unlike {self.path}; all files need the same columns"
+                )
+
+    def wide(self, table: pa.Table, name: str) -> Array:
+        """A column of numbers or instants as float64, NaN where it is missing; instants in days."""
+        x = to_numbers(table[name])
+        return x / _DAY if self.kinds[name] == "instant" else x
+
+    def count_odd_cells(self, path: Path, first: int, name: str, odd: Odd, bad: Reasons, run: Pass) -> None:
+        """Cells that are none of what the column holds: their rows are bad, or they are missing and counted."""
+        what = "an instant" if self.kinds[name] == "instant" else "a number"
+        needed = name in self.roles.values() or self.columns.missing == "bad"
+        for k, cell in odd:
+            if needed:
+                bad.setdefault(k, f"column {name!r}: {cell!r} is not {what}")
+            else:
+                run.odd_cell(name, f"{path}: row {first + k}: {cell!r} is not {what}")
 
 
 def parts_of(micros: Array) -> dict[str, Array]:
@@ -560,21 +383,3 @@ def parts_of(micros: Array) -> dict[str, Array]:
         "weekday": (days.astype(np.int64) + 3) % 7,
         "hour": (when - days).astype(np.int64) // (_DAY // 24),
     }
-
-
-def _narrow(name: str, wide: Array, bad: Reasons, centre: float = 0.0, size: float = 1.0) -> Array:
-    """(float64 - centre) / size as float32; rows where that is not finite are bad, NaN stays."""
-    with np.errstate(over="ignore", under="ignore"):
-        narrow: Array = ((wide - centre) / size).astype(np.float32)
-
-    def why(k: int) -> str:
-        return f"column {name!r}: {wide[k]} is {'not finite' if np.isinf(wide[k]) else 'beyond float32'}"
-
-    _refuse(bad, np.isinf(narrow), why)
-    return narrow
-
-
-def _refuse(bad: Reasons, rows: Array, why: Callable[[int], str]) -> None:
-    """Note the first fault of each of these rows."""
-    for k in np.flatnonzero(rows).tolist():
-        bad.setdefault(k, why(k))
