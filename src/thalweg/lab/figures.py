@@ -37,15 +37,16 @@ def checked_folder(path: str | os.PathLike[str]) -> Path:
 
 def of_race(race: RaceResult, folder: str | os.PathLike[str]) -> list[Path]:
     """Write a race's figures and tables; the paths. Figures that have nothing to show are left out."""
-    from .pictures import draw
+    from .pictures import draw, search
     from .pictures import race as plots  # matplotlib is slow to import
 
     folder = _made(folder)
-    shown = {
+    shown: dict[plots.Plot, object] = {
         plots.loss_curves: race["curves"]["median"],
-        plots.sensitivity: race["trials"]["lr"],
+        plots.sensitivity: race["trials"]["lr"] if race["settings"]["tuned"] == ["lr"] else None,
         plots.effective_rate: race["rates"]["median"],
         plots.contour: race["paths"] and race["landscape"],
+        **dict.fromkeys(search.drawn(race), True),
     }
     written = [
         path

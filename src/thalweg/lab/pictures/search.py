@@ -26,6 +26,7 @@ Column = Sequence[float | str | None]
 T = TypeVar("T")
 Draw = Callable[[RaceResult, T, Colours, bool], Figure]
 
+PAIRS = 3  # maps that are drawn, those of the settings that explain most
 CELLS = 5  # of a map, each way
 SHADES = 5  # bluer is lower, as on maps
 
@@ -220,11 +221,22 @@ def _for(draw: Draw[T], what: T, race: RaceResult, colour: Colours, narrow: bool
     return draw(race, what, colour, narrow)
 
 
+def drawn(race: RaceResult) -> list[Plot]:
+    """The figures that a race over several settings has something for."""
+    return [*map(along, tuned(race)), *(over(*pair) for pair in pairs(race)[:PAIRS])]
+
+
+def tuned(race: RaceResult) -> list[str]:
+    """The settings that some method was tuned over; none where it was the learning rate alone."""
+    names = race["settings"]["tuned"]
+    return [n for n in names if names != ["lr"] and race["trials"]["loss"] and _with(race, [n])]
+
+
 def pairs(race: RaceResult) -> list[tuple[str, str]]:
     """The pairs of tuned settings that some method has both of, those first that explain most."""
     shares: Mapping[str, float] = _importance(race)
-    tuned = sorted(race["settings"]["tuned"], key=lambda n: -shares.get(n, 0.0))
-    every = [(a, b) for i, a in enumerate(tuned) for b in tuned[i + 1 :]]
+    names = sorted(tuned(race), key=lambda n: -shares.get(n, 0.0))
+    every = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
     return [p for p in every if _with(race, p)]
 
 

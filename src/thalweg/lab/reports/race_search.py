@@ -12,16 +12,16 @@ from .page import figure
 if TYPE_CHECKING:
     from ..pictures.race import Plot
 
-PAIRS = 3  # maps that are drawn, those of the settings that explain most
-
 
 def section(race: RaceResult, rows: list[MethodRow]) -> str:
     """The section on the search; "" where no more than the learning rate was tuned, or nothing tried."""
-    tuned = [n for n in race["settings"]["tuned"] if any(r["settings"].get(n) is not None for r in rows)]
-    if race["settings"]["tuned"] == ["lr"] or not tuned or not race["trials"]["loss"]:
+    if race["settings"]["tuned"] == ["lr"]:
         return ""
     from ..pictures import search as plots  # matplotlib is slow to import
 
+    tuned = plots.tuned(race)
+    if not tuned:
+        return ""
     name = escape(race["settings"]["loss_name"])
     parts = [_importance(race, rows, tuned)]
     for n in tuned:
@@ -30,11 +30,11 @@ def section(race: RaceResult, rows: list[MethodRow]) -> str:
             _figure(plots.along(n), race, f"Along {_called(n)}", label, ALONG if n == tuned[0] else "")
         )
     pairs = plots.pairs(race)
-    for a, b in pairs[:PAIRS]:
+    for a, b in pairs[: plots.PAIRS]:
         label = f"The lowest {name} of the trials in each cell of {a} and {b}, one panel per method."
         title = f"{_called(a).capitalize()} and {_called(b)} at once"
         parts.append(_figure(plots.over(a, b), race, title, label, OVER if (a, b) == pairs[0] else ""))
-    if left := pairs[PAIRS:]:
+    if left := pairs[plots.PAIRS :]:
         told = listing(f"{a} and {b}" for a, b in left)
         parts.append(f'<p class="caption">Not drawn, since these settings explain less: {escape(told)}.</p>')
     return f'<section aria-labelledby="search"><h2 id="search">The search</h2>{"".join(p for p in parts if p)}</section>'
