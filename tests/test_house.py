@@ -35,7 +35,7 @@ ALLOWED = {
     "keras": ("keras",),
     "torch": ("lab.handed", "lab.training_run", "problems.function", "torch"),
     "sklearn": ("sklearn", "problems"),
-    "cloudpickle": ("lab.workers",),
+    "cloudpickle": ("lab.trial_key", "lab.workers"),
     "optuna": ("lab.optuna_search",),
     "threadpoolctl": ("lab.workers",),
     "matplotlib": ("lab.pictures",),

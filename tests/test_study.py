@@ -13,11 +13,10 @@ import pytest
 import thalweg as tw
 from thalweg.errors import FileError, HyperparameterError, ThalwegError
 from thalweg.lab import figures, measures
-from thalweg.lab.performing import Performer
 from thalweg.lab.race import prepare, race
 from thalweg.lab.reports.study import notice
 from thalweg.lab.reports.study_wording import sentences
-from thalweg.lab.study import OWN, Study, from_file, study
+from thalweg.lab.study import OWN, WHERE, Study, from_file, study
 from thalweg.lab.study_summary import study_summary
 
 SMALL: dict[str, Any] = {"methods": ["SGD", "Adam"], "trials": 5, "seeds": 6, "steps": 120}
@@ -42,7 +41,7 @@ def test_each_problem_is_raced_as_a_race_is(made: Study) -> None:
 
 def test_what_prepares_a_race_takes_every_option_of_one() -> None:
     """An option that one of the two lacks would be lost on the way, or be missing in studies."""
-    where = set(inspect.signature(Performer).parameters)
+    where = set(WHERE)
     taken = set(inspect.signature(prepare).parameters) - {"performer"}
     assert set(inspect.signature(race).parameters) - {*OWN, *where} == taken
     assert set(inspect.signature(race).parameters) >= where

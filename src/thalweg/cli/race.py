@@ -1,6 +1,7 @@
 """``thalweg race``: tune methods on a problem or several, rerun each on fresh seeds, and report."""
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -117,6 +118,29 @@ def race(
         ),
     ] = "",
     maximize: Annotated[bool, typer.Option("--maximize", help="More of the measure is better.")] = False,
+    store: Annotated[
+        str | None,
+        typer.Option(
+            help="Keeps every trial as soon as it is done; what it holds is not run again. Default: beside the report, race.db.",
+            rich_help_panel="Where it runs",
+        ),
+    ] = None,
+    fresh: Annotated[
+        bool,
+        typer.Option(
+            "--fresh", help="Start anew, without what the store holds.", rich_help_panel="Where it runs"
+        ),
+    ] = False,
+    no_store: Annotated[
+        bool, typer.Option("--no-store", help="Keep no trials.", rich_help_panel="Where it runs")
+    ] = False,
+    depends: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A file that your problem reads: trials from before it changed do not count.",
+            rich_help_panel="Where it runs",
+        ),
+    ] = None,
     config: Annotated[
         str | None,
         typer.Option(help="A study's file, TOML: problems, methods, and any of these options."),
@@ -177,6 +201,7 @@ def _race(problems: Sequence[str], options: dict[str, Any]) -> bool:
     from ..lab.reports.race_wording import sentences
 
     options.setdefault("out", "race.html")
+    _keep(options)
     with phase_progress() as report:
         result = run(*problems, **options, progress=report)
     if problems and ".py:" in problems[0]:
@@ -203,6 +228,7 @@ def _study(config: str | None, problems: Sequence[str], options: dict[str, Any])
     if config is not None:
         options = from_file(config, options)
     options.setdefault("out", "study.html")
+    _keep(options)
     with phase_progress() as report:
         result = run(**options, progress=report)
     for problem, reason in result.data["failed"].items():
@@ -227,6 +253,13 @@ def _study(config: str | None, problems: Sequence[str], options: dict[str, Any])
     if not result.data["methods"]:
         say("thalweg: no problem was raced to its end by every method")
     return result.data["finished"] and bool(result.data["methods"])
+
+
+def _keep(options: dict[str, Any]) -> None:
+    """Let runs be kept beside the report, unless it was said where, or that none are."""
+    if options.pop("no_store", False):
+        options["store"] = None
+    options.setdefault("store", str(Path(options["out"]).with_suffix(".db")))
 
 
 def _where(finished: bool, options: Mapping[str, Any]) -> None:

@@ -4,21 +4,36 @@ What a trial gives does not depend on where it is run. One that took too long, o
 with that reason, and the others go on.
 """
 
+import os
+import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from ..errors import HyperparameterError, ProblemError
 from ..problems import FunctionProblem, Outsider, Raced, Source
 from ..problems.compiled import CompiledProblem
+from .store import Busy, Outcome, Store, StoreError, Unsaved
 from .trial import Runs, Trial, joined, resolve
+from .trial_key import Keys
 from .workers import STARTING, Answers, Chunk, Lost, each, one_thread, run
 
 T = TypeVar("T")
 Job: TypeAlias = Sequence[Trial]
 
 SECONDS = 600.0  # of a trial, unless told otherwise
+PATIENCE = 0.2  # seconds after which trials that another process is at are looked at again
+CLAIMED = 16  # trials that are claimed at once in this process
 HERE = Source("")  # in the place of a problem that travels apart from its trials
+
+
+class Task(NamedTuple):
+    """A trial under its number, and its key in a store; "" without one."""
+
+    number: int
+    key: str
+    trial: Trial
 
 
 @dataclass(frozen=True)
@@ -30,6 +45,8 @@ class Performer:
 
     workers: int | None = None
     seconds: float = SECONDS
+    store: Store | None = None
+    keys: Keys | None = None
 
     def __post_init__(self) -> None:
         if self.workers is not None and (
@@ -39,20 +56,31 @@ class Performer:
         if not (isinstance(self.seconds, int | float) and self.seconds > 0):
             raise HyperparameterError(f"seconds: must be a number > 0, got {self.seconds!r}")
 
+    def kept_in(self, store: Store, depends: Sequence[str | os.PathLike[str]] = ()) -> "Performer":
+        """Return one that runs only what the store does not hold, and keeps there what it runs.
+
+        depends: files that decide the numbers, beside those that are told from code. Raises FileError.
+        """
+        return replace(self, store=store, keys=Keys(depends))
+
     def perform(self, jobs: Sequence[Job]) -> Iterator[tuple[int, list[Runs]]]:
-        """Yield each job's number and what its trials gave, in any order."""
-        if all(_stays(trial) for job in jobs for trial in job):
-            yield from ((k, [trial.run() for trial in job]) for k, job in enumerate(jobs))
-            return
+        """Yield each job's number and what its trials gave, in any order.
+
+        Raises StoreError where a store cannot be written, once what was run by then has been yielded.
+        """
+        whole = all(_stays(trial) for job in jobs for trial in job)
         pieces = [
-            (k, n, t) for k, job in enumerate(jobs) for n, trial in enumerate(job) for t in trial.by_seed()
+            (k, n, piece)
+            for k, job in enumerate(jobs)
+            for n, trial in enumerate(job)
+            for piece in ([trial] if whole else trial.by_seed())
         ]
         own: list[list[int]] = [[] for _ in jobs]
         for i, (k, _, _) in enumerate(pieces):
             own[k].append(i)
         missing = [len(indices) for indices in own]
         parts: dict[int, Runs] = {}
-        for i, runs in self._run([t for _, _, t in pieces]):
+        for i, runs in self._stored([t for _, _, t in pieces], whole or self.workers == 0):
             parts[i] = runs
             k = pieces[i][0]
             missing[k] -= 1
@@ -61,6 +89,36 @@ class Performer:
                 for j in own[k]:
                     by_trial[pieces[j][1]].append(parts.pop(j))
                 yield k, [joined(of_trial) for of_trial in by_trial]
+
+    def _stored(self, trials: Sequence[Trial], here: bool) -> Iterator[tuple[int, Runs]]:
+        """Yield each trial's number and runs: those that the store holds, and then the others."""
+        if self.store is None or self.keys is None:
+            tasks = [Task(i, "", t) for i, t in enumerate(trials)]
+            yield from ((i, runs) for i, runs in self._run(tasks, here) if isinstance(runs, Runs))
+            return
+        keys = [self.keys.key(t) for t in trials]
+        same: dict[str, list[int]] = {}
+        for i, key in enumerate(keys):
+            same.setdefault(key, []).append(i)
+        known = self.store.finished(list(same), self.seconds)
+        for key, runs in known.items():
+            yield from ((i, runs) for i in same[key])
+        left = [
+            Task(numbers[0], key, trials[numbers[0]]) for key, numbers in same.items() if key not in known
+        ]
+        while left:
+            busy = []
+            for i, outcome in self._run(left, here):
+                if isinstance(outcome, Busy):
+                    busy.append(Task(i, keys[i], trials[i]))
+                    continue
+                runs = outcome.runs if isinstance(outcome, Unsaved) else outcome
+                yield from ((j, runs) for j in same[keys[i]])
+                if isinstance(outcome, Unsaved):
+                    raise StoreError(outcome.reason)
+            left = busy
+            if left:  # another process is at them, and may be killed
+                time.sleep(PATIENCE)
 
     def within_limit(self, what: str, call: Callable[..., T], *arguments: Any) -> T:
         """Return ``call(*arguments)`` from a worker, which may import things first.
@@ -87,16 +145,36 @@ class Performer:
         except ProblemError:
             return None
 
-    def _run(self, trials: Sequence[Trial]) -> Iterator[tuple[int, Runs]]:
-        if self.workers == 0:
-            with one_thread():
-                yield from ((i, trial.run()) for i, trial in enumerate(trials))
+    def _run(self, tasks: Sequence[Task], here: bool) -> Iterator[tuple[int, Outcome]]:
+        """Run trials, each through the store; a trial that is lost has failed."""
+        if here:
+            with one_thread() if self.workers == 0 else nullcontext():
+                for first in range(0, len(tasks), CLAIMED):
+                    for outcomes in _through(self.store, tasks[first : first + CLAIMED], self.seconds):
+                        yield from outcomes
             return
-        problems = list({id(t.problem): t.problem for t in trials}.values())
+        problems = list({id(t.trial.problem): t.trial.problem for t in tasks}.values())
         place = {id(problem): k for k, problem in enumerate(problems)}
-        tasks = [(place[id(t.problem)], replace(t, problem=HERE)) for t in trials]
-        for i, result in run(_perform, problems, tasks, self.workers, self.seconds):
-            yield i, trials[i].failed(result.reason) if isinstance(result, Lost) else result
+        sent = [(place[id(t.trial.problem)], t._replace(trial=replace(t.trial, problem=HERE))) for t in tasks]
+        shared = problems, self.store, self.seconds
+        for k, outcome in run(_perform, shared, sent, self.workers, self.seconds):
+            task = tasks[k]
+            if isinstance(outcome, Lost):
+                runs = task.trial.failed(outcome.reason)
+                if self.store is not None and outcome.seconds is not None:
+                    self.store.commit([(task.key, runs, outcome.seconds)])
+                outcome = runs
+            yield task.number, outcome
+
+
+def _through(
+    store: Store | None, tasks: Sequence[Task], seconds: float
+) -> Iterator[Sequence[tuple[int, Outcome]]]:
+    """Run trials, or take what the store has of them; their numbers with what they gave."""
+    if store is None:
+        yield from ([(t.number, t.trial.run())] for t in tasks)
+    else:
+        yield from store.through([(t.number, t.key, t.trial.run) for t in tasks], seconds)
 
 
 def _stays(trial: Trial) -> bool:
@@ -104,12 +182,27 @@ def _stays(trial: Trial) -> bool:
     return isinstance(resolve(trial.problem), CompiledProblem)
 
 
-def _perform(problems: Sequence[Raced | Source], chunk: Chunk, begin: Callable[[int], None]) -> Answers:
+def _perform(
+    shared: tuple[Sequence[Raced | Source], Store | None, float],
+    chunk: Chunk,
+    begin: Callable[[int], None],
+) -> Answers:
     """In a worker: run trials, each of the problem of a number."""
-    for i, (k, trial) in chunk:
-        problem = resolve(problems[k])
-        begin(i)
-        yield [(i, replace(trial, problem=problem).run())]
+    problems, store, seconds = shared
+
+    def begun(number: int, trial: Trial, problem: Raced) -> Callable[[], Runs]:
+        def give() -> Runs:
+            begin(number)
+            return replace(trial, problem=problem).run()
+
+        return give
+
+    work = [(k, task.key, begun(k, task.trial, resolve(problems[p]))) for k, (p, task) in chunk]
+    if store is None:
+        yield from ([(k, give())] for k, _, give in work)
+        return
+    with closing(store):  # so that the last to close it is the parent, which leaves one file
+        yield from store.through(work, seconds)
 
 
 def _outsider(problem: Raced | Source) -> Outsider | None:

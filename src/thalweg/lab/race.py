@@ -36,6 +36,7 @@ from .rehearsal import rehearsed
 from .reports.race import render
 from .search import Proposal, Search, Tuner
 from .statistics import quantile
+from .store import Store, StoreError
 from .trial import Runs, Trial, resolve
 
 RECORDS = 40
@@ -53,6 +54,7 @@ class Race:
     """
 
     data: RaceResult
+    stopped: StoreError | None = None  # what kept it from going on, where its store could not be written
 
     @property
     def columns(self) -> Columns:
@@ -154,6 +156,9 @@ def race(
     seconds: float = SECONDS,
     measure: str = "",
     maximize: bool = False,
+    store: str | os.PathLike[str] | None = None,
+    fresh: bool = False,
+    depends: Sequence[str | os.PathLike[str]] = (),
     out: str | os.PathLike[str] | None = None,
     json: str | os.PathLike[str] | None = None,
     figures: str | os.PathLike[str] | None = None,
@@ -178,9 +183,11 @@ def race(
     by default (of a training loop: its length, at most 1,000 yields); batch 0 takes all rows. select: what settings
     are chosen by, "loss" or "validation", the loss on rows that are neither trained nor tested on, or what a training
     loop yields under that name, which is the default where there is such. workers: processes, one a core by default;
-    0 stays in this process, where nothing is ended. seconds: of a run, after which it is ended and has failed. out,
-    json: files for the report and the numbers, checked before the race; figures: a folder for every figure as SVG and
-    PDF and the tables as CSV and LaTeX. progress: called with (what, done, total). Ctrl-C ends with what is done.
+    0 stays in this process, where nothing is ended. seconds: of a run, after which it is ended and has failed. store: a
+    file that keeps each run as soon as it is done: what it holds is not run again. fresh: without what it holds. depends:
+    more files that decide the numbers. out, json: files for the report and the numbers, checked before the race; figures:
+    a folder for every figure as SVG and PDF and the tables as CSV and LaTeX. progress: called with (what, done, total).
+    Ctrl-C ends with what is done.
 
     Raises ProblemError, HyperparameterError, FileError before anything runs.
     """
@@ -212,12 +219,18 @@ def race(
         maximize=maximize,
         performer=Performer(workers, seconds),
     )
+    if store is not None:
+        prepared = prepared.kept_in(Store.open(store, prepared.subject, fresh), depends)
     result = prepared.run(progress)
-    for path in (out, json):
-        if path is not None:
-            result.save(path)
-    if figures is not None:
-        takeaway.of_race(result.data, figures)
+    try:
+        for path in (out, json):
+            if path is not None:
+                result.save(path)
+        if figures is not None:
+            takeaway.of_race(result.data, figures)
+    finally:
+        if result.stopped is not None:
+            raise result.stopped
     return result
 
 
@@ -295,14 +308,35 @@ class Prepared:
         """Tune every method, rerun it on fresh seeds, and tell what was found; Ctrl-C ends with what is done."""
         report = progress or (lambda what, done, total: None)
         runner = _Runner(self.source, self.budget, self.performer, report)
-        finished = True
+        finished, stopped = True, None
         try:
             runner.tune(self.entries)
             runner.test(self.entries)
         except KeyboardInterrupt:
             finished = False
+        except StoreError as error:  # what is done is told before it
+            finished, stopped = False, error
         outsider = self.performer.outsider(self.source) if finished else None
-        return Race(summary(self.problem, self.budget, self.entries, finished, outsider))
+        data = summary(self.problem, self.budget, self.entries, finished, outsider)
+        store = self.performer.store
+        if store is not None and stopped is None:
+            store.put(self.problem.name, data)
+            store.close()
+        return Race(data, stopped)
+
+    def kept_in(self, store: Store, depends: Sequence[str | os.PathLike[str]] = ()) -> "Prepared":
+        """Return the race with its runs in a store; depends: more files that decide the numbers. Raises FileError."""
+        return replace(self, performer=self.performer.kept_in(store, depends))
+
+    @property
+    def subject(self) -> str:
+        """What its runs are about, in words that do not depend on where a file is."""
+        source = self.problem.source
+        if source is None:
+            return self.problem.name
+        file, _, name = source.name.rpartition(":")
+        title = Path(file or name).name + (f":{name}" if file else "")
+        return title if source.target is None else f"{title}, target {source.target}"
 
 
 def _demand_rules(p: Raced, entrants: Sequence[Entrant]) -> None:

@@ -24,6 +24,7 @@ from .performing import Performer
 from .race import Prepared, Progress, Race, prepare, race
 from .race_result import ONLY_DRAWN
 from .reports.study import render
+from .store import Store
 from .study_result import StudyResult
 from .study_summary import study_summary
 
@@ -32,8 +33,16 @@ SEEDS = 12  # fresh ones by default, enough for a verdict on each problem among 
 StudyProblem: TypeAlias = "str | os.PathLike[str] | Raced | Mapping[str, object]"
 
 
-OWN = ("out", "json", "figures", "progress")  # of a race's options, those that a study has for itself
-_WHERE = inspect.signature(Performer).parameters  # those that say where trials are run
+OWN = (
+    "store",
+    "fresh",
+    "depends",
+    "out",
+    "json",
+    "figures",
+    "progress",
+)  # of a race's options, those that a study has for itself
+WHERE = ("workers", "seconds")  # those that say where trials are run
 
 
 def options() -> list[str]:
@@ -84,6 +93,9 @@ def study(
     methods: Sequence[Named] | Named | None = None,
     *,
     seeds: int = SEEDS,
+    store: str | os.PathLike[str] | None = None,
+    fresh: bool = False,
+    depends: Sequence[str | os.PathLike[str]] = (),
     out: str | os.PathLike[str] | None = None,
     json: str | os.PathLike[str] | None = None,
     figures: str | os.PathLike[str] | None = None,
@@ -94,7 +106,7 @@ def study(
 
     problems: names, files or Problems, as ``race`` takes them; one with options of its own is a mapping,
     ``{"name": "houses.csv", "target": "price", "steps": 300}``. methods: as in a race. seeds: fresh seeds, paired within
-    each problem. options: any others of a race (``trials``, ``steps``, ``batch``, ``seed``, ...), for all problems. out, json:
+    each problem. options: any others of a race (``trials``, ``steps``, ``batch``, ``seed``, ...), for all problems. store, fresh, depends: as for a race. out, json:
     files for the report and the numbers; figures: a folder for every figure and table. progress: called with (what, done, total). Ctrl-C ends with what is done.
 
     A problem that cannot be raced is left out with its reason where others were raced before it. Raises ProblemError,
@@ -114,6 +126,9 @@ def study(
     for n in names:
         if names.count(n) > 1:
             raise HyperparameterError(f"study: problem {n} is named twice")
+    if store is not None:
+        kept = Store.open(store, "; ".join(p.subject for p in prepared), fresh)
+        prepared = [p.kept_in(kept, depends) for p in prepared]
     races: list[Race] = []
     failed: dict[str, str] = {}
     for name, one in zip(names, prepared, strict=True):
@@ -128,11 +143,15 @@ def study(
     command = _command(problems, prepared[0], {"seeds": seeds, **options})
     data = study_summary([r.data for r in races], names, failed, complete, command)
     result = Study(data, races)
-    for path in (out, json):
-        if path is not None:
-            result.save(path)
-    if figures is not None:
-        takeaway.of_study(data, figures)
+    try:
+        for path in (out, json):
+            if path is not None:
+                result.save(path)
+        if figures is not None:
+            takeaway.of_study(data, figures)
+    finally:
+        if races and races[-1].stopped is not None:
+            raise races[-1].stopped
     return result
 
 
@@ -160,7 +179,7 @@ def _prepared(
         if n not in known:
             raise HyperparameterError(f"study: unknown option {n!r}: {nearest(n, known)}")
     settings = cast(dict[str, Any], {**shared, **own})
-    performer = Performer(**{n: settings.pop(n) for n in _WHERE if n in settings})
+    performer = Performer(**{n: settings.pop(n) for n in WHERE if n in settings})
     return prepare(on, methods, **settings, performer=performer)
 
 
