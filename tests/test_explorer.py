@@ -464,6 +464,29 @@ def test_what_is_shown_by_step(opened: Callable[..., Opened]) -> None:
     assert re.search(r"Adam:keras leaves its path at step 1, by .*; at step 60 they are .* apart", said)
 
 
+def test_sensitivity(opened: Callable[..., Opened]) -> None:
+    """The strip's cells are the library's runs; the star can be taken, and any place by a pointer."""
+    page = opened("booth", ["Momentum(lr=0.01)", "SGD(lr=0.01)"], steps=200)
+    page.page.wait_for_function("explorer.strip.done === 640")
+    steps = np.reshape(
+        page.run("[...explorer.strip.steps].map((v) => Number.isNaN(v) ? -1 : v < Infinity ? v : 1e9)"),
+        (16, 40),
+    )
+    assert (steps == -1).any() and (steps == 1e9).any()
+    page.page.click("text=Take the soonest")
+    page.rest()
+    lr, beta = page.run("explorer.state.methods[0].values.slice(0, 2)")
+    walk = tw.show("booth", [tw.Momentum(lr=lr, beta=beta)], steps=200).walks[0]
+    assert walk.reached == steps[steps > 0].min()
+    page.page.locator(".heat").click(position={"x": 200, "y": 60})
+    page.rest()
+    moved = page.run("explorer.state.methods[0].values.slice(0, 2)")
+    assert moved != [lr, beta] and 0 <= moved[1] < 1
+    page.page.keyboard.press("2")  # SGD has nothing beside its rate
+    page.rest()
+    assert not page.page.locator(".heat").is_visible()
+
+
 def test_every_landscape_opens(opened: Callable[..., Opened]) -> None:
     """From the first frame on: finite heights, rates chosen, somebody comes down."""
     page = opened("rosenbrock", steps=100)
@@ -485,6 +508,7 @@ for _test in (
     test_for_everyone,
     test_every_landscape_opens,
     test_every_question_is_understood,
+    test_sensitivity,
     test_what_is_shown_by_step,
 ):
     _test.pytestmark = [*getattr(_test, "pytestmark", []), *(m.mark for m in in_browser)]

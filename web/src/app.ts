@@ -12,11 +12,13 @@ import { parting, sentence, steepness } from "./sentence";
 import {
   curvesOf, fromHash, isAllowed, MOST_METHODS, newMethod, rateIndex, type State, toHash, valueNames,
 } from "./state";
+import { best, CELLS, drawStrip, fill, newStrip, others, type Strip, valuesAt, valuesOf } from "./strip";
 import { type Surface, surfaceOf } from "./surface";
 import { tuned } from "./tune";
 import type { Data, Problem } from "./types";
 
 const IDLE = 200; // ms after the last change until the address and the live sentence follow
+const SLICE = 8; // ms of filling the strip, then others have their turn
 const FIRST_STEP = 20; // shown at first: after the turmoil of a start
 const SLIDER = 1000; // steps of a rate's slider
 const DECADES: [number, number] = [-6, 2]; // that it spans
@@ -55,6 +57,13 @@ export class App {
   private readonly loss = h("canvas", { role: "img", class: "chart" });
   private readonly curve = h("select");
   private readonly rates = h("canvas", { role: "img", class: "chart" });
+  private readonly beside = h("select");
+  private readonly heat = h("canvas", { role: "img", class: "chart heat" });
+  private readonly heatCaption = h("figcaption");
+  private readonly sensitivity = h("figure", { class: "sensitivity" });
+  private strip: Strip | null = null;
+  private stripOf = "";
+  private filling = 0;
   private readonly rateCaption = h("figcaption");
   private readonly lossCaption = h("figcaption");
   private readonly said = h("p", { class: "said", role: "status" });
@@ -103,6 +112,7 @@ export class App {
       focus: Math.max(0, methods.findIndex((m) => m.rule === "Adam")),
       step: Math.min(data.steps, FIRST_STEP),
       curve: "rate",
+      beside: "eps",
     };
   }
 
@@ -152,7 +162,11 @@ export class App {
       this.focused, this.values,
       h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Numbers of this step" },
         h("table", {}, h("thead", {}, h("tr", {}, h("td"), h("th", { scope: "col", class: "n0" }, "x"), h("th", { scope: "col", class: "n1" }, "y"))), this.cells)),
-      h("figure", {}, label("By step", this.curve), this.rates, this.rateCaption));
+      h("figure", {}, label("By step", this.curve), this.rates, this.rateCaption), this.sensitivity);
+    this.sensitivity.append(
+      h("h3", {}, "How sensitive it is"),
+      h("div", { class: "add" }, label("Rate, and", this.beside, "wide"), button("Take the soonest", () => this.takeBest(), "The place of the star")),
+      this.heat, this.heatCaption);
     const questions = h("details", { class: "questions" }, h("summary", {}, "Questions to answer by looking"),
       h("ol", {}, ...QUESTIONS.map(([text, hash]) => h("li", {}, h("a", { href: `#${hash}` }, text)))));
     root.replaceChildren(
@@ -193,6 +207,8 @@ export class App {
         if (Number.isInteger(step) && step >= 0 && step <= this.state.steps) this.change({ step });
       });
     this.curve.addEventListener("change", () => this.change({ curve: this.curve.value }));
+    this.beside.addEventListener("change", () => this.change({ beside: this.beside.value }));
+    this.dragStrip();
     this.drag();
     this.coded.addEventListener("toggle", () => this.change({}));
     addEventListener("hashchange", () => this.read(location.hash, this.first));
@@ -245,6 +261,36 @@ export class App {
     });
   }
 
+  /** The strip's own handle: a mouse or a finger sets the rate and the other value; both have controls of their own. */
+  private dragStrip(): void {
+    const move = (event: PointerEvent) => {
+      const box = this.heat.getBoundingClientRect();
+      const values = this.strip && valuesAt(this.heat, this.strip, event.clientX - box.left, event.clientY - box.top);
+      if (values) this.setBoth(...values);
+    };
+    this.heat.addEventListener("pointerdown", (event) => {
+      this.heat.setPointerCapture(event.pointerId);
+      move(event);
+      this.heat.addEventListener("pointermove", move);
+      const done = () => this.heat.removeEventListener("pointermove", move);
+      this.heat.addEventListener("pointerup", done, { once: true });
+      this.heat.addEventListener("pointercancel", done, { once: true });
+    });
+  }
+
+  private setBoth(rate: number, other: number): void {
+    const { focus } = this.state;
+    this.setValue(focus, this.strip!.y.name, other);
+    this.setValue(focus, "lr", rate);
+  }
+
+  private takeBest(): void {
+    const { strip } = this;
+    const place = strip && strip.done === CELLS ? best(strip) : -1;
+    if (!strip || place < 0) return this.tell("Nothing on the strip has come to the target and stayed.");
+    this.setBoth(...valuesOf(strip, place));
+  }
+
   private key(event: KeyboardEvent): void {
     const { target } = event;
     if (event.ctrlKey || event.metaKey || event.altKey) return;
@@ -288,10 +334,10 @@ export class App {
   private type(text: string): void {
     this.tell("");
     const problem = `=${text.trim()}`;
-    const known = this.state.problem.startsWith("=") || this.problem.surface.kind === "typed";
+    const known = this.problem.surface.kind === "typed";
     if (!this.opened(problem)) return;
     this.tuning = true;
-    this.change({ problem, step: 0, ...(known ? {} : { window: null, start: typedProblem("").starts[0] }) }, true);
+    this.change({ problem, step: 0, ...(known ? { window: this.window } : { window: null, start: typedProblem("").starts[0] }) }, true);
   }
 
   /** The surface of a problem; null, with a notice, where a typed function is none. */
@@ -374,6 +420,7 @@ export class App {
     this.map.drawPaths(this.look, this.shownRuns, this.styles, state.focus, state.step);
     this.drawLoss();
     this.drawRates();
+    this.drawStrip();
     this.fill();
     this.timings.push(performance.now() - began);
     if (this.timings.length > 500) this.timings.shift();
@@ -454,13 +501,52 @@ export class App {
     this.rateCaption.textContent = `${CURVES[chosen] ?? `Size of the state ${chosen.replace("state-", "")}`}. Solid along ${names[0]}, dashed along ${names[1]}.`;
   }
 
+  /** The strip as far as it is known; what it stands for has changed where `stripOf` has. */
+  private drawStrip(): void {
+    const { data, state } = this;
+    const method = state.methods[state.focus];
+    const rate = rateIndex(data, method);
+    const known = rate < 0 ? [] : others(data, method);
+    this.sensitivity.hidden = !known.length;
+    if (!known.length) return;
+    const chosen = known.includes(state.beside) ? state.beside : known[0];
+    if (this.beside.dataset.of !== known.join()) {
+      this.beside.dataset.of = known.join();
+      this.beside.replaceChildren(...known.map((n) => h("option", { value: n }, n)));
+    }
+    this.beside.value = chosen;
+    const names = valueNames(data, method);
+    const place = names.indexOf(chosen);
+    const fixed = method.values.filter((_, k) => k !== rate && k !== place);
+    const key = [state.problem, this.window, state.start, state.steps, method.rule, method.dialect, chosen, fixed].join(" ");
+    if (key !== this.stripOf || !this.strip) {
+      this.stripOf = key;
+      this.strip = newStrip(data, method, chosen);
+      clearTimeout(this.filling);
+      this.filling = window.setTimeout(() => this.fillStrip(), IDLE);
+    }
+    drawStrip(this.heat, this.look, this.strip, state.steps, method.values[rate], method.values[place]);
+    this.heatCaption.textContent =
+      `The darker, the sooner a thousandth of the start's height is reached for good, of ${state.steps} steps; white: never; hatched: diverged. ★ is the soonest, the ring is where ${labels(state.methods)[state.focus]} is; drag it.`;
+  }
+
+  /** Fill the strip piece by piece, giving way to whatever else there is to do. */
+  private fillStrip(): void {
+    const { strip, data, state } = this;
+    if (!strip || strip.done === CELLS || this.sensitivity.hidden) return;
+    fill(data, strip, state.methods[state.focus], this.surface, state.start, state.steps, this.floor, SLICE);
+    if (!this.frame) this.drawStrip();
+    if (strip === this.strip) this.filling = window.setTimeout(() => this.fillStrip(), 0);
+  }
+
   /** Bring words, numbers and controls up to the state. */
   private fill(): void {
     const { state, data } = this;
     const [x, y] = this.map.toPixels(...state.start);
     const inside = (v: number, size: number) => Math.max(0, Math.min(size, v));
     this.handle.style.transform = `translate(${inside(x, this.front.clientWidth)}px, ${inside(y, this.front.clientHeight)}px)`;
-    const typed = this.problem.surface.kind === "typed" ? this.problem.surface.expression : null;
+    const { surface, names: coordinates } = this.problem;
+    const typed = surface.kind === "typed" && coordinates.join() === "x,y" ? surface.expression : null;
     set(this.select, state.problem.startsWith("=") ? "=" : state.problem);
     if (typed !== null) set(this.formula, typed);
     else if (document.activeElement !== this.formula) this.formula.value = "";
@@ -608,6 +694,7 @@ export class App {
     this.front.setAttribute("aria-label", `Map of ${problem.title} with the paths of ${labels(state.methods).join(", ")}`);
     this.loss.setAttribute("aria-label", `Height by step; at the end ${ends.join(", ")}`);
     this.rates.setAttribute("aria-label", `${curveName(this.curve.value)} of ${labels(state.methods)[state.focus]} by step`);
+    this.heat.setAttribute("aria-label", `Steps to the target of ${labels(state.methods)[state.focus]} over its rate and ${this.beside.value}`);
     this.about.textContent = `${problem.title}. ${problem.text}`;
     document.title = `${problem.title} · thalweg explore`;
   }

@@ -16,6 +16,8 @@ export interface State {
   step: number;
   /** What the second chart shows of the focused method: one of `curvesOf`; another is the first of them. */
   curve: string;
+  /** The value that the sensitivity strip goes over beside the rate; another is the first that there is. */
+  beside: string;
 }
 
 export const MOST_METHODS = 12;
@@ -73,6 +75,7 @@ export function toHash(data: Data, state: State): string {
     ["f", String(state.focus)],
     ["t", String(state.step)],
     ["c", state.curve],
+    ["s", state.beside],
   ];
   if (state.window) fields.push(["w", state.window.flat().join(",")]);
   const escape = (text: string) => encodeURIComponent(text).replace(/%(2C|3A|3B|3D|2F|20)/g, (code) =>
@@ -133,6 +136,7 @@ export function fromHash(data: Data, hash: string, state: State): { state: State
     }
   }
   if (text("c") !== undefined) result.curve = text("c")!;
+  if (text("s") !== undefined) result.beside = text("s")!;
   result.steps = whole("n", 1, MOST_STEPS, result.steps);
   result.focus = whole("f", 0, result.methods.length - 1, Math.min(result.focus, result.methods.length - 1));
   result.step = whole("t", 0, result.steps, Math.min(result.step, result.steps));

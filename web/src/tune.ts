@@ -6,7 +6,7 @@ import type { Surface } from "./surface";
 import type { Data, GivenMethod, Problem } from "./types";
 
 const RATES = Array.from({ length: 57 }, (_, k) => Number((10 ** (-5 + k / 8)).toPrecision(2)));
-const SHARE = 1e-3; // of the start's height over the floor: the target
+export const SHARE = 1e-3; // of the start's height over the floor: the target
 const ASTRAY = 0.5; // added to the score of a path that leaves the window
 const TELLING = 60; // steps, where f falls for ever and the fastest rate would be gone at once
 

@@ -20,7 +20,7 @@ const data: Data = {
   version: "", rules: { Momentum: rule }, problems: { bowl: problem, other: problem }, problem: "bowl", methods: [], steps: 100, start: null,
 };
 const given: State = {
-  problem: "bowl", window: null, start: [0.5, 0.5], steps: 100, methods: [newMethod(data, "Momentum")], focus: 0, step: 0, curve: "rate",
+  problem: "bowl", window: null, start: [0.5, 0.5], steps: 100, methods: [newMethod(data, "Momentum")], focus: 0, step: 0, curve: "rate", beside: "eps",
 };
 
 describe("the address", () => {
@@ -29,7 +29,7 @@ describe("the address", () => {
     method.values = [1 / 3, 0.5, -1e-300];
     const state: State = {
       problem: "=x**2 + 10*y^2 & exp(-x) # ;,%", window: [[-1e-7, 2.5], [0, 1 / 7]], start: [0.1 + 0.2, -5e-324], steps: 77,
-      methods: [newMethod(data, "Momentum"), method], focus: 1, step: 33, curve: "state-m",
+      methods: [newMethod(data, "Momentum"), method], focus: 1, step: 33, curve: "state-m", beside: "beta",
     };
     const read = fromHash(data, toHash(data, state), given);
     expect(read.problems).toEqual([]);
