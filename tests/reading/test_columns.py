@@ -1,6 +1,7 @@
 """What the columns of a raw file hold, and what becomes of cells and lines that do not fit."""
 
 import bz2
+import csv
 import gzip
 import io
 import lzma
@@ -487,3 +488,38 @@ def test_columns_that_are_0_in_all_of_the_first_rows_are_named(tmp_path, monkeyp
     assert stream.layout["scale"]["size"][0] == 1.0
     monkeypatch.setattr(first_rows, "PREFIX_ROWS", 1000)  # of a whole file all is known
     assert open_stream(path, target="y", scale="deviation").columns["note"] == ""
+
+
+ALIGNED = """  y      x   "a name"  t
+  1    2.5   "b  c "   u
+  0   10.0   d         v
+\t
+  1   -3.25  "e ""f  g"" h"  "i"\t
+"""
+ROWS_OF_ALIGNED = [("1", "2.5", "b  c ", "u"), ("0", "10.0", "d", "v"), ("1", "-3.25", 'e "f  g" h', "i")]
+
+
+@pytest.mark.parametrize("between", ["found", "told", "CR", "CRLF", "gzip", "no header"])
+def test_any_number_of_blanks_between_cells_is_one(tmp_path, between):
+    text = ALIGNED * 1 if between != "no header" else ALIGNED.partition("\n")[2]
+    text += "".join(f"  {k % 2}   {k * 7.5:<9} w   {'z' * (k % 5 + 1)}\n" for k in range(600))
+    data = {"CR": text.replace("\n", "\r"), "CRLF": text.replace("\n", " \r\n")}.get(between, text).encode()
+    path = tmp_path / "a.csv"
+    path.write_bytes(gzip.compress(data) if between == "gzip" else data)
+    names = [f"column{k}" for k in (1, 2, 3, 4)] if between == "no header" else ["y", "x", "a name", "t"]
+    told = {"delimiter": "blanks"} if between == "told" else {}
+    settings = {"target": names[0], "bits": 12, "header": between != "no header", **told}
+    plain = tmp_path / "b.csv"
+    with plain.open("w", newline="") as file:
+        lines = csv.writer(file)
+        lines.writerows([names, *ROWS_OF_ALIGNED])
+        lines.writerows((k % 2, k * 7.5, "w", "z" * (k % 5 + 1)) for k in range(600))
+    expected = open_stream(plain, target=names[0], bits=12)
+    stream = open_stream(path, block_bytes=1 << 10, **settings)
+    blocks = list(stream)
+    assert rows_of(blocks) == rows_of(expected) and stream.layout == expected.layout and stream.skipped == 0
+    same(blocks[3:], stream.blocks(blocks[2].position))
+    if between == "found":
+        path.write_text(text + "0 1 2\n")
+        with pytest.raises(FileError, match="row 604: 3 fields where the first line names 4"):
+            list(open_stream(path, **settings))

@@ -235,7 +235,9 @@ class FitSettings:
         None, "CSV, Parquet: a missing number is the mean (default), bad, or zero.", group="reading"
     )
     na: str | Iterable[str] = _line((), "CSV: a word for a missing value.", _columns, list, "reading")
-    delimiter: str | None = _line(None, "CSV: between cells. Default: as found.", group="reading")
+    delimiter: str | None = _line(
+        None, "CSV: between cells; blanks: any number. Default: as found.", group="reading"
+    )
     decimal: str | None = _line(
         None, "CSV: the decimal sign, . or ,. Default: as a column reads.", group="reading"
     )

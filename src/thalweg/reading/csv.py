@@ -39,6 +39,7 @@ class Csv:
         self._na = (*MISSING, *columns.na)
         self._parsed = ParsedRows(files[0].identity())
         head = head_of(files[0], dialect)
+        self._first = head.source
         if columns.layout is None:
             kinds = self._kinds(head, columns)
         else:
@@ -205,6 +206,7 @@ class Csv:
 
         path = file.path
         head = head_of(file, self._dialect)
+        file = head.source
         self.table_layout.check(path, head.names)
         offset, line = at.offset or head.begin, at.line
         if not at.offset:

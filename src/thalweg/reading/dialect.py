@@ -8,15 +8,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import FileError, HyperparameterError
+from .blanks import BLANKS
 from .sources import MARK, Source, sample
 
 DELIMITERS = (",", "\t", ";", "|", " ")  # those that are looked for, the more usual first
 _HEADS = (1 << 16, 1 << 20, 1 << 24)  # bytes that hold a file's first rows: more are read where they do not
 _LOOKED_AT = 100  # rows that tell the delimiter
+_BLANKS_FROM = 0.95  # the share of rows that blanks must cut alike, which may stand in texts
 
 
 class Dialect(NamedTuple):
-    """What the user says of a file of cells. delimiter: None: it is looked for. header: the first line names the columns.
+    """What the user says of a file of cells. delimiter: "blanks" for any number of them; None: it is looked for. header: the first line names the columns.
 
     skip_lines: lines before it that are none of the table. comment: what lines begin with that are none either.
     """
@@ -28,15 +30,20 @@ class Dialect(NamedTuple):
 
     def check(self) -> None:
         """Raise HyperparameterError for what cannot be."""
-        for name, text in (("delimiter", self.delimiter), ("comment", self.comment)):
+        delimiter = None if self.delimiter == BLANKS else self.delimiter
+        for name, text in (("delimiter", delimiter), ("comment", self.comment)):
             one = isinstance(text, str) and len(text) == 1 and text.isascii() and text not in '"\r\n'
             if text is not None and not one:
                 raise HyperparameterError(f"open_stream: {name} must be one character, got {text!r}")
 
 
 class Head(NamedTuple):
-    """How a file begins: what stands between its cells, the names of its columns, where its rows begin."""
+    """How a file begins: what stands between its cells, the names of its columns, where its rows begin.
 
+    source: the file, as it is to be read.
+    """
+
+    source: Source
     delimiter: str
     names: list[str]
     begin: int
@@ -46,6 +53,8 @@ class Head(NamedTuple):
 def head_of(source: Source, dialect: Dialect) -> Head:
     """The head of a file. Raises FileError where it has none."""
     path = source.path
+    if dialect.delimiter == BLANKS or (dialect.delimiter is None and _has_runs_of_blanks(source, dialect)):
+        source, dialect = source.squeezed(), dialect._replace(delimiter=" ")
     for size in _HEADS:
         text = sample(source, size)
         whole = len(text) < size
@@ -74,7 +83,7 @@ def head_of(source: Source, dialect: Dialect) -> Head:
         raise FileError(f"{path}: its first line names no columns")
     width = len(text) // max(1, text.count(b"\n"))
     if not dialect.header:
-        return Head(delimiter, [f"column{k + 1}" for k in range(len(fields))], begin, width)
+        return Head(source, delimiter, [f"column{k + 1}" for k in range(len(fields))], begin, width)
     if _has_row_names(texts[used:], delimiter, len(fields)):
         fields.insert(0, "")
     twice = [name for name in fields if fields.count(name) > 1] if len(set(fields)) < len(fields) else []
@@ -82,7 +91,7 @@ def head_of(source: Source, dialect: Dialect) -> Head:
         raise FileError(
             f"{path}: two columns are named {twice[0]!r}; if its first line names none, say so (header=False, --no-header)"
         )
-    return Head(delimiter, fields, begin + sum(map(len, lines[:used])), width)
+    return Head(source, delimiter, fields, begin + sum(map(len, lines[:used])), width)
 
 
 def _begin(text: bytes, dialect: Dialect) -> int:
@@ -102,18 +111,40 @@ def _delimiter(path: Path, texts: list[str], header: bool) -> str:
         return "\t"
     best, most = ",", 0.5
     for delimiter in DELIMITERS:
-        try:
-            rows = csv.reader(texts, delimiter=delimiter)
-            widths = [len(row) for row, _ in zip(rows, range(_LOOKED_AT), strict=False) if row]
-        except csv.Error:
-            continue
-        if not widths or widths[0] < 2:
-            continue
-        body = widths[1:] or widths
-        alike = sum(width in (widths[0], widths[0] + header) for width in body) / len(body)
-        if alike > (most if delimiter != " " else max(most, 0.95)):
+        alike = _alike(texts, delimiter, header)
+        if alike > (most if delimiter != " " else max(most, _BLANKS_FROM)):
             best, most = delimiter, alike
     return best
+
+
+def _alike(texts: list[str], delimiter: str, header: bool) -> float:
+    """The share of rows that a delimiter cuts into as many cells as the first; 0 where those are fewer than two."""
+    try:
+        rows = csv.reader(texts, delimiter=delimiter)
+        widths = [len(row) for row, _ in zip(rows, range(_LOOKED_AT), strict=False) if row]
+    except csv.Error:
+        return 0.0
+    if not widths or widths[0] < 2:
+        return 0.0
+    body = widths[1:] or widths
+    return sum(width in (widths[0], widths[0] + header) for width in body) / len(body)
+
+
+def _has_runs_of_blanks(source: Source, dialect: Dialect) -> bool:
+    """Whether nothing cuts the first rows into as many cells each but any number of blanks."""
+
+    def lines(source: Source) -> list[str]:
+        text = sample(source, _HEADS[0])
+        body = text[_begin(text, dialect) :].splitlines(keepends=True)
+        kept = body[:-1] if len(text) == _HEADS[0] else body
+        return [line.decode("utf-8", "replace") for line in kept]
+
+    texts = lines(source)
+    if not any("  " in text or "\t" in text or text[:1] == " " for text in texts):
+        return False
+    if any(_alike(texts, delimiter, dialect.header) >= _BLANKS_FROM for delimiter in DELIMITERS):
+        return False
+    return _alike(lines(source.squeezed()), " ", dialect.header) >= _BLANKS_FROM
 
 
 def _has_row_names(texts: list[str], delimiter: str, width: int) -> bool:

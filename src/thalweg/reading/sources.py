@@ -13,6 +13,7 @@ import numpy as np
 
 from ..errors import FileError, HyperparameterError, nearest
 from ..files import reason
+from .blanks import Squeezed
 from .pipe import Pipe
 from .unpack import ERRORS, LONGEST, SUFFIXES, Raw, Recoded, encoding_of, packing, unpacked
 
@@ -35,17 +36,26 @@ class Source(os.PathLike[str]):
     """A file that rows are read from, spoken of as its path. pipe: what it is, where it can be read only once.
 
     encoding: of its text; None: UTF-8, or UTF-16 where it begins with that mark. looked: reading it leaves a pipe as
-    it is, for the pass over it.
+    it is, for the pass over it. blanks: any number of blanks between its cells is read as one.
     """
 
     def __init__(
-        self, path: Path, pipe: Pipe | None = None, encoding: str | None = None, looked: bool = False
+        self,
+        path: Path,
+        pipe: Pipe | None = None,
+        encoding: str | None = None,
+        looked: bool = False,
+        blanks: bool = False,
     ) -> None:
-        self.path, self.pipe, self.encoding, self.looked = path, pipe, encoding, looked
+        self.path, self.pipe, self.encoding, self.looked, self.blanks = path, pipe, encoding, looked, blanks
 
     def look(self) -> "Source":
         """The same file, where reading it leaves a pipe as it is."""
-        return Source(self.path, self.pipe, self.encoding, looked=True)
+        return Source(self.path, self.pipe, self.encoding, looked=True, blanks=self.blanks)
+
+    def squeezed(self) -> "Source":
+        """The same file, any number of blanks between its cells read as one."""
+        return Source(self.path, self.pipe, self.encoding, self.looked, blanks=True)
 
     def __fspath__(self) -> str:
         return str(self.path)
@@ -173,7 +183,10 @@ class Bytes:
             if encoding := encoding_of(self._head, path.encoding):
                 self._file, self._head = Recoded(self._file, self._head, encoding), b""
                 self._peek()
-            if not self._packed and pipe is None and not encoding:
+            if path.blanks:
+                self._file, self._head = Squeezed(self._file, self._head, self._old), b""
+                self._peek()
+            if not self._packed and pipe is None and not encoding and not path.blanks:
                 size = os.fstat(self._file.fileno()).st_size
                 self._file.seek(offset)
                 self._head = b""

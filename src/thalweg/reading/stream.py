@@ -321,7 +321,7 @@ def open_stream(
     Rows without a label are left out and counted. A target of text is classes: ``classes``, or those of the prefix.
     missing: what becomes of a missing number: "mean" (the prefix's, and an indicator of its own), "bad" (a bad
     line) or "zero"; default: "mean", or what ``layout`` is made for. na: words for it beyond the usual ones.
-    CSV: delimiter (default: as found: comma, tab, semicolon, bar, blank). header: the first line names the columns.
+    CSV: delimiter (default: as found: comma, tab, semicolon, bar, blank, or "blanks", any number of them). header: the first line names the columns.
     skip_lines: before it. comment: what lines of no row begin with. decimal, thousands: how numbers are written
     (default: as a whole column reads). dates: "dmy" or "mdy": which comes first where dates read both ways. encoding: of text (default: UTF-8, or UTF-16 by its mark).
     scale: "deviation": numeric columns are standardised by mean and deviation over the first 65,536 rows, or as many
