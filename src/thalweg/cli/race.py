@@ -13,7 +13,7 @@ from .options import add_settings
 if TYPE_CHECKING:
     from ..lab.race import Race
 
-BUDGET = "Budget"
+COMPARED, BUDGET, WRITTEN = "What is compared", "Budget", "What is written"
 # Of the settings of ``thalweg fit``, those that say how a file is read (``problems.table.files.READING``).
 READING = (
     "format", "on_bad_line", "categorical", "numeric", "na", "delimiter", "decimal", "thousands", "dates", "header",
@@ -143,15 +143,27 @@ def race(
     ] = None,
     config: Annotated[
         str | None,
-        typer.Option(help="A study's file, TOML: problems, methods, and any of these options."),
+        typer.Option(
+            help="A study's file, TOML: problems, methods, and any of these options.",
+            rich_help_panel=COMPARED,
+        ),
     ] = None,
     out: Annotated[
-        str | None, typer.Option(help="The report, one HTML page. Default: race.html, of a study study.html.")
+        str | None,
+        typer.Option(
+            help="The report, one HTML page. Default: race.html, of a study study.html.",
+            rich_help_panel=WRITTEN,
+        ),
     ] = None,
-    json: Annotated[str | None, typer.Option(help="Also write the numbers as JSON.")] = None,
+    json: Annotated[
+        str | None, typer.Option(help="Also write the numbers as JSON.", rich_help_panel=WRITTEN)
+    ] = None,
     figures: Annotated[
         str | None,
-        typer.Option(help="A folder for every figure as SVG and PDF, and the tables as CSV and LaTeX."),
+        typer.Option(
+            help="A folder for every figure as SVG and PDF, and the tables as CSV and LaTeX.",
+            rich_help_panel=WRITTEN,
+        ),
     ] = None,
     listing: Annotated[bool, typer.Option("--list", help="List the problems and stop.")] = False,
     **_reading: object,  # taken from the context, as all options are

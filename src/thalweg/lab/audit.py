@@ -181,9 +181,10 @@ def _edges(race: RaceResult) -> Found:
 
 def _eps(race: RaceResult) -> Found:
     tuned = tuned_lines(race)
+    order = race["settings"]["methods"]
     fixed = [
         r["method"]
-        for r in race["methods"]
+        for r in sorted(race["methods"], key=lambda r: order.index(r["method"]))
         if any(n.startswith("eps") for n in r["values"])
         and not any(n.startswith("eps") for n in tuned[r["method"]])
     ]

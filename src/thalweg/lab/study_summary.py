@@ -8,6 +8,7 @@ from itertools import combinations
 import numpy as np
 
 from . import audit, measures
+from .formatting import listing
 from .race_result import Answer, Columns, Effect, Finding, Number, RaceResult, time_column
 from .study_result import VERSION, Loss, PairRow, StudyResult, StudyRow, turned
 from .verdict import Measure, least_seeds
@@ -298,14 +299,15 @@ def _lint(races: Sequence[RaceResult]) -> list[Finding]:
     findings = []
     for rule in audit.RULES:
         of_rule = {r["problem"]: next(f for f in r["lint"] if f["rule"] == rule) for r in races}
-        broken = {p: f for p, f in of_rule.items() if f["verdict"] == "broken"}
-        kept = any(f["verdict"] == "kept" for f in of_rule.values())
-        words = [f"{p}: {f['text']}" for p, f in (broken or dict(list(of_rule.items())[:1])).items()]
-        same = {f["text"] for f in of_rule.values()}
-        text = next(iter(same)) if len(same) == 1 else " ".join(words) if broken else "On every problem."
-        verdict = True if broken else False if kept else None
+        words = {f["verdict"] for f in of_rule.values()}
+        broken = True if "broken" in words else False if "kept" in words else None
+        told: dict[str, list[str]] = {}
+        for problem, f in of_rule.items():
+            if f["verdict"] == "broken" or not broken:
+                told.setdefault(f["text"], []).append(problem)
+        text = " ".join(t if len(on) == len(of_rule) else f"{listing(on)}: {t}" for t, on in told.items())
         evidence = {p: f["evidence"] for p, f in of_rule.items()}
-        findings.append(audit.finding(rule, audit.Found(verdict, text, evidence)))
+        findings.append(audit.finding(rule, audit.Found(broken, text, evidence)))
     return [*findings, audit.finding(*_one_machine(races)), audit.finding(*_recomputed())]
 
 

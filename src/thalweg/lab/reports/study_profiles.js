@@ -4,7 +4,8 @@
   const data = JSON.parse(document.getElementById("profile-data").textContent);
   const svg = document.getElementById("profile-plot"), boxes = [...document.querySelectorAll("[data-show]")];
   const names = data.methods.map((m) => m.name), count = data.times[0].length;
-  const width = 720, height = 340, left = 46, right = 12, top = 12, bottom = 46, last = data.last;
+  const height = 340, left = 46, right = 12, top = 12, bottom = 46, last = data.last;
+  let width = 720;
   const x = (ratio) => left + (width - left - right) * Math.log2(ratio) / Math.log2(last);
   const y = (share) => top + (height - top - bottom) * (1 - share);
   const make = (tag, set, text) => {
@@ -39,7 +40,7 @@
       svg.append(make("path", { d: `M${left} ${y(s)}H${width - right}`, class: "rule" }));
       svg.append(make("text", { x: left - 7, y: y(s) + 4, "text-anchor": "end" }, String(s)));
     }
-    const words = "running time over the fastest shown method's";
+    const words = width < 500 ? "time over the fastest one's" : "running time over the fastest shown method's";
     svg.append(make("text", { x: (left + width - right) / 2, y: height - 8, "text-anchor": "middle" }, words));
   };
   const line = (method, row) => {
@@ -55,6 +56,8 @@
   const draw = () => {
     const shown = boxes.filter((b) => b.checked).map((b) => names.indexOf(b.dataset.show));
     const table = ratios(shown);
+    width = Math.max(280, svg.clientWidth || 720);
+    svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
     svg.replaceChildren();
     frame();
     names.forEach((name, k) => {
@@ -67,5 +70,6 @@
     });
   };
   boxes.forEach((box) => box.addEventListener("change", draw));
+  addEventListener("resize", draw);
   draw();
 })();
