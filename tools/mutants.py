@@ -35,6 +35,7 @@ DOOR, VALUES = "tests/test_tiny_door.py", "tests/laws/test_values.py"
 SCALED, FIT_SCALED = "tests/reading/test_scale.py", "tests/fitting/test_scale.py"
 READ_TEXT, READ_STREAM, READ_TABLES = (f"tests/reading/test_{n}.py" for n in ("text", "stream", "tables"))
 READ_COLUMNS = "tests/reading/test_columns.py"
+JAVASCRIPT, EXPLORER = "tests/laws/test_javascript.py", "tests/test_explorer.py"
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,30 @@ class Mutant:
 
 
 MUTANTS = [
+    Mutant("printing/javascript.py", "Math.floor(x) + 0;", "Math.floor(x);", JAVASCRIPT, "libm"),
+    Mutant("printing/javascript.py", "(x === 1 || ", "(", JAVASCRIPT, "libm"),
+    Mutant("printing/symbolic.py", "_where(y < x, y, x)", "_where(y < x, x, y)", JAVASCRIPT, "schedule"),
+    Mutant(
+        "printing/symbolic.py",
+        'return _called("floor", _joined(self, ast.Div(), other))',
+        "return _joined(self, ast.Div(), other)",
+        JAVASCRIPT,
+        "schedule",
+    ),
+    Mutant(
+        "lab/explorer/payload.py",
+        "np.column_stack([different, counts])",
+        "np.column_stack([different, 0 * counts + 1])",
+        EXPLORER,
+        "landscapes",
+    ),
+    Mutant(
+        "lab/explorer/subject.py",
+        "if problem:\n            raise",
+        "if False:\n            raise",
+        EXPLORER,
+        "cannot_be",
+    ),
     Mutant("torch/fast_path.py", "if not self._guards.check(*tensors)", "if False", TORCH, "became_another"),
     Mutant(
         "torch/fast_path.py",
