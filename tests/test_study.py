@@ -279,3 +279,50 @@ def test_figures_are_written_at_a_columns_width_and_tables_with_all_digits(
     assert r"10 \% & 90 \%" in tex and tex.count(r"\\") == 3
     with pytest.raises(FileError, match="this is none"):
         figures.checked_folder(folder / "times.csv")
+
+
+CHROMIUM = Path("/usr/bin/chromium")
+
+
+@pytest.mark.slow
+def test_scores_are_computed_again_in_a_browser_when_a_method_is_hidden(tmp_path: Path) -> None:
+    """The page's numbers are those of the measures, for all methods and for those that are left."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+    if not CHROMIUM.exists():
+        pytest.skip("needs Chromium")
+    made = study(PROBLEMS, ["SGD", "Adam", "Momentum"], trials=5, seeds=6, steps=120)
+    path = tmp_path / "study.html"
+    made.save(path)
+    names = [r["method"] for r in made.data["methods"]]
+    table = made.data["times"]
+    times = np.array(
+        [
+            [
+                np.inf if t is None else t
+                for t, m in zip(table["time"], table["method"], strict=True)
+                if m == n
+            ]
+            for n in names
+        ]
+    )
+
+    def expected(shown: list[int]) -> dict[str, str]:
+        scores = measures.score(measures.ratios(times[shown]))
+        return {names[k]: f"{s:.2f}" for k, s in zip(shown, scores, strict=True)}
+
+    with playwright.sync_playwright() as p:
+        opened = p.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"])
+        for width in (1280, 390):
+            seen = opened.new_page(viewport={"width": width, "height": 900})
+            wrong: list[str] = []
+            seen.on("pageerror", lambda error, wrong=wrong: wrong.append(str(error)))
+            seen.goto(path.as_uri())
+            cells = {n: seen.locator(f'[data-score="{n}"] td').first for n in names}
+            assert {n: c.inner_text() for n, c in cells.items()} == expected([0, 1, 2])
+            seen.locator(f'[data-show="{names[0]}"]').click()
+            assert {n: c.inner_text() for n, c in cells.items() if n != names[0]} == expected([1, 2])
+            assert cells[names[0]].inner_text() == "–"
+            assert seen.locator("#profile-plot path.line").count() == 2
+            assert seen.evaluate("document.documentElement.scrollWidth") <= width
+            assert not wrong
+        opened.close()
