@@ -1,6 +1,7 @@
 """Labelled examples from files larger than memory, as blocks of CSR arrays."""
 
 from .block import Block
-from .stream import Stream, open_stream
+from .opening import open_stream
+from .stream import Stream
 
 __all__ = ["Block", "Stream", "open_stream"]

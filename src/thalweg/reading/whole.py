@@ -9,8 +9,8 @@ import numpy as np
 from .arrow import to_numbers, trimmed_text
 from .block import Pass, Position
 from .cells import MISSING
+from .opening import open_stream
 from .sources import Paths
-from .stream import open_stream
 from .tables import parts_of
 
 if TYPE_CHECKING:
