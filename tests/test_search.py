@@ -14,6 +14,7 @@ import thalweg as tw
 from thalweg import rules
 from thalweg.errors import HyperparameterError
 from thalweg.lab import ranges
+from thalweg.lab.audit import tuned_lines
 from thalweg.lab.configuration import Configuration, configured, shaped
 from thalweg.lab.entrants import Entrant, entrant
 from thalweg.lab.importance import shares
@@ -183,6 +184,8 @@ def test_a_race_over_several_settings_says_what_each_method_has(tmp_path: Path) 
     data = json.loads(made.json())
     rows = {r["method"]: r for r in data["methods"]}
     assert rows["SGD"]["settings"].keys() == rows["Adam"]["settings"].keys() == {"lr", "beta1", "eps"}
+    assert rows["Adam"]["sets"] == {"lr": ["lr"], "beta1": ["beta1"], "eps": ["eps"]}
+    assert rows["SGD"]["sets"] == {"lr": ["lr"]}
     assert (
         rows["SGD"]["settings"]["beta1"] is None
         and rows["SGD"]["notes"][0] == "has no beta1 and no eps to tune"
@@ -199,6 +202,12 @@ def test_a_race_over_several_settings_says_what_each_method_has(tmp_path: Path) 
         :6
     ]
     assert own[-1] == pytest.approx(min(v for v in first if v is not None))
+
+
+def test_the_audit_knows_lines_by_what_the_settings_set() -> None:
+    made = tw.race("beale", ["SGD", "Momentum"], tune="lr,beta1", trials=3, seeds=1, steps=5)
+    assert tuned_lines(made.data) == {"SGD": ["lr"], "Momentum": ["lr", "beta"]}
+    assert [c["untuned"] for c in made.data["audit"]] == [[]]
 
 
 def test_what_stands_around_a_rule_is_searched_and_told() -> None:

@@ -79,14 +79,21 @@ def _verdict(race: RaceResult, a: str, b: str) -> str:
 
 
 def tuned_lines(race: RaceResult) -> dict[str, list[str]]:
-    """The lines that were tuned, method by method: those that took several values in its trials."""
+    """The lines that were tuned, method by method: those of the settings that took several values in its trials.
+
+    A setting that is no line (``batch``) is told by its own name.
+    """
     trials = race["trials"]
     seen: dict[str, dict[str, set[Any]]] = {r["method"]: {} for r in race["methods"]}
     for k, name in enumerate(trials["method"]):
         for n in trials:
             if n not in ("method", "loss"):
                 seen.setdefault(name, {}).setdefault(n, set()).add(trials[n][k])
-    return {name: [n for n, values in lines.items() if len(values) > 1] for name, lines in seen.items()}
+    sets = {r["method"]: r["sets"] for r in race["methods"]}
+    return {
+        name: [line for n, values in settings.items() if len(values) > 1 for line in sets[name].get(n, [n])]
+        for name, settings in seen.items()
+    }
 
 
 # Rules of a fair comparison.

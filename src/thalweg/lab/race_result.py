@@ -37,6 +37,7 @@ class MethodRow(TypedDict):
     rule: str  # the tuned rule, as Python prints it
     lr: Number
     settings: dict[str, float | str | None]  # the tuned values by setting; None where the method has no such
+    sets: dict[str, list[str]]  # the lines of the method that a setting is, where it is some
     values: dict[str, Number]
     gain: Number
     loss: Quantiles

@@ -293,6 +293,7 @@ def _row(entry: Entry, p: Raced, budget: Budget, floor: float, tau: float) -> Me
         "rule": repr(tuned),
         "lr": lr if search.losses and not isinstance(lr, str) else None,
         "settings": settings if search.losses else {},
+        "sets": {n: list(lines) for n in settings if (lines := lines_of(search.entrant, n))},
         "values": {n: _finite(v) for n, v in tuned.values.items()},
         "gain": _steady_gain(rule) if search.losses and rule else None,
         "loss": loss,
