@@ -10,11 +10,16 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
 import thalweg as tw
+from thalweg.core import clock as scalars
+from thalweg.core import update as compose
+from thalweg.core.step_options import StepOptions
+from thalweg.engines.ops import applied
 from thalweg.errors import FileError, HyperparameterError, ProblemError, RuleError, UnknownProblemError
 from thalweg.lab.explorer import MOST_METHODS, MOST_STEPS, explore
 from thalweg.lab.record import record
@@ -293,6 +298,29 @@ def test_with_libm_each_step_is_the_librarys(opened: Callable[..., Opened], tmp_
         np.testing.assert_allclose(path[:, :3], printed[name], rtol=1e-9, atol=1e-12)
 
 
+def test_with_libm_each_step_from_the_pages_state_is_pythons(opened: Callable[..., Opened]) -> None:
+    """The step is bit for bit the formula's, given the page's state, gradient and scalars that differ by ulps alone."""
+    rule = tw.Adam(lr=0.05)
+    page = opened("x**2 + 3*y**2 + sin(3*x)", [rule], steps=60)
+    places = page.run("explorer.told.places")
+    told = {n: np.reshape(page.run(f"[...explorer.told.values[{k}]]"), (-1, 2)) for k, n in enumerate(places)}
+    step = applied(compose.update(rule, StepOptions(rates=True)))
+    clock, names = scalars.clock(rule), scalars.names(rule)
+    for t in range(1, 61):
+        before = {n: told[n][t if n == "g" else t - 1] for n in ("w", "g", "m", "v")}
+        after = step(before, dict(zip(names, clock(t), strict=True)))
+        for n in ("w", "m", "v", "_rate"):
+            np.testing.assert_allclose(told[n][t], after[n], rtol=1e-13)
+
+
+def test_svg_is_a_picture_of_its_own(opened: Callable[..., Opened]) -> None:
+    page = opened("rosenbrock", ["SGD(lr=0.1)", "Adam(lr=0.1)"], steps=50)
+    tree = ElementTree.fromstring(page.run("explorer.svg()"))
+    titles = [e.text for e in tree.iter("{http://www.w3.org/2000/svg}title")]
+    assert set(titles) == {"Rosenbrock's function", "SGD", "Adam"}
+    assert "NaN" not in page.run("explorer.svg()")
+
+
 def test_schedules_and_rules_of_a_users_own(opened: Callable[..., Opened], tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
     file.write_text(
@@ -499,6 +527,8 @@ def test_every_landscape_opens(opened: Callable[..., Opened]) -> None:
 
 for _test in (
     test_with_libm_each_step_is_the_librarys,
+    test_with_libm_each_step_from_the_pages_state_is_pythons,
+    test_svg_is_a_picture_of_its_own,
     test_schedules_and_rules_of_a_users_own,
     test_any_function_is_sampled_and_said_to_be,
     test_the_address_restores_the_picture,

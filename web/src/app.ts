@@ -18,6 +18,7 @@ import { tuned } from "./tune";
 import type { Data, Problem } from "./types";
 
 const IDLE = 200; // ms after the last change until the address and the live sentence follow
+const SVG_SIZE = 560;
 const SLICE = 8; // ms of filling the strip, then others have their turn
 const FIRST_STEP = 20; // shown at first: after the turmoil of a start
 const SLIDER = 1000; // steps of a rate's slider
@@ -141,6 +142,7 @@ export class App {
       button("Copy Python", () => this.copy(this.python(), "Python copied"), "A program that prints these very paths"),
       button("CSV", () => save("paths.csv", "text/csv", this.csv())),
       button("PNG", () => this.png()),
+      button("SVG", () => save("paths.svg", "image/svg+xml", this.svg())),
       button("Reset", () => this.reset(), "Back to what the page was made with (R)"),
       this.copied,
     );
@@ -717,6 +719,11 @@ export class App {
       this.coded.open = true;
       this.code.textContent = text;
     }
+  }
+
+  svg(): string {
+    const { state, look, styles, problem } = this;
+    return this.map.svg(SVG_SIZE, look, this.shownRuns, styles, labels(state.methods), state.focus, problem.title);
   }
 
   private png(): void {

@@ -61,6 +61,43 @@ export class Map2 {
     this.ground = terrain(surface, window, problem.minimum);
   }
 
+  /** The map as SVG, this many units each way: contours, minima, paths with their crosses, the start. */
+  svg(size: number, look: Theme, runs: Run[], styles: Line[], names: string[], focus: number, title: string): string {
+    const [[x0, x1], [y0, y1]] = this.window;
+    const at = (x: number, y: number) => {
+      const far = (v: number) => Math.max(-FAR * size, Math.min((1 + FAR) * size, v));
+      return [far(((x - x0) / (x1 - x0)) * size), far((1 - (y - y0) / (y1 - y0)) * size)].map((v) => v.toFixed(1)).join(" ");
+    };
+    const place = ([u, v]: number[]) => `${(((u - 0.5) / (GRID - 1)) * size).toFixed(1)} ${((1 - (v - 0.5) / (GRID - 1)) * size).toFixed(1)}`;
+    const text = (words: string) => words.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
+    const rings = this.ground.rings.map(({ multi }) => multi.flat().map((ring) => `M${ring.map(place).join("L")}Z`).join(""));
+    const cross = (x: number, y: number, r: number, turned: boolean) => {
+      const [px, py] = at(x, y).split(" ").map((v) => Math.max(r, Math.min(size - r, +v)));
+      return turned
+        ? `M${px - r} ${py - r}L${px + r} ${py + r}M${px + r} ${py - r}L${px - r} ${py + r}`
+        : `M${px - r} ${py}H${px + r}M${px} ${py - r}V${py + r}`;
+    };
+    const order = runs.map((_, k) => k).filter((k) => k !== focus).concat(focus);
+    const paths = order.map((k) => {
+      const { path, end, died } = runs[k];
+      const points = Array.from({ length: end + 1 }, (_, t) => at(path[2 * t], path[2 * t + 1]));
+      const thin = points.filter((p, t) => t === 0 || t === end || p !== points[t - 1]);
+      const mark = died ? `<path d="${cross(path[2 * end], path[2 * end + 1], 6, true)}" stroke-width="3"/>` : "";
+      return `<g stroke="${styles[k].colour}" stroke-width="${k === focus ? 2.4 : 1.5}"><title>${text(names[k])}</title><path d="M${thin.join("L")}" stroke-dasharray="${styles[k].dash.join(" ")}"/>${mark}</g>`;
+    });
+    const [{ path }] = runs;
+    const [sx, sy] = at(path[0], path[1]).split(" ");
+    return [
+      `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${size} ${size}" width="${size}" height="${size}" fill="none">`,
+      `<title>${text(title)}</title><rect width="${size}" height="${size}" fill="${look.panel}"/>`,
+      ...rings.map((d) => `<path d="${d}" fill="${look.water}" fill-opacity="${look.dark ? 0.05 : 0.035}" fill-rule="evenodd" stroke="${look.water}" stroke-opacity="0.3" stroke-width="0.7"/>`),
+      `<path d="${this.minima.map(([x, y]) => cross(x, y, 5, false)).join("")}" stroke="${look.ink}"/>`,
+      ...paths,
+      `<circle cx="${sx}" cy="${sy}" r="6" fill="${look.ink}"/></svg>`,
+      "",
+    ].join("\n");
+  }
+
   toPixels(x: number, y: number): [number, number] {
     const [[x0, x1], [y0, y1]] = this.window;
     const { clientWidth: width, clientHeight: height } = this.front;
