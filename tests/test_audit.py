@@ -13,6 +13,7 @@ from thalweg.core.rule import Rule
 from thalweg.lab import audit
 from thalweg.lab.inclusions import INCLUSIONS, Inclusion, chains
 from thalweg.lab.race_result import RaceResult
+from thalweg.lab.reports.race_wording import sentences
 
 SHIPPED = rules.shipped()
 
@@ -129,6 +130,8 @@ def test_a_method_that_contains_a_better_one_is_under_tuned_and_not_ranked(race:
         "Momentum is under-tuned, not worse than SGD: it contains it (beta = 0): beta was not tuned."
     )
     assert [c["verdict"] for c in race["audit"] if c is not pair].count("worse") == 0
+    assert "Under-tuned and not worse: Momentum, which contains SGD." in sentences(changed)
+    assert not any("Under-tuned" in s for s in sentences(race))
 
 
 def test_lines_that_were_tuned_or_stand_as_they_must_are_not_called_untuned(race: RaceResult) -> None:

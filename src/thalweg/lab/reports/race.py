@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..formatting import listing, number
 from ..pictures.style import styles
 from ..race_result import Columns, MethodRow, RaceResult, ranked
-from . import race_search, race_table
+from . import fairness, race_search, race_table
 from .page import block, chips, facts, figure, page
 from .race_chart import chart, script
 from .race_table import loss
@@ -44,6 +44,7 @@ def render(race: RaceResult) -> str:
 {_figures(race, rows)}
 </section>
 {race_search.section(race, rows)}
+{fairness.sections({race["problem"]: race["audit"]}, race["lint"])}
 <section>
 <h2>How this race was run</h2>
 {_run(race, rows)}

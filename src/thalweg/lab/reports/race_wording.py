@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from ..formatting import listing, number
-from ..race_result import Answer, Basins, Outlook, RaceResult, VerdictRow
+from ..race_result import Answer, Basins, Contained, Outlook, RaceResult, VerdictRow
 
 Mark = Callable[[str], str]  # how a method's name is written
 
@@ -33,9 +33,20 @@ def remarks(race: RaceResult, mark: Mark = str) -> list[str]:
     said += [_foreseen(o, mark) for a in tested if (o := a["outlook"])]
     if basins := race["basins"]:
         said.append(_basins(basins, mark))
+    if under := [c for c in race["audit"] if c["verdict"] == "worse"]:
+        said.append(_under_tuned(under, mark))
     if race["settings"]["seeds_are"] == "starts" and race["answers"]:
         said.append("Nothing here is random but where runs begin: seeds are starts.")
     return said
+
+
+def _under_tuned(pairs: list[Contained], mark: Mark) -> str:
+    """Methods that are told to be worse than what they contain, which no tuning of all their lines would be."""
+    inner: dict[str, list[str]] = {}
+    for c in pairs:
+        inner.setdefault(c["outer"], []).append(mark(c["inner"]))
+    told = listing(f"{mark(outer)}, which contains {listing(names)}" for outer, names in inner.items())
+    return f"Under-tuned and not worse: {told}."
 
 
 def _foreseen(o: Outlook, mark: Mark) -> str:

@@ -8,12 +8,11 @@ from html import escape
 from importlib import resources
 from typing import TYPE_CHECKING
 
-from ..audit import broken
 from ..formatting import listing, number, plain
 from ..pictures.style import Style, styles
 from ..race_result import Effect, RaceResult
 from ..study_result import StudyResult, StudyRow, turned
-from . import race_wording
+from . import fairness, race_wording
 from .page import block, chips, facts, figure, key, page
 from .study_wording import sentences
 
@@ -41,8 +40,7 @@ def render(study: StudyResult) -> str:
             f"<section><h2>How soon targets are met</h2>{chips(names, looks)}{_profiles(study, looks)}{_figures(study)}</section>",
         ]
     parts += [
-        f"<section><h2>What contains what</h2>{_audit(study)}</section>",
-        f"<section><h2>Was the comparison fair?</h2>{_lint(study)}</section>",
+        fairness.sections(study["audit"], study["lint"]),
         f"<section><h2>How this study was run</h2>{_run(study)}</section>",
     ]
     title = f"Study of {len(problems)} problem{'' if len(problems) == 1 else 's'}"
@@ -292,52 +290,6 @@ def _ratio(effect: Effect | None) -> str:
         plain(math.inf if (x := effect[n]) is None else x) for n in ("median", "low", "high")
     )
     return f"<b>{middle} ×</b> ({low} to {high})"
-
-
-def _audit(study: StudyResult) -> str:
-    """Pairs of methods of which one contains the other: those that contradict it, then the others."""
-    pairs: dict[tuple[str, str, str], dict[str, list[str]]] = {}
-    for problem, found in study["audit"].items():
-        for c in found:
-            pairs.setdefault((c["outer"], c["inner"], c["how"]), {}).setdefault(c["verdict"], []).append(
-                problem
-            )
-    if not pairs:
-        return "<p>No method contains another.</p>"
-    words = {"worse": "worse, so under-tuned", "tie": "not told apart", "better": "better", "": "no verdict"}
-    rows = "".join(
-        f'<tr><th scope="row" class="name">{escape(outer)} ⊇ {escape(inner)}</th><td class="where">{escape(how)}</td>'
-        f'<td class="where">{"; ".join(f"{words[v]} on {escape(listing(on))}" for v, on in said.items())}</td></tr>'
-        for (outer, inner, how), said in sorted(pairs.items(), key=lambda item: "worse" not in item[1])
-    )
-    return (
-        "<p>A method contains another where settings of it take the other's steps. Tuned over all its lines it cannot then be worse: "
-        "where it is, it was tuned too little, and the two are not ranked.</p>"
-        '<div class="scroll"><table class="results"><thead><tr><th scope="col" class="name">contains</th><th scope="col" class="where">at</th>'
-        f'<th scope="col" class="where">seen</th></tr></thead><tbody>{rows}</tbody></table></div>'
-    )
-
-
-def _lint(study: StudyResult) -> str:
-    """Each rule of a fair comparison: those that were broken, the others below."""
-    bad = broken(study["lint"])
-
-    def items(verdicts: tuple[str, ...]) -> str:
-        return "".join(
-            f"<li><b>{escape(f['rule'])}</b>: {escape(f['text'])}</li>"
-            for f in study["lint"]
-            if f["verdict"] in verdicts
-        )
-
-    head = (
-        f"<p>Not kept, {len(bad)} of {len(study['lint'])}:</p><ul>{items(('broken',))}</ul>"
-        if bad
-        else "<p>All kept.</p>"
-    )
-    return (
-        f"{head}<details><summary>Kept</summary><ul>{items(('kept',))}</ul></details>"
-        f"<details><summary>Not applicable</summary><ul>{items(('not applicable',))}</ul></details>"
-    )
 
 
 def _run(study: StudyResult) -> str:
