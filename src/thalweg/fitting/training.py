@@ -16,28 +16,26 @@ from typing import Any
 
 import numpy as np
 
-from ..engines.cpu.csr import look, rows_of
+from ..engines.cpu.csr import look
 from ..engines.cpu.object_cache import release_loader_pages
 from ..engines.memory import Array
 from ..errors import FileError, HyperparameterError, ProblemError
 from ..files import require_apart, require_writable, sweep
-from ..linear import Model, Settings, measure, race, slow_replay
-from ..linear.losses import DEGREE
-from ..linear.race import part
+from ..linear import Model
 from ..reading import Block, Stream
 from ..reading.sources import Source, first_pipe, require_different_pipes, sources
-from ..reading.unpack import SUFFIXES
 from . import checkpoint
 from .budget import SMALLEST, Budget, in_child_process, peak
 from .checkpoint import State
-from .chunks import FIRST, LATER, Chunk, chunks, order
+from .chunks import Chunk, chunks, order
 from .curve import pieces
 from .curve import plain as plain_curve
+from .first_model import FirstModel
 from .held_out import HeldOut, LearntRows
-from .labels import come_in_runs, decide, require_known
+from .labels import decide, require_known
 from .learning import learn, learn_in_pieces, room_for, rows_in
 from .quality import Quality
-from .report import Progress, Report, columns_text
+from .report import Progress, Report
 from .settings import FitSettings, Paths
 from .sizes import Sizes
 from .streams import scored_stream, share_read, training_stream
@@ -45,11 +43,6 @@ from .trained import Trained, folded, matrix
 from .weights import called, largest
 
 SPARSE = ("svmlight", "vw")  # formats whose features have no columns
-LARGE = 1 << 24  # features up to which nobody is asked
-LEAST_ENTRY = 4  # bytes of a feature in a file: " 1:1"
-LARGE_SHARE = 64  # features for each that the files can hold, from which on they are taken for a mistake
-LEAST_RACED = 4  # rows from which a race can choose a learning rate
-RACED = 20_000  # rows of the first chunk, drawn by the seed, that a race is run on
 
 
 def fit(
@@ -165,6 +158,7 @@ class Run:
         # SVMlight alone has no hashing of its own.
         self.fold = settings.bits if stream.format == "svmlight" else None
         self.state = State()
+        self.first = FirstModel(settings, stream, self.fold, budget, self._note)
         self.sizes = Sizes() if settings.scales and stream.format in SPARSE else None
         self.model: Model | None = None
         self.held_out = HeldOut(settings.held_out_share, settings.seed, budget.held)
@@ -241,85 +235,9 @@ class Run:
 
     def begin(self, block: Block, rows: Array | None) -> Model:
         """Make the model from the first chunk of rows, and race for its learning rate if it is open."""
-        if self.stream.columns is not None:
-            for line in columns_text(self.stream.columns):
-                self._note(line)
-        loss, classes, why = decide(self.settings, block.labels, self.stream.classes, self.stream.labels)
-        if why:
-            self._note(why)
-        self._note_order(block.labels, classes)
-        settings = self.settings.linear(loss)
-        if classes is None and loss in DEGREE and self.settings.scales:
-            centre, size = measure(block.labels, centred=self.settings.intercept)
-            settings = settings._replace(centre=centre, size=size)
-        width = self._width(block)
-        self._require_room(Model(settings, 1, classes), width)
-        if slow := slow_replay(settings, classes, rows_in(block, width)):
-            self._note(f"slow: {slow}")
-        if self.settings.chooses_rate:
-            settings = self._raced(settings, width, classes, block, rows)
-        self.state.rule = repr(settings.rule)
-        return Model(settings, width, classes)
-
-    def _note_order(self, labels: Array, classes: Array | None) -> None:
-        """Say so where the rows are in an order, which a larger file should not have."""
-        orders = [f"column {name!r}" for name in self.stream.ordered]
-        if come_in_runs(labels, classes):
-            orders.append("the target")
-        if orders:
-            self._note(
-                f"rows come in order of {' and '.join(orders)}: they are mixed, beyond the first {FIRST.rows} among {LATER.rows} each; mix a larger file beforehand, or its end counts most"
-            )
-
-    def _raced(
-        self, settings: Settings, width: int, classes: Array | None, block: Block, rows: Array | None
-    ) -> Settings:
-        """The settings with the learning rate that learns the first chunk best."""
-        model = Model(settings, width, classes)
-        require_known(model, block)
-        chosen = np.arange(len(block.labels)) if rows is None else rows
-        if len(chosen) > RACED:
-            chosen = np.random.default_rng(self.settings.seed).choice(chosen, RACED, replace=False)
-        weights = None if block.weights is None else block.weights[chosen].astype(np.float64)
-        targets = model.encode(block.labels)[chosen]
-        sample = rows_of(part(rows_in(block, width), chosen))
-        del model  # its memory is the race's
-        if len(chosen) >= LEAST_RACED:
-            settings, _ = race(
-                settings, width, classes, sample, targets, weights, passes=1, seed=self.settings.seed
-            )
-            rate = settings.rule.values["lr"]
-            self._note(f"learning rate {rate:g}: the best of a short race on the first rows")
-        else:
-            rate = settings.rule.values["lr"]
-            self._note(f"learning rate {rate:g}: the rule's own, for want of rows to choose by")
-        return settings
-
-    def _width(self, block: Block) -> int:
-        if self.fold is not None:
-            return 1 << self.fold
-        return self.stream.features or room_for(block.features)
-
-    def _require_likely_width(self, features: int) -> None:
-        """Raise HyperparameterError where an index of SVMlight lies far beyond what files of their size can hold.
-
-        A feature index is not an allocation: it may be a hash, or an identity number.
-        """
-        if self.stream.features is not None or self.fold is not None or features <= LARGE:
-            return
-        if self.stream.pipe is not None or any(p.suffix in SUFFIXES for p in self.stream.paths):
-            return
-        possible = sum(p.stat().st_size for p in self.stream.paths) // LEAST_ENTRY
-        if features > LARGE_SHARE * possible:
-            raise HyperparameterError(
-                f"--bits: index {features - 1} asks for weights of so many features, of which these files can hold {possible}; hash them (--bits 22), or say that they are meant (--features {features})"
-            )
-
-    def _require_room(self, model: Model, width: int) -> None:
-        """Raise HyperparameterError where a model of that width does not fit in memory."""
-        numeric = self.stream.format in ("csv", "parquet") and not self.stream.layout["text"]
-        remedy = "" if numeric else ", or fewer --bits"
-        self.budget.check(width, model.bytes_per_feature, remedy)
+        model = self.first.model(block, rows)
+        self.state.rule = repr(model.settings.rule)
+        return model
 
     def _ready(self, block: Block, rows: Array | None) -> Model:
         """The model, with room for the block's features. Raises ProblemError for labels that it does not know."""
@@ -327,7 +245,7 @@ class Run:
         if model is None:
             model = self.model = self.begin(block, rows)
         elif block.features > model.features:
-            self._require_room(model, room_for(block.features))
+            self.first.require_room(model, room_for(block.features))
             model = self.model = model.resized(room_for(block.features))
         require_known(model, block)
         return model
@@ -378,7 +296,7 @@ class Run:
     def _learn(self, chunk: Chunk) -> Model:
         """Learn from a chunk's rows, and note where the run is then; the model."""
         s = self.state
-        self._require_likely_width(chunk.block.features)
+        self.first.require_likely_width(chunk.block.features)
         block = self.measured(chunk.block)
         if self.stream.features is None:  # how many a block declares depends on where it ends
             s.width = max(s.width, int(block.indices.max(initial=-1)) + 1)
