@@ -6,20 +6,17 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..core import clock
-from ..core.formula import signature
 from ..core.rule import Rule, is_shipped
 from ..core.schedule import Schedule
 from ..errors import HyperparameterError, nearest
 from ..problems import Outsider, Problem, Raced, Source, TrainingProblem
 from ..problems.formula import FormulaProblem
-from . import answers, audit
+from . import answers, audit, search_summary
 from . import methods as naming
 from .basins import basins
 from .configuration import Configuration, configured
 from .entrants import Foreign
 from .handed import JAX, NUMPY, TORCH
-from .importance import shares
 from .measures import NOISY_SHARES, SHARES, targets, times
 from .race_result import (
     VERSION,
@@ -34,7 +31,7 @@ from .race_result import (
     height,
     time_column,
 )
-from .ranges import Tuning, compared, lines_of
+from .ranges import Tuning, lines_of
 from .search import Search
 from .statistics import bands, quantile, steps_to
 from .trial import Array, Runs
@@ -183,9 +180,9 @@ def summary(
         "audit": [],
         "lint": [],
         "curves": _curves(entries),
-        "trials": _trials(entries),
+        "trials": search_summary.trials({e.name: e.search for e in entries}),
         "tuning_curves": _tuning_curves(p, budget, entries),
-        "importance": _importance(entries),
+        "importance": search_summary.importance({e.name: e.search for e in entries}),
         "runs": _runs(p, budget, entries, floor),
         "floor": None
         if goal is None
@@ -234,7 +231,7 @@ def _answers(p: Raced, budget: Budget, entries: Sequence[Entry], floor: float, t
     said.append(answers.fastest({n: _reached(e, p, floor, tau) for n, e in done.items()}))
     if all(len(e.search.losses) > 1 and len(e.search.space) < 2 for e in done.values()):
         least = (p.minimum or 0.0) if budget.select == "loss" else 0.0
-        said.append(answers.forgiving(_trials(list(done.values())), least))
+        said.append(answers.forgiving(search_summary.trials({n: e.search for n, e in done.items()}), least))
     if p.metric_name is not None:
         said.append(answers.held_out(p.metric_name, {n: _metrics(e.reported) for n, e in done.items()}))
     return said
@@ -249,34 +246,6 @@ def _chosen(entry: Entry, p: Raced, budget: Budget) -> Configuration:
     return configured(entry.search.entrant, entry.search.chosen, budget.steps, budget.batch, p.rows)
 
 
-def _settings(entry: Entry, tuned: Configuration, budget: Budget) -> dict[str, Number | str]:
-    """What was tuned, by setting: the best value, the method's own where nothing was found, None where it has none."""
-    search, own = entry.search, tuned.tuned.values
-    settings: dict[str, Number | str] = {}
-    for n in budget.search.tune:
-        lines = lines_of(search.entrant, n)
-        value = search.chosen.get(n, own.get(lines[0]) if lines else None)
-        settings[n] = value if value is None or isinstance(value, str) else _finite(value)
-    return settings
-
-
-def _steady_gain(rule: Rule) -> Number:
-    """What the factor on a sum of gradients comes to under a constant one, w/g; None where it is no other than the rate."""
-    stated, rate = rule.parts.gain, rule.values.get("lr")
-    if stated is None or not isinstance(rate, float) or rule.parts.lines["lr"].unit != "w/g":
-        return None
-    arrays, others = signature(stated)
-    if arrays != ("rate",):
-        return None
-    long = 2.0**40
-    given = {"t": long, **rule.at(0), **dict(zip(clock.names(rule), clock.clock(rule)(long), strict=True))}
-    try:
-        gain = float(stated(rate, *(given[n] for n in others)))
-    except ZeroDivisionError:
-        return None
-    return None if gain == rate else _finite(gain)
-
-
 def _row(entry: Entry, p: Raced, budget: Budget, floor: float, tau: float) -> MethodRow:
     runs, losses, search = entry.reported, entry.losses, entry.search
     median, low, high = (_finite(quantile(losses[:, -1], q)) if runs else None for q in (0.5, 0.1, 0.9))
@@ -284,7 +253,7 @@ def _row(entry: Entry, p: Raced, budget: Budget, floor: float, tau: float) -> Me
     reached = _reached(entry, p, floor, tau)
     seconds = [s for r in runs for s in r.seconds[0]]
     method = _chosen(entry, p, budget)
-    tuned, settings = method.tuned, _settings(entry, method, budget)
+    tuned, settings = method.tuned, search_summary.settings(search, method, budget.search.tune)
     rule = tuned.runs if isinstance(tuned.runs, Rule) else None
     lr = settings.get("lr", tuned.values.get("lr"))
     return {
@@ -295,7 +264,7 @@ def _row(entry: Entry, p: Raced, budget: Budget, floor: float, tau: float) -> Me
         "settings": settings if search.losses else {},
         "sets": {n: list(lines) for n in settings if (lines := lines_of(search.entrant, n))},
         "values": {n: _finite(v) for n, v in tuned.values.items()},
-        "gain": _steady_gain(rule) if search.losses and rule else None,
+        "gain": search_summary.steady_gain(rule) if search.losses and rule else None,
         "loss": loss,
         "metric": None
         if p.metric_name is None or not runs
@@ -354,35 +323,6 @@ def _metrics(runs: Sequence[Runs]) -> Array:
     ]
     metrics = np.concatenate(parts)
     return np.where(np.isnan(metrics), -np.inf, metrics)
-
-
-def _trials(entries: Sequence[Entry]) -> Columns:
-    """Every tuning trial with its settings, one row each: a method's own where it was not tuned; lr in any case."""
-    tuned = dict.fromkeys(["lr", *(n for e in entries for n in e.search.space)])
-    table: Columns = {"method": [], **{n: [] for n in tuned}, "loss": []}
-    for entry in entries:
-        entrant = entry.search.entrant
-        own = {n: entrant.values.get(lines[0]) for n in tuned if (lines := lines_of(entrant, n) or (n,))}
-        for settings, loss in zip(entry.search.tried, entry.search.losses, strict=True):
-            table["method"].append(entry.name)
-            table["loss"].append(_finite(loss))
-            for n in tuned:
-                value = settings.get(n, own[n])
-                table[n].append(value if value is None or isinstance(value, str) else _finite(value))
-    return table
-
-
-def _importance(entries: Sequence[Entry]) -> Columns:
-    """How much of the differences between a method's trials each of several tuned settings explains."""
-    table: Columns = {"method": [], "setting": [], "share": []}
-    for entry in entries:
-        search = entry.search
-        if len(search.space) > 1:
-            tried = [compared(search.space, t) for t in search.tried]
-            for setting, share in shares(tried, search.losses).items():
-                for n, value in zip(table, (entry.name, setting, share), strict=True):
-                    table[n].append(value)
-    return table
 
 
 def _tuning_curves(p: Raced, budget: Budget, entries: Sequence[Entry]) -> Columns | None:
@@ -509,18 +449,10 @@ def _command(source: Source | None, validated: bool, budget: Budget, entries: Se
     parts += [] if source.l2 is None else ["--l2", repr(source.l2)]
     parts += [] if source.model == "linear" else ["--model", source.model]
     parts += ["--select", budget.select] if validated and budget.select == "loss" else []
-    parts += _tuning_options(budget.search)
+    parts += search_summary.options(budget.search)
     for n in ("trials", "seeds", "steps", "batch", "seed"):
         parts += [f"--{n}", str(getattr(budget, n))]
     return shlex.join(parts)
-
-
-def _tuning_options(tuning: Tuning) -> list[str]:
-    """The options of the command line that say how settings are searched, where it is not as usual."""
-    parts = [] if tuning.tune == ("lr",) else ["--tune", ",".join(tuning.tune)]
-    for n, ends in tuning.ranges.items():
-        parts += ["--range", f"{n}={':'.join(v if isinstance(v, str) else repr(v) for v in ends)}"]
-    return parts if tuning.sampler == "halton" else [*parts, "--sampler", tuning.sampler]
 
 
 def _training_code(method: Configuration, p: TrainingProblem) -> str:
