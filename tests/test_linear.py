@@ -103,6 +103,35 @@ def test_every_rule_with_every_penalty(name, chosen):
     compare(rule, **({n: v for n, v in chosen.items() if n == "average" or not lacks_gain(rule.parts)}))
 
 
+@pytest.mark.parametrize("name", ["Adagrad", pytest.param("SGD", marks=pytest.mark.slow)])
+def test_averages_beside_l1_and_schedules_are_those_of_a_plain_loop(name):
+    """Row by row in Python, from the papers alone: nothing of it is a rule's formula."""
+    lr, l1, l2, begun = tw.cosine(0.3, steps=150), 0.01, 0.2, 30
+    rule = tw.SGD(lr=lr) if name == "SGD" else tw.Adagrad(lr=lr, eps=0.1, eps_root=0.0, s=0.0)
+    x, y, order = data()
+    model = Model(
+        Settings(rule=rule, dtype="float64", l1=l1, l2=l2, average=begun), FEATURES, np.array([0, 1])
+    )
+    assert "replay of every step" in model.plan
+    targets = model.encode(y)
+    model.learn(x, targets, order=order)
+    w, squares, total, bias = np.zeros(FEATURES), np.zeros(FEATURES), np.zeros(FEATURES), np.zeros(2)
+    for step, i in enumerate(order):
+        row = x[[i]].toarray()[0]
+        slope = logistic(row @ w + bias[0], targets[i])
+        squares += (row * slope) ** 2
+        bias[1] += slope**2
+        rate = own = lr(step)
+        if name == "Adagrad":
+            rate, own = rate / (np.sqrt(squares) + 0.1), own / (np.sqrt(bias[1]) + 0.1)
+        w -= rate * row * slope
+        w = np.sign(w) * np.maximum(np.abs(w) - rate * l1, 0) / (1 + rate * l2)
+        bias[0] -= own * slope
+        total += w * (step >= begun)
+    np.testing.assert_allclose(model.solution[0][:, 0], total / (len(order) - begun), rtol=1e-9, atol=1e-12)
+    assert np.any(w == 0) and np.any(w != 0)
+
+
 @some
 def test_counting_anew_and_schedules_change_nothing(name, monkeypatch):
     monkeypatch.setattr(linear, "LOG", 7)
