@@ -17,10 +17,11 @@ from torch.nn import functional as F
 import thalweg as tw
 from thalweg.errors import FileError, HyperparameterError, ProblemError
 from thalweg.lab.entrants import entrant
+from thalweg.lab.performing import Performer
 from thalweg.lab.rehearsal import rehearse, usual
 from thalweg.lab.training_run import Trained, run
 from thalweg.lab.trial import Trial
-from thalweg.problems import Source, TrainingProblem
+from thalweg.problems import Source, TrainingProblem, make
 
 TRUE = torch.linspace(-1, 1, 12).reshape(4, 3)
 
@@ -199,7 +200,7 @@ def test_a_name_that_is_yielded_rarely_is_worth_its_last() -> None:
     rare = {"accuracy": (np.array([10, 20]), np.array([0.25, 0.5]))}
     one = Trained(25, rare, False, "", "NumPy", 0.0)
     worth = one.curve("accuracy", np.array([0, 9, 10, 19, 20, 25, 100]))
-    np.testing.assert_array_equal(worth, [np.nan, np.nan, 0.25, 0.25, 0.5, 0.5, 0.5])
+    np.testing.assert_array_equal(worth, [0.25, 0.25, 0.25, 0.25, 0.5, 0.5, 0.5])
     assert np.isnan(one.curve("other", np.array([0, 25]))).all()
 
 
@@ -223,14 +224,18 @@ def test_divergence_is_seen_at_once_and_the_loop_is_left() -> None:
     assert np.isinf(runs.final("validation")).all() and np.isinf(runs.last).all()
 
 
-def test_more_is_better_where_it_is_said() -> None:
+@pytest.mark.parametrize("rarely", [False, True])
+def test_more_is_better_where_it_is_said(rarely: bool) -> None:
     def scored(optimizer: Any, seed: int) -> Iterator[dict[str, float]]:
         w = np.array([1.0])
         opt = optimizer(w)
         for _ in range(20):
             opt.step(2 * w)
-            yield {"loss": w[0] ** 2, "score": 1 - w[0] ** 2, "validation": 7.0 + seed}
+            opened = len(seen) % 10 == 9
+            seen.append({"loss": w[0] ** 2, "score": 1 - w[0] ** 2, "validation": 7.0 + seed})
+            yield seen[-1] if opened or not rarely else {"loss": w[0] ** 2}
 
+    seen: list[Any] = []
     p = TrainingProblem(scored, "score", maximize=True)
     runs = Trial(
         tw.SGD(), p, 20, (0, 1), vary={"lr": np.array([0.01, 0.1])}, every=5, record=("loss", "validation")
@@ -358,10 +363,32 @@ def test_a_file_is_run_without_our_command_line(tmp_path: Path, monkeypatch: pyt
         "def train(optimizer, seed, more=3):\n    yield 1.0\n"
     )
     monkeypatch.setattr(sys, "argv", ["thalweg", "race", "script.py:train"])
-    from thalweg.problems import make
-
     assert isinstance(make(Source(f"{file}:train")), TrainingProblem)
     assert sys.argv[1] == "race"
+
+
+def test_a_file_finds_what_stands_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a script does; also what its functions import when they are called."""
+    (tmp_path / "beside_it.py").write_text("size = 3\n")
+    (tmp_path / "called_later.py").write_text("half = 0.5\n")
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "import numpy as np\nfrom beside_it import size\n"
+        "def train(optimizer, seed):\n"
+        "    from called_later import half\n"
+        "    optimizer(np.ones(size))\n"
+        "    yield half\n"
+    )
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    p = make(Source(f"{file}:train"))
+    assert isinstance(p, TrainingProblem)
+    assert run(p, tw.SGD(), 0, 1).series["loss"][1].tolist() == [0.5]
+
+
+def test_what_a_worker_cannot_run_is_told(tmp_path: Path) -> None:
+    """A FileError is an OSError, as a lost connection is: it was waited for."""
+    with pytest.raises(FileError, match="no such file"):
+        Performer(1, 30.0).within_limit("mine.py:train", make, Source(f"{tmp_path}/mine.py:train"))
 
 
 # Before a race, and the race.
@@ -447,19 +474,18 @@ def test_a_file_is_raced_side_by_side_as_in_this_process(
         "    rows = torch.utils.data.TensorDataset(torch.randn(64, 4))\n"
         "    loader = torch.utils.data.DataLoader(rows, 16, shuffle=True, num_workers=1)\n"
         "    opt = optimizer(model.parameters())\n"
-        "    for _ in range(5):\n"
-        "        for (x,) in loader:\n"
-        "            loss = F.cross_entropy(model(x), x[:, :3].argmax(1))\n"
-        "            opt.zero_grad(); loss.backward(); opt.step()\n"
-        "            yield loss.item()\n"
+        "    for (x,) in loader:\n"
+        "        loss = F.cross_entropy(model(x), x[:, :3].argmax(1))\n"
+        "        opt.zero_grad(); loss.backward(); opt.step()\n"
+        "        yield loss.item()\n"
         "class Sgdish(torch.optim.SGD):\n"
         "    pass\n"
     )
-    methods = ["AdamW", "Lion", "RMSprop", "torch.optim.Adamax", f"{file}:Sgdish"]
+    methods = ["Lion", "torch.optim.Adamax", f"{file}:Sgdish"]
     rows = []
     for workers in (0, 1, 2):
         race = tw.race(f"{file}:train", methods, trials=2, seeds=2, workers=workers)
         rows.append([{**r, "us_per_step": 0} for r in race.data["methods"]])
-        assert race.data["settings"]["steps"] == 20
+        assert race.data["settings"]["steps"] == 4
         assert "--methods" in race.data["settings"]["command"]
     assert rows[0] == rows[1] == rows[2]

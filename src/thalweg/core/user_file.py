@@ -40,8 +40,9 @@ def run_file(path: str, purpose: str, content_digest: str = "") -> ModuleType:
     module = ModuleType(title)
     module.__file__ = str(file.resolve())
     sys.modules[title] = module
-    arguments = sys.argv
+    arguments, folder = sys.argv, str(Path(module.__file__).parent)
     sys.argv = [module.__file__]  # a script that reads its command line sees none of ours
+    sys.path.insert(0, folder)  # modules that stand beside it, as for a script
     try:
         # Compiled from what was read: a cached .pyc is told from an older one by seconds and size alone.
         exec(compile(content, module.__file__, "exec"), vars(module))
@@ -54,6 +55,9 @@ def run_file(path: str, purpose: str, content_digest: str = "") -> ModuleType:
         raise FileError(f"{path}: cannot be run ({told})") from None
     finally:
         sys.argv = arguments
+        sys.path.remove(folder)
+        if folder not in sys.path:
+            sys.path.append(folder)  # what it imports later, in its functions
     vars(module)["__thalweg_content__"] = current
     return module
 

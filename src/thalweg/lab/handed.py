@@ -7,6 +7,7 @@ an optimizer from elsewhere through its own class or factory.
 
 import sys
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from ..core.line import short
@@ -52,22 +53,8 @@ class Handed:
     @property
     def optax(self) -> Any:
         """The entrant as an Optax GradientTransformation; LoopError for one that is none."""
-        import optax
-
         self.door = JAX
-        options = dict(self._options)
-        clip = options.pop("clip_norm", None)
-        if isinstance(self._entrant, Foreign):
-            made = _around(self._entrant, options)
-            if not (hasattr(made, "init") and hasattr(made, "update")):
-                raise LoopError(
-                    f"takes optimizer.optax, and {self._entrant.path} gives {short(made)}, no GradientTransformation"
-                )
-        else:
-            from ..optax import transformation
-
-            made = transformation(self._entrant, **options)
-        return made if clip is None else optax.chain(optax.clip_by_global_norm(clip), made)
+        return _transformation(self._entrant, tuple(sorted(self._options.items())))
 
     def train(self) -> None:
         """Do nothing: for loops written for optimizers that have modes."""
@@ -114,6 +101,29 @@ class Handed:
                 f"hands over NumPy arrays, which {self._entrant.path} does not step; rules do, such as Adam"
             )
         return self._entrant.on(params, on_nonfinite="propagate", **self._options)
+
+
+@lru_cache(maxsize=16)
+def _transformation(entrant: Rule | Foreign, options: tuple[tuple[str, Any], ...]) -> Any:
+    """An entrant as a GradientTransformation, the same object for equal settings.
+
+    It keeps nothing of a run, and a step that takes it as a static argument is compiled once for all seeds.
+    """
+    import optax
+
+    around = dict(options)
+    clip = around.pop("clip_norm", None)
+    if isinstance(entrant, Foreign):
+        made = _around(entrant, around)
+        if not (hasattr(made, "init") and hasattr(made, "update")):
+            raise LoopError(
+                f"takes optimizer.optax, and {entrant.path} gives {short(made)}, no GradientTransformation"
+            )
+    else:
+        from ..optax import transformation
+
+        made = transformation(entrant, **around)
+    return made if clip is None else optax.chain(optax.clip_by_global_norm(clip), made)
 
 
 def _nothing() -> None:

@@ -46,18 +46,18 @@ class Trained:
     seconds: float
 
     def curve(self, name: str, steps: Array) -> Array:
-        """What the run would be worth had it ended after each of so many yields; NaN before any.
+        """What the run would be worth had it ended after each of so many yields; NaN without any.
 
-        That is the mean over the last tenth of its yields or, of a name that is not always yielded, the last value. At
-        0 steps it is the first value, and after the end of the run it stays. steps: (R,). Returns (R,).
+        That is the mean over the last tenth of its yields or, of a name that is not always yielded, the last value.
+        Before the first value it is that, and after the end of the run it stays. steps: (R,). Returns (R,).
         """
         at, values = self.series.get(name, (np.empty(0), np.empty(0)))
         if not len(values):
             return np.full(len(steps), np.nan)
-        seen = np.searchsorted(at, steps, side="right")  # values that were yielded by then
+        seen = np.maximum(np.searchsorted(at, steps, side="right"), 1)  # values that were yielded by then
         if len(values) < self.yields:
-            return np.where(seen > 0, values[np.maximum(seen, 1) - 1], np.nan)
-        seen = np.maximum(seen, 1)
+            last: Array = values[seen - 1]
+            return last
         sums = np.concatenate([[0.0], np.cumsum(values)])
         span = -(-seen // TAIL)
         means: Array = (sums[seen] - sums[seen - span]) / span

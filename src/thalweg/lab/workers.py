@@ -242,9 +242,8 @@ class _Job:
         wait([w.line for w in crew if w.tasks], max(0.0, min(until, 1.0)))
         for worker in [w for w in crew if w.tasks]:
             gone = worker.process.poll() is not None  # what it said before is still heard
-            with suppress(EOFError, OSError):
-                while worker.line.poll():
-                    yield from self._take(worker, *pickle.loads(worker.line.recv_bytes()))
+            for message in _said(worker):
+                yield from self._take(worker, *pickle.loads(message))
             late = bool(worker.tasks) and time.monotonic() > worker.limit
             if gone or late:
                 crew.remove(worker)
@@ -287,6 +286,18 @@ class _Job:
                 )
             else:
                 yield at, Lost(f"its worker process was killed {ATTEMPTS} times ({how}), perhaps for memory")
+
+
+def _said(worker: _Worker) -> Iterator[bytes]:
+    """What a worker has said so far; nothing more where it is gone. (A FileError that it raised is an OSError too.)"""
+    while True:
+        try:
+            message = worker.line.recv_bytes() if worker.line.poll() else None
+        except (EOFError, OSError):
+            return
+        if message is None:
+            return
+        yield message
 
 
 # The worker's side.

@@ -14,13 +14,13 @@ stands in ``lab/training_run.py``.
 """
 
 import inspect
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias, TypeGuard
 
 from ..errors import ProblemError
 from .base import Raced
 
-Loop: TypeAlias = Callable[..., Generator[Any, None, None]]
+Loop: TypeAlias = Callable[..., Iterator[Any]]
 
 LOSS = "loss"
 VALIDATION = "validation"  # settings are chosen by it where a loop yields it: lower is better
