@@ -151,13 +151,13 @@ def test_a_paired_effect_by_hand() -> None:
 def test_a_paired_effect_finds_a_shift_and_covers_it() -> None:
     rng = np.random.default_rng(4)
     covered = 0
-    for study in range(100):
+    for study in range(50):
         noise = {n: rng.standard_t(3, 20) for n in "pqr"}
         effect = measures.paired_effect(
             {n: d + 0.3 for n, d in noise.items()}, dict.fromkeys(noise, np.zeros(20)), study
         )
         covered += effect.low <= 0.3 <= effect.high
-    assert 86 <= covered <= 100
+    assert 42 <= covered <= 50
 
 
 def test_friedmans_p_is_exact_where_all_orders_can_be_counted() -> None:

@@ -237,7 +237,10 @@ def _reported(race: RaceResult) -> Found:
 
 def _clipping(race: RaceResult) -> Found:
     clips = {
-        r["method"]: {n: v for n, v in r["values"].items() if n.startswith("clip")} for r in race["methods"]
+        r["method"]: {
+            n: v for n, v in (r["values"] | r["settings"]).items() if n.startswith("clip") and v is not None
+        }
+        for r in race["methods"]
     }
     if not any(clips.values()):
         return Found(None, "No gradient was clipped.", {})
