@@ -2,10 +2,10 @@
 
 import { draw } from "./chart";
 import { labels, program, table } from "./code";
-import { h, save, shown } from "./dom";
+import { h, save, say, shown } from "./dom";
 import { type Account, account, advance, MOST_STEPS, newRun, type Run } from "./engine";
 import { ExpressionError } from "./expression";
-import { type Line, lines, type Theme, theme } from "./look";
+import { type Line, lines, resized, sized, type Theme, theme } from "./look";
 import { Map2, type Window } from "./map";
 import { QUESTIONS } from "./questions";
 import { parting, sentence, steepness } from "./sentence";
@@ -215,8 +215,12 @@ export class App {
     this.coded.addEventListener("toggle", () => this.change({}));
     addEventListener("hashchange", () => this.read(location.hash, this.first));
     addEventListener("keydown", (event) => this.key(event));
-    new ResizeObserver(() => this.change({}, true)).observe(this.front);
-    new ResizeObserver(() => this.change({})).observe(this.loss);
+    for (const canvas of [this.front, this.loss, this.rates, this.heat])
+      new ResizeObserver(() => {
+        resized(canvas);
+        resized(this.back);
+        this.change({}, canvas === this.front);
+      }).observe(canvas);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
       this.look = theme();
       this.change({}, true);
@@ -404,7 +408,7 @@ export class App {
     const began = performance.now();
     this.frame = 0;
     const { data, state, surface } = this;
-    if (!this.front.clientWidth) return;
+    if (!sized(this.front)[0]) return;
     this.styles = lines(data, state.methods, this.look.dark);
     if (this.ground) {
       this.map.show(surface, this.window, this.problem);
@@ -461,10 +465,10 @@ export class App {
       cross: run.died,
     }));
     const focus = curves.splice(state.focus, 1);
-    draw(this.loss, this.look, [...curves, ...focus], state.steps, state.step, this.loss.clientWidth > 420 ? 120 : 12);
+    draw(this.loss, this.look, [...curves, ...focus], state.steps, state.step, sized(this.loss)[0] > 420 ? 120 : 12);
     const known = this.problem.minimum !== null;
     const what = floor === 0 ? "f" : floor > 0 ? `f − ${shown(floor)}` : `f + ${shown(-floor)}`;
-    this.lossCaption.textContent = `${what}, its height above ${known ? "the minimum" : "the lowest value in the window"}, by step.`;
+    say(this.lossCaption, `${what}, its height above ${known ? "the minimum" : "the lowest value in the window"}, by step.`);
   }
 
   /** The second chart: what `state.curve` names, for both coordinates. */
@@ -490,7 +494,7 @@ export class App {
       const limit = this.limit();
       draw(this.rates, this.look, [curve((t) => steep[t], 0, "")], state.steps, state.step, 12, limit);
       const bound = limit === null ? "No limit is known for these values." : `Above its limit, ${shown(limit)}, the steepest direction grows.`;
-      this.rateCaption.textContent = `Effective rates times the steepest curvature, where it curves upwards. ${bound}`;
+      say(this.rateCaption, `Effective rates times the steepest curvature, where it curves upwards. ${bound}`);
       return;
     }
     const of: Record<string, (k: number) => (t: number) => number> = {
@@ -500,7 +504,7 @@ export class App {
     const array = place(chosen === "rate" ? "_rate" : chosen === "gradient" ? "g" : chosen.replace("state-", ""));
     const at = of[chosen] ?? ((k: number) => (t: number) => Math.abs(array[2 * t + k]));
     draw(this.rates, this.look, [0, 1].map((k) => curve(at(k), k, names[k])), state.steps, state.step, 36);
-    this.rateCaption.textContent = `${CURVES[chosen] ?? `Size of the state ${chosen.replace("state-", "")}`}. Solid along ${names[0]}, dashed along ${names[1]}.`;
+    say(this.rateCaption, `${CURVES[chosen] ?? `Size of the state ${chosen.replace("state-", "")}`}. Solid along ${names[0]}, dashed along ${names[1]}.`);
   }
 
   /** The strip as far as it is known; what it stands for has changed where `stripOf` has. */
@@ -528,8 +532,7 @@ export class App {
       this.filling = window.setTimeout(() => this.fillStrip(), IDLE);
     }
     drawStrip(this.heat, this.look, this.strip, state.steps, method.values[rate], method.values[place]);
-    this.heatCaption.textContent =
-      `The darker, the sooner a thousandth of the start's height is reached for good, of ${state.steps} steps; white: never; hatched: diverged. ★ is the soonest, the ring is where ${labels(state.methods)[state.focus]} is; drag it.`;
+    say(this.heatCaption, `The darker, the sooner a thousandth of the start's height is reached for good, of ${state.steps} steps; white: never; hatched: diverged. ★ is the soonest, the ring is where ${labels(state.methods)[state.focus]} is; drag it.`);
   }
 
   /** Fill the strip piece by piece, giving way to whatever else there is to do. */
@@ -546,7 +549,8 @@ export class App {
     const { state, data } = this;
     const [x, y] = this.map.toPixels(...state.start);
     const inside = (v: number, size: number) => Math.max(0, Math.min(size, v));
-    this.handle.style.transform = `translate(${inside(x, this.front.clientWidth)}px, ${inside(y, this.front.clientHeight)}px)`;
+    const [width, height] = sized(this.front);
+    this.handle.style.transform = `translate(${inside(x, width)}px, ${inside(y, height)}px)`;
     const { surface, names: coordinates } = this.problem;
     const typed = surface.kind === "typed" && coordinates.join() === "x,y" ? surface.expression : null;
     set(this.select, state.problem.startsWith("=") ? "=" : state.problem);
@@ -554,10 +558,10 @@ export class App {
     else if (document.activeElement !== this.formula) this.formula.value = "";
     this.starts.forEach((input, k) => {
       set(input, String(state.start[k]));
-      input.previousElementSibling!.textContent = `Start ${this.problem.names[k]}`;
+      say(input.previousElementSibling!, `Start ${this.problem.names[k]}`);
     });
     this.corners.forEach((input, k) => {
-      input.previousElementSibling!.textContent = `${this.problem.names[k >> 1]} ${k & 1 ? "to" : "from"}`;
+      say(input.previousElementSibling!, `${this.problem.names[k >> 1]} ${k & 1 ? "to" : "from"}`);
     });
     this.window.flat().forEach((v, k) => set(this.corners[k], String(v)));
     set(this.steps, String(state.steps));
@@ -566,7 +570,7 @@ export class App {
     set(this.at, String(state.step));
     this.fillMethods();
     const names = labels(state.methods);
-    this.focused.textContent = names[state.focus];
+    say(this.focused, names[state.focus]);
     this.fillValues();
     this.fillCells();
     const limit = this.limit();
@@ -578,7 +582,7 @@ export class App {
       this.said.setAttribute("aria-live", "off"); // while things move; `settle` reads it out
       this.said.textContent = text;
     }
-    if (this.coded.open) this.code.textContent = program(data, state, this.surface);
+    if (this.coded.open) say(this.code, program(data, state, this.surface));
   }
 
   /** The limit of rate times curvature, where the method has the values that it is known for. */
@@ -598,7 +602,7 @@ export class App {
     state.methods.forEach((m, k) => {
       const row = this.rows[k];
       const rate = rateIndex(data, m);
-      row.name.textContent = names[k];
+      say(row.name, names[k]);
       row.focus.setAttribute("aria-pressed", String(k === state.focus));
       row.element.classList.toggle("on", k === state.focus);
       row.slider.disabled = row.number.disabled = rate < 0;
@@ -609,7 +613,7 @@ export class App {
       set(row.number, rate < 0 ? "" : String(m.values[rate]));
       row.number.placeholder = m.schedules.lr?.text ?? "";
       const run = this.runs[k];
-      row.end.textContent = run.died ? `✕ diverged at ${run.end + 1}` : `f ${shown(run.loss[run.end])}`;
+      say(row.end, run.died ? `✕ diverged at ${run.end + 1}` : `f ${shown(run.loss[run.end])}`);
       row.end.classList.toggle("died", run.died);
       row.element.querySelector(".remove")!.setAttribute("aria-label", `Remove ${names[k]}`);
       swatch(row.swatch, this.styles[k]);
@@ -667,12 +671,17 @@ export class App {
     if (t) pairs.splice(2, 0, ["update", ...([0, 1].map((k) => run.path[2 * t + k] - run.path[2 * t - 2 + k]) as [number, number])]);
     pairs.push(["share of ε in the rate's denominator", told.share[2 * t], told.share[2 * t + 1]]);
     const steep = steepness(this.surface, run, told, t);
-    const rows = pairs.map(([n, a, b]) => h("tr", {}, h("th", { scope: "row" }, n), h("td", {}, shown(a)), h("td", {}, shown(b))));
     const limit = this.limit();
-    rows.push(h("tr", {}, h("th", { scope: "row" }, "rate × steepest curvature"),
-      h("td", { colspan: 2 }, shown(steep) + (limit === null ? "" : ` (limit ${shown(limit)})`))));
-    this.cells.replaceChildren(...rows);
-    this.cells.parentElement!.querySelectorAll("thead th").forEach((th, k) => (th.textContent = problem.names[k]));
+    const rows: [string, string, string?][] = pairs.map(([n, a, b]) => [n, shown(a), shown(b)]);
+    rows.push(["rate × steepest curvature", shown(steep) + (limit === null ? "" : ` (limit ${shown(limit)})`)]);
+    const shape = rows.map(([n]) => n).join();
+    if (this.cells.dataset.of !== shape) {
+      this.cells.dataset.of = shape;
+      this.cells.replaceChildren(...rows.map(([n, ...cells]) => h("tr", {}, h("th", { scope: "row" }, n),
+        ...cells.map(() => h("td", { colspan: 3 - cells.length })))));
+    }
+    rows.forEach(([, ...cells], k) => cells.forEach((text, j) => say(this.cells.rows[k].cells[j + 1], text!)));
+    this.cells.parentElement!.querySelectorAll("thead th").forEach((th, k) => say(th, problem.names[k]));
   }
 
   /** What follows once things have come to rest: the address, names for screen readers. */

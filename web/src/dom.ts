@@ -34,3 +34,8 @@ export function save(name: string, type: string, content: BlobPart): void {
   h("a", { href: url, download: name }).click();
   setTimeout(() => URL.revokeObjectURL(url), 1000);
 }
+
+/** Set an element's words, only where they are others: the page is laid out again for each that is set. */
+export function say(element: Element, text: string): void {
+  if (element.textContent !== text) element.textContent = text;
+}

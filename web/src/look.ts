@@ -45,9 +45,23 @@ export function lines(data: Data, methods: Method[], dark: boolean): Line[] {
   });
 }
 
+const sizes = new WeakMap<Element, [number, number]>();
+
+/** A canvas' box, read once: to ask for it between changes of the page would lay the page out each time. */
+export function sized(canvas: HTMLCanvasElement): [number, number] {
+  let size = sizes.get(canvas);
+  if (!size) sizes.set(canvas, (size = [canvas.clientWidth, canvas.clientHeight]));
+  return size;
+}
+
+/** Read a canvas' box again when it is next drawn. */
+export function resized(canvas: HTMLCanvasElement): void {
+  sizes.delete(canvas);
+}
+
 /** Size a canvas to its box at the screen's resolution; its context in CSS pixels, cleared. */
 export function fitted(canvas: HTMLCanvasElement): { c: CanvasRenderingContext2D; width: number; height: number } {
-  const { clientWidth: width, clientHeight: height } = canvas;
+  const [width, height] = sized(canvas);
   const ratio = window.devicePixelRatio || 1;
   const [w, t] = [Math.round(width * ratio), Math.round(height * ratio)];
   if (canvas.width !== w || canvas.height !== t) {

@@ -4,7 +4,7 @@ import { quantileSorted } from "d3-array";
 import { contours } from "d3-contour";
 import { scaleLinear } from "d3-scale";
 import type { Run } from "./engine";
-import { fitted, FONT, type Line, type Theme } from "./look";
+import { fitted, FONT, type Line, sized, type Theme } from "./look";
 import type { Surface } from "./surface";
 import type { Problem } from "./types";
 
@@ -100,13 +100,13 @@ export class Map2 {
 
   toPixels(x: number, y: number): [number, number] {
     const [[x0, x1], [y0, y1]] = this.window;
-    const { clientWidth: width, clientHeight: height } = this.front;
+    const [width, height] = sized(this.front);
     return [((x - x0) / (x1 - x0)) * width, (1 - (y - y0) / (y1 - y0)) * height];
   }
 
   toPoint(px: number, py: number): [number, number] {
     const [[x0, x1], [y0, y1]] = this.window;
-    const { clientWidth: width, clientHeight: height } = this.front;
+    const [width, height] = sized(this.front);
     return [x0 + (px / width) * (x1 - x0), y0 + (1 - py / height) * (y1 - y0)];
   }
 

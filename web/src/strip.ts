@@ -1,7 +1,7 @@
 // Sensitivity: how soon the method in focus comes to the target, over its rate and one more of its values.
 
 import { advance, type Method, newRun } from "./engine";
-import { fitted, FONT, type Theme } from "./look";
+import { fitted, FONT, sized, type Theme } from "./look";
 import { rateIndex, valueNames } from "./state";
 import type { Surface } from "./surface";
 import { SHARE } from "./tune";
@@ -106,7 +106,7 @@ const BOTTOM = 34;
 
 /** Rate and other value at a pixel of the canvas; null beside the strip. */
 export function valuesAt(canvas: HTMLCanvasElement, strip: Strip, px: number, py: number): [number, number] | null {
-  const [width, height] = [canvas.clientWidth - LEFT, canvas.clientHeight - BOTTOM];
+  const [width, height] = [sized(canvas)[0] - LEFT, sized(canvas)[1] - BOTTOM];
   const [u, v] = [(px - LEFT) / width, 1 - py / height];
   return u < 0 || u > 1 || v < 0 || v > 1 ? null : [strip.x.at(u), strip.y.at(v)];
 }
