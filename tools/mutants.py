@@ -34,7 +34,7 @@ XLA, OPTAX, KERAS = "tests/laws/test_xla.py", "tests/test_optax_door.py", "tests
 DOOR, VALUES = "tests/test_tiny_door.py", "tests/laws/test_values.py"
 SCALED, FIT_SCALED = "tests/reading/test_scale.py", "tests/fitting/test_scale.py"
 READ_TEXT, READ_STREAM, READ_TABLES = (f"tests/reading/test_{n}.py" for n in ("text", "stream", "tables"))
-READ_COLUMNS = "tests/reading/test_columns.py"
+READ_COLUMNS, READ_PRODUCTS = "tests/reading/test_columns.py", "tests/reading/test_interactions.py"
 JAVASCRIPT, EXPLORER = "tests/laws/test_javascript.py", "tests/test_explorer.py"
 
 
@@ -325,6 +325,20 @@ MUTANTS = [
     ),
     Mutant("reading/kernels/common.py", "(indices[k] << 32) | k", "(indices[k] << 32)", READ_TEXT, "sorted"),
     Mutant("reading/kernels/vw.py", "h ^= n", "h ^= 0", READ_TEXT, "vw_hashes"),
+    Mutant(
+        "reading/kernels/vw.py", "range(i if s == t else", "range(i + 1 if s == t else", READ_PRODUCTS, "text"
+    ),
+    Mutant("reading/kernels/vw.py", "job[FULL] = 2", "return n, 0", READ_PRODUCTS, "many_products"),
+    Mutant("reading/interactions.py", "& ~np.triu(asked).T", "", READ_PRODUCTS, "take_a_pair_once"),
+    Mutant("reading/products.py", "(columns[a] - centre[a])", "columns[a]", READ_PRODUCTS, "of_columns"),
+    Mutant(
+        "reading/dates.py",
+        '"datetime64[M]") == month',
+        '"datetime64[M]") == date.astype("datetime64[M]")',
+        READ_COLUMNS,
+        "other_ways",
+    ),
+    Mutant("reading/kernels/blanks.py", "or closed != 0", "", READ_COLUMNS, "any_number_of_blanks"),
     Mutant("reading/kernels/vw.py", "return h + seed", "return h", READ_TEXT, "vw_hashes"),
     Mutant(
         "reading/kernels/vw.py",

@@ -198,6 +198,13 @@ def test_products_are_in_the_layout_and_of_any_table(tmp_path):
     first = same(stream, again)
     other = open_stream(tmp_path / "a.parquet", target="y", layout=stream.layout)
     assert rows_of(other) == rows_of(first)
+    columns = [f"c{k}" for k in range(20)]
+    lines = [",".join(str((k * 7 + j) % 5) for j in range(21)) for k in range(40)]
+    (tmp_path / "b.csv").write_text(",".join([*columns, "y"]) + "\n" + "\n".join(lines) + "\n")
+    pyarrow.parquet.write_table(pyarrow.csv.read_csv(tmp_path / "b.csv"), tmp_path / "b.parquet")
+    for end in ("csv", "parquet"):  # a block's products take no more memory than it may have text
+        small = open_stream(tmp_path / f"b.{end}", target="y", interactions="::", block_bytes=1 << 12)
+        assert [len(b.labels) for b in small] == [4] * 10  # of 210 products, 4 bytes each
     for odd in ([["a"]], [["a", "z"]], ["ab"], [["a", "b", "c"]]):
         with pytest.raises(HyperparameterError, match="layout: "):
             open_stream(path, target="y", layout=stream.layout | {"interactions": odd})

@@ -45,6 +45,7 @@ class Csv:
         else:
             kinds = {n: Column(CELLS) for n in head.names}
         self.table_layout = layout = Layout(files[0].path, kinds, columns)
+        self._rows = layout.products.most_rows(size, rows)
         self._gone = (*self._na, *WEAK, *DOTS)  # what says in a column of numbers that a value is missing
         self._types = {n: self._type(n) for n in layout.needed}
         as_they_are = {n for n in layout.needed if self._is_plain(n) or layout.kinds[n] == "text"}

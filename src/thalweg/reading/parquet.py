@@ -42,6 +42,7 @@ class Parquet:
                     tables.add(table)
                 kinds |= tables.columns(types, columns.na, None)
             self.table_layout = layout = Layout(path, kinds, columns, typed=True)
+        self._most = layout.products.most_rows(size, rows)
         self.features: int | None = layout.features
         self.names: list[str] | None = layout.names
         self.columns = layout.told

@@ -74,6 +74,10 @@ class Products:
             if (a in known) != (b in known)
         ]
 
+    def most_rows(self, size: int, rows: int) -> int:
+        """How many rows a block of that many bytes and rows may have, so that its products take no more."""
+        return min(rows, max(1, size // (4 * len(self.pairs)))) if self.pairs else rows
+
     @property
     def weighted(self) -> bool:
         """Whether hashed products have values other than 1."""
