@@ -326,3 +326,25 @@ def test_scores_are_computed_again_in_a_browser_when_a_method_is_hidden(tmp_path
             assert seen.evaluate("document.documentElement.scrollWidth") <= width
             assert not wrong
         opened.close()
+
+
+@pytest.mark.slow
+def test_the_command_line_runs_studies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several problems are a study, and so is a file; an option that is written takes the place of the file's."""
+    from typer.testing import CliRunner
+
+    from thalweg.cli.program import app
+
+    monkeypatch.chdir(tmp_path)
+    Path("study.toml").write_text(FILE)
+    told = CliRunner().invoke(
+        app, ["race", "--config", "study.toml", "--seeds", "2", "--json", "s.json", "--no-store"]
+    )
+    assert told.exit_code == 0, told.output
+    data = json.loads(Path("s.json").read_text())
+    assert data["settings"]["seeds"] == 2 and data["settings"]["problems"] == PROBLEMS
+    assert [r["settings"]["trials"] for r in data["races"]] == [5, 5, 5]
+    assert Path("study.html").exists() and "Report: study.html" in told.output
+    assert "score" in told.output and "Not kept" in told.output
+    wrong = CliRunner().invoke(app, ["race", "rosenbrock", "beele"])
+    assert wrong.exit_code != 0 and "did you mean 'beale'" in wrong.output
