@@ -120,11 +120,11 @@ def test_what_decides_the_numbers_decides_the_key(change: dict[str, Any]) -> Non
 
 
 def test_the_machine_and_its_versions_decide_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    from thalweg.lab import trial_key
+    from thalweg.lab import versions
 
-    before, known = Keys().key(Trial(**BASE)), trial_key.versions()
+    before, known = Keys().key(Trial(**BASE)), versions.versions()
     for name, said in {"threads": True, "cpu": False, "numpy": False, "thalweg": False}.items():
-        monkeypatch.setattr(trial_key, "versions", lambda name=name: known | {name: "other"})
+        monkeypatch.setattr(versions, "versions", lambda name=name: known | {name: "other"})
         assert (Keys().key(Trial(**BASE)) == before) is said
 
 
@@ -214,7 +214,7 @@ def test_a_claim_holds_while_its_process_lives(tmp_path: Path, monkeypatch: pyte
     def claimed_by(whom: str, key: str, limit: float) -> None:
         with monkeypatch.context() as m:
             m.setattr(stores, "_me", lambda: whom)
-            assert store._claim([key], limit) == [None]
+            assert store.claim([key], limit) == [None]
 
     def state(key: str) -> Any:
         return next(store.through([(0, key, lambda: runs)], 10.0))[0][1]

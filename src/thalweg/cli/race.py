@@ -118,6 +118,20 @@ def race(
         ),
     ] = "",
     maximize: Annotated[bool, typer.Option("--maximize", help="More of the measure is better.")] = False,
+    dask: Annotated[
+        str | None,
+        typer.Option(
+            help="A Dask cluster that runs the trials: its scheduler's address, or local.",
+            metavar="ADDRESS",
+            rich_help_panel="Where it runs",
+        ),
+    ] = None,
+    backend: Annotated[
+        str | None,
+        typer.Option(
+            help="A joblib backend that runs the trials, such as ray.", rich_help_panel="Where it runs"
+        ),
+    ] = None,
     store: Annotated[
         str | None,
         typer.Option(

@@ -43,10 +43,13 @@ class Closing(Protocol):
 class Client(Closing, Protocol):
     """What is used of a ``dask.distributed.Client``."""
 
+    def __hash__(self) -> int: ...
     def scheduler_info(self) -> Mapping[str, Any]: ...
     def scatter(self, data: object, *, broadcast: bool, hash: bool) -> object: ...
     def submit(self, function: Callable[..., Any], *arguments: object, pure: bool) -> object: ...
     def gather(self, futures: Sequence[object]) -> list[Any]: ...
+    def run(self, function: Callable[..., Any]) -> dict[str, Any]: ...
+    def cancel(self, futures: Sequence[object]) -> object: ...
 
 
 def fit_on_cluster(
@@ -88,7 +91,7 @@ def fit_on_cluster(
         raise HyperparameterError(
             "features: on a cluster SVMlight files need --features or --bits: no worker sees all of them"
         )
-    client, own = _client(cluster)
+    client, own = client_of(cluster)
     try:
         workers = len(client.scheduler_info()["workers"])
         count = min(parts or max(1, workers), len(stream.paths))
@@ -153,7 +156,7 @@ def _train_one_pass(run: Run, client: Client, files: Sequence[list[str]]) -> Non
     run.end_pass()
 
 
-def _client(cluster: Client | str) -> tuple[Client, Sequence[Closing]]:
+def client_of(cluster: Client | str) -> tuple[Client, Sequence[Closing]]:
     """A client of the cluster, and what is ours to close. Raises FileError where no scheduler answers."""
     try:
         distributed: Any = import_module("dask.distributed")

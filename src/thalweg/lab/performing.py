@@ -9,15 +9,19 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 from ..errors import HyperparameterError, ProblemError
 from ..problems import FunctionProblem, Outsider, Raced, Source
 from ..problems.compiled import CompiledProblem
+from .spread import Spread, spread_over
 from .store import Busy, Outcome, Store, StoreError, Unsaved
 from .trial import Runs, Trial, joined, resolve
 from .trial_key import Keys
 from .workers import STARTING, Answers, Chunk, Lost, each, one_thread, run
+
+if TYPE_CHECKING:
+    from ..fitting.cluster import Client
 
 T = TypeVar("T")
 Job: TypeAlias = Sequence[Trial]
@@ -40,11 +44,15 @@ class Task(NamedTuple):
 class Performer:
     """Runs jobs of trials. workers: processes, one a core by default; 0 stays in this process, where nothing is ended.
 
-    seconds: of a run, after which it is ended. Raises HyperparameterError for numbers that cannot be.
+    seconds: of a run, after which it is ended. dask: a Dask cluster's client, its scheduler's address, or "local";
+    backend: of joblib, by name; there what is not compiled is run. Raises HyperparameterError for what cannot be, FileError where
+    no scheduler answers.
     """
 
     workers: int | None = None
     seconds: float = SECONDS
+    dask: "str | Client | None" = None
+    backend: str | None = None
     store: Store | None = None
     keys: Keys | None = None
 
@@ -55,13 +63,24 @@ class Performer:
             raise HyperparameterError(f"workers: must be a whole number >= 0, got {self.workers!r}")
         if not (isinstance(self.seconds, int | float) and self.seconds > 0):
             raise HyperparameterError(f"seconds: must be a number > 0, got {self.seconds!r}")
+        if self._spread is not None and self.workers == 0:
+            raise HyperparameterError("workers: 0 stays in this process, which dask and backend do not")
+
+    @property
+    def _spread(self) -> Spread | None:
+        return spread_over(self.dask, self.backend, self.workers)
+
+    @property
+    def machines(self) -> list[dict[str, str]]:
+        """What trials are run on, where that is not this process's machine alone, each kind once."""
+        return [] if self._spread is None else self._spread.machines()
 
     def kept_in(self, store: Store, depends: Sequence[str | os.PathLike[str]] = ()) -> "Performer":
         """Return one that runs only what the store does not hold, and keeps there what it runs.
 
         depends: files that decide the numbers, beside those that are told from code. Raises FileError.
         """
-        return replace(self, store=store, keys=Keys(depends))
+        return replace(self, store=store, keys=Keys(depends, self.machines or None))
 
     def perform(self, jobs: Sequence[Job]) -> Iterator[tuple[int, list[Runs]]]:
         """Yield each job's number and what its trials gave, in any order.
@@ -153,18 +172,55 @@ class Performer:
                     for outcomes in _through(self.store, tasks[first : first + CLAIMED], self.seconds):
                         yield from outcomes
             return
-        problems = list({id(t.trial.problem): t.trial.problem for t in tasks}.values())
-        place = {id(problem): k for k, problem in enumerate(problems)}
-        sent = [(place[id(t.trial.problem)], t._replace(trial=replace(t.trial, problem=HERE))) for t in tasks]
+        if self._spread is not None:
+            yield from self._far(self._spread, tasks)
+            return
+        problems, sent = _apart(tasks)
         shared = problems, self.store, self.seconds
         for k, outcome in run(_perform, shared, sent, self.workers, self.seconds):
-            task = tasks[k]
             if isinstance(outcome, Lost):
-                runs = task.trial.failed(outcome.reason)
-                if self.store is not None and outcome.seconds is not None:
-                    self.store.commit([(task.key, runs, outcome.seconds)])
-                outcome = runs
-            yield task.number, outcome
+                ((_, outcome),) = self._taken(tasks, [(k, outcome)])
+            yield tasks[k].number, outcome
+
+    def _far(self, spread: Spread, tasks: Sequence[Task]) -> Iterator[tuple[int, Outcome]]:
+        """Run trials elsewhere; this side claims them and commits what they give."""
+        states: Sequence[Runs | Busy | None] = [None] * len(tasks)
+        if self.store is not None:
+            states = self.store.claim([t.key for t in tasks], self.seconds)
+        yield from ((t.number, s) for t, s in zip(tasks, states, strict=True) if s is not None)
+        mine = [t for t, s in zip(tasks, states, strict=True) if s is None]
+        problems, sent = _apart(mine)
+        for results in spread.run(_perform, (problems, None, self.seconds), sent, self.seconds):
+            yield from self._taken(mine, results)
+
+    def _taken(
+        self, tasks: Sequence[Task], results: Sequence[tuple[int, Runs | Lost]]
+    ) -> list[tuple[int, Outcome]]:
+        """Commit what tasks gave, by their place, a run that was ended as failed; return their numbers with it."""
+        rows: list[tuple[str, Runs, float | None]] = []
+        given: list[tuple[int, Runs]] = []
+        for k, result in results:
+            task = tasks[k]
+            runs = task.trial.failed(result.reason) if isinstance(result, Lost) else result
+            limit = result.seconds if isinstance(result, Lost) else None
+            given.append((task.number, runs))
+            if limit is not None or not isinstance(result, Lost):  # who was lost may be tried again
+                rows.append((task.key, runs, limit))
+        try:
+            if self.store is not None:
+                self.store.commit(rows)
+        except StoreError as error:
+            return [(number, Unsaved(runs, str(error))) for number, runs in given]
+        return list(given)
+
+
+def _apart(tasks: Sequence[Task]) -> tuple[list[Raced | Source], list[tuple[int, Task]]]:
+    """Return the problems of trials, each once, and the trials without them, with the places of theirs."""
+    problems = list({id(t.trial.problem): t.trial.problem for t in tasks}.values())
+    place = {id(problem): k for k, problem in enumerate(problems)}
+    return problems, [
+        (place[id(t.trial.problem)], t._replace(trial=replace(t.trial, problem=HERE))) for t in tasks
+    ]
 
 
 def _through(

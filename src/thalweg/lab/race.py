@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -38,6 +38,9 @@ from .search import Proposal, Search, Tuner
 from .statistics import quantile
 from .store import Store, StoreError
 from .trial import Runs, Trial, resolve
+
+if TYPE_CHECKING:
+    from ..fitting.cluster import Client
 
 RECORDS = 40
 GROWTH = 0.06  # of a step's number to the next one that is recorded
@@ -154,6 +157,8 @@ def race(
     select: str | None = None,
     workers: int | None = None,
     seconds: float = SECONDS,
+    dask: "str | Client | None" = None,
+    backend: str | None = None,
     measure: str = "",
     maximize: bool = False,
     store: str | os.PathLike[str] | None = None,
@@ -183,8 +188,8 @@ def race(
     by default (of a training loop: its length, at most 1,000 yields); batch 0 takes all rows. select: what settings
     are chosen by, "loss" or "validation", the loss on rows that are neither trained nor tested on, or what a training
     loop yields under that name, which is the default where there is such. workers: processes, one a core by default;
-    0 stays in this process, where nothing is ended. seconds: of a run, after which it is ended and has failed. store: a
-    file that keeps each run as soon as it is done: what it holds is not run again. fresh: without what it holds. depends:
+    0 stays in this process, where nothing is ended. seconds: of a run, after which it is ended and has failed. dask:
+    a Dask cluster's client, its scheduler's address, or "local"; backend: of joblib, such as "ray"; there the runs go. store: a file that keeps each run as soon as it is done: what it holds is not run again. fresh: without what it holds. depends:
     more files that decide the numbers. out, json: files for the report and the numbers, checked before the race; figures:
     a folder for every figure as SVG and PDF and the tables as CSV and LaTeX. progress: called with (what, done, total).
     Ctrl-C ends with what is done.
@@ -217,7 +222,7 @@ def race(
         select=select,
         measure=measure,
         maximize=maximize,
-        performer=Performer(workers, seconds),
+        performer=Performer(workers, seconds, dask, backend),
     )
     if store is not None:
         prepared = prepared.kept_in(Store.open(store, prepared.subject, fresh), depends)
@@ -318,6 +323,8 @@ class Prepared:
             finished, stopped = False, error
         outsider = self.performer.outsider(self.source) if finished else None
         data = summary(self.problem, self.budget, self.entries, finished, outsider)
+        if machines := self.performer.machines:
+            data["versions"] |= _machines(machines)
         store = self.performer.store
         if store is not None and stopped is None:
             store.put(self.problem.name, data)
@@ -337,6 +344,17 @@ class Prepared:
         file, _, name = source.name.rpartition(":")
         title = Path(file or name).name + (f":{name}" if file else "")
         return title if source.target is None else f"{title}, target {source.target}"
+
+
+def _machines(kinds: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """Versions as those of a cluster; where it is mixed, in which numbers may depend on who ran what, that is said."""
+    names = dict.fromkeys(n for kind in kinds for n in kind)
+    each = {n: list(dict.fromkeys(kind.get(n, "none") for kind in kinds)) for n in names}
+    mixed = [n for n, values in each.items() if len(values) > 1]
+    said = {n: " | ".join(values) for n, values in each.items()}
+    return said | (
+        {"cluster": f"mixed ({', '.join(mixed)}): numbers may depend on who ran what"} if mixed else {}
+    )
 
 
 def _demand_rules(p: Raced, entrants: Sequence[Entrant]) -> None:

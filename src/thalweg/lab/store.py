@@ -130,7 +130,7 @@ class Store:
 
         Others' trials are ``Busy``. What cannot be written is ``Unsaved``.
         """
-        states = self._claim([key for _, key, _ in tasks], limit)
+        states = self.claim([key for _, key, _ in tasks], limit)
         known = [(i, state) for (i, _, _), state in zip(tasks, states, strict=True) if state is not None]
         if known:
             yield known
@@ -164,7 +164,7 @@ class Store:
                 rows,
             )
 
-    def _claim(self, keys: Sequence[str], limit: float) -> list[Runs | Busy | None]:
+    def claim(self, keys: Sequence[str], limit: float) -> list[Runs | Busy | None]:
         """Claim trials for this process: what they gave where they are done, ``Busy`` where another is at them, else None."""
         states: list[Runs | Busy | None] = []
         me = _me()

@@ -42,7 +42,7 @@ OWN = (
     "figures",
     "progress",
 )  # of a race's options, those that a study has for itself
-WHERE = ("workers", "seconds")  # those that say where trials are run
+WHERE = ("workers", "seconds", "dask", "backend")  # those that say where trials are run
 
 
 def options() -> list[str]:

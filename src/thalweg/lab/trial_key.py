@@ -31,7 +31,7 @@ from ..errors import FileError, HyperparameterError
 from ..problems import FunctionProblem, Raced, Source, TrainingProblem, catalogue
 from .entrants import Foreign
 from .trial import Trial
-from .versions import versions
+from .versions import machine
 
 MEANING = 1  # raised where the same trial gives other numbers, or a key says other things
 
@@ -39,14 +39,18 @@ MEANING = 1  # raised where the same trial gives other numbers, or a key says ot
 class Keys:
     """Makes the keys of trials, with what they have in common looked at once: code and data as they are now.
 
-    depends: more files that decide the numbers. Raises FileError for one that cannot be read.
+    depends: more files that decide the numbers. machines: what trials are run on, each kind once, by default what this
+    process is. Raises FileError for a file that cannot be read.
     """
 
-    def __init__(self, depends: Sequence[str | os.PathLike[str]] = ()) -> None:
-        machine = {n: v for n, v in versions().items() if n != "threads"}
+    def __init__(
+        self,
+        depends: Sequence[str | os.PathLike[str]] = (),
+        machines: Sequence[Mapping[str, str]] | None = None,
+    ) -> None:
         self._common = {
             "meaning": MEANING,
-            "machine": machine,
+            "machines": _plain([machine()] if machines is None else machines),
             "device": _device(),
             "depends": [[Path(p).name, _content(p)] for p in depends],
         }

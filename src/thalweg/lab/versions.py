@@ -24,6 +24,11 @@ def versions() -> dict[str, str]:
     return known
 
 
+def machine() -> dict[str, str]:
+    """What decides numbers beside the work itself: the versions, without the threads."""
+    return {n: v for n, v in versions().items() if n != "threads"}
+
+
 def _cpu() -> str:
     """What the processor calls itself, where the system tells."""
     if sys.platform == "linux":
