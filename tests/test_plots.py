@@ -548,7 +548,7 @@ def test_figures_of_a_race_are_legible(race: dict[str, Any], narrow: bool) -> No
 def test_a_race_report_stands_alone(race: dict[str, Any], tmp_path: Path) -> None:
     text = report.render(race)
     page_is_sound(text)
-    assert text.count('role="img"') == 8  # four figures, wide and narrow
+    assert text.count('role="img"') == 7  # three figures, wide and narrow, and losses where no script runs
     assert (
         race_figures.save(race_figures.contour, race, tmp_path / "map.png", "dark")
         .read_bytes()

@@ -153,7 +153,7 @@ def test_the_page_in_a_browser(tmp_path: Path, browser: Any, page: str) -> None:
     seen.get_by_role("button", name="steps to target").click()
     assert seen.locator("th[aria-sort=ascending]").inner_text().startswith("steps to")
     values = seen.locator(".values")
-    assert values.locator("h4").inner_text() == "At the end, step 120"
+    assert values.locator("h4").inner_text() == "At the end, step 120: above the minimum"
     plot = seen.locator(".plot")
     plot.scroll_into_view_if_needed()
     box = plot.bounding_box()
@@ -161,13 +161,13 @@ def test_the_page_in_a_browser(tmp_path: Path, browser: Any, page: str) -> None:
     assert values.locator("h4").inner_text().startswith("At step ") and values.locator("li").count() == 2
     plot.focus()
     seen.keyboard.press("Home")
-    assert values.locator("h4").inner_text() == "At step 0"
+    assert values.locator("h4").inner_text() == "At step 0: above the minimum"
     seen.keyboard.press("ArrowRight")
-    assert values.locator("h4").inner_text() == "At step 1"
+    assert values.locator("h4").inner_text() == "At step 1: above the minimum"
     assert plot.get_attribute("aria-valuetext").startswith("step 1: ")
     before = plot.inner_html()
     seen.get_by_role("button", name="seconds").click()
-    seen.get_by_role("button", name="above the minimum, log").click()
+    seen.get_by_role("button", name="linear").last.click()
     assert plot.inner_html() != before
     for name in ("SGD", "Adam"):
         seen.locator(f".chips [data-pin={name}]").click()

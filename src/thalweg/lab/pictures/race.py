@@ -108,6 +108,19 @@ def _over_steps(
         stroke = colour[style.stroke]
         panel.fill_between(own["step"], own["p10"], own["p90"], color=stroke, alpha=0.25, linewidth=0)
         panel.add_line(canvas.line(style, own["step"], own["median"]))
+        cut = own["step"][(own["p90"] > high) | ~np.isfinite(own["p90"])]
+        if len(cut):  # the band goes on above
+            few = cut[:: max(1, len(cut) // 6)]
+            panel.plot(
+                few,
+                np.ones(len(few)),
+                linestyle="",
+                marker="^",
+                markersize=3.5,
+                color=stroke,
+                clip_on=False,
+                transform=panel.get_xaxis_transform(),
+            )
         for value, _ in references:
             if low < value < high:
                 panel.axhline(value, color=colour["muted"], linewidth=0.9, linestyle=(0, (6, 3)), zorder=1.5)
@@ -209,8 +222,8 @@ def _draw_sensitivity(race: RaceResult, colour: Colours, narrow: bool) -> Figure
     small = Multiples(shown, looks, narrow, each, axes, fill, asides)
     canvas = Canvas(colour, width, 14 + max(small.height, each + ABOVE) + 46)
     small.draw(canvas, 14)
-    name = race["settings"]["loss_name"]
-    canvas.words(2, canvas.height - 3, f"final {name} of each trial", va="top")
+    name = race["settings"]["selection"].removeprefix("median ")  # what trials are judged by
+    canvas.words(2, canvas.height - 3, f"{name} of each trial", va="top")
     canvas.words(width / 2, 6, "learning rate (each method in its own unit)", ha="center", va="bottom")
     return canvas.figure
 

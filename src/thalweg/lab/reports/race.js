@@ -3,13 +3,14 @@
   const box = document.getElementById("chart");
   const data = box && JSON.parse(document.getElementById("chart-data").textContent);
   const LEFT = 62, RIGHT = 14, TOP = 14, BOTTOM = 44;
-  const state = { x: "step", across: "linear", y: data?.log ? "log" : "linear", at: null };
+  const state = { x: "step", across: "linear", y: data?.minimum != null ? "gap" : data?.log ? "log" : "linear", at: null };
   const escape = (text) => text.replace(/[&<>"]/g, (c) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" })[c]);
   const power = (e) => "10" + String(e).replace(/[-\d]/g, (c) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(c)]);
 
   const number = (v, digits = 3) => {
     if (v === null) return "diverged";
     if (v === 0) return "0";
+    if (v < 0) return "−" + number(-v, digits);
     const e = Math.floor(Math.log10(Math.abs(v)) + 1e-12);
     if (e < -3 || e > 5) return (v / 10 ** e).toFixed(digits - 1) + "×" + power(e);
     return Number(v.toPrecision(digits)).toLocaleString("en", {
@@ -56,7 +57,7 @@
       mid: m.median.map(height), low: m.p10.map(height), high: m.p90.map(height) }));
     const all = lines.flatMap((m) => m.mid).filter((v) => v !== null && (!logY || v > 0));
     const firsts = lines.map((m) => m.mid[0]).filter((v) => v !== null);
-    let least = Math.min(...all), most = Math.min(Math.max(...all), 3 * Math.max(...firsts) || Infinity);
+    let least = Math.max(Math.min(...all), logY ? data.least : -Infinity), most = Math.min(Math.max(...all), 3 * Math.max(...firsts) || Infinity);
     if (!(most > least)) { most = Math.max(...all); least = Math.min(...all); }
     if (!(most > least)) { most = least + Math.abs(least || 1); }
     if (logY) { least *= 0.9; most *= 1.15; } else { const pad = 0.04 * (most - least); least -= pad; most += pad; }
@@ -123,13 +124,14 @@
     const steps = seen[0].m.steps[seen[0].i], exact = state.x === "seconds" ? here : seen[0].m.x[seen[0].i];
     const title = state.x === "step" ? `step ${steps.toLocaleString("en")}` : `${number(exact)} ${word[state.x]}`;
     const list = box.querySelector(".values");
-    list.querySelector("h4").textContent = at === null ? `At the end, ${title}` : `At ${title}`;
+    const what = state.y === "gap" ? ": above the minimum" : "";
+    list.querySelector("h4").textContent = (at === null ? `At the end, ${title}` : `At ${title}`) + what;
     list.querySelector("ul").replaceChildren(...seen.map(({ m, i, v }) => {
       const row = document.createElement("li");
       row.dataset.method = m.name;
       row.title = `10–90 %: ${number(m.low[i])} to ${m.high[i] === null ? "∞" : number(m.high[i])}`;
       row.innerHTML = `<svg class="key" viewBox="0 0 26 10" aria-hidden="true"><path d="M1 5H25" style="stroke:var(--${m.stroke});stroke-dasharray:${m.dash}"/></svg>`
-        + `<span>${escape(m.name)}</span><b>${number(v)}</b>`;
+        + `<span>${escape(m.name)}</span><b>${number(v, 4)}</b>`;
       return row;
     }));
     const cursor = box.querySelector(".cursor"), dots = box.querySelector(".dots");

@@ -170,7 +170,7 @@ def _figures(race: RaceResult, rows: list[MethodRow]) -> str:
             "Effective learning rate against step on a log scale, one line per method.",
             "The step size divided by the gradient, coordinate by coordinate: the line is the "
             "median coordinate and the band below holds 10–90 % of them. A wide band means that "
-            "the method treats coordinates very differently.",
+            "the method treats coordinates very differently." + _steady(rows),
         ),
     ]
     parts = [_figure(plot, race, *words) for there, plot, *words in shown if there]
@@ -186,11 +186,23 @@ def _losses(race: RaceResult, ranking: str) -> str:
     name = race["settings"]["loss_name"]
     label = f"Median {name} against step on a log scale, in order of the final value: {ranking}"
     return (
-        f'<figure id="loss"><h3>{escape(name[0].upper() + name[1:])} on the way</h3>{chart(race)}'
+        f'<figure id="loss"><h3>{escape(name if len(name) == 1 else name[0].upper() + name[1:])} on the way</h3>{chart(race)}'
         f"<noscript>{plots.loss_curves(race, escape(label))}</noscript>"
         "<figcaption>Medians over the seeds; lower is better. Point at the chart, or move along it with the arrow keys, "
         "for all values at one place. Pick methods above to see their 10–90 % bands; a triangle at the upper edge "
         "marks where a band goes on beyond it.</figcaption></figure>"
+    )
+
+
+def _steady(rows: list[MethodRow]) -> str:
+    """Which of a momentum's two rates is drawn, and how far the other is from it."""
+    apart = {r["method"]: r["gain"] / r["lr"] for r in rows if r["gain"] and r["lr"]}
+    if not apart:
+        return ""
+    factors = listing(f"{number(v, 2)} × for {escape(n)}" for n, v in apart.items())
+    return (
+        " Drawn is the factor on what the method averages; under a constant gradient the average of a momentum grows, and "
+        f"its steady gain is more: {factors}."
     )
 
 

@@ -27,13 +27,14 @@ class Line(TypedDict):
 
 class Data(TypedDict):
     """What the script draws. rows: row gradients a step, 0 where steps are all that there is to count. minimum: the
-    known one, where a gap above it says more than the loss. log: whether losses can be drawn on a log scale. references:
+    known one, where a gap above it says more than the loss. least: gaps below it count as equal. log: whether losses can be drawn on a log scale. references:
     levels with their names.
     """
 
     methods: list[Line]
     rows: int
     minimum: Number
+    least: float
     log: bool
     references: list[tuple[float, str]]
 
@@ -60,7 +61,8 @@ def chart(race: RaceResult) -> str:
         groups[0][1].append(("x:seconds", "seconds"))
     if data["minimum"] is not None:
         groups[2][1].append(("y:gap", "above the minimum, log"))
-    chosen = {"x:step", "across:linear", "y:log" if data["log"] else "y:linear"}
+    gap = data["minimum"] is not None
+    chosen = {"x:step", "across:linear", "y:gap" if gap else "y:log" if data["log"] else "y:linear"}
     controls = "".join(_group(name, buttons, chosen) for name, buttons in groups)
     text = json.dumps(data, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
     return (
@@ -117,6 +119,7 @@ def _data(race: RaceResult) -> Data:
         "methods": methods,
         "rows": settings["rows"] and (settings["batch"] or settings["rows"]),
         "minimum": floor["loss"] if floor and floor["known"] and floor["loss"] else None,
+        "least": next((a["equal"] or 0.0 for a in race["answers"] if a["scale"] == "gap"), 0.0),
         "log": bool(finite) and min(finite) > 0,
         "references": references,
     }

@@ -118,7 +118,7 @@ def _rate(row: MethodRow) -> str:
     steady = (
         ""
         if row["gain"] is None
-        else f'<small title="under a constant gradient">gain {number(row["gain"])}</small>'
+        else f'<small class="steady" title="under a constant gradient">gain {number(row["gain"])}</small>'
     )
     return f"{number(row['lr'])}{steady}"
 

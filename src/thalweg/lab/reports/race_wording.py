@@ -171,7 +171,8 @@ def _effect(v: VerdictRow, answer: Answer, mark: Mark) -> str:
         return f"{'only ' + sound + ' reaches it' if steps else sound + ' alone does not fail'} in the median pair, {a} wins {runs}"
     if steps:
         return f"{a} takes {middle} × the steps of {b} ({low} to {high}), fewer {runs}"
-    return f"{a} ends {middle} × as high as {b} ({low} to {high}), lower {runs}"
+    height = "far above the minimum" if answer["scale"] == "gap" else "high"
+    return f"{a} ends {middle} × as {height} as {b} ({low} to {high}), lower {runs}"
 
 
 def _value(answer: Answer, name: str) -> str:
