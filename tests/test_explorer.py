@@ -148,6 +148,13 @@ def test_a_function_of_two_names_must_be_a_formula() -> None:
         explore(branching)
 
 
+def test_names_must_be_those_that_the_page_reads() -> None:
+    space: dict[str, Any] = {}
+    exec("def greek(θ, y, /):\n    return θ * y\n", space)
+    with pytest.raises(HyperparameterError, match=r"greek: .*θ"):
+        explore(space["greek"])
+
+
 class Jumping(tw.Schedule):
     value: float
 
@@ -406,6 +413,13 @@ def test_a_typed_function_that_is_none_leaves_the_picture(opened: Callable[..., 
     assert not page.page.locator(".notice").is_visible()
     assert page.run("explorer.state.problem") == "=x**2 + y**2"
     assert page.run("explorer.csv()") != before
+    page.run("location.hash = '#p==x%2Bz'")
+    page.rest()
+    assert "z is not known" in page.page.text_content(".notice")
+    assert page.run("explorer.state.problem") == "=x**2 + y**2"
+    other = opened("booth", ["SGD(lr=0.01)"], steps=50, hash="#p==x%2Bz")
+    assert "z is not known" in other.page.text_content(".notice")
+    assert other.run("explorer.csv()") == before
 
 
 def test_every_control_works_by_keyboard(opened: Callable[..., Opened]) -> None:

@@ -46,6 +46,7 @@ export class App {
   private styles: Line[] = [];
   private frame = 0;
   private idle = 0;
+  private openName = ""; // of the problem that is open
   private ground = true;
   private tuning = false; // rates of open methods are chosen in the next frame
   private linked = false;
@@ -358,9 +359,20 @@ export class App {
     }
   }
 
+  /** Open the state's problem; where it is none, the last one that was, or the first of the page. */
   private open(): void {
-    const opened = this.opened(this.state.problem) ?? (this.problem ? null : this.opened(this.data.problem));
-    if (opened) Object.assign(this, opened);
+    const { data } = this;
+    for (const name of [this.state.problem, this.openName, data.problem, ...Object.keys(data.problems)]) {
+      const opened = name ? this.opened(name) : null;
+      if (!opened) continue;
+      if (name !== this.state.problem) {
+        const start = name === this.openName ? this.state.start : opened.problem.starts[0];
+        this.state = { ...this.state, problem: name, start };
+      }
+      this.openName = name;
+      Object.assign(this, opened);
+      return;
+    }
   }
 
   private tell(text: string): void {

@@ -296,6 +296,11 @@ def _of_function(
                 f"explore {name}: of two arguments it is read as a formula of them, and is none ({error});"
                 " write f(w) of an array of two for any other function"
             ) from None
+        foreign = [n for n in names if not n.isascii()]
+        if foreign:
+            raise HyperparameterError(
+                f"explore {name}: the page reads names of the letters a to z and digits, not {foreign[0]}: rename it"
+            )
         if len(text) > LONGEST * 5:
             raise HyperparameterError(
                 f"explore {name}: its formula is too long; write f(w) of an array of two"
