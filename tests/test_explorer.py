@@ -148,11 +148,13 @@ def test_a_function_of_two_names_must_be_a_formula() -> None:
         explore(branching)
 
 
+def greek(θ: float, y: float, /) -> float:
+    return θ * y
+
+
 def test_names_must_be_those_that_the_page_reads() -> None:
-    space: dict[str, Any] = {}
-    exec("def greek(θ, y, /):\n    return θ * y\n", space)
-    with pytest.raises(HyperparameterError, match=r"greek: .*θ"):
-        explore(space["greek"])
+    with pytest.raises(HyperparameterError, match=r"greek: .*not θ"):
+        explore(greek)
 
 
 class Jumping(tw.Schedule):
