@@ -35,6 +35,7 @@ DOOR, VALUES = "tests/test_tiny_door.py", "tests/laws/test_values.py"
 SCALED, FIT_SCALED = "tests/reading/test_scale.py", "tests/fitting/test_scale.py"
 READ_TEXT, READ_STREAM, READ_TABLES = (f"tests/reading/test_{n}.py" for n in ("text", "stream", "tables"))
 READ_COLUMNS, READ_PRODUCTS = "tests/reading/test_columns.py", "tests/reading/test_interactions.py"
+SEARCH = "tests/test_search.py"
 JAVASCRIPT, EXPLORER = "tests/laws/test_javascript.py", "tests/test_explorer.py"
 
 
@@ -55,6 +56,20 @@ class Mutant:
 
 
 MUTANTS = [
+    Mutant("lab/ranges.py", "return max(1.0, math.pow(", "return min(1.0, math.pow(", SEARCH, "follows"),
+    Mutant("lab/ranges.py", "times == 1 else {", "times >= 1 else {", SEARCH, "follows"),
+    Mutant("lab/ranges.py", "used or guards", "guards or used", SEARCH, "one_name"),
+    Mutant("lab/ranges.py", "0 if side < 0 and self.low == 0 else side", "side", SEARCH, "units"),
+    Mutant("lab/search.py", "[*self.names, *(n", "[*(n", SEARCH, "sequence"),
+    Mutant(
+        "lab/search.py", "any(self.space[n].widens for n in self.edges)", "bool(self.edges)", SEARCH, "hard"
+    ),
+    Mutant(
+        "lab/search.py", 'yield "tuning", first', 'yield "tuning", first[:1] * len(first)', SEARCH, "badly"
+    ),
+    Mutant("lab/configuration.py", "round(steps * usual / batch)", "round(steps)", SEARCH, "around"),
+    Mutant("lab/configuration.py", "pace = race_steps / steps", "pace = 1.0", SEARCH, "around"),
+    Mutant("lab/importance.py", "lost - columns[n].shape[1] * error", "lost", SEARCH, "omega"),
     Mutant("printing/javascript.py", "Math.floor(x) + 0;", "Math.floor(x);", JAVASCRIPT, "libm"),
     Mutant("printing/javascript.py", "(x === 1 || ", "(", JAVASCRIPT, "libm"),
     Mutant("printing/symbolic.py", "_where(y < x, y, x)", "_where(y < x, x, y)", JAVASCRIPT, "schedule"),

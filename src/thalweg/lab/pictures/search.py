@@ -78,7 +78,7 @@ def _scale(race: RaceResult, setting: str) -> _Scale:
     zero = float(positive.min()) / 10 if len(positive) < len(values) and len(positive) else 0.0
     low, high = data_limits([np.append(positive, zero) if zero else positive], pad=0.03)
     label = "learning rate" if setting == "lr" else setting
-    return _Scale(f"{label}, 0 at the left" if zero else label, True, low, high, zero=zero)
+    return _Scale(f"{label}, 0 at the low end" if zero else label, True, low, high, zero=zero)
 
 
 def _tried(race: RaceResult, name: str) -> dict[str, list[Any]]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..pictures.race import Plot
 
 # Settings that the page shows elsewhere.
-_SHOWN_APART = {"command", "methods", "target_text", "loss_name"}
+_SHOWN_APART = {"command", "methods", "target_text", "loss_name", "scales"}
 
 
 def render(race: RaceResult) -> str:
@@ -234,7 +234,7 @@ def _run(race: RaceResult, rows: list[MethodRow]) -> str:
     ]
     if settings["command"]:
         parts.append(f"<p>To run it again:</p>{block(settings['command'], 'the command')}")
-    parts.append(f"<dl>{facts({k: v for k, v in settings.items() if k not in _SHOWN_APART})}")
+    parts.append(f"<dl>{facts({k: v for k, v in settings.items() if k not in _SHOWN_APART and v != {}})}")
     parts.append(f"{facts(race['versions'])}</dl>")
     if rules := [(r["method"], r["rule"]) for r in rows if r["rule"]]:
         items = "".join(
