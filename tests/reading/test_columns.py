@@ -405,12 +405,14 @@ def test_dates_in_other_ways(tmp_path, example):
     assert rows_of(stream) == rows_of(iso) and stream.layout["instants"] == ["t"]
     assert kinds(stream)["t"]["note"] == f"dates, written {name}" and stream.layout["dates"] == {"t": name}
     # Another file of that layout, whose first dates read both ways, and one that is none.
-    other = written(
-        tmp_path, f"t;z\n{start.replace(day=5, month=6).strftime(way)};1\n2020-02-30;1\n", "b.csv"
-    )
+    none = way
+    for part, odd in {"%d": "31", "%m": "02", "%b": "Feb", "%B": "February"}.items():
+        none = none.replace(part, odd)
+    cells = [start.replace(day=5, month=6).strftime(way), start.strftime(none), "2020-02-03"]
+    other = written(tmp_path, "t;z\n" + "".join(f"{cell};1\n" for cell in cells), "b.csv")
     again = open_stream(other, layout=stream.layout, unlabelled=True)
     days = start.replace(day=5, month=6, tzinfo=UTC).timestamp() / 86400
-    assert rows_of(again)[0][1][0] == np.float32(days) and again.odd_cells["t"][0] == 1
+    assert rows_of(again)[0][1][0] == np.float32(days) and again.odd_cells["t"][0] == 2
 
 
 def test_dates_that_read_both_ways_are_text_until_it_is_said(tmp_path):
