@@ -201,7 +201,9 @@ def _command(
     """The command line that makes this again; "" for what the command line cannot name."""
     texts = [rule if isinstance(rule, str) else spelling(rule) for rule in (a, b)]
     place = problem.source if isinstance(problem, Problem) else problem
-    name = place.name if isinstance(place, Source) and place.target is None and not place.drop else place
+    name: object = place
+    if isinstance(place, Source) and place == Source(place.name, content=place.content):
+        name = place.name
     if not all(texts) or (problem is not None and not isinstance(name, str)):
         return ""
     parts = ["thalweg", "diff", *texts]
