@@ -152,7 +152,6 @@ __all__ = [
     "Source",
     "TrainingProblem",
     "catalogue",
-    "demand_no_measure",
     "landscape",
     "landscape_catalogue",
     "make",
