@@ -306,6 +306,14 @@ def test_a_momentums_steady_gain_stands_beside_its_rate() -> None:
     assert gains == {"SGD": None, "Momentum": pytest.approx(0.01), "Momentum:slides": None, "Adam": None}
 
 
+def test_a_gain_is_told_of_a_rate_that_falls() -> None:
+    """Beside the rate that the row shows, from which the schedule starts."""
+    only = {"schedule": ("cosine",)}
+    made = tw.race("beale", ["Momentum"], tune="lr,schedule", range=only, trials=2, seeds=1, steps=5)
+    (row,) = made.data["methods"]
+    assert row["schedules"] == ["lr"] and row["gain"] == pytest.approx(row["lr"] * 10)
+
+
 def test_optunas_sampler_has_the_same_number_of_trials_and_no_tuning_curves() -> None:
     made = tw.race(
         "beale", ["SGD", "Adam"], tune="lr,beta1,schedule", sampler="optuna", trials=5, seeds=2, steps=30

@@ -264,7 +264,9 @@ def _row(entry: Entry, p: Raced, budget: Budget, floor: float, tau: float) -> Me
         "settings": settings if search.losses else {},
         "sets": {n: list(lines) for n in settings if (lines := lines_of(search.entrant, n))},
         "values": {n: _finite(v) for n, v in tuned.values.items()},
-        "gain": search_summary.steady_gain(rule) if search.losses and rule else None,
+        "gain": search_summary.steady_gain(rule, lr)
+        if search.losses and rule and isinstance(lr, float)
+        else None,
         "loss": loss,
         "metric": None
         if p.metric_name is None or not runs

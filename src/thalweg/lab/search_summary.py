@@ -29,10 +29,10 @@ def settings(search: Search, tuned: Configuration, names: Sequence[str]) -> dict
     return chosen
 
 
-def steady_gain(rule: Rule) -> Number:
-    """What the factor on a sum of gradients comes to under a constant one, w/g; None where it is no other than the rate."""
-    stated, rate = rule.parts.gain, rule.values.get("lr")
-    if stated is None or not isinstance(rate, float) or rule.parts.lines["lr"].unit != "w/g":
+def steady_gain(rule: Rule, rate: float) -> Number:
+    """What a rate comes to under a constant gradient, w/g, where it is the factor on a sum of them; else None."""
+    stated = rule.parts.gain
+    if stated is None or "lr" not in rule.parts.lines or rule.parts.lines["lr"].unit != "w/g":
         return None
     arrays, others = signature(stated)
     if arrays != ("rate",):

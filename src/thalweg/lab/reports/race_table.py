@@ -125,6 +125,8 @@ def _rate(row: MethodRow) -> str:
 
 def setting(value: float | str | None) -> str:
     """A tuned value in words; a dash where a method has no such setting."""
+    if isinstance(value, float) and value.is_integer() and value >= 1:
+        return f"{value:,.0f}"  # rows a step are counted
     return escape(value) if isinstance(value, str) else number(value)
 
 
