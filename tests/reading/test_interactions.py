@@ -1,5 +1,6 @@
 """Interactions: which products a row has, their indices, values and names."""
 
+import math
 from itertools import product
 
 import numpy as np
@@ -64,7 +65,7 @@ def test_vw_itself(tmp_path):
         assert set(row) == theirs, pairs
 
 
-def test_many_products_a_line_and_resumption(tmp_path, monkeypatch):
+def test_many_products_a_line_and_resumption(tmp_path):
     """Lines whose products are more than a block's text has room for; what a block holds depends on where it begins."""
     rng = np.random.default_rng(0)
     lines, expected = [], []
@@ -83,12 +84,14 @@ def test_many_products_a_line_and_resumption(tmp_path, monkeypatch):
         assert all(row[k] >= v for k, v in products.items()) and sum(row.values()) >= sum(products.values())
     for k in (1, 5, len(blocks) - 2):
         same(blocks[k + 1 :], stream.blocks(blocks[k].position))
-    monkeypatch.setattr(scanner, "MOST_ENTRIES", 4000)
-    scanner._kernel.cache_clear()
-    few = opened(tmp_path, "\n".join(lines), ["ab"], block_bytes=1024, on_bad_line="skip")
-    kept = rows_of(few)
-    scanner._kernel.cache_clear()
-    assert len(kept) == 34 and few.skipped == 6 and "products; ask for fewer --interactions" in few.reasons[0]
+
+
+def test_a_line_of_too_many_products_is_bad(tmp_path):
+    side = " ".join(map(str, range(math.isqrt(scanner.MOST_ENTRIES) + 1)))
+    text = f"1 |a x |b y\n1 |a {side} |b {side}\n-1 |a x |b y\n"
+    stream = opened(tmp_path, text, ["ab"], block_bytes=1 << 16, on_bad_line="skip")
+    assert [label for label, _ in rows_of(stream)] == [1, -1] and stream.skipped == 1
+    assert "line 2: " in stream.reasons[0] and "products; ask for fewer --interactions" in stream.reasons[0]
 
 
 def test_layouts_names_and_caches(tmp_path):
