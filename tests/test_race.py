@@ -346,3 +346,4 @@ def test_leaving_the_domain_is_divergence() -> None:
     race = tw.race("saddle", ["SGD", "Adam"], trials=6, seeds=3, steps=400)
     assert all(v is None or v >= -101 for v in (*race.columns["loss"], *race.trials["loss"]))
     assert max(race.columns["diverged"]) > 0
+    assert race.data["outsider"] is None  # its way has no end either

@@ -232,3 +232,18 @@ def test_digits() -> None:
     assert sorted(lowest["leaders"]) == ["Adagrad", "Nesterov"]
     assert all(beaten == ["SGD"] for beaten in lowest["beats"].values())
     assert all(v["wins"] >= 27 for v in made.verdicts if v["b"] == "SGD")
+
+
+@pytest.mark.slow
+def test_the_error_of_tuning_is_measured_on_copies_of_one_rule() -> None:
+    """One tuning under two names is never told apart; copies tuned apart come to rates of their own."""
+    from tools import race_error
+
+    row = race_error.measured("rosenbrock", "Adam", 5)
+    assert row["same"] == 0 and all(0 <= row[n] <= 1 for n in ("two", "nine", "two, three seeds"))
+    make, steps = race_error.CASES["rosenbrock"]
+    rates = {race_error.tuned(make(), "Adam", steps, luck) for luck in range(3)}
+    assert len(rates) == 3
+    page = race_error.PAGE.read_text()
+    told = race_error.written([row])
+    assert told.split("\n\n")[1].splitlines()[0] in page  # the page's table has these columns

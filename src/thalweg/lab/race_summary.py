@@ -416,7 +416,7 @@ def _landscape(p: Raced) -> Landscape | None:
 
 
 def _outsider(o: Outsider | None) -> OutsiderRow | None:
-    if o is None:
+    if o is None or not np.isfinite(o.loss):  # where nothing bounds the loss it finds nothing
         return None
     return {
         "name": o.name,
