@@ -329,9 +329,7 @@ def test_diff_is_the_public_name() -> None:
     assert tw.diff is diff and tw.Diff is Diff
 
 
-@pytest.mark.parametrize(
-    ("old", "new"), [("compare", "diff"), ("Comparison", "Diff"), ("Coast", "IdleModel")]
-)
+@pytest.mark.parametrize(("old", "new"), [("Comparison", "Diff"), ("Coast", "IdleModel")])
 def test_an_old_name_is_an_error_that_names_the_new_one(old: str, new: str) -> None:
     with pytest.raises(AttributeError, match=f"thalweg.{old} is thalweg.{new} now"):
         getattr(tw, old)

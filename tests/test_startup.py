@@ -111,9 +111,9 @@ def test_fit_predict_and_rules_need_nothing_of_the_lab(tmp_path: Path) -> None:
     [
         ("typer", ["rules"], "the command line needs its extra: pip install 'thalweg[cli]'"),
         (
-            "joblib",
+            "cloudpickle",
             ["race", "beale", "--trials", "1"],
-            "this command needs joblib: pip install 'thalweg[lab]'",
+            "this command needs cloudpickle: pip install 'thalweg[lab]'",
         ),
         (
             "matplotlib",

@@ -93,6 +93,8 @@ from .core.rule import Optimizer as Optimizer
 if TYPE_CHECKING:
     from .engines.cpu.pool import set_threads as set_threads
     from .engines.cpu.pool import threads as threads
+    from .lab.comparison import Compared as Compared
+    from .lab.comparison import compare as compare
     from .lab.diff.run import Diff as Diff
     from .lab.diff.run import diff as diff
     from .lab.experiments import claims as claims
@@ -154,13 +156,14 @@ _LATER = {  # where a public name stands that needs NumPy or more
     "claims": "lab.experiments",
     "Explorer": "lab.explorer",
     "explore": "lab.explorer",
+    "compare": "lab.comparison",
+    "Compared": "lab.comparison",
     "show": "lab.show",
     "diff": "lab.diff.run",
     "Diff": "lab.diff.run",
 }
 
 _RENAMED = {  # names of 0.1.0 and what they are called now
-    "compare": "diff",
     "Comparison": "Diff",
     "Coast": "IdleModel",
 }

@@ -7,7 +7,7 @@ import typer
 from .version import options
 
 # In the order of the help.
-COMMANDS = ("race", "rules", "claims", "show", "explore", "diff", "fit", "predict")
+COMMANDS = ("race", "compare", "rules", "claims", "show", "explore", "diff", "fit", "predict")
 
 app = typer.Typer(
     add_completion=False,

@@ -11,7 +11,7 @@ import numpy as np
 
 from .paired import median
 from .race_result import Answer, Columns, Effect, Number, Outlook, Question, VerdictRow
-from .verdict import RELEVANT, Measure, Verdict, least_seeds, verdicts, words
+from .verdict import RELEVANT, Measure, Verdict, least_seeds, of_couples, verdicts, words
 
 Array = np.ndarray[Any, Any]
 Values = Mapping[str, Sequence[float] | Array]  # of each method, one a seed
@@ -29,6 +29,17 @@ def lowest(ends: Values, starts: Array, minimum: float | None, eps: float) -> An
         starts, np.concatenate([np.asarray(v, float) for v in ends.values()]), minimum, eps
     )
     return _tested("lowest", ends, measure, "gap" if measure.ratios and minimum is not None else "loss")
+
+
+def versus(a: Values, b: Values, starts: Array, minimum: float | None, eps: float) -> list[VerdictRow]:
+    """Each method of two races against itself in the other, on the same runs: one family of verdicts.
+
+    a, b: final losses by the same names, +inf for runs that diverged. starts, minimum, eps: as ``Measure.of_losses``
+    takes them.
+    """
+    ends = {n: (np.asarray(a[n], float), np.asarray(b[n], float)) for n in a}
+    measure = Measure.of_losses(starts, np.concatenate([np.ravel(v) for v in ends.values()]), minimum, eps)
+    return [_row(v, measure) for v in of_couples([(n, n, x, y) for n, (x, y) in ends.items()], measure)]
 
 
 def fastest(steps: Values) -> Answer:

@@ -26,6 +26,7 @@ from ..problems.formula import FormulaProblem
 from ..problems.training import LOSS, is_training
 from . import figures as takeaway
 from . import ranges as looked
+from .comparison import KeptRace, RacedRuns
 from .configuration import Configuration, configured
 from .entrants import Entrant, Foreign, Named, entrants, refused
 from .performing import SECONDS, Job, Performer
@@ -327,9 +328,20 @@ class Prepared:
             data["versions"] |= _machines(machines)
         store = self.performer.store
         if store is not None and stopped is None:
-            store.put(self.problem.name, data)
+            if finished:
+                store.put(self.problem.name, KeptRace(race=data, runs=self._runs()))
             store.close()
         return Race(data, stopped)
+
+    def _runs(self) -> RacedRuns:
+        """What a comparison with another race needs of the runs on fresh seeds."""
+        losses = {e.name: e.losses for e in self.entries if e.test_runs}
+        return {
+            "seeds": list(self.budget.test),
+            "starts": {n: curves[:, 0].tolist() for n, curves in losses.items()},
+            "ends": {n: curves[:, -1].tolist() for n, curves in losses.items()},
+            "minimum": self.problem.minimum,
+        }
 
     def kept_in(self, store: Store, depends: Sequence[str | os.PathLike[str]] = ()) -> "Prepared":
         """Return the race with its runs in a store; depends: more files that decide the numbers. Raises FileError."""

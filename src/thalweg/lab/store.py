@@ -196,11 +196,11 @@ class Store:
         with self._written() as db:
             db.execute("INSERT OR REPLACE INTO results VALUES (?, ?)", (name, json.dumps(value)))
 
-    def result(self, name: str) -> Any:
-        """Return the plain data of a name; None where there is none."""
+    def results(self) -> dict[str, Any]:
+        """Return what was kept, by its names in order."""
         with self._read() as db:
-            row = db.execute("SELECT value FROM results WHERE name = ?", (name,)).fetchone()
-        return None if row is None else json.loads(row[0])
+            rows = db.execute("SELECT name, value FROM results ORDER BY name").fetchall()
+        return {name: json.loads(value) for name, value in rows}
 
     # The file.
 

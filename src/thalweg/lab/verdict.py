@@ -87,12 +87,18 @@ def verdicts(values: Mapping[str, Sequence[float] | Array], measure: Measure) ->
     family, since a best method that is picked from the same data wins too often against the others. "Better" and
     "worse" need a p value of at most ``LEVEL`` after Holm's correction and a median difference that is relevant.
     """
-    scaled = {name: measure.scaled(np.asarray(v, dtype=float)) for name, v in values.items()}
-    couples = list(combinations(scaled, 2))
-    compared = [differences(scaled[a], scaled[b]) for a, b in couples]
+    arrays = {name: np.asarray(v, dtype=float) for name, v in values.items()}
+    return of_couples([(a, b, arrays[a], arrays[b]) for a, b in combinations(arrays, 2)], measure)
+
+
+def of_couples(couples: Sequence[tuple[str, str, Array, Array]], measure: Measure) -> list[Verdict]:
+    """Compare the two of each couple, (name, name, values (n,), values (n,)); all couples are one family."""
+    compared = [differences(measure.scaled(x), measure.scaled(y)) for _, _, x, y in couples]
     return [
         _verdict(a, b, d, p, measure.relevant, LEVEL / len(couples))
-        for (a, b), d, p in zip(couples, compared, holm([signed_rank(d) for d in compared]), strict=True)
+        for (a, b, _, _), d, p in zip(
+            couples, compared, holm([signed_rank(d) for d in compared]), strict=True
+        )
     ]
 
 
