@@ -489,3 +489,12 @@ def test_a_file_is_raced_side_by_side_as_in_this_process(
         assert race.data["settings"]["steps"] == 4
         assert "--methods" in race.data["settings"]["command"]
     assert rows[0] == rows[1] == rows[2]
+
+
+@pytest.mark.slow
+def test_a_file_that_trains_when_it_is_imported_is_told(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("def train(optimizer, seed): yield 1.0\nwhile True: pass\n")
+    with pytest.raises(
+        ProblemError, match=r"importing its file, which must not train .* took longer than 60 s"
+    ):
+        tw.race(f"{tmp_path / 'mine.py'}:train", ["SGD"], seconds=1)

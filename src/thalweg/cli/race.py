@@ -114,10 +114,18 @@ def race(
     measure: Annotated[
         str,
         typer.Option(
-            help="For a training loop: which of the names it yields is compared. Default: the loss."
+            help="For a training loop: which of the names it yields is compared. Default: the loss.",
+            rich_help_panel=COMPARED,
         ),
     ] = "",
-    maximize: Annotated[bool, typer.Option("--maximize", help="More of the measure is better.")] = False,
+    maximize: Annotated[
+        bool,
+        typer.Option(
+            "--maximize",
+            help="For a training loop: more of the measure is better.",
+            rich_help_panel=COMPARED,
+        ),
+    ] = False,
     dask: Annotated[
         str | None,
         typer.Option(

@@ -405,7 +405,8 @@ def _source(
             reading=said(reading),
         )
         if ".py:" in source.name:
-            performer.within_limit(source.name, _made, resolve, source)
+            what = f"{source.name}: importing its file, which must not train (if __name__ == '__main__': ...)"
+            performer.within_limit(what, _made, resolve, source)
         return source
     if is_training(problem):
         return TrainingProblem(problem, measure or LOSS, maximize)
