@@ -199,15 +199,16 @@ name = "quadratic"
 def test_a_file_says_what_the_call_says(tmp_path: Path) -> None:
     path = tmp_path / "study.toml"
     path.write_text(FILE)
-    arguments = from_file(path, {"seeds": 3, "trials": 2})
+    arguments = from_file(path, {"seeds": 3, "trials": 2, "steps": 120})
     assert arguments == {
         "problems": [{"name": "rosenbrock"}, {"name": "beale", "steps": 60}, {"name": "quadratic"}],
         "methods": ["SGD", "Adam"],
         "trials": 2,
         "seeds": 3,
+        "steps": 120,
     }
     made = study(**arguments)  # type: ignore[arg-type]
-    assert [r.data["settings"]["steps"] for r in made.races] == [1000, 60, 1000]
+    assert [r.data["settings"]["steps"] for r in made.races] == [120, 60, 120]  # a problem's own option stays
 
 
 @pytest.mark.parametrize(

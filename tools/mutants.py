@@ -36,6 +36,7 @@ SCALED, FIT_SCALED = "tests/reading/test_scale.py", "tests/fitting/test_scale.py
 READ_TEXT, READ_STREAM, READ_TABLES = (f"tests/reading/test_{n}.py" for n in ("text", "stream", "tables"))
 READ_COLUMNS, READ_PRODUCTS = "tests/reading/test_columns.py", "tests/reading/test_interactions.py"
 SEARCH = "tests/test_search.py"
+MEASURES, AUDIT, STUDY = "tests/test_measures.py", "tests/test_audit.py", "tests/test_study.py"
 JAVASCRIPT, EXPLORER = "tests/laws/test_javascript.py", "tests/test_explorer.py"
 
 
@@ -56,6 +57,52 @@ class Mutant:
 
 
 MUTANTS = [
+    Mutant("lab/measures.py", "+ budget * (~solved).sum()", "", MEASURES, "running_time"),
+    Mutant(
+        "lab/measures.py",
+        "/ max(1, ordered.size)",
+        "/ max(1, np.isfinite(ordered).sum())",
+        MEASURES,
+        "denominator",
+    ),
+    Mutant(
+        "lab/measures.py",
+        "np.isinf(times), np.inf, np.where(",
+        "times < 0, np.inf, np.where(",
+        MEASURES,
+        "by_hand",
+    ),
+    Mutant(
+        "lab/measures.py", "(r_max - ratios) / (r_max - 1)", "(r_max - ratios) / r_max", MEASURES, "score"
+    ),
+    Mutant("lab/measures.py", "comb(count - i, n - 1)", "comb(count - 1, n - 1)", MEASURES, "expected_best"),
+    Mutant("lab/measures.py", "0.5 * (whole == 0)", "1.0 * (whole == 0)", MEASURES, "by_hand"),
+    Mutant("lab/measures.py", "seen * (1 - 1e-12)", "seen * (1 + 1e-12)", MEASURES, "friedman"),
+    Mutant(
+        "lab/measures.py",
+        "solved = (part[..., None] <= costs).sum(axis=1)",
+        "solved = (part[..., None] <= costs)[:, 0]",
+        MEASURES,
+        "together",
+    ),
+    Mutant("lab/inclusions.py", "if self.large and not self.plain_rate", "if self.large", AUDIT, "becomes"),
+    Mutant("lab/inclusions.py", "if step.outer == inner and", "if", AUDIT, "chained"),
+    Mutant(
+        "lab/audit.py",
+        'set(race["settings"]["selection_seeds"]))\n    if',
+        "set())\n    if",
+        AUDIT,
+        "evidence",
+    ),
+    Mutant(
+        "lab/study_summary.py",
+        'and v["verdict"] == "better")',
+        'and v["verdict"] != "better")',
+        STUDY,
+        "verdicts",
+    ),
+    Mutant("lab/study.py", "{**shared, **own}", "{**own, **shared}", STUDY, "file_says"),
+    Mutant("lab/study_file.py", "seen == count", "seen >= 0", STUDY, "wrong_file"),
     Mutant("lab/ranges.py", "return max(1.0, math.pow(", "return min(1.0, math.pow(", SEARCH, "follows"),
     Mutant("lab/ranges.py", "times == 1 else {", "times >= 1 else {", SEARCH, "follows"),
     Mutant("lab/ranges.py", "used or guards", "guards or used", SEARCH, "one_name"),
