@@ -378,7 +378,7 @@ def test_a_loss_without_a_minimum_is_told(tmp_path, case):
     line, separable = SEPARABLE[case]
     path = write(tmp_path, "t.csv", csv_text(120, "a,y", line))
     problem = read(path, l2=0)
-    assert ("Separable: the loss has no minimum." in problem.text) == separable
+    assert (problem.caveat == "Separable: the loss has no minimum.") == separable
     assert (problem.minimum is None) == separable
     assert read(path).minimum is not None  # the penalty gives it one
 

@@ -224,6 +224,7 @@ class RaceResult(TypedDict):
     problem: str
     title: str
     text: str
+    caveat: str  # what must be known of the loss, "" where nothing must
     finished: bool
     settings: RaceSettings
     versions: dict[str, str]

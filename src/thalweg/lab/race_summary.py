@@ -151,6 +151,7 @@ def summary(
         "problem": p.name,
         "title": p.title,
         "text": p.text,
+        "caveat": p.caveat if isinstance(p, Problem) else "",
         "finished": finished,
         "settings": {
             "methods": [e.name for e in entries],

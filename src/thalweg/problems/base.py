@@ -80,9 +80,8 @@ class Raced(ABC):
     validation_name: str | None = None  # of what settings may be chosen by, for example "validation loss"
     noisy: bool = False  # are there mini-batch gradients?
     minimum: float | None = None  # of the loss, where it is known
-    goal: float | None = (
-        None  # the share of the way to the minimum that is left at the target; None: a race's own
-    )
+    goal: float | None = None  # the share of the way that is left at the target; None: a race's own
+    caveat: str = ""  # what must be known of its loss beside any answer, a sentence
     rows: int = 0  # training rows; 0 when there is no data
     steps: int = 600  # how many steps a race takes unless told otherwise
     batch: int = 32  # rows a step, likewise; 0 means all

@@ -23,7 +23,7 @@ def told(race: RaceResult, mark: Mark = str) -> list[tuple[str, str]]:
 def remarks(race: RaceResult, mark: Mark = str) -> list[str]:
     """What must be known beside the answers, computed from what was run."""
     tested = [a for a in race["answers"] if a["least_seeds"] is not None]
-    said = []
+    said = [race["caveat"]] if race["caveat"] else []
     if tested and not tested[0]["tested"]:
         seeds, least = race["settings"]["seeds"], tested[0]["least_seeds"]
         methods = len(tested[0]["values"])

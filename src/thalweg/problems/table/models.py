@@ -190,7 +190,7 @@ def model_of(
     problem = _fitted((X[train], y[train], X[test], y[test]), goal, fit.model, facts)
     if isinstance(problem, LinearModel):
         problem.minimum, said = minimum_of(problem, None if goal.classes is None else y[train])
-        problem.text += f" {said[0].upper()}{said[1:]}." if said else ""
+        problem.caveat = f"{said[0].upper()}{said[1:]}." if said else ""
     return problem
 
 
