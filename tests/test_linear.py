@@ -132,6 +132,37 @@ def test_averages_beside_l1_and_schedules_are_those_of_a_plain_loop(name):
     assert np.any(w == 0) and np.any(w != 0)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    "penalties", [{"l1": 1e-4}, {"l2": 1e-4}, {"l1": 1e-4, "l2": 0.3}], ids=lambda p: "-".join(p)
+)
+@pytest.mark.parametrize("name", ["Adagrad", "SGD"])
+def test_a_rows_features_catch_up_together_to_the_bits_of_each_alone(name, penalties, dtype, monkeypatch):
+    """With gaps from none to a thousand steps, so that some are beyond the series and some are not."""
+    rng = np.random.default_rng(0)
+    features = 3000
+    at = np.unique(np.sort(np.exp(rng.random((4000, 12)) * np.log(features - 1)).astype(int)), axis=1)
+    x = csr_array(
+        (np.ones(at.size), (np.repeat(np.arange(len(at)), at.shape[1]), at.ravel())),
+        shape=(len(at), features),
+    )
+    x.sum_duplicates()
+    y = rng.integers(0, 2, len(at))
+    seen = []
+    for together in (True, False):
+        linear._kernel.cache_clear()
+        if not together:
+            monkeypatch.setattr(linear.PassText, "abreast", False)
+        rule = getattr(tw, name)(lr=0.3)
+        model = Model(Settings(rule=rule, dtype=dtype, **penalties), features, np.array([0, 1]))
+        for rows in np.array_split(np.arange(len(at)), 3):
+            model.learn(x, model.encode(y), order=rows)
+        seen.append(model.solution[0].tobytes())
+    linear._kernel.cache_clear()
+    assert seen[0] == seen[1]
+
+
 @some
 def test_counting_anew_and_schedules_change_nothing(name, monkeypatch):
     monkeypatch.setattr(linear, "LOG", 7)

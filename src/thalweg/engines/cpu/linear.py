@@ -8,7 +8,8 @@ a) A feature's weights, states and last step lie side by side in one record, so 
    cache line; the records of the next row are asked for while this one is worked on.
 b) Of a rule whose w and states all rest without a gradient nothing is behind, and no step is remembered.
 c) Of absent features the penalties have a closed form where w rests, or rests once its moves have run out: their gain
-   is that of the last step with a gradient (``linear_text.penalise``). So has the sum of the weights (averaging)
+   is that of the last step with a gradient (``linear_text.penalise``; of one output, and where nothing else moves
+   them, those of a row together). So has the sum of the weights (averaging)
    where w rests, beside L2 at a constant lr too. Elsewhere each step is replayed.
 d) After ``LOG`` steps, or where a product becomes too small, everything catches up and counting starts anew.
 """
@@ -183,7 +184,8 @@ class Pass:
         room = -(-max(1, longest) * self.outputs // 16) * 16
         arrays = self._printed.update.arrays
         head = 16 * self.outputs + 8 * len(self._printed.update.scalars)
-        work = np.empty(head + self.real.itemsize * room * len(arrays) + 64, dtype=np.uint8)
+        extra = 2 * 8 * room  # what each feature of a row lags behind, and loses by it
+        work = np.empty(head + self.real.itemsize * room * len(arrays) + extra + 64, dtype=np.uint8)
         totals = np.zeros(2)
         done, total = 0, len(order)
         while done < total:

@@ -324,6 +324,48 @@ class PassText(Text):
             [*head, "for i in range(n):", *(f"    {line}" for line in lines)],
         )
 
+    @property
+    def abreast(self) -> bool:
+        """Whether a row's features catch up together, gathered: where constant penalties alone move them."""
+        p = self.p
+        alone = p.plan.kind == "closed" and p.plan.still and not p.options.total and "lr" not in p.planned
+        return self.penalised and p.single and alone
+
+    def penalise_row(self) -> None:
+        """``penalise`` for one row's features, which have been without a gradient for ``gaps`` steps each: the same bits.
+
+        The series are taken for all of them at once; where one is beyond them, that one is done again.
+        """
+        options = self.p.options
+        at = {n: f"constants[{len(self.p.plan.constants) + k}]" for k, n in enumerate(EXTRA)}
+        small, tiny = NEAR_ZERO
+        powers, factorials = SERIES[self.real.itemsize]
+        own = ["r = D(gain_[i])" if "_gain" in self.place else "r = steady", "k = gaps_[i]"]
+        head = ["distinct()", f"steady, ratio = {at['steady']}, {at['ratio']}"]
+        head += [f"most, pull = {at['draw']}, {at['pull']}"]
+        if options.l2:
+            series = f"x = k * y * {horner('y', [repr(1 / m) for m in range(1, powers + 1)])}"
+            terms = [repr(1 / math.factorial(m)) for m in range(1, factorials + 1)]
+            lost = f"lost_[i] = x * {horner('x', terms)}"
+            within = f"good_ &= (y <= {small!r}) & (x <= {tiny!r})"
+            again = [*own, "y = r * most", series, f"if y > {small!r} or x > {tiny!r} or x != x:"]
+            again += [f"    if not y <= {small!r}:", "        x = k * math.log1p(y)"]
+            again += [f"    if not x <= {tiny!r}:", "        lost_[i] = -math.expm1(-x)"]
+            again += ["    else:", f"        {lost}"]
+            head += ["good_ = True", "for i in range(n):"]
+            head += [f"    {line}" for line in (*own, "y = r * most", series, lost, within)]
+            head += ["if not good_:", "    for i in range(n):", *(f"        {line}" for line in again)]
+        lines = ["w = D(w_[i])"]
+        if options.l1:
+            whole = "abs(w) - (abs(w) + ratio) * lost_[i]" if options.l2 else "abs(w) - k * r * pull"
+            lines += [] if options.l2 else own
+            lines += [f"size = {whole}", "w_[i] = F(0.0 if size <= 0.0 else math.copysign(size, w))"]
+        else:
+            lines.append("w_[i] = F(w - w * lost_[i])")
+        gain = "gain_, " if "_gain" in self.place else ""
+        head += ["for i in range(n):", *(f"    {line}" for line in lines)]
+        self.define("penalise_row", f"n, w_, {gain}gaps_, lost_, constants", head)
+
     def place_of(self, n: str) -> str:
         k = self.kept.index(n)
         return f"state(at + {self.real.itemsize * k} * width)" if k else "state(at)"
@@ -379,6 +421,15 @@ class PassText(Text):
             "last = np.int64(seen[0])",
             f"if last >= 0 and last < {to}:",
             f"    lag(width, {own}, last, {to}, window, good, log, constants, table, sums, draws, counts)",
+        ]
+
+    def gaps(self) -> list[str]:
+        """For how many steps a feature has had no gradient, before this one; none are missing where it never had one."""
+        return [
+            f"last = np.int64(ints(at + {self.real.itemsize * len(self.kept)} * width)[0])",
+            "gap = now - 1 - last if last >= 0 else 0",
+            "gaps[i] = D(gap)",
+            "behind = max(behind, gap)",
         ]
 
     def score(self) -> list[str]:
@@ -438,7 +489,17 @@ class PassText(Text):
             ]
             return lines + made
 
-        gather = copied("{0}[{1}] = {2}[{3}]", self.lagging("now - 1") if p.lags else [])
+        behind = self.gaps() if self.abreast else self.lagging("now - 1") if p.lags else []
+        gather = copied("{0}[{1}] = {2}[{3}]", behind)
+        score = self.score()
+        if self.abreast:
+            self.penalise_row()
+            size = f"{8 * len(p.update.scalars)} + {item} * room * {len(p.update.arrays)}"
+            buffers += [f"{n} = reals(work + 16 * width + {size} + {8 * k} * room)" for k, n in enumerate(("gaps", "lost"))]  # fmt: skip
+            gain = f"{b['_gain']}, " if "_gain" in b else ""
+            tick.append("behind = np.int64(0)")
+            catch_up = f"penalise_row(n, {b['w']}, {gain}gaps, lost, constants)"
+            score = ["if behind > 0:", f"    {catch_up}", *score]
         scatter = copied("{2}[{3}] = {0}[{1}]", [])
         flush = ["pass"]
         if p.lags:
@@ -458,7 +519,7 @@ class PassText(Text):
             start=indented(start, 1),
             tick=indented(tick, 2),
             gather=indented(gather, 3),
-            score=indented(self.score(), 2),
+            score=indented(score, 2),
             outer=indented([outer], 2),
             buffers_all=", ".join(b[n] for n in p.update.arrays),
             scatter=indented(scatter, 3),
