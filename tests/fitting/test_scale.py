@@ -142,7 +142,7 @@ def test_memory_and_blocks_do_not_matter(
     given: dict[str, Any] = {"passes": 2, "holdout": 0.2} | ({} if kind == "svm" else {"target": "y"})
     monkeypatch.setattr("thalweg.fitting.held_out.HELD_ROWS", 40)
     seen = []
-    for block, memory in ((1 << 11, None), (1 << 13, "2GB"), (1 << 22, None), (1 << 22, "3GB")):
+    for block, memory in ((1 << 11, None), (1 << 13, "8GB"), (1 << 22, None), (1 << 22, "9GB")):
         monkeypatch.setattr(budget, "BLOCK", block)
         monkeypatch.setattr(budget, "HELD", block)
         made = fit(path, tmp_path / "m.tw", memory=memory, **given)

@@ -405,7 +405,10 @@ def _source(
             reading=said(reading),
         )
         if ".py:" in source.name:
-            what = f"{source.name}: importing its file, which must not train (if __name__ == '__main__': ...)"
+            what = (
+                f"{source.name}: importing its file, which must not train (if __name__ == '__main__': ...),"
+                " and calling what it names once"
+            )
             performer.within_limit(what, _made, resolve, source)
         return source
     if is_training(problem):

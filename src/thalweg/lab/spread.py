@@ -11,10 +11,9 @@ from functools import lru_cache
 from importlib import import_module
 from typing import Any, Protocol, TypeAlias
 
-import cloudpickle
-
 from ..errors import EngineError, HyperparameterError
 from ..fitting.cluster import Client, client_of
+from .pickling import dumps
 from .versions import machine
 from .workers import Answers, Chunk, Lost, run
 
@@ -55,9 +54,9 @@ class DaskCluster:
         distributed: Any = import_module("dask.distributed")
         info = self._client.scheduler_info()["workers"]
         threads = sum(worker["nthreads"] for worker in info.values())
-        head = cloudpickle.dumps((call, shared))
+        head = dumps((call, shared))
         futures = {
-            self._client.submit(remote, head, cloudpickle.dumps(chunk), seconds, pure=False): chunk
+            self._client.submit(remote, head, dumps(chunk), seconds, pure=False): chunk
             for chunk in chunks(tasks, threads)
         }
         try:
@@ -101,13 +100,11 @@ class JoblibBackend:
         self, call: Call, shared: object, tasks: Sequence[Any], seconds: float
     ) -> Iterator[Sequence[tuple[int, Any]]]:
         """Yield results chunk by chunk, as many chunks at once as there are workers: not each backend tells sooner."""
-        head = cloudpickle.dumps((call, shared))
+        head = dumps((call, shared))
         parts = chunks(tasks, self._count)
         for first in range(0, len(parts), self._count):
             batch = parts[first : first + self._count]
-            yield from self._parallel(
-                self._delayed(remote)(head, cloudpickle.dumps(chunk), seconds) for chunk in batch
-            )
+            yield from self._parallel(self._delayed(remote)(head, dumps(chunk), seconds) for chunk in batch)
 
 
 @lru_cache(maxsize=4)

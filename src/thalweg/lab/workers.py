@@ -25,12 +25,12 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, Pipe, wait
 from typing import Any, TypeAlias, TypeVar
 
-import cloudpickle
 from threadpoolctl import threadpool_limits
 
 from ..engines.memory import available
 from ..errors import EngineError
 from ..fitting.budget import resident
+from .pickling import dumps
 
 T = TypeVar("T")
 Chunk: TypeAlias = Sequence[tuple[int, Any]]  # tasks with their numbers
@@ -202,12 +202,11 @@ def run(
 
 def _pickled(what: object) -> bytes:
     try:
-        text: bytes = cloudpickle.dumps(what)
+        return dumps(what)
     except (pickle.PicklingError, TypeError, AttributeError, ValueError, RecursionError) as error:
         raise EngineError(
             f"worker processes cannot be sent what they need ({error}): put it in a file, or stay in this process, workers=0"
         ) from None
-    return text
 
 
 class _Job:
@@ -326,7 +325,7 @@ def serve(handle: int) -> None:
                 known = known if head is None else pickle.loads(head)
                 call, shared = known
                 for answers in call(shared, pickle.loads(text), begin):
-                    line.send_bytes(cloudpickle.dumps(("done", answers)))
+                    line.send_bytes(dumps(("done", answers)))
             except BaseException as error:
                 line.send_bytes(_raised(error))
             faulthandler.cancel_dump_traceback_later()
@@ -356,7 +355,7 @@ def _raised(error: BaseException) -> bytes:
     if isinstance(error, Exception):
         error.add_note("".join(traceback.format_tb(error.__traceback__)))
         with suppress(Exception):
-            text: bytes = cloudpickle.dumps(("raised", error))
+            text = dumps(("raised", error))
             pickle.loads(text)
             return text
     return pickle.dumps(("raised", EngineError(f"{type(error).__name__} in a worker process: {error}")))
