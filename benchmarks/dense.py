@@ -82,7 +82,7 @@ def ours(rule: Rule, sizes: Sizes, **settings: Any) -> tuple[Any, Callable[[], N
 
 def traffic(rule: Rule, opt: Any, sizes: Sizes) -> Callable[[], None]:
     """The ceiling, over the optimizer's own arrays."""
-    (bucket,) = opt._buckets
+    (bucket,) = opt._members.buckets
     batch = cpu.Batch(bare(rule), np.dtype(np.float32), bucket.tensors)
     for k, g in enumerate(arrays(sizes, 1)):
         batch.bind(k, g)
