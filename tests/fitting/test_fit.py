@@ -625,6 +625,17 @@ def test_command_line(tmp_path: Path) -> None:
         assert done.returncode == status and words in done.stderr and "Traceback" not in done.stderr
 
 
+def test_what_a_parent_holds_is_not_the_childs() -> None:
+    code = (
+        "import subprocess, sys\n"
+        "large = bytearray(b'1') * 400_000_000\n"
+        "child = 'from thalweg.fitting.budget import peak; print(peak())'\n"
+        "print(subprocess.run([sys.executable, '-c', child], capture_output=True, text=True).stdout)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert 5_000_000 < int(done.stdout) < 300_000_000
+
+
 @pytest.mark.slow
 def test_a_file_four_times_the_limit_stays_within_it(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)

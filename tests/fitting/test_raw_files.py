@@ -236,13 +236,13 @@ def test_a_race_of_a_huge_index_takes_no_more_than_a_processs_memory(tmp_path: P
         tmp_path / "r.html",
     ]
     code = (
-        "import sys, resource; from thalweg.cli.program import app\n"
+        "import sys; from thalweg.cli.program import app; from thalweg.fitting.budget import peak\n"
         "try: app(sys.argv[1:])\n"
-        "finally: print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+        "finally: print(peak())"
     )
     done = subprocess.run([sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert int(done.stdout.split()[-1]) < 500_000
+    assert int(done.stdout.split()[-1]) < 500_000_000
 
 
 def test_text_of_another_encoding_is_told_by_each(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+from ..core.line import short
 from ..errors import FileError, HyperparameterError
 from .blanks import BLANKS
 from .sources import MARK, Source, sample
@@ -30,11 +31,12 @@ class Dialect(NamedTuple):
 
     def check(self) -> None:
         """Raise HyperparameterError for what cannot be."""
-        delimiter = None if self.delimiter == BLANKS else self.delimiter
+        blanks = isinstance(self.delimiter, str) and self.delimiter == BLANKS
+        delimiter = None if blanks else self.delimiter
         for name, text in (("delimiter", delimiter), ("comment", self.comment)):
             one = isinstance(text, str) and len(text) == 1 and text.isascii() and text not in '"\r\n'
             if text is not None and not one:
-                raise HyperparameterError(f"open_stream: {name} must be one character, got {text!r}")
+                raise HyperparameterError(f"open_stream: {name} must be one character, got {short(text)}")
 
 
 class Head(NamedTuple):
