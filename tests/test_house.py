@@ -35,7 +35,7 @@ ALLOWED = {
     "keras": ("keras",),
     "torch": ("lab.handed", "lab.training_run", "problems.function", "torch"),
     "sklearn": ("sklearn", "problems"),
-    "cloudpickle": ("lab.spread", "lab.trial_key", "lab.workers"),
+    "cloudpickle": ("lab.pickling", "lab.trial_key"),
     "joblib": ("lab.spread",),
     "ray": ("lab.spread",),
     "optuna": ("lab.optuna_search",),
