@@ -115,6 +115,7 @@ def never(x):
 """
 
 
+@pytest.mark.slow
 def test_a_function_that_never_returns_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "mine.py"
     file.write_text(HANGS)
