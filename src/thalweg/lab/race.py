@@ -173,7 +173,6 @@ def race(
     """Tune each method on the same budget, rerun the best on fresh seeds, and compare.
 
     problem: a name (``digits``, ``beale``, ...), a table's file (CSV, Parquet, SVMlight; ``target`` names
-    problem: a name (``digits``, ``beale``, ...), a table's file (CSV, Parquet, SVMlight; ``target`` names
     the column to predict, ``drop`` columns to leave out, ``l2`` the penalty, 1 / rows by default, and ``model``
     "linear" or "network", ``reading`` how it is read, as ``open_stream`` takes it), a Problem, or a function, by itself or as ``FILE.py:NAME``
     (``thalweg.problems.FunctionProblem``), whose runs begin around ``start``; a training loop likewise
