@@ -31,7 +31,6 @@ _BZIP2 = re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)")  # a level, then a block 
 LONGEST = max(map(len, (*PACKED, *_OTHERS, "BZh91AY&SY")))
 SUFFIXES = (".gz", ".zst", ".zstd", ".bz2", ".xz", ".zip")
 ERRORS = (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, ValueError)
-_PIECE = 1 << 16
 _MARKS = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
 
@@ -99,12 +98,13 @@ def require_encoding(name: object) -> None:
         ) from None
 
 
-class Recoded(io.RawIOBase):
-    """A file in another encoding, as UTF-8. head: what has been read of it before."""
+class Changed(io.RawIOBase):
+    """A file whose bytes are changed as they are read, piece by piece. head: what has been read of it before."""
 
-    def __init__(self, file: Raw, head: bytes, encoding: str) -> None:
+    PIECE = 1 << 16  # bytes that are changed at once
+
+    def __init__(self, file: Raw, head: bytes) -> None:
         self._file, self._head = file, head
-        self._decoder = codecs.getincrementaldecoder(encoding)()
         self._ready = b""
         self._ended = False
 
@@ -113,14 +113,29 @@ class Recoded(io.RawIOBase):
 
     def readinto(self, room: Any) -> int:
         while not self._ready and not self._ended:
-            piece = self._head or self._file.read(_PIECE) or b""
+            piece = self._head or self._file.read(self.PIECE) or b""
             self._head, self._ended = b"", not piece
-            self._ready = self._decoder.decode(piece, not piece).encode("utf-8", "surrogatepass")
+            self._ready = self.changed(piece)
         count = min(len(self._ready), len(room))
         room[:count] = self._ready[:count]
         self._ready = self._ready[count:]
         return count
 
+    def changed(self, piece: bytes) -> bytes:
+        """What is read for the next piece of the file, which is empty at its end."""
+        raise NotImplementedError
+
     def close(self) -> None:
         self._file.close()
         super().close()
+
+
+class Recoded(Changed):
+    """A file in another encoding, as UTF-8."""
+
+    def __init__(self, file: Raw, head: bytes, encoding: str) -> None:
+        super().__init__(file, head)
+        self._decoder = codecs.getincrementaldecoder(encoding)()
+
+    def changed(self, piece: bytes) -> bytes:
+        return self._decoder.decode(piece, not piece).encode("utf-8", "surrogatepass")
