@@ -149,7 +149,10 @@ class Performer:
                 return call(*arguments)
         ((_, result),) = run(each, call, [arguments], 1, max(self.seconds, STARTING))
         if isinstance(result, Lost):
-            raise ProblemError(f"{what}: {result.reason}")
+            late = (
+                f"took longer than {result.seconds or 0:g} s and was ended (--seconds, {STARTING:g} at least)"
+            )
+            raise ProblemError(f"{what}: {late if result.seconds is not None else result.reason}")
         value: T = result
         return value
 

@@ -24,7 +24,7 @@ from .entrants import Foreign
 from .handed import Handed, LoopError
 
 Array = np.ndarray[Any, Any]
-BLOWN = 1e3  # a loss this many times the first one's size counts as diverged
+BLOWN = 1e3  # a loss, or its height over the minimum, this many times the first one's counts as diverged
 TAIL = 10  # the value of a run is the mean over one in so many of its yields, the last
 
 

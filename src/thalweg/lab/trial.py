@@ -22,9 +22,9 @@ from ..problems.compiled import CompiledProblem
 from ..problems.training import VALIDATION
 from . import training_run
 from .entrants import Foreign, refused
+from .training_run import BLOWN
 
 Array = np.ndarray[Any, Any]
-BLOWN = 1e3  # a height this many times that of the start counts as diverged
 QUANTILES = (0.1, 0.5, 0.9)
 
 

@@ -241,9 +241,14 @@ def _trials(canvas: Canvas, panel: Axes, style: Style, trials: Mapping[str, Arra
         markeredgewidth=0,
     )
     panel.add_line(joined)
+    crossed(canvas, panel, style, trials["lr"][~good])
+
+
+def crossed(canvas: Canvas, panel: Axes, style: Style, x: Array) -> None:
+    """Draw crosses at the top of a panel: trials that diverged, or lie above what it shows."""
     panel.plot(
-        trials["lr"][~good],
-        np.full((~good).sum(), 0.95),
+        x,
+        np.full(len(x), 0.95),
         linestyle="",
         marker="x",
         markersize=4.5,

@@ -18,7 +18,7 @@ from .axes import Axis, data_limits, fit_axis
 from .canvas import Canvas
 from .layout import NARROW, WIDE
 from .multiples import ABOVE, Multiples
-from .race import Plot
+from .race import Plot, crossed
 from .style import Colours, Style, styles
 
 Array = np.ndarray[Any, Any]
@@ -126,17 +126,7 @@ def _points(canvas: Canvas, panel: Axes, style: Style, x: Array, y: Array, good:
     """Draw a method's trials; crosses at the top for those that diverged or lie above."""
     look: dict[str, Any] = {"linestyle": "", "marker": style.marker, "markersize": 4.5, "markeredgewidth": 0}
     panel.add_line(canvas.line(style, x[good], y[good], **look))
-    panel.plot(
-        x[~good],
-        np.full((~good).sum(), 0.95),
-        linestyle="",
-        marker="x",
-        markersize=4.5,
-        markeredgewidth=1.3,
-        color=canvas.colour[style.stroke],
-        clip_on=False,
-        transform=panel.get_xaxis_transform(),
-    )
+    crossed(canvas, panel, style, x[~good])
 
 
 def _over(race: RaceResult, pair: tuple[str, str], colour: Colours, narrow: bool) -> Figure:
