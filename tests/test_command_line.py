@@ -191,3 +191,14 @@ def test_ctrl_c_at_any_moment(command: str, tmp_path: Path) -> None:
         _, told = child.communicate(timeout=60)
         assert "Traceback" not in told and "Exception ignored" not in told, told
         assert child.returncode in (0, 1, 130, -signal.SIGINT), told
+
+
+def test_a_long_help_stands_under_headings() -> None:
+    """Without a heading, an option would be one of sixty in a list."""
+    lines = CliRunner().invoke(app, ["race", "--help"]).output.splitlines()
+    at = {line.removesuffix(":"): k for k, line in enumerate(lines) if line[:1].isalpha()}
+    assert list(at)[1:] == [
+        "Arguments", "What is compared", "Budget", "Where it runs", "What is written", "How a table is read", "Options",
+    ]  # fmt: skip
+    under = "".join(lines[at["Options"] :])
+    assert under.count("--") == 2 and "--list" in under and "--help" in under

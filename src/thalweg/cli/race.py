@@ -13,7 +13,7 @@ from .options import add_settings
 if TYPE_CHECKING:
     from ..lab.race import Race
 
-COMPARED, BUDGET, WRITTEN = "What is compared", "Budget", "What is written"
+COMPARED, BUDGET, RUN, WRITTEN = "What is compared", "Budget", "Where it runs", "What is written"
 # Of the settings of ``thalweg fit``, those that say how a file is read (``problems.table.files.READING``).
 READING = (
     "format", "on_bad_line", "categorical", "numeric", "na", "delimiter", "decimal", "thousands", "dates", "header",
@@ -34,7 +34,8 @@ def race(
     methods: Annotated[
         str | None,
         typer.Option(
-            help="Comma-separated: Adam, RMSprop:keras, mine.py:MyRule, in a training loop torch.optim.Adamax too. Default: the nine."
+            help="Comma-separated: Adam, RMSprop:keras, mine.py:MyRule, in a training loop torch.optim.Adamax too. Default: the nine.",
+            rich_help_panel=COMPARED,
         ),
     ] = None,
     tune: Annotated[
@@ -72,44 +73,63 @@ def race(
         ),
     ] = "halton",
     seeds: Annotated[
-        int | None, typer.Option(help="Fresh seeds for the final runs. Default: 30, in a study 12.")
+        int | None,
+        typer.Option(
+            help="Fresh seeds for the final runs. Default: 30, in a study 12.", rich_help_panel=BUDGET
+        ),
     ] = None,
     steps: Annotated[
-        int | None, typer.Option(help="Steps (a training loop's yields) of each run. Default: the problem's.")
+        int | None,
+        typer.Option(
+            help="Steps (a training loop's yields) of each run. Default: the problem's.",
+            rich_help_panel=BUDGET,
+        ),
     ] = None,
-    batch: Annotated[int | None, typer.Option(help="Rows a step, 0 for all. Default: the problem's.")] = None,
-    seed: Annotated[int, typer.Option(help="Fixes every random number.")] = 0,
-    target: Annotated[str | None, typer.Option(help="For a table: the column to predict.")] = None,
+    batch: Annotated[
+        int | None,
+        typer.Option(help="Rows a step, 0 for all. Default: the problem's.", rich_help_panel=BUDGET),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Fixes every random number.", rich_help_panel=BUDGET)] = 0,
+    target: Annotated[
+        str | None, typer.Option(help="For a table: the column to predict.", rich_help_panel=COMPARED)
+    ] = None,
     drop: Annotated[
         list[str] | None,
-        typer.Option(help="For a table: a column to leave out, or several between commas."),
+        typer.Option(
+            help="For a table: a column to leave out, or several between commas.", rich_help_panel=COMPARED
+        ),
     ] = None,
-    start: Annotated[str, typer.Option(help="For a function: where runs begin, 1,2,... .")] = "",
+    start: Annotated[
+        str, typer.Option(help="For a function: where runs begin, 1,2,... .", rich_help_panel=COMPARED)
+    ] = "",
     l2: Annotated[
         float | None,
-        typer.Option(help="For a table: the L2 penalty on weights, 0 for none. Default: 1 / training rows."),
+        typer.Option(
+            help="For a table: the L2 penalty on weights, 0 for none. Default: 1 / training rows.",
+            rich_help_panel=COMPARED,
+        ),
     ] = None,
     model: Annotated[
-        str, typer.Option(help="For a table: linear, or network (one hidden layer).")
+        str,
+        typer.Option(help="For a table: linear, or network (one hidden layer).", rich_help_panel=COMPARED),
     ] = "linear",
     select: Annotated[
         str | None,
         typer.Option(
-            help="What settings are chosen by: loss, or validation, the default where there are such rows."
+            help="What settings are chosen by: loss, or validation, the default where there are such rows.",
+            rich_help_panel=BUDGET,
         ),
     ] = None,
     workers: Annotated[
         int | None,
         typer.Option(
             help="Processes side by side; 0 stays in this one, without limits. Default: one a core, as memory allows.",
-            rich_help_panel="Where it runs",
+            rich_help_panel=RUN,
         ),
     ] = None,
     seconds: Annotated[
         float,
-        typer.Option(
-            help="Of a run, after which it is ended and has failed.", rich_help_panel="Where it runs"
-        ),
+        typer.Option(help="Of a run, after which it is ended and has failed.", rich_help_panel=RUN),
     ] = 600.0,
     measure: Annotated[
         str,
@@ -131,36 +151,32 @@ def race(
         typer.Option(
             help="A Dask cluster that runs the trials: its scheduler's address, or local.",
             metavar="ADDRESS",
-            rich_help_panel="Where it runs",
+            rich_help_panel=RUN,
         ),
     ] = None,
     backend: Annotated[
         str | None,
-        typer.Option(
-            help="A joblib backend that runs the trials, such as ray.", rich_help_panel="Where it runs"
-        ),
+        typer.Option(help="A joblib backend that runs the trials, such as ray.", rich_help_panel=RUN),
     ] = None,
     store: Annotated[
         str | None,
         typer.Option(
             help="Keeps every trial as soon as it is done; what it holds is not run again. Default: beside the report, race.db.",
-            rich_help_panel="Where it runs",
+            rich_help_panel=RUN,
         ),
     ] = None,
     fresh: Annotated[
         bool,
-        typer.Option(
-            "--fresh", help="Start anew, without what the store holds.", rich_help_panel="Where it runs"
-        ),
+        typer.Option("--fresh", help="Start anew, without what the store holds.", rich_help_panel=RUN),
     ] = False,
     no_store: Annotated[
-        bool, typer.Option("--no-store", help="Keep no trials.", rich_help_panel="Where it runs")
+        bool, typer.Option("--no-store", help="Keep no trials.", rich_help_panel=RUN)
     ] = False,
     depends: Annotated[
         list[str] | None,
         typer.Option(
             help="A file that your problem reads: trials from before it changed do not count.",
-            rich_help_panel="Where it runs",
+            rich_help_panel=RUN,
         ),
     ] = None,
     config: Annotated[
