@@ -104,7 +104,7 @@ class Race:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the report (``.html``) or the numbers (``.json``); FileError."""
-        text = self.json() if _suffix(path) == ".json" else self.html()
+        text = self.json() if report_suffix(path, "a race") == ".json" else self.html()
         files.write(path, lambda file: file.write(text.encode()))
 
     def __repr__(self) -> str:
@@ -127,12 +127,12 @@ class Race:
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
-def _suffix(path: str | os.PathLike[str]) -> str:
-    """The suffix of a path that a race can be written to; FileError."""
+def report_suffix(path: str | os.PathLike[str], what: str) -> str:
+    """The suffix of a path that a report can be written to, "a race" or "a study"; FileError."""
     files.require_writable(path)
     suffix = Path(path).suffix.lower()
     if suffix not in (".html", ".htm", ".json"):
-        raise errors.FileError(f"{path}: a race is saved as .html or .json")
+        raise errors.FileError(f"{path}: {what} is saved as .html or .json")
     return suffix
 
 
@@ -198,7 +198,7 @@ def race(
     """
     for path in (out, json):
         if path is not None:
-            _suffix(path)
+            report_suffix(path, "a race")
     if figures is not None:
         takeaway.checked_folder(figures)
     prepared = prepare(

@@ -10,10 +10,9 @@ import os
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeAlias, cast
 
-from .. import errors, files
+from .. import files
 from ..errors import HyperparameterError, ThalwegError, nearest
 from ..problems import Raced
 from . import figures as takeaway
@@ -21,7 +20,7 @@ from . import study_file
 from .entrants import Named
 from .methods import NINE
 from .performing import Performer
-from .race import Prepared, Progress, Race, prepare, race
+from .race import Prepared, Progress, Race, prepare, race, report_suffix
 from .race_result import ONLY_DRAWN
 from .reports.study import render
 from .store import Store
@@ -33,16 +32,9 @@ SEEDS = 12  # fresh ones by default, enough for a verdict on each problem among 
 StudyProblem: TypeAlias = "str | os.PathLike[str] | Raced | Mapping[str, object]"
 
 
-OWN = (
-    "store",
-    "fresh",
-    "depends",
-    "out",
-    "json",
-    "figures",
-    "progress",
-)  # of a race's options, those that a study has for itself
-WHERE = ("workers", "seconds", "dask", "backend")  # those that say where trials are run
+# Of a race's options, those that a study has for itself, and those that say where trials are run.
+OWN = ("store", "fresh", "depends", "out", "json", "figures", "progress")
+WHERE = ("workers", "seconds", "dask", "backend")
 
 
 def options() -> list[str]:
@@ -69,7 +61,7 @@ class Study:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the report (``.html``) or the numbers (``.json``); FileError."""
-        text = self.json() if _checked(path).suffix.lower() == ".json" else self.html()
+        text = self.json() if report_suffix(path, "a study") == ".json" else self.html()
         files.write(path, lambda file: file.write(text.encode()))
 
     def __repr__(self) -> str:
@@ -78,14 +70,6 @@ class Study:
             f"  {r['method']:<12} score {r['score']:.3f}, rank {r['rank']:.2f}" for r in self.data["methods"]
         ]
         return "\n".join(lines)
-
-
-def _checked(path: str | os.PathLike[str]) -> Path:
-    """A path that a study can be written to; FileError."""
-    files.require_writable(path)
-    if Path(path).suffix.lower() not in (".html", ".htm", ".json"):
-        raise errors.FileError(f"{path}: a study is saved as .html or .json")
-    return Path(path)
 
 
 def study(
@@ -114,7 +98,7 @@ def study(
     """
     for path in (out, json):
         if path is not None:
-            _checked(path)
+            report_suffix(path, "a study")
     if figures is not None:
         takeaway.checked_folder(figures)
     if isinstance(problems, str | os.PathLike | Raced | Mapping):
