@@ -2,7 +2,7 @@
 
 import { scaleLinear, scaleLog } from "d3-scale";
 import { shown } from "./dom";
-import { fitted, FONT, type Theme } from "./look";
+import { crossed, fitted, FONT, type Theme } from "./look";
 
 export interface Curve {
   /** The value at step t. */
@@ -66,14 +66,7 @@ export function draw(
     c.setLineDash([]);
     if (!drawn) continue;
     if (cross) {
-      const px = LEFT + last * dx;
-      c.lineWidth = 2.5;
-      c.beginPath();
-      c.moveTo(px - 5, py - 5);
-      c.lineTo(px + 5, py + 5);
-      c.moveTo(px + 5, py - 5);
-      c.lineTo(px - 5, py + 5);
-      c.stroke();
+      crossed(c, LEFT + last * dx, py, 5, 2.5);
     }
     ends.push({ y: py, label, colour });
   }

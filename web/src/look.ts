@@ -75,3 +75,14 @@ export function fitted(canvas: HTMLCanvasElement): { c: CanvasRenderingContext2D
 }
 
 export const FONT = '12px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif';
+
+/** Draw the cross of a run that diverged about a point, in the stroke that is set. */
+export function crossed(c: CanvasRenderingContext2D, x: number, y: number, half: number, width: number): void {
+  c.lineWidth = width;
+  c.beginPath();
+  c.moveTo(x - half, y - half);
+  c.lineTo(x + half, y + half);
+  c.moveTo(x + half, y - half);
+  c.lineTo(x - half, y + half);
+  c.stroke();
+}

@@ -4,7 +4,7 @@ import { quantileSorted } from "d3-array";
 import { contours } from "d3-contour";
 import { scaleLinear } from "d3-scale";
 import type { Run } from "./engine";
-import { fitted, FONT, type Line, sized, type Theme } from "./look";
+import { crossed, fitted, FONT, type Line, sized, type Theme } from "./look";
 import type { Surface } from "./surface";
 import type { Problem } from "./types";
 
@@ -201,13 +201,7 @@ export class Map2 {
       if (died) {
         const px = Math.max(9, Math.min(width - 9, lastX));
         const py = Math.max(9, Math.min(height - 9, lastY));
-        c.lineWidth = 3;
-        c.beginPath();
-        c.moveTo(px - 6, py - 6);
-        c.lineTo(px + 6, py + 6);
-        c.moveTo(px + 6, py - 6);
-        c.lineTo(px - 6, py + 6);
-        c.stroke();
+        crossed(c, px, py, 6, 3);
       }
     }
     c.globalAlpha = 1;

@@ -170,7 +170,7 @@ class FunctionProblem(Problem):
                 raise ProblemError(self._reason(error)) from None
             try:  # operations of torch's take no NumPy arrays
                 value = fun(torch.tensor(x, requires_grad=True), *more)
-            except Exception:
+            except Exception:  # the first error is told: that of a function which has nothing to do with torch
                 raise ProblemError(self._reason(error)) from None
         if torch is not None and isinstance(value, torch.Tensor):
             return _of_torch(fun), True, "PyTorch's"
