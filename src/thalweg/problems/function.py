@@ -170,7 +170,7 @@ class FunctionProblem(Problem):
                 raise ProblemError(self._reason(error)) from None
             try:  # operations of torch's take no NumPy arrays
                 value = fun(torch.tensor(x, requires_grad=True), *more)
-            except Exception:  # the first error is told: that of a function which has nothing to do with torch
+            except Exception:  # the first is told, of which a function without torch knows
                 raise ProblemError(self._reason(error)) from None
         if torch is not None and isinstance(value, torch.Tensor):
             return _of_torch(fun), True, "PyTorch's"
