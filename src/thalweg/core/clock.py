@@ -11,7 +11,7 @@ from functools import cache
 from typing import cast
 
 from . import math as formulas
-from .formula import Formula, name
+from .formula import Formula, Rewriter, name
 from .pieces import STEPWISE
 from .rule import Rule
 from .schedule import Schedule
@@ -25,7 +25,7 @@ def _mine(text: str) -> str:
     return f"v_{text}"
 
 
-class _OnHost(ast.NodeTransformer):
+class _OnHost(Rewriter):
     """A formula's expression as Python evaluates it: powers by a function, ``where`` with one branch taken."""
 
     def __init__(self, power: str) -> None:
@@ -35,22 +35,14 @@ class _OnHost(ast.NodeTransformer):
         return name(_mine(node.id))
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
-        left, right = self.visit(node.left), self.visit(node.right)
         if isinstance(node.op, ast.Pow):
-            return ast.Call(name(self.power), [left, right], [])
-        return ast.BinOp(left, node.op, right)
-
-    def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.expr:
-        return ast.UnaryOp(node.op, self.visit(node.operand))
-
-    def visit_Compare(self, node: ast.Compare) -> ast.expr:
-        return ast.Compare(self.visit(node.left), node.ops, [self.visit(node.comparators[0])])
+            return ast.Call(name(self.power), [self.visit(node.left), self.visit(node.right)], [])
+        return super().visit_BinOp(node)
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
-        arguments = [self.visit(a) for a in node.args]
         if isinstance(node.func, ast.Name) and node.func.id == "where":
-            return ast.IfExp(*arguments)
-        return ast.Call(node.func, arguments, [])
+            return ast.IfExp(*map(self.visit, node.args))
+        return super().visit_Call(node)
 
 
 def _lines(formula: Formula, power: str) -> list[ast.stmt]:

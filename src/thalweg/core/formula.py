@@ -347,6 +347,22 @@ def lift(function: Function, outputs: Sequence[str] | None = None, whole: Iterab
     return builder.formula(function.__name__, inputs, scalars, zip(names, values, strict=True))
 
 
+class Rewriter(ast.NodeTransformer):
+    """Rewrites a formula's expressions into new ones, and leaves them as they are: subclasses say what changes."""
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
+        return ast.BinOp(self.visit(node.left), node.op, self.visit(node.right))
+
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.expr:
+        return ast.UnaryOp(node.op, self.visit(node.operand))
+
+    def visit_Compare(self, node: ast.Compare) -> ast.expr:
+        return ast.Compare(self.visit(node.left), node.ops, [self.visit(node.comparators[0])])
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        return ast.Call(node.func, [self.visit(a) for a in node.args], [])
+
+
 _ROOTS = {0.5: 1, 0.25: 2}
 _SQUARINGS = {2.0: 1, 4.0: 2}
 

@@ -15,7 +15,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 
 from ..core import update as compose
-from ..core.formula import Formula, exponents, name
+from ..core.formula import Formula, Rewriter, exponents, name
 from ..core.objective import Objective
 from ..core.rule import Rule
 from ..core.schedule import Schedule
@@ -69,27 +69,18 @@ def layout(rule: Rule) -> tuple[str, ...]:
     return ("w", "g", *rule.parts.states, *([RATE] if rule.parts.rate is not None else []))
 
 
-class _Powers(ast.NodeTransformer):
+class _Powers(Rewriter):
     """Powers of a scalar as calls of what ``specialise`` does where the scalar's value is known."""
 
     def __init__(self, scalars: frozenset[str]) -> None:
         self.scalars = scalars
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
-        left, right = self.visit(node.left), self.visit(node.right)
+        right = node.right
         if isinstance(node.op, ast.Pow) and isinstance(right, ast.Name) and right.id in self.scalars:
-            called = "raised" if isinstance(left, ast.Name | ast.Constant) else "rooted"
-            return ast.Call(name(called), [left, right], [])
-        return ast.BinOp(left, node.op, right)
-
-    def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.expr:
-        return ast.UnaryOp(node.op, self.visit(node.operand))
-
-    def visit_Compare(self, node: ast.Compare) -> ast.expr:
-        return ast.Compare(self.visit(node.left), node.ops, [self.visit(node.comparators[0])])
-
-    def visit_Call(self, node: ast.Call) -> ast.expr:
-        return ast.Call(node.func, [self.visit(a) for a in node.args], [])
+            called = "raised" if isinstance(node.left, ast.Name | ast.Constant) else "rooted"
+            return ast.Call(name(called), [self.visit(node.left), right], [])
+        return super().visit_BinOp(node)
 
 
 def step(rule: Rule) -> str:
