@@ -19,15 +19,12 @@ from thalweg.lab import ranges, search
 from thalweg.lab.race_summary import Budget
 from thalweg.lab.statistics import quantile, steps_to
 
-TIMES = ("us_per_step",)
+from .races import without_times
 
 
 def numbers(race: Any) -> Any:
     """Everything but times and the machine."""
-    data = json.loads(race.json())
-    for row in data["methods"]:
-        for n in TIMES:
-            del row[n]
+    data = without_times(race.json())
     del data["versions"]
     return data
 
@@ -88,9 +85,7 @@ def test_same_numbers_on_any_number_of_cores(tmp_path: Path) -> None:
         script = tmp_path / "run.py"
         script.write_text(code)
         subprocess.run([sys.executable, str(script)], check=True)
-        data = json.loads(out.read_text())
-        for row in data["methods"]:
-            del row["us_per_step"]
+        data = without_times(out.read_text())
         del data["versions"]
         made.append(data)
     assert made[0] == made[1]

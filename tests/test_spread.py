@@ -1,6 +1,5 @@
 """The same trials on several workers, on a Dask cluster, through joblib: the same numbers."""
 
-import json
 import os
 import threading
 import time
@@ -15,6 +14,7 @@ from thalweg.lab.performing import Performer
 from thalweg.lab.race import _machines
 from thalweg.lab.spread import chunks
 
+from .races import without_times
 from .test_store import rows
 
 LOOP = """
@@ -39,14 +39,6 @@ def train(optimizer, seed):
 """
 
 
-def plain(race: Any) -> Any:
-    """A race's numbers without its times."""
-    data = json.loads(race.json())
-    for row in data["methods"]:
-        del row["us_per_step"]
-    return data
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["f", "train"])
 def test_the_same_numbers_wherever_they_are_run(tmp_path: Path, name: str) -> None:
@@ -60,7 +52,7 @@ def test_the_same_numbers_wherever_they_are_run(tmp_path: Path, name: str) -> No
         options["start"] = [3.0, 4.0]
 
     def raced(**where: Any) -> Any:
-        return plain(tw.race(f"{file}:{name}", **options, **where))
+        return without_times(tw.race(f"{file}:{name}", **options, **where).json())
 
     alone = raced(workers=1)
     assert raced(workers=2) == alone

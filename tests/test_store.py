@@ -25,6 +25,7 @@ from thalweg.lab.trial import Runs, Trial
 from thalweg.lab.trial_key import Keys
 from thalweg.problems import FunctionProblem, Source, landscape
 
+from .races import without_times
 from .test_race import numbers
 
 BEALE: dict[str, Any] = {"methods": ["SGD", "Adam"], "trials": 5, "seeds": 2, "steps": 30}
@@ -281,14 +282,6 @@ def command(folder: Path, out: str, *more: str) -> list[str]:
     return [sys.executable, "-m", "thalweg.cli", *arguments, *more]
 
 
-def plain(path: Path) -> Any:
-    """The numbers of a race without its times."""
-    data = json.loads(path.read_text())
-    for row in data["methods"]:
-        del row["us_per_step"]
-    return data
-
-
 @pytest.mark.slow
 def test_killed_at_any_moment_nothing_committed_is_run_again(tmp_path: Path) -> None:
     """Twenty times, the parent alone or with its workers; and the numbers are those of a race that was not."""
@@ -317,7 +310,8 @@ def test_killed_at_any_moment_nothing_committed_is_run_again(tmp_path: Path) -> 
     subprocess.run(command(tmp_path, "killed"), cwd=tmp_path, check=True, capture_output=True)
     assert before.items() <= rows(tmp_path / "killed.db").items()
     assert rows(tmp_path / "killed.db").keys() == rows(tmp_path / "whole.db").keys()
-    assert plain(tmp_path / "killed.json") == plain(tmp_path / "whole.json")
+    killed, whole = (without_times((tmp_path / f"{n}.json").read_text()) for n in ("killed", "whole"))
+    assert killed == whole
 
 
 @pytest.mark.slow
@@ -331,5 +325,6 @@ def test_two_processes_share_a_store(tmp_path: Path) -> None:
         for out in ("a", "b")
     ]
     assert [child.wait(300) for child in both] == [0, 0]
-    assert plain(tmp_path / "a.json") == plain(tmp_path / "b.json")
+    one, other = (without_times((tmp_path / f"{n}.json").read_text()) for n in ("a", "b"))
+    assert one == other
     assert {attempts for attempts, _ in rows(tmp_path / "shared.db").values()} == {1}
