@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Self
 
-from ..engines.cpu.object_cache import release_loader_pages
+from ..engines.cpu.object_cache import load_kept, loaded, release_loader_pages
 from ..engines.memory import machine
 from ..errors import HyperparameterError
 
@@ -65,15 +65,20 @@ def peak() -> int:
     return most if sys.platform == "darwin" else most * 1024
 
 
-def in_child_process(work: Callable[[], object]) -> None:
-    """Do the work in a child process, as far as it gets: what it compiles is kept in files, not in this memory.
+def rehearsed(work: Callable[[], object]) -> None:
+    """Do the work in a child process, as far as it gets, and load the kernels that it needed.
 
+    What it compiles is kept in files, not in this memory; and kernels are loaded while nothing else is held.
     Nothing is done where the system has no fork, or other threads run.
     """
     if not hasattr(os, "fork") or threading.active_count() > 1:
         return
+    reader, writer = os.pipe()
     child = os.fork()
     if child:
+        os.close(writer)
+        with open(reader) as names:
+            load_kept(names.read().split())
         os.waitpid(child, 0)
         return
     try:
@@ -81,6 +86,8 @@ def in_child_process(work: Callable[[], object]) -> None:
     except BaseException:  # the parent meets it again, and says so
         pass
     finally:
+        with suppress(OSError):
+            os.write(writer, "\n".join(loaded()).encode())
         os._exit(0)
 
 

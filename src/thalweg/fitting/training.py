@@ -25,7 +25,7 @@ from ..linear import Model
 from ..reading import Block, Stream
 from ..reading.sources import Source, first_pipe, require_different_pipes, sources
 from . import checkpoint
-from .budget import SMALLEST, Budget, in_child_process, peak
+from .budget import SMALLEST, Budget, peak, rehearsed
 from .checkpoint import State
 from .chunks import Chunk, chunks, order
 from .curve import pieces
@@ -81,7 +81,7 @@ def fit(
         release_loader_pages()
         if (pipe := files[0].pipe) is not None:
             pipe.beginning(SMALLEST)  # what the child has to go by
-        in_child_process(lambda: rehearse(files[0], settings, target, budget))
+        rehearsed(lambda: rehearse(files[0], settings, target, budget))
     stream = training_stream(files, settings, budget.block, cache)
     scored = scored_stream(test, settings, budget.block, stream.layout) if test else None
     run = Run(settings, stream, scored, target, budget, tell or (lambda _: None))

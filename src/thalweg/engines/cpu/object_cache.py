@@ -13,7 +13,7 @@ import os
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
@@ -26,6 +26,7 @@ _MAGIC = b"thalweg object 2\n"
 _DONTNEED = 4  # of madvise: pages of a file that nobody has changed are dropped
 _lock = threading.RLock()
 _loaded: dict[str, tuple[Any, int]] = {}
+_lean = False  # whether the loader's code is given back after each kernel
 compiled = 0  # how many kernels this process has compiled (tests and --version read it)
 
 
@@ -83,16 +84,26 @@ def _target() -> tuple[Any, str]:
 
 
 def release_loader_pages() -> None:
-    """Load the loader, and give back the memory of its code, some 75 MB that its start has touched and kernels do not need.
+    """Load the loader, and give back the memory of its code, which its start has touched and kernels do not need.
 
-    On Linux; the system reads such pages again where they are needed after all. Elsewhere nothing happens.
+    How much that is, 20 to 75 MB, depends on how the system cached its file. From now on it is given back after
+    every kernel that this process loads. On Linux; elsewhere nothing happens.
     """
+    global _lean
     _target()
-    with suppress(OSError, AttributeError), open("/proc/self/maps") as maps:
+    _lean = True
+    _release()
+
+
+def _release() -> None:
+    with suppress(OSError, AttributeError), open("/proc/self/smaps") as maps:
         advise = ctypes.CDLL(None).madvise
+        span = ""
         for line in maps:
-            span, access, *_, path = line.split(maxsplit=5)
-            if access == "r-xp" and "libllvmlite" in path:
+            name, value = line.split(maxsplit=1)
+            if "-" in name:
+                span = name if "libllvmlite" in value and value.startswith("r-") else ""
+            elif span and line.startswith("Anonymous:") and value.split()[0] == "0":  # all as in the file
                 low, high = (int(x, 16) for x in span.split("-"))
                 advise(ctypes.c_void_p(low), ctypes.c_size_t(high - low), _DONTNEED)
 
@@ -199,17 +210,36 @@ def load(source: str, compile: Compile) -> int:
     name = key(source)
     with _lock:
         if name not in _loaded:
-            symbol, code = _obtain(name, compile)
-            llvm = _target()[0]
-            machine = llvm.Target.from_default_triple().create_target_machine()
-            engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
-            engine.add_object_file(llvm.ObjectFileRef.from_data(code))
-            engine.finalize_object()
-            address = engine.get_function_address(symbol)
-            if not address:
-                raise EngineError(f"kernel {name} has no symbol {symbol}: clear {folder()}")
-            _loaded[name] = (engine, address)
+            _load(name, *_obtain(name, compile))
         return _loaded[name][1]
+
+
+def _load(name: str, symbol: str, code: bytes) -> None:
+    llvm = _target()[0]
+    machine = llvm.Target.from_default_triple().create_target_machine()
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
+    engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+    engine.finalize_object()
+    address = engine.get_function_address(symbol)
+    if not address:
+        raise EngineError(f"kernel {name} has no symbol {symbol}: clear {folder()}")
+    _loaded[name] = (engine, address)
+    if _lean:
+        _release()
+
+
+def loaded() -> list[str]:
+    """The names of the kernels that this process has loaded."""
+    return list(_loaded)
+
+
+def load_kept(names: Iterable[str]) -> None:
+    """Load kernels by name, as another process has left them on disk; those that are not there are passed over."""
+    home = folder()
+    with _lock:
+        for name in names:
+            if home is not None and name not in _loaded and (found := _read(home / f"{name}.o")) is not None:
+                _load(name, *found)
 
 
 def emit(module: str, symbol: str) -> tuple[str, bytes]:
