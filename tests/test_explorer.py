@@ -21,7 +21,7 @@ from thalweg.core import update as compose
 from thalweg.core.step_options import StepOptions
 from thalweg.engines.ops import applied
 from thalweg.errors import FileError, HyperparameterError, ProblemError, RuleError, UnknownProblemError
-from thalweg.lab.explorer import MOST_METHODS, MOST_STEPS, explore
+from thalweg.lab.explorer import MOST_METHODS, MOST_STEPS, address, explore
 from thalweg.lab.record import record
 from thalweg.problems import landscape_catalogue
 from thalweg.rules import shipped
@@ -186,6 +186,44 @@ def test_the_bundle_is_what_its_source_makes() -> None:
     for command in (["node", "build.mjs", "--check"], ["npx", "tsc", "--noEmit"], ["npx", "vitest", "run"]):
         done = subprocess.run(command, cwd=WEB, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_setting_is_an_address() -> None:
+    """As the page writes it; rates that are left open are left out, what is pinned cannot be asked for."""
+    told = address(
+        "matyas", ["SGD", "Momentum(beta=0.5)", "Adam:keras(lr=0.1, eps=1e-5)", tw.Adam()],
+        start=(8, -2), steps=90, focus=2, step=7, curve="state-v", beside="eps", window=((-9, 9), (-3, 3.5)),
+    )  # fmt: skip
+    assert told == (
+        "p=matyas&x=8.0,-2.0&w=-9.0,9.0,-3.0,3.5&n=90&o=SGD;Momentum,lr=0.001,beta=0.5;Adam:keras,lr=0.1,eps=1e-05;"
+        "Adam,lr=0.001&f=2&t=7&c=state-v&s=eps"
+    )
+    assert address("=x**2 + y**2", ["SGD"]) == "p==x**2+%2B+y**2&o=SGD"
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "said"),
+    [
+        ({"problem": "beal"}, UnknownProblemError, "did you mean 'beale'"),
+        ({"problem": "digits"}, UnknownProblemError, "no landscape"),
+        ({"problem": "=x+z"}, HyperparameterError, "z is neither"),
+        ({"methods": ["Nobody"]}, HyperparameterError, "unknown method"),
+        ({"methods": [tw.SGD(lr=tw.cosine(0.1, steps=9))]}, HyperparameterError, "follows a schedule"),
+        ({"focus": 2}, HyperparameterError, "focus=2"),
+        ({"step": 301, "steps": 300}, HyperparameterError, "step=301"),
+        ({"steps": 5001}, HyperparameterError, "1 .. 5000"),
+        ({"curve": "state-q"}, HyperparameterError, "state-m"),
+        ({"beside": "rho"}, HyperparameterError, "beta1"),
+        ({"start": (1,)}, HyperparameterError, "two finite numbers"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_a_setting_that_cannot_be_is_told(
+    settings: dict[str, Any], error: type[Exception], said: str
+) -> None:
+    given = {"problem": "beale", "methods": ["Adam"], **settings}
+    with pytest.raises(error, match=re.escape(said)):
+        address(**given)
 
 
 # In a browser.
@@ -386,6 +424,21 @@ def test_the_address_restores_the_picture(opened: Callable[..., Opened], browser
     other.close()
 
 
+def test_a_setting_from_python_is_the_pages(opened: Callable[..., Opened]) -> None:
+    """What ``address`` writes the page reads, and writes again as its own."""
+    told = address(
+        "matyas", ["SGD(lr=0.5)", "Adam:keras(lr=0.1, m=0.25)"], start=(8, -2), steps=90, focus=1, step=7, curve="state-v"
+    )  # fmt: skip
+    page = opened("rosenbrock", steps=50, hash=f"#{told}")
+    assert not page.page.locator(".notice").is_visible()
+    state = page.run("explorer.state")
+    assert (state["problem"], state["start"], state["steps"]) == ("matyas", [8, -2], 90)
+    assert (state["focus"], state["step"], state["curve"]) == (1, 7, "state-v")
+    rule = tw.Adam.like("keras", lr=0.1, m=0.25)
+    assert state["methods"][1]["values"] == list(rule.values.values())
+    assert page.run("location.hash") == "#v=1&" + told.replace("8.0,-2.0", "8,-2") + "&s=eps"
+
+
 def test_divergence_is_a_cross_and_a_sentence(opened: Callable[..., Opened]) -> None:
     page = opened("rosenbrock", ["SGD(lr=0.1)", "Adam(lr=0.1)"], steps=100)
     page.page.locator(".name").first.click()
@@ -479,14 +532,13 @@ def test_every_question_is_understood(opened: Callable[..., Opened]) -> None:
     page = opened("rosenbrock", steps=100)
     addresses = page.run("[...document.querySelectorAll('.questions a')].map((a) => a.getAttribute('href'))")
     assert len(addresses) > 5
-    for address in addresses:
-        page.run(f"location.hash = {address!r}")
+    for there in addresses:
+        page.run(f"location.hash = {there!r}")
         page.rest()
-        assert not page.page.locator(".notice").is_visible(), address
-        assert page.run("explorer.state.problem") == re.search(r"p=([^&]*)", address)[1]
+        assert not page.page.locator(".notice").is_visible(), there
+        assert page.run("explorer.state.problem") == re.search(r"p=([^&]*)", there)[1]
         assert (
-            page.run("explorer.shownRuns.length")
-            == address.partition("o=")[2].partition("&")[0].count(";") + 1
+            page.run("explorer.shownRuns.length") == there.partition("o=")[2].partition("&")[0].count(";") + 1
         )
 
 
@@ -548,6 +600,7 @@ for _test in (
     test_schedules_and_rules_of_a_users_own,
     test_any_function_is_sampled_and_said_to_be,
     test_the_address_restores_the_picture,
+    test_a_setting_from_python_is_the_pages,
     test_divergence_is_a_cross_and_a_sentence,
     test_a_typed_function_that_is_none_leaves_the_picture,
     test_every_control_works_by_keyboard,

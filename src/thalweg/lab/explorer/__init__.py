@@ -1,7 +1,7 @@
 """The explorer: one page, one file, on which methods run as one drags their start, computed by the library's formulas."""
 
 import webbrowser
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from importlib import resources
@@ -11,22 +11,23 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-import numpy as np
-
 from ..._version import __version__
 from ...core.rule import Rule
 from ...errors import HyperparameterError
 from ...files import require_writable
 from ...files import write as write_file
 from ...problems import landscape_catalogue
+from ...problems.formula import FormulaProblem
 from ...rules import resolved
 from .. import methods as naming
+from ..methods import Method
 from ..pictures.style import palette
+from .address import MOST_STEPS, address
 from .payload import data
-from .subject import Subject, Window, subject
+from .subject import Subject, Window, checked_start, checked_window, subject
 
 METHODS = ("SGD", "Momentum", "Nesterov", "Adagrad", "RMSprop", "Adadelta", "Adam", "Adamax")
-MOST_METHODS, MOST_STEPS = 12, 5000  # as web/src has them
+MOST_METHODS = 12  # as web/src has it
 STEPS = 300
 
 
@@ -78,10 +79,10 @@ def explore(
         raise HyperparameterError(f"methods: {MOST_METHODS} at most on one page, got {len(entrants)}")
     if not isinstance(steps, Integral) or isinstance(steps, bool) or not 1 <= steps <= MOST_STEPS:
         raise HyperparameterError(f"steps={steps!r}: a whole number in 1 .. {MOST_STEPS} is needed")
-    shown = subject(problem, _window(window), _start(start))
+    shown = subject(problem, checked_window(window), checked_start(start))
     path = None if out is None else require_writable(out)
     free = [resolved(n)[1] for n in names]
-    page = _page(shown, list(zip(entrants, free, strict=True)), int(steps), start)
+    page = _page(shown, list(zip(entrants, free, strict=True)), int(steps), start, _landscapes())
     if path is not None:
         write_file(path, lambda file: file.write(page.encode()))
         if open:
@@ -89,53 +90,33 @@ def explore(
     return Explorer(page, shown.title, path)
 
 
-def _window(window: Window | None) -> Window | None:
-    if window is None:
-        return None
-    try:
-        bounds = np.asarray(window, dtype=float)
-    except (TypeError, ValueError):
-        bounds = np.empty(0)
-    if bounds.shape != (2, 2) or not np.isfinite(bounds).all() or not (bounds[:, 0] < bounds[:, 1]).all():
-        raise HyperparameterError(f"window={window!r}: ((x low, x high), (y low, y high)) is needed")
-    (x0, x1), (y0, y1) = bounds.tolist()
-    return (x0, x1), (y0, y1)
+def _landscapes() -> dict[str, FormulaProblem]:
+    """The library's landscapes of two coordinates."""
+    return {n: p for n, make in landscape_catalogue().items() if (p := make()).window is not None}
 
 
-def _start(start: Sequence[float] | None) -> list[float] | None:
-    if start is None:
-        return None
-    try:
-        point = np.asarray(start, dtype=float)
-    except (TypeError, ValueError):
-        point = np.empty(0)
-    if point.shape != (2,) or not np.isfinite(point).all():
-        raise HyperparameterError(f"start={start!r}: two finite numbers are needed")
-    x, y = map(float, point)
-    return [x, y]
-
-
-def _page(shown: Subject, methods: Any, steps: int, start: Sequence[float] | None) -> str:
+def _page(
+    shown: Subject,
+    methods: Sequence[tuple[Method, bool]],
+    steps: int,
+    start: Sequence[float] | None,
+    landscapes: Mapping[str, FormulaProblem],
+) -> str:
     here = resources.files(__package__)
 
     def text(name: str) -> str:
         return (here / name).read_text(encoding="utf-8")
 
     light, dark = ("".join(f"--{n}:{v};" for n, v in palette(t).items()) for t in ("light", "dark"))
-    landscapes = {
-        n: p
-        for n, make in landscape_catalogue().items()
-        if n != shown.name and (p := make()).window is not None
-    }
     return Template(text("page.html")).substitute(
         title=escape(shown.title),
         version=__version__,
         light=light,
         dark=dark,
         css=text("explorer.css"),
-        data=data(shown, landscapes, methods, steps, start),
+        data=data(shown, {n: p for n, p in landscapes.items() if n != shown.name}, methods, steps, start),
         script=text("explorer.js").replace("</", "<\\/"),
     )
 
 
-__all__ = ["Explorer", "explore"]
+__all__ = ["MOST_METHODS", "MOST_STEPS", "Explorer", "address", "explore"]

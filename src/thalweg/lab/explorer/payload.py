@@ -165,7 +165,7 @@ def _method(method: Method, is_open: bool, names: Mapping[type[Rule], str]) -> s
     return record(
         {
             "rule": plain(names[kind]),
-            "dialect": plain(_dialect(method)),
+            "dialect": plain(dialect_of(method)),
             "values": plain([values[n] for n in (*kind.parts.hyperparameters, *kind.parts.states)]),
             "schedules": record(schedules),
             "open": plain(is_open),
@@ -173,7 +173,7 @@ def _method(method: Method, is_open: bool, names: Mapping[type[Rule], str]) -> s
     )
 
 
-def _dialect(method: Method) -> str:
+def dialect_of(method: Method) -> str:
     """The dialect that a method was named in; of a rule that was given, the one whose clock it has."""
     _, tail, _ = rules.spelled(method.text)
     named = tail.rpartition(":")[2]

@@ -58,6 +58,34 @@ class Subject:
     python: Sequence[str]
 
 
+def checked_window(window: Window | None) -> Window | None:
+    """The same in floats; HyperparameterError for what is no window."""
+    if window is None:
+        return None
+    try:
+        bounds = np.asarray(window, dtype=float)
+    except (TypeError, ValueError):
+        bounds = np.empty(0)
+    if bounds.shape != (2, 2) or not np.isfinite(bounds).all() or not (bounds[:, 0] < bounds[:, 1]).all():
+        raise HyperparameterError(f"window={window!r}: ((x low, x high), (y low, y high)) is needed")
+    (x0, x1), (y0, y1) = bounds.tolist()
+    return (x0, x1), (y0, y1)
+
+
+def checked_start(start: Sequence[float] | None) -> list[float] | None:
+    """The same in floats; HyperparameterError for what is no point of the plane."""
+    if start is None:
+        return None
+    try:
+        point = np.asarray(start, dtype=float)
+    except (TypeError, ValueError):
+        point = np.empty(0)
+    if point.shape != (2,) or not np.isfinite(point).all():
+        raise HyperparameterError(f"start={start!r}: two finite numbers are needed")
+    x, y = map(float, point)
+    return [x, y]
+
+
 def python_lines(name: str) -> list[str]:
     """Lines of Python that define the gradient of a landscape by name."""
     return [
