@@ -33,7 +33,7 @@ ALLOWED = {
     "jax": ("engines.xla", "optax", "problems.function"),
     "optax": ("lab.handed", "optax"),
     "keras": ("keras",),
-    "torch": ("lab.handed", "lab.training_run", "problems.function", "torch"),
+    "torch": ("lab.handed", "lab.training_run", "lab.watch", "problems.function", "torch"),
     "sklearn": ("sklearn", "problems"),
     "cloudpickle": ("lab.pickling", "lab.trial_key"),
     "joblib": ("lab.spread",),

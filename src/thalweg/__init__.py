@@ -105,6 +105,8 @@ if TYPE_CHECKING:
     from .lab.show import show as show
     from .lab.study import Study as Study
     from .lab.study import study as study
+    from .lab.watch import Watch as Watch
+    from .lab.watch import watch as watch
     from .optimizer.gradients import Rows as Rows
     from .optimizer.optimizer import load as load
     from .rules.adabelief import AdaBelief as AdaBelief
@@ -160,6 +162,8 @@ _LATER = {  # where a public name stands that needs NumPy or more
     "Compared": "lab.comparison",
     "show": "lab.show",
     "diff": "lab.diff.run",
+    "watch": "lab.watch",
+    "Watch": "lab.watch",
     "Diff": "lab.diff.run",
 }
 

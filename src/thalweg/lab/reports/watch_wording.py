@@ -1,0 +1,218 @@
+"""What is to be said of a running optimizer, in sentences, from the last looks: the gravest first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..formatting import listing, plain
+from ..watch_result import Array, Watched
+
+RULED = 0.5  # of a tensor's coordinates: epsilon rules there
+STILL = 1e-6  # of itself a step: a tensor that hardly moves
+WILD = 0.1  # of itself a step: a tensor that is thrown about
+TURNED, OPPOSED = (
+    0.6,
+    -0.3,
+)  # sign changes, and the cosine, of gradients one step apart under a rate too large
+MISSED = 0.05  # of a step: the formula is not the optimizer's
+DEAD = 0.5  # of a tensor's coordinates
+FEW = 16  # coordinates below which a share says nothing
+NAMED = 4  # tensors that one sentence names
+
+
+def sentences(seen: Watched) -> list[str]:
+    """Return what is to be said by now, the gravest first; one sentence that all is well where nothing is."""
+    if not seen.recent:
+        return [f"No step of {seen.method} has been seen yet.", *_notes(seen)]
+    said = [
+        *_broken(seen),
+        *_skipped(seen),
+        *_missed(seen),
+        *_turning(seen),
+        *_eps(seen),
+        *_without(seen),
+        *_still(seen),
+        *_wild(seen),
+        *_dead(seen),
+    ]
+    moved = seen.now("relative_update")
+    usual = moved[np.isfinite(moved)]
+    if not said and len(usual):
+        said = [
+            f"Nothing is wrong in the last {_looks(seen)}: a step moves a tensor by {_number(float(np.median(usual)))}"
+            " of itself."
+        ]
+    return [*said, *_notes(seen)]
+
+
+def _notes(seen: Watched) -> list[str]:
+    return [note[0].upper() + note[1:] + "." for note in seen.notes]
+
+
+def _looks(seen: Watched) -> str:
+    count = len(seen.recent)
+    return "look" if count == 1 else f"{count} looks"
+
+
+def _number(x: float) -> str:
+    return plain(x, 2)
+
+
+def _percent(share: float) -> str:
+    return f"{plain(100 * share, 2)} %"
+
+
+def named(seen: Watched, tensors: Sequence[int]) -> str:
+    """Return tensors by their names; of many only the first, and how many others there are."""
+    first = [f"`{seen.names[i]}`" for i in tensors[:NAMED]]
+    more = len(tensors) - len(first)
+    if more:
+        return f"{', '.join(first)} and {more} other{'s' * (more > 1)}"
+    return listing(first)
+
+
+def _chosen(mask: Array, by: Array, descending: bool = True) -> list[int]:
+    """Return the tensors of a mask, those first of which a quantity is largest."""
+    numbers = np.flatnonzero(mask)
+    order = np.argsort(by[numbers], kind="stable")
+    return [int(i) for i in numbers[order[::-1] if descending else order]]
+
+
+def _sizeable(seen: Watched) -> Array:
+    return np.array(seen.counts) >= FEW
+
+
+def _broken(seen: Watched) -> list[str]:
+    said = []
+    if seen.broken:
+        first = min(step for step, _ in seen.broken.values())
+        those = [i for i, (step, _) in seen.broken.items() if step == first]
+        weights = [i for i in those if seen.broken[i][1]]
+        what = "weights" if weights else "gradients"
+        text = f"NaN or infinite {what} in {named(seen, weights or those)}, first seen at step {first:,}"
+        earlier = [int(t) for t in seen.looks.steps if t < first]
+        text += f"; at step {earlier[-1]:,} all were finite" if earlier else ""
+        said.append(f"{text}.")
+    if seen.loss_broken is not None:
+        said.append(f"The loss was not finite at step {seen.loss_broken:,}.")
+    return said
+
+
+def _skipped(seen: Watched) -> list[str]:
+    if not seen.skipped:
+        return []
+    many = seen.skipped > 1
+    return [
+        f"{seen.skipped:,} step{'s were' if many else ' was'} left out for gradients that were not finite."
+    ]
+
+
+def _missed(seen: Watched) -> list[str]:
+    off = seen.now("missed")
+    those = _chosen(off > MISSED, off)
+    if not those or seen.broken:
+        return []
+    share = off[those[0]]
+    far = (
+        "have moved without a step" if np.isinf(share) else f"are off by {_percent(float(share))} of the step"
+    )
+    return [
+        f"The weights of {named(seen, those)} {far} from where the formula of {seen.method} takes them: something"
+        " else changes them, or the optimizer is not that formula; rates are not to be trusted there."
+    ]
+
+
+def _turning(seen: Watched) -> list[str]:
+    turned, cosine = seen.now("turned"), seen.now("gradient_cosine")
+    those = _chosen((turned > TURNED) & (cosine < OPPOSED), turned)
+    if not those:
+        return []
+    i = those[0]
+    return [
+        f"The gradient of {named(seen, those)} turns round from one step to the next ({_percent(float(turned[i]))} of"
+        f" its signs, cosine {plain(float(cosine[i]), 2)}): steps overshoot, the rate is too large for the steepest"
+        f" direction{', though the loss falls' if _falls(seen) else ''}; try a third of it."
+    ]
+
+
+def _falls(seen: Watched) -> bool:
+    """Whether the loss of the last quarter of the run is clearly below that of the quarter before."""
+    losses = seen.looks.losses[np.isfinite(seen.looks.losses)]
+    quarter = len(losses) // 4
+    if quarter < 2:
+        return False
+    before, after = (float(np.median(x)) for x in (losses[-2 * quarter : -quarter], losses[-quarter:]))
+    return after < before - 0.02 * abs(before)
+
+
+def _eps(seen: Watched) -> list[str]:
+    share, room = seen.now("eps_share"), seen.now("eps_room")
+    those = _chosen((share > RULED) & _sizeable(seen), share)
+    if not those:
+        return []
+    i = those[0]
+    what = seen.where_eps_rules.get(i, "SGD")
+    rule = seen.rules.get(i, seen.method)
+    text = f"In {named(seen, those)}, ε rules {_percent(float(share[i]))} of the coordinates: {rule} is {what} there"
+    sizes = {n: v for n, v in seen.eps.get(i, {}).items() if v > 0}
+    least = float(np.min(room[those]))
+    if len(sizes) == 1 and 0 < least < 1:
+        ((name, value),) = sizes.items()
+        below = 0.1 * value * least
+        text += f"; {name}={plain(value)} is too large, below {_number(below)} gradients would rule"
+    return [text + "."]
+
+
+def _without(seen: Watched) -> list[str]:
+    looks = seen.looks.looks
+    those = [i for i, n in seen.without.items() if n == looks]
+    if not those:
+        return []
+    return [
+        f"{named(seen, those)} had no gradient at any of {looks:,} looks: frozen, or not reached by the loss."
+    ]
+
+
+def _still(seen: Watched) -> list[str]:
+    moved, norm = seen.now("relative_update"), seen.now("gradient_norm")
+    nothing = (norm == 0) & np.isfinite(norm)
+    said = []
+    zero = _chosen(nothing, norm)
+    if zero:
+        verb = "are" if len(zero) > 1 else "is"
+        said.append(
+            f"The gradients of {named(seen, zero)} {verb} 0: nothing reaches {'them' if zero[1:] else 'it'}."
+        )
+    those = _chosen((moved < STILL) & ~nothing, moved, descending=False)
+    if those:
+        text = f"{named(seen, those)} move{'' if those[1:] else 's'} {_number(float(moved[those[0]]))} of itself a step: frozen"
+        others = moved[np.isfinite(moved) & (moved >= STILL)]
+        if len(others):
+            text += f", where others move {_number(float(np.median(others)))}"
+        rate = seen.now("rate")[those[0]]
+        text += f"; its rate is {_number(float(rate))}" if np.isfinite(rate) else ""
+        said.append(text + ".")
+    return said
+
+
+def _wild(seen: Watched) -> list[str]:
+    moved = seen.now("relative_update")
+    those = _chosen((moved > WILD) & _sizeable(seen), moved)
+    if not those or len(seen.recent) < 4:  # weights grow from nothing at first
+        return []
+    return [
+        f"A step moves {named(seen, those)} by {_percent(float(moved[those[0]]))} of itself: the rate is too large, or"
+        " the weights are near 0."
+    ]
+
+
+def _dead(seen: Watched) -> list[str]:
+    dead, norm = seen.now("dead"), seen.now("gradient_norm")
+    those = _chosen((dead > DEAD) & (norm > 0) & _sizeable(seen), dead)
+    if not those:
+        return []
+    return [
+        f"{_percent(float(dead[those[0]]))} of the coordinates of {named(seen, those)} have no gradient and do not move."
+    ]

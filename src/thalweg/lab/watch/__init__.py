@@ -1,0 +1,299 @@
+"""The monitor: what an optimizer is doing in a training that runs, without a change of its loop.
+
+    with tw.watch(optimizer, every=20, out="run.html") as seen:
+        for batch in data:
+            ...
+            optimizer.step()
+            seen(loss)                  # optional
+
+Every so many steps a fixed sample of each tensor is copied before and after the step, and the rule's own formula says
+what the step was made of. What that costs is measured, and looks become rarer where it is more than a fiftieth.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from importlib import import_module
+from numbers import Integral
+from os import PathLike
+from pathlib import Path
+from statistics import median
+from sys import modules
+from time import perf_counter
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from ...core.line import short
+from ...errors import FileError, HyperparameterError
+from ...files import require_writable
+from ...files import write as write_file
+from ...optimizer.observed import ObservedArrays
+from ...optimizer.observing import Part, Source
+from ...optimizer.optimizer import ArrayOptimizer
+from .. import record
+from ..reports import watch as report
+from ..reports.watch_wording import sentences
+from ..watch_result import FIELDS, Array, Looks, Watched
+from .quantities import epsilons, quantities, turns, where_eps_rules
+
+if TYPE_CHECKING:
+    import torch
+
+SUFFIXES = (".html", ".parquet", ".csv")
+SHARE = 0.02  # of the run that looking may take
+AS_ASKED = 64  # looks that are taken as they were asked for, whatever they cost
+RECENT = 8  # looks that sentences speak of
+AGAIN = 10.0  # seconds, at least, between two writings of the file
+
+Sink = Callable[[str, float, int], object]
+
+
+class Watch:
+    """An optimizer that is watched within a ``with`` block; afterwards, what was seen.
+
+    Calling it gives it the loss of the step that was just taken, or is about to be. ``sentences`` are what is to be
+    said by now; ``columns()`` are the numbers, ``save(path)`` writes them or the page.
+    """
+
+    def __init__(self, source: Source, every: int, out: Path | None, sink: Sink | None) -> None:
+        self._source, self._out, self._sink = source, out, sink
+        sample = source.sample
+        self.seen = Watched(
+            source.method,
+            source.names,
+            sample.sizes,
+            sample.counts,
+            source.notes,
+            every,
+            Looks(len(sample.sizes)),
+            every=every,
+        )
+        self._detach: Callable[[], None] | None = None
+        self._due = 1  # the step of the next look
+        self._looking = self._turning = False
+        self._waiting: Any = None  # a loss that came before its step
+        self._last_parts: list[Part] = []  # gradients of the step before
+        self._costs: list[float] = []
+        self._spent = self._began = self._rested = self._wrote = self._took = 0.0
+        self._rested_at = 0
+
+    # Around the training.
+
+    def __enter__(self) -> Self:
+        self._detach = self._source.attach(self._before, self._after)
+        self.seen.running = True
+        self._began = self._rested = self._wrote = perf_counter()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._detach is not None:
+            self._detach()
+            self._detach = None
+        self.seen.running = False
+        self._write()
+
+    def __call__(self, loss: Any) -> None:
+        """Take the loss of the step that was just taken, or is about to be: a number, or a tensor of one."""
+        seen = self.seen
+        just = seen.looks.looks and seen.looks.steps[-1] == seen.steps
+        if just and math.isnan(seen.looks.losses[-1]):
+            seen.looks.give_loss(self._loss(loss))
+        elif seen.steps + 1 == self._due:
+            self._waiting = loss.detach() if hasattr(loss, "detach") else loss
+
+    def _loss(self, loss: Any) -> float:
+        """Return a loss as a number; note the first that is not finite."""
+        number = float(loss.detach() if hasattr(loss, "detach") else loss)
+        if not math.isfinite(number) and self.seen.loss_broken is None:
+            self.seen.loss_broken = self.seen.steps
+        return number
+
+    # Around a step.
+
+    def _before(self, late: bool) -> None:
+        step = self.seen.steps + 1
+        self._looking = step >= self._due
+        self._turning = bool(self._last_parts) and not self._looking
+        if self._looking or self._turning:
+            self._took = perf_counter()
+            self._source.before(self._looking, late)
+            self._took = perf_counter() - self._took
+
+    def _after(self) -> None:
+        seen = self.seen
+        seen.steps += 1
+        if not (self._looking or self._turning):
+            return
+        begun = perf_counter()
+        parts = self._source.after()
+        self._turn(parts)
+        if self._looking:
+            self._look(parts)
+        self._last_parts = parts if self._looking else []
+        self._costs.append(self._took + perf_counter() - begun)
+        self._spent += self._costs[-1]
+        if self._looking:
+            self._plan()
+        if self._out is not None and perf_counter() - self._wrote > AGAIN:
+            self._write()
+
+    def _turn(self, parts: list[Part]) -> None:
+        """Write into the last look how far gradients have turned since."""
+        before = {x.tensors: x for x in self._last_parts}
+        for part in parts:
+            if part.tensors in before:
+                for i, values in turns(before[part.tensors], part, self.seen.counts).items():
+                    for n, value in zip(("turned", "gradient_cosine"), values, strict=True):
+                        self.seen.looks.last[i, FIELDS.index(n)] = value
+        if before and self.seen.recent:
+            self.seen.recent[-1] = self.seen.looks.last.copy()
+
+    def _look(self, parts: list[Part]) -> None:
+        """Take in a look: the quantities of every tensor that has moved."""
+        seen = self.seen
+        table = np.full((len(seen.names), len(FIELDS)), np.nan)
+        for part in parts:
+            table[list(part.tensors)] = quantities(part, seen.counts, seen.sizes)
+            self._note_broken(part)
+            if part.started is not None and part.tensors[0] not in seen.rules:
+                rule = part.started.rule
+                seen.rules |= dict.fromkeys(part.tensors, type(rule).__name__)
+                seen.where_eps_rules |= dict.fromkeys(part.tensors, where_eps_rules(part.started))
+                seen.eps |= dict.fromkeys(part.tensors, epsilons(rule))
+        there = {i for part in parts for i in part.tensors}
+        for i, count in enumerate(seen.counts):
+            if count and i not in there and i not in self._source.unseen:
+                seen.without[i] = seen.without.get(i, 0) + 1
+        loss, self._waiting = self._waiting, None
+        seen.looks.add(seen.steps, math.nan if loss is None else self._loss(loss), table)
+        seen.recent = [*seen.recent[1 - RECENT :], table.astype(np.float32)]
+        seen.skipped = self._source.skipped
+        if self._sink is not None:
+            self._tell(table)
+
+    def _note_broken(self, part: Part) -> None:
+        """Note tensors whose gradient or weights are not finite, at the first step at which they are seen so."""
+        weights, gradients = part.after["w"], part.before["g"]
+        if math.isfinite(float(weights.sum() + gradients.sum())):
+            return  # a sum of finite numbers of this many bits
+        start = 0
+        for i in part.tensors:
+            end = start + self.seen.counts[i]
+            bad = not np.isfinite(weights[start:end]).all()
+            if (bad or not np.isfinite(gradients[start:end]).all()) and i not in self.seen.broken:
+                self.seen.broken[i] = self.seen.steps, bad
+            start = end
+
+    def _tell(self, table: Array) -> None:
+        """Give the sink every quantity that is known, as tensor/quantity."""
+        assert self._sink is not None
+        for name, row in zip(self.seen.names, table.tolist(), strict=True):
+            for quantity, value in zip(FIELDS, row, strict=True):
+                if math.isfinite(value):
+                    self._sink(f"{name}/{quantity}", value, self.seen.steps)
+
+    def _plan(self) -> None:
+        """Say at which step to look next: rarer than asked where looking takes more than its share of the run."""
+        seen, now = self.seen, perf_counter()
+        every = seen.asked
+        steps = seen.steps - self._rested_at
+        if seen.looks.looks > AS_ASKED and steps > 0:
+            own = max((now - self._rested - sum(self._costs[-2:])) / steps, 1e-7)
+            cost = 2 * median(self._costs[-16:])  # a look, and the gradients of the step after it
+            every = max(every, math.ceil(cost / (SHARE * own)))
+        del self._costs[:-16]
+        seen.every, self._due = every, seen.steps + every
+        self._rested, self._rested_at = now, seen.steps
+        seen.seconds = self._spent, now - self._began
+
+    # What was seen.
+
+    @property
+    def sentences(self) -> list[str]:
+        """What is to be said of the run by now, the gravest first."""
+        return sentences(self.seen)
+
+    def columns(self) -> dict[str, Array]:
+        """One row a look and tensor: plain columns of equal length, ready for a data frame."""
+        return self.seen.columns()
+
+    def save(self, path: str | PathLike[str]) -> Path:
+        """Write the page (.html) or the columns (.parquet, .csv) and return the path; FileError."""
+        path = Path(path)
+        _require_known(path)
+        if path.suffix.lower() == ".html":
+            text = report.page(self.seen)
+            write_file(path, lambda target: target.write(text.encode()))
+            return path
+        return record.write(self.columns(), path)
+
+    def _write(self) -> None:
+        """Write the file anew; the next time is not before fifty times what this has taken."""
+        if self._out is None:
+            return
+        begun = perf_counter()
+        self.save(self._out)
+        taken = perf_counter() - begun
+        self._spent += taken
+        self._wrote = begun + max(0.0, taken / SHARE - AGAIN)
+
+    def __repr__(self) -> str:
+        return "\n".join([f"Watch of {self.seen.method}, {self.seen.steps} steps", *self.sentences])
+
+
+def _require_known(path: Path) -> None:
+    if path.suffix.lower() not in SUFFIXES:
+        raise FileError(f"{path}: what was seen is written as {', '.join(SUFFIXES)}")
+
+
+def watch(
+    optimizer: Any,
+    every: int = 20,
+    out: str | PathLike[str] | None = "run.html",
+    sink: Sink | None = None,
+    *,
+    model: torch.nn.Module | None = None,
+) -> Watch:
+    """Return what watches an optimizer within a ``with`` block, while its training runs as it would.
+
+    optimizer: of ``rule.on(arrays)``, ``thalweg.torch.Optimizer``, or any of ``torch.optim``; rates, epsilon's share
+    and momentum are told where a rule is that optimizer, realised steps in any case. every: steps between looks, as
+    long as looking takes less than a fiftieth of the run. out: the file, .html (rewritten while the run goes on),
+    .parquet or .csv; None writes none. sink: called with name, value and step of each quantity, such as
+    ``SummaryWriter.add_scalar``. model: whose names torch's parameters have, where the optimizer was given none.
+
+    Raises HyperparameterError for settings and for an optimizer that cannot be watched, FileError for ``out``.
+    """
+    if not isinstance(every, Integral) or isinstance(every, bool) or every < 1:
+        raise HyperparameterError(f"watch: every must be a whole number of at least 1, got {short(every)}")
+    if sink is not None and not callable(sink):
+        raise HyperparameterError(
+            f"watch: sink must be called with (name, value, step), as SummaryWriter.add_scalar is; got {short(sink)}"
+        )
+    path = None if out is None else Path(out)
+    if path is not None:
+        _require_known(path)
+        require_writable(path)
+    return Watch(_source(optimizer, model), int(every), path, sink)
+
+
+def _source(optimizer: Any, model: torch.nn.Module | None) -> Source:
+    """Return an optimizer as something that can be looked at; HyperparameterError."""
+    if isinstance(optimizer, ArrayOptimizer):
+        return ObservedArrays(optimizer)
+    torch = modules.get("torch")  # an optimizer of torch cannot be there without it
+    if torch is not None and isinstance(optimizer, torch.optim.Optimizer):
+        door: Any = import_module("thalweg.torch.observed")
+        source: Source = door.ObservedTensors(optimizer, model)
+        return source
+    raise HyperparameterError(
+        f"watch: optimizer must be one of rule.on(arrays), thalweg.torch or torch.optim, got {short(optimizer)}"
+    )
+
+
+__all__ = ["Sink", "Watch", "watch"]

@@ -1,0 +1,133 @@
+"""What a step was, tensor by tensor, from samples before and after it: by the formula that made it.
+
+The rule's own printed step runs once more on the samples: its rate is the one that was used, and where it lands is
+compared with where the weights went, so that a formula that is not the optimizer's is noticed.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ...core.rule import Rule
+from ...core.started import Started
+from ...engines.ops import applied
+from ...optimizer.observing import Part
+from ..record import softeners
+from ..watch_result import FIELDS, Array
+
+SHARES = (0.1, 0.5, 0.9)
+
+
+def quantities(part: Part, counts: Sequence[int], sizes: Sequence[int]) -> Array:
+    """Return FIELDS for each of a part's tensors, (tensors, FIELDS), NaN where one cannot be told."""
+    lengths = np.array([counts[i] for i in part.tensors])
+    cut = Segments(lengths)
+    w, g, moved_to = part.before["w"], part.before["g"], part.after["w"]
+    values: dict[str, Array] = {}
+    with np.errstate(all="ignore"):
+        update = moved_to - w
+        whole = np.array([sizes[i] for i in part.tensors]) / lengths
+        moved, size = cut.norm(update), cut.norm(w)
+        values["relative_update"] = np.where(size > 0, moved / size, np.nan)
+        values["gradient_norm"] = cut.norm(g) * np.sqrt(whole)
+        values["dead"] = cut.mean((g == 0) & (update == 0))
+        if part.started is not None:
+            values |= _by_formula(part.started, part, cut, update, moved)
+    table = np.full((len(lengths), len(FIELDS)), np.nan)
+    for n, column in values.items():
+        table[:, FIELDS.index(n)] = column
+    return table
+
+
+def _by_formula(
+    started: Started, part: Part, cut: "Segments", update: Array, moved: Array
+) -> dict[str, Array]:
+    """Return what takes the formula: rates, epsilon's share, momentum, and how far the weights are from it."""
+    values: dict[str, Array] = {}
+    run = applied(started.update)
+    scalars = dict(zip(started.update.scalars, started.scalars(part.t), strict=True))
+    w, g = part.before["w"], part.before["g"]
+    after = run(part.before, scalars)
+    off = np.abs(after["w"] - part.after["w"]) - 4 * part.rounding * np.abs(w)
+    missed = cut.norm(np.maximum(off, 0.0)) / moved
+    still = cut.norm(after["w"] - w) == 0
+    values["missed"] = np.where(
+        moved > 0, missed, np.where(still, 0.0, np.where(cut.norm(off) > 0, np.inf, 0.0))
+    )
+    rate = after.get("_rate")
+    if rate is None:
+        return values
+    # A step is -rate * m, m the gradient or the method's average of it; decay that only shrinks w is no part of it.
+    shrinks = started.options.decoupled or "weight_decay" in started.rule.parts.hyperparameters
+    origin = np.zeros_like(w) if shrinks else w
+    stepped = run({**part.before, "w": origin}, scalars)["w"] if shrinks else after["w"]
+    m = (origin - stepped) / rate
+    values["momentum_cosine"] = cut.sum(m * g) / (cut.norm(m) * cut.norm(g))
+    quantiles = cut.quantiles(rate, SHARES)
+    values |= dict(zip(("rate_low", "rate", "rate_high"), quantiles, strict=True))
+    eps = epsilons(started.rule)
+    if any(eps.values()):
+        bare = run(part.before, scalars | dict.fromkeys(eps, 0.0))["_rate"]
+        share = np.where(rate == bare, 0.0, np.where(bare == 0, 1.0, 1 - rate / bare))
+        values["eps_share"] = cut.mean(share > 0.5)
+        room = np.where(share > 0, (1 - share) / share, np.inf)
+        (values["eps_room"],) = cut.quantiles(room, (0.5,))
+    return values
+
+
+def turns(before: Part, after: Part, counts: Sequence[int]) -> dict[int, tuple[float, float]]:
+    """Return, by tensor, which share of a gradient turns its sign from one step to the next, and their cosine.
+
+    The parts are the same tensors at both steps.
+    """
+    cut = Segments(np.array([counts[i] for i in before.tensors]))
+    a, b = before.before["g"], after.before["g"]
+    with np.errstate(all="ignore"):
+        there = (a != 0) & (b != 0)
+        turned = cut.sum(there & ((a > 0) != (b > 0))) / cut.sum(there)
+        cosine = cut.sum(a * b) / (cut.norm(a) * cut.norm(b))
+    return {i: (float(x), float(y)) for i, x, y in zip(before.tensors, turned, cosine, strict=True)}
+
+
+def epsilons(rule: Rule) -> dict[str, float]:
+    """Return the epsilons beside a gradient's size, by name, as they stand at the start."""
+    now = rule.at(0)
+    return {n: now[n] for n in softeners(rule)}
+
+
+def where_eps_rules(started: Started) -> str:
+    """Return what a method is where epsilon is the whole denominator: with momentum if it moves without a gradient."""
+    one = np.ones(1)
+    arrays = {**dict.fromkeys(started.update.arrays, one), "w": 0 * one, "g": 0 * one}
+    scalars = dict(zip(started.update.scalars, started.scalars(2), strict=True))
+    return "momentum SGD" if applied(started.update)(arrays, scalars)["w"][0] != 0 else "plain SGD"
+
+
+class Segments:
+    """Samples one behind the other, and what is taken over each of them: (n,) → (segments,)."""
+
+    def __init__(self, lengths: Array) -> None:
+        self.lengths = lengths
+        self._starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
+        self._rows = np.repeat(np.arange(len(lengths)), lengths)
+        self._places = np.arange(int(lengths.sum())) - np.repeat(self._starts, lengths)
+
+    def sum(self, values: Array) -> Array:
+        """The sum over each."""
+        return np.asarray(np.add.reduceat(np.asarray(values, dtype=float), self._starts))
+
+    def mean(self, values: Array) -> Array:
+        """The mean over each."""
+        return self.sum(values) / self.lengths
+
+    def norm(self, values: Array) -> Array:
+        """The Euclidean norm of each."""
+        return np.sqrt(self.sum(values * values))
+
+    def quantiles(self, values: Array, shares: Sequence[float]) -> list[Array]:
+        """The value that each share of a segment is not above, for each share."""
+        table = np.full((len(self.lengths), int(self.lengths.max())), np.nan)  # NaN sorts behind all numbers
+        table[self._rows, self._places] = values
+        table.sort(axis=1)
+        rows = np.arange(len(self.lengths))
+        return [table[rows, ((self.lengths - 1) * share).round().astype(int)] for share in shares]

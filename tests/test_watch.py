@@ -1,0 +1,396 @@
+"""The monitor: what it says of a running optimizer is so, the training does not notice it, and it stays small."""
+
+import copy
+import csv
+import math
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import thalweg as tw
+import thalweg.torch
+from thalweg.core.rule import Rule
+from thalweg.errors import FileError, HyperparameterError, StateError
+from thalweg.lab.watch_result import FIELDS, LONGEST, Looks, median
+from thalweg.optimizer.observing import IN_ALL, OF_A_TENSOR, Sample
+from thalweg.torch import family
+
+X = torch.linspace(-1, 1, 32 * 8).reshape(32, 8).sin()
+Y = X.sum(1, keepdim=True).cos()
+
+
+def network() -> torch.nn.Sequential:
+    torch.manual_seed(3)
+    return torch.nn.Sequential(torch.nn.Linear(8, 24), torch.nn.Tanh(), torch.nn.Linear(24, 1))
+
+
+def train(model: torch.nn.Module, optimizer: Any, steps: int, seen: Any = None, scale: float = 1.0) -> None:
+    for _ in range(steps):
+        optimizer.zero_grad()
+        loss = scale * ((model(X) - Y) ** 2).mean()
+        loss.backward()
+        optimizer.step()
+        if seen is not None:
+            seen(loss)
+
+
+def watched(make: Callable[[Any], Any], steps: int = 12, every: int = 1, **options: Any) -> Any:
+    model = network()
+    optimizer = make(model.parameters())
+    with tw.watch(optimizer, every, None, model=model) as seen:
+        train(model, optimizer, steps, seen, **options)
+    return seen
+
+
+NAMES = sorted({t.torch for t in family.twins()})
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_row_of_torch_takes_the_weights_where_its_optimizer_does(name: str) -> None:
+    decay = {} if name in ("Rprop", "Adafactor") else {"weight_decay": 0.1}
+    seen = watched(lambda p: getattr(torch.optim, name)(p, **decay))
+    assert seen.seen.notes == []
+    missed = seen.columns()["missed"]
+    assert np.all(missed < 1e-3)
+    assert np.all(seen.columns()["rate"] > 0)
+
+
+def test_a_wrong_row_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Torch's Adam that takes its steps with half the rate that its group says."""
+    step = torch.optim.Adam.step
+
+    def halved(self: Any, closure: Any = None) -> Any:
+        before = [p.detach().clone() for g in self.param_groups for p in g["params"]]
+        value = step.__wrapped__(self, closure)
+        with torch.no_grad():
+            for p, w in zip((p for g in self.param_groups for p in g["params"]), before, strict=True):
+                p.lerp_(w, 0.5)
+        return value
+
+    monkeypatch.setattr(torch.optim.Adam, "step", torch.optim.Optimizer.profile_hook_step(halved))
+    seen = watched(torch.optim.Adam)
+    assert "are off by 100 % of the step" in seen.sentences[0]
+
+
+RULES = [tw.AdamW, tw.Adadelta, tw.RMSpropMomentum]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda r: r.__name__)
+def test_rates_are_those_that_the_step_used(rule: type[Rule]) -> None:
+    """Against what our optimizer keeps of its own compiled step."""
+    w = {"a": np.linspace(1, 2, 40).reshape(5, 8), "b": np.linspace(-1, 1, 6, dtype=np.float32)}
+    opt = rule().on(w, rates=True)
+    with tw.watch(opt, 1, None) as seen:
+        for _ in range(3):
+            opt.step({n: x.copy() for n, x in w.items()})
+    rates = opt.rates()
+    table = seen.seen.looks.table[-1]
+    for i, n in enumerate(w):
+        ordered = np.sort(rates[n].reshape(-1))
+        expected = [ordered[round((ordered.size - 1) * q)] for q in (0.1, 0.5, 0.9)]
+        np.testing.assert_allclose(table[i, :3], expected, rtol=1e-5)
+    assert np.all(seen.columns()["missed"] < 1e-6)
+
+
+def test_adadelta_of_torch_has_its_rates_watched() -> None:
+    """They cannot be told from the states after a step, which have moved on."""
+    seen = watched(torch.optim.Adadelta, steps=3)
+    ours = watched(lambda p: thalweg.torch.Optimizer.like("Adadelta", p), steps=3)
+    np.testing.assert_allclose(seen.columns()["rate"], ours.columns()["rate"], rtol=1e-4)
+
+
+def test_the_training_does_not_notice() -> None:
+    free, model = network(), network()
+    for net, look in ((free, False), (model, True)):
+        optimizer = torch.optim.AdamW(net.parameters())
+        if look:
+            with tw.watch(optimizer, 1, None) as seen:
+                train(net, optimizer, 9, seen)
+        else:
+            train(net, optimizer, 9)
+        assert not optimizer._optimizer_step_pre_hooks and not optimizer._optimizer_step_post_hooks
+    for p, q in zip(free.parameters(), model.parameters(), strict=True):
+        assert torch.equal(p, q)
+    a, b = np.ones(5), np.ones(5)
+    opt, other = tw.Adam().on(a), tw.Adam().on(b)
+    kind = type(opt)
+    with tw.watch(opt, 2, None):
+        for _ in range(5):
+            opt.step(a + 1)
+            other.step(b + 1)
+        assert type(other) is kind
+    assert type(opt) is kind
+    np.testing.assert_array_equal(a, b)
+
+
+# Planted faults: each gives its sentence, and a sound training none.
+
+
+def test_a_sound_training_has_nothing_wrong() -> None:
+    (only,) = watched(lambda p: torch.optim.Adam(p, lr=1e-3), steps=40).sentences
+    assert only.startswith("Nothing is wrong in the last 8 looks")
+
+
+def test_an_epsilon_too_large() -> None:
+    seen = watched(lambda p: torch.optim.Adam(p, eps=1.0))
+    assert (
+        "ε rules 100 % of the coordinates: Adam is momentum SGD there; eps=1 is too large"
+        in seen.sentences[0]
+    )
+    below = float(seen.sentences[0].split("below ")[1].split(" ")[0])
+    better = watched(lambda p: torch.optim.Adam(p, eps=below))
+    assert not any("ε rules" in s for s in better.sentences)
+    plain = watched(lambda p: torch.optim.RMSprop(p, eps=10.0))
+    assert "RMSprop is plain SGD there" in plain.sentences[0]
+
+
+def test_a_rate_too_large() -> None:
+    """A network with one layer is a quadratic: SGD turns round at every step beyond 2 / its sharpness."""
+    steepest = float(torch.linalg.matrix_norm(X, 2)) ** 2 * 2 / len(X)
+    said = {}
+    for times in (0.5, 2.1):
+        torch.manual_seed(3)
+        model = torch.nn.Linear(8, 1, bias=False)
+        optimizer = torch.optim.SGD(model.parameters(), lr=times / steepest)
+        with tw.watch(optimizer, 1, None, model=model) as seen:
+            train(model, optimizer, 30, seen)
+        said[times] = any("`weight` turns round from one step to the next" in s for s in seen.sentences)
+    assert said == {0.5: False, 2.1: True}
+
+
+def test_frozen_layers() -> None:
+    model = network()
+    model[2].bias.requires_grad_(False)
+    groups = [{"params": model[0].parameters(), "lr": 1e-9}, {"params": model[2].parameters()}]
+    optimizer = torch.optim.Adam(groups, lr=1e-2)
+    with tw.watch(optimizer, 1, None, model=model) as seen:
+        train(model, optimizer, 6)
+    said = " ".join(seen.sentences)
+    assert "`2.bias` had no gradient at any of 6 looks" in said
+    assert "`0.weight` and `0.bias` move" in said or "`0.bias` and `0.weight` move" in said
+    assert "of itself a step: frozen" in said
+
+
+def test_nan() -> None:
+    model = network()
+    optimizer = torch.optim.Adam(model.parameters())
+    with tw.watch(optimizer, 1, None, model=model) as seen:
+        train(model, optimizer, 4)
+        train(model, optimizer, 2, seen, scale=math.nan)
+    assert seen.sentences[0].startswith("NaN or infinite weights in `0.weight`, `0.bias`")
+    assert "first seen at step 5; at step 4 all were finite" in seen.sentences[0]
+    assert "The loss was not finite at step 5." in seen.sentences[1]
+
+
+def test_skipped_steps_are_counted() -> None:
+    w = np.ones(20)
+    opt = tw.Adam().on(w, on_nonfinite="skip")
+    with tw.watch(opt, 1, None) as seen:
+        for g in (1.0, math.nan, 1.0):
+            opt.step(np.full(20, g))
+    assert any("1 step was left out" in s for s in seen.sentences)
+
+
+def test_dead_coordinates() -> None:
+    w = np.ones(40)
+    opt = tw.Adam(lr=1e-3).on(w)
+    with tw.watch(opt, 1, None) as seen:
+        for _ in range(4):
+            opt.step(np.where(np.arange(40) < 30, 0.0, w))
+    assert any("75 % of the coordinates of `w` have no gradient" in s for s in seen.sentences)
+
+
+# What optimizers do besides.
+
+
+def test_a_closure_gives_its_gradients_within_the_step() -> None:
+    model = network()
+    optimizer = torch.optim.Adam(model.parameters())
+
+    def closure() -> torch.Tensor:
+        optimizer.zero_grad()
+        loss = ((model(X) - Y) ** 2).mean()
+        loss.backward()
+        return loss
+
+    with tw.watch(optimizer, 1, None) as seen:
+        for _ in range(4):
+            optimizer.step(closure)
+    assert np.all(seen.columns()["missed"] < 1e-3)
+    assert np.all(seen.columns()["gradient_norm"] > 0)
+
+
+def test_grad_scale_is_undone_within_the_step() -> None:
+    """torch's fused steps take the scale of a GradScaler, and write the gradients back without it."""
+    model = network()
+    optimizer = torch.optim.Adam(model.parameters(), fused=True)
+    optimizer.grad_scale = torch.tensor(1024.0)
+    optimizer.found_inf = torch.tensor(0.0)
+    with tw.watch(optimizer, 1, None) as seen:
+        train(model, optimizer, 4, scale=1024.0)
+    assert np.all(seen.columns()["missed"] < 1e-3)
+
+
+def test_what_has_no_row_is_seen_without_rates() -> None:
+    class Mine(torch.optim.SGD):
+        pass
+
+    seen = watched(lambda p: Mine(p, lr=0.1))
+    assert any("No rule is" in s and "realised steps only" in s for s in seen.sentences)
+    assert np.all(np.isnan(seen.columns()["rate"]))
+    assert np.all(seen.columns()["relative_update"] > 0)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64, torch.complex64], ids=str)
+def test_dtypes(dtype: torch.dtype) -> None:
+    w = torch.nn.Parameter(torch.linspace(1, 2, 50).to(dtype))
+    ours = thalweg.torch.Optimizer([w], tw.Adam(lr=0.1, eps=1e-4))
+    with tw.watch(ours, 1, None) as seen:
+        for _ in range(3):
+            w.grad = w.detach().clone()
+            ours.step()
+    assert np.all(seen.columns()["missed"] < 1e-2)
+
+
+def test_tensors_in_any_order_of_memory_and_empty_ones() -> None:
+    last = torch.randn(4, 3, 5, 5).to(memory_format=torch.channels_last)
+    gaps = torch.randn(6, 8)[:, ::2]
+    params = [torch.nn.Parameter(x) for x in (last, gaps, torch.empty(0, 3), torch.randn(()))]
+    optimizer = torch.optim.Adam(params)
+    with tw.watch(optimizer, 1, None) as seen:
+        for _ in range(3):
+            for p in params:
+                p.grad = torch.randn(p.shape)
+            optimizer.step()
+    assert np.all(seen.columns()["missed"].reshape(3, 4)[:, [0, 1, 3]] < 1e-3)
+    assert any("this process has no entry of group 0, tensor 2" in n for n in seen.seen.notes)
+
+
+def test_sparse_gradients_and_windows_of_arrays() -> None:
+    w = {"table": np.ones((30, 4)), "v": np.ones(30)}
+    opt = tw.Adam().on(w, accumulate=2)
+    with tw.watch(opt, 1, None) as seen:
+        for _ in range(4):
+            opt.step({"table": tw.Rows([1, 2], np.ones((2, 4))), "v": w["v"] * 2})
+    missed = seen.columns()["missed"].reshape(-1, 2)
+    assert len(missed) == 2  # two gradients a step
+    assert np.all(missed[:, 1] < 1e-6)
+    assert any(s.startswith("The gradient of table is sparse") for s in seen.sentences)
+    assert not any("had no gradient" in s for s in seen.sentences)
+    net = torch.nn.Embedding(20, 4, sparse=True)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    with tw.watch(optimizer, 1, None, model=net) as seen:
+        net(torch.tensor([1, 2])).sum().backward()
+        optimizer.step()
+    assert any(s.startswith("The gradient of weight is sparse") for s in seen.sentences)
+
+
+def test_parameters_that_come_later_are_said_to_be_unseen() -> None:
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(3))], lr=0.1)
+    with tw.watch(optimizer, 1, None) as seen:
+        optimizer.add_param_group({"params": [torch.nn.Parameter(torch.ones(3))]})
+        optimizer.step()
+    assert any("added since the watch began" in s for s in seen.sentences)
+
+
+# The sample and what is kept.
+
+
+def test_a_sample_is_bounded_and_even() -> None:
+    sample = Sample([10, 10**7, 3000, 0, 5000])
+    assert sample.counts == (10, OF_A_TENSOR, 3000, 0, OF_A_TENSOR)
+    blocks = sample.blocks(1)
+    assert blocks[0][0] == 0 and blocks[-1][1] == 10**7
+    assert all(a[1] <= b[0] for a, b in pairwise(blocks))
+    many = Sample([10**5] * 200 + [7])
+    assert sum(many.counts) <= IN_ALL and max(many.counts[:200]) - min(many.counts[:200]) <= 1
+    assert many.counts[-1] == 7
+
+
+def test_memory_does_not_grow() -> None:
+    looks = Looks(3)
+    size = looks._table.nbytes
+    for k in range(100_000):
+        looks.add(20 * k + 1, float(k), np.full((3, len(FIELDS)), k))
+    assert looks._table.nbytes == size and looks.rows <= LONGEST + 1
+    steps = looks.steps
+    assert steps[0] == 1 and steps[-1] == 20 * 99_999 + 1
+    gaps = np.diff(steps)
+    assert len(set(gaps[:-1].tolist())) == 1 and gaps[-1] <= gaps[0]
+    np.testing.assert_array_equal(looks.table[:, 0, 0], looks.losses)
+
+
+def test_looks_become_rarer_where_they_cost_too_much() -> None:
+    w = np.ones(10)
+    opt = tw.SGD(lr=1e-4).on(w)
+    with tw.watch(opt, 1, None) as seen:
+        for _ in range(3000):
+            opt.step(np.ones(10))
+    assert seen.seen.asked == 1 and seen.seen.every > 10
+    assert seen.seen.looks.looks < 200
+
+
+def test_the_median_leaves_out_what_is_not_known() -> None:
+    nan = math.nan
+    rows = np.array([[1.0, nan, nan], [5.0, nan, 2.0], [3.0, nan, 4.0]])
+    np.testing.assert_array_equal(median(rows), [3.0, nan, 3.0])
+
+
+# Files, sinks, refusals.
+
+
+def test_files_and_sinks(tmp_path: Path) -> None:
+    told: list[tuple[str, float, int]] = []
+    model = network()
+    optimizer = torch.optim.Adam(model.parameters(), eps=0.5)
+    out = tmp_path / "run.html"
+    with tw.watch(optimizer, 3, out, lambda *given: told.append(given), model=model) as seen:
+        train(model, optimizer, 7, seen)
+        seen.save(out)
+        assert "location.reload" in out.read_text()
+    page = out.read_text()
+    assert "location.reload" not in page and "ε rules 100 %" in page and "<code>0.weight</code>" in page
+    assert page.count("<svg") > 8 and "http://" not in page.replace("http://www.w3.org", "")
+    assert ("0.weight/rate", 1) in [(n, t) for n, _, t in told]
+    assert {t for _, _, t in told} == {1, 4, 7}
+    import pyarrow.parquet
+
+    table = pyarrow.parquet.read_table(seen.save(tmp_path / "run.parquet"))
+    assert table.column_names == ["step", "loss", "tensor", *FIELDS] and table.num_rows == 3 * 4
+    with open(seen.save(tmp_path / "run.csv"), newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [r["tensor"] for r in rows[:4]] == ["0.weight", "0.bias", "2.weight", "2.bias"]
+
+
+def test_the_page_is_written_when_the_training_fails(tmp_path: Path) -> None:
+    opt = tw.Adam().on(np.ones(3))
+
+    def fail() -> None:
+        opt.step(np.ones(3))
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError), tw.watch(opt, 1, tmp_path / "x.csv"):
+        fail()
+    assert (tmp_path / "x.csv").exists()
+    with pytest.raises(tw.errors.GradientError), tw.watch(opt, 1, None):
+        opt.step(np.ones(4))
+
+
+def test_what_cannot_be_watched_is_refused(tmp_path: Path) -> None:
+    opt = tw.Adam().on(np.ones(3))
+    with pytest.raises(HyperparameterError, match=r"optimizer must be one of rule\.on"):
+        tw.watch(tw.Adam())
+    with pytest.raises(HyperparameterError, match="every must be a whole number"):
+        tw.watch(opt, 0)
+    with pytest.raises(HyperparameterError, match="sink must be called with"):
+        tw.watch(opt, sink=3)  # type: ignore[arg-type]
+    with pytest.raises(FileError, match=r"\.html, \.parquet, \.csv"):
+        tw.watch(opt, out=tmp_path / "x.txt")
+    with tw.watch(opt, out=None), pytest.raises(StateError, match="watched already"), tw.watch(opt, out=None):
+        pass
+    assert copy.deepcopy(opt).t == 0
