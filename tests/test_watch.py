@@ -394,3 +394,46 @@ def test_what_cannot_be_watched_is_refused(tmp_path: Path) -> None:
     with tw.watch(opt, out=None), pytest.raises(StateError, match="watched already"), tw.watch(opt, out=None):
         pass
     assert copy.deepcopy(opt).t == 0
+
+
+# Rates from the states of an optimizer.
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_rates_of_torch_are_those_of_the_last_step(name: str) -> None:
+    model = network()
+    optimizer = getattr(torch.optim, name)(model.parameters())
+    with pytest.raises(StateError):
+        thalweg.torch.rates(torch.optim.Adam(model.parameters()))
+    with tw.watch(optimizer, 1, None) as seen:
+        train(model, optimizer, 6)
+    if name in ("ASGD", "Adadelta"):
+        with pytest.raises(StateError, match=r"does not tell the rate that it used: thalweg\.watch"):
+            thalweg.torch.rates(optimizer)
+        return
+    rates = thalweg.torch.rates(optimizer)
+    assert [r.shape for r in rates.values()] == [p.shape for p in model.parameters()]
+    medians = seen.seen.looks.table[-1, :, FIELDS.index("rate")]
+    for rate, watched_rate in zip(rates.values(), medians, strict=True):
+        ordered = rate.flatten().sort().values
+        middle = float(ordered[round((len(ordered) - 1) * 0.5)])
+        assert middle == pytest.approx(float(watched_rate), rel=1e-4)
+
+
+def test_rates_without_keeping_them() -> None:
+    """Of our optimizer, too, though it was not begun with rates=True; complex and 16-bit states as they are kept."""
+    for dtype in (torch.float32, torch.bfloat16, torch.complex64):
+        w = torch.nn.Parameter(torch.linspace(1, 2, 12).reshape(3, 4).to(dtype))
+        opt = thalweg.torch.Optimizer([w], tw.Adam(lr=0.1), rates=True)
+        w.grad = w.detach().clone()
+        opt.step()
+        expected, told = opt.rates()[w], thalweg.torch.rates(opt)[w]
+        assert told.dtype == expected.dtype
+        torch.testing.assert_close(told, expected, rtol=1e-5, atol=0)
+
+
+def test_rates_say_what_they_cannot_tell() -> None:
+    with pytest.raises(StateError, match=r"no rule is torch\.optim\.lbfgs\.LBFGS$"):
+        thalweg.torch.rates(torch.optim.LBFGS([torch.nn.Parameter(torch.ones(2))]))
+    with pytest.raises(TypeError, match="must be a torch"):
+        thalweg.torch.rates(tw.Adam())  # type: ignore[arg-type]

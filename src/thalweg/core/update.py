@@ -8,7 +8,7 @@ import ast
 import math
 from collections.abc import Mapping, Sequence, Set
 from functools import cache
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from ..errors import HyperparameterError
 from . import clock as scalars
@@ -310,3 +310,31 @@ def _reads(node: ast.expr, lines: Mapping[str, ast.expr], wanted: Set[str]) -> b
 def _depends(node: ast.expr, lines: Mapping[str, ast.expr]) -> bool:
     """Whether an expression reads w, through whatever lines."""
     return _reads(node, lines, {"w"})
+
+
+@cache
+def rate_afterwards(update: Update) -> Formula | None:
+    """Return the rate that a step used as a formula of the states that it has left, and of its scalars.
+
+    None where it cannot be told from them (Adadelta's is of states as they were before), and without ``_rate``.
+    """
+    if "_rate" not in update.written:
+        return None
+    whole = inlined(update.body, {})
+    trees = {n: substituted(tree, whole) for n, tree in update.written.items()}
+    left = {ast.unparse(tree): n for n, tree in trees.items() if n not in ("w", "_rate")}
+    states: dict[str, None] = {}
+
+    class Afterwards(ast.NodeTransformer):
+        def visit(self, node: ast.AST) -> ast.AST:
+            state = left.get(ast.unparse(node)) if isinstance(node, ast.expr) else None
+            if state is None:
+                return node if isinstance(node, ast.Name) else self.generic_visit(node)
+            states[state] = None
+            return name(own(f"left_{state}"))
+
+    tree = cast(ast.expr, Afterwards().visit(trees["_rate"]))
+    if {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)} & {*update.arrays}:
+        return None
+    tree = substituted(tree, {own(f"left_{n}"): name(n) for n in states})
+    return Formula("rate", tuple(states), update.scalars, (), (("rate", tree),), {})

@@ -15,5 +15,6 @@ except ImportError as error:
 
 from .average import AveragedModel
 from .optimizer import Optimizer
+from .rates import rates
 
-__all__ = ["AveragedModel", "Optimizer"]
+__all__ = ["AveragedModel", "Optimizer", "rates"]

@@ -187,6 +187,12 @@ def _operations(
     update: Update, dtype: torch.dtype, device: torch.device
 ) -> tuple[Callable[..., tuple[Any, ...]], tuple[str, ...]]:
     """An update as a function of tensors and numbers on torch operations, and what it writes."""
+    formula = Formula("update", update.arrays, update.scalars, update.body, tuple(update.written.items()), {})
+    return on_tensors(formula, dtype, device), tuple(update.written)
+
+
+def on_tensors(formula: Formula, dtype: torch.dtype, device: torch.device) -> Callable[..., tuple[Any, ...]]:
+    """Return a formula as a function of tensors and numbers (inputs, then scalars) on torch operations."""
 
     def called(name: str, *given: Any) -> Tensor:
         made = [
@@ -197,9 +203,7 @@ def _operations(
             made[0] = torch.tensor(made[0], device=device)
         return getattr(torch, name)(*made)  # type: ignore[no-any-return]
 
-    formula = Formula("update", update.arrays, update.scalars, update.body, tuple(update.written.items()), {})
-    functions = {n: partial(called, n) for n in ops.FUNCTIONS}
-    return ops.function(formula, functions), tuple(update.written)
+    return ops.function(formula, {n: partial(called, n) for n in ops.FUNCTIONS})
 
 
 def not_finite(param_groups: Sequence[Mapping[str, Any]]) -> str:
