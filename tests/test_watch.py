@@ -3,6 +3,8 @@
 import copy
 import csv
 import math
+import subprocess
+import sys
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -350,9 +352,9 @@ def test_files_and_sinks(tmp_path: Path) -> None:
     optimizer = torch.optim.Adam(model.parameters(), eps=0.5)
     out = tmp_path / "run.html"
     with tw.watch(optimizer, 3, out, lambda *given: told.append(given), model=model) as seen:
-        train(model, optimizer, 7, seen)
         seen.save(out)
         assert "location.reload" in out.read_text()
+        train(model, optimizer, 7, seen)
     page = out.read_text()
     assert "location.reload" not in page and "ε rules 100 %" in page and "<code>0.weight</code>" in page
     assert page.count("<svg") > 8 and "http://" not in page.replace("http://www.w3.org", "")
@@ -437,3 +439,52 @@ def test_rates_say_what_they_cannot_tell() -> None:
         thalweg.torch.rates(torch.optim.LBFGS([torch.nn.Parameter(torch.ones(2))]))
     with pytest.raises(TypeError, match="must be a torch"):
         thalweg.torch.rates(tw.Adam())  # type: ignore[arg-type]
+
+
+# Parameters that are spread over processes.
+
+SHARDS = """
+import sys
+import torch
+import torch.distributed as dist
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard
+import numpy as np
+import thalweg as tw
+
+rank = int(sys.argv[1])
+dist.init_process_group("gloo", init_method=f"file://{sys.argv[2]}", rank=rank, world_size=2)
+torch.manual_seed(0)
+model = torch.nn.Sequential(torch.nn.Linear(6, 5), torch.nn.Tanh(), torch.nn.Linear(5, 1))
+fully_shard(model, mesh=init_device_mesh("cpu", (2,)))
+optimizer = torch.optim.Adam(model.parameters())
+with tw.watch(optimizer, 1, None, model=model) as seen:
+    for _ in range(3):
+        optimizer.zero_grad()
+        model(torch.ones(4, 6)).square().mean().backward()
+        optimizer.step()
+missed = seen.columns()["missed"].reshape(3, 4)
+owned = [name for name, count in zip(seen.seen.names, seen.seen.counts) if count]
+assert np.all(missed[:, [c > 0 for c in seen.seen.counts]] < 1e-3), missed
+assert sum(seen.seen.sizes) < 41
+if rank == 1:
+    assert "2.bias" not in owned and any("no entry of 2.weight, 2.bias" in s for s in seen.sentences), seen.sentences
+rates = __import__("thalweg.torch").torch.rates(optimizer)
+assert len(rates) == 4
+dist.destroy_process_group()
+"""
+
+
+@pytest.mark.slow
+def test_shards_of_fsdp_are_seen_by_each_process(tmp_path: Path) -> None:
+    script = tmp_path / "shards.py"
+    script.write_text(SHARDS)
+    runs = [
+        subprocess.Popen(
+            [sys.executable, str(script), str(rank), str(tmp_path / "meet")], stderr=subprocess.PIPE
+        )
+        for rank in range(2)
+    ]
+    for run in runs:
+        _, wrong = run.communicate(timeout=240)
+        assert run.returncode == 0, wrong.decode()

@@ -13,7 +13,7 @@ from ..core.started import Started
 from ..engines.cpu.blocks import together
 from ..engines.memory import Array
 
-OF_A_TENSOR, IN_ALL = 1 << 12, 1 << 16  # coordinates that are looked at
+OF_A_TENSOR, IN_ALL = 1 << 12, 1 << 15  # coordinates that are looked at
 BLOCKS = 8  # of a tensor: contiguous, spread evenly
 ROUNDING = {"float64": 2.0**-53, "float32": 2.0**-24, "float16": 2.0**-11, "bfloat16": 2.0**-8}
 

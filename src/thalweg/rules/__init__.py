@@ -40,7 +40,8 @@ def shipped() -> dict[str, type[Rule]]:
 
 def movable(world: str) -> dict[str, type[Rule]]:
     """All rules whose row of ``world`` names an optimizer of it: the library's, then users' of other names."""
-    every = {**shipped(), **{n: r for n, r in RULES.items() if n not in shipped()}}
+    ours = shipped()
+    every = {**ours, **{n: r for n, r in RULES.items() if n not in ours}}
     return {
         n: r for n, r in every.items() if world in r.parts.dialects and r.parts.dialects[world].optimizers
     }

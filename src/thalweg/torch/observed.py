@@ -17,7 +17,7 @@ from ..engines.memory import Array
 from ..errors import HyperparameterError
 from ..optimizer.observing import ROUNDING, Part, Sample, say, without
 from . import convert, family, groups
-from .layout import KINDS, local, local_gradient, real
+from .layout import KINDS, backed, local, local_gradient, real
 from .optimizer import Optimizer
 
 Tensor = torch.Tensor
@@ -102,7 +102,8 @@ class ObservedTensors:
         empty = [n for n, size in zip(self.names, sizes, strict=True) if not size]
         if empty:
             self.notes.append(f"this process has no entry of {', '.join(empty)}")
-        if any(hasattr(p, "to_local") for p in self.params):
+        self._spread = any(hasattr(p, "to_local") for p in self.params)
+        if self._spread:
             self.notes.append("parameters are spread over processes: the samples are of this one's parts")
         first = optimizer.param_groups[0]
         ours = isinstance(optimizer, Optimizer)
@@ -152,18 +153,21 @@ class ObservedTensors:
                     continue
                 if not self.sample.counts[i] or not (late or self._dense(i)):
                     continue
-                w = local(p)
+                if not backed(local(p)):  # its storage was given back
+                    self.unseen.add(i)
+                    say(self.notes, f"{self.names[i]} has no memory during the step: it is not looked at")
+                    continue
                 t = count(states.get(p, {})) if whole else 0
-                members.setdefault((k, t, w.dtype, w.device), []).append(i)
+                members.setdefault((k, t, p.dtype, p.device), []).append(i)
         self._groups = []
         for (k, t, dtype, device), tensors in members.items():
             group = _Group(formulas[k], t, KINDS[dtype][0], device, tuple(tensors), {})
             self._groups.append(group)
             if whole:
-                self._take(group, "w", [local(self.params[i]) for i in tensors])
+                self._take(group, "w", [self.params[i] for i in tensors])
                 self._take_states(group, states)
             if not late:
-                self._take(group, "g", [local_gradient(self.params[i]) for i in tensors])
+                self._take(group, "g", [self._gradient(i) for i in tensors])
 
     @torch.no_grad()
     def after(self) -> list[Part]:
@@ -173,15 +177,13 @@ class ObservedTensors:
             if self._late:
                 lacking = {i for i in group.tensors if not self._dense(i)}
                 grads = [
-                    torch.zeros_like(local(self.params[i]))
-                    if i in lacking
-                    else local_gradient(self.params[i])
+                    torch.zeros_like(local(self.params[i])) if i in lacking else self._gradient(i)
                     for i in group.tensors
                 ]
                 self._take(group, "g", grads)
             before, after = dict(group.taken), {}
             if self._whole:
-                self._take(group, "w", [local(self.params[i]) for i in group.tensors])
+                self._take(group, "w", [self.params[i] for i in group.tensors])
                 after = {"w": group.taken["w"]}
             started = None if group.formula is None else group.formula.started
             part = Part(group.tensors, started, group.t + 1, ROUNDING[group.stored], before, after)
@@ -199,6 +201,13 @@ class ObservedTensors:
             say(self.notes, f"the gradient of {self.names[i]} is sparse: its steps are not looked at")
         return gradient.layout is torch.strided
 
+    def _gradient(self, i: int) -> Tensor:
+        """Return a parameter's gradient, in its own placement where it is spread over processes."""
+        p = self.params[i]
+        gradient = local_gradient(p) if self._spread else p.grad
+        assert gradient is not None
+        return gradient
+
     def _take_states(self, group: _Group, states: Mapping[Tensor, Mapping[str, Any]]) -> None:
         """Add samples of the states that the group's formula reads; those that have not begun are at their start."""
         if group.formula is None:
@@ -209,20 +218,20 @@ class ObservedTensors:
                 continue
             kept: list[Any] = [states.get(self.params[i], {}).get(theirs.get(n, n)) for i in group.tensors]
             whole = [
-                isinstance(x, Tensor) and x.shape == self.params[i].shape
+                isinstance(x, Tensor) and x.numel() == self.params[i].numel()
                 for x, i in zip(kept, group.tensors, strict=True)
             ]
             if all(whole):
-                self._take(group, n, [local(x) for x in kept])
+                self._take(group, n, kept)
                 continue
             begin = started.begin(n)
             values = []
             for i, x, lies in zip(group.tensors, kept, whole, strict=True):
                 one = group._replace(tensors=(i,), taken={})
                 if lies:
-                    self._take(one, n, [local(x)])
+                    self._take(one, n, [x])
                 elif x is None and begin == "w":
-                    self._take(one, n, [local(self.params[i])])
+                    self._take(one, n, [self.params[i]])
                 else:  # one number for all coordinates
                     number = float(begin) if x is None else float(x)
                     one.taken[n] = np.full(self.sample.counts[i], number)
@@ -231,7 +240,10 @@ class ObservedTensors:
 
     def _take(self, group: _Group, name: str, tensors: list[Tensor]) -> None:
         """Add samples of tensors, one a parameter, laid out as the parameters' local parts."""
-        laid = [_laid(x, local(self.params[i])) for x, i in zip(tensors, group.tensors, strict=True)]
+        params = [self.params[i] for i in group.tensors]
+        if self._spread:
+            tensors, params = list(map(local, tensors)), list(map(local, params))
+        laid = [_laid(x, w) for x, w in zip(tensors, params, strict=True)]
         if group.device.type != "cpu":
             blocks = [
                 _flat(x)[a:b]
@@ -240,10 +252,10 @@ class ObservedTensors:
             ]
             group.taken[name] = torch.cat(blocks).cpu().double().numpy()
             return
-        stored = {KINDS[x.dtype][0] for x in laid}
-        if len(stored) == 1:
+        dtypes = {x.dtype for x in laid}
+        if len(dtypes) == 1:
             starts = [x.data_ptr() for x in laid]
-            group.taken[name] = self.sample.gathered(group.tensors, starts, stored.pop())
+            group.taken[name] = self.sample.gathered(group.tensors, starts, KINDS[dtypes.pop()][0])
             return
         each = [
             self.sample.gathered((i,), [x.data_ptr()], KINDS[x.dtype][0])
@@ -254,11 +266,14 @@ class ObservedTensors:
 
 def _laid(x: Tensor, w: Tensor) -> Tensor:
     """Return x in the order of memory of w, without gaps: as it is where it lies so."""
-    if w.is_contiguous() or torch.empty_like(w, device="meta").stride() != w.stride():  # or w has gaps
-        plain = x.contiguous()
-    else:
-        plain = x if x.stride() == w.stride() else torch.empty_like(w, dtype=x.dtype).copy_(x)
-    return plain.resolve_conj().resolve_neg()
+    plain = w.is_contiguous()
+    if plain and x.is_contiguous() and not (x.is_conj() or x.is_neg()):
+        return x
+    if plain or torch.empty_like(w, device="meta").stride() != w.stride():  # or w has gaps
+        x = x.contiguous()
+    elif x.stride() != w.stride():
+        x = torch.empty_like(w, dtype=x.dtype).copy_(x)
+    return x.resolve_conj().resolve_neg()
 
 
 def _flat(x: Tensor) -> Tensor:

@@ -4,24 +4,28 @@ The rule's own printed step runs once more on the samples: its rate is the one t
 compared with where the weights went, so that a formula that is not the optimizer's is noticed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 
 import numpy as np
 
+from ...core.pieces import own
 from ...core.rule import Rule
 from ...core.started import Started
-from ...engines.ops import applied
+from ...core.update import Update, rate_afterwards
+from ...engines.ops import applied, vectorised
 from ...optimizer.observing import Part
 from ..record import softeners
 from ..watch_result import FIELDS, Array
 
 SHARES = (0.1, 0.5, 0.9)
+CHUNK = 1 << 14  # coordinates
 
 
 def quantities(part: Part, counts: Sequence[int], sizes: Sequence[int]) -> Array:
     """Return FIELDS for each of a part's tensors, (tensors, FIELDS), NaN where one cannot be told."""
-    lengths = np.array([counts[i] for i in part.tensors])
-    cut = Segments(lengths)
+    cut = segments(tuple(counts[i] for i in part.tensors))
+    lengths = cut.lengths
     w, g, moved_to = part.before["w"], part.before["g"], part.after["w"]
     values: dict[str, Array] = {}
     with np.errstate(all="ignore"):
@@ -44,7 +48,7 @@ def _by_formula(
 ) -> dict[str, Array]:
     """Return what takes the formula: rates, epsilon's share, momentum, and how far the weights are from it."""
     values: dict[str, Array] = {}
-    run = applied(started.update)
+    run = _in_chunks(started.update)
     scalars = dict(zip(started.update.scalars, started.scalars(part.t), strict=True))
     w, g = part.before["w"], part.before["g"]
     after = run(part.before, scalars)
@@ -58,21 +62,45 @@ def _by_formula(
     if rate is None:
         return values
     # A step is -rate * m, m the gradient or the method's average of it; decay that only shrinks w is no part of it.
-    shrinks = started.options.decoupled or "weight_decay" in started.rule.parts.hyperparameters
-    origin = np.zeros_like(w) if shrinks else w
-    stepped = run({**part.before, "w": origin}, scalars)["w"] if shrinks else after["w"]
-    m = (origin - stepped) / rate
+    if "weight_decay" in started.rule.parts.hyperparameters:
+        step = -run({**part.before, "w": np.zeros_like(w)}, scalars)["w"]
+    else:
+        step = (scalars[own("keep")] * w if started.options.decoupled else w) - after["w"]
+    m = step / rate
     values["momentum_cosine"] = cut.sum(m * g) / (cut.norm(m) * cut.norm(g))
     quantiles = cut.quantiles(rate, SHARES)
     values |= dict(zip(("rate_low", "rate", "rate_high"), quantiles, strict=True))
     eps = epsilons(started.rule)
     if any(eps.values()):
-        bare = run(part.before, scalars | dict.fromkeys(eps, 0.0))["_rate"]
+        without = scalars | dict.fromkeys(eps, 0.0)
+        told = rate_afterwards(started.update)
+        if told is None:
+            bare = run(part.before, without)["_rate"]
+        else:  # a third of the work
+            given = [after[n] for n in told.inputs]
+            (bare,) = vectorised(told)(*given, *(without[n] for n in told.scalars))
         share = np.where(rate == bare, 0.0, np.where(bare == 0, 1.0, 1 - rate / bare))
         values["eps_share"] = cut.mean(share > 0.5)
-        room = np.where(share > 0, (1 - share) / share, np.inf)
-        (values["eps_room"],) = cut.quantiles(room, (0.5,))
+        if np.any(values["eps_share"] > 0):  # what to say of others is never asked
+            room = np.where(share > 0, (1 - share) / share, np.inf)
+            (values["eps_room"],) = cut.quantiles(room, (0.5,))
     return values
+
+
+def _in_chunks(update: Update) -> Callable[[Mapping[str, Array], Mapping[str, float]], dict[str, Array]]:
+    """Return an update as ``applied`` has it, a few coordinates after the other: intermediate results stay in a cache."""
+    whole = applied(update)
+
+    def run(arrays: Mapping[str, Array], scalars: Mapping[str, float]) -> dict[str, Array]:
+        size = arrays["w"].size
+        results = {n: np.empty(size) for n in update.written}
+        for low in range(0, size, CHUNK):
+            here = slice(low, low + CHUNK)
+            for n, values in whole({n: x[here] for n, x in arrays.items()}, scalars).items():
+                results[n][here] = values
+        return results
+
+    return run
 
 
 def turns(before: Part, after: Part, counts: Sequence[int]) -> dict[int, tuple[float, float]]:
@@ -80,7 +108,7 @@ def turns(before: Part, after: Part, counts: Sequence[int]) -> dict[int, tuple[f
 
     The parts are the same tensors at both steps.
     """
-    cut = Segments(np.array([counts[i] for i in before.tensors]))
+    cut = segments(tuple(counts[i] for i in before.tensors))
     a, b = before.before["g"], after.before["g"]
     with np.errstate(all="ignore"):
         there = (a != 0) & (b != 0)
@@ -106,8 +134,8 @@ def where_eps_rules(started: Started) -> str:
 class Segments:
     """Samples one behind the other, and what is taken over each of them: (n,) → (segments,)."""
 
-    def __init__(self, lengths: Array) -> None:
-        self.lengths = lengths
+    def __init__(self, counts: tuple[int, ...]) -> None:
+        self.lengths = lengths = np.array(counts)
         self._starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
         self._rows = np.repeat(np.arange(len(lengths)), lengths)
         self._places = np.arange(int(lengths.sum())) - np.repeat(self._starts, lengths)
@@ -126,8 +154,14 @@ class Segments:
 
     def quantiles(self, values: Array, shares: Sequence[float]) -> list[Array]:
         """The value that each share of a segment is not above, for each share."""
-        table = np.full((len(self.lengths), int(self.lengths.max())), np.nan)  # NaN sorts behind all numbers
-        table[self._rows, self._places] = values
+        table = np.full((len(self.lengths), int(self.lengths.max())), np.nan, dtype=np.float32)
+        table[self._rows, self._places] = values  # NaN sorts behind all numbers
         table.sort(axis=1)
         rows = np.arange(len(self.lengths))
         return [table[rows, ((self.lengths - 1) * share).round().astype(int)] for share in shares]
+
+
+@lru_cache(maxsize=64)
+def segments(lengths: tuple[int, ...]) -> Segments:
+    """Return segments of these lengths, which a run asks for again and again."""
+    return Segments(lengths)
