@@ -386,7 +386,13 @@ def test_the_page_is_written_when_the_training_fails(tmp_path: Path) -> None:
 def test_what_cannot_be_watched_is_refused(tmp_path: Path) -> None:
     opt = tw.Adam().on(np.ones(3))
     with pytest.raises(HyperparameterError, match=r"optimizer must be one of rule\.on"):
+        tw.watch(opt.params)
+    with pytest.raises(HyperparameterError, match="a rule moves nothing"):
         tw.watch(tw.Adam())
+    with pytest.raises(HyperparameterError, match="whose optimizer is given as a rule"):
+        tw.watch(opt, params=[1.0])
+    with tw.watch(opt, out=None) as seen, pytest.raises(StateError, match="for Optax alone"):
+        seen(1.0, [np.ones(3)], [])
     with pytest.raises(HyperparameterError, match="every must be a whole number"):
         tw.watch(opt, 0)
     with pytest.raises(HyperparameterError, match="sink must be called with"):
@@ -488,3 +494,52 @@ def test_shards_of_fsdp_are_seen_by_each_process(tmp_path: Path) -> None:
     for run in runs:
         _, wrong = run.communicate(timeout=240)
         assert run.returncode == 0, wrong.decode()
+
+
+# Optax, whose steps are handed over.
+
+
+@pytest.mark.parametrize("hand", ["gradients", "states"])
+@pytest.mark.parametrize("name", ["adam", "adamw", "sgd", "adadelta", "nadam"])
+def test_runs_of_optax(name: str, hand: str) -> None:
+    import jax
+    import jax.numpy as jnp
+    import optax
+
+    rules = {"adam": "Adam", "adamw": "AdamW", "sgd": "Momentum", "adadelta": "Adadelta", "nadam": "NAdam"}
+    options = {"momentum": 0.9} if name == "sgd" else {}
+    rule = getattr(tw, rules[name]).like("optax", learning_rate=0.05, **options)
+    params = {"a": jnp.linspace(1.0, 2.0, 30).reshape(5, 6), "b": jnp.linspace(-2.0, 3.0, 7)}
+    tx = getattr(optax, name)(0.05, **options)
+    state = tx.init(params)
+    with tw.watch(rule, 1, None, params=params) as seen:
+        for _ in range(5):
+            grads = jax.tree.map(lambda x: 2 * x - 1, params)
+            updates, state = tx.update(grads, state, params)
+            params = optax.apply_updates(params, updates)
+            seen(1.0, params, state, *([grads] if hand == "gradients" else []))
+    table = {n: v.reshape(-1, 2) for n, v in seen.columns().items()}
+    assert table["tensor"][0].tolist() == ["a", "b"] and table["step"][:, 0].tolist() == [2, 3, 4, 5]
+    assert np.all(table["loss"] == 1.0) and np.all(table["relative_update"] > 0)
+    if hand == "gradients":
+        assert np.all(table["missed"] < 1e-3)
+    assert np.all(np.isnan(table["missed"])) == (hand == "states")
+    assert np.all(np.isnan(table["rate"])) == (hand == "states" and name == "adadelta")
+
+
+@pytest.mark.slow
+def test_our_transformation_in_sixteen_bits() -> None:
+    import jax.numpy as jnp
+    import optax
+
+    from thalweg.optax import transformation
+
+    params = [jnp.linspace(1.0, 2.0, 40, dtype=jnp.bfloat16)]
+    tx = optax.chain(transformation(tw.Adam(lr=0.1)))
+    state = tx.init(params)
+    with tw.watch(tw.Adam(lr=0.1), 1, None, params=params) as seen:
+        for _ in range(3):
+            updates, state = tx.update(params, state, params)
+            before, params = params, optax.apply_updates(params, updates)
+            seen(None, params, state, before)
+    assert np.all(seen.columns()["missed"] < 0.05)

@@ -1,5 +1,6 @@
 """Runs moved over from Optax's own transformations to ours, and back."""
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import jax
@@ -17,7 +18,7 @@ from ..engines import xla
 from .state import GAIN, Kind, State, Tree, named_tuples, state_tuple
 
 
-class _Place(NamedTuple):
+class Place(NamedTuple):
     """Where Optax keeps a state: a field of a named tuple, times ``sign``."""
 
     tuple: str
@@ -25,13 +26,13 @@ class _Place(NamedTuple):
     sign: float
 
 
-def _places(row: Row) -> dict[str, _Place]:
+def places(row: Row) -> dict[str, Place]:
     """The places of a row's states: "-TraceState.trace" is the field ``trace``, of the other sign."""
-    places = {}
+    where = {}
     for state, text in row.states.items():
         title, _, field = text.removeprefix("-").partition(".")
-        places[state] = _Place(title, field, -1.0 if text.startswith("-") else 1.0)
-    return places
+        where[state] = Place(title, field, -1.0 if text.startswith("-") else 1.0)
+    return where
 
 
 MOST = 2**31 - 1  # steps that int32 can count
@@ -51,24 +52,24 @@ def from_optax(opt_state: Tree, rule: Rule, *, count: int | None = None) -> Stat
     Raises ValueError where the states are not in it, or the rule is not Optax's form (with the size of
     the difference).
     """
-    places = _places(_row(rule, "from_optax"))
+    at = places(_row(rule, "from_optax"))
     kind: Kind = type(rule)
-    tuples = {title: _found(opt_state, title) for title in {p.tuple for p in places.values()}}
-    counts = [x.count for x in (*tuples.values(), *named_tuples(opt_state)) if "count" in x._fields]
+    tuples = {title: found(opt_state, title) for title in {p.tuple for p in at.values()}}
+    kept = counted(opt_state, tuples.values())
     if count is not None:
         if isinstance(count, int) and not 0 <= count <= MOST:
             raise ValueError(
                 f"from_optax: count must be a number of steps from 0 to {MOST}, where Optax's counts stop; got {count}"
             )
         done = jnp.asarray(count, jnp.int32)
-    elif counts:
-        done = jnp.array(counts[0], jnp.int32)
+    elif kept is not None:
+        done = jnp.array(kept, jnp.int32)
     elif scalars.scheduled(rule) or len(set(map(scalars.clock(rule), (1, 2, 1000)))) > 1:
         raise ValueError(f"from_optax: Optax has kept no count of steps, and {rule!r} needs one: pass count=")
     else:
         done = jnp.zeros((), jnp.int32)
     states = {}
-    for n, place in places.items():
+    for n, place in at.items():
         field = getattr(tuples[place.tuple], place.field)
         states[n] = jax.tree.map(lambda x, s=place.sign: _copied(x, s), field)
     for n in kind.parts.states:
@@ -86,7 +87,7 @@ def to_optax(state: State, rule: Rule, params: Tree) -> tuple[optax.GradientTran
     """
     row = _row(rule, "to_optax")
     kind: Kind = type(rule)
-    ours = _found(state, state_tuple(kind).__name__)
+    ours = found(state, state_tuple(kind).__name__)
     if GAIN in ours._fields:
         raise ValueError("to_optax: Optax has no penalty in a rule's own metric (decay='proximal')")
     theirs = {n: _spoken(v) for n, v in arguments(rule, "optax", "to_optax").items()}
@@ -94,7 +95,7 @@ def to_optax(state: State, rule: Rule, params: Tree) -> tuple[optax.GradientTran
         **theirs, **row.options
     )
     fields: dict[str, dict[str, Any]] = {}
-    for n, place in _places(row).items():
+    for n, place in places(row).items():
         fields.setdefault(place.tuple, {})[place.field] = (getattr(ours, n), place.sign)
 
     def filled(x: Tree) -> Tree:
@@ -130,7 +131,12 @@ def _base(x: object) -> str:
     return name.removesuffix(_WITH_COUNT) + "State" if name.endswith(_WITH_COUNT) else name
 
 
-def _found(tree: Tree, name: str) -> Tree:
+def counted(opt_state: Tree, tuples: Iterable[Tree]) -> Any:
+    """Return the count of steps that a state of Optax keeps, in these of its named tuples first; None without one."""
+    return next((x.count for x in (*tuples, *named_tuples(opt_state)) if "count" in x._fields), None)
+
+
+def found(tree: Tree, name: str) -> Tree:
     """The one named tuple of that name in a state."""
     there = list(named_tuples(tree))
     matching = [x for x in there if _base(x) == name]

@@ -5,7 +5,7 @@ for ``Part`` s: plain float64 arrays with the formula that moved them. Nothing o
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -65,6 +65,14 @@ class Source(Protocol):
 
         Tensors without a gradient are left out.
         """
+
+
+@runtime_checkable
+class HandedOver(Protocol):
+    """A source without hooks: its parameters and states are handed over after each step."""
+
+    def given(self, params: object, state: object, gradients: object) -> bool:
+        """Take what a step has left, and its gradients or None; return whether anything was handed over before."""
 
 
 class Sample:

@@ -114,13 +114,15 @@ def _missed(seen: Watched) -> list[str]:
     those = _chosen(off > MISSED, off)
     if not those or seen.broken:
         return []
-    share = off[those[0]]
-    far = (
-        "have moved without a step" if np.isinf(share) else f"are off by {_percent(float(share))} of the step"
-    )
+    share = float(off[those[0]])
+    if np.isinf(share):
+        return [
+            f"The weights of {named(seen, those)} have stayed where they are, though {seen.method} takes a step."
+        ]
     return [
-        f"The weights of {named(seen, those)} {far} from where the formula of {seen.method} takes them: something"
-        " else changes them, or the optimizer is not that formula; rates are not to be trusted there."
+        f"The weights of {named(seen, those)} are off by {_percent(share)} of the step from where the formula of"
+        f" {seen.method} takes them: something else changes them, or the optimizer is not that formula; rates are not"
+        " to be trusted there."
     ]
 
 

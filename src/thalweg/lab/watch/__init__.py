@@ -27,11 +27,12 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from ...core.line import short
-from ...errors import FileError, HyperparameterError
+from ...core.rule import Rule
+from ...errors import FileError, HyperparameterError, StateError
 from ...files import require_writable
 from ...files import write as write_file
 from ...optimizer.observed import ObservedArrays
-from ...optimizer.observing import Part, Source
+from ...optimizer.observing import HandedOver, Part, Source
 from ...optimizer.optimizer import ArrayOptimizer
 from .. import record
 from ..reports import watch as report
@@ -60,6 +61,7 @@ class Watch:
 
     def __init__(self, source: Source, every: int, out: Path | None, sink: Sink | None) -> None:
         self._source, self._out, self._sink = source, out, sink
+        self._handed = source if isinstance(source, HandedOver) else None
         sample = source.sample
         self.seen = Watched(
             source.method,
@@ -97,9 +99,23 @@ class Watch:
         self.seen.running = False
         self._write()
 
-    def __call__(self, loss: Any) -> None:
-        """Take the loss of the step that was just taken, or is about to be: a number, or a tensor of one."""
+    def __call__(self, loss: Any, params: Any = None, state: Any = None, grads: Any = None) -> None:
+        """Take the loss of the step that was just taken, or is about to be: a number, or a tensor of one.
+
+        params, state: of Optax, as the step has left them, and its gradients if they are at hand. Raises StateError
+        where they are not those of ``watch``.
+        """
         seen = self.seen
+        if self._handed is not None:
+            if self._handed.given(params, state, grads):
+                self._after()
+            else:  # of a step whose beginning nobody has seen
+                seen.steps += 1
+            self._before(True)
+        elif params is not None or state is not None:
+            raise StateError("seen: params and state are handed over for Optax alone: seen(loss)")
+        if loss is None:
+            return
         just = seen.looks.looks and seen.looks.steps[-1] == seen.steps
         if just and math.isnan(seen.looks.losses[-1]):
             seen.looks.give_loss(self._loss(loss))
@@ -134,7 +150,7 @@ class Watch:
         self._turn(parts)
         if self._looking:
             self._look(parts)
-        self._last_parts = parts if self._looking else []
+        self._last_parts = [x for x in parts if "g" in x.before] if self._looking else []
         self._costs.append(self._took + perf_counter() - begun)
         self._spent += self._costs[-1]
         if self._looking:
@@ -146,7 +162,7 @@ class Watch:
         """Write into the last look how far gradients have turned since."""
         before = {x.tensors: x for x in self._last_parts}
         for part in parts:
-            if part.tensors in before:
+            if part.tensors in before and "g" in part.before:
                 for i, values in turns(before[part.tensors], part, self.seen.counts).items():
                     for n, value in zip(("turned", "gradient_cosine"), values, strict=True):
                         self.seen.looks.last[i, FIELDS.index(n)] = value
@@ -178,7 +194,7 @@ class Watch:
 
     def _note_broken(self, part: Part) -> None:
         """Note tensors whose gradient or weights are not finite, at the first step at which they are seen so."""
-        weights, gradients = part.after["w"], part.before["g"]
+        weights, gradients = part.after["w"], part.before.get("g", part.before["w"])
         if math.isfinite(float(weights.sum() + gradients.sum())):
             return  # a sum of finite numbers of this many bits
         start = 0
@@ -258,6 +274,7 @@ def watch(
     sink: Sink | None = None,
     *,
     model: torch.nn.Module | None = None,
+    params: Any = None,
 ) -> Watch:
     """Return what watches an optimizer within a ``with`` block, while its training runs as it would.
 
@@ -266,6 +283,8 @@ def watch(
     long as looking takes less than a fiftieth of the run. out: the file, .html (rewritten while the run goes on),
     .parquet or .csv; None writes none. sink: called with name, value and step of each quantity, such as
     ``SummaryWriter.add_scalar``. model: whose names torch's parameters have, where the optimizer was given none.
+    params: of a run of Optax, whose ``optimizer`` is the rule that its transformation follows; nothing can be hooked
+    there, so that each step is followed by ``seen(loss, params, state, grads)``.
 
     Raises HyperparameterError for settings and for an optimizer that cannot be watched, FileError for ``out``.
     """
@@ -279,11 +298,23 @@ def watch(
     if path is not None:
         _require_known(path)
         require_writable(path)
-    return Watch(_source(optimizer, model), int(every), path, sink)
+    return Watch(_source(optimizer, model, params), int(every), path, sink)
 
 
-def _source(optimizer: Any, model: torch.nn.Module | None) -> Source:
+def _source(optimizer: Any, model: torch.nn.Module | None, params: Any) -> Source:
     """Return an optimizer as something that can be looked at; HyperparameterError."""
+    if isinstance(optimizer, Rule):
+        if params is None:
+            raise HyperparameterError(
+                "watch: a rule moves nothing: watch rule.on(arrays), or give the params= of a run of Optax that follows it"
+            )
+        trees: Any = import_module("thalweg.optax.observed")
+        handed: Source = trees.ObservedTrees(optimizer, params)
+        return handed
+    if params is not None:
+        raise HyperparameterError(
+            "watch: params= are those of a run of Optax, whose optimizer is given as a rule"
+        )
     if isinstance(optimizer, ArrayOptimizer):
         return ObservedArrays(optimizer)
     torch = modules.get("torch")  # an optimizer of torch cannot be there without it
@@ -292,7 +323,7 @@ def _source(optimizer: Any, model: torch.nn.Module | None) -> Source:
         source: Source = door.ObservedTensors(optimizer, model)
         return source
     raise HyperparameterError(
-        f"watch: optimizer must be one of rule.on(arrays), thalweg.torch or torch.optim, got {short(optimizer)}"
+        f"watch: optimizer must be one of rule.on(arrays), thalweg.torch or torch.optim, or a rule that Optax follows; got {short(optimizer)}"
     )
 
 

@@ -9,6 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from ...core.formula import Formula
 from ...core.pieces import own
 from ...core.rule import Rule
 from ...core.started import Started
@@ -26,38 +27,36 @@ def quantities(part: Part, counts: Sequence[int], sizes: Sequence[int]) -> Array
     """Return FIELDS for each of a part's tensors, (tensors, FIELDS), NaN where one cannot be told."""
     cut = segments(tuple(counts[i] for i in part.tensors))
     lengths = cut.lengths
-    w, g, moved_to = part.before["w"], part.before["g"], part.after["w"]
+    w, g = part.before["w"], part.before.get("g")
     values: dict[str, Array] = {}
     with np.errstate(all="ignore"):
-        update = moved_to - w
-        whole = np.array([sizes[i] for i in part.tensors]) / lengths
+        update = part.after["w"] - w
         moved, size = cut.norm(update), cut.norm(w)
         values["relative_update"] = np.where(size > 0, moved / size, np.nan)
-        values["gradient_norm"] = cut.norm(g) * np.sqrt(whole)
-        values["dead"] = cut.mean((g == 0) & (update == 0))
-        if part.started is not None:
-            values |= _by_formula(part.started, part, cut, update, moved)
+        if g is not None:
+            whole = np.array([sizes[i] for i in part.tensors]) / lengths
+            values["gradient_norm"] = cut.norm(g) * np.sqrt(whole)
+            values["dead"] = cut.mean((g == 0) & (update == 0))
+        if part.started is not None and g is not None:
+            values |= _by_formula(part.started, part, cut, g, moved)
+        elif part.started is not None:
+            values |= _by_states(part.started, part, cut)
     table = np.full((len(lengths), len(FIELDS)), np.nan)
     for n, column in values.items():
         table[:, FIELDS.index(n)] = column
     return table
 
 
-def _by_formula(
-    started: Started, part: Part, cut: "Segments", update: Array, moved: Array
-) -> dict[str, Array]:
-    """Return what takes the formula: rates, epsilon's share, momentum, and how far the weights are from it."""
+def _by_formula(started: Started, part: Part, cut: "Segments", g: Array, moved: Array) -> dict[str, Array]:
+    """Return what takes the step once more: rates, epsilon's share, momentum, and how far the weights are from it."""
     values: dict[str, Array] = {}
     run = _in_chunks(started.update)
     scalars = dict(zip(started.update.scalars, started.scalars(part.t), strict=True))
-    w, g = part.before["w"], part.before["g"]
+    w = part.before["w"]
     after = run(part.before, scalars)
-    off = np.abs(after["w"] - part.after["w"]) - 4 * part.rounding * np.abs(w)
-    missed = cut.norm(np.maximum(off, 0.0)) / moved
-    still = cut.norm(after["w"] - w) == 0
-    values["missed"] = np.where(
-        moved > 0, missed, np.where(still, 0.0, np.where(cut.norm(off) > 0, np.inf, 0.0))
-    )
+    off = np.maximum(np.abs(after["w"] - part.after["w"]) - 4 * part.rounding * np.abs(w), 0.0)
+    missed = cut.norm(off)
+    values["missed"] = np.where(missed > 0, missed / moved, missed)
     rate = after.get("_rate")
     if rate is None:
         return values
@@ -68,18 +67,47 @@ def _by_formula(
         step = (scalars[own("keep")] * w if started.options.decoupled else w) - after["w"]
     m = step / rate
     values["momentum_cosine"] = cut.sum(m * g) / (cut.norm(m) * cut.norm(g))
-    quantiles = cut.quantiles(rate, SHARES)
-    values |= dict(zip(("rate_low", "rate", "rate_high"), quantiles, strict=True))
-    eps = epsilons(started.rule)
+    told = rate_afterwards(started.update)
+
+    def bare(without: Mapping[str, float]) -> Array:
+        return run(part.before, without)["_rate"] if told is None else _evaluated(told, after, without)
+
+    return values | _rates(started.rule, cut, rate, scalars, bare)
+
+
+def _by_states(started: Started, part: Part, cut: "Segments") -> dict[str, Array]:
+    """Return what the states after a step tell where its gradient is not known: rates and epsilon's share."""
+    told = rate_afterwards(started.update)
+    if told is None:
+        return {}
+    scalars = dict(zip(started.update.scalars, started.scalars(part.t), strict=True))
+    size = part.before["w"].size
+
+    def evaluated(values: Mapping[str, float]) -> Array:
+        return np.broadcast_to(_evaluated(told, part.after, values), size)
+
+    return _rates(started.rule, cut, evaluated(scalars), scalars, evaluated)
+
+
+def _evaluated(rate: Formula, states: Mapping[str, Array], scalars: Mapping[str, float]) -> Array:
+    """Return a rate from the states that a step has left."""
+    (value,) = vectorised(rate)(*(states[n] for n in rate.inputs), *(scalars[n] for n in rate.scalars))
+    return np.asarray(value)
+
+
+def _rates(
+    rule: Rule,
+    cut: "Segments",
+    rate: Array,
+    scalars: Mapping[str, float],
+    bare: Callable[[Mapping[str, float]], Array],
+) -> dict[str, Array]:
+    """Return quantiles of a rate, and epsilon's share in it; ``bare`` gives the rate under other scalars."""
+    values = dict(zip(("rate_low", "rate", "rate_high"), cut.quantiles(rate, SHARES), strict=True))
+    eps = epsilons(rule)
     if any(eps.values()):
-        without = scalars | dict.fromkeys(eps, 0.0)
-        told = rate_afterwards(started.update)
-        if told is None:
-            bare = run(part.before, without)["_rate"]
-        else:  # a third of the work
-            given = [after[n] for n in told.inputs]
-            (bare,) = vectorised(told)(*given, *(without[n] for n in told.scalars))
-        share = np.where(rate == bare, 0.0, np.where(bare == 0, 1.0, 1 - rate / bare))
+        alone = bare({**scalars, **dict.fromkeys(eps, 0.0)})
+        share = np.where(rate == alone, 0.0, np.where(alone == 0, 1.0, 1 - rate / alone))
         values["eps_share"] = cut.mean(share > 0.5)
         if np.any(values["eps_share"] > 0):  # what to say of others is never asked
             room = np.where(share > 0, (1 - share) / share, np.inf)
@@ -146,11 +174,13 @@ class Segments:
 
     def mean(self, values: Array) -> Array:
         """The mean over each."""
-        return self.sum(values) / self.lengths
+        means: Array = self.sum(values) / self.lengths
+        return means
 
     def norm(self, values: Array) -> Array:
         """The Euclidean norm of each."""
-        return np.sqrt(self.sum(values * values))
+        norms: Array = np.sqrt(self.sum(values * values))
+        return norms
 
     def quantiles(self, values: Array, shares: Sequence[float]) -> list[Array]:
         """The value that each share of a segment is not above, for each share."""
