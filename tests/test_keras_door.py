@@ -229,3 +229,25 @@ def test_on_jax() -> None:
         cwd=ROOT, env={**os.environ, "KERAS_BACKEND": "jax"}, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_fit_is_watched_through_a_callback() -> None:
+    """Rates are those of Keras's own formula, of the step that was just taken; another step is as it was."""
+    model = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(3), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.Adam(0.01), "mse")
+    with pytest.raises(tw.errors.HyperparameterError, match="is not built"):
+        tw.watch(model.optimizer, out=None)
+    model.optimizer.build(model.trainable_variables)
+    x = np.linspace(-1, 1, 64).reshape(16, 4)
+    with tw.watch(model.optimizer, 1, None) as seen:
+        model.fit(x, x.sum(1), epochs=2, batch_size=4, verbose=0, callbacks=[seen.callback])
+    table = {n: v.reshape(8, 4) for n, v in seen.columns().items()}
+    assert table["step"][-1].tolist() == [8] * 4
+    root = 0.01 * np.sqrt(1 - 0.999**8) / (1 - 0.9**8)
+    for k, v in enumerate(model.optimizer._velocities):
+        rates = np.sort((root / (np.sqrt(keras.ops.convert_to_numpy(v)) + 1e-7)).reshape(-1))
+        assert table["rate"][-1, k] == pytest.approx(rates[round((rates.size - 1) / 2)], rel=1e-3)
+    assert np.all(table["relative_update"][:, [0, 2]] > 0)
+    assert any("Keras shows no gradients" in s for s in seen.sentences)
+    with pytest.raises(tw.errors.StateError, match="within the with-block"):
+        _ = seen.callback

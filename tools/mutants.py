@@ -349,7 +349,7 @@ MUTANTS = [
     Mutant(
         "core/dialect.py", "arguments.get(n, row.options.get(n))", "arguments.get(n)", VALUES, "pick_a_rule"
     ),
-    Mutant("keras.py", "opt.count(int(_read(optimizer.iterations)))", "pass", KERAS, "goes_on"),
+    Mutant("keras/__init__.py", "opt.count(int(_read(optimizer.iterations)))", "pass", KERAS, "goes_on"),
     Mutant("convert.py", "if rule.clock is not theirs.clock", "if False", OPTAX, "agree"),
     Mutant("scipy/judge.py", "point.f <= self.lowest.f", "True", SCIPY, "lowest"),
     Mutant("scipy/judge.py", "x=point.x.copy(), g=point.g.copy()", "x=point.x, g=point.g", SCIPY, "kept"),

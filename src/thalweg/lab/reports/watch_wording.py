@@ -19,6 +19,7 @@ TURNED, OPPOSED = (
 MISSED = 0.05  # of a step: the formula is not the optimizer's
 DEAD = 0.5  # of a tensor's coordinates
 FEW = 16  # coordinates below which a share says nothing
+YOUNG = 20  # looks before which it says nothing that weights move much
 NAMED = 4  # tensors that one sentence names
 
 
@@ -202,7 +203,7 @@ def _still(seen: Watched) -> list[str]:
 def _wild(seen: Watched) -> list[str]:
     moved = seen.now("relative_update")
     those = _chosen((moved > WILD) & _sizeable(seen), moved)
-    if not those or len(seen.recent) < 4:  # weights grow from nothing at first
+    if not those or seen.looks.looks < YOUNG:  # weights grow from nothing at first
         return []
     return [
         f"A step moves {named(seen, those)} by {_percent(float(moved[those[0]]))} of itself: the rate is too large, or"

@@ -227,6 +227,14 @@ class Watch:
         self._rested, self._rested_at = now, seen.steps
         seen.seconds = self._spent, now - self._began
 
+    @property
+    def callback(self) -> Any:
+        """What ``fit`` of a Keras model is given, within the block; StateError outside it, and for other optimizers."""
+        callback = getattr(self._source, "callback", None)
+        if callback is None or self._detach is None:
+            raise StateError("callback: is for a Keras optimizer, within the with-block")
+        return callback
+
     # What was seen.
 
     @property
@@ -284,7 +292,8 @@ def watch(
     .parquet or .csv; None writes none. sink: called with name, value and step of each quantity, such as
     ``SummaryWriter.add_scalar``. model: whose names torch's parameters have, where the optimizer was given none.
     params: of a run of Optax, whose ``optimizer`` is the rule that its transformation follows; nothing can be hooked
-    there, so that each step is followed by ``seen(loss, params, state, grads)``.
+    there, so that each step is followed by ``seen(loss, params, state, grads)``. A Keras optimizer, built, is seen
+    through ``fit(..., callbacks=[seen.callback])``.
 
     Raises HyperparameterError for settings and for an optimizer that cannot be watched, FileError for ``out``.
     """
@@ -317,13 +326,18 @@ def _source(optimizer: Any, model: torch.nn.Module | None, params: Any) -> Sourc
         )
     if isinstance(optimizer, ArrayOptimizer):
         return ObservedArrays(optimizer)
+    keras = modules.get("keras")
+    if keras is not None and isinstance(optimizer, keras.Optimizer):
+        variables: Any = import_module("thalweg.keras.observed")
+        observed: Source = variables.ObservedVariables(optimizer)
+        return observed
     torch = modules.get("torch")  # an optimizer of torch cannot be there without it
     if torch is not None and isinstance(optimizer, torch.optim.Optimizer):
         door: Any = import_module("thalweg.torch.observed")
         source: Source = door.ObservedTensors(optimizer, model)
         return source
     raise HyperparameterError(
-        f"watch: optimizer must be one of rule.on(arrays), thalweg.torch or torch.optim, or a rule that Optax follows; got {short(optimizer)}"
+        f"watch: optimizer must be one of rule.on(arrays), thalweg.torch, torch.optim or Keras, or a rule that Optax follows; got {short(optimizer)}"
     )
 
 

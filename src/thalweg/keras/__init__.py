@@ -19,13 +19,13 @@ try:
 except ImportError as error:
     raise ImportError(f"thalweg.keras needs Keras 3 ({error}): pip install keras", name=error.name) from None
 
-from .convert import arguments, require
-from .core.dialect import Row
-from .core.line import Scalar, short
-from .core.rule import Optimizer, Rule
-from .core.schedule import Schedule
-from .optimizer.optimizer import ArrayOptimizer
-from .rules import movable
+from ..convert import arguments, require
+from ..core.dialect import Row
+from ..core.line import Scalar, short
+from ..core.rule import Optimizer, Rule
+from ..core.schedule import Schedule
+from ..optimizer.optimizer import ArrayOptimizer
+from ..rules import movable
 
 
 def _heads() -> dict[str, type[Rule]]:
