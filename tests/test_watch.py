@@ -300,6 +300,18 @@ def test_parameters_that_come_later_are_said_to_be_unseen() -> None:
     assert any("added since the watch began" in s for s in seen.sentences)
 
 
+def test_a_parameter_that_becomes_another_is_left_alone() -> None:
+    """Its sample lies outside the memory that it has now."""
+    w = torch.nn.Parameter(torch.ones(4000))
+    optimizer = torch.optim.SGD([w], lr=0.1)
+    with tw.watch(optimizer, 1, None) as seen:
+        w.data = torch.ones(3)
+        w.grad = torch.ones(3)
+        optimizer.step()
+    assert any("is of another size than it was" in s for s in seen.sentences)
+    assert np.all(np.isnan(seen.columns()["relative_update"]))
+
+
 # The sample and what is kept.
 
 

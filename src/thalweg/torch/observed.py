@@ -17,10 +17,11 @@ from ..engines.memory import Array
 from ..errors import HyperparameterError
 from ..optimizer.observing import ROUNDING, Part, Sample, say, without
 from . import convert, family, groups
-from .layout import KINDS, backed, local, local_gradient, real
+from .layout import KINDS, local, local_gradient, real
 from .optimizer import Optimizer
 
 Tensor = torch.Tensor
+_NOTHING: Mapping[str, Any] = {}
 
 
 class Formula(NamedTuple):
@@ -141,7 +142,7 @@ class ObservedTensors:
     def before(self, whole: bool, late: bool) -> None:
         self._whole, self._late = whole, late
         states: Mapping[Tensor, Mapping[str, Any]] = self._opt.__dict__["state"]
-        members: dict[tuple[Any, ...], list[int]] = {}
+        members: dict[tuple[Any, ...], list[tuple[int, Mapping[str, Any]]]] = {}
         formulas: list[Formula | None] = []
         for k, entries in enumerate(self._opt.param_groups):
             found = formula(self._opt, entries) if whole else None
@@ -153,19 +154,21 @@ class ObservedTensors:
                     continue
                 if not self.sample.counts[i] or not (late or self._dense(i)):
                     continue
-                if not backed(local(p)):  # its storage was given back
-                    self.unseen.add(i)
-                    say(self.notes, f"{self.names[i]} has no memory during the step: it is not looked at")
+                w = local(p) if self._spread else p
+                if w.numel() * (1 + w.is_complex()) != self.sample.sizes[i] or not w.data_ptr():
+                    self.unseen.add(i)  # another tensor by now, or its storage was given back
+                    say(self.notes, f"{self.names[i]} is of another size than it was: it is not looked at")
                     continue
-                t = count(states.get(p, {})) if whole else 0
-                members.setdefault((k, t, p.dtype, p.device), []).append(i)
+                state = states.get(p, _NOTHING) if whole else _NOTHING
+                members.setdefault((k, count(state), p.dtype, p.device), []).append((i, state))
         self._groups = []
-        for (k, t, dtype, device), tensors in members.items():
-            group = _Group(formulas[k], t, KINDS[dtype][0], device, tuple(tensors), {})
+        for (k, t, dtype, device), there in members.items():
+            tensors = tuple([i for i, _ in there])
+            group = _Group(formulas[k], t, KINDS[dtype][0], device, tensors, {})
             self._groups.append(group)
             if whole:
                 self._take(group, "w", [self.params[i] for i in tensors])
-                self._take_states(group, states)
+                self._take_states(group, [state for _, state in there])
             if not late:
                 self._take(group, "g", [self._gradient(i) for i in tensors])
 
@@ -199,7 +202,8 @@ class ObservedTensors:
         if gradient.layout is not torch.strided:
             self.unseen.add(i)
             say(self.notes, f"the gradient of {self.names[i]} is sparse: its steps are not looked at")
-        return gradient.layout is torch.strided
+            return False
+        return gradient.numel() == self.params[i].numel()
 
     def _gradient(self, i: int) -> Tensor:
         """Return a parameter's gradient, in its own placement where it is spread over processes."""
@@ -208,7 +212,7 @@ class ObservedTensors:
         assert gradient is not None
         return gradient
 
-    def _take_states(self, group: _Group, states: Mapping[Tensor, Mapping[str, Any]]) -> None:
+    def _take_states(self, group: _Group, states: list[Mapping[str, Any]]) -> None:
         """Add samples of the states that the group's formula reads; those that have not begun are at their start."""
         if group.formula is None:
             return
@@ -216,7 +220,8 @@ class ObservedTensors:
         for n in started.update.kept:
             if n == "_rate":
                 continue
-            kept: list[Any] = [states.get(self.params[i], {}).get(theirs.get(n, n)) for i in group.tensors]
+            at = theirs.get(n, n)
+            kept: list[Any] = [state.get(at) for state in states]
             whole = [
                 isinstance(x, Tensor) and x.numel() == self.params[i].numel()
                 for x, i in zip(kept, group.tensors, strict=True)
@@ -243,7 +248,10 @@ class ObservedTensors:
         params = [self.params[i] for i in group.tensors]
         if self._spread:
             tensors, params = list(map(local, tensors)), list(map(local, params))
-        laid = [_laid(x, w) for x, w in zip(tensors, params, strict=True)]
+        laid = [
+            x if w.is_contiguous() and x.is_contiguous() and not (x.is_conj() or x.is_neg()) else _laid(x, w)
+            for x, w in zip(tensors, params, strict=True)
+        ]
         if group.device.type != "cpu":
             blocks = [
                 _flat(x)[a:b]
@@ -266,10 +274,7 @@ class ObservedTensors:
 
 def _laid(x: Tensor, w: Tensor) -> Tensor:
     """Return x in the order of memory of w, without gaps: as it is where it lies so."""
-    plain = w.is_contiguous()
-    if plain and x.is_contiguous() and not (x.is_conj() or x.is_neg()):
-        return x
-    if plain or torch.empty_like(w, device="meta").stride() != w.stride():  # or w has gaps
+    if w.is_contiguous() or torch.empty_like(w, device="meta").stride() != w.stride():  # or w has gaps
         x = x.contiguous()
     elif x.stride() != w.stride():
         x = torch.empty_like(w, dtype=x.dtype).copy_(x)
