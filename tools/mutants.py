@@ -37,6 +37,7 @@ READ_TEXT, READ_STREAM, READ_TABLES = (f"tests/reading/test_{n}.py" for n in ("t
 READ_COLUMNS, READ_PRODUCTS = "tests/reading/test_columns.py", "tests/reading/test_interactions.py"
 SEARCH = "tests/test_search.py"
 MEASURES, AUDIT, STUDY = "tests/test_measures.py", "tests/test_audit.py", "tests/test_study.py"
+WATCH = "tests/test_watch.py"
 JAVASCRIPT, EXPLORER = "tests/laws/test_javascript.py", "tests/test_explorer.py"
 
 
@@ -349,6 +350,12 @@ MUTANTS = [
     Mutant(
         "core/dialect.py", "arguments.get(n, row.options.get(n))", "arguments.get(n)", VALUES, "pick_a_rule"
     ),
+    Mutant("torch/observed.py", "closure is not None or", "", WATCH, "closure"),
+    Mutant("torch/observed.py", "!= self.sample.sizes[i] or", "< 0 or", WATCH, "another"),
+    Mutant("lab/watch/quantities.py", "share > 0.5", "share > 2", WATCH, "epsilon"),
+    Mutant("lab/watch_result.py", "self._stride *= 2", "pass", WATCH, "memory"),
+    Mutant("lab/watch/__init__.py", "seen.looks.looks > AS_ASKED", "False", WATCH, "rarer"),
+    Mutant("core/update.py", "& {*update.arrays}", '& {"w", "g"}', WATCH, "rates_of_torch"),
     Mutant("keras/__init__.py", "opt.count(int(_read(optimizer.iterations)))", "pass", KERAS, "goes_on"),
     Mutant("convert.py", "if rule.clock is not theirs.clock", "if False", OPTAX, "agree"),
     Mutant("scipy/judge.py", "point.f <= self.lowest.f", "True", SCIPY, "lowest"),
