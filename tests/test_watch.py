@@ -79,13 +79,13 @@ def test_a_wrong_row_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "are off by 100 % of the step" in seen.sentences[0]
 
 
-RULES = [tw.AdamW, tw.Adadelta, tw.RMSpropMomentum]
+RULES = [tw.AdamW, *(pytest.param(r, marks=pytest.mark.slow) for r in (tw.Adadelta, tw.RMSpropMomentum))]
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda r: r.__name__)
 def test_rates_are_those_that_the_step_used(rule: type[Rule]) -> None:
     """Against what our optimizer keeps of its own compiled step."""
-    w = {"a": np.linspace(1, 2, 40).reshape(5, 8), "b": np.linspace(-1, 1, 6, dtype=np.float32)}
+    w = {"a": np.linspace(1, 2, 40).reshape(5, 8), "b": np.linspace(-1, 1, 6)}
     opt = rule().on(w, rates=True)
     with tw.watch(opt, 1, None) as seen:
         for _ in range(3):
@@ -248,7 +248,10 @@ def test_what_has_no_row_is_seen_without_rates() -> None:
     assert np.all(seen.columns()["relative_update"] > 0)
 
 
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64, torch.complex64], ids=str)
+DTYPES = [torch.bfloat16, *(pytest.param(t, marks=pytest.mark.slow) for t in (torch.float16, torch.float64))]
+
+
+@pytest.mark.parametrize("dtype", [*DTYPES, torch.complex64], ids=str)
 def test_dtypes(dtype: torch.dtype) -> None:
     w = torch.nn.Parameter(torch.linspace(1, 2, 50).to(dtype))
     ours = thalweg.torch.Optimizer([w], tw.Adam(lr=0.1, eps=1e-4))
@@ -273,6 +276,7 @@ def test_tensors_in_any_order_of_memory_and_empty_ones() -> None:
     assert any("this process has no entry of group 0, tensor 2" in n for n in seen.seen.notes)
 
 
+@pytest.mark.slow
 def test_sparse_gradients_and_windows_of_arrays() -> None:
     w = {"table": np.ones((30, 4)), "v": np.ones(30)}
     opt = tw.Adam().on(w, accumulate=2)
@@ -284,6 +288,9 @@ def test_sparse_gradients_and_windows_of_arrays() -> None:
     assert np.all(missed[:, 1] < 1e-6)
     assert any(s.startswith("The gradient of table is sparse") for s in seen.sentences)
     assert not any("had no gradient" in s for s in seen.sentences)
+
+
+def test_sparse_gradients_of_torch() -> None:
     net = torch.nn.Embedding(20, 4, sparse=True)
     optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
     with tw.watch(optimizer, 1, None, model=net) as seen:
