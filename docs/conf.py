@@ -1,6 +1,6 @@
 """The documentation: MyST pages, the API from docstrings, the rules' pages and tables from the rules.
 
-Nothing is fetched when it is built or read: formulas are written as MathML. ``_ext`` holds the five
+Nothing is fetched when it is built or read: formulas are written as MathML. ``_ext`` holds the
 small extensions; warnings are errors (``sphinx-build -W -n``).
 """
 
@@ -21,11 +21,13 @@ extensions = [
     "sphinx.ext.autodoc",
     "mathml",
     "docstrings",
+    "pictures",
     "rulepages",
+    "seen",
     "explorer",
     "complete",
 ]
-exclude_patterns = ["_build", "_ext", "adr/README.md"]
+exclude_patterns = ["_build", "_ext", "_generated", "adr/README.md"]
 myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 
@@ -43,7 +45,7 @@ nitpick_ignore_regex = [
 
 html_theme = "furo"
 html_title = "thalweg"
-html_static_path = ["_static"]
+html_static_path = ["_static", "_generated"]
 html_css_files = ["thalweg.css"]
 html_show_sphinx = False
 html_copy_source = False

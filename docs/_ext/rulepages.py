@@ -4,6 +4,7 @@ No list of rules stands here: ``thalweg.rules.shipped()`` finds them. ``docs/rul
 The directive ``{generated} dialects`` puts what a function below returns, as MyST, into a page.
 """
 
+import ast
 import inspect
 import re
 import sys
@@ -26,10 +27,7 @@ from thalweg.printing.latex import LATEX, display
 from thalweg.rules import shipped
 
 Kind = type[Rule]
-SHOWN_ON, BESIDE = (
-    "rosenbrock",
-    "SGD",
-)  # in the explorer: a curved valley, and the method that all are compared with
+LABELS = ("Intuition", "Use", "Avoid", "Seen", "Units", "Source", "Errors")  # of a docstring's sentences
 _POWERS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -54,6 +52,11 @@ def link(name: str) -> str:
     return f"[{name}](/rules/{name}.md)"
 
 
+def claim(name: str, title: str) -> str:
+    """A claim, as a link to where it stands."""
+    return f"[{_prose(title)}](/claims.md) (`{name}`)"
+
+
 def value(x: object) -> str:
     """A number as one types it."""
     return f"{x:g}" if isinstance(x, int | float) else repr(x)
@@ -76,7 +79,17 @@ def title(kind: Kind) -> str:
 
 
 def sections(kind: Kind) -> dict[str, str]:
-    """The labelled sentences at the end of the docstring (Units, Source, Errors), and the rest as ""."""
+    """The labelled sentences at the end of the docstring, and the rest as "", as Markdown."""
+    return {n: _prose(text) for n, text in _sections(kind).items()}
+
+
+def seen(kind: Kind) -> tuple[str, str]:
+    """Where in the explorer a rule shows what is its own, an address, and in words what is seen there."""
+    address, words = _sections(kind)["Seen"].split(maxsplit=1)
+    return address, _prose(" ".join(words.split()))
+
+
+def _sections(kind: Kind) -> dict[str, str]:
     texts = {"": ""}
     label = ""
     for block in blocks(kind)[1:]:
@@ -85,10 +98,10 @@ def sections(kind: Kind) -> dict[str, str]:
             label = ""
             continue
         for line in block.splitlines():
-            match = re.match(r"(Units|Source|Errors): (.*)", line)
+            match = re.match(rf"({'|'.join(LABELS)}): (.*)", line)
             label, line = (match[1], match[2]) if match else (label, line)
             texts[label] = f"{texts.get(label, '')}{line}\n"
-    return {n: _prose(text) for n, text in texts.items()}
+    return texts
 
 
 def _prose(text: str) -> str:
@@ -178,6 +191,12 @@ def _uncapped(function: Function) -> str:
     return doc[0].lower() + doc[1:]
 
 
+def _item(text: str) -> str:
+    """A section's text as an item of a list of definitions."""
+    text = " ".join(text.split())
+    return text[0].lower() + text[1:] if text[1:2].islower() else text
+
+
 def _gain(rule_parts: RuleParts) -> str:
     """What a rule's gain is, by which ``decay="proximal"`` takes its penalty."""
     if lacks_gain(rule_parts):
@@ -189,16 +208,26 @@ def _gain(rule_parts: RuleParts) -> str:
     return f"Its gain, the factor on a constant gradient, is `{body}`: {_prose(_uncapped(formula))}"
 
 
-def beside(name: str) -> str:
-    """A rule and the one that it is compared with, as the explorer's address has them."""
-    return name if name == BESIDE else f"{name};{BESIDE}"
+def measured(name: str) -> list[tuple[str, str]]:
+    """The claims whose experiments use a rule: names and titles."""
+    from thalweg.lab.claims import catalogue as known
+
+    def uses(experiment: Callable[..., object]) -> bool:
+        tree = ast.parse(Path(inspect.getfile(experiment)).read_text(encoding="utf-8"))
+        texts = (n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str))
+        return any(re.split("[:(]", text)[0] == name for text in texts)
+
+    return [(c.id, c.title) for c in known().values() if uses(c.experiment)]
 
 
 def page(kind: Kind) -> str:
     """One rule's page."""
     name, texts = kind.__name__, sections(kind)
     rule_parts = kind.parts
-    out = [f"# {name}", title(kind)]
+    address, caption = seen(kind)
+    out = [f"# {name}", title(kind), texts["Intuition"]]
+    out.append(f"```{{seen}} {address}\n{caption}\n```")
+    out += ["## When to use it", f"Use it\n: {_item(texts['Use'])}", f"Avoid it\n: {_item(texts['Avoid'])}"]
     out += ["## Formula", formula(kind)]
     if rule_parts.rate is not None:
         doc = _uncapped(rule_parts.rate)
@@ -207,7 +236,7 @@ def page(kind: Kind) -> str:
     out.append(_gain(rule_parts))
     if texts.get(""):
         out += ["As the head of the rule's file writes it:", texts[""]]
-    out += ["## In motion", f"```{{explorer}} p={SHOWN_ON}&o={beside(name)}\n```"]
+    out += ["## In motion", f"```{{explorer}} {address}\n```"]
     out.append(
         "Drag the start, move the rate: the page computes with this very formula. [More](/explore.md)."
     )
@@ -239,6 +268,8 @@ def page(kind: Kind) -> str:
             "## While no gradient comes",
             _prose(" ".join((inspect.getdoc(rule_parts.idle) or "").split())),
         ]
+    if claims := measured(name):
+        out += ["## What is said of it, measured", "\n".join(f"- {claim(*each)}" for each in claims)]
     for label in ("Source", "Errors"):
         if texts.get(label):
             text = texts[label].replace("on its line below", "on its line")

@@ -1,6 +1,8 @@
 """What a formula may hold, and the one-line errors that say where it leaves the grammar."""
 
 import ast
+import re
+import sys
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,8 @@ from thalweg.core import rule as recurrence
 from thalweg.core.formula import lift
 from thalweg.core.saved_rule import class_from
 from thalweg.errors import HyperparameterError, RuleError
+from thalweg.problems import landscape
+from thalweg.rules import named
 
 from ..strategies import RULES, every_form, form
 
@@ -110,14 +114,20 @@ def test_rate_must_be_called_by_step(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", RULES)
 def test_a_rule_file_is_short_and_holds_nothing_but_formulas(name: str) -> None:
-    """Twenty to eighty lines beside the table of its dialects; no `if`, no loop, no array."""
+    """Twenty to eighty lines beside its dialects and what it says in words; no `if`, no loop, no array."""
     path = Path(__import__(RULES[name].__module__, fromlist=["x"]).__file__)
     tree = ast.parse(path.read_text())
     banned = (ast.If, ast.For, ast.While, ast.Try, ast.With, ast.Lambda)
     assert not [n for n in ast.walk(tree) if isinstance(n, banned)]
     tables = [n for n in tree.body if isinstance(n, ast.Assign) and "DIALECTS" in ast.unparse(n.targets[0])]
     in_tables = {k for n in tables if n.end_lineno for k in range(n.lineno, n.end_lineno + 1)}
-    lines = enumerate(path.read_text().splitlines(), start=1)
+    text = re.sub(
+        r"^Intuition: .*?(?=^Units: )",
+        lambda hit: "\n" * hit[0].count("\n"),
+        path.read_text(),
+        flags=re.M | re.S,
+    )
+    lines = enumerate(text.splitlines(), start=1)
     assert 20 <= len([k for k, line in lines if line.strip() and k not in in_tables]) <= 80
     assert len(in_tables) <= 16 * max(1, len(RULES[name].parts.dialects))
 
@@ -132,6 +142,33 @@ def test_lines_have_meaning_and_the_docstring_has_formula_units_source(name: str
     assert "Source:" in doc
     assert "Errors:" in doc
     assert doc == textwrap.dedent(doc)
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_rule_says_in_words_what_it_does_when_to_use_it_and_where_it_is_seen(name: str) -> None:
+    """Three sentences, no formula; an address of the explorer at which the rule and others run at given rates."""
+    doc = sys.modules[RULES[name].__module__].__doc__ or ""
+    told = re.search(
+        r"^Intuition: (.+)\nUse: (.+)\nAvoid: (.+)\nSeen: (\S+)\s(.+)\nUnits: ", doc, flags=re.M | re.S
+    )
+    assert told is not None
+    intuition, use, avoid, address, seen = (" ".join(text.split()) for text in told.groups())
+    assert len(re.findall(r"[.?!](?= [A-Z]|$)", intuition)) == 3
+    for text in (intuition, use, avoid, seen):
+        assert text[0].isupper()
+        assert text.endswith(".")
+        assert not re.search(r"[*^]|sqrt", text)
+    fields = dict(field.split("=", 1) for field in address.split("&"))
+    assert set("pno") <= fields.keys() <= set("pxnotfc")
+    where = landscape(fields["p"])
+    assert where.window is not None
+    assert len(fields.get("x", "0,0").split(",")) == 2
+    methods = [method.split(",") for method in fields["o"].split(";")]
+    assert methods[0][0] == name
+    assert len(methods) > 1
+    for head, *values in methods:
+        assert values[0].startswith("lr=")
+        named(f"{head}({', '.join(values)})")
 
 
 def test_a_users_rule_gets_every_engine_and_name(tmp_path: Path) -> None:

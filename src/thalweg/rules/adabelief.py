@@ -4,6 +4,14 @@ r"""AdaBelief: Adam over the gradients' squared surprise, their distance from th
     s_t = beta2 * s_{t-1} + (1 - beta2) * (g_t - m_t)^2 + eps_in
     w_t = w_{t-1} - lr / (1 - beta1^t) / (sqrt(s_t / (1 - beta2^t)) + eps) * m_t
 
+Intuition: Adam that divides by how far gradients lie from their average, not by how large they are. A
+gradient that comes as expected is believed, and the step is long. One that surprises, by noise or at a turn,
+is taken with care.
+Use: As Adam, on long steady slopes and curved valleys where Adam is too timid.
+Avoid: At Adam's eps without a thought: where nothing surprises, the denominator falls to eps, and eps is the
+rate.
+Seen: p=gutter&n=100&o=AdaBelief,lr=0.01;Adam,lr=0.01 On a constant slope nothing surprises: the denominator
+falls, and the steps grow where Adam's stay lr.
 Units: m is g, s and eps_in are g^2, lr is w, eps is g. The paper writes one epsilon for both, which
 mixes two units; ``epsilon=`` sets both.
 Source: Zhuang et al., arXiv 2010.07468 (NeurIPS 2020), algorithm 2.

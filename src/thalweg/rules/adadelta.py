@@ -5,6 +5,13 @@ r"""Adadelta: past updates over past gradients, so that the update has the param
     w_t = w_{t-1} - lr * d_t
     u_t = beta * u_{t-1} + (1 - beta) * d_t^2
 
+Intuition: The numerator is the root mean square of its own past moves, the denominator that of past
+gradients, so that what comes out has the weights' unit. Rescale a coordinate and its path rescales with it,
+without a rate to set. What sets the pace at the beginning is eps: the first moves come from it alone.
+Use: Where coordinates have different units and no rate can be tuned.
+Avoid: In short runs: with a small eps it begins in tiny moves and takes long to find its pace.
+Seen: p=booth&n=300&o=Adadelta,lr=1,eps=1e-2;Adadelta,lr=1,eps=1e-4;Adadelta,lr=1,eps=1e-6 It has no rate to
+tune, but eps decides how soon it gets going.
 Units: v and eps_v are g^2, u and eps_u are w^2, lr has none. The texts write one eps for both, which
 mixes two units; ``eps=`` sets both.
 Source: Zeiler, arXiv 1212.5701 (2012), algorithm 1.

@@ -3,6 +3,15 @@ r"""Adagrad: one learning rate for each coordinate, shrinking with the gradients
     s_t = s_{t-1} + g_t^2
     w_t = w_{t-1} - lr / (sqrt(s_t + eps_root) + eps) * g_t
 
+Intuition: Each coordinate divides its rate by the root of all the squared gradients that it has seen. Steep
+or often updated coordinates get small steps, rare ones keep large steps, and no scale has to be known
+beforehand. Since the sum only grows, every rate only falls.
+Use: For sparse features, where some weights get a gradient once in a thousand steps, and for convex problems
+of unknown scales.
+Avoid: Where the way is long, or the first gradients are far larger than the later ones: the sum keeps them
+for ever.
+Seen: p=gutter&n=300&o=Adagrad,lr=0.1;RMSprop,lr=0.1 On a constant slope RMSprop strides on, about a rate at
+a step; Adagrad slows down as the root of the steps.
 Units: s is g^2, lr is w, eps is g, eps_root is g^2. A row without eps takes 0/0 as 0.
 Source: Duchi, Hazan & Singer, JMLR 12 (2011) 2121-2159, figure 1; their delta is eps.
 Errors: HyperparameterError when a value leaves the range on its line below.

@@ -5,6 +5,16 @@ r"""Adam: momentum over RMSprop, both averages corrected for their start at 0.
     w_t = w_{t-1} - lr / (1 - beta1^n) / (sqrt(v_t / (1 - beta2^n) + eps_root) + eps) * m_t
 
 with n = t; the notes' code counts epochs instead: n = floor((t - 1) / epoch) + 1.
+Intuition: The average gradient over the root of the average square: a ratio of signal to size, about lr a
+step at most whatever the gradient's scale. The two averages have two memories, a short one for the direction
+and a long one for the scale. Both begin at 0 and are corrected for it, so that the first step is lr along
+every coordinate.
+Use: As a first choice for networks, for sparse or badly scaled gradients, and where there is little time to
+tune.
+Avoid: Where valleys lie across the axes, which no rate for each coordinate helps; where it must settle at a
+constant rate; and with an L2 penalty in the gradient, which AdamW takes out of the scaling.
+Seen: p=booth&n=60&o=Adam,lr=0.5;Adam:notes-uncorrected,lr=0.5&t=1 Corrected, the first step is lr along each
+axis; without it the first steps are several times as long.
 Units: m is g, v is g^2, lr is w, eps is g, eps_root is g^2.
 Source: Kingma & Ba, arXiv 1412.6980 (2015), algorithm 1; epsilon-hat: the end of their section 2.
 Errors: HyperparameterError when a value leaves the range on its line below.

@@ -4,6 +4,13 @@ r"""Adamax: Adam with the largest recent gradient in place of the root mean squa
     u_t = max(beta2 * u_{t-1}, |g_t| + eps_in)
     w_t = w_{t-1} - lr / (1 - beta1^t) / (u_t + eps) * m_t
 
+Intuition: Adam with the largest recent gradient in place of the root mean square. A maximum is right from
+its first gradient, so that only the average needs its start corrected. A large gradient holds the rate down
+for long: the maximum fades only by beta2 a step.
+Use: As Adam, where a coordinate's gradients are rare or vary in size: models with embeddings.
+Avoid: With outliers, each of which is felt for a thousand steps at beta2 = 0.999.
+Seen: p=rosenbrock&n=200&o=Adamax,lr=0.1;Adam,lr=0.1 After the steep beginning the maximum fades slowly, and
+Adamax turns into the valley with shorter steps.
 Units: m and u are g, lr is w, eps and eps_in are g. A row without eps takes 0/0 as 0.
 Source: Kingma & Ba, arXiv 1412.6980 (2015), section 7.1 and algorithm 2.
 Errors: HyperparameterError when a value leaves the range on its line below.

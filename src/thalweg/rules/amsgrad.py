@@ -7,6 +7,14 @@ r"""AMSGrad: Adam over the largest average square so far, so that no rate can ri
 
 The largest v is corrected for its start after it is taken (before = 1, after = 1 / (1 - beta2^t)) or,
 by Optax, before (the other way round).
+Intuition: Adam that remembers the largest average square instead of the present one. No coordinate's rate
+can rise again, which closes the case in which Adam leaves the minimum of a convex problem: rare large
+gradients that are forgotten too soon. The price is Adagrad's: what once was steep stays slow.
+Use: Where rare large gradients carry the information, and where a proof of convergence is wanted.
+Avoid: Where the beginning is far steeper than the rest of the way.
+Seen: p=rosenbrock&n=300&o=AMSGrad,lr=0.1,beta2=0.9;Adam,lr=0.1,beta2=0.9 Adam forgets the steep beginning,
+runs along the floor, and swings about the minimum in the end; AMSGrad keeps the rate of the beginning, slow
+and steady.
 Units: m is g, v and u are g^2, lr is w, eps is g, eps_root is g^2. A row without eps takes 0/0 as 0.
 Source: Reddi, Kale & Kumar, arXiv 1904.09237 (ICLR 2018), algorithm 2, which corrects nothing.
 Errors: HyperparameterError when a value leaves the range on its line below.

@@ -4,6 +4,14 @@ r"""ASGD: gradient descent on a rate that falls as a power of t, beside the aver
     a_t = a_{t-1} + mu_t * (w_t - a_{t-1})                   mu_t = 1 / max(1, t - 1 - t0)
     eta_{t+1} = lr / (1 + lambd * lr * t)^alpha
 
+Intuition: Noise keeps gradient descent hopping about the minimum; the mean of the hops lies far nearer to it
+than any of them. So the run goes on, on a rate that falls slowly, and what is read in the end is the average
+of its path. For convex problems that is as good as if the curvature had been known.
+Use: For convex problems on a stream of rows, in one pass.
+Avoid: Early in a run, whose beginning the average drags along (t0 says when it starts); and where the path
+crosses several basins.
+Seen: p=ill-conditioned&x=100,1&n=300&o=ASGD,lr=0.0196,lambd=0.1;SGD,lr=0.0196 The falling rate ends the
+swings across the valley early, and takes longer for the last stretch along it.
 Units: a is w, lr and eta are w/g, lambd is g/w. The average begins anew at every step up to t0 + 2, and is read
 from the states: w goes on as if there were none. An lr on a schedule acts one step late, as a scheduler's on torch's
 does, so eta is a state, the same for each coordinate.

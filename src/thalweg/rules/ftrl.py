@@ -11,6 +11,13 @@ With r = lr / (beta + sqrt(n_t)) the step is w - r (g + ...) / (1 + r l2): witho
 ``cumulated``: every step brings its penalty, so that after t steps the totals are t l1 and t l2, and what
 is learnt is the least mean loss + l1 |w| + l2 w^2 / 2.
 
+Intuition: It keeps the sum of all gradients and takes, at every step, the weights that would have been best
+on it, held near 0 by penalties. A coordinate whose sum stays within l1 is exactly 0, not merely small. The
+rates are Adagrad's.
+Use: For linear models of very many sparse features: click logs, text.
+Avoid: For networks; and without l1, where Adagrad does the same at less cost.
+Seen: p=booth&n=100&o=FTRL,lr=4,l1=300;Adagrad,lr=4 The penalty catches the path on an axis, where one weight
+is exactly 0, and lets it go once the sum of the gradients outweighs l1.
 Units: n is g^2, z and l1 are g, beta is g, lr is w, l2 is g/w.
 Source: McMahan et al., KDD 2013, algorithm 1; cumulated: McMahan, AISTATS 2011 (PMLR 15), theorem 2 and section 3.
 Errors: HyperparameterError when a value leaves the range on its line below.

@@ -4,6 +4,14 @@ r"""Lion: every coordinate moves by lr, along the sign of gradient and momentum 
     w_t = (1 - lr * weight_decay) * w_{t-1} - lr * sign(c_t)
     m_t = beta2 * m_{t-1} + (1 - beta2) * g_t
 
+Intuition: Only the sign of a mixture of gradient and momentum is used: every coordinate moves by lr, at
+every step. Sizes carry no information, so outliers do no harm, and one state is enough. At a constant rate
+it never settles: it hops about the minimum by lr.
+Use: For large networks in large batches, at a third to a tenth of Adam's rate, on a schedule that falls to
+0.
+Avoid: With small batches, whose signs are mostly noise; and at a constant rate where the end must be exact.
+Seen: p=himmelblau&x=0,0&n=200&o=Lion,lr=0.05;Adam,lr=0.05 It walks by lr a coordinate, along diagonals where
+no sign turns, and hops about the minimum where Adam comes to rest.
 Units: m and c are g, lr is w, weight_decay is 1/w.
 Source: Chen et al., arXiv 2302.06675 (NeurIPS 2023), program 1; its lambda is weight_decay.
 Errors: HyperparameterError when a value leaves the range on its line below.

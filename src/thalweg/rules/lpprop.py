@@ -5,6 +5,13 @@ r"""LpProp: RMSprop in any L^p norm, from p = 1 over p = 2 (RMSprop, beta^2 for 
 
 computed with the larger of u and |g| divided out before any power, so that p = 100 neither over- nor
 underflows. For p = 1, 2 and 4 the printed kernels have no powers.
+Intuition: RMSprop's root mean square is one of a family of averages: p = 1 is the mean size, and a large p
+sees only the largest. The larger p, the longer one large gradient is felt, and the smaller the steps after
+it. It shows that the way from RMSprop to MaxProp is a continuous one.
+Use: For teaching, and to ask whether a result depends on the norm.
+Avoid: In training: RMSprop is the common case and MaxProp the stable limit, and both do without powers.
+Seen: p=booth&n=100&o=LpProp,lr=0.3,p=1;LpProp,lr=0.3,p=2;LpProp,lr=0.3,p=100 From one start at one rate: the
+larger p, the longer the steep beginning is remembered.
 Units: u is g, lr is w, eps is g, p has none.
 Source: the notes' L^p norm; Kingma & Ba, arXiv 1412.6980 (2015), section 7.1, equations 6-11.
 Errors: HyperparameterError when a value leaves the range on its line below.

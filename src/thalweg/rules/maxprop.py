@@ -3,6 +3,13 @@ r"""MaxProp: RMSprop in the infinity norm, which is Adamax without momentum.
     v_t = max(beta * v_{t-1}, |g_t| + eps_in)
     w_t = w_{t-1} - lr / (v_t + eps) * g_t
 
+Intuition: The denominator is the largest recent gradient, which fades by a fixed factor a step. A large
+gradient is felt at once and forgotten exponentially, and nothing can overflow. No step is longer than lr,
+since no gradient exceeds the largest.
+Use: For bounded steps without momentum, and in teaching: it is the half of Adamax that scales.
+Avoid: With outliers: one freak gradient shortens every step until it has faded.
+Seen: p=booth&n=150&o=MaxProp,lr=0.3;RMSprop,lr=0.3 Near the minimum the maximum forgets slowly, so its steps
+shrink with the gradients where RMSprop hops on.
 Units: v is g, lr is w, eps and eps_in are g.
 Source: the course that the notes follow (IIT Madras, deep learning, week 5); Kingma & Ba,
 arXiv 1412.6980 (2015), section 7.1 with beta1 = 0.

@@ -3,6 +3,14 @@ r"""Momentum, heavy ball: the update follows a decaying sum of gradients, the le
     m_t = beta * m_{t-1} + take * g_t        take = 1 - dampening after the first step, else 1
     w_t = w_{t-1} - lr * m_t
 
+Intuition: A heavy ball: the update is a fading sum of all gradients so far. Along the floor of a valley
+gradients agree and add up, to ten times one of them at beta = 0.9; across it they change sign and cancel.
+The price is inertia: the ball runs past the minimum and comes back.
+Use: In narrow valleys, and as the first thing to try after gradient descent.
+Avoid: Where coordinates differ in scale, since it has one rate for all; and at the rate that was tuned for
+gradient descent, since the sum makes its steps several times as long.
+Seen: p=ill-conditioned&x=100,1&n=200&o=Momentum,lr=0.01;SGD,lr=0.0196 Along the floor the sum of the
+gradients carries it to the minimum, and past it, while gradient descent is still on its way.
 Units: m is g, lr is w/g. The slides average instead of summing (take = 1 - beta): row ``slides``.
 Source: Polyak, USSR Comput. Math. Math. Phys. 4 (1964) 1-17; torch's form of it.
 Errors: HyperparameterError when a value leaves the range on its line below.

@@ -3,6 +3,14 @@ r"""Momentum in Sutskever's form: a velocity with the learning rate inside.
     v_t = beta * v_{t-1} - lr * g_t
     w_t = w_{t-1} + v_t
 
+Intuition: The heavy ball's memory as a velocity, in the unit of the weights: what is kept is the last move
+itself. At a constant rate it walks the very path of Momentum. When the rate falls, earlier moves still count
+at the rate at which they were made, so this form brakes later.
+Use: To follow Keras or TensorFlow, and texts that speak of a velocity.
+Avoid: Where the rate is cut at once by a large factor: the velocity goes on at the old one for as long as
+the memory lasts, which Momentum's own form does not.
+Seen: p=himmelblau&x=0,0&n=150&o=MomentumSutskever,lr=0.001,beta=0.5;MomentumSutskever,lr=0.001;MomentumSutskever,lr=0.001,beta=0.98
+Three memories: the longer the velocity lasts, the farther it is thrown past the valley's floor.
 Units: v is w (heavy ball's m is g), lr is w/g. With a constant lr both walk the same path; after a
 change of lr this velocity still carries the old one.
 Source: Sutskever, Martens, Dahl & Hinton, ICML 2013, equations 1-2.

@@ -7,6 +7,13 @@ r"""NAdam: Adam with Nesterov's look ahead and a momentum that warms up.
     d_t = mu_{t+1} / (1 - mu_{t+1} * p_t) * m_t + (1 - mu_t) / (1 - p_t) * g_t
     w_t = w_{t-1} - lr / (sqrt(v_t / (1 - beta2^t) + eps_root) + eps) * d_t
 
+Intuition: Adam whose average gradient looks a step ahead, as Nesterov's sum does: the newest gradient counts
+more than in Adam. The momentum itself warms up over the first steps. Turns are noticed a little earlier;
+where there are none, both walk alike.
+Use: Where Adam would be used and swings about the valley's floor; the settings are Adam's.
+Avoid: Where a large gain over Adam is hoped for: it is seldom there.
+Seen: p=rosenbrock&n=200&o=NAdam,lr=0.1;Adam,lr=0.1 It turns into the valley a little earlier and swings less
+about its floor.
 Units: m is g, v is g^2, p has none, lr is w, eps is g, eps_root is g^2. The product p of the momenta
 has no closed form in t, so it is a state (in torch and Keras too), kept for each coordinate.
 Source: Dozat, Incorporating Nesterov momentum into Adam, Stanford CS 229 report (2015), algorithm 8. His

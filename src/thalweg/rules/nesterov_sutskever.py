@@ -3,6 +3,13 @@ r"""Nesterov momentum with the learning rate inside the velocity, as Keras and e
     v_t = beta * v_{t-1} - lr * g_t
     w_t = w_{t-1} + beta * v_t - lr * g_t
 
+Intuition: Nesterov's look ahead on a velocity that has the unit of the weights. At a constant rate its path
+is that of Nesterov. When the rate falls, the velocity still holds moves made at the old one, and the
+gradient at the new place corrects them.
+Use: To follow Keras, TensorFlow or ensmallen.
+Avoid: Where the rate is cut at once by a large factor: it obeys later than Nesterov's own form.
+Seen: p=rosenbrock&n=300&o=NesterovSutskever,lr=0.001;MomentumSutskever,lr=0.001 In the bend the look ahead
+keeps to the floor, where heavy ball swings from wall to wall; along it both run alike.
 Units: v is w, lr is w/g.
 Source: Sutskever, Martens, Dahl & Hinton, ICML 2013, equations 3-4, at the stored w.
 Errors: HyperparameterError when a value leaves the range on its line below.

@@ -7,6 +7,14 @@ r"""RAdam: Adam that waits until the variance of its rate is tractable, then cor
     w_t = w_{t-1} - lr / (1 - beta1^t) * m_t / scale                                   rho <= threshold
     w_t = w_{t-1} - lr / (1 - beta1^t) * r * sqrt(1 - beta2^t) / (sqrt(v_t) + eps) * m_t          later
 
+Intuition: After a few steps an average of squares rests on a handful of numbers, so that Adam's rates
+scatter most when they matter most. RAdam walks as momentum until the average can be trusted, and then lets
+the scaling in by and by. It is a warm-up whose length need not be chosen.
+Use: Where Adam needs a warm-up to survive its first steps.
+Avoid: In runs of a few hundred steps, most of which are warm-up at beta2 = 0.999; and where the first
+gradients are huge, since the first steps are proportional to them.
+Seen: p=himmelblau&x=0,0&n=150&o=RAdam,lr=0.02;Adam,lr=0.02&t=5 Its first steps are momentum's, as long as
+the gradients are; then the scaling comes in, so slowly that Adam is first in the end.
 Units: m is g, v is g^2, lr is w, eps and scale are g, eps_root (under v's root) is g^2. The texts write
 no scale: their first steps are lr * m, which has another unit than their later ones.
 Source: Liu et al., arXiv 1908.03265 (ICLR 2020), algorithm 2, with a threshold of 4 and no eps; torch's form.

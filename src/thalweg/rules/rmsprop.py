@@ -3,6 +3,14 @@ r"""RMSprop: Adagrad with a leaky average, so that the rate can rise again.
     v_t = beta * v_{t-1} + (1 - beta) * g_t^2
     w_t = w_{t-1} - lr / (sqrt(v_t + eps_root) + eps) * g_t
 
+Intuition: Adagrad with a memory that fades: the rate is divided by the root of a leaky average of the
+squared gradients. Where gradients become small the rate rises again, so that flat stretches are crossed at
+about lr a step. Near a minimum the same thing keeps it hopping, by about lr.
+Use: In long runs, on data that change and in mini-batches, where Adagrad's sum would end the run; with a
+rate that falls in the end.
+Avoid: Where it must settle at a constant rate: its steps end only where the rate does.
+Seen: p=beale&n=300&o=RMSprop,lr=0.1;Adagrad,lr=0.1 It is near the minimum long before Adagrad, and then goes
+on about it by steps of lr, where Adagrad comes to rest.
 Units: v is g^2, lr is w, eps is g, eps_root is g^2.
 Source: Hinton, Srivastava & Swersky, Coursera lecture 6e (2012), slide 29.
 Errors: HyperparameterError when a value leaves the range on its line below.

@@ -4,6 +4,13 @@ r"""Centred RMSprop: the root of the gradients' variance instead of their mean s
     a_t = beta * a_{t-1} + (1 - beta) * g_t
     w_t = w_{t-1} - lr / (sqrt(max(v_t - a_t^2, 0) + eps_root) + eps) * g_t
 
+Intuition: RMSprop that takes off the average gradient before it squares: it divides by the gradients'
+spread, not by their size. Where gradients agree, the spread is small and steps are long; where they scatter
+or change sign, steps are short. On a constant slope the spread dies away, and eps alone bounds the step.
+Use: For noisy gradients of a steady direction, as in the recurrent networks for which it was written.
+Avoid: With a tiny eps on smooth problems without noise: its steps can grow until they leave the valley.
+Seen: p=gutter&n=400&o=RMSpropCentred,lr=0.01;RMSprop,lr=0.01 On a constant slope the spread of the gradients
+dies away, and the steps grow where RMSprop's stay as they are.
 Units: v is g^2, a is g, lr is w, eps is g, eps_root is g^2. Rounding can push v - a^2 below 0, where
 torch gives NaN; here it is taken as 0.
 Source: Graves, arXiv 1308.0850 (2013), equations 38-41.

@@ -5,6 +5,13 @@ r"""Centred RMSprop with momentum, the learning rate outside (torch).
     b_t = mu * b_{t-1} + g_t / (sqrt(max(v_t - a_t^2, 0) + eps_root) + eps)
     w_t = w_{t-1} - lr * b_t
 
+Intuition: The average gradient is taken off before squaring, so the scale is the gradients' spread; momentum
+sums what is left. Agreement between gradients counts twice, in the small spread and in the sum. So it speeds
+up on steady slopes as no other rule here does.
+Use: To follow Graves's recipe for recurrent networks as torch arranges it.
+Avoid: On smooth problems without noise and with a tiny eps: what counts twice can run away.
+Seen: p=gutter&n=300&o=RMSpropCentredMomentum,lr=0.001;RMSpropMomentum,lr=0.001 On a constant slope both
+speed up; where the spread of the gradients dies away, the steps grow once more.
 Units: v is g^2, a is g, b has none, lr is w, eps is g, eps_root is g^2.
 Source: Graves, arXiv 1308.0850 (2013), equations 38-41, in torch.optim.RMSprop's arrangement.
 Errors: HyperparameterError when a value leaves the range on its line below.

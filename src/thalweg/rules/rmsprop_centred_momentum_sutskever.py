@@ -5,6 +5,15 @@ r"""Centred RMSprop with momentum, the learning rate inside (Keras, TensorFlow, 
     b_t = mu * b_{t-1} + lr / (sqrt(max(v_t - a_t^2, 0) + eps_root) + eps) * g_t
     w_t = w_{t-1} - b_t
 
+Intuition: The scale is the gradients' spread about their average, and a velocity in the unit of the weights
+sums the moves. At a constant rate its path is that of RMSpropCentredMomentum. When the rate falls, earlier
+moves still count at the rate at which they were made.
+Use: To follow recipes of TensorFlow, Keras or Optax that set centred and momentum.
+Avoid: On smooth problems without noise and with a tiny eps; and where torch's RMSprop is to be matched: that
+is RMSpropCentredMomentum.
+Seen: p=gutter&n=300&o=RMSpropCentredMomentumSutskever,lr=0.001;RMSpropMomentumSutskever,lr=0.001 The two
+differ where gradients agree for long: there the spread is smaller than the size, and the centred form is
+ahead.
 Units: v is g^2, a is g, b is w, lr is w, eps is g, eps_root is g^2.
 Source: TensorFlow's ApplyCenteredRMSProp; Keras 3 optimizers/rmsprop.py.
 Errors: HyperparameterError when a value leaves the range on its line below.

@@ -4,6 +4,14 @@ r"""RMSprop with momentum, the learning rate inside (Keras, TensorFlow, Optax).
     b_t = mu * b_{t-1} + lr / (sqrt(v_t + eps_root) + eps) * g_t
     w_t = w_{t-1} - b_t
 
+Intuition: RMSprop chooses each coordinate's scale, and a velocity in the unit of the weights sums the moves.
+At a constant rate its path is that of RMSpropMomentum. When the rate falls, earlier moves still count at the
+rate at which they were made.
+Use: To follow recipes of TensorFlow, Keras or Optax that set RMSprop's momentum.
+Avoid: Where the rate is cut at once by a large factor, and where torch's RMSprop is to be matched: that is
+RMSpropMomentum.
+Seen: p=himmelblau&x=0,0&n=150&o=RMSpropMomentumSutskever,lr=0.01,mu=0.5;RMSpropMomentumSutskever,lr=0.01,mu=0.9;RMSpropMomentumSutskever,lr=0.01,mu=0.97
+Three memories at one rate: the longer the velocity lasts, the farther it runs past the minimum.
 Units: v is g^2, b is w, lr is w, eps is g, eps_root is g^2.
 Source: TensorFlow's ApplyRMSProp; Keras 3 optimizers/rmsprop.py.
 Errors: HyperparameterError when a value leaves the range on its line below.

@@ -4,6 +4,13 @@ r"""Rprop: every coordinate has a step size of its own, which grows while the gr
     p_t = 0 where the sign has turned, else g_t
     w_t = w_{t-1} - s_t * sign(p_t)
 
+Intuition: Every coordinate keeps a step size of its own: it grows by a fifth while the gradient keeps its
+sign, and is halved when the sign turns. How large a gradient is plays no part, only where it points. Plains
+are crossed in strides that grow geometrically, and a wall costs a few halvings.
+Use: For gradients of all the data: small networks, fits to tables, functions without noise.
+Avoid: With mini-batches: a noisy gradient's sign turns by chance, and the step sizes collapse.
+Seen: p=gutter&n=60&o=Rprop,lr=0.01;SGD,lr=0.01 From the same first step its strides grow by a fifth each,
+until the sign turns; gradient descent keeps to the slope.
 Units: s, lr, low and high are w, p is g. For gradients of all the data: only their signs count.
 Source: Riedmiller & Braun, IEEE ICNN (1993) 586-591; Igel & Huesken, NC (2000), iRprop-, which is torch's form.
 Errors: HyperparameterError when a value leaves the range on its line below.

@@ -4,6 +4,15 @@ r"""Yogi: Adam whose average square moves by a bounded amount, however large the
     v_t = v_{t-1} - (1 - beta2) * sign(v_{t-1} - g_t^2) * g_t^2
     w_t = w_{t-1} - lr / (1 - beta1^t) / (sqrt(v_t / (1 - beta2^t) + eps_root) + eps) * m_t
 
+Intuition: Adam forgets past squares at a fixed pace, so that after a quiet spell its rate has grown many
+times. Yogi lets the average square fall only by the size of the new square: it rises as Adam's does, and
+falls slowly while gradients are small. So no rate shoots up.
+Use: Where gradients come in bursts, as with rare classes or sparse rows.
+Avoid: Where the first gradients are far larger than the later ones, since they are hardly forgotten; and
+without a look at what v starts from, which fades as slowly.
+Seen: p=beale&x=3,4&n=300&o=Yogi,lr=0.1,beta2=0.9;Adam,lr=0.1,beta2=0.9 The start lies on a steep wall. Adam
+forgets it in a few dozen steps; Yogi's average falls only by the small squares of the plain, and so do its
+steps stay short.
 Units: m is g, v is g^2, lr is w, eps is g, eps_root is g^2. What v starts with matters here: it fades
 only by small steps.
 Source: Zaheer, Reddi, Sachan, Kale & Kumar, NeurIPS 2018, algorithm 2, which corrects nothing; Optax's form.

@@ -1,0 +1,57 @@
+"""Pictures in pages: drawn when the pages are built, in the colours of the reader's theme.
+
+A panel is an SVG of its own, whose colours are CSS variables, so that panels stand side by side where there is
+room and below one another where there is none. ``docs/_generated`` is written anew by each build: the palettes as a
+style sheet, and files that other extensions put there.
+"""
+
+from dataclasses import replace
+from html import escape
+from pathlib import Path
+
+from sphinx.application import Sphinx
+
+from thalweg.lab.pictures.draw import svg
+from thalweg.lab.pictures.panels import Picture
+from thalweg.lab.pictures.style import palette
+
+FOLDER = Path(__file__).parents[1] / "_generated"
+
+
+def panels(picture: Picture, prefix: str) -> str:
+    """Return a picture as HTML, one SVG a panel; ids begin with ``prefix``, which must be the picture's own on a page."""
+    drawn = (
+        svg(replace(picture, panels=[panel]), f"{prefix}-{k}", narrow=True)
+        for k, panel in enumerate(picture.panels)
+    )
+    return f'<div class="panels" role="group" aria-label="{escape(picture.alt)}">{"".join(drawn)}</div>'
+
+
+def _palettes() -> str:
+    """Return the colours of both themes as furo's pages choose between them."""
+    light, dark = ("".join(f"--{n}:{v};" for n, v in palette(t).items()) for t in ("light", "dark"))
+    return (
+        f"body{{{light}}}\n"
+        f"@media not print{{body[data-theme=dark]{{{dark}}}\n"
+        f"@media (prefers-color-scheme:dark){{body:not([data-theme=light]){{{dark}}}}}}}\n"
+    )
+
+
+def written(name: str, content: bytes) -> None:
+    """Write a file for the pages' static files, unless it is there with the same content."""
+    path = FOLDER / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists() or path.read_bytes() != content:
+        path.write_bytes(content)
+
+
+def _write(app: Sphinx) -> None:
+    written("palettes.css", _palettes().encode())
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Registered with Sphinx by conf.py."""
+    FOLDER.mkdir(exist_ok=True)  # before the configuration is looked at
+    app.connect("builder-inited", _write, priority=400)
+    app.add_css_file("palettes.css")
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
