@@ -145,6 +145,7 @@ class Pass:
         self._counts = np.zeros(deep if options.total else 1)
         self._options = options
         self._now, self._low, self._good = 0, np.inf, True
+        self._kernel: Kernel | None = None  # of the rows learnt last
         constants = [float(hyper[n]) for n in self.plan.constants]  # type: ignore[arg-type]
         first_row = dict(zip(update.scalars, started.scalars(1), strict=True))
         extra = {
@@ -174,7 +175,7 @@ class Pass:
         targets, weights: float64 (n,); classes as numbers from 0, or -1 and +1 where there is one score.
         """
         index = "int32" if rows.indices is None else rows.indices.dtype.name
-        kernel = _kernel(self._printed, self.real.name, index, rows.data.dtype.name)
+        self._kernel = kernel = _kernel(self._printed, self.real.name, index, rows.data.dtype.name)
         if rows.indices is None or rows.indptr is None:
             longest = rows.shape[1]
             indices, indptr = np.arange(longest, dtype=np.int32), np.zeros(1, dtype=np.int32)
@@ -290,5 +291,6 @@ class Pass:
                 "width": self.outputs,
                 "now": self._now,
             }
-            launch.call(_kernel(self._printed, self.real.name, "int32", self.real.name), self._job(words))
+            assert self._kernel is not None  # no step without one; catching up, each layout's does the same
+            launch.call(self._kernel, self._job(words))
         self._now, self._low, self._good = 0, np.inf, True
