@@ -294,6 +294,45 @@ def test_thinned_curves_keep_gaps_and_every_oscillation() -> None:
         assert np.nanmax(y[kept][bins[kept] == b]) == np.nanmax(mine)
 
 
+def test_swings_too_close_to_be_told_apart_are_thinned_out_and_this_is_said() -> None:
+    """Two hundred swings over half a unit would be a black wedge; what is drawn still goes to and fro on points of the path."""
+    k = np.arange(201)
+    wedge = np.stack([0.9 ** (k / 10) * np.where(k % 2, -1.5, 1.5), 1 - k / 400], axis=1)
+    with drawing():
+        made = figure(
+            Picture([Map("", "x", "y", valley(), [Run(wedge, "SGD", "SGD")])], ""), palette("light")
+        )
+    ax = made.axes[0]
+    (line,) = (part for part in ax.lines if len(part.get_xydata()) > 3)
+    drawn_points = line.get_xydata()
+    assert 10 < len(drawn_points) < 80
+    assert np.abs(drawn_points[:, None] - wedge).sum(axis=-1).min(axis=1).max() < 1e-9
+    np.testing.assert_allclose(drawn_points[[0, -1]], wedge[[0, -1]])
+    across = np.abs(np.diff(drawn_points[:, 0])) > 0.5
+    heights = ax.transData.transform(drawn_points)[1:, 1][across]
+    assert np.abs(np.diff(heights)).min() > 5  # px between one swing and the next
+    assert any(
+        "swings too close to be seen are left out: SGD" in " ".join(words.split())
+        for words, _ in labels(made)
+    )
+    few = Run(wedge[::20] * (1, 4), "SGD", "SGD")
+    with drawing():
+        made = figure(Picture([Map("", "x", "y", valley(), [few])], ""), palette("light"))
+    assert not any("swings" in words for words, _ in labels(made))
+
+
+def test_paths_outside_a_window_are_named() -> None:
+    start, gone, away = np.zeros(2), np.full((2, 2), 50.0), np.array([[0, 0], [0, 9.0]])
+    runs = [
+        Run(gone, "Adam", "Adam"),
+        Run(away, "SGD", "SGD"),
+        Run(np.stack([start, start + 0.5]), "Adamax", "Adamax"),
+    ]
+    made = drawn(Picture([Map("", "x", "y", valley(), runs)], ""))
+    said = " ".join(" ".join(words.split()) for words, _ in labels(made))
+    assert "outside this window: Adam; ends outside this window: SGD" in said
+
+
 def test_long_curves_and_fine_maps_stay_small() -> None:
     n = np.arange(100_000)
     curves = [Curve(n, np.sin(n * (0.7 + i)) + 2, m, m) for i, m in enumerate(METHODS[:4])]
@@ -483,6 +522,22 @@ def test_a_film_draws_the_paths_step_by_step() -> None:
         first, *_, last = film.frames(land(), palette("light"), 6, 1.0)
     changed = np.any(first != last, axis=-1)
     assert 0.002 < changed.mean() < 0.2  # the paths and the clock, not the landscape
+
+
+def test_a_films_frames_show_equal_parts_of_the_paths() -> None:
+    """A run that makes nine tenths of its way in its first twenty steps of a thousand is not over in the first frames."""
+    way = 1 - 0.9 ** np.arange(1001.0)
+    runs = [
+        Run(np.array([-1.2, 1.0]) + way[:, None] * move, m, m)
+        for m, move in zip(METHODS, ((2.4, 1.5), (2.4, -1.5)), strict=False)
+    ]
+    with drawing():
+        seen = list(film.frames(Map("", "x", "y", valley(), runs), palette("light"), 13, 1.0))
+    changed = [float(np.any(frame != seen[0], axis=-1)[50:].mean()) for frame in seen]  # without the clock
+    assert changed[3] == pytest.approx(changed[-1] / 4, rel=0.25)
+    assert changed[6] == pytest.approx(changed[-1] / 2, rel=0.15)
+    (whole,) = film.frames(Map("", "x", "y", valley(), runs), palette("light"), 1, 1.0)
+    np.testing.assert_array_equal(seen[-1], whole)
 
 
 def test_an_mp4_begins_as_one(tmp_path: Path) -> None:

@@ -48,6 +48,31 @@ def test_the_chosen_rate_is_the_best_of_those_tried() -> None:
         assert other is None or other >= walk.reached
 
 
+def test_on_a_landscape_without_a_floor_paths_can_be_followed() -> None:
+    """The fastest way out of a saddle is one leap: rates are shown whose steps can be seen, and leaving is no divergence."""
+    made = show("saddle", ["SGD", "Adam", "Adagrad"])
+    for walk in made.walks:
+        assert walk.left is not None and walk.left > 10
+        assert not walk.died
+        assert np.hypot(*np.diff(walk.path, axis=0).T).max() <= np.hypot(2, 2) / 40
+        assert abs(walk.path[-1]).max() > 1 >= abs(walk.path[:-1]).max()
+    assert "a fortieth of the window" in made.note
+    assert show("booth", ["SGD"], steps=5).note == ""
+
+
+def test_rates_stand_on_the_picture() -> None:
+    """A momentum's rate is the factor on a sum: what it comes to stands beside it."""
+    made = show("booth", ["SGD", "Momentum", "Adam:keras"], lr=0.01, steps=5)
+    land = made.picture.panels[0]
+    assert isinstance(land, Map)
+    assert [p.label for p in land.paths] == [
+        "SGD, lr 0.01",
+        "Momentum, lr 0.01 (gain 0.1)",
+        "Adam:keras, lr 0.01",
+    ]
+    assert [p.method for p in land.paths] == ["SGD", "Momentum", "Adam:keras"]
+
+
 # Of one and two variables and of many, with data, with rows drawn; the others in the slow suite.
 SOME = ("quadratic", "booth", "rosenbrock-nd", "neuron-cross-entropy", "neuron-feature-stochastic")
 

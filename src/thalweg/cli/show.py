@@ -72,11 +72,13 @@ def show(
                     w.method.name,
                     number(w.lr),
                     "never" if w.reached is None else str(w.reached),
-                    "diverged" if w.died else number(float(w.loss[-1])),
+                    w.end,
                     w.sentence,
                 ]
                 for w in result.walks
             ],
             right=range(1, 4),
         )
+        if result.note:
+            say(f"{result.problem.title}: {result.note}")
         say(f"Target: f <= {result.target:.4g}. Picture: {out or f'{problem}.svg'}")

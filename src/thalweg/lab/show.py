@@ -2,7 +2,9 @@
 
 Where no rate is given every method is tried at the same number of rates on the logarithmic range of its unit,
 and the one that comes to the target first and stays is shown; the target is a thousandth of the way from the
-minimum (where none is known, the lowest value in the window) to the start.
+minimum (where none is known, the lowest value in the window) to the start. Where a landscape falls out of its window
+nobody stays: the fastest way out is one leap, which shows nothing. There the fastest rate is shown whose steps inside
+the window are at most a fortieth of it.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,12 +23,14 @@ from ..problems import landscape
 from ..problems.base import stream
 from ..problems.formula import FormulaProblem
 from . import methods as naming
+from .formatting import plain
 from .methods import Method
 from .pictures.panels import Chart, Curve, Map, Panel, Picture
 from .pictures.panels import Path as Way
 from .ranges import Range, Scales, scale_of, space
 from .record import record, write
 from .search import grid, try_rates
+from .search_summary import steady_gain
 from .theory import diagnose
 from .trial import Trial
 
@@ -36,9 +40,14 @@ Progress = Callable[[str, int, int], None]
 
 TRIALS = 49  # rates a method, ends included
 SHARE = 1e-3
+HOP = 1 / 40  # of the window's diagonal: the longest step shown on a landscape that falls out of its window
 DEEPEST = 1e-15  # of the start's height: what is drawn; below is rounding
 PICTURES = (".svg", ".pdf", ".png", ".gif", ".mp4")
 MOST = 100_000  # steps whose path is kept whole
+FALLS = (
+    "the lowest point of the window lies on its rim: each method has the fastest of its rates whose steps inside are at"
+    " most a fortieth of the window"
+)
 POINTS = 161  # of the grid under the paths, each way
 
 
@@ -46,8 +55,10 @@ POINTS = 161  # of the grid under the paths, each way
 class Walk:
     """One method's run: ``path`` (T + 1, d), ``loss`` (T + 1,), both ending where it died.
 
-    ``lr`` is None for a rule without one; ``reached`` the step from which it stays at the target, None if never;
-    ``sentence`` says why it diverged, or that its rate is the last of those that were tried.
+    ``lr`` is None for a rule without one, ``gain`` what it comes to under a constant gradient where that is another
+    number; ``reached`` the step from which it stays at the target, None if never; ``left`` the step at which it fell
+    out of the window of a landscape without a minimum there, where the path ends; ``sentence`` says why it diverged,
+    or that its rate is the last of those that were tried.
     """
 
     method: Method
@@ -58,14 +69,29 @@ class Walk:
     reached: int | None
     died: bool
     sentence: str = ""
+    gain: float | None = None
+    left: int | None = None
+
+    @property
+    def label(self) -> str:
+        """Its name with its rate: Momentum, lr 0.01 (gain 0.1)."""
+        gain = "" if self.gain is None else f" (gain {plain(self.gain)})"
+        return self.method.name + ("" if self.lr is None else f", lr {plain(self.lr)}{gain}")
+
+    @property
+    def end(self) -> str:
+        """What became of it, in words: f where it ended, that it diverged, or when it left."""
+        if self.left is not None:
+            return f"left at step {self.left}"
+        return "diverged" if self.died else f"{self.loss[-1]:.4g}"
 
 
 @dataclass(frozen=True)
 class Shown:
-    """All walks on a problem, with the picture of them."""
+    """All walks on a problem, with the picture of them; ``note`` says how rates were chosen where no minimum is near."""
 
     def __repr__(self) -> str:
-        ends = (f"{w.method.name:<14} {'diverged' if w.died else f'{w.loss[-1]:.4g}'}" for w in self.walks)
+        ends = (f"{w.method.name:<14} {w.end}" for w in self.walks)
         return "\n".join([f"{self.problem.title}, {self.steps} steps:", *ends])
 
     problem: FormulaProblem
@@ -74,6 +100,7 @@ class Shown:
     target: float
     walks: list[Walk]
     picture: Picture
+    note: str = ""
 
 
 def show(
@@ -128,12 +155,14 @@ def show(
     target = floor + SHARE * (first - floor)
     report = progress or (lambda what, done, total: None)
     report("methods", 0, len(entrants))
+    exits = view if view is not None and _falls(p, view) else None
     walks = []
     for m in entrants:
-        rule, note = _rate(p, m, at, steps, seed, lr, target)
-        walks.append(_walk(p, m, rule, note, at, steps, seed, target))
+        rule, note = _rate(p, m, at, steps, seed, lr, target, exits)
+        walks.append(_walk(p, m, rule, note, at, steps, seed, target, exits))
         report("methods", len(walks), len(entrants))
-    shown = Shown(p, at, steps, target, walks, _picture(p, walks, view, floor))
+    note = "" if exits is None or lr is not None else FALLS
+    shown = Shown(p, at, steps, target, walks, _picture(p, walks, view, floor), note)
     if out is not None:
         _draw(shown.picture, Path(out), theme)
     if table is not None:
@@ -191,8 +220,23 @@ def _grid(p: FormulaProblem, view: tuple[Span, Span]) -> tuple[Array, Array, Arr
     return x, y, p.values(*np.meshgrid(x, y))
 
 
+def _falls(p: FormulaProblem, view: tuple[Span, Span]) -> bool:
+    """Whether a landscape without a known minimum is lowest at its window's rim."""
+    if p.minimum is not None or p.minima:
+        return False
+    f = _grid(p, view)[2]
+    return bool(np.nanmin(f) < np.nanmin(f[1:-1, 1:-1]))
+
+
 def _rate(
-    p: FormulaProblem, m: Method, at: Array, steps: int, seed: int, lr: float | None, target: float
+    p: FormulaProblem,
+    m: Method,
+    at: Array,
+    steps: int,
+    seed: int,
+    lr: float | None,
+    target: float,
+    exits: tuple[Span, Span] | None,
 ) -> tuple[Rule, str]:
     """The method at the rate that is asked for, else at its best one; and a word where that is the last tried."""
     usual = space(m, Scales(scale_of(at))).get("lr")
@@ -202,29 +246,74 @@ def _rate(
         return m.rule.replace(lr=lr), ""
     low, high = usual.low, usual.high
     rates = grid(low, high, TRIALS)
-    tried = try_rates(m.rule, p, rates, steps, target, start=at, batch=p.batch, seeds=(seed,), stay=True)
+    if exits is None:
+        tried = try_rates(m.rule, p, rates, steps, target, start=at, batch=p.batch, seeds=(seed,), stay=True)
+        best = tried.best
+    else:
+        best = _unhurried(p, m, rates, at, steps, seed, exits)
     edge = f"its rate is the last of those tried, {low:.3g} to {high:.3g}"
-    return m.rule.replace(lr=float(f"{tried.lr:.3g}")), edge if tried.best in (0, TRIALS - 1) else ""
+    return m.rule.replace(lr=float(f"{rates[best]:.3g}")), edge if best in (0, TRIALS - 1) else ""
+
+
+def _outside(path: Array, exits: tuple[Span, Span]) -> Array:
+    """Which points of paths (..., d) lie outside a window."""
+    low, high = np.array(exits).T
+    with np.errstate(invalid="ignore"):
+        return np.asarray(~np.all((path >= low) & (path <= high), axis=-1))
+
+
+def _unhurried(
+    p: FormulaProblem, m: Method, rates: Array, at: Array, steps: int, seed: int, exits: tuple[Span, Span]
+) -> int:
+    """The index of the rate that is out of the window soonest without a long step inside, the lowest where none is out."""
+    paths = (
+        Trial(m.rule, p, steps, (seed,), starts=at, batch=p.batch, vary={"lr": rates}, record=("path",))
+        .run()
+        .path[:, 0]
+    )
+    outside = _outside(paths, exits)
+    gone = np.where(outside.any(axis=1), outside.argmax(axis=1), steps + 1)
+    hops = np.hypot.reduce(np.diff(paths, axis=1), axis=-1)
+    hops[np.arange(steps) >= gone[:, None]] = 0.0
+    calm = hops.max(axis=1) <= HOP * np.hypot(*np.diff(exits, axis=1)[:, 0])
+    heights = np.array([p.loss(path[min(end, steps)]) for path, end in zip(paths, gone, strict=True)])
+    return int(np.lexsort((heights, gone, ~calm))[0])
 
 
 def _walk(
-    p: FormulaProblem, m: Method, rule: Rule, note: str, at: Array, steps: int, seed: int, target: float
+    p: FormulaProblem,
+    m: Method,
+    rule: Rule,
+    note: str,
+    at: Array,
+    steps: int,
+    seed: int,
+    target: float,
+    exits: tuple[Span, Span] | None,
 ) -> Walk:
     runs = Trial(
         rule, p, steps, (seed,), starts=at, batch=p.batch, record=("loss", "path"), target=target
     ).run()
-    loss, settled = runs.curves[0, 0], runs.settled[0, 0]
+    loss, settled, path = runs.curves[0, 0], runs.settled[0, 0], runs.path[0, 0]
     died = not np.isfinite(loss[-1])
     end = int(np.argmax(~np.isfinite(loss))) if died else steps + 1
+    left = None
+    if exits is not None and (outside := _outside(path[:end], exits)).any():
+        first = int(outside.argmax())
+        if loss[first] < loss[0]:  # down, as it should: no divergence
+            left, died, end = first, False, first + 1
+    lr = float(rule.at(0)["lr"]) if "lr" in rule.parts.hyperparameters else None
     return Walk(
         m,
         rule,
-        float(rule.at(0)["lr"]) if "lr" in rule.parts.hyperparameters else None,
-        runs.path[0, 0, :end],
+        lr,
+        path[:end],
         loss[:end],
         None if died or np.isinf(settled) else int(settled),
         died,
         _why(p, rule, at) if died else note,
+        None if lr is None else steady_gain(rule, lr),
+        left,
     )
 
 
@@ -264,9 +353,9 @@ def _picture(
         title = f"{p.title}: the plane that holds {share:.0%} of the paths"
         labels = ("first direction", "second direction")
         marks = [(*paths[0][0], "start")] + [(0.0, 0.0, "minimum")] * bool(p.minima)
-    ways = [Way(path, n, _kind(w), died=w.died) for path, n, w in zip(paths, names, walks, strict=True)]
+    ways = [Way(path, w.label, w.method.name, died=w.died) for path, w in zip(paths, walks, strict=True)]
     curves = [
-        Curve(np.arange(len(w.loss)), np.maximum(w.loss - floor, 0.0), n, _kind(w), died=w.died)
+        Curve(np.arange(len(w.loss)), np.maximum(w.loss - floor, 0.0), n, n, died=w.died)
         for w, n in zip(walks, names, strict=True)
     ]
     known = p.minimum is not None
@@ -288,10 +377,6 @@ def _picture(
         ),
     ]
     return Picture(panels, f"Paths of {', '.join(names)} on {p.title}, and their heights.", tuple(names))
-
-
-def _kind(walk: Walk) -> str:
-    return type(walk.rule).__name__
 
 
 def _around(points: Array) -> tuple[Span, Span]:

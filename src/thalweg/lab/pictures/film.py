@@ -1,4 +1,8 @@
-"""A map's paths growing step by step, as .gif (Pillow) or .mp4 (ffmpeg)."""
+"""A map's paths growing from their start, as .gif (Pillow) or .mp4 (ffmpeg).
+
+Steps of a run differ in length by orders of magnitude: with as many of them in each frame, all that moves would have
+moved in the first frames. So each frame shows as much of the paths' lengths as any other (``pace``).
+"""
 
 from __future__ import annotations
 
@@ -43,8 +47,7 @@ def animate(
 ) -> Path:
     """Write a film of a map: its paths grow from the start to the end in ``seconds``; the last frame stays for one more.
 
-    A .gif has no more frames than the longest path has points. Raises FileError for another suffix or
-    without ffmpeg, HyperparameterError for a length or rate that cannot be.
+    Raises FileError for another suffix or without ffmpeg, HyperparameterError for a length or rate that cannot be.
     """
     path = checked(path, SUFFIXES, "film")
     suffix = path.suffix.lower()
@@ -90,18 +93,18 @@ class _Moving:
         real = np.flatnonzero(~np.isnan(self.trace.points).any(axis=1))
         return int(real[-1]) if len(real) else 0
 
-    def until(self, step: int) -> int:
-        """The point that it has reached at a step."""
-        return min(step // self.trace.path.every, self.end)
+    def until(self, step: float) -> float:
+        """How far it has come at a step: the number of a point, and the share of the way to the next."""
+        return min(step / self.trace.path.every, float(self.end))
 
-    def draw_line(self, ax: Axes, xs: Axis, ys: Axis, step: int) -> None:
+    def draw_line(self, ax: Axes, xs: Axis, ys: Axis, step: float) -> None:
         if len(self.trace.points):
             self.line.set_data(*self.trace.line(xs, ys, self.until(step)))
             ax.draw_artist(self.line)
 
-    def draw_head(self, canvas: Canvas, ax: Axes, step: int) -> None:
+    def draw_head(self, canvas: Canvas, ax: Axes, step: float) -> None:
         until = self.until(step)
-        point = self.trace.points[until] if len(self.trace.points) else np.full(2, np.nan)
+        point = self.trace.at(until) if len(self.trace.points) else np.full(2, np.nan)
         if self.cross is not None and until == self.end:
             ax.draw_artist(self.cross)
         elif np.all((point >= 0) & (point <= 1)):
@@ -127,6 +130,27 @@ def _moving(canvas: Canvas, ax: Axes, traces: Sequence[Trace]) -> list[_Moving]:
     return moving
 
 
+def pace(traces: Sequence[Trace], size: Array, count: int) -> Array:
+    """The steps (count,) that a film's frames show: from 0 to the last one, fractions of steps among them.
+
+    Every path that is seen to move counts alike, by the share of its own length (on the panel of ``size``, px) that it has
+    come; between two frames all of them together come equally far.
+    """
+    lasts = [(len(t.points) - 1) * t.path.every for t in traces if len(t.points)]
+    steps = np.arange(max(lasts, default=0) + 1.0)
+    progress = np.zeros(len(steps))
+    for trace in traces:
+        places = np.clip(trace.points, -0.05, 1.05) * size
+        ways = np.nan_to_num(np.hypot(*np.diff(places, axis=0).T)).cumsum()
+        if len(ways) and ways[-1] > 1:
+            at = np.arange(len(places)) * trace.path.every
+            progress += np.interp(steps, at, np.append(0.0, ways) / ways[-1])
+    moves = np.append(True, np.diff(progress) > 0)
+    shown: Array = np.interp(np.linspace(0, progress[-1], count), progress[moves], steps[moves])
+    shown[-1] = steps[-1]  # what came after all motion has been seen too
+    return shown
+
+
 def frames(panel: Map, colours: Colours, count: int, scale: float) -> Iterator[Array]:
     """``count`` images (height, width, 4), uint8: only the paths and the number of the step are drawn anew."""
     panel = replace(panel, title=panel.title or " ")
@@ -147,25 +171,18 @@ def frames(panel: Map, colours: Colours, count: int, scale: float) -> Iterator[A
     agg: Any = FigureCanvasAgg(figure)
     agg.draw()
     still = agg.copy_from_bbox(figure.bbox)
-    last = max((m.end * m.trace.path.every for m in moving), default=0)
-    for k in range(count):
-        step = round(last * k / max(1, count - 1))
+    for step in pace(traces, np.array([width, height]), count):
         agg.restore_region(still)
         for m in moving:
             m.draw_line(ax, xs, ys, step)
         for m in moving:
             m.draw_head(canvas, ax, step)
-        clock.set_text(f"step {step:,}")
+        clock.set_text(f"step {int(step + 1e-9):,}")
         ax.draw_artist(clock)
         yield np.asarray(agg.buffer_rgba()).copy()
 
 
-def _longest(panel: Map) -> int:
-    return max((len(p.points) for p in panel.paths), default=1)
-
-
 def _gif(panel: Map, path: Path, colours: Colours, seconds: float, count: int) -> None:
-    count = max(1, min(count, _longest(panel)))
     images = [Image.fromarray(a).convert("RGB") for a in frames(panel, colours, count, _SCALE[".gif"])]
     # One palette for all, from the frame that shows the most.
     shared = images[-1].quantize(255, dither=Image.Dither.NONE)

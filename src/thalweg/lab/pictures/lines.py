@@ -42,6 +42,45 @@ def thin(columns: Sequence[Array], bins: Array) -> Array:
     return np.unique(np.concatenate(kept))
 
 
+def thin_swings(points: Array, gap: float) -> Array:
+    """Indices of a path (n, 2) without swings that lie closer to the last one kept than ``gap``, which no eye tells apart.
+
+    A swing is what lies between two points where the path turns back. Swings are left out by twos, so that what is
+    kept still goes to and fro, on points of the path. The first and the last point are kept.
+    """
+    ways = np.diff(points, axis=0)
+    turning = np.flatnonzero((ways[1:] * ways[:-1]).sum(axis=1) < 0) + 1
+    turns = np.concatenate([[0], turning, [len(points) - 1]])
+    if len(turns) < 5:
+        return np.arange(len(points))
+    kept = np.ones(len(points), bool)
+    corners = points[turns]
+    k = 1
+    while k + 1 < len(turns):
+        begin, end = corners[k - 1], corners[k]  # the swing that was kept last
+        back = k  # from which corner the next one goes back
+        while back + 2 < len(turns) and _apart(begin, end, corners[back + 1], corners[back]) < gap:
+            back += 2
+        kept[turns[k] + 1 : turns[back]] = False
+        k = back + 1
+    return np.flatnonzero(kept)
+
+
+def _apart(begin: Array, end: Array, other_begin: Array, other_end: Array) -> float:
+    """How far another swing lies beside one, or reaches beyond it, at the end where that is more."""
+    way = end - begin
+    long = max(float(np.hypot(*way)), 1e-12)
+    along, beside = way / long, np.array([-way[1], way[0]]) / long
+    return float(
+        max(
+            abs((other_end - end) @ beside),
+            abs((other_begin - begin) @ beside),
+            (other_end - end) @ along,
+            (begin - other_begin) @ along,
+        )
+    )
+
+
 def last_seen(points: Array, box: Box = WINDOW) -> Array | None:
     """Where a line (n, 2) is seen last inside the box (x0, y0, x1, y1); None if it is never inside."""
     real = points[np.isfinite(points).all(axis=1)]

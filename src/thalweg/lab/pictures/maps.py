@@ -13,9 +13,9 @@ from matplotlib.lines import Line2D
 from ...errors import ProblemError
 from .axes import Axis, drawable, fit_axis, x_axis
 from .canvas import Canvas, depth
-from .labels import Tag, place
+from .labels import Tag, note, place
 from .layout import Cell, PanelLayout, empty_layout
-from .lines import BINS, label_anchors, last_seen, nearby, panel_shares, thin
+from .lines import BINS, label_anchors, last_seen, nearby, panel_shares, thin, thin_swings
 from .looks import Looks, look_of
 from .marks import mark_places
 from .occupancy import OccupancyGrid
@@ -27,6 +27,7 @@ from .text import LABEL, extent, fit, wrap
 Array = np.ndarray[Any, Any]
 
 CLOSE = 34.0  # px: ends nearer than that are named in a key
+SWINGS = 6.0  # px: of swings to and fro that lie closer to each other some are left out
 
 
 @dataclass(frozen=True)
@@ -45,18 +46,20 @@ class _Key:
     runs: Sequence[_Run]
     beside: bool
 
-    @property
-    def longest(self) -> float:
-        """The width of the longest name, px."""
-        return max((extent(run.path.label, LABEL, True)[0] for run in self.runs), default=0.0)
+    def widths(self, per_row: int) -> list[float]:
+        """The width of each column where so many names stand in a row, px; they run down one column after the other."""
+        names = [52 + extent(run.path.label, LABEL, True)[0] for run in self.runs]
+        rows = -(-len(names) // per_row)
+        return [max(names[i : i + rows]) for i in range(0, len(names), rows)]
 
     def room(self, width: float) -> float:
         """The room that it takes beside a panel, of ``width`` px for both."""
-        return min(58 + self.longest, 0.35 * width) if self.beside else 0.0
+        return min(6 + self.widths(1)[0], 0.35 * width) if self.beside else 0.0
 
     def per_row(self, width: float) -> int:
-        """Names in a row so many px wide."""
-        return max(1, int(width // (52 + self.longest))) if self.runs else 1
+        """As many names in a row as have room in so many px."""
+        counts = range(1, len(self.runs) + 1)
+        return max((n for n in counts if sum(self.widths(n)) <= width), default=1)
 
     def foot(self, width: float) -> float:
         """The room that it takes below a panel, px."""
@@ -64,11 +67,13 @@ class _Key:
 
     def draw(self, canvas: Canvas, ax: Axes, per_row: int) -> None:
         x0, y0, width, height = ax.bbox.bounds
+        lefts = np.append(0.0, np.cumsum(self.widths(per_row)))
+        rows = -(-len(self.runs) // per_row)
         for i, run in enumerate(self.runs):
             if self.beside:
                 x, y = x0 + width + 16, y0 + height - 10 - 22 * i
             else:
-                x, y = x0 + (i % per_row) * (52 + self.longest), y0 - 58 - 20 * (i // per_row)
+                x, y = x0 + lefts[i // rows], y0 - 58 - 20 * (i % rows)
             at = np.array([[x, y], [x + 15, y], [x + 30, y]]) / (canvas.width, canvas.height)
             style, label, method = run.style, run.path.label, run.path.method
             sample = canvas.line(
@@ -98,12 +103,19 @@ class Trace:
     points: Array
     kept: Array
 
-    def line(self, xs: Axis, ys: Axis, until: int | None = None) -> tuple[Array, Array]:
-        """x and y of the line, up to a point if one is given."""
-        kept = self.kept
-        if until is not None:
-            kept = np.append(kept[kept < until], until)
-        shares = nearby(self.points[kept])
+    def at(self, until: float) -> Array:
+        """The place (2,) at a point, or at a share of the way to the next one: 2.5 is halfway from 2 to 3."""
+        before = int(until)
+        if before == until:
+            return np.asarray(self.points[before])
+        return np.asarray(
+            self.points[before] + (until - before) * (self.points[before + 1] - self.points[before])
+        )
+
+    def line(self, xs: Axis, ys: Axis, until: float | None = None) -> tuple[Array, Array]:
+        """x and y of the line, up to a point or a share of the way to the next if one is given."""
+        points = self.points[self.kept if until is None else self.kept[self.kept < until]]
+        shares = nearby(points if until is None else np.vstack([points, self.at(until)]))
         return xs.low + shares[:, 0] * (xs.high - xs.low), ys.low + shares[:, 1] * (ys.high - ys.low)
 
 
@@ -136,13 +148,25 @@ class _Drawing:
         corner, size = np.array([x0, y0]), np.array([width, height])
         traces: list[Trace] = []
         ends: list[tuple[Trace, Array]] = []
+        thinned: list[str] = []
+        gone: list[str] = []  # never seen
+        away: list[str] = []  # seen, but not to their end
         for run in self.runs:
             points = panel_shares(run.points[:, 0], run.points[:, 1], self.xs, self.ys)
-            trace = Trace(run.path, run.style, points, _kept_path(points, size))
+            kept, swings = _kept_path(points, size)
+            name = run.path.method or run.path.label
+            if swings:
+                thinned.append(name)
+            trace = Trace(run.path, run.style, points, kept)
             traces.append(trace)
             occupancy.line(corner + size * points[trace.kept])
+            real = points[~np.isnan(points).any(axis=1)]
             if (end := last_seen(points)) is not None:
                 ends.append((trace, corner + size * end))
+                if not run.path.died and np.any((real[-1] < -1e-6) | (real[-1] > 1 + 1e-6)):
+                    away.append(name)
+            elif len(real):
+                gone.append(name)
         if with_paths:
             self._draw_paths(canvas, ax, traces)
         for trace, at in ends:
@@ -152,6 +176,19 @@ class _Drawing:
             elif with_paths:
                 end_marker(canvas, ax, trace.path, trace.style, at)
         mark_places(self.panel.points, canvas, ax, self.xs, self.ys, occupancy)
+        unseen = (
+            ("outside this window", gone),
+            ("ends outside this window", away),
+            ("swings too close to be seen are left out", thinned),
+        )
+        every = len(self.runs)
+        said = [
+            f"{what}: {'all' if len(names) == every > 1 else ', '.join(names)}"
+            for what, names in unseen
+            if any(names)
+        ]
+        if words := "; ".join(said):
+            place(canvas, occupancy, note(words, x0, y0, width))
         if self.key.runs:
             self.key.draw(canvas, ax, self.key_per_row)
             return traces
@@ -252,11 +289,23 @@ def end_marker(canvas: Canvas, ax: Axes, path: Path, style: Style, at: Array) ->
     return marker
 
 
-def _kept_path(seen: Array, size: Array) -> Array:
-    """Indices of a path's points: without those closer than half a pixel, and with the extremes if still long."""
+def _kept_path(seen: Array, size: Array) -> tuple[Array, bool]:
+    """Indices of a path's points that are drawn, and whether swings are missing that could be told from a point.
+
+    Left out are points closer than half a pixel, swings closer to each other than ``SWINGS`` px, and of what is still
+    long all but the extremes.
+    """
     pixels = seen * size
     real = np.flatnonzero(~np.isnan(pixels).any(axis=1))
     gaps = np.flatnonzero(np.isnan(pixels).any(axis=1))
+    drawn = np.clip(pixels[real], -1e6, 1e6)
+    kept = thin_swings(drawn, SWINGS)
+    missing = np.diff(kept) > 1
+    long = np.hypot(*np.diff(drawn, axis=0).T) > 2 * SWINGS if len(real) else np.empty(0, bool)
+    inside = np.all((drawn >= 0) & (drawn <= size), axis=1)[1:]
+    counts = np.append(0, np.cumsum(long & inside))
+    swings = bool(np.any(counts[kept[1:]][missing] > counts[kept[:-1]][missing]))
+    real = real[kept]
     if len(real) > 2 * BINS:
         rounded = np.round(np.clip(pixels[real], -1e6, 1e6) * 2)
         moved = np.concatenate([[True], np.any(np.diff(rounded, axis=0) != 0, axis=1)])
@@ -265,4 +314,4 @@ def _kept_path(seen: Array, size: Array) -> Array:
         if len(real) > 4 * BINS:
             bins = np.arange(len(real)) * BINS // len(real)
             real = real[thin([pixels[real, 0], pixels[real, 1]], bins)]
-    return np.union1d(real, gaps)
+    return np.union1d(real, gaps), swings
