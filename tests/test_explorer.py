@@ -22,7 +22,9 @@ from thalweg.core.step_options import StepOptions
 from thalweg.engines.ops import applied
 from thalweg.errors import FileError, HyperparameterError, ProblemError, RuleError, UnknownProblemError
 from thalweg.lab.explorer import MOST_METHODS, MOST_STEPS, address, explore
+from thalweg.lab.explorer.address import CURVES
 from thalweg.lab.record import record
+from thalweg.lab.theory.freeze import factor, frozen, limit_formula, spectral_radius
 from thalweg.problems import landscape_catalogue
 from thalweg.rules import shipped
 
@@ -436,7 +438,8 @@ def test_a_setting_from_python_is_the_pages(opened: Callable[..., Opened]) -> No
     assert (state["focus"], state["step"], state["curve"]) == (1, 7, "state-v")
     rule = tw.Adam.like("keras", lr=0.1, m=0.25)
     assert state["methods"][1]["values"] == list(rule.values.values())
-    assert page.run("location.hash") == "#v=1&" + told.replace("8.0,-2.0", "8,-2") + "&s=eps"
+    own = "#v=1&" + told.replace("8.0,-2.0", "8,-2") + "&s=eps"
+    page.page.wait_for_function(f"location.hash === {own!r}")
 
 
 def test_divergence_is_a_cross_and_a_sentence(opened: Callable[..., Opened]) -> None:
@@ -537,16 +540,14 @@ def test_every_question_is_understood(opened: Callable[..., Opened]) -> None:
         page.rest()
         assert not page.page.locator(".notice").is_visible(), there
         assert page.run("explorer.state.problem") == re.search(r"p=([^&]*)", there)[1]
-        assert (
-            page.run("explorer.shownRuns.length") == there.partition("o=")[2].partition("&")[0].count(";") + 1
-        )
+        assert page.run("explorer.runs.length") == there.partition("o=")[2].partition("&")[0].count(";") + 1
 
 
 def test_what_is_shown_by_step(opened: Callable[..., Opened]) -> None:
     """Every curve can be chosen and is in the address; the share of epsilon and the margin are the record's."""
     page = opened("rosenbrock", ["Adam(lr=0.1, eps=0.5)", "Adam:keras(lr=0.1)"], steps=60)
-    curves = page.run("[...explorer.curve.options].map((o) => o.value)")
-    assert curves == ["rate", "margin", "eps", "update", "gradient", "state-m", "state-v"]
+    curves = page.run("[...document.querySelector('.focused figure select').options].map((o) => o.value)")
+    assert curves == [*CURVES, "state-m", "state-v"]
     for curve in curves:
         page.page.select_option(".focused select", curve)
         page.rest()
@@ -558,6 +559,98 @@ def test_what_is_shown_by_step(opened: Callable[..., Opened]) -> None:
     np.testing.assert_allclose(np.reshape(rates, (-1, 2))[1:], kept.rate[1:], rtol=1e-9)
     said = page.page.text_content(".said")
     assert re.search(r"Adam:keras leaves its path at step 1, by .*; at step 60 they are .* apart", said)
+
+
+def test_theory_is_the_librarys(opened: Callable[..., Opened]) -> None:
+    """The limit of every form with its own values, and what a step is predicted to leave, which moves with beta."""
+    page = opened("booth", ["Momentum(lr=0.02, beta=0.7)", "Adam(lr=0.3)"], steps=30)
+    for name, kind in shipped().items():
+        for form in ("", *(d for d in kind.parts.dialects if type(kind.like(d)) is kind)):
+            known = limit_formula(kind.like(form) if form else kind())
+            if known is not None and np.isfinite(known.value):
+                page.run(f"location.hash = '#p=booth&n=3&o={name}{form and ':'}{form},lr=0.001'")
+                page.page.wait_for_timeout(60)
+                assert page.run("explorer.limit") == pytest.approx(known.value, rel=1e-4), (name, form)
+    page.run("location.hash = '#p=booth&n=30&o=Momentum,lr=0.02,beta=0.7;Adam,lr=0.3&t=30'")
+    page.rest()
+    assert page.run("explorer.limit") == pytest.approx(3.4, rel=1e-6)
+    shown = float(page.page.locator(".focused tbody tr").last.locator("td").text_content())
+    assert shown == pytest.approx(factor(tw.Momentum(lr=0.02, beta=0.7), [2, 18]), rel=2e-3)
+    page.page.keyboard.press("2")
+    page.rest()
+    shown = float(page.page.locator(".focused tbody tr").last.locator("td").text_content())
+    rates = page.run("[...explorer.told.values[explorer.told.places.indexOf('_rate')]].slice(60)")
+    one, two = (frozen(tw.Adam(lr=0.3), rate, 30) for rate in rates)
+    hessian = page.run(
+        "(() => { const h = new Float64Array(3); explorer.surface.hessian(0, 0, h); return [...h]; })()"
+    )
+    whole = np.block([[one.a, np.zeros((2, 2))], [np.zeros((2, 2)), two.a]])
+    whole[:, 0] += np.concatenate([hessian[0] * one.b, hessian[1] * two.b])
+    whole[:, 2] += np.concatenate([hessian[1] * one.b, hessian[2] * two.b])
+    assert shown == pytest.approx(float(spectral_radius(whole)), rel=2e-3)
+
+
+def test_a_step_is_the_sum_of_its_parts(opened: Callable[..., Opened]) -> None:
+    """The gradient's, memory's and scaling's; a method without memory, or with one rate, has none of that part."""
+    page = opened(
+        "matyas", ["Adam(lr=0.3)", "RMSprop(lr=0.1)", "Momentum(lr=0.1)"], steps=30, hash="#t=9&c=split"
+    )
+
+    def rows() -> dict[str, list[float]]:
+        found = page.run("[...document.querySelectorAll('.focused tbody tr')].map((r) => [...r.cells].map((c) => c.textContent))")  # fmt: skip
+        return {
+            n: [float(v.replace("−", "-")) for v in c] for n, *c in found if n.startswith(("step", "of it"))
+        }
+
+    for k, absent in enumerate((None, "memory", "scaling")):
+        page.page.keyboard.press(str(k + 1))
+        page.rest()
+        step, *parts = rows().values()
+        np.testing.assert_allclose(np.sum(parts, axis=0), step, rtol=2e-3)
+        for name in ("gradient", "memory", "scaling"):
+            assert (np.abs(rows()[f"of it by {name}"]).max() < 1e-12) == (name == absent)
+
+
+def test_pins_and_small_maps(opened: Callable[..., Opened], browser: Any) -> None:
+    """Pinned paths stay while the start moves, and are in the address; a map a method puts it in focus, by keyboard too."""
+    page = opened("booth", ["SGD(lr=0.05)", "Adam(lr=0.5)"], steps=60)
+    before = page.run("explorer.runs.map((r) => [...r.path.slice(0, 122)])")
+    page.page.keyboard.press("p")
+    page.run("explorer.change({start: [3, 4]})")
+    page.rest()
+    assert page.run("explorer.ghosts.map((r) => [...r.path.slice(0, 122)])") == before
+    assert page.run("explorer.runs.map((r) => [...r.path.slice(0, 122)])") != before
+    assert page.page.get_by_role("button", name="Pin").get_attribute("aria-pressed") == "true"
+    other = Opened(browser, Path(page.address.removeprefix("file://")), page.run("location.hash"))
+    assert other.run("explorer.ghosts.map((r) => [...r.path.slice(0, 122)])") == before
+    other.close()
+    page.page.locator(".mini").nth(0).focus()
+    page.page.keyboard.press("Enter")
+    page.rest()
+    assert page.run("explorer.state.focus") == 0
+    inked = "(() => { const c = document.querySelectorAll('.minis canvas')[1]; const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data; let n = 0; for (let k = 3; k < d.length; k += 4) n += d[k] > 0; return n; })()"  # fmt: skip
+    page.page.locator(".minis").scroll_into_view_if_needed()
+    page.rest()
+    assert page.run(inked) > 400
+    page.page.select_option(".controls select", "beale")
+    page.rest()
+    assert page.run("explorer.state.pin") is None and page.run("explorer.ghosts") == []
+
+
+def test_within_another_page(opened: Callable[..., Opened], browser: Any, tmp_path: Path) -> None:
+    """As in a notebook: questions are answered in place, nothing leaves for the other page's address."""
+    file = tmp_path / "outer.html"
+    file.write_text(f"<!doctype html><title>outer</title>{explore('booth', ['SGD'], steps=30)._repr_html_()}")
+    outer = Opened(browser, file)
+    inside = outer.page.frames[1]
+    before = inside.url
+    inside.evaluate("document.querySelector('.questions').open = true")
+    inside.locator(".questions a").first.click()
+    outer.rest()
+    assert inside.evaluate("explorer.state.problem") == "ill-conditioned" and inside.url == before
+    assert not inside.get_by_role("button", name="Copy link").is_visible()
+    outer.requests[1:] = []
+    outer.close()
 
 
 def test_sensitivity(opened: Callable[..., Opened]) -> None:
@@ -589,7 +682,7 @@ def test_every_landscape_opens(opened: Callable[..., Opened]) -> None:
     for name in page.run("Object.keys(THALWEG.problems)"):
         page.page.select_option(".controls select", name)
         page.page.wait_for_timeout(120)
-        runs = page.run("explorer.shownRuns.map((r) => [r.loss[0], r.loss[r.end], r.died])")
+        runs = page.run("explorer.runs.map((r) => [r.loss[0], r.loss[r.end], r.died])")
         assert any(last < first and not died for first, last, died in runs), name
 
 
@@ -608,6 +701,10 @@ for _test in (
     test_every_landscape_opens,
     test_every_question_is_understood,
     test_sensitivity,
+    test_theory_is_the_librarys,
+    test_a_step_is_the_sum_of_its_parts,
+    test_pins_and_small_maps,
+    test_within_another_page,
     test_what_is_shown_by_step,
 ):
     _test.pytestmark = [*getattr(_test, "pytestmark", []), *(m.mark for m in in_browser)]

@@ -16,14 +16,20 @@ export interface Curve {
   cross: boolean;
 }
 
+/** A height of its own, such as a limit. */
+export interface Level {
+  value: number;
+  text: string;
+}
+
 const LEFT = 52;
 const BOTTOM = 22;
 const TOP = 10;
 const DECADES = 18; // below the highest value, which is rounding
 
-/** Draw curves of what is above 0; `level` is a height of its own, such as a limit. */
+/** Draw curves of what is above 0; what is above `most` is drawn at the upper edge. */
 export function draw(
-  canvas: HTMLCanvasElement, look: Theme, curves: Curve[], steps: number, step: number, right: number, level: number | null = null,
+  canvas: HTMLCanvasElement, look: Theme, curves: Curve[], steps: number, step: number, right: number, level: Level | null = null, most = Infinity,
 ): void {
   const { c, width, height } = fitted(canvas);
   let [low, high] = [Infinity, 0];
@@ -32,11 +38,11 @@ export function draw(
       const v = at(t);
       if (v > 0 && v < Infinity) {
         if (v < low) low = v;
-        if (v > high) high = v;
+        if (v > high) high = Math.min(v, most);
       }
     }
   if (!(high > 0)) [low, high] = [0.1, 1];
-  if (level !== null && level > 0) [low, high] = [Math.min(low, level / 2), Math.max(high, level * 2)];
+  if (level) [low, high] = [Math.min(low, level.value / 2), Math.max(high, level.value * 2)];
   low = Math.max(low, high * 10 ** -DECADES);
   if (high / low < 10) [low, high] = [low / 2, high * 2];
   const x = scaleLinear([0, steps], [LEFT, width - right]);
@@ -70,8 +76,8 @@ export function draw(
     }
     ends.push({ y: py, label, colour });
   }
-  if (level !== null && level > 0) {
-    const py = floor - (Math.log(level) - bottom) * dy;
+  if (level) {
+    const py = floor - (Math.log(level.value) - bottom) * dy;
     c.strokeStyle = c.fillStyle = look.ink;
     c.lineWidth = 1;
     c.setLineDash([2, 3]);
@@ -81,7 +87,7 @@ export function draw(
     c.stroke();
     c.setLineDash([]);
     c.textAlign = "right";
-    c.fillText("limit", width - right - 4, py - 4);
+    c.fillText(level.text, width - right - 4, py - 4);
   }
   if (right > 30) labels(c, ends, width - right + 6, TOP, floor);
   c.strokeStyle = look.muted;

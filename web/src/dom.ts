@@ -39,3 +39,29 @@ export function save(name: string, type: string, content: BlobPart): void {
 export function say(element: Element, text: string): void {
   if (element.textContent !== text) element.textContent = text;
 }
+
+/** Set a control's value unless the user is in it; whether it was set. */
+export function set(control: HTMLInputElement | HTMLSelectElement, value: string): boolean {
+  const typing = control === document.activeElement && control instanceof HTMLInputElement && control.type !== "range";
+  if (typing || control.value === value) return false;
+  control.value = value;
+  return true;
+}
+
+/** Give a select these options, unless it has them, and choose one. */
+export function offer(select: HTMLSelectElement, values: string[], chosen: string, title = (value: string) => value): void {
+  if (select.dataset.of !== values.join()) {
+    select.dataset.of = values.join();
+    select.replaceChildren(...values.map((value) => h("option", { value }, title(value))));
+  }
+  select.value = chosen;
+}
+
+/** A control under its name. */
+export function label(text: string, control: HTMLElement, kind = ""): HTMLLabelElement {
+  return h("label", { class: kind }, h("span", {}, text), control);
+}
+
+export function button(text: string, act: () => void, title = ""): HTMLButtonElement {
+  return h("button", { type: "button", onclick: act, title }, text);
+}

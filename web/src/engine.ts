@@ -82,6 +82,15 @@ class Stepper {
   }
 }
 
+/** The scalars of step t. */
+export function clocked(rule: Rule, method: Method, t: number): Float64Array {
+  const h = Float64Array.from(method.values.slice(0, rule.hyperparameters.length));
+  for (const [n, s] of Object.entries(method.schedules)) h[rule.hyperparameters.indexOf(n)] = s.at(t - 1);
+  const scalars = new Float64Array(rule.scalars.length);
+  rule.clocks[rule.dialects[method.dialect].clock](t, h, scalars);
+  return scalars;
+}
+
 /** Run a method from a start, into `run`; it ends early where anything stops being finite. */
 export function advance(
   data: Data, method: Method, surface: Surface, start: [number, number], steps: number, run: Run,

@@ -16,6 +16,8 @@ export interface Theme {
   panel: string;
   water: string;
   accent: string;
+  /** Of what was pinned. */
+  ghost: string;
 }
 
 export function theme(): Theme {
@@ -29,6 +31,7 @@ export function theme(): Theme {
     panel: token("panel"),
     water: token("water"),
     accent: token("accent"),
+    ghost: token("muted"),
   };
 }
 

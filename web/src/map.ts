@@ -3,8 +3,12 @@
 import { quantileSorted } from "d3-array";
 import { contours } from "d3-contour";
 import { scaleLinear } from "d3-scale";
+import { h } from "./dom";
 import type { Run } from "./engine";
-import { crossed, fitted, FONT, type Line, sized, type Theme } from "./look";
+import { PARTS, parts } from "./frozen";
+import { fitted, FONT, type Line, sized, type Theme } from "./look";
+import type { Page } from "./page";
+import { arrows, diamond, into, strokeRun } from "./paths";
 import type { Surface } from "./surface";
 import type { Problem } from "./types";
 
@@ -110,6 +114,21 @@ export class Map2 {
     return [x0 + (px / width) * (x1 - x0), y0 + (1 - py / height) * (y1 - y0)];
   }
 
+  /** The ground once more, small: into a box of another canvas. */
+  copyGround(c: CanvasRenderingContext2D, x: number, y: number, width: number, height: number): void {
+    c.drawImage(this.back, x, y, width, height);
+  }
+
+  /** Ground and paths as one picture. */
+  picture(): HTMLCanvasElement {
+    const { width, height } = this.front;
+    const canvas = h("canvas", { width, height });
+    const c = canvas.getContext("2d")!;
+    c.drawImage(this.back, 0, 0);
+    c.drawImage(this.front, 0, 0);
+    return canvas;
+  }
+
   drawGround(look: Theme, names: [string, string]): void {
     const { c, width, height } = fitted(this.back);
     c.fillStyle = look.panel;
@@ -171,53 +190,30 @@ export class Map2 {
     }
   }
 
-  /** Paths, thin out to what the eye can tell apart, the focused one on top with a marker at `step`. */
-  drawPaths(look: Theme, runs: Run[], styles: Line[], focus: number, step: number): void {
+  /** Pinned paths in grey, then all, the focused one on top with a marker at the step, and the parts of that step if they are asked for. */
+  drawPaths({ look, runs, styles, state, ghosts, told }: Page): void {
     const { c, width, height } = fitted(this.front);
-    const [[x0, x1], [y0, y1]] = this.window;
-    const [sx, sy] = [width / (x1 - x0), height / (y1 - y0)];
-    const clamp = (v: number, size: number) => Math.max(-FAR * size, Math.min((1 + FAR) * size, v));
-    const order = runs.map((_, k) => k).filter((k) => k !== focus);
+    const box = { x: 0, y: 0, width, height };
+    const at = into(box, this.window);
+    const { focus, step } = state;
     c.lineJoin = "round";
-    for (const k of [...order, focus]) {
-      const { path, end, died } = runs[k];
-      const wide = k === focus;
-      c.strokeStyle = styles[k].colour;
-      c.setLineDash(styles[k].dash);
-      c.lineWidth = wide ? 2.4 : 1.5;
-      c.globalAlpha = wide ? 1 : 0.75;
-      c.beginPath();
-      let [lastX, lastY] = [NaN, NaN];
-      for (let t = 0; t <= end; t++) {
-        const px = clamp((path[2 * t] - x0) * sx, width);
-        const py = clamp(height - (path[2 * t + 1] - y0) * sy, height);
-        if (t && t < end && Math.abs(px - lastX) + Math.abs(py - lastY) < 0.6) continue;
-        if (t) c.lineTo(px, py);
-        else c.moveTo(px, py);
-        [lastX, lastY] = [px, py];
-      }
-      c.stroke();
-      c.setLineDash([]);
-      if (died) {
-        const px = Math.max(9, Math.min(width - 9, lastX));
-        const py = Math.max(9, Math.min(height - 9, lastY));
-        crossed(c, px, py, 6, 3);
-      }
+    c.lineWidth = 1.5;
+    c.globalAlpha = 0.6;
+    for (const ghost of ghosts) strokeRun(c, ghost, at, { colour: look.ghost, dash: [] }, box, 5);
+    for (const k of [...runs.keys()].filter((k) => k !== focus).concat(focus)) {
+      c.lineWidth = k === focus ? 2.4 : 1.5;
+      c.globalAlpha = k === focus ? 1 : 0.75;
+      strokeRun(c, runs[k], at, styles[k], box, 6);
     }
     c.globalAlpha = 1;
     const { path, end } = runs[focus];
     const t = Math.min(step, end);
-    const [px, py] = this.toPixels(path[2 * t], path[2 * t + 1]);
-    c.fillStyle = styles[focus].colour;
-    c.strokeStyle = look.panel;
-    c.lineWidth = 2;
-    c.beginPath();
-    c.moveTo(px, py - 8);
-    c.lineTo(px + 8, py);
-    c.lineTo(px, py + 8);
-    c.lineTo(px - 8, py);
-    c.closePath();
-    c.fill();
-    c.stroke();
+    const split = state.curve === "split" ? parts(runs[focus], told, t) : null;
+    if (split) {
+      const [[x0, x1], [y0, y1]] = this.window;
+      const moves = split.map(([u, v]): [number, number] => [(u / (x1 - x0)) * width, (-v / (y1 - y0)) * height]);
+      arrows(c, look, at(path[2 * t - 2], path[2 * t - 1]), moves, PARTS);
+    }
+    diamond(c, at(path[2 * t], path[2 * t + 1]), 8, styles[focus].colour, look.panel);
   }
 }

@@ -18,6 +18,15 @@ export interface State {
   curve: string;
   /** The value that the sensitivity strip goes over beside the rate; another is the first that there is. */
   beside: string;
+  /** What is kept in grey to compare with; null if nothing. */
+  pin: Pin | null;
+}
+
+/** Paths on the present problem that were pinned. */
+export interface Pin {
+  start: [number, number];
+  steps: number;
+  methods: Method[];
 }
 
 export const MOST_METHODS = 12;
@@ -26,7 +35,7 @@ export const MOST_METHODS = 12;
 export function curvesOf(data: Data, method: Method): string[] {
   const { places, states } = data.rules[method.rule];
   const rated = places.includes("_rate");
-  return [...(rated ? ["rate", "margin", "eps"] : []), "update", "gradient", ...states.map((n) => `state-${n}`)];
+  return [...(rated ? ["rate", "margin", "predicted", "eps", "split"] : []), "update", "gradient", ...states.map((n) => `state-${n}`)];
 }
 
 /** The names of a method's values, in their order. */
@@ -59,25 +68,32 @@ export function rateIndex(data: Data, method: Method): number {
   return fixed ? -1 : rule.hyperparameters.indexOf("lr");
 }
 
-export function toHash(data: Data, state: State): string {
-  const methods = state.methods.map((m) => {
+function spelled(data: Data, methods: Method[]): string {
+  return methods.map((m) => {
     const rate = rateIndex(data, m);
     const others = changes(data, m).filter(([n]) => n !== "lr");
     const given: [string, number][] = rate < 0 ? others : [["lr", m.values[rate]], ...others];
     return [methodName(m), ...given.map(([n, v]) => `${n}=${v}`)].join(",");
-  });
+  }).join(";");
+}
+
+export function toHash(data: Data, state: State): string {
   const fields: [string, string][] = [
     ["v", "1"],
     ["p", state.problem],
     ["x", state.start.join(",")],
     ["n", String(state.steps)],
-    ["o", methods.join(";")],
+    ["o", spelled(data, state.methods)],
     ["f", String(state.focus)],
     ["t", String(state.step)],
     ["c", state.curve],
     ["s", state.beside],
   ];
   if (state.window) fields.push(["w", state.window.flat().join(",")]);
+  if (state.pin) {
+    const { start, steps, methods } = state.pin;
+    fields.push(["gx", start.join(",")], ["gn", String(steps)], ["go", spelled(data, methods)]);
+  }
   const escape = (text: string) => encodeURIComponent(text).replace(/%(2C|3A|3B|3D|2F|20)/g, (code) =>
     code === "%20" ? "+" : decodeURIComponent(code),
   );
@@ -115,6 +131,7 @@ export function fromHash(data: Data, hash: string, state: State): { state: State
     if (problem.startsWith("=") || Object.hasOwn(data.problems, problem)) {
       result.problem = problem;
       result.window = null;
+      result.pin = null;
       if (!problem.startsWith("=")) result.start = data.problems[problem].starts[0];
     } else problems.push(`p=${problem}`);
   }
@@ -125,21 +142,23 @@ export function fromHash(data: Data, hash: string, state: State): { state: State
   if (window && window[0] < window[1] && window[2] < window[3])
     result.window = [[window[0], window[1]], [window[2], window[3]]];
   else if (text("w") !== undefined) problems.push(`w=${text("w")}`);
-  const methods = text("o");
-  if (methods !== undefined) {
-    const read = methods.split(";").filter(Boolean).slice(0, MOST_METHODS)
-      .map((given) => readMethod(data, given, state, problems))
-      .filter((m): m is Method => m !== null);
-    if (read.length) {
-      result.methods = read;
-      result.focus = 0;
-    }
+  const read = (n: string) => (text(n) ?? "").split(";").filter(Boolean).slice(0, MOST_METHODS)
+    .map((given) => readMethod(data, given, state, problems))
+    .filter((m): m is Method => m !== null);
+  const methods = read("o");
+  if (methods.length) {
+    result.methods = methods;
+    result.focus = 0;
   }
   if (text("c") !== undefined) result.curve = text("c")!;
   if (text("s") !== undefined) result.beside = text("s")!;
   result.steps = whole("n", 1, MOST_STEPS, result.steps);
   result.focus = whole("f", 0, result.methods.length - 1, Math.min(result.focus, result.methods.length - 1));
   result.step = whole("t", 0, result.steps, Math.min(result.step, result.steps));
+  const pinned = read("go").map((m) => ({ ...m, open: false }));
+  const from = numbers(text("gx"), 2);
+  if (pinned.length && from) result.pin = { start: [from[0], from[1]], steps: whole("gn", 1, MOST_STEPS, result.steps), methods: pinned };
+  else for (const n of ["gx", "gn", "go"]) if (text(n) !== undefined) problems.push(`${n}=${text(n)}`);
   return { state: result, problems };
 }
 

@@ -29,8 +29,17 @@ export interface Dialect {
   /** Of hyperparameters, then of states' starts. */
   values: number[];
   pinned: string[];
-  /** Largest rate times curvature that is stable with these values; null where none is known. */
-  limit: number | null;
+}
+
+/** A step with its rate as an input, which is linear: of one coordinate, for theory. */
+export interface Frozen {
+  /** What the step reads: w, g and states. */
+  inputs: string[];
+  /** What it gives: w, and the states that w depends on. */
+  outputs: string[];
+  /** Where its scalars stand among the clock's; -1 is the rate. */
+  scalars: number[];
+  step: Formula;
 }
 
 export interface Look {
@@ -50,6 +59,8 @@ export interface Rule {
   dialects: Record<string, Dialect>;
   clocks: Record<string, Clock>;
   step: Step;
+  /** null where the step is not linear once its rate is held. */
+  frozen: Frozen | null;
   look: Look;
   /** What Python calls it, with the line that imports it. */
   python: { imports: string; name: string };

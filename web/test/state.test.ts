@@ -7,10 +7,10 @@ const rule: Rule = {
   places: ["w", "g", "m"], hyperparameters: ["lr", "beta"], states: ["m"], scalars: ["lr", "beta"], softeners: [],
   lines: { lr: line("lr", 0, null, [false, true]), beta: line("beta", 0, 1, [false, true]), m: line("m", null, null, [true, true]) },
   dialects: {
-    "": { clock: "", values: [0.1, 0.9, 0], pinned: [], limit: null },
-    torch: { clock: "", values: [0.01, 0.5, 0], pinned: ["beta"], limit: 2 },
+    "": { clock: "", values: [0.1, 0.9, 0], pinned: [] },
+    torch: { clock: "", values: [0.01, 0.5, 0], pinned: ["beta"] },
   },
-  clocks: {}, step: () => {}, look: { light: "", dark: "", dash: [] }, python: { imports: "", name: "tw.Momentum" },
+  clocks: {}, step: () => {}, frozen: null, look: { light: "", dark: "", dash: [] }, python: { imports: "", name: "tw.Momentum" },
 };
 const problem = {
   title: "", text: "", names: ["x", "y"] as [string, string], window: [[-1, 1], [-1, 1]] as Data["problems"][string]["window"],
@@ -20,7 +20,7 @@ const data: Data = {
   version: "", rules: { Momentum: rule }, problems: { bowl: problem, other: problem }, problem: "bowl", methods: [], steps: 100, start: null,
 };
 const given: State = {
-  problem: "bowl", window: null, start: [0.5, 0.5], steps: 100, methods: [newMethod(data, "Momentum")], focus: 0, step: 0, curve: "rate", beside: "eps",
+  problem: "bowl", window: null, start: [0.5, 0.5], steps: 100, methods: [newMethod(data, "Momentum")], focus: 0, step: 0, curve: "rate", beside: "eps", pin: null,
 };
 
 describe("the address", () => {
@@ -30,6 +30,7 @@ describe("the address", () => {
     const state: State = {
       problem: "=x**2 + 10*y^2 & exp(-x) # ;,%", window: [[-1e-7, 2.5], [0, 1 / 7]], start: [0.1 + 0.2, -5e-324], steps: 77,
       methods: [newMethod(data, "Momentum"), method], focus: 1, step: 33, curve: "state-m", beside: "beta",
+      pin: { start: [1 / 7, -2], steps: 5, methods: [{ ...method, open: false }] },
     };
     const read = fromHash(data, toHash(data, state), given);
     expect(read.problems).toEqual([]);
@@ -51,7 +52,7 @@ describe("the address", () => {
     ["t=101", "t=101"], ["w=1,0,0,1", "w=1,0,0,1"], ["o=Nobody", "Nobody"], ["o=Momentum:keras", "Momentum:keras"],
     ["o=Momentum,beta=1", "Momentum: beta=1"], ["o=Momentum,lr=-1", "Momentum: lr=-1"], ["o=Momentum,lr=", "Momentum: lr="],
     ["o=Momentum:torch,beta=0.9", "Momentum:torch: beta=0.9"], ["o=Momentum,__proto__=1", "Momentum: __proto__=1"],
-    ["o=constructor", "constructor"], ["p=toString", "p=toString"], ["x=%E0%A4%A", "x=%E0%A4%A"],
+    ["o=constructor", "constructor"], ["gx=1,1", "gx=1,1"], ["go=Momentum", "go=Momentum"], ["p=toString", "p=toString"], ["x=%E0%A4%A", "x=%E0%A4%A"],
   ])("says that it does not understand %s", (hash, said) => {
     const { state, problems } = fromHash(data, `#${hash}`, given);
     expect(problems).toEqual([said]);

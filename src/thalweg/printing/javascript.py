@@ -7,6 +7,7 @@ engines; the others of ``core.math`` are the browser's, and may differ from C's 
     clock(t, h, c)    from the step t (1 first) and the hyperparameters h: the scalars of the step, into c
     step(x, c)        x = [w, g, states, rate] of one coordinate: w, states and rate as they are after the step
     schedule(step)    the value after so many steps (0 before the first)
+    formula(x, d, out)     of inputs x and scalars d: the outputs, into out; thus
     value, gradient, hessian(x, d, out)    of the parameters x and a row of data d: the results, into out
 """
 
@@ -124,7 +125,8 @@ def clock(rule: Rule) -> str:
     )
 
 
-def _of_parameters(formula: Formula) -> str:
+def formula(formula: Formula) -> str:
+    """Return a formula as the source of a function of its inputs, its scalars, and where to write."""
     values = {k: PRINTER.expression(e) for k, (_, e) in enumerate(formula.outputs)}
     return _function(
         "x, d, out",
@@ -142,13 +144,13 @@ def functions(objective: Objective) -> dict[str, str]:
 
     ``mean``, the value over all rows, is there too where it is a formula that spares the loop over them.
     """
-    formulas = {
+    known = {
         "value": objective.value_formula,
         "gradient": objective.gradient_formula,
         "hessian": objective.hessian_formula,
         "mean": objective.mean_formula if objective.mean is not None else None,
     }
-    return {n: _of_parameters(f) for n, f in formulas.items() if f is not None}
+    return {n: formula(f) for n, f in known.items() if f is not None}
 
 
 def objective(objective: Objective) -> str:
@@ -187,6 +189,7 @@ __all__ = [
     "PRINTER",
     "RATE",
     "clock",
+    "formula",
     "functions",
     "layout",
     "objective",

@@ -90,6 +90,14 @@ def explore(
     return Explorer(page, shown.title, path)
 
 
+def embedded(problem: FormulaProblem, rules: Sequence[Rule], start: Sequence[float], steps: int) -> str:
+    """Return the page with one landscape alone, that a report can carry; RuleError where a rule cannot be printed."""
+    source = problem.source
+    named = source is not None and source.name in landscape_catalogue()
+    shown = subject(source.name if named and source else problem, None, None)
+    return _page(shown, [(naming.method(r), False) for r in rules], steps, start, {})
+
+
 def _landscapes() -> dict[str, FormulaProblem]:
     """The library's landscapes of two coordinates."""
     return {n: p for n, make in landscape_catalogue().items() if (p := make()).window is not None}
@@ -119,4 +127,4 @@ def _page(
     )
 
 
-__all__ = ["MOST_METHODS", "MOST_STEPS", "Explorer", "address", "explore"]
+__all__ = ["MOST_METHODS", "MOST_STEPS", "Explorer", "address", "embedded", "explore"]

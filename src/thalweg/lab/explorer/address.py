@@ -16,7 +16,15 @@ from .subject import Window, checked_start, checked_window, require_formula
 
 MOST_STEPS = 5000  # as web/src has it
 PLAIN = ",:;=/!~*'()"  # what an address shows as it is
-CURVES = ("rate", "margin", "eps", "update", "gradient")  # that every rule with a rate has; and its states
+CURVES = (
+    "rate",
+    "margin",
+    "predicted",
+    "eps",
+    "split",
+    "update",
+    "gradient",
+)  # that every rule with a rate has; and its states
 
 
 def address(
@@ -35,8 +43,8 @@ def address(
 
     problem: a landscape of two coordinates or, as on the page, ``=`` and a formula of x and y. methods: as for
     ``explore``; of those named without a rate the page chooses it. start: (2,). focus: the number of the method in
-    focus, 0 first. step: the one that is looked at. curve: what is drawn of it by step, "rate", "margin", "eps",
-    "update", "gradient" or "state-m". beside: the value beside the rate that sensitivity is shown over. What is left
+    focus, 0 first. step: the one that is looked at. curve: what is drawn of it by step, "rate", "margin",
+    "predicted", "eps", "split", "update", "gradient" or "state-m". beside: the value beside the rate that sensitivity is shown over. What is left
     out is the page's own choice.
 
     Raises HyperparameterError, UnknownProblemError.

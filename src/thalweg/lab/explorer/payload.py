@@ -22,7 +22,7 @@ from .. import methods as naming
 from ..methods import Method
 from ..pictures.style import Style, palette, styles
 from ..record import softeners
-from ..theory.freeze import limit_formula
+from ..theory.freeze import frozen_formula
 from .subject import Subject, python_lines
 
 
@@ -80,12 +80,10 @@ def _rule(kind: type[Rule], style: Style) -> str:
     names = scalars.names(plain_rule)
     dialects = {}
     for dialect, rule in forms.items():
-        known = limit_formula(rule)
         dialects[dialect] = {
             "clock": rule.dialect,
             "values": [rule.values[n] for n in (*kind.parts.hyperparameters, *kind.parts.states)],
             "pinned": list(kind.parts.dialects[dialect].pinned) if dialect else [],
-            "limit": known.value if known is not None and math.isfinite(known.value) else None,
         }
     return record(
         {
@@ -98,8 +96,24 @@ def _rule(kind: type[Rule], style: Style) -> str:
             "dialects": plain(dialects),
             "clocks": record(clocks),
             "step": javascript.step(plain_rule),
+            "frozen": _frozen(plain_rule, names),
             "look": plain(_look(style)),
             "python": plain(_python(kind)),
+        }
+    )
+
+
+def _frozen(rule: Rule, scalars: Sequence[str]) -> str:
+    """The step with its rate as an input, "null" where it is not linear then."""
+    formula = frozen_formula(rule)
+    if formula is None:
+        return "null"
+    return record(
+        {
+            "inputs": plain(formula.inputs),
+            "outputs": plain([n for n, _ in formula.outputs]),
+            "scalars": plain([scalars.index(n) if n in scalars else -1 for n in formula.scalars]),
+            "step": javascript.formula(formula),
         }
     )
 

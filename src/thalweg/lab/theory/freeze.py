@@ -181,17 +181,23 @@ def frozen(rule: Rule, rate: Array | float, t: int | None = None) -> Map:
     return made
 
 
+def _formula(rule: Rule, values: Sequence[float]) -> Formula:
+    """The step with the rate as an input, and with the rate's argument where it is proportional to that, at these scalars."""
+    known = _frozen(rule.parts)
+    if known.joint is not None and known.probe is not None:
+        one, two, three = vectorised(known.probe)(*[np.nan] * len(known.probe.inputs), *values)
+        if one != 0 and np.allclose([two / one, three / one], [2, 3], rtol=1e-12):
+            return known.joint
+    return known.plain
+
+
 def _map(rule: Rule, rate: Array, t: int) -> Map:
     known = _frozen(rule.parts)
     where = type(rule).__name__
     if rule.parts.rate is None and known.probe is None:
         raise RuleError(f"{where}: has neither `rate` nor lr in its step: there is nothing to freeze")
     values = _scalars(rule, t)
-    formula = known.plain
-    if known.joint is not None and known.probe is not None:
-        one, two, three = vectorised(known.probe)(*[np.nan] * len(known.probe.inputs), *values)
-        if one != 0 and np.allclose([two / one, three / one], [2, 3], rtol=1e-12):
-            formula = known.joint
+    formula = _formula(rule, values)
     names = tuple(n for n, _ in formula.outputs)
     inputs = ("g", *names)
 
@@ -213,6 +219,15 @@ def _map(rule: Rule, rate: Array, t: int) -> Map:
             " quadratics says nothing about it"
         )
     return Map(names, matrix[..., 1:], matrix[..., 0])
+
+
+def frozen_formula(rule: Rule) -> Formula | None:
+    """Return the step with its rate as the last of the scalars, the frame of ``frozen``; None where it is not linear."""
+    try:
+        frozen(rule, 1.0, LATE)
+    except (RuleError, ArithmeticError):  # a clock of a user's own may not bear so late a step
+        return None
+    return _formula(rule, _scalars(rule, LATE))
 
 
 def _chosen(rule: Rule, rate: float | None, t: int | None) -> float:
