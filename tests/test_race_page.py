@@ -1,5 +1,8 @@
 """The race's page: what it says is what was run, and what it draws can be asked in a browser."""
 
+import csv
+import gzip
+import io
 import json
 import re
 from collections.abc import Iterator
@@ -50,7 +53,23 @@ def test_the_chart_holds_the_numbers_of_the_race(race: tw.Race, page: str) -> No
     )  # losses below 0 have no logarithm
     assert 'data-set="y:gap"' in page and 'data-set="x:rows"' not in page
     assert page.count('<th scope="col"><button type="button">') >= 6
-    assert "http" not in re.sub(r'xmlns(:xlink)?="[^"]*"|<!DOCTYPE[^>]*>', "", page).replace("http-equiv", "")
+    named = r'xmlns(:xlink)?=\\?"[^"]*"|<!DOCTYPE[^>]*>|http-equiv|http://www\.w3\.org/2000/svg'
+    assert "http" not in re.sub(named, "", page)
+
+
+def test_the_explorer_comes_along(race: tw.Race, page: str) -> None:
+    """Within the same file, which grows by less than 60 kB as servers send it."""
+    without = re.sub(r'(?s)<script type="application/json" id="explorer-page">.*?</script>', "", page)
+    assert 0 < len(gzip.compress(page.encode())) - len(gzip.compress(without.encode())) < 60_000
+    assert race.explored is not None and [type(r).__name__ for r in race.explored.rules] == [
+        r["method"] for r in race.data["methods"]
+    ]
+    assert [r.lr for r in race.explored.rules] == [r["lr"] for r in race.data["methods"]]
+    assert "button" in without and 'class="open"' in without
+
+
+def test_what_is_no_landscape_has_no_explorer() -> None:
+    assert tw.race("quadratic", ["SGD"], trials=1, seeds=1, steps=3).explored is None
 
 
 def test_seeds_that_are_starts_and_local_minima_are_said(race: tw.Race, page: str) -> None:
@@ -180,3 +199,32 @@ def test_the_page_in_a_browser(tmp_path: Path, browser: Any, page: str) -> None:
     seen.wait_for_timeout(100)
     assert seen.evaluate("document.documentElement.scrollWidth") <= 390
     assert not wrong and all(url.startswith(("file:", "data:")) for url in asked)
+
+
+@pytest.mark.slow
+def test_the_explorer_of_a_race_shows_its_paths(
+    tmp_path: Path, browser: Any, race: tw.Race, page: str
+) -> None:
+    """One click away: the steps of the first fresh run, at the tuned settings, in a frame that holds all of it."""
+    (tmp_path / "r.html").write_text(page)
+    seen = browser.new_page(viewport={"width": 1280, "height": 900})
+    wrong: list[str] = []
+    seen.on("pageerror", lambda e: wrong.append(str(e)))
+    seen.goto((tmp_path / "r.html").as_uri())
+    assert seen.locator("iframe").count() == 0
+    seen.get_by_role("button", name="Open the explorer").click()
+    seen.wait_for_timeout(800)
+    inside = seen.frames[1]
+    rows = list(csv.reader(io.StringIO(inside.evaluate("explorer.csv()"))))[1:]
+    shown = {(r[0], int(r[1])): (float(r[2]), float(r[3])) for r in rows}
+    paths = race.data["paths"]
+    assert paths is not None and len(paths["x"]) > 100
+    for name, step, x, y in zip(*(paths[n] for n in ("method", "step", "x", "y")), strict=True):
+        assert shown[name, step] == pytest.approx((x, y), rel=1e-6, abs=1e-9)
+    assert inside.evaluate("document.documentElement.scrollHeight <= innerHeight + 4")
+    assert inside.locator(".controls select option").all_text_contents() == [
+        race.data["title"],
+        "Your own function…",
+    ]
+    assert not inside.locator(".questions").is_visible()  # those are about other landscapes
+    assert not wrong

@@ -29,9 +29,10 @@ from . import ranges as looked
 from .comparison import KeptRace, RacedRuns
 from .configuration import Configuration, configured
 from .entrants import Entrant, Foreign, Named, entrants, refused
+from .explored import Explored, explored
 from .performing import SECONDS, Job, Performer
 from .race_result import ONLY_DRAWN, Columns, RaceResult, VerdictRow
-from .race_summary import Budget, Entry, counted, summary
+from .race_summary import Budget, Entry, chosen, counted, summary
 from .ranges import Settings, Tuning, Value, space
 from .rehearsal import rehearsed
 from .reports.race import render
@@ -59,6 +60,7 @@ class Race:
 
     data: RaceResult
     stopped: StoreError | None = None  # what kept it from going on, where its store could not be written
+    explored: Explored | None = None  # what the report's explorer shows, of a landscape
 
     @property
     def columns(self) -> Columns:
@@ -95,7 +97,7 @@ class Race:
 
     def html(self) -> str:
         """The report: one self-contained page."""
-        return render(self.data)
+        return render(self.data, self.explored)
 
     def json(self) -> str:
         """The numbers as JSON, without what is only drawn; infinities are null."""
@@ -330,7 +332,15 @@ class Prepared:
             if finished:
                 store.put(self.problem.name, KeptRace(race=data, runs=self._runs()))
             store.close()
-        return Race(data, stopped)
+        return Race(data, stopped, self._explored(data))
+
+    def _explored(self, data: RaceResult) -> Explored | None:
+        """What there is to explore of it, in the order of its table."""
+        entries = {e.name: e for e in self.entries}
+        ranked = [
+            (n, chosen(entries[n], self.problem, self.budget)) for n in (r["method"] for r in data["methods"])
+        ]
+        return explored(self.problem, ranked, self.budget.steps, self.budget.test[0])
 
     def _runs(self) -> RacedRuns:
         """What a comparison with another race needs of the runs on fresh seeds."""

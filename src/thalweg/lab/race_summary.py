@@ -242,7 +242,7 @@ def _finite(x: float) -> Number:
     return float(x) if np.isfinite(x) else None
 
 
-def _chosen(entry: Entry, p: Raced, budget: Budget) -> Configuration:
+def chosen(entry: Entry, p: Raced, budget: Budget) -> Configuration:
     """The method at its best settings."""
     return configured(entry.search.entrant, entry.search.chosen, budget.steps, budget.batch, p.rows)
 
@@ -253,7 +253,7 @@ def _row(entry: Entry, p: Raced, budget: Budget, floor: float, tau: float) -> Me
     loss: Quantiles = {"median": median, "p10": low, "p90": high}
     reached = _reached(entry, p, floor, tau)
     seconds = [s for r in runs for s in r.seconds[0]]
-    method = _chosen(entry, p, budget)
+    method = chosen(entry, p, budget)
     tuned, settings = method.tuned, search_summary.settings(search, method, budget.search.tune)
     rule = tuned.runs if isinstance(tuned.runs, Rule) else None
     lr = settings.get("lr", tuned.values.get("lr"))
@@ -490,7 +490,7 @@ def _option(name: str, value: object) -> list[str]:
 
 def _code(entry: Entry, p: Raced, budget: Budget) -> str:
     """Lines that rebuild the winner and run it on the first fresh seed; "" for what no name or file has."""
-    source, tuned = p.source, _chosen(entry, p, budget)
+    source, tuned = p.source, chosen(entry, p, budget)
     if isinstance(p, TrainingProblem):
         return _training_code(tuned, p)
     code = tuned.tuned.code

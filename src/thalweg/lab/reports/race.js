@@ -172,6 +172,20 @@
     draw();
   }
 
+  // The explorer is a page of its own in a frame as tall as what it shows; closed, it costs nothing.
+  document.querySelector("button.open")?.addEventListener("click", (event) => {
+    const frame = document.createElement("iframe");
+    frame.title = "Explorer";
+    frame.className = "explorer";
+    frame.srcdoc = JSON.parse(document.getElementById("explorer-page").textContent);
+    frame.addEventListener("load", () => {
+      const inside = frame.contentDocument.documentElement;
+      new ResizeObserver(() => { frame.style.height = `${inside.offsetHeight + 2}px`; }).observe(inside);
+    });
+    event.target.parentElement.replaceWith(frame);
+    frame.focus();
+  });
+
   document.querySelectorAll("table.results").forEach((table) => {
     const body = table.tBodies[0], heads = [...table.tHead.rows[0].cells];
     heads.forEach((head, column) => head.querySelector("button")?.addEventListener("click", () => {

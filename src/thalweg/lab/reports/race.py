@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from html import escape
 from typing import TYPE_CHECKING
 
+from ..explored import Explored
 from ..formatting import listing, number
 from ..pictures.style import styles
 from ..race_result import Columns, MethodRow, RaceResult, ranked
-from . import fairness, race_search, race_table
+from . import fairness, race_explorer, race_search, race_table
 from .page import block, chips, facts, figure, page
 from .race_chart import chart, script
 from .race_table import loss
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 _SHOWN_APART = {"command", "methods", "target_text", "loss_name", "scales"}
 
 
-def render(race: RaceResult) -> str:
-    """The whole page for a race; nothing in it is fetched from anywhere."""
+def render(race: RaceResult, explored: Explored | None = None) -> str:
+    """The whole page for a race; nothing in it is fetched from anywhere. explored: what its explorer shows, if any."""
     rows = ranked(race)
     names = [r["method"] for r in rows]
     body = f"""{_notice(race, rows)}
@@ -43,6 +44,7 @@ def render(race: RaceResult) -> str:
 {chips(names, styles(names))}
 {_figures(race, rows)}
 </section>
+{race_explorer.section(explored) if explored else ""}
 {race_search.section(race, rows)}
 {fairness.sections({race["problem"]: race["audit"]}, race["lint"])}
 <section>
