@@ -1,7 +1,7 @@
 """Random inputs with declared domains, and the lists of rules and forms that every law runs on."""
 
 import math
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -45,8 +45,17 @@ def seldom(name: str, *values: Any) -> Any:
     return pytest.param(name, *values, marks=[pytest.mark.slow] * (name not in KINDS or any(values)))
 
 
+def forms_in_time(forms: Sequence[tuple[str, str]]) -> pytest.MarkDecorator:
+    """Parametrize over forms: each rule's first now; its others, the same formula with other values, are slow."""
+    first = dict(reversed(forms))
+    cases = [pytest.param(n, d, marks=[pytest.mark.slow] * (first[n] != d)) for n, d in forms]
+    return pytest.mark.parametrize(("name", "dialect"), cases)
+
+
 def first_of(names: Iterable[str], now: Container[str]) -> pytest.MarkDecorator:
     """Parametrize over names, those that are not in ``now`` in the slow suite."""
+    names = list(names)
+    assert any(n in now for n in names), "nothing is left for now"
     cases = [pytest.param(n, marks=[pytest.mark.slow] * (n not in now)) for n in names]
     return pytest.mark.parametrize("name", cases)
 

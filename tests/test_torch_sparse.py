@@ -17,7 +17,7 @@ import thalweg.torch
 from thalweg.errors import HyperparameterError, NonFiniteError
 from thalweg.torch import watching
 
-from .strategies import RULES, every_rule_in_time
+from .strategies import RULES, few_rules_in_time
 
 Optimizer = thalweg.torch.Optimizer
 Make = Callable[[bool], nn.Module]
@@ -92,7 +92,7 @@ def equal_runs(make: Make, **settings: Any) -> bool:
 # The path.
 
 
-@every_rule_in_time
+@few_rules_in_time
 def test_every_rule_takes_the_dense_path(name: str) -> None:
     """Under a schedule, with decoupled decay: bit for bit, and within some ulps; the forward passes too."""
     rule = RULES[name]()

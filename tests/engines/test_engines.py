@@ -157,7 +157,7 @@ def after(run: Callable[..., None], rule: Rule, dtype: str) -> Arrays:
     return arrays
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("dtype", [pytest.param("float64", marks=pytest.mark.slow), "float32"])
 @pytest.mark.parametrize("rule", ODD)
 @pytest.mark.parametrize("engine", ENGINES)
 def test_odd_names_change_nothing(engine: str, rule: str, dtype: str) -> None:
@@ -190,7 +190,7 @@ def agrees(engine: str, rule: Rule, dtype: str) -> None:
 
 
 @pytest.mark.parametrize("rule", ODD)
-@pytest.mark.parametrize("problem", ["beale", "neuron"])
+@pytest.mark.parametrize("problem", [pytest.param("beale", marks=pytest.mark.slow), "neuron"])
 def test_odd_names_in_compiled_loops(rule: str, problem: str) -> None:
     """Unrolled: a whole run has the bits of step after step."""
     p: Any = catalogue()[problem]()

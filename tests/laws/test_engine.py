@@ -18,7 +18,7 @@ from thalweg.engines.cpu.dense_text import printed as source
 from thalweg.printing.python import function_source
 from thalweg.problems import catalogue
 
-from ..strategies import FEW, FORMS, KINDS, RULES, every_rule, form, streams
+from ..strategies import FEW, FORMS, KINDS, RULES, every_rule, every_rule_in_time, form, streams
 
 AROUND: dict[str, dict[str, Any]] = {
     "coupled, clipped": {"weight_decay": 0.1, "clip_value": 3.0},
@@ -59,7 +59,9 @@ def same_bits(a: list[Any], b: list[Any]) -> bool:
 
 
 WIDE = [(n, d, x) for n, d in FORMS for x in ("float64", "float32")]
-NARROW = [(n, d, "float16") for n, d in FORMS if n in KINDS]  # float32's formula between two conversions
+NARROW = [  # float32's formula between two conversions
+    pytest.param(n, d, "float16", marks=[pytest.mark.slow] * (n not in FEW)) for n, d in FORMS if n in KINDS
+]
 
 
 @pytest.mark.parametrize(("name", "dialect", "dtype"), [*WIDE, *NARROW])
@@ -106,7 +108,7 @@ def test_small_powers_are_printed_without_powers() -> None:
     assert [("pow" in text) for text in printed.values()] == [False, False, False, True]
 
 
-@every_rule
+@every_rule_in_time
 def test_bits_do_not_depend_on_threads(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """One thread and three, with slices small enough to be shared out."""
     monkeypatch.setattr(launch, "GRAIN", 64)
@@ -140,12 +142,9 @@ def test_the_printed_oracle_is_the_function_itself(name: str) -> None:
 
 
 LOOPS = [
-    *((n, "beale") for n in KINDS),
-    *(
-        pytest.param(n, p, marks=[pytest.mark.slow] * (n not in FEW))
-        for p in ("quadratic", "neuron")
-        for n in RULES
-    ),
+    pytest.param(n, p, marks=[pytest.mark.slow] * (n not in FEW))
+    for p, names in (("beale", KINDS), ("quadratic", RULES), ("neuron", RULES))
+    for n in names
 ]
 
 

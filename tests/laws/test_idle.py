@@ -9,12 +9,12 @@ from thalweg import Rows
 from thalweg.core import clock as scalars
 from thalweg.core.formula import lift, signature
 
-from ..strategies import FORMS, form, gradients
+from ..strategies import FORMS, form, forms_in_time, gradients
 
 WITH_IDLE = [(n, d) for n, d in FORMS if form(n, d).idle is not None]
 
 
-@pytest.mark.parametrize(("name", "dialect"), WITH_IDLE)
+@forms_in_time(WITH_IDLE)
 @given(stream=gradients, k=st.integers(0, 60))
 def test_idle_is_k_zero_gradients(name: str, dialect: str, stream: list[float], k: int) -> None:
     rule = form(name, dialect)
@@ -64,7 +64,7 @@ def test_idle_obeys_the_grammar(name: str, dialect: str) -> None:
 COASTING = [(n, d) for n, d in FORMS if form(n, d).parts.idle_model is not None]
 
 
-@pytest.mark.parametrize(("name", "dialect"), COASTING)
+@forms_in_time(COASTING)
 @given(stream=gradients, k=st.integers(1, 60))
 def test_coast_says_what_idle_steps_do(name: str, dialect: str, stream: list[float], k: int) -> None:
     """States fade as said, each move is a p / (b y + e), and moves shrink by no less than said."""

@@ -14,7 +14,7 @@ from thalweg.core.step_options import StepOptions
 from thalweg.engines.cpu.gather import Gatherer
 from thalweg.engines.cpu.sparse import Table
 
-from ..strategies import FEW, FORMS, RULES, every_form_in_time, form, seldom
+from ..strategies import FEW, FORMS, RULES, form, seldom
 
 ROWS, WIDTH = 24, 5
 Array = np.ndarray[Any, Any]
@@ -89,10 +89,13 @@ def error(a: Array, b: Array) -> float:
     return float(np.abs(a - b).max())
 
 
-@pytest.mark.parametrize(
+few_forms_in_time = pytest.mark.parametrize(
     ("name", "dialect"),
     [pytest.param(*f, marks=[pytest.mark.slow] * (f[0] not in FEW or f[1] != "")) for f in FORMS],
 )
+
+
+@few_forms_in_time
 def test_value_is_no_farther_from_float64_than_the_dense_run(name: str, dialect: str) -> None:
     rule = scheduled(name, dialect, 300)
     check_value(rule, Pattern(300), rates=False, **decay_of(rule))
@@ -108,7 +111,7 @@ def test_value_by_series(name: str) -> None:
     check_value(rule, Pattern(300, seed=1), rates=False, **settings)
 
 
-@every_form_in_time
+@few_forms_in_time
 def test_bits_are_those_of_the_dense_run(name: str, dialect: str) -> None:
     rule = scheduled(name, dialect, 300)
     dense, dense_seen = run(rule, Pattern(300), np.float32, "dense", rates=False, **decay_of(rule))
@@ -236,7 +239,7 @@ def test_rates_and_states_are_those_of_the_dense_run() -> None:
 def test_resume_with_rows_behind(tmp_path: Any) -> None:
     pattern = Pattern(200)
     straight, broken = pattern.start.copy(), pattern.start.copy()
-    one, two = tw.AdamW().on(straight), tw.AdamW().on(broken)
+    one, two = tw.Adam().on(straight), tw.Adam().on(broken)
     for t, (rows, values) in enumerate(zip(pattern.touched, pattern.values, strict=True)):
         one.step(tw.Rows(rows, values))
         two.step(tw.Rows(rows, values))

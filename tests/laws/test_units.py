@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from thalweg.core.formula import signature
 from thalweg.core.units import G, W, parse
 
-from ..strategies import every_form, every_rule, form, gradients
+from ..strategies import FORMS, every_rule, form, forms_in_time, gradients
 
 powers = st.integers(-8, 8)
 
@@ -31,7 +31,7 @@ def walk(rule: Any, start: float, stream: list[float], **settings: Any) -> Any:
     return opt, w
 
 
-@every_form
+@forms_in_time(FORMS)
 @given(stream=gradients, a=powers, b=powers)
 def test_units(name: str, dialect: str, stream: list[float], a: int, b: int) -> None:
     """Scaling w by 2**a and g by 2**b scales weights, states and rates by exactly their powers."""
