@@ -60,6 +60,13 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session
+def claims(session: nox.Session) -> None:
+    """Measure every claim anew: whether its verdict is still the one that the documentation shows."""
+    install_test_extra(session)
+    session.run("python", "-m", "tools.claims", "--check")
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Every benchmark in miniature: that it runs, not what it says."""
     install_test_extra(session)

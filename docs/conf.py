@@ -1,4 +1,5 @@
-"""The documentation: MyST pages, the API from docstrings, the rules' pages and tables from the rules.
+"""The documentation: MyST pages, the API from docstrings, the rules' pages and tables from the rules,
+the claims' from what is stored of them.
 
 Nothing is fetched when it is built or read: formulas are written as MathML. ``_ext`` holds the
 small extensions; warnings are errors (``sphinx-build -W -n``).
@@ -24,6 +25,7 @@ extensions = [
     "pictures",
     "rulepages",
     "seen",
+    "claimpages",
     "explorer",
     "complete",
 ]

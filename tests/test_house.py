@@ -40,6 +40,7 @@ ALLOWED = {
     "ray": ("lab.spread",),
     "optuna": ("lab.optuna_search",),
     "threadpoolctl": ("lab.workers",),
+    "math_core": ("lab.mathematics",),
     "matplotlib": ("lab.pictures",),
     "contourpy": ("lab.pictures",),
     "PIL": ("lab.pictures.film",),

@@ -53,8 +53,8 @@ def link(name: str) -> str:
 
 
 def claim(name: str, title: str) -> str:
-    """A claim, as a link to where it stands."""
-    return f"[{_prose(title)}](/claims.md) (`{name}`)"
+    """A claim, as a link to its page."""
+    return f"[{_prose(title)}](/claims/{name}.md) (`{name}`)"
 
 
 def value(x: object) -> str:
@@ -105,8 +105,8 @@ def _sections(kind: Kind) -> dict[str, str]:
 
 
 def _prose(text: str) -> str:
-    """Docstring prose as Markdown: ``code`` and formulas' stars survive, errors become links."""
-    parts = re.split(r"(```text.*?```|``.+?``)", text.strip(), flags=re.DOTALL)
+    """Docstring prose as Markdown: ``code``, $mathematics$ and formulas' stars survive, errors become links."""
+    parts = re.split(r"(```text.*?```|``.+?``|\$[^$]+\$)", text.strip(), flags=re.DOTALL)
     for k, part in enumerate(parts):
         if k % 2 == 0:
             part = re.sub(r"([*_])", r"\\\1", part)
@@ -348,14 +348,6 @@ def landscapes() -> str:
     return table(head, rows)
 
 
-def claims() -> str:
-    """The claims by name, chapter by chapter."""
-    from thalweg.lab.claims import catalogue as known
-
-    rows = [[code(c.id), c.title, c.source] for c in known().values()]
-    return table(["name", "what it says", "source"], rows)
-
-
 def race_options() -> str:
     """The options of ``thalweg race``."""
     from typer.core import TyperGroup
@@ -401,7 +393,6 @@ def decisions() -> str:
 
 
 GENERATED: dict[str, Callable[[], str]] = {
-    "claims": claims,
     "landscapes": landscapes,
     "decisions": decisions,
     "dialects": epsilons,

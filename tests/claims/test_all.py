@@ -10,10 +10,11 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from tools.claims import stored
 
 from thalweg.errors import EngineError, FileError, UnknownClaimError
 from thalweg.lab import experiments
-from thalweg.lab.claims import CHAPTERS, catalogue
+from thalweg.lab.claims import CHAPTERS, Result, catalogue
 from thalweg.lab.evidence import Evidence
 from thalweg.lab.experiments import claims
 
@@ -69,6 +70,7 @@ def test_every_claim_has_verdict_numbers_and_a_picture_that_can_be_drawn(name: s
 
     result = sound(name)
     assert result.error is None
+    assert result.verdict == stored()[name]["verdict"], "run: python -m tools.claims " + name
     found = result.evidence
     assert found.numbers
     assert found.checks or found.agreed
@@ -115,7 +117,10 @@ def test_page_picture_and_numbers(tmp_path: Path) -> None:
     assert found.finished
     assert {f.name for f in (tmp_path / "report").iterdir()} == {"index.html", f"{QUICK}.svg"}
     (record,) = json.loads((tmp_path / "c.json").read_text())
-    assert set(record) == {"id", "verdict", "conditions", "numbers", "source_numbers", "picture"}
+    assert {"id", "verdict", "conditions", "numbers", "source_numbers", "picture"} <= set(record)
+    again = Result.restored(record)
+    assert json.loads(json.dumps(again.json(f"{QUICK}.svg"))) == record
+    assert again.verdict == found.results[0].verdict
     assert record["picture"] == f"{QUICK}.svg"
     assert set(record["source_numbers"]) <= set(record["numbers"])
     links = Links()

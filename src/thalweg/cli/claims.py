@@ -23,9 +23,10 @@ def claims(
     with errors_as_one_line():
         from ..lab.claims import catalogue
         from ..lab.experiments import claims as run
+        from ..lab.mathematics import plain
 
         if listing:
-            print_table(["claim", "what it says"], [[c.id, c.title] for c in catalogue().values()])
+            print_table(["claim", "what it says"], [[c.id, plain(c.title)] for c in catalogue().values()])
             return
         with phase_progress() as report:
             findings = run(ids or None, out=out, json=json, progress=report)
@@ -38,7 +39,7 @@ def claims(
                     _share(r.evidence.agreed.values()),
                     _share(good for _, good in r.evidence.checks),
                     f"{r.seconds:.1f}",
-                    _conditions(r.evidence.conditions),
+                    _conditions([plain(c) for c in r.evidence.conditions]),
                 ]
                 for r in findings.results
             ],

@@ -1,14 +1,15 @@
 """What the sources say, as experiments that anyone can run: one file a claim, found by listing.
 
-A file's docstring states the claim in its first sentence, then ``Source:``, ``Measured:`` and ``Refuted
-by:``; its ``experiment()`` returns the Evidence; ``CHAPTER`` says where it stands in the report. An
-experiment takes its methods by name when it runs, so a method that is broken breaks its claims.
+A file's docstring states the claim in its first sentence, then ``Source:``, ``Formula:``, ``Measured:`` and ``Refuted
+by:``; its ``experiment()`` returns the Evidence; ``CHAPTER`` says where it stands in the report. Mathematics is LaTeX, between
+dollars in a sentence (``lab/mathematics.py``); ``[@notes]`` cites (``lab/references.py``). An experiment takes its methods by
+name when it runs, so a method that is broken breaks its claims.
 """
 
 import re
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
@@ -19,6 +20,9 @@ from typing import Any
 from ...errors import UnknownClaimError, nearest
 from ..evidence import Evidence
 from ..pictures.panels import Picture
+from ..pictures.values import picture as restored_picture
+from ..pictures.values import values
+from ..references import Reference, cited, named
 
 CHAPTERS = (
     "Why adapt",
@@ -31,20 +35,22 @@ CHAPTERS = (
     "Theory",
 )
 FAILED = "could not be run"
-_PARTS = ("Source", "Measured", "Refuted by")
+_PARTS = ("Source", "Formula", "Measured", "Refuted by")
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A statement and the experiment that measures it."""
+    """A statement and the experiment that measures it; ``formula`` is LaTeX, the other texts may hold some between dollars."""
 
     id: str
     title: str
     source: str
+    formula: str
     measured: str
     refuted: str
     chapter: str
     experiment: Callable[[], Evidence]
+    references: tuple[Reference, ...]
 
 
 @dataclass(frozen=True)
@@ -83,18 +89,41 @@ class Result:
     def json(self, picture: str | None) -> dict[str, Any]:
         """The record of the JSON file; a number that is not finite is null.
 
-        An experiment that failed has a null verdict and one more entry, "error".
+        ``picture`` is the name of its file, "drawing" what it is drawn from. An experiment that failed has a null verdict
+        and one more entry, "error".
         """
         found = self.evidence
         failed = {} if self.error is None else {"error": self.error}
         return failed | {
             "id": self.id,
             "verdict": None if failed else found.verdict,
+            "seconds": round(self.seconds, 1),
             "conditions": found.conditions,
+            "reading": found.reading,
             "numbers": {n: _finite(v) for n, v in found.numbers.items()},
             "source_numbers": {n: _finite(v) for n, v in found.source_numbers.items()},
+            "agreed": found.agreed,
+            "checks": found.checks,
+            "limits": found.limits,
             "picture": picture,
+            "drawing": None if self.picture is None else values(self.picture),
         }
+
+    @classmethod
+    def restored(cls, record: Mapping[str, Any]) -> "Result":
+        """The result of such a record; NaN where a number is null. Raises UnknownClaimError, KeyError for what is none."""
+        drawing = record["drawing"]
+        evidence = Evidence(
+            _floats(record["numbers"]),
+            _floats(record["source_numbers"]),
+            dict(record["agreed"]),
+            [(text, good) for text, good in record["checks"]],
+            [(text, confirmed) for text, confirmed in record["limits"]],
+            None if drawing is None else restored_picture(drawing),
+            record["reading"],
+        )
+        (claim,) = chosen([record["id"]])
+        return cls(claim, evidence, record["seconds"], record.get("error"))
 
 
 @dataclass(frozen=True)
@@ -118,6 +147,10 @@ def _finite(x: float) -> float | None:
     return x if abs(x) < float("inf") else None
 
 
+def _floats(numbers: Mapping[str, float | None]) -> dict[str, float]:
+    return {n: float("nan") if v is None else float(v) for n, v in numbers.items()}
+
+
 @lru_cache(maxsize=1)
 def catalogue() -> dict[str, Claim]:
     """Every claim by name, in the report's order: chapter by chapter."""
@@ -126,10 +159,15 @@ def catalogue() -> dict[str, Claim]:
         module = import_module(f"{__name__}.{file.name}")
         text = " ".join((module.__doc__ or "").split())
         title, *parts = re.split(rf"\s*\b({'|'.join(_PARTS)}): ", text)
-        told = {n: _sentence(p) for n, p in zip(parts[::2], parts[1::2], strict=True)}
+        told = dict(zip(parts[::2], parts[1::2], strict=True))
         name = file.name.replace("_", "-")
-        source, measured, refuted = (told[p] for p in _PARTS)
-        found.append(Claim(name, title, source, measured, refuted, module.CHAPTER, module.experiment))
+        source, measured, refuted = (_sentence(named(told[p])) for p in ("Source", "Measured", "Refuted by"))
+        found.append(
+            Claim(
+                name, title, source, told["Formula"], measured, refuted, module.CHAPTER, module.experiment,
+                tuple(cited(told["Source"])),
+            )
+        )  # fmt: skip
     found.sort(key=lambda claim: CHAPTERS.index(claim.chapter))
     return {claim.id: claim for claim in found}
 

@@ -1,12 +1,14 @@
-"""AdaDelta goes downhill on an error surface to the minimum without a learning rate, and its rate is not
+r"""AdaDelta goes downhill on an error surface to the minimum without a learning rate, and its rate is not
 decreased as Adagrad's is.
 
-Source: the readme's picture and its last sentence. The readme does not print the function of its picture: the
-surfaces here are the notes' sigmoid neuron and Beale's function.
-Measured: from the notes' three starts on the neuron the share of steps that go downhill, the steps to
-f < 1e-3 and the distance from the minimum after a million; the same on Beale's function from its usual
-starts; and the effective rates along a path beside Adagrad's.
-Refuted by: a neuron start from which the minimum is not reached, or a rate that only falls.
+Source: The picture and the last sentence of [@readme]. It does not print the function of its picture: the
+surfaces here are the sigmoid neuron of [@notes] and Beale's function.
+Formula: \Delta_t = -\frac{\sqrt{u_{t-1} + \varepsilon}}{\sqrt{v_t + \varepsilon}}\, g_t, \qquad v_t = \beta
+v_{t-1} + (1 - \beta)\, g_t^2, \quad u_t = \beta u_{t-1} + (1 - \beta)\, \Delta_t^2
+Measured: From the three starts of the lecture notes on the neuron the share of steps that go downhill, the
+steps to $f < 10^{-3}$ and the distance from the minimum after a million; the same on Beale's function from
+its usual starts; and the effective rates along a path beside Adagrad's.
+Refuted by: A neuron start from which the minimum is not reached, or a rate that only falls.
 """
 
 import numpy as np

@@ -1,14 +1,15 @@
-"""AdaDelta, whose numerator follows past updates, avoids RMSProp's endless oscillation and needs no initial
+r"""AdaDelta, whose numerator follows past updates, avoids RMSProp's endless oscillation and needs no initial
 rate.
 
-Source: the notes; the readme.
-Measured: the largest distance from the minimum over late windows of up to a million steps, on the notes'
-neuron and on quadratics of curvature 0.1 to 100; the steps to a target for several eps; and the same
-neuron with noisy gradients. For a curvature h above 2 the average squares give, for small growth,
-
-    amplitude^2 = amplitude_0^2 + (eps t / 4) (1 - 4 / h^2),    whatever beta is.
-
-Refuted by: an amplitude that does not fall on the neuron and on curvatures below 2, or a RMSProp that settles.
+Source: [@notes]; [@readme].
+Formula: a_t^2 = a_0^2 + \frac{\varepsilon\, t}{4} \left(1 - \frac{4}{h^2}\right) \quad \text{for a
+curvature } h > 2, \text{ whatever } \beta \text{ is}
+Measured: The largest distance from the minimum over late windows of up to a million steps, on the neuron of
+the lecture notes and on quadratics of curvature 0.1 to 100; the steps to a target for several
+$\varepsilon$; and the same neuron with noisy gradients. The formula is what the average squares give for an
+oscillation of amplitude $a$ that grows slowly.
+Refuted by: An amplitude that does not fall on the neuron and on curvatures below 2, or an RMSProp that
+settles.
 """
 
 import numpy as np

@@ -1,11 +1,15 @@
-"""AdaDelta's update has the unit of the parameter: rescale a coordinate by c and, as eps tends to 0, its path
-rescales by c; Adagrad's and RMSprop's do not.
+r"""AdaDelta's update has the unit of the parameter: rescale a coordinate by $c$ and, as $\varepsilon$ tends to
+0, its path rescales by $c$; Adagrad's and RMSprop's do not.
 
-Source: the readme; the slides.
-Measured: on the neuron and on the same neuron with b in a unit four times smaller, the largest difference of
-the two paths of b, the second mapped back, as a share of the way that b went: with eps in each
-coordinate's own units, with one eps for both, with start states u = 0 and u > 0 (u in units of w^2).
-Refuted by: AdaDelta's share not falling with eps from u > 0, or Adagrad's or RMSprop's path rescaling too.
+Source: [@readme]; [@slides].
+Formula: w \to c\, w: \quad g \to \frac{g}{c}, \quad v \to \frac{v}{c^2}, \quad u \to c^2 u \quad
+\Rightarrow \quad \Delta = -\sqrt{\frac{u}{v}}\; g \to c\, \Delta
+Measured: On the neuron and on the same neuron with $b$ in a unit four times smaller, the largest difference
+of the two paths of $b$, the second mapped back, as a share of the way that $b$ went: with $\varepsilon$ in
+each coordinate's own units, with one $\varepsilon$ for both, with start states $u = 0$ and $u > 0$ ($u$ in
+units of $w^2$).
+Refuted by: AdaDelta's share not falling with $\varepsilon$ from $u > 0$, or Adagrad's or RMSprop's path
+rescaling too.
 """
 
 import numpy as np

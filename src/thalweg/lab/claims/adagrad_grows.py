@@ -1,13 +1,15 @@
-"""If convergence is slow, AdaGrad's sum s of squared gradients grows and slows it down further; RMSProp mends
-this.
+r"""If convergence is slow, AdaGrad's sum $s$ of squared gradients grows and slows it down further; RMSProp
+mends this.
 
-Source: Darve.
-Measured: Darve's badly scaled quadratic with β = 0.1 and n = 4 over four decades of learning rates: the steps until
-f stays below a target, and s at the end of slow runs. On one coordinate of curvature λ the flow dw = -lr·λw/√s dt,
-ds = (λw)² dt from w₀ ends at √s = λw₀²/(4·lr): a rate ten times smaller should leave s a hundred times larger and
-cost AdaGrad a hundred times the steps, RMSProp, which walks at about lr a step, ten times.
-Refuted by: an s that does not grow as the rate falls, AdaGrad's steps growing no faster than RMSProp's, or RMSProp
-arriving later at a small rate.
+Source: [@darve].
+Formula: \mathrm{d}w = -\frac{\eta \lambda w}{\sqrt{s}}\, \mathrm{d}t, \quad \mathrm{d}s = (\lambda w)^2\,
+\mathrm{d}t \quad \Rightarrow \quad \sqrt{s_\infty} = \frac{\lambda w_0^2}{4 \eta}
+Measured: Darve's badly scaled quadratic with $\beta = 0.1$ and $n = 4$ over four decades of learning rates:
+the steps until $f$ stays below a target, and $s$ at the end of slow runs. By the formula, of one coordinate
+with curvature $\lambda$, a rate ten times smaller should leave $s$ a hundred times larger and cost AdaGrad
+a hundred times the steps; RMSProp, which walks at about $\eta$ a step, ten times.
+Refuted by: An $s$ that does not grow as the rate falls, AdaGrad's steps growing no faster than RMSProp's,
+or RMSProp arriving later at a small rate.
 """
 
 import numpy as np

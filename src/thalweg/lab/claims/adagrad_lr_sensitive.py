@@ -1,14 +1,16 @@
-"""AdaGrad is slow and sensitive to the learning rate.
+r"""AdaGrad is slow and sensitive to the learning rate.
 
-Source: the slides.
-Measured: sixteen tasks without noise, three runs around each start, four methods on one grid of four rates a decade from 1e-4
-to 1e2; a run has arrived when f stays below the task's target. For each task the steps at the best rate, at a tenth
-and at ten times of it where that lies on the grid, and the basin: how many decades of rates arrive within three times
-the fewest steps. Tasks that no rate of a method solves are left out of its medians and counted.
-Refuted by: a rate ten times too small costing AdaGrad no more than ten times the steps, which is what it costs a
-method whose steps are proportional to its rate, or no more than it costs the other methods; a basin no narrower than
-Adam's; or AdaGrad needing, at the rates that suit RMSProp, more than twice RMSProp's steps on no more than half of the
-tasks.
+Source: [@slides].
+Formula: w_t = w_{t-1} - \frac{\eta}{\sqrt{s_t + \varepsilon}}\, g_t, \qquad s_t = \sum_{z=1}^{t} g_z^2
+Measured: Sixteen tasks without noise, three runs around each start, four methods on one grid of four rates
+a decade from $10^{-4}$ to $10^2$; a run has arrived when $f$ stays below the task's target. For each task
+the steps at the best rate, at a tenth and at ten times of it where that lies on the grid, and the basin:
+how many decades of rates arrive within three times the fewest steps. Tasks that no rate of a method solves
+are left out of its medians and counted.
+Refuted by: A rate ten times too small costing AdaGrad no more than ten times the steps, which is what it
+costs a method whose steps are proportional to its rate, or no more than it costs the other methods; a basin
+no narrower than Adam's; or AdaGrad needing, at the rates that suit RMSProp, more than twice RMSProp's steps
+on no more than half of the tasks.
 """
 
 import numpy as np

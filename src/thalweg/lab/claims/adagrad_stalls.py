@@ -1,13 +1,15 @@
-"""The more you update the less you update: AdaGrad's effective rate only falls, and it stops short along the
+r"""The more you update the less you update: AdaGrad's effective rate only falls, and it stops short along the
 parameters that are updated often.
 
-Source: the notes and the slides.
-Measured: the rate at every step of three runs, two of them with noise; logistic regression on features of Zipf
-frequencies, one row at a time: the final rate of each weight against the number of its updates; and a long gutter
-whose slope is about 1 at every step: the way gone at lr = 0.1 beside RMSProp's and the law 2·lr·√t of a constant
-slope.
-Refuted by: a rate that rises, a rate that does not fall with the number of updates, or an arrival as early as
-RMSProp's at the same rate.
+Source: [@notes]; [@slides].
+Formula: \frac{\eta}{\sqrt{s_t}} \le \frac{\eta}{\sqrt{s_{t-1}}}, \qquad |g| = 1: \quad w_0 - w_t = \eta
+\sum_{z=1}^{t} \frac{1}{\sqrt{z}} \approx 2 \eta \sqrt{t}
+Measured: The rate at every step of three runs, two of them with noise; logistic regression on features of
+Zipf frequencies, one row at a time: the final rate of each weight against the number of its updates; and a
+long gutter whose slope is about 1 at every step: the way gone at $\eta = 0.1$ beside RMSProp's and the law
+$2 \eta \sqrt{t}$ of a constant slope.
+Refuted by: A rate that rises, a rate that does not fall with the number of updates, or an arrival as early
+as RMSProp's at the same rate.
 """
 
 import numpy as np

@@ -1,11 +1,14 @@
-"""Adam is momentum (speed) and RMSProp (control of oscillation) in one.
+r"""Adam is momentum (speed) and RMSProp (control of oscillation) in one.
 
-Source: the slides.
-Measured: with Adam's own lines, that β₁ = 0 leaves RMSProp with a corrected start and a large ε leaves
-momentum; then on two straight valleys (the gutter; a quadratic of κ = 1000) from nine starts at rates tuned
-over one grid: steps after which f stays below the target (speed along the valley), and how far a run moves across
-the valley, in widths of its start (oscillation; 1 is a straight way in).
-Refuted by: limits that differ, an Adam that is slower than momentum or than itself without momentum, or one
+Source: [@slides].
+Formula: \beta_1 = 0: \quad \Delta_t = -\frac{\eta\, g_t}{\sqrt{\hat{v}_t} + \varepsilon}, \qquad
+\varepsilon \to \infty: \quad \Delta_t \to -\frac{\eta}{\varepsilon}\, \hat{m}_t
+Measured: With Adam's own lines, that $\beta_1 = 0$ leaves RMSProp with a corrected start and a large
+$\varepsilon$ leaves momentum; then on two straight valleys (the gutter; a quadratic of $\kappa = 1000$)
+from nine starts at rates tuned over one grid: steps after which $f$ stays below the target (speed along the
+valley), and how far a run moves across the valley, in widths of its start (oscillation; 1 is a straight way
+in).
+Refuted by: Limits that differ, an Adam that is slower than momentum or than itself without momentum, or one
 that swings across the valley as far as momentum does.
 """
 

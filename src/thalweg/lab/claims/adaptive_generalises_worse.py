@@ -1,14 +1,17 @@
-"""On a problem that is built for it, adaptive methods find solutions that generalise worse than gradient
+r"""On a problem that is built for it, adaptive methods find solutions that generalise worse than gradient
 descent's, though both fit the training data.
 
-Source: the slides, after Wilson et al., arXiv 1705.08292. Their text says "even when these solutions have better
-training performance", the caption of their figure "worse on both train and test"; that figure is about CIFAR-10,
+Source: [@slides], after [@wilson]. The slides' text says “even when these solutions have better training
+performance”, the caption of their figure “worse on both train and test”; that figure is about CIFAR-10,
 which this construction does not reproduce: here all methods interpolate the training data.
-Measured: the error on new examples of what each method converges to from w = 0, for four sizes and shares of
-positives; the training loss there; the interpolating solution of minimum norm in closed form against the
-pseudo-inverse and against gradient descent's end. Then three dials: ε against the size g̃ = 1/n of a private feature's
-gradient, the batch size, the state's initial value (RMSProp with β = 0.999 there: 0.9 forgets it).
-Refuted by: an adaptive method that makes fewer errors, or a plain one that makes any.
+Formula: w_{\text{plain}} = X^{\top} (X X^{\top})^{-1} y, \qquad w_{\text{adaptive}} \propto
+\operatorname{sign}(X^{\top} y)
+Measured: The error on new examples of what each method converges to from $w = 0$, for four sizes and shares
+of positives; the training loss there; the interpolating solution of minimum norm in closed form against the
+pseudo-inverse and against gradient descent's end. Then three dials: $\varepsilon$ against the size
+$\tilde{g} = 1/n$ of a private feature's gradient, the batch size, the state's initial value (RMSProp with
+$\beta = 0.999$ there: 0.9 forgets it).
+Refuted by: An adaptive method that makes fewer errors, or a plain one that makes any.
 """
 
 from collections.abc import Mapping, Sequence

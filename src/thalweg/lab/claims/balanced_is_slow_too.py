@@ -1,12 +1,14 @@
-"""Slow convergence is possible even where H is perfectly balanced and all gradient components are alike:
+r"""Slow convergence is possible even where $H$ is perfectly balanced and all gradient components are alike:
 adaptive rates are a heuristic, no cure.
 
-Source: Darve (closing remark).
-Measured: steps to f ≤ 1e-4 on quadratics of condition 1000 whose axes are turned: in the plane by 0° to 45°,
-where the diagonal of H is constant; in eight dimensions by a random rotation and by a Hadamard matrix, which
-again makes the diagonal constant. Gradient descent, AdaGrad, RMSProp (β = 0.999) and Adam with and without
-momentum, each at its best rate, medians over five starts.
-Refuted by: an adaptive method that keeps its gain over gradient descent as the axes turn.
+Source: The closing remark of [@darve].
+Formula: H = R^{\top} \Lambda R, \quad H_{ii} = \text{const}, \quad \kappa =
+\frac{\lambda_{\max}}{\lambda_{\min}} = 1000
+Measured: Steps to $f \le 10^{-4}$ on quadratics of condition 1000 whose axes are turned: in the plane by
+$0°$ to $45°$, where the diagonal of $H$ is constant; in eight dimensions by a random rotation and by a
+Hadamard matrix, which again makes the diagonal constant. Gradient descent, AdaGrad, RMSProp ($\beta =
+0.999$) and Adam with and without momentum, each at its best rate, medians over five starts.
+Refuted by: An adaptive method that keeps its gain over gradient descent as the axes turn.
 """
 
 import numpy as np

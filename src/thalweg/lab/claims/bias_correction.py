@@ -1,11 +1,15 @@
-"""Adam's average must be corrected: E[m] = (1 - β^t) E[g], so that m̂ = m / (1 - β^t) has E[m̂] = E[g].
+r"""Adam's average must be corrected: $E[m] = (1 - \beta^t)\, E[g]$, so that $\hat{m} = m / (1 - \beta^t)$ has
+$E[\hat{m}] = E[g]$.
 
-Source: the notes, with the identity m_t = (1 - β) Σ β^(t-z) g_z and the assumption that all gradients come from
-the same distribution.
-Measured: m and m̂ of 20,000 coordinates over 50 steps of random gradients from four distributions, against
-their mean in standard errors; m̂ is taken from the updates themselves. The identity to rounding, also for
-gradients whose mean shrinks, where the assumption fails; and the notes' own code, which counts epochs.
-Refuted by: an m̂ farther from E[g] than chance allows, or an m that needs no correction.
+Source: [@notes], with the identity below and the assumption that all gradients come from the same
+distribution.
+Formula: m_t = (1 - \beta) \sum_{z=1}^{t} \beta^{t-z} g_z \quad \Rightarrow \quad E[m_t] = (1 - \beta^t)\,
+E[g]
+Measured: $m$ and $\hat{m}$ of 20,000 coordinates over 50 steps of random gradients from four distributions,
+against their mean in standard errors; $\hat{m}$ is taken from the updates themselves. The identity to
+rounding, also for gradients whose mean shrinks, where the assumption fails; and the code of the lecture
+notes, which counts epochs.
+Refuted by: An $\hat{m}$ farther from $E[g]$ than chance allows, or an $m$ that needs no correction.
 """
 
 from collections.abc import Callable

@@ -1,15 +1,20 @@
-"""On the badly scaled quadratic H_β gradient descent contracts the slowest mode by 1 − β^(2(n−1)), AdaGrad by about
-1 − β^(n−1): it needs (1/β)^(n−1) times fewer steps.
+r"""On the badly scaled quadratic $H_\beta$ gradient descent contracts the slowest mode by $1 - \beta^{2(n-1)}$,
+AdaGrad by about $1 - \beta^{n-1}$: it needs $(1/\beta)^{n-1}$ times fewer steps.
 
-Source: Darve ("about 1,000" for n = 4, β = 0.1; "close to 30k" for n = 100, β = 0.9, where (1/β)^(n−1) is 33,884;
-eigenvectors near the identity, λ_i ∝ β^(2(i−1)); ε = 1e-7 inside the root).
-Measured: the spectra of H_β and of the scaled matrix; steps until the distance to the minimum, in two norms, or f
-has fallen to 0.1 … 1e-6 of its start: of gradient descent from the spectrum in closed form (checked by 12 million
-steps at n = 4), of AdaGrad by running it, with ε = 1e-7 and without ε. Both at the best of as many rates, equally
-far apart; gradient descent's end at 1.999/λ₁, and with α = 1/λ₁ too. A tolerance not met counts as a gain of 0.
-Refuted by: a gain from the spectra more than 2 % from 1,000, 15 % from 30,000, or 2 % from (1/β)^(n−1); a power of β
-a tenth off in the eigenvalues or the slowest modes; an |U_ii| below 0.9; a gain of no more than (1/β)^(n−1) in steps
-to a thousandth of ‖x‖₂ or max |x_i| against α = 1/λ₁, from ones or a normal start, or of ‖x‖₂ with both rates tuned.
+Source: [@darve] (“about 1,000” for $n = 4$, $\beta = 0.1$; “close to 30k” for $n = 100$, $\beta = 0.9$,
+where $(1/\beta)^{n-1}$ is 33,884; eigenvectors near the identity, $\lambda_i \propto \beta^{2(i-1)}$;
+$\varepsilon = 10^{-7}$ inside the root).
+Formula: H_\beta = D_\beta H D_\beta, \quad [D_\beta]_{ii} = \beta^{i-1}, \qquad \frac{\text{steps of
+gradient descent}}{\text{steps of AdaGrad}} \approx \left(\frac{1}{\beta}\right)^{n-1}
+Measured: The spectra of $H_\beta$ and of the scaled matrix; steps until the distance to the minimum, in two
+norms, or $f$ has fallen to $0.1 \ldots 10^{-6}$ of its start: of gradient descent from the spectrum in
+closed form (checked by 12 million steps at $n = 4$), of AdaGrad by running it, with $\varepsilon = 10^{-7}$
+and without $\varepsilon$. Both at the best of as many rates, equally far apart; gradient descent's end at
+$1.999/\lambda_1$, and with $\alpha = 1/\lambda_1$ too. A tolerance not met counts as a gain of 0.
+Refuted by: A gain from the spectra more than 2 % from 1,000, 15 % from 30,000, or 2 % from
+$(1/\beta)^{n-1}$; a power of $\beta$ a tenth off in the eigenvalues or the slowest modes; an $|U_{ii}|$
+below 0.9; a gain of no more than $(1/\beta)^{n-1}$ in steps to a thousandth of $\|x\|_2$ or $\max |x_i|$
+against $\alpha = 1/\lambda_1$, from ones or a normal start, or of $\|x\|_2$ with both rates tuned.
 """
 
 from functools import cache

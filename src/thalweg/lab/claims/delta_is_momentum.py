@@ -1,10 +1,13 @@
-"""AdaDelta's numerator acts as a momentum term.
+r"""AdaDelta's numerator acts as a momentum term.
 
-Source: the slides.
-Measured: updates under a gradient that stays, vanishes, turns round or alternates, beside those of momentum;
-each against the same method without the term, which for AdaDelta is RMSProp with lr = sqrt(eps), its numerator
-held at its start, and for momentum gradient descent; and the steps that the numerator saves on the neuron.
-Refuted by: updates that do not grow along a steady gradient, or that grow without the numerator too.
+Source: [@slides].
+Formula: \Delta_t = -\frac{\sqrt{u_{t-1} + \varepsilon}}{\sqrt{v_t + \varepsilon}}\, g_t, \qquad u_t = \beta
+u_{t-1} + (1 - \beta)\, \Delta_t^2
+Measured: Updates under a gradient that stays, vanishes, turns round or alternates, beside those of
+momentum; each against the same method without the term, which for AdaDelta is RMSProp with $\eta =
+\sqrt{\varepsilon}$, its numerator held at its start, and for momentum gradient descent; and the steps that
+the numerator saves on the neuron.
+Refuted by: Updates that do not grow along a steady gradient, or that grow without the numerator too.
 """
 
 import numpy as np

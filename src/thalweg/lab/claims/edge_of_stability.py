@@ -1,12 +1,14 @@
-"""Full-batch training drives a network to the edge of its method's stability and holds it there: Adam's rate times
-curvature rises to (2 + 2β₁)/(1 − β₁) = 38, RMSProp's to 2.
+r"""Full-batch training drives a network to the edge of its method's stability and holds it there: Adam's rate
+times curvature rises to $(2 + 2\beta_1)/(1 - \beta_1) = 38$, RMSProp's to 2.
 
-Source: not in the four documents; Cohen et al., arXiv 2103.00065 (2021) and, for Adam's 38/lr and RMSProp's 2/lr,
-arXiv 2207.14484 (2022).
-Measured: the largest eigenvalue of diag(rates)·Hessian by Lanczos every 50 steps of a tanh network with 673 weights
-on 20 points, two learning rates for Adam, one for RMSProp; the sharpness of the Hessian alone beside it.
-Refuted by: a last third of a run whose median is more than 10 % off the limit, or that strays from it by 20 %; a run
-that begins there; a limit of the step's own matrix that is another.
+Source: [@cohen2021] and, for Adam's $38/\eta$ and RMSProp's $2/\eta$, [@cohen2022].
+Formula: \lambda_{\max}\!\left(\operatorname{diag}(\text{rates})\, \nabla^2 f\right) \to \frac{2 + 2
+\beta_1}{1 - \beta_1}
+Measured: The largest eigenvalue of the effective rates times the Hessian, by Lanczos, every 50 steps of a
+tanh network with 673 weights on 20 points, two learning rates for Adam, one for RMSProp; the sharpness of
+the Hessian alone beside it.
+Refuted by: A last third of a run whose median is more than 10 % off the limit, or that strays from it by 20
+%; a run that begins there; a limit of the step's own matrix that is another.
 """
 
 import numpy as np

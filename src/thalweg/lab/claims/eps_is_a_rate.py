@@ -1,12 +1,16 @@
-"""AdaDelta is not really free of a learning rate: its first step is about sqrt(eps / (1 - beta)) sign(g), a
-small eps converges slowly, and the initial u acts alike.
+r"""AdaDelta is not really free of a learning rate: its first step is about $\sqrt{\varepsilon / (1 - \beta)}\,
+\operatorname{sign}(g)$, a small $\varepsilon$ converges slowly, and the initial $u$ acts alike.
 
-Source: the slides, with their two figures.
-Measured: the first update for gradients from 1e-4 to 1e4; steps to a loss of 1e-3 on the neuron for eps and
-for the start state u over many decades, beside RMSprop's for its rate (with lr = sqrt(eps) and the same
-eps its first step is AdaDelta's). On a constant gradient u grows by (1 - beta) eps a step, so that steps grow
-like eps^(-1/3), and like u^(-1/2) where u was given.
-Refuted by: a first step that differs from the formula, or steps that do not grow as eps or u falls.
+Source: [@slides], with two figures.
+Formula: \Delta_1 = -\frac{\sqrt{\varepsilon}}{\sqrt{(1 - \beta)\, g^2 + \varepsilon}}\, g \approx
+-\sqrt{\frac{\varepsilon}{1 - \beta}}\, \operatorname{sign}(g)
+Measured: The first update for gradients from $10^{-4}$ to $10^4$; steps to a loss of $10^{-3}$ on the
+neuron for $\varepsilon$ and for the start state $u$ over many decades, beside RMSprop's for its rate (with
+$\eta = \sqrt{\varepsilon}$ and the same $\varepsilon$ its first step is AdaDelta's). On a constant gradient
+$u$ grows by $(1 - \beta)\, \varepsilon$ a step, so that steps grow like $\varepsilon^{-1/3}$, and like
+$u^{-1/2}$ where $u$ was given.
+Refuted by: A first step that differs from the formula, or steps that do not grow as $\varepsilon$ or $u$
+falls.
 """
 
 import numpy as np

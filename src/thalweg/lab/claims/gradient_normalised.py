@@ -1,10 +1,13 @@
-"""To divide the rate by |∂L/∂x_i| itself would not work, because ∇L → 0.
+r"""To divide the rate by $|\partial L / \partial x_i|$ itself would not work, because $\nabla L \to 0$.
 
-Source: Darve (the step before AdaGrad's formula).
-Measured: that method is sign descent, MaxProp or RMSProp with β = 0 and no ε; on H_β (n = 4, β = 0.1) from
-five starts: the size of its steps while the gradient falls, how close it stays to the minimum in the end for rates
-from 0.001 to 0.1, beside gradient descent and AdaGrad; with rates that fall; with ε.
-Refuted by: a fixed rate with which it settles on the minimum.
+Source: [@darve] (the step before AdaGrad's formula).
+Formula: x_i \leftarrow x_i - \eta\, \frac{\partial L / \partial x_i}{|\partial L / \partial x_i|} = x_i \mp
+\eta
+Measured: That method is sign descent, MaxProp or RMSProp with $\beta = 0$ and no $\varepsilon$; on
+$H_\beta$ ($n = 4$, $\beta = 0.1$) from five starts: the size of its steps while the gradient falls, how
+close it stays to the minimum in the end for rates from 0.001 to 0.1, beside gradient descent and AdaGrad;
+with rates that fall; with $\varepsilon$.
+Refuted by: A fixed rate with which it settles on the minimum.
 """
 
 import numpy as np

@@ -1,10 +1,14 @@
-"""On the badly scaled quadratic H_β the gradient's components have the sizes |[H_β X]_i| ≈ β^(i−1) ‖X‖.
+r"""On the badly scaled quadratic $H_\beta$ the gradient's components have the sizes $|[H_\beta X]_i| \approx
+\beta^{i-1} \|X\|$.
 
-Source: Darve (the estimate that leads to AdaGrad, and s_i ∝ β^(2i) that follows from it).
-Measured: the exponent, fitted to the medians over 20 matrices and normal X, for (n, β) = (4, 0.1), (10, 0.5),
-(100, 0.9), over all i and over the second half, where the estimate should be best; the factor in front; the same for AdaGrad's
-√s_i after 100 steps; for an H without couplings; and along a run of gradient descent.
-Refuted by: an exponent that is not nearer to 1 than to 2, gradient descent's, where i is large, or an AdaGrad whose √s_i does not follow it.
+Source: [@darve] (the estimate that leads to AdaGrad, and $s_i \propto \beta^{2i}$ that follows from it).
+Formula: [H_\beta X]_i = \beta^{i-1} \sum_{j=1}^{n} H_{ij}\, \beta^{j-1} X_j \approx \beta^{i-1} \|X\|
+Measured: The exponent, fitted to the medians over 20 matrices and normal $X$, for $(n, \beta) = (4, 0.1),
+(10, 0.5), (100, 0.9)$, over all $i$ and over the second half, where the estimate should be best; the factor
+in front; the same for AdaGrad's $\sqrt{s_i}$ after 100 steps; for an $H$ without couplings; and along a run
+of gradient descent.
+Refuted by: An exponent that is not nearer to 1 than to 2, gradient descent's, where $i$ is large, or an
+AdaGrad whose $\sqrt{s_i}$ does not follow it.
 """
 
 import numpy as np

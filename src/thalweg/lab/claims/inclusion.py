@@ -1,16 +1,16 @@
-"""The adaptive methods contain the plain ones: as ε → ∞ Adam's path becomes momentum's, and those of Adagrad,
-RMSprop, MaxProp and Adadelta become gradient descent's.
+r"""The adaptive methods contain the plain ones: as $\varepsilon \to \infty$ Adam's path becomes momentum's, and
+those of Adagrad, RMSprop, MaxProp and Adadelta become gradient descent's.
 
-Source: Choi et al., arXiv 1910.05446 (2019), on what tuned methods can be compared by. With α the rate of the
-plain method and for every history of gradients,
-
-    Adagrad, RMSprop, MaxProp (lr = ε α) and Adadelta (lr = α) tend to gradient descent (α);
-    Adam and Adamax (lr_t = ε α (1 - β₁^t) / (1 - β₁)) tend to momentum (α, β₁);
-    momentum (β = 0) is gradient descent.
-
-Measured: the largest distance between the two paths over 200 steps on Rosenbrock's function for ε from 1e2 to
-1e12, the power of ε with which it falls, and the distance times ε.
-Refuted by: a power further from -1 than 0.02, or a distance times ε that from ε = 1e6 on varies by more than 1 %.
+Source: [@choi], on what tuned methods can be compared by.
+Formula: \begin{aligned} \text{Adagrad, RMSprop, MaxProp } (\eta = \varepsilon \alpha), \text{ Adadelta }
+(\eta = \alpha) &\to \text{gradient descent } (\alpha) \\ \text{Adam, Adamax } \left(\eta_t = \varepsilon
+\alpha\, \frac{1 - \beta_1^t}{1 - \beta_1}\right) &\to \text{momentum } (\alpha, \beta_1) \end{aligned}
+Measured: The largest distance between the two paths over 200 steps on Rosenbrock's function for
+$\varepsilon$ from $10^2$ to $10^{12}$, the power of $\varepsilon$ with which it falls, and the distance
+times $\varepsilon$. $\alpha$ is the rate of the plain method; the limits are those of the formula, for
+every history of gradients, and momentum with $\beta = 0$ is gradient descent.
+Refuted by: A power further from $-1$ than 0.02, or a distance times $\varepsilon$ that from $\varepsilon =
+10^6$ on varies by more than 1 %.
 """
 
 import numpy as np

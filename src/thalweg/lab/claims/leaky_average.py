@@ -1,10 +1,11 @@
-"""RMSProp weighs past squared gradients by (1 - β) β^(t - z): 0.1, 0.09, 0.081, … for β = 0.9, so its
-effective rate can rise, fall or stay.
+r"""RMSProp weighs past squared gradients by $(1 - \beta)\, \beta^{t-z}$: 0.1, 0.09, 0.081, … for $\beta = 0.9$,
+so its effective rate can rise, fall or stay.
 
-Source: the notes.
-Measured: the state after one gradient of 1 at step z and zeros elsewhere, for each z: the weight itself; and
-the effective rate under gradients that shrink, grow and stay, beside AdaGrad's.
-Refuted by: weights that differ from the powers, or a rate that moves in one direction only.
+Source: [@notes].
+Formula: v_t = \beta v_{t-1} + (1 - \beta)\, g_t^2 = (1 - \beta) \sum_{z=1}^{t} \beta^{t-z} g_z^2
+Measured: The state after one gradient of 1 at step $z$ and zeros elsewhere, for each $z$: the weight
+itself; and the effective rate under gradients that shrink, grow and stay, beside AdaGrad's.
+Refuted by: Weights that differ from the powers, or a rate that moves in one direction only.
 """
 
 import numpy as np

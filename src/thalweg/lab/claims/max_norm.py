@@ -1,11 +1,14 @@
-"""As p grows |x|^p becomes too small or too large to represent; the limit p = ∞ (AdaMax, MaxProp) is stable,
-and the unit circle of L^p tends to the square.
+r"""As $p$ grows $|x|^p$ becomes too small or too large to represent; the limit $p = \infty$ (AdaMax, MaxProp)
+is stable, and the unit circle of $L^p$ tends to the square.
 
-Source: the notes, which stop at the L^p norm; the limits are Kingma & Ba's (2015, section 7.1) and the course's.
-Measured: the first whole p at which x^p is 0 or infinite in float32 and float64; the naive power sum
-(β^p v + (1 - β^p) |g|^p)^(1/p) beside the library's LpProp, AdaMax and MaxProp in float32 on gradients of all
-sizes; the distance of LpProp's path from MaxProp's and of the unit circle from the square against p.
-Refuted by: limits that fail where the powers do, or a path or circle that does not tend to the limit.
+Source: [@notes], which stop at the $L^p$ norm; the limits are those of [@kingma], section 7.1, and of the
+course that the notes follow.
+Formula: \left(\beta^p v^p + (1 - \beta^p)\, |g|^p\right)^{1/p} \;\longrightarrow\; \max(\beta v, |g|)
+\qquad (p \to \infty)
+Measured: The first whole $p$ at which $x^p$ is 0 or infinite in float32 and float64; the power sum as it
+stands in the formula beside the library's LpProp, AdaMax and MaxProp in float32 on gradients of all sizes;
+the distance of LpProp's path from MaxProp's and of the unit circle from the square against $p$.
+Refuted by: Limits that fail where the powers do, or a path or circle that does not tend to the limit.
 """
 
 from typing import Any

@@ -1,11 +1,13 @@
-"""Momentum speeds up the motion towards the minimum.
+r"""Momentum speeds up the motion towards the minimum.
 
-Source: the slides (the average v = β v + (1 − β) g, β = 0.9).
-Measured: steps until f has fallen a millionfold on quadratics of condition κ = 1 … 10,000, whose modes start
-with equal shares of f, for gradient descent, momentum with β = 0.9 and 0.99, momentum and Nesterov with β
-tuned, all over one grid of rates; the same on Rosenbrock's and Beale's functions. Theory: gradient descent
-needs ln 1000 · κ/2 steps, heavy ball at its optimum ln 1000 · √κ/2.
-Refuted by: a gain that does not grow with κ, or none on the curved valleys.
+Source: [@slides] (the average $v = \beta v + (1 - \beta)\, g$, $\beta = 0.9$).
+Formula: \text{gradient descent: } \ln(1000)\, \frac{\kappa}{2} \text{ steps}, \qquad \text{heavy ball at
+its optimum: } \ln(1000)\, \frac{\sqrt{\kappa}}{2}
+Measured: Steps until $f$ has fallen a millionfold on quadratics of condition $\kappa = 1 \ldots 10{,}000$,
+whose modes start with equal shares of $f$, for gradient descent, momentum with $\beta = 0.9$ and 0.99,
+momentum and Nesterov with $\beta$ tuned, all over one grid of rates; the same on Rosenbrock's and Beale's
+functions; beside the theory's numbers of steps.
+Refuted by: A gain that does not grow with $\kappa$, or none on the curved valleys.
 """
 
 import numpy as np

@@ -1,12 +1,15 @@
-"""Momentum at its optimal setting is optimal only in the long run: at first heavy ball moves away from the minimum.
+r"""Momentum at its optimal setting is optimal only in the long run: at first heavy ball moves away from the
+minimum.
 
-Source: not in the four documents; Polyak 1964 for the optimum, O'Donoghue & Candès (arXiv 1204.3982) for the ripples.
-Measured: on a quadratic with κ = 100 and 1000, each method at its optimum, from (1, 1): steps to ‖x‖ = 10⁻⁶
-beside the powers of the step's matrix and the bound from the asymptotic factor, the highest point of ‖x‖, and the
-factor fitted to the last half of a long run.
-Refuted by: heavy ball rising to no more than 1.5 times the start's distance, or needing no more than 1.25 times the
-steps that its factor promises; a run of another length or height than predicted; a fitted factor that differs from
-the predicted one by more than a thousandth.
+Source: [@polyak] for the optimum, [@odonoghue] for the ripples.
+Formula: \beta = \left(\frac{\sqrt{\kappa} - 1}{\sqrt{\kappa} + 1}\right)^2, \quad \eta =
+\left(\frac{2}{\sqrt{\lambda_{\max}} + \sqrt{\lambda_{\min}}}\right)^2, \qquad \|x_t\| \sim t\, \beta^{t/2}
+Measured: On a quadratic with $\kappa = 100$ and 1000, each method at its optimum, from $(1, 1)$: steps to
+$\|x\| = 10^{-6}$ beside the powers of the step's matrix and the bound from the asymptotic factor, the
+highest point of $\|x\|$, and the factor fitted to the last half of a long run.
+Refuted by: Heavy ball rising to no more than 1.5 times the start's distance, or needing no more than 1.25
+times the steps that its factor promises; a run of another length or height than predicted; a fitted factor
+that differs from the predicted one by more than a thousandth.
 """
 
 import numpy as np

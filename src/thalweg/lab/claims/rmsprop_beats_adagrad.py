@@ -1,13 +1,16 @@
-"""RMSProp converges faster than AdaGrad, being less aggressive in the decay of its rate.
+r"""RMSProp converges faster than AdaGrad, being less aggressive in the decay of its rate.
 
-Source: the notes ("RMSProp will converge faster than AdaGrad by being less aggressive on the decay"), which name
-no condition and write it below their code.
-Measured: the notes' two codes as they stand, lr = 0.1, sample by sample on the sigmoid neuron from their three
-starts; both methods at equal rates and at the best rate of one grid on sixteen tasks without noise, where arriving
-means that f stays below the target; and the last loss at best rates on four problems with noise, one row at a time.
-Refuted by: RMSProp's code of the notes not arriving, or in more than half of AdaGrad's steps; a smallest rate no more
-than twice AdaGrad's; or RMSProp arriving first no more often than AdaGrad, counted over all tasks and equal rates of
-the grid, or over the tasks at best rates.
+Source: [@notes] (“RMSProp will converge faster than AdaGrad by being less aggressive on the decay”), which
+name no condition and write it below their code.
+Formula: \text{AdaGrad: } v_t = v_{t-1} + g_t^2, \qquad \text{RMSProp: } v_t = \beta v_{t-1} + (1 - \beta)\,
+g_t^2, \qquad w_t = w_{t-1} - \frac{\eta\, g_t}{\sqrt{v_t} + \varepsilon}
+Measured: The two codes of the lecture notes as they stand, $\eta = 0.1$, sample by sample on the sigmoid
+neuron from their three starts; both methods at equal rates and at the best rate of one grid on sixteen
+tasks without noise, where arriving means that $f$ stays below the target; and the last loss at best rates
+on four problems with noise, one row at a time.
+Refuted by: The lecture notes' RMSProp not arriving, or in more than half of AdaGrad's steps; a smallest
+rate no more than twice AdaGrad's; or RMSProp arriving first no more often than AdaGrad, counted over all
+tasks and equal rates of the grid, or over the tasks at best rates.
 """
 
 import numpy as np

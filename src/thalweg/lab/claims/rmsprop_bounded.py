@@ -1,11 +1,14 @@
-"""RMSProp keeps the squared gradients at a manageable size the whole time, where AdaGrad's sum of them grows.
+r"""RMSProp keeps the squared gradients at a manageable size the whole time, where AdaGrad's sum of them grows.
 
-Source: the slides.
-Measured: the states of both methods step by step on two noisy problems, one row at a time: RMSProp's average
-against the largest squared gradient so far, which it can never exceed, and how much both states grow over the last
-nine tenths of a run; and after one gradient a thousand times the usual, the steps until the state has forgotten it.
-Refuted by: an average above the largest square so far, an average that grows with the steps, or an AdaGrad whose sum
-does not.
+Source: [@slides].
+Formula: v_t = \beta v_{t-1} + (1 - \beta)\, g_t^2 \le \max_{z \le t} g_z^2, \qquad s_t = s_{t-1} + g_t^2
+\ge s_{t-1}
+Measured: The states of both methods step by step on two noisy problems, one row at a time: RMSProp's
+average against the largest squared gradient so far, which it can never exceed, and how much both states
+grow over the last nine tenths of a run; and after one gradient a thousand times the usual, the steps until
+the state has forgotten it.
+Refuted by: An average above the largest square so far, an average that grows with the steps, or an AdaGrad
+whose sum does not.
 """
 
 import numpy as np

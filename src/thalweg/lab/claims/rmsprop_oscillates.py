@@ -1,12 +1,16 @@
-"""Near the minimum RMSProp's effective rate becomes constant, so that with a poor initial rate it oscillates for
-ever.
+r"""Near the minimum RMSProp's effective rate becomes constant, so that with a poor initial rate it oscillates
+for ever.
 
-Source: the notes; they offer "maybe" as the reason.
-Measured: where the oscillation ends, against a law that makes the "maybe" exact: on curvature λ a swing between a
-and -a has |g| = λa, so v = (λa)² and every step is lr: a = lr/2, effective rate 2/λ. Runs over learning rates, β
-and curvatures, their last hundred steps; the largest eigenvalue of rate · Hessian on four landscapes, which the law
-puts at 2; an ε outside the root, which leaves a = lr/2 - ε/λ; and learning rates that decay.
-Refuted by: a rate that goes on changing, a run that comes to rest although ε is small, or a swing that is not lr/2.
+Source: [@notes]; they offer “maybe” as the reason.
+Formula: |w| = a, \quad |g| = \lambda a, \quad v = (\lambda a)^2 \quad \Rightarrow \quad |\Delta| = \eta =
+2a, \qquad \frac{\eta}{\sqrt{v}} = \frac{2}{\lambda}
+Measured: Where the oscillation ends, against a law that makes the “maybe” exact: a swing between $a$ and
+$-a$ on curvature $\lambda$ has steps of $\eta$, so $a = \eta/2$ and the effective rate is $2/\lambda$. Runs
+over learning rates, $\beta$ and curvatures, their last hundred steps; the largest eigenvalue of rate times
+Hessian on four landscapes, which the law puts at 2; an $\varepsilon$ outside the root, which leaves $a =
+\eta/2 - \varepsilon/\lambda$; and learning rates that decay.
+Refuted by: A rate that goes on changing, a run that comes to rest although $\varepsilon$ is small, or a
+swing that is not $\eta/2$.
 """
 
 import numpy as np

@@ -1,14 +1,15 @@
-"""RMSProp's learning rate is still manual: one suggested value does not suit every task.
+r"""RMSProp's learning rate is still manual: one suggested value does not suit every task.
 
-Source: the slides and the notes ("set initial learning rate properly").
-Measured: RMSProp at each rate of one grid on sixteen tasks without noise, where arriving means that f stays below
-the target: the best rates, and the price of each value, in multiples of the fewest steps; the values that Keras,
-torch and the notes suggest; logistic regression one row at a time, its loss at those values and at the best; and
-Beale's function with its coordinates a hundred times smaller and larger.
-Refuted by: a value on the grid that arrives on every task in at most four times the fewest steps, of which every
-task is given more; eight tenths of the best rates within a decade; a suggested value that misses fewer than a
-quarter of the tasks; a best rate on Beale's function that does not go with the size of its coordinates to half a
-decade.
+Source: [@slides]; [@notes] (“set initial learning rate properly”).
+Formula: w_t = w_{t-1} - \frac{\eta}{\sqrt{v_t + \varepsilon}}\, g_t, \qquad \eta = \;?
+Measured: RMSProp at each rate of one grid on sixteen tasks without noise, where arriving means that $f$
+stays below the target: the best rates, and the price of each value, in multiples of the fewest steps; the
+values that Keras, torch and the lecture notes suggest; logistic regression one row at a time, its loss at
+those values and at the best; and Beale's function with its coordinates a hundred times smaller and larger.
+Refuted by: A value on the grid that arrives on every task in at most four times the fewest steps, of which
+every task is given more; eight tenths of the best rates within a decade; a suggested value that misses
+fewer than a quarter of the tasks; a best rate on Beale's function that does not go with the size of its
+coordinates to half a decade.
 """
 
 import numpy as np

@@ -1,14 +1,17 @@
-"""A sparse but important feature gets few and small updates under gradient descent; AdaGrad keeps its effective
-rate high: it decays slowly for the sparse feature's weight w and fast for the bias b.
+r"""A sparse but important feature gets few and small updates under gradient descent; AdaGrad keeps its
+effective rate high: it decays slowly for the sparse feature's weight $w$ and fast for the bias $b$.
 
-Source: the notes; their figure 0.1 / √0.019 = 0.72 is AdaGrad's first effective rate of w, for a squared
-gradient of 0.019.
-Measured: a sigmoid neuron whose feature is 1 in every tenth row, sample by sample at lr = 0.1 as in the notes, in
-five row orders: the effective rates of w and b, how far w has come when b has gone nine tenths of its way, and the
-steps that both methods need with their rates tuned on one grid. The notes' figure is arithmetic on a state; it is
-reproduced by feeding a gradient whose square is 0.019, and stands beside the neuron's own first rate.
-Refuted by: a rate of w that falls as far as b's, or a w that lags behind b under AdaGrad as it does under gradient
-descent.
+Source: [@notes]; their figure $0.1 / \sqrt{0.019} = 0.72$ is AdaGrad's first effective rate of $w$, for a
+squared gradient of 0.019.
+Formula: \frac{\eta}{\sqrt{s_t}}, \quad s_t = \sum_{z \le t} g_z^2: \qquad g_w = (f - y)\, f\, (1 - f)\, x,
+\quad g_b = (f - y)\, f\, (1 - f)
+Measured: A sigmoid neuron whose feature is 1 in every tenth row, sample by sample at $\eta = 0.1$ as in the
+lecture notes, in five row orders: the effective rates of $w$ and $b$, how far $w$ has come when $b$ has
+gone nine tenths of its way, and the steps that both methods need with their rates tuned on one grid. The
+notes' figure is arithmetic on a state; it is reproduced by feeding a gradient whose square is 0.019, and
+stands beside the neuron's own first rate.
+Refuted by: A rate of $w$ that falls as far as $b$'s, or a $w$ that lags behind $b$ under AdaGrad as it does
+under gradient descent.
 """
 
 import numpy as np

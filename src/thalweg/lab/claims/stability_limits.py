@@ -1,11 +1,15 @@
-"""Momentum widens the range of stable learning rates: on a curvature λ gradient descent needs lr·λ < 2, heavy ball
-2 + 2β, averaged momentum (Adam's) (2 + 2β)/(1 − β), Nesterov (2 + 2β)/(1 + 2β), which is less.
+r"""Momentum widens the range of stable learning rates: on a curvature $\lambda$ gradient descent needs $\eta
+\lambda < 2$, heavy ball $2 + 2\beta$, averaged momentum (Adam's) $(2 + 2\beta)/(1 - \beta)$, Nesterov $(2 +
+2\beta)/(1 + 2\beta)$, which is less.
 
-Source: not in the four documents; Polyak 1964 for heavy ball, Cohen et al., arXiv 2103.00065 (2021), for Nesterov's
-form, and arXiv 2207.14484 (2022) for averaged momentum.
-Measured: the largest rate at which compiled runs on a parabola do not grow, found by bisection for β = 0, 0.5, 0.9 and
-0.99, beside the formula and beside the spectral radius of the step's own matrix.
-Refuted by: a measured limit more than 0.1 % off the formula, or a limit of the step's matrix that is not the formula's.
+Source: [@polyak] for heavy ball, [@cohen2021] for Nesterov's form, and [@cohen2022] for averaged momentum.
+Formula: \eta \lambda < \begin{cases} 2 & \text{gradient descent} \\ 2 + 2 \beta & \text{heavy ball} \\
+\frac{2 + 2 \beta}{1 - \beta} & \text{averaged momentum} \\ \frac{2 + 2 \beta}{1 + 2 \beta} &
+\text{Nesterov} \end{cases}
+Measured: The largest rate at which compiled runs on a parabola do not grow, found by bisection for $\beta =
+0$, 0.5, 0.9 and 0.99, beside the formula and beside the spectral radius of the step's own matrix.
+Refuted by: A measured limit more than 0.1 % off the formula, or a limit of the step's matrix that is not
+the formula's.
 """
 
 from collections.abc import Callable

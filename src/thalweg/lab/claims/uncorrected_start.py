@@ -1,11 +1,12 @@
-"""Without bias correction Adam's first steps are very large: with β₂ = 0.999 and a first gradient of 0.1 the
-effective rate is 316.2 times lr, and 316.4 times at the next step.
+r"""Without bias correction Adam's first steps are very large: with $\beta_2 = 0.999$ and a first gradient of
+0.1 the effective rate is 316.2 times $\eta$, and 316.4 times at the next step.
 
-Source: the notes (0.00001, 316.22, 316.38), which take the second gradient as 0; their 9.99e-6 is misprinted as
-0.0000099 and 0.000099.
-Measured: state, effective rate and update for their two gradients, and the updates for 2,000 equal ones,
-with and without correction and for several β₂; the steps to a target at each variant's best rate.
-Refuted by: other rates, or first updates no larger than lr.
+Source: [@notes] (0.00001, 316.22, 316.38), which take the second gradient as 0; their $9.99 \cdot 10^{-6}$
+is misprinted as 0.0000099 and 0.000099.
+Formula: v_1 = (1 - \beta_2)\, g_1^2 = 0.001 \cdot 0.1^2 = 10^{-5}, \qquad \frac{1}{\sqrt{v_1}} = 316.2
+Measured: State, effective rate and update for their two gradients, and the updates for 2,000 equal ones,
+with and without correction and for several $\beta_2$; the steps to a target at each variant's best rate.
+Refuted by: Other rates, or first updates no larger than $\eta$.
 """
 
 import numpy as np

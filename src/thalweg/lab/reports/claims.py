@@ -8,6 +8,8 @@ from typing import Any
 
 from ..claims import Findings, Result
 from ..formatting import plain
+from ..mathematics import displayed
+from ..mathematics import html as prose
 from ..pictures.looks import methods_of
 from ..pictures.style import styles
 from .page import block, chips, facts, figure, page
@@ -26,18 +28,31 @@ _VERDICTS = {
     "does not hold": ("refuted", _CROSS, "does not", "do not"),
     "could not be run": ("failed", _GAP, "could not be run", "could not be run"),
 }
-_SOURCES = """<section><h2>The sources</h2><dl class="sources">
-<div><dt>The notes</dt><dd>Lecture notes on gradient descent with adaptive learning rates: a sigmoid neuron with a
-sparse feature; AdaGrad, RMSProp, AdaDelta, Adam, L<sup>p</sup> norms, AdaMax, MaxProp.</dd></div>
-<div><dt>Darve</dt><dd>Eric Darve, CME 216 / ME 343 (Stanford, spring 2020): AdaGrad on badly scaled quadratics.</dd></div>
-<div><dt>The slides</dt><dd>Maria Gabriela Cota Moreira, Optimization Algorithms 2: RMSprop, Adadelta &amp; Adam
-(ASTR 502).</dd></div>
-<div><dt>The readme</dt><dd>README of a NumPy implementation of AdaDelta (Zeiler, arXiv 1212.5701).</dd></div>
-</dl></section>"""
 _NOTICE = (
     '<aside class="notice" role="note"><b>The run was interrupted.</b> The claims below are those that '
     "were done by then.</aside>"
 )
+_FINDER = """<p class="finder"><label for="find">Search the claims</label>
+<input id="find" type="search" autocomplete="off"> <span id="count" role="status"></span></p>"""
+_FIND = """
+const box = document.querySelector("#find");
+if (box) {
+  const claims = [...document.querySelectorAll(".claim")];
+  const words = new Map(claims.map((c) => [c, c.textContent.toLowerCase()]));
+  box.addEventListener("input", () => {
+    const wanted = box.value.toLowerCase().split(/\\s+/).filter(Boolean);
+    let count = 0;
+    for (const claim of claims) {
+      claim.hidden = !wanted.every((word) => words.get(claim).includes(word));
+      count += claim.hidden ? 0 : 1;
+    }
+    document.querySelector("#count").textContent = wanted.length ? `${count} of ${claims.length}` : "";
+  });
+}
+// A link to a claim that the search has left out shows it; a printed page shows all that is folded.
+addEventListener("hashchange", () => { const claim = document.querySelector(location.hash || "html"); if (claim.hidden) { box.value = ""; box.dispatchEvent(new Event("input")); claim.scrollIntoView(); } });
+addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((d) => { d.open = true; }));
+"""
 MOST = 12  # numbers that stand open; more are folded away
 DUST = 1e-12  # what rounding leaves
 _APART = {"command", "versions"}
@@ -47,7 +62,8 @@ def _shape(path: str) -> str:
     return f'<svg viewBox="0 0 16 16" aria-hidden="true">{path}</svg>'
 
 
-def _mark(verdict: str, words: bool = True) -> str:
+def mark(verdict: str, words: bool = True) -> str:
+    """A verdict with its shape; without ``words`` it is said to screen readers alone."""
     kind, shape, *_ = _VERDICTS[verdict]
     text = verdict if words else f'<span class="hidden">{verdict}: </span>'
     return f'<span class="verdict {kind}">{_shape(shape)}{text}</span>'
@@ -69,7 +85,7 @@ def html(findings: Findings, settings: Mapping[str, Any]) -> str:
     """
     results = findings.results
     used = [v for v in _VERDICTS if any(r.verdict == v for r in results)]
-    legend = "".join(f"<span>{_mark(v)}</span>" for v in used)
+    legend = "".join(f"<span>{mark(v)}</span>" for v in used)
     chapters = dict.fromkeys(r.claim.chapter for r in results)
     contents = "".join(
         f"<section><h3>{escape(chapter)}</h3><ol>"
@@ -86,23 +102,23 @@ figures beside ours are those that the source prints, where it prints any. The r
 <p class="legend">{legend}</p>
 <div class="contents">{contents}</div>
 </nav>
+{_FINDER if len(results) > 1 else ""}
 {"".join(map(_claim, results))}
-{_SOURCES}
 {_run(settings)}"""
-    return page("What the sources claim, and what was measured", "claims", body)
+    return page("What the sources claim, and what was measured", "claims", body, _FIND)
 
 
 def _entry(result: Result) -> str:
-    mark = _mark(result.verdict, False)
-    return f'<li><a href="#{escape(result.id)}">{mark}<span>{escape(result.claim.title)}</span></a></li>'
+    title = prose(result.claim.title)
+    return f'<li><a href="#{escape(result.id)}">{mark(result.verdict, False)}<span>{title}</span></a></li>'
 
 
 def _claim(result: Result) -> str:
-    name = escape(result.id)
+    name, claim = escape(result.id), result.claim
     parts = [
         f'<section class="claim" id="{name}" aria-labelledby="{name}-title">'
-        f'<h2 id="{name}-title"><a href="#{name}">{escape(result.claim.title)}</a></h2>'
-        f'<p class="source">{_mark(result.verdict)}<span>{escape(result.claim.source)}</span></p>'
+        f'<h2 id="{name}-title"><a href="#{name}">{prose(claim.title)}</a></h2>'
+        f'<p class="source">{mark(result.verdict)}</p>'
     ]
     if result.error is not None:
         parts.append(
@@ -110,20 +126,45 @@ def _claim(result: Result) -> str:
             f"{escape(result.error)}</aside>"
         )
     else:
-        parts += [
-            f'<p class="reading">{escape(result.evidence.reading)}</p>' if result.evidence.reading else "",
-            _picture(result),
-            f'<div class="findings">{_numbers(result)}<div>{_conditions(result)}{_checks(result)}</div></div>',
-        ]
-    parts.append(
-        f'<dl class="terms"><div><dt>What is measured</dt><dd>{escape(result.claim.measured)}</dd></div>'
-        f"<div><dt>What would refute it</dt><dd>{escape(result.claim.refuted)}</dd></div></dl>"
-        f"{block(f'thalweg claims {result.id}', 'the command')}</section>"
+        parts += [f'<p class="reading">{prose(result.evidence.reading)}</p>', picture(result)]
+    inside = (
+        f'<div class="math">{displayed(claim.formula)}</div>'
+        f'<dl class="terms"><div><dt>What is measured</dt><dd>{prose(claim.measured)}</dd></div>'
+        f"<div><dt>What would refute it</dt><dd>{prose(claim.refuted)}</dd></div></dl>"
+        f'<div class="findings">{numbers(result)}<div>{conditions(result)}{checks(result)}</div></div>'
+        f"<h3>Source</h3><p>{prose(claim.source)}</p>{references(result)}"
+        f"{block(f'thalweg claims {result.id}', 'the command')}"
     )
+    parts.append(f"<details><summary>{evidence_in_words(result)}</summary>{inside}</details></section>")
     return "".join(parts)
 
 
-def _picture(result: Result) -> str:
+def evidence_in_words(result: Result) -> str:
+    """What is folded away, counted: the evidence: 12 numbers, 3 of 4 checks good."""
+    evidence = result.evidence
+    needed = [*evidence.agreed.values(), *(good for _, good in evidence.checks)]
+    if not needed:
+        return "The evidence"
+    count = len(evidence.numbers)
+    tested = (
+        f"{sum(needed)} of {len(needed)} checks good"
+        if not all(needed)
+        else f"{len(needed)} checks, all good"
+    )
+    return f"The evidence: {count} number{'' if count == 1 else 's'}; {tested}"
+
+
+def references(result: Result) -> str:
+    """What the claim cites, in full, with links."""
+    items = "".join(
+        f"<li>{prose(r.full)}{f' <a href={chr(34)}{escape(r.link)}{chr(34)}>{escape(r.link)}</a>' if r.link else ''}</li>"
+        for r in result.claim.references
+    )
+    return f'<ul class="when">{items}</ul>'
+
+
+def picture(result: Result) -> str:
+    """Its picture for a desk and for a phone, with buttons that hold methods in the light."""
     from ..pictures.draw import svg  # matplotlib is slow to import
 
     if result.picture is None:
@@ -135,7 +176,8 @@ def _picture(result: Result) -> str:
     return head + figure(wide, narrow, "", f"{result.id}-picture")
 
 
-def _numbers(result: Result) -> str:
+def numbers(result: Result) -> str:
+    """A table of what was measured, beside what the source gives."""
     if not result.rows:
         return ""
     theirs = any(value is not None for _, _, value in result.rows)
@@ -154,21 +196,24 @@ def _numbers(result: Result) -> str:
 
 def _row(result: Result, text: str, ours: float, value: float | None, theirs: bool) -> str:
     dust = 0 < abs(ours) < DUST and value is None
-    cells = f"<td>{'&lt; ' + plain(DUST) if dust else plain(ours, 4)}</td>"
+    said = (
+        "not reached" if not abs(ours) < float("inf") else f"&lt; {plain(DUST)}" if dust else plain(ours, 4)
+    )
+    cells = f"<td>{said}</td>"
     if theirs:
         agreed = result.evidence.agreed.get(text)
         cells += "<td></td>" if value is None else f"<td>{plain(value, 6)}{_sign(agreed)}</td>"
-    return f'<tr><th scope="row">{escape(text)}</th>{cells}</tr>'
+    return f'<tr><th scope="row">{prose(text)}</th>{cells}</tr>'
 
 
-def _conditions(result: Result) -> str:
+def conditions(result: Result) -> str:
     """When it holds; and the circumstances that were tried without narrowing it."""
     parts = []
     for head, lines in (
         ("Conditions", result.evidence.conditions),
         ("Looked for, not found", [text for text, confirmed in result.evidence.limits if not confirmed]),
     ):
-        items = "".join(f"<li>{escape(c)}</li>" for c in lines)
+        items = "".join(f"<li>{prose(c)}</li>" for c in lines)
         parts.append(f'<h3>{head}</h3><ul class="when">{items}</ul>' if items else "")
     return "".join(parts)
 
@@ -181,12 +226,13 @@ def _sign(agreed: bool | None) -> str:
     return f'<span class="{kind}">{_shape(shape)}<span class="hidden">{words}</span></span>'
 
 
-def _checks(result: Result) -> str:
+def checks(result: Result) -> str:
+    """What it needs in order to be true, and whether it was so."""
     if not result.evidence.checks:
         return ""
     items = "".join(
         f'<li class="{"yes" if good else "no"}">{_shape(_CHECK if good else _CROSS)}'
-        f'<span><span class="hidden">{"yes" if good else "no"}: </span>{escape(text)}</span></li>'
+        f'<span><span class="hidden">{"yes" if good else "no"}: </span>{prose(text)}</span></li>'
         for text, good in result.evidence.checks
     )
     return f'<ul class="checks">{items}</ul>'
