@@ -169,7 +169,7 @@ def test_ctrl_c_in_a_callback_is_not_lost() -> None:
 
         run(command)
     """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=15)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "thalweg: interrupted\n")
 
 

@@ -5,7 +5,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import thalweg as tw
 from thalweg.errors import FileError, HyperparameterError, UnknownProblemError
 from thalweg.lab import methods as naming
 from thalweg.lab import ranges, search
+from thalweg.lab.performing import Performer
 from thalweg.lab.race_summary import Budget
 from thalweg.lab.statistics import quantile, steps_to
 
@@ -193,13 +193,12 @@ def test_json_has_the_promised_shape(tmp_path: Path) -> None:
     ],
 )
 def test_bad_requests_are_answered_before_anything_runs(
-    arguments: dict[str, Any], error: type[Exception], told: str
+    arguments: dict[str, Any], error: type[Exception], told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    start = time.perf_counter()
+    monkeypatch.setattr(Performer, "perform", None)  # nobody may call it
     with pytest.raises(error, match=re.escape(told)) as raised:
         tw.race(**arguments)
     assert "\n" not in str(raised.value)
-    assert time.perf_counter() - start < 5
 
 
 def test_a_users_table_and_a_users_rule(tmp_path: Path) -> None:

@@ -20,9 +20,11 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 from scipy.special import expit
+from typer.testing import CliRunner
 
 import thalweg as tw
 from thalweg import archive
+from thalweg.cli.program import app
 from thalweg.errors import FileError, HyperparameterError, ProblemError, ThalwegError
 from thalweg.fitting import FitSettings, Trained, budget, chunks, fit, predict
 from thalweg.fitting.held_out import hashed
@@ -608,10 +610,10 @@ def test_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:
 
 def test_command_line(tmp_path: Path) -> None:
     train = svmlight(tmp_path / "a.svm", *data())
-    done = run("fit", train, "--model", tmp_path / "m.tw", "--json", tmp_path / "r.json")
-    assert done.returncode == 0, done.stderr
-    assert "labels are 0 and 1: classification" in done.stderr and "pass 1/1 100 %" in done.stderr
-    table = dict(line.split("\t") for line in done.stdout.splitlines())
+    ran = run("fit", train, "--model", tmp_path / "m.tw", "--json", tmp_path / "r.json")
+    assert ran.returncode == 0, ran.stderr
+    assert "labels are 0 and 1: classification" in ran.stderr and "pass 1/1 100 %" in ran.stderr
+    table = dict(line.split("\t") for line in ran.stdout.splitlines())
     assert table["model"] == str(tmp_path / "m.tw") and table["held out"].startswith("loss ")
     report = json.loads((tmp_path / "r.json").read_text())
     assert report["finished"] and report["rows"] == 600 and report["held_out"]["rows"] > 30
@@ -621,8 +623,8 @@ def test_command_line(tmp_path: Path) -> None:
         (["fit", tmp_path / "no.svm", "--model", tmp_path / "m.tw"], 1, "cannot be read"),
         (["predict", train, train], 1, "is no thalweg linear model"),
     ):
-        done = run(*arguments)
-        assert done.returncode == status and words in done.stderr and "Traceback" not in done.stderr
+        done = CliRunner().invoke(app, [*map(str, arguments)])
+        assert done.exit_code == status and words in done.stderr and "Traceback" not in done.stderr
 
 
 def test_what_a_parent_holds_is_not_the_childs() -> None:
@@ -721,10 +723,8 @@ def test_no_file_that_is_read_is_written(tmp_path: Path) -> None:
         ["predict", model, train, "--out", tmp_path / "p.csv", "--json", tmp_path / "p.csv"],
         ["predict", model, train, "--json", model],
     ):
-        done = subprocess.run(
-            [sys.executable, "-m", "thalweg.cli", *map(str, command)], capture_output=True, text=True
-        )
-        assert done.returncode == 1 and "would be overwritten" in done.stderr, (command, done.stderr)
+        done = CliRunner().invoke(app, [*map(str, command)])
+        assert done.exit_code == 1 and "would be overwritten" in done.stderr, (command, done.stderr)
         assert len(done.stderr.splitlines()) == 1
         assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
     with pytest.raises(FileError, match="would be overwritten"):

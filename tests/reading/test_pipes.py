@@ -49,7 +49,7 @@ def pipe(path: Path, data: bytes) -> Iterator[Path]:
     writer = threading.Thread(target=written, args=(str(path), data), daemon=True)
     writer.start()
     yield path
-    writer.join(timeout=10)
+    writer.join(timeout=60)
     assert not writer.is_alive()
     path.unlink()
 
@@ -150,7 +150,7 @@ def test_ctrl_c_ends_the_wait_for_a_pipe(data: bytes, tmp_path: Path) -> None:
         os.write(writer, data)
     time.sleep(4)
     child.send_signal(signal.SIGINT)
-    _, told = child.communicate(timeout=10)
+    _, told = child.communicate(timeout=60)
     if data:
         os.close(writer)
     assert child.returncode == 130 and told.endswith("thalweg: interrupted\n") and "Traceback" not in told
