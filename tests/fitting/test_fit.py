@@ -638,29 +638,47 @@ def test_what_a_parent_holds_is_not_the_childs() -> None:
     assert 5_000_000 < int(done.stdout) < 300_000_000
 
 
-@pytest.mark.slow
-def test_a_file_four_times_the_limit_stays_within_it(tmp_path: Path) -> None:
+def _piece(name: str) -> tuple[bytes, bytes]:
+    """A first line and many rows: of SVMlight, or of a table with narrow and wide columns of numbers and of text."""
     rng = np.random.default_rng(0)
-    at = np.sort((np.exp(rng.random((20_000, 30)) * np.log(500_000))).astype(int), axis=1)
-    lines = (f"{int(r.min() % 2)} {' '.join(f'{i}:1' for i in np.unique(r))}\n" for r in at)
-    piece = "".join(lines).encode()
-    limit = 200_000_000
-    with open(tmp_path / "a.svm", "wb") as file:
+    if name == "a.svm":
+        at = np.sort((np.exp(rng.random((20_000, 30)) * np.log(500_000))).astype(int), axis=1)
+        lines = (f"{int(r.min() % 2)} {' '.join(f'{i}:1' for i in np.unique(r))}\n" for r in at)
+        return b"", "".join(lines).encode()
+    width = 5 if name == "narrow.csv" else 60
+    x, users = rng.standard_normal((20_000, width)), rng.integers(0, 20_000, 20_000)
+    rows = zip(x.tolist(), users.tolist(), strict=True)
+    lines = (f"{','.join(f'{v:.5f}' for v in row)},w{u % 50},u{u},{sum(row):.4f}\n" for row, u in rows)
+    return (",".join([*(f"x{k}" for k in range(width)), "word", "user", "y"]) + "\n").encode(), "".join(
+        lines
+    ).encode()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "limit"), [("a.svm", 200_000_000), ("narrow.csv", 200_000_000), ("wide.csv", 240_000_000)]
+)
+def test_a_file_four_times_the_limit_stays_within_it(tmp_path: Path, name: str, limit: int) -> None:
+    head, piece = _piece(name)
+    path, model = tmp_path / name, tmp_path / "m.tw"
+    with open(path, "wb") as file:
+        file.write(head)
         for _ in range(4 * limit // len(piece) + 1):
             file.write(piece)
-    assert (tmp_path / "a.svm").stat().st_size >= 4 * limit
+    assert path.stat().st_size >= 4 * limit
     code = (
         "import resource, subprocess, sys\n"
         "done = subprocess.run([sys.executable, '-m', 'thalweg.cli', *sys.argv[1:]])\n"
         "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, done.returncode)"
     )
+    target = [] if name == "a.svm" else ["--target", "y"]
     # What a child process compiles with is its own memory: here all kernels are there before.
-    few = tmp_path / "few.svm"
-    few.write_bytes(piece)
-    fit(few, tmp_path / "few.tw")
+    few = tmp_path / f"few{path.suffix}"
+    few.write_bytes(head + piece)
+    fit(few, tmp_path / "few.tw", **({"target": "y"} if target else {}))
     for more in ([], ["--passes", "2"]):
         done = subprocess.run(
-            [sys.executable, "-c", code, "fit", str(tmp_path / "a.svm"), "--model", str(tmp_path / "m.tw"),
+            [sys.executable, "-c", code, "fit", str(path), *target, "--model", str(model),
              "--memory", str(limit), "--quiet", *more],
             capture_output=True, text=True,
         )  # fmt: skip

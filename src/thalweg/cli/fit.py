@@ -40,8 +40,11 @@ def fit(
     with errors_as_one_line(extra="cli"):
         from ..files import require_apart, require_writable
         from ..fitting import fit as run
+        from ..reading.arrow_library import leave_pandas_out
         from ..reading.sources import expand, first_pipe, sources
 
+        if ".py:" not in (texts["rule"] or ""):  # a user's file may want data frames
+            leave_pandas_out()
         files = sources(data)
         settings = _settings(texts, no_cache)
         for path in (json, report):

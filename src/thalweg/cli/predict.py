@@ -43,8 +43,10 @@ def predict(
     with errors_as_one_line(extra="cli"):
         from ..files import require_apart
         from ..fitting import predict as run
+        from ..reading.arrow_library import leave_pandas_out
         from ..reading.sources import expand
 
+        leave_pandas_out()
         require_apart([out, json], [model, *expand(data)])
         result = run(
             model, data, out, unseen=unseen, memory=memory, format=format, target=target, tag=tag,

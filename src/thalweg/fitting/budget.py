@@ -4,6 +4,7 @@ The limit is of the whole process. Blocks are read in pieces that it allows; wha
 libraries hold is measured, and weights that do not fit in the rest are refused before they are made.
 """
 
+import ctypes
 import os
 import re
 import threading
@@ -65,6 +66,16 @@ def peak() -> int:
     return most if sys.platform == "darwin" else most * 1024
 
 
+def give_back() -> None:
+    """Give the system back what this process holds and does not need: the loader's code, and free room of the heap.
+
+    After the first rows were read and put together the latter is up to 60 MB. On Linux; elsewhere nothing happens.
+    """
+    release_loader_pages()
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(ctypes.c_size_t(0))
+
+
 def rehearsed(work: Callable[[], object]) -> None:
     """Do the work in a child process, as far as it gets, and load the kernels that it needed.
 
@@ -111,9 +122,10 @@ class Budget:
         block = max(SMALLEST, min(BLOCK, 1 << max(1, limit // 128).bit_length() - 1))
         return cls(limit, block, min(HELD, limit // 32))
 
-    def check(self, features: int, bytes_per_feature: int, remedy: str = "") -> None:
+    def check(self, features: int, bytes_per_feature: int, remedy: str = "", beside: int = 0) -> None:
         """Raise HyperparameterError if a model of so many features, with its copies, is beyond what is left.
 
+        beside: bytes that are taken for a while when the model is made.
         Asked when the libraries are loaded and the first blocks read, and before the model is made.
         """
         if self.limit is None:
@@ -123,9 +135,9 @@ class Budget:
                     f"--memory: {features} features of {bytes_per_feature} bytes (weights and states) take {size_text(need)}, more than a third of this machine's memory; say how much may be taken{remedy}"
                 )
             return
-        release_loader_pages()
+        give_back()
         now = resident()
-        reserve = BLOCKS // 2 * self.block + 2 * self.held
+        reserve = BLOCKS // 2 * self.block + 2 * self.held + beside
         need = COPIES * features * bytes_per_feature
         missing = max(now + reserve + need, peak()) - self.limit
         if missing > 0:

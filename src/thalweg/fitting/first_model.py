@@ -56,7 +56,7 @@ class FirstModel(NamedTuple):
             centre, size = measure(block.labels, centred=self.settings.intercept)
             settings = settings._replace(centre=centre, size=size)
         width = self._width(block)
-        self.require_room(Model(settings, 1, classes), width)
+        self.require_room(Model(settings, 1, classes), width, self._race_bytes(block))
         if slow := slow_replay(settings, classes, rows_in(block, width)):
             self.note(f"slow: {slow}")
         if self.settings.chooses_rate:
@@ -117,8 +117,13 @@ class FirstModel(NamedTuple):
                 f"--bits: index {features - 1} asks for weights of so many features, of which these files can hold {possible}; hash them (--bits 22), or say that they are meant (--features {features})"
             )
 
-    def require_room(self, model: Model, width: int) -> None:
-        """Raise HyperparameterError where a model of that width does not fit in memory."""
+    def _race_bytes(self, block: Block) -> int:
+        """How much memory the rows take that a race is run on: drawn, put in order, and at hand."""
+        share = min(1.0, RACED / max(1, len(block.labels))) if self.settings.chooses_rate else 0.0
+        return int(3 * share * (block.indices.nbytes + block.values.nbytes))
+
+    def require_room(self, model: Model, width: int, beside: int = 0) -> None:
+        """Raise HyperparameterError where a model of that width, and so many bytes beside it, do not fit in memory."""
         numeric = self.stream.format in ("csv", "parquet") and not self.stream.layout["text"]
         remedy = "" if numeric else ", or fewer --bits"
-        self.budget.check(width, model.bytes_per_feature, remedy)
+        self.budget.check(width, model.bytes_per_feature, remedy, beside)

@@ -23,9 +23,10 @@ from ..errors import FileError, HyperparameterError, ProblemError
 from ..files import require_apart, require_writable, sweep
 from ..linear import Model
 from ..reading import Block, Stream
+from ..reading.arrow_library import give_memory_back
 from ..reading.sources import Source, first_pipe, require_different_pipes, sources
 from . import checkpoint
-from .budget import SMALLEST, Budget, peak, rehearsed
+from .budget import SMALLEST, Budget, give_back, peak, rehearsed
 from .checkpoint import State
 from .chunks import Chunk, chunks, order
 from .curve import pieces
@@ -79,10 +80,13 @@ def fit(
     require_readable_again(settings, files, test)
     if budget.limit is not None:
         release_loader_pages()
+        give_memory_back()
         if (pipe := files[0].pipe) is not None:
             pipe.beginning(SMALLEST)  # what the child has to go by
         rehearsed(lambda: rehearse(files[0], settings, target, budget))
     stream = training_stream(files, settings, budget.block, cache)
+    if budget.limit is not None:
+        give_back()
     scored = scored_stream(test, settings, budget.block, stream.layout) if test else None
     run = Run(settings, stream, scored, target, budget, tell or (lambda _: None))
     for path in (target, run.checkpoint, *([cache] if cache else ())):

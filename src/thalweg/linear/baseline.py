@@ -16,6 +16,7 @@ from .losses import MULTINOMIAL, Loss
 
 SLACK = 0.01  # of what there is to lose or to win: a model that is worse by no more is not said to be
 GAIN = 0.001  # of the constant's loss: a model that gains no more is said to be no better
+NEAR = 1e-6  # how near the best constant is found, of its size
 DOUBLINGS = 1100  # from 1 to beyond the largest float64
 
 Mean = Callable[[float], tuple[float, float]]  # of a score: the mean loss and its slope
@@ -91,13 +92,28 @@ def _mean(loss: Loss, y: Array, weights: Array) -> Mean:
     return mean
 
 
+def _between(mean: Mean, low: float, high: float) -> float:
+    """Return the least value between two scores where the slope has different signs, by bisection.
+
+    SciPy's would take 22 MB to import, of what ``thalweg fit --memory`` shares out.
+    """
+    falls = mean(low)[1] < 0
+    value = math.inf
+    while abs(high - low) > NEAR * abs(high + low):
+        middle = 0.5 * (low + high)
+        there, slope = mean(middle)
+        value = min(value, there)
+        if middle in (low, high) or slope == 0.0:
+            break
+        low, high = (middle, high) if (slope < 0) == falls else (low, middle)
+    return value
+
+
 def _least(mean: Mean) -> float:
     """Return the least value of a convex function."""
     value, slope = mean(0.0)
     if slope == 0.0:
         return value
-    from scipy.optimize import brentq  # 22 MB, which the losses with a closed form need not
-
     step = -1.0 if slope > 0 else 1.0
     before = 0.0
     for _ in range(DOUBLINGS):
@@ -106,8 +122,7 @@ def _least(mean: Mean) -> float:
             return value
         value = min(value, there)
         if turned * slope <= 0:
-            root = brentq(lambda z: mean(z)[1], before, step, xtol=1e-300, rtol=1e-4, disp=False)
-            return min(value, mean(root)[0])
+            return min(value, _between(mean, before, step))
         if abs(turned) < 1e-9 * abs(slope):  # it only falls on towards infinity
             return value
         before, step = step, 2.0 * step

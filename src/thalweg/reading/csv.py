@@ -9,13 +9,14 @@ import numpy as np
 
 from ..errors import FileError
 from .arrow import one_line
+from .arrow_library import require_pyarrow
 from .block import Block, Pass, Position
 from .cells import DOTS, MISSING, PLAIN, WEAK, instants_of, numbers_of
 from .dialect import Dialect, Head, head_of
 from .first_rows import ParsedRows, measure
 from .kernels.records import JOB, RECORDS, REMARK, STRAY
 from .kinds import PREFIX_BYTES, PREFIX_ROWS, Column, Tables
-from .sources import NEWLINE, Buffer, Bytes, Source, require_pyarrow, sample
+from .sources import NEWLINE, Buffer, Bytes, Source, sample
 from .table_blocks import block_of
 from .tables import CELLS, Array, Cells, Columns, Layout, Reasons, Stretch, run
 

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import FileError
 from .arrow import kind_of, micros_of, one_line, unique
+from .arrow_library import require_pyarrow
 from .block import Block, Pass, Position
 from .cells import DOTS, MISSING, WEAK, instants_of
 from .first_rows import measure
 from .kinds import PREFIX_ROWS, Column, Tables
-from .sources import Source, require_pyarrow
+from .sources import Source
 from .table_blocks import block_of
 from .tables import Array, Cells, Columns, Layout, Stretch
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..errors import FileError, HyperparameterError, nearest
 from ..files import reason
+from .arrow_library import require_pyarrow
 from .blanks import Squeezed
 from .pipe import Pipe
 from .unpack import ERRORS, LONGEST, SUFFIXES, Raw, Recoded, encoding_of, packing, unpacked
@@ -136,15 +137,6 @@ def expand(paths: Paths) -> tuple[Path, ...]:
                 raise FileError(f"{name}: cannot be read ({why})") from None
             found.append(Path(name))
     return tuple(found)
-
-
-def require_pyarrow(what: str, path: Path) -> Any:
-    """pyarrow, or FileError saying how to get it."""
-    try:
-        import pyarrow
-    except ImportError:
-        raise FileError(f"{path}: {what} is read by pyarrow; install thalweg[files]") from None
-    return pyarrow
 
 
 class Bytes:
