@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import webbrowser
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from typer.testing import CliRunner
 from thalweg.cli.program import app
 from thalweg.errors import FileError, HyperparameterError
 from thalweg.fitting import fit, predict
+from thalweg.lab.browser import browse
 
 COMMAND = f"{sys.executable} -m thalweg.cli"
 
@@ -202,3 +204,46 @@ def test_a_long_help_stands_under_headings() -> None:
     ]  # fmt: skip
     under = "".join(lines[at["Options"] :])
     assert under.count("--") == 2 and "--list" in under and "--help" in under
+
+
+@pytest.fixture
+def browsers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """No browser at all, in a folder of the test's own, which it returns."""
+    monkeypatch.setattr(webbrowser, "_tryorder", [])
+    monkeypatch.setattr(webbrowser, "_browsers", {})
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+PAGES = (
+    ("explore booth --methods SGD", "Page: explore.html"),
+    ("show booth --methods SGD --steps 5 --lr 0.01 --record r.csv", "Picture: booth.svg"),
+    ("diff SGD SGD --steps 5 --out d.html --json d.json", "Report: d.html"),
+    ("claims delta-is-momentum --out c", "Report: c/index.html"),
+    ("race booth --methods SGD --trials 1 --seeds 1 --steps 5 --workers 0 --no-store", "Report: race.html"),
+)
+
+
+@pytest.mark.parametrize(("line", "last"), PAGES, ids=[line.split()[0] for line, _ in PAGES])
+def test_a_command_ends_with_the_path_of_its_page_and_opens_it(browsers: Path, line: str, last: str) -> None:
+    told = CliRunner().invoke(app, [*line.split(), "--open"])
+    assert told.exit_code == 0, told.output
+    path = last.partition(": ")[2]
+    assert told.stderr.splitlines()[-1] == last
+    assert f"--open: there is no browser here; open {path} in one" in told.stderr.splitlines()
+    seen = browsers / "seen"
+    shell = webbrowser.GenericBrowser(["/bin/sh", "-c", f"echo $0 > {seen}", "%s"])
+    webbrowser.register("of the test", None, shell, preferred=True)
+    assert browse(path)
+    assert seen.read_text().strip() == (browsers / path).as_uri()
+    for beside in ("r.csv", "d.json"):
+        assert (f": {beside}" in told.stderr) == (beside in line)
+
+
+@pytest.mark.parametrize("line", ["claims delta-is-momentum", "diff SGD SGD", "fit a.csv --model m"])
+def test_open_needs_a_file_to_open(browsers: Path, line: str) -> None:
+    told = CliRunner().invoke(app, [*line.split(), "--open"])
+    assert told.exit_code == 2
+    assert "there is no file to show; name one with --" in told.stderr
+    assert told.stderr.count("\n") == 1
+    assert not list(browsers.iterdir())

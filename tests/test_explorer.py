@@ -177,7 +177,7 @@ def test_the_command(tmp_path: Path) -> None:
         cwd=tmp_path, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert re.fullmatch(r"Page: \S*e\.html, x\*\*2 \+ 10\*y\^2", done.stdout.strip() or done.stderr.strip())
+    assert done.stderr.splitlines()[-1] == "Page: e.html"
     assert "10*y^2" in (tmp_path / "e.html").read_text()
 
 

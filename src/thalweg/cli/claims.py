@@ -6,7 +6,16 @@ from typing import Annotated
 
 import typer
 
-from .console import DONE, FAILED, errors_as_one_line, phase_progress, print_table, say
+from .console import (
+    DONE,
+    FAILED,
+    Open,
+    errors_as_one_line,
+    phase_progress,
+    print_table,
+    require_file_to_open,
+    tell_written,
+)
 
 
 def claims(
@@ -18,6 +27,7 @@ def claims(
     ] = None,
     json: Annotated[str | None, typer.Option(help="Also write verdicts and numbers as JSON.")] = None,
     listing: Annotated[bool, typer.Option("--list", help="List the claims and stop.")] = False,
+    open: Open = False,
 ) -> None:
     """Measure what the sources say about these methods: a verdict, numbers and a picture for each claim."""
     with errors_as_one_line():
@@ -28,6 +38,7 @@ def claims(
         if listing:
             print_table(["claim", "what it says"], [[c.id, plain(c.title)] for c in catalogue().values()])
             return
+        require_file_to_open(open, "--out", out)
         with phase_progress() as report:
             findings = run(ids or None, out=out, json=json, progress=report)
         print_table(
@@ -45,8 +56,8 @@ def claims(
             ],
             right=[4],
         )
-        if out is not None:
-            say(f"{'Report' if findings.finished else 'Interrupted; what is done'}: {out}/index.html")
+        what = "Report" if findings.finished else "Interrupted; what is done"
+        tell_written({"Numbers": json, what: None if out is None else f"{out}/index.html"}, open)
     raise typer.Exit(DONE if findings.finished and not findings.failed else FAILED)
 
 

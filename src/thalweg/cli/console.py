@@ -1,8 +1,9 @@
 """What all commands share: tables, progress, numbers in words, errors as one line, exit status."""
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Annotated, TypeAlias
 
 import typer
 
@@ -11,6 +12,8 @@ from .process import DONE as DONE
 from .process import FAILED as FAILED
 from .process import INTERRUPTED, MISUSED, stems_from_interrupt
 from .process import say as say
+
+Open: TypeAlias = Annotated[bool, typer.Option("--open", help="Show it in the browser too.")]
 
 
 @contextmanager
@@ -64,6 +67,26 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Seque
 def number(x: float | None, missing: str = "-") -> str:
     """A number to four digits; the word for a missing one."""
     return missing if x is None else f"{x:.4g}"
+
+
+def require_file_to_open(open: bool, option: str, path: str | None) -> None:
+    """Raise HyperparameterError where a file is to be opened that is not asked for; option: what asks for it."""
+    if open and path is None:
+        raise HyperparameterError(f"--open: there is no file to show; name one with {option}")
+
+
+def tell_written(files: Mapping[str, str | None], open: bool = False) -> None:
+    """Say where each file lies, by what it is, the main one last; None was not written. open: show the main one in the browser."""
+    written = {what: path for what, path in files.items() if path is not None}
+    shown = open and bool(written)
+    if shown:
+        from ..lab.browser import browse
+
+        main = list(written.values())[-1]
+        if not browse(main):
+            say(f"--open: there is no browser here; open {main} in one")
+    for what, path in written.items():
+        say(f"{what}: {path}")
 
 
 def write_json(path: str, plain: object) -> None:

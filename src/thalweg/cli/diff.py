@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from .console import errors_as_one_line, print_table, say
+from .console import Open, errors_as_one_line, print_table, require_file_to_open, tell_written
 
 
 def diff(
@@ -34,6 +34,7 @@ def diff(
         str | None, typer.Option(help="The report, .html; or its picture, .svg, .pdf, .png.")
     ] = None,
     json: Annotated[str | None, typer.Option(help="Also write the numbers as JSON.")] = None,
+    open: Open = False,
 ) -> None:
     """Show where two rules or dialects part: settings, first step, growth, why, and what makes them agree."""
     with errors_as_one_line():
@@ -41,6 +42,7 @@ def diff(
         from ..lab.diff.run import from_file, settings_of
         from ..lab.reports.diff_wording import part, within
 
+        require_file_to_open(open, "--out", out)
         result = differ(
             rule_a,
             rule_b,
@@ -88,5 +90,4 @@ def diff(
             print()
         for text in result.sentences.values():
             print(text)
-        if out is not None:
-            say(f"Report: {out}")
+        tell_written({"Numbers": json, "Report": out}, open)

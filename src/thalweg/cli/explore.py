@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from .arguments import names, numbers
-from .console import errors_as_one_line, say
+from .console import Open, errors_as_one_line, tell_written
 
 
 def explore(
@@ -25,7 +25,7 @@ def explore(
     window: Annotated[str | None, typer.Option(help="What to show: XLOW,XHIGH,YLOW,YHIGH.")] = None,
     steps: Annotated[int, typer.Option(help="Steps of each run.")] = 300,
     out: Annotated[str, typer.Option(help="The page: one file that needs no other.")] = "explore.html",
-    open: Annotated[bool, typer.Option("--open", help="Show it in the browser too.")] = False,
+    open: Open = False,
 ) -> None:
     """Make a page on which methods run on a landscape while one moves their start and rates."""
     with errors_as_one_line():
@@ -39,6 +39,5 @@ def explore(
             window=None if view is None else ((view[0], view[1]), (view[2], view[3])),
             steps=steps,
             out=out,
-            open=open,
         )
-        say(f"Page: {page.path}, {page.title}")
+        tell_written({"Page": str(page.path)}, open)

@@ -14,7 +14,18 @@ import typer
 
 from ..fitting.settings import LINES
 from .arguments import names
-from .console import DONE, FAILED, errors_as_one_line, number, print_table, say, write_json
+from .console import (
+    DONE,
+    FAILED,
+    Open,
+    errors_as_one_line,
+    number,
+    print_table,
+    require_file_to_open,
+    say,
+    tell_written,
+    write_json,
+)
 from .options import parameter, setting_option
 
 if TYPE_CHECKING:
@@ -32,6 +43,7 @@ def fit(
     quiet: bool,
     json: str | None,
     report: str | None,
+    open: bool,
     **texts: Any,
 ) -> None:
     """Train a linear model on files larger than memory; go on where the same command was stopped."""
@@ -43,6 +55,7 @@ def fit(
         from ..reading.arrow_library import leave_pandas_out
         from ..reading.sources import expand, first_pipe, sources
 
+        require_file_to_open(open, "--report", report)
         if ".py:" not in (texts["rule"] or ""):  # a user's file may want data frames
             leave_pandas_out()
         files = sources(data)
@@ -67,9 +80,9 @@ def fit(
             write_json(json, result.plain())
         if report is not None:
             write_page(report, result)
-            say(f"Report: {report}")
         if not result.finished:
             say(f"Interrupted; the same command goes on from {result.checkpoint}")
+        tell_written({"Numbers": json, "Report": report}, open)
     raise typer.Exit(DONE if result.finished else FAILED)
 
 
@@ -122,6 +135,7 @@ def _signature() -> Signature:
         parameter("quiet", bool, typer.Option("--quiet", help="No progress."), False),
         parameter("json", str | None, typer.Option(help="Also write the report as JSON."), None),
         parameter("report", str | None, typer.Option(help="Also write the report as one HTML page."), None),
+        Parameter("open", Parameter.KEYWORD_ONLY, default=False, annotation=Open),
     ]
     return Signature([*first, *options, *last])
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .arguments import names, numbers, ranges
-from .console import DONE, FAILED, errors_as_one_line, number, phase_progress, print_table, say
+from .console import DONE, FAILED, errors_as_one_line, number, phase_progress, print_table, say, tell_written
 from .options import add_settings
 
 if TYPE_CHECKING:
@@ -203,6 +203,9 @@ def race(
             rich_help_panel=WRITTEN,
         ),
     ] = None,
+    open: Annotated[
+        bool, typer.Option("--open", help="Show it in the browser too.", rich_help_panel=WRITTEN)
+    ] = False,
     listing: Annotated[bool, typer.Option("--list", help="List the problems and stop.")] = False,
     **_reading: object,  # taken from the context, as all options are
 ) -> None:
@@ -223,14 +226,14 @@ def race(
             options["reading"] = reading
         problems = list(problem or [])
         several = config is not None or len(problems) > 1
-        done = _study(config, problems, options) if several else _race(problems, options)
+        done = _study(config, problems, options, open) if several else _race(problems, options, open)
     raise typer.Exit(DONE if done else FAILED)
 
 
 add_settings(race, READING, "How a table is read")
 
 # What the command decides itself, and options whose texts hold several values.
-_OWN = ("problem", "config", "listing")
+_OWN = ("problem", "config", "listing", "open")
 _READ: dict[str, Callable[[Any], Any]] = {
     "methods": names,
     "start": lambda text: numbers("start", text),
@@ -245,7 +248,7 @@ def _given(context: typer.Context, name: str) -> bool:
     return source is not None and source.name != "DEFAULT"
 
 
-def _race(problems: Sequence[str], options: dict[str, Any]) -> bool:
+def _race(problems: Sequence[str], options: dict[str, Any], open: bool) -> bool:
     """Run a race and print it; whether it was run."""
     from ..lab.race import race as run
     from ..lab.reports.race_wording import sentences
@@ -260,14 +263,14 @@ def _race(problems: Sequence[str], options: dict[str, Any]) -> bool:
         say(sentence)
     _print_results(result)
     finished = result.data["finished"]
-    _where(finished, options)
     sound = any(r["loss"]["median"] is not None for r in result.data["methods"])
     if finished and not sound:
         say("thalweg: every trial of every method failed")
+    _where(finished, options, open)
     return finished and sound
 
 
-def _study(config: str | None, problems: Sequence[str], options: dict[str, Any]) -> bool:
+def _study(config: str | None, problems: Sequence[str], options: dict[str, Any], open: bool) -> bool:
     """Run a study and print it; whether it was run."""
     from ..lab.reports.study_wording import sentences
     from ..lab.study import from_file
@@ -299,9 +302,9 @@ def _study(config: str | None, problems: Sequence[str], options: dict[str, Any])
     ]
     head = ["method", "score", "mean rank", "targets met", "lowest on", "unbeaten on", "beaten on"]
     print_table(head, rows, right=range(1, 4))
-    _where(result.data["finished"], options)
     if not result.data["methods"]:
         say("thalweg: no problem was raced to its end by every method")
+    _where(result.data["finished"], options, open)
     return result.data["finished"] and bool(result.data["methods"])
 
 
@@ -312,11 +315,11 @@ def _keep(options: dict[str, Any]) -> None:
     options.setdefault("store", str(Path(options["out"]).with_suffix(".db")))
 
 
-def _where(finished: bool, options: Mapping[str, Any]) -> None:
-    """Say where the report is."""
-    say(f"{'Report' if finished else 'Interrupted; what is done'}: {options['out']}")
-    if options.get("figures"):
-        say(f"Figures: {options['figures']}")
+def _where(finished: bool, options: Mapping[str, Any], open: bool) -> None:
+    """Say where the report is and what is beside it."""
+    what = "Report" if finished else "Interrupted; what is done"
+    beside = {"Numbers": options.get("json"), "Figures": options.get("figures")}
+    tell_written({**beside, what: options["out"]}, open)
 
 
 def _print_results(result: "Race") -> None:

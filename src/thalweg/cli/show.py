@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from .arguments import names, numbers, one_or_more
-from .console import errors_as_one_line, number, phase_progress, print_table, say
+from .console import Open, errors_as_one_line, number, phase_progress, print_table, say, tell_written
 
 
 def show(
@@ -35,6 +35,7 @@ def show(
         str | None,
         typer.Option(help="Also write all that happened, a row a step and coordinate: .parquet, .csv."),
     ] = None,
+    open: Open = False,
 ) -> None:
     """Draw the paths of methods on a landscape, still or moving."""
     with errors_as_one_line():
@@ -47,6 +48,7 @@ def show(
             )
             return
         view = None if window is None else numbers("window", window, 4)
+        place = out or f"{problem}.svg"
         with phase_progress() as report:
             result = run(
                 problem,
@@ -60,7 +62,7 @@ def show(
                 shift=one_or_more("shift", shift),
                 noise=noise,
                 seed=seed,
-                out=out or f"{problem}.svg",
+                out=place,
                 theme=theme,
                 table=record,
                 progress=report,
@@ -81,4 +83,5 @@ def show(
         )
         if result.note:
             say(f"{result.problem.title}: {result.note}")
-        say(f"Target: f <= {result.target:.4g}. Picture: {out or f'{problem}.svg'}")
+        say(f"Target: f <= {result.target:.4g}")
+        tell_written({"Record": record, "Picture": place}, open)

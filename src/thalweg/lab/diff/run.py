@@ -8,12 +8,10 @@ from __future__ import annotations
 import json as json_format
 import os
 import shlex
-import webbrowser
 from collections.abc import Mapping
 from dataclasses import replace
 from numbers import Integral
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
 import numpy as np
@@ -26,6 +24,7 @@ from ...errors import FileError, HyperparameterError, ProblemError
 from ...problems import Problem, Source
 from ...problems import problem as named
 from ...problems.base import stream
+from ..browser import browse, passing_place
 from ..diff_result import Array, DiffResult, Side
 from ..methods import spelling
 from ..pictures.panels import Picture
@@ -87,9 +86,9 @@ class Diff(DiffResult):
         return target
 
     def show(self) -> Path:
-        """Write the page to a temporary folder, open it in the browser and return its path."""
-        path = self.save(Path(mkdtemp(prefix="thalweg-")) / "diff.html")
-        webbrowser.open(path.as_uri())
+        """Write the page to a temporary folder, open it in the browser, if there is one, and return its path."""
+        path = self.save(passing_place("diff.html"))
+        browse(path)
         return path
 
 

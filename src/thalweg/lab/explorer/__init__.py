@@ -1,6 +1,6 @@
 """The explorer: one page, one file, on which methods run as one drags their start, computed by the library's formulas."""
 
-import webbrowser
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -20,6 +20,7 @@ from ...problems import landscape_catalogue
 from ...problems.formula import FormulaProblem
 from ...rules import resolved
 from .. import methods as naming
+from ..browser import browse, passing_place
 from ..methods import Method
 from ..pictures.style import palette
 from .address import MOST_STEPS, address
@@ -69,7 +70,8 @@ def explore(
     keeps to the grammar of formulas is computed by the page; any other, f(w) of an array of two, is sampled with its
     gradient on a grid and interpolated, and the page says so. methods: as for ``race``, twelve at most; the page
     chooses the rate of those named without one. start: (2,), window: ((x low, x high), (y low, y high)), by default
-    the problem's. out: the file to write, one page that needs no other; open: also show it in the browser.
+    the problem's. out: the file to write, one page that needs no other; open: also show it in the browser, from a
+    temporary folder where there is no out; a UserWarning where there is no browser.
 
     Raises UnknownProblemError, ProblemError, HyperparameterError, FileError before anything is written.
     """
@@ -80,13 +82,14 @@ def explore(
     if not isinstance(steps, Integral) or isinstance(steps, bool) or not 1 <= steps <= MOST_STEPS:
         raise HyperparameterError(f"steps={steps!r}: a whole number in 1 .. {MOST_STEPS} is needed")
     shown = subject(problem, checked_window(window), checked_start(start))
-    path = None if out is None else require_writable(out)
+    place = passing_place("explore.html") if out is None and open else out
+    path = None if place is None else require_writable(place)
     free = [resolved(n)[1] for n in names]
     page = _page(shown, list(zip(entrants, free, strict=True)), int(steps), start, _landscapes())
     if path is not None:
         write_file(path, lambda file: file.write(page.encode()))
-        if open:
-            webbrowser.open(path.resolve().as_uri())
+        if open and not browse(path):
+            warnings.warn(f"explore: there is no browser here; open {path} in one", stacklevel=2)
     return Explorer(page, shown.title, path)
 
 
