@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
+from ..notebook import display, table
 from .quality import Measured
 
 SHOWN = 12  # columns named in a line
@@ -65,6 +66,31 @@ class Report:
     resumed: bool
     finished: bool
     checkpoint: str | None
+
+    def _repr_html_(self) -> str:
+        """The figures of the fit, and the largest weights, as tables."""
+        fitted = [["task", f"{self.task}, {self.loss_name}"], ["rule", self.rule]]
+        parts = {"held out": self.held_out, "test": self.test, "learnt from": self.train}
+        measures = {what: dict(measured) for what, measured in parts.items() if measured}
+        fitted += [
+            [f"{name.replace('_', ' ')}, {what}", f"{value:.4g}"]
+            for what, measured in measures.items()
+            for name, value in measured.items()
+            if isinstance(value, int | float)
+        ]
+        fitted += [["rows", f"{self.rows:,} in {self.passes} passes"], ["features", f"{self.features:,}"]]
+        fitted += [["bad lines skipped", str(self.skipped)]] if self.skipped else []
+        weights = [
+            [
+                f"{w['column']}" + (f", {w['class']}" if "class" in w else ""),
+                f"{w['weight']:.4g}",
+                f"{w['effect']:.4g}",
+            ]
+            for w in self.weights
+        ]
+        heads = ["largest weights", "a unit", "a standard deviation"]
+        state = self.model if self.finished else "Interrupted: no model yet"
+        return display(table(["model", state], fitted, left=(0, 1)), table(heads, weights) if weights else "")
 
     def plain(self) -> dict[str, Any]:
         """As JSON has it."""

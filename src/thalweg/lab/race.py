@@ -12,7 +12,6 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +34,7 @@ from .race_result import ONLY_DRAWN, Columns, RaceResult, VerdictRow
 from .race_summary import Budget, Entry, chosen, counted, summary
 from .ranges import Settings, Tuning, Value, space
 from .rehearsal import rehearsed
+from .reports import notebook
 from .reports.race import render
 from .search import Proposal, Search, Tuner
 from .statistics import quantile
@@ -117,16 +117,7 @@ class Race:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        columns = self.columns
-        head = "".join(f"<th>{escape(n)}</th>" for n in columns)
-        rows = zip(*columns.values(), strict=True)
-        body = "".join(
-            "<tr>"
-            + "".join(f"<td>{escape(f'{x:.4g}' if isinstance(x, float) else str(x))}</td>" for x in row)
-            + "</tr>"
-            for row in rows
-        )
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        return notebook.race(self.data)
 
 
 def report_suffix(path: str | os.PathLike[str], what: str) -> str:

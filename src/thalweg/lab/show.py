@@ -19,6 +19,7 @@ import numpy as np
 from ..core.rule import Rule
 from ..errors import HyperparameterError, ProblemError, ThalwegError
 from ..files import require_writable
+from ..notebook import paragraphs, table
 from ..problems import landscape
 from ..problems.base import stream
 from ..problems.formula import FormulaProblem
@@ -93,6 +94,18 @@ class Shown:
     def __repr__(self) -> str:
         ends = (f"{w.method.name:<14} {w.end}" for w in self.walks)
         return "\n".join([f"{self.problem.title}, {self.steps} steps:", *ends])
+
+    def _repr_html_(self) -> str:
+        """The picture over the table of methods."""
+        from .pictures.notebook import display, picture_part  # matplotlib is slow to import
+
+        head = ["method", "rate", "steps to target", "f at the end", "note"]
+        left = (0, 4)
+        rows = [
+            [w.method.name, plain(w.lr), "never" if w.reached is None else w.reached, w.end, w.sentence]
+            for w in self.walks
+        ]
+        return display(picture_part(self.picture), paragraphs(self.note), table(head, rows, left=left))
 
     problem: FormulaProblem
     start: Array

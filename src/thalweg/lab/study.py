@@ -22,6 +22,7 @@ from .methods import NINE
 from .performing import Performer
 from .race import Prepared, Progress, Race, prepare, race, report_suffix
 from .race_result import ONLY_DRAWN
+from .reports import notebook
 from .reports.study import render
 from .store import Store
 from .study_result import StudyResult
@@ -70,6 +71,9 @@ class Study:
             f"  {r['method']:<12} score {r['score']:.3f}, rank {r['rank']:.2f}" for r in self.data["methods"]
         ]
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        return notebook.study(self.data)
 
 
 def study(

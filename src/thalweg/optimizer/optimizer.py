@@ -24,6 +24,7 @@ from ..core.rule import Optimizer, Params, Rule
 from ..engines import engine
 from ..engines.memory import Array, address
 from ..errors import GradientError, NonFiniteError, ParameterError, StateError, nearest
+from ..notebook import display, table
 from . import saving, tree
 from .bucket import Bucket
 from .gradients import SparseGradient, gradient_of, indices_of, shares, sparse, touched
@@ -487,15 +488,18 @@ class ArrayOptimizer(Optimizer):
         return f"<Optimizer {self.rule!r}, {len(self._leaves)} arrays, {size} weights, t={self.t}>"
 
     def _repr_html_(self) -> str:
-        from html import escape
-
-        rows = "".join(
-            f"<tr><td>{escape(str(x.path) if x.keys else 'params')}</td><td>{x.array.shape}</td><td>{x.array.dtype}</td>"
-            f"<td>{escape(repr(self._groups[x.group].rule))}</td></tr>"
+        rows = [
+            [
+                str(x.path) if x.keys else "params",
+                x.array.shape,
+                x.array.dtype,
+                repr(self._groups[x.group].rule),
+            ]
             for x in self._leaves
+        ]
+        return display(
+            table(["parameter", "shape", "dtype", "rule"], rows, f"t = {self.t}", left=(0, 1, 2, 3))
         )
-        head = "".join(f"<th>{h}</th>" for h in ("parameter", "shape", "dtype", "rule"))
-        return f"<table><caption>t = {self.t}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
     # Copies: what pickle takes, and with it copy.deepcopy.
 

@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike
 from scipy.optimize import OptimizeResult
 
 from ..core.rule import Rule
+from ..notebook import display, table
 from .arguments import (
     Limits,
     as_callback,
@@ -34,6 +35,24 @@ from .arguments import (
 from .choice import ChosenRun
 from .objective import Function, Jacobian, Objective
 from .run import DONE, Run, outcome_of
+
+
+class Minimum(OptimizeResult):
+    """SciPy's result, which notebooks show as a table."""
+
+    def _repr_html_(self) -> str:
+        """What was found and why the run ended."""
+        x = np.array2string(np.asarray(self["x"]), precision=6, threshold=12)
+        largest = float(np.abs(self["jac"]).max(initial=0.0))
+        rows = [
+            ["x", x],
+            ["largest |gradient|", f"{largest:.3g}"],
+            ["steps", self["nit"]],
+            ["evaluations of fun, jac", f"{self['nfev']}, {self['njev']}"],
+            ["rule", repr(self["method"])],
+            ["converged" if self["success"] else "ended", self["message"]],
+        ]
+        return display(table(["f", f"{self['fun']:.8g}"], rows, left=(0, 1)))
 
 
 def minimize(
@@ -109,7 +128,7 @@ def minimize(
         status, message, error = *outcome_of(caught, run.nit), caught
     message += "" if np.array_equal(x, start) else " x0 lay outside the bounds and was moved onto them."
     x, f, g, _ = run.best()
-    result = OptimizeResult(
+    result = Minimum(
         x=x, fun=f, jac=g, nit=run.nit, nfev=objective.nfev, njev=objective.njev,
         success=status == DONE, status=status, message=message, exception=error, method=run.rule,
     )  # fmt: skip

@@ -12,13 +12,16 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from html import escape
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
 from typing import Any
 
 from ...errors import UnknownClaimError, nearest
+from ...notebook import paragraphs, table
 from ..evidence import Evidence
+from ..formatting import plain
 from ..pictures.panels import Picture
 from ..pictures.values import picture as restored_picture
 from ..pictures.values import values
@@ -86,6 +89,22 @@ class Result:
     def __repr__(self) -> str:
         return f"<{self.id}: {self.verdict}>"
 
+    def _repr_html_(self) -> str:
+        """The claim with its verdict, its picture and its numbers."""
+        from ..pictures.notebook import display
+
+        return display(self.part())
+
+    def part(self) -> str:
+        """The same as a part of a display (HTML)."""
+        from ..pictures.notebook import picture_part  # matplotlib is slow to import
+
+        said = [f"{self.claim.title} — {self.verdict}", *self.evidence.conditions, self.error or ""]
+        rows = [[n, plain(ours), "" if theirs is None else plain(theirs)] for n, ours, theirs in self.rows]
+        numbers = table(["", "measured", "in the source"], rows) if rows else ""
+        drawn = "" if self.picture is None else picture_part(self.picture)
+        return paragraphs(*said) + drawn + numbers
+
     def json(self, picture: str | None) -> dict[str, Any]:
         """The record of the JSON file; a number that is not finite is null.
 
@@ -136,6 +155,20 @@ class Findings:
 
     def __repr__(self) -> str:
         return "\n".join(f"{r.id:<28} {r.verdict}" for r in self.results)
+
+    def _repr_html_(self) -> str:
+        """A table of verdicts, and each claim with its picture, folded where there are several."""
+        from ..pictures.notebook import display  # matplotlib is slow to import
+
+        if len(self.results) == 1:
+            return display(self.results[0].part())
+        verdicts = table(
+            ["claim", "what it says", "verdict"],
+            [[r.id, r.claim.title, r.verdict] for r in self.results],
+            left=(0, 1, 2),
+        )
+        folded = [f"<details><summary>{escape(r.id)}</summary>{r.part()}</details>" for r in self.results]
+        return display(verdicts, *folded)
 
     @property
     def failed(self) -> list[Result]:

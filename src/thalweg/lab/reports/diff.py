@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
+from ...notebook import paragraphs
 from ...printing.latex import TEXT, text
 from ..diff_result import ROUNDING, DiffResult
 from ..formatting import plain
@@ -34,9 +35,11 @@ def page(result: DiffResult) -> str:
 
 
 def fragment(result: DiffResult) -> str:
-    """For a notebook: the sentences and the settings that differ."""
-    said = "".join(f"<p>{escape(t)}</p>" for t in sentences(result).values())
-    return said + _settings(result, only=True)
+    """For a notebook: the sentences, the picture and the settings that differ."""
+    from ..pictures.notebook import display, picture_part  # matplotlib is slow to import
+
+    drawn = "" if result.verdict == "identical" else picture_part(picture(result))
+    return display(paragraphs(*sentences(result).values()), drawn, _settings(result, only=True))
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
