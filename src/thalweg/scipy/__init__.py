@@ -37,7 +37,7 @@ from .objective import Function, Jacobian, Objective
 from .run import DONE, Run, outcome_of
 
 
-class Minimum(OptimizeResult):
+class Minimum(OptimizeResult):  # type: ignore[misc]  # SciPy has no types
     """SciPy's result, which notebooks show as a table."""
 
     def _repr_html_(self) -> str:
