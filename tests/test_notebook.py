@@ -28,7 +28,7 @@ QUICK = {"trials": 1, "seeds": 2, "steps": 20, "workers": 0}
 # What each is to show beside a table.
 RESULTS: dict[str, tuple[Callable[[Path], Any], bool]] = {
     "show": (lambda _: tw.show("booth", ["SGD", "Adam:keras"], steps=20, lr=0.01), True),
-    "claims": (lambda _: tw.claims(["delta-is-momentum", "eps-is-a-rate"][:1], jobs=1), True),
+    "claims": (lambda _: tw.claims(["delta-is-momentum", "gradient-sizes"], jobs=1), True),
     "race": (lambda _: tw.race("booth", ["SGD", "Adam"], **QUICK), True),
     "study": (lambda _: tw.study(["booth", "beale"], ["SGD", "Adam"], **QUICK), True),
     "minimize": (lambda _: tw.minimize(lambda w: (float(w @ w), 2 * w), np.ones(3), jac=True, method=tw.SGD(lr=0.1)), False),
@@ -60,6 +60,7 @@ def test_a_result_is_shown_and_stands_alone(name: str, folder: Path) -> None:
     assert bool(pictures) == RESULTS[name][1]
     assert all(svg.get("role") == "img" and svg.get("aria-label") for svg in pictures)
     assert root.find(".//script") is None
+    assert "$" not in text  # no mark-up is left
     assert not re.search(r"https?://(?!www\.w3\.org)|url\((?!#)|@import", text)
 
 

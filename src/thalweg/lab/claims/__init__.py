@@ -20,6 +20,7 @@ from typing import Any
 
 from ...errors import UnknownClaimError, nearest
 from ...notebook import paragraphs, table
+from .. import mathematics
 from ..evidence import Evidence
 from ..formatting import plain
 from ..pictures.panels import Picture
@@ -100,10 +101,13 @@ class Result:
         from ..pictures.notebook import picture_part  # matplotlib is slow to import
 
         said = [f"{self.claim.title} — {self.verdict}", *self.evidence.conditions, self.error or ""]
-        rows = [[n, plain(ours), "" if theirs is None else plain(theirs)] for n, ours, theirs in self.rows]
+        rows = [
+            [mathematics.plain(n), plain(ours), "" if theirs is None else plain(theirs)]
+            for n, ours, theirs in self.rows
+        ]
         numbers = table(["", "measured", "in the source"], rows) if rows else ""
         drawn = "" if self.picture is None else picture_part(self.picture)
-        return paragraphs(*said) + drawn + numbers
+        return paragraphs(*map(mathematics.plain, said)) + drawn + numbers
 
     def json(self, picture: str | None) -> dict[str, Any]:
         """The record of the JSON file; a number that is not finite is null.
@@ -164,7 +168,7 @@ class Findings:
             return display(self.results[0].part())
         verdicts = table(
             ["claim", "what it says", "verdict"],
-            [[r.id, r.claim.title, r.verdict] for r in self.results],
+            [[r.id, mathematics.plain(r.claim.title), r.verdict] for r in self.results],
             left=(0, 1, 2),
         )
         folded = [f"<details><summary>{escape(r.id)}</summary>{r.part()}</details>" for r in self.results]
