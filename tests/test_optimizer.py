@@ -493,11 +493,14 @@ def agree_now(opt: Any, hand: Hand, ws: list[Array]) -> None:
             close(opt.average[i], hand.averages[i])
 
 
-CASES = [("plain", n) for n in HAND] + [("cpu", "Adam")]
+ALL = ("all coupled", "all decoupled")
+CASES = [  # compiled with all at once now, with each alone in the slow suite
+    *(("plain", n, s) for n in HAND for s in SETTINGS),
+    *(pytest.param("cpu", "Adam", s, marks=[pytest.mark.slow] * (s not in ALL)) for s in SETTINGS),
+]
 
 
-@pytest.mark.parametrize("setting", SETTINGS)
-@pytest.mark.parametrize(("engine", "name"), CASES)
+@pytest.mark.parametrize(("engine", "name", "setting"), CASES)
 def test_settings_against_the_loop_by_hand(engine: str, name: str, setting: str) -> None:
     """Each setting alone, and all at once in their order, do what a hand-written loop does."""
     given_settings = SETTINGS[setting]
@@ -508,7 +511,7 @@ def test_settings_against_the_loop_by_hand(engine: str, name: str, setting: str)
 
 
 @pytest.mark.parametrize("layout", ["fortran", "strided"])
-@pytest.mark.parametrize("setting", ["all coupled", "all decoupled"])
+@pytest.mark.parametrize("setting", ALL)
 def test_settings_on_views(layout: str, setting: str) -> None:
     """All settings at once on Fortran-ordered and strided parameters, average included."""
     shape, lay = LAYOUTS[layout]

@@ -23,7 +23,7 @@ from thalweg.engines.cpu import launch, openmp
 from thalweg.errors import HyperparameterError, NonFiniteError
 from thalweg.torch import parts
 
-from .strategies import FORMS, KINDS, RULES, every_form, every_rule, form
+from .strategies import FEW, FORMS, KINDS, RULES, every_form, every_rule, form
 
 Optimizer = thalweg.torch.Optimizer
 SOME = ["Adam", "RMSpropCentredMomentum", "Adadelta", "MaxProp"]  # of each kind of formula one
@@ -69,7 +69,14 @@ def train(opt: torch.optim.Optimizer, params: list[torch.nn.Parameter], steps: i
 # The path.
 
 
-DTYPES = [(n, d, torch.float32) for n, d in FORMS] + [(n, d, torch.float64) for n, d in FORMS if n in KINDS]
+DTYPES = [
+    *((n, d, torch.float32) for n, d in FORMS),
+    *(
+        pytest.param(n, d, torch.float64, marks=[pytest.mark.slow] * (n not in FEW))
+        for n, d in FORMS
+        if n in KINDS
+    ),
+]
 
 
 @pytest.mark.parametrize(("name", "dialect", "dtype"), [*DTYPES, *((n, "", torch.float16) for n in SOME)])
@@ -717,7 +724,7 @@ def training(
 
 
 @pytest.mark.parametrize(
-    "dtype", [torch.float64, pytest.param(torch.float32, marks=pytest.mark.slow)], ids=str
+    "dtype", [torch.float32, pytest.param(torch.float64, marks=pytest.mark.slow)], ids=str
 )
 @pytest.mark.parametrize("name", LEAVING)
 def test_a_run_that_moves_over_and_back_goes_on(name: str, dtype: torch.dtype) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from thalweg.core.formula import signature
 from thalweg.core.units import G, W, parse
 
-from ..strategies import FORMS, every_rule, form, forms_in_time, gradients
+from ..strategies import FORMS, every_rule_in_time, form, forms_in_time, gradients
 
 powers = st.integers(-8, 8)
 
@@ -49,7 +49,7 @@ def test_units(name: str, dialect: str, stream: list[float], a: int, b: int) -> 
     np.testing.assert_array_equal(np.ldexp(here.rates(), unit.exponent(a, b)), there.rates())
 
 
-@every_rule
+@every_rule_in_time
 @given(stream=gradients, a=powers, b=powers)
 def test_units_of_what_stands_around(name: str, stream: list[float], a: int, b: int) -> None:
     """Coupled decay is g/w, clipping by value and by norm is g; decoupled decay is the inverse of lr.

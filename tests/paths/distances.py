@@ -259,5 +259,7 @@ def measure(case: Case, dtype: str, trace: Trace | None = None) -> Distance:
             apart = ulps(before[n], recorded[t + 1], states[n], flushed)
             worst["states"] = max(worst["states"], float(apart.max()))
     free = path(rule, settings, starts(dtype), g)
-    exact = path(rule, settings, starts(dtype).astype(float), g.astype(float))
-    return Distance(worst["w"], worst["states"], share(free, trace.w), where, share(trace.w, exact))
+    own = 0.0
+    if any(REASONS[n].loose for n in reasons(case, dtype)):
+        own = share(trace.w, path(rule, settings, starts(dtype).astype(float), g.astype(float)))
+    return Distance(worst["w"], worst["states"], share(free, trace.w), where, own)
