@@ -1,9 +1,10 @@
 """Keep ``docs/claims/claims.json``: what the documentation shows of every claim, measured beforehand.
 
 Run: ``python -m tools.claims`` measures the claims that are stale, ``--all`` every one (four minutes on two cores), a list of
-names those; ``--check`` measures every one, writes nothing and says whose verdict is another (once a month in CI). A claim is stale when what it says of methods and problems is no longer what was measured: the code of its own
-file, of the rules and problems that it names or imports, and of what those import of these rooms. Comments, docstrings and white
-space do not count. How formulas are compiled, trials run and limits computed is held by other tests; that all claims still come
+names those; ``--check`` measures every one, writes nothing and says whose verdict is another (once a month in CI).
+A claim is stale when what it says of methods and problems is no longer what was measured: the code of its own file, of the
+rules and problems that it names or imports, and of what those import of these rooms. Comments, docstrings and white space do
+not count. How formulas are compiled, trials run and limits computed is held by other tests; that all claims still come
 out as they are stored is what the slow tests see, which measure every one.
 """
 

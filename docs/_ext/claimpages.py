@@ -24,6 +24,7 @@ from thalweg.lab.claims import CHAPTERS, Claim, Result, catalogue
 from thalweg.lab.mathematics import html
 from thalweg.lab.pictures.looks import methods_of
 from thalweg.lab.pictures.style import palette
+from thalweg.lab.references import REFERENCES
 from thalweg.lab.reports.claims import checks, conditions, evidence_in_words, mark, numbers, tally
 from thalweg.rules import shipped
 
@@ -199,9 +200,20 @@ def index() -> str:
     out = [tally(results)]
     for chapter in CHAPTERS:
         cards = "".join(_card(r) for r in results if r.claim.chapter == chapter)
-        out += [f"### {chapter}", f'<div class="cards">{cards}</div>']
-    names = "\n".join(f"claims/{r.id}" for r in results)
+        out += [f"## {chapter}", f'<div class="cards">{cards}</div>']
+    names = "\n".join(f"{r.id} <claims/{r.id}>" for r in results)  # lessons are too long for a sidebar
     return "\n\n".join([*out, f"```{{toctree}}\n:hidden:\n\n{names}\n```"])
+
+
+def references() -> str:
+    """The texts that claims cite, the four that stand behind the library first."""
+    cited = {r: [c.id for c in catalogue().values() if r in c.references] for r in REFERENCES.values()}
+    lines = []
+    for short, reference in REFERENCES.items():
+        where = f" <{reference.link}>" if reference.link else ""
+        claims = ", ".join(f"[{name}](/claims/{name}.md)" for name in cited[reference])
+        lines.append(f"*{short}*\n: {_escaped(reference.full)}{where}\n\n  Claims: {claims}")
+    return "\n\n".join(lines)
 
 
 def _card(result: Result) -> str:
@@ -237,6 +249,7 @@ def _write(app: Sphinx) -> None:
 def setup(app: Sphinx) -> dict[str, bool]:
     """Registered with Sphinx by conf.py."""
     GENERATED["claims"] = index
+    GENERATED["references"] = references
     app.connect("builder-inited", _write)
     app.add_directive("claim-picture", ClaimPicture)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -37,7 +37,7 @@ def test_a_broken_method_refutes(refutes: Refutes, claim: str, rule: str, old: s
     [
         ("adadelta-settles", "curvature is below 2"),
         ("adadelta-units", "from u = 0"),
-        ("eps-is-a-rate", "eps^(-1/3)"),
+        ("eps-is-a-rate", r"\varepsilon^{-1/3}"),
         ("delta-is-momentum", "no velocity is carried"),
     ],
 )

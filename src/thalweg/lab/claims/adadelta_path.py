@@ -45,7 +45,7 @@ def experiment() -> Evidence:
         reached[name] = np.where(hit.any(axis=1), hit.argmax(axis=1) * EVERY, np.inf)
         for k, (x, y) in enumerate(p.starts):
             where = f"{name} from ({x:g}, {y:g})"
-            evidence.number(f"steps to f < 1e-3, {where}", reached[name][k])
+            evidence.number(f"steps to f < 10⁻³, {where}", reached[name][k])
             evidence.number(f"distance from the minimum after a million steps, {where}", last[name][k])
     early = Trial(rule, neuron, 10_000, starts=np.array(neuron.starts)).run().loss[0]
     uphill = evidence.number(
@@ -54,7 +54,7 @@ def experiment() -> Evidence:
     evidence.check("no step on the neuron goes uphill, but for rounding", uphill < 1e-15)
     evidence.check("the minimum is reached from all three starts", bool(np.all(last["neuron"] < 1e-6)))
     slow = reached["neuron"].max() / reached["neuron"].min()
-    evidence.number("slowest start over fastest, neuron", slow)
+    evidence.number("steps of the slowest start over those of the fastest, neuron", slow)
     evidence.limit(
         "soon only from a start with a slope: from the flat (-4, 4) it takes hundreds of times as long as from "
         "(-2, -2), and no rate is there to be raised",
@@ -114,8 +114,8 @@ def experiment() -> Evidence:
         ("Adadelta", "Adagrad"),
     )
     evidence.reading = (
-        "Left: from three starts, named by their coordinates, Adadelta goes down to the neuron's minimum. Middle: on "
-        "Beale's function it depends on the start, and the steep minimum does not hold it. Right: its rate rises and "
+        "First: from three starts, named by their coordinates, Adadelta goes down to the neuron's minimum. Second: on "
+        "Beale's function it depends on the start, and the steep minimum does not hold it. Last: its rate rises and "
         "falls with the surface, Adagrad's only falls."
     )
     return evidence

@@ -19,6 +19,7 @@ from ...problems import landscape
 from ...problems.formula import FormulaProblem
 from ...problems.quadratic import spectrum
 from ..evidence import Evidence, use
+from ..formatting import plain
 from ..pictures.panels import Chart, Curve, Picture
 from ..trial import Array, Trial
 
@@ -59,7 +60,8 @@ def experiment() -> Evidence:
         evidence.number(f"distance on the neuron after a million steps, {name}", d[-1])
     for name in list(rules)[:2]:
         lasting = evidence.number(
-            f"its last decade: end over beginning, {name}", far[name][-1] / far[name][middle]
+            f"swing after a million steps over that after a hundred thousand, {name}",
+            far[name][-1] / far[name][middle],
         )
         evidence.check(f"{name} goes on oscillating", abs(lasting - 1) < 0.01 and far[name][-1] > 1e-3)
     evidence.check("Adadelta settles on the neuron", far["Adadelta"][-1] < SETTLED)
@@ -74,17 +76,20 @@ def experiment() -> Evidence:
     for h, a in zip(CURVATURES, ends["Adadelta"][-1], strict=True):
         evidence.number(f"Adadelta's amplitude after a million steps, curvature {h:g}", a)
     evidence.number(
-        "RMSprop's amplitude, largest over curvatures, in lr", ends["RMSprop, lr 0.1"][-1].max() / 0.1
+        "RMSprop's largest amplitude over all curvatures, in learning rates",
+        ends["RMSprop, lr 0.1"][-1].max() / 0.1,
     )
-    evidence.number("Adadelta's amplitude over the law, curvature 100", ends["Adadelta"][-1, -1] / law[-1])
+    evidence.number(
+        "Adadelta's amplitude over the formula's, curvature 100", ends["Adadelta"][-1, -1] / law[-1]
+    )
     evidence.check(
         "Adadelta settles where the curvature is below 2", bool(np.all(ends["Adadelta"][-1, flat] < SETTLED))
     )
     evidence.check("RMSprop settles at no curvature", bool(np.all(ends["RMSprop, lr 0.1"][-1] > 1e-3)))
     steep = ends["Adadelta"][-1, ~flat]
     evidence.limit(
-        "only where the curvature is below 2 sqrt(eps_v / eps_u), which is 2 for one eps: above it Adadelta's "
-        "oscillation goes on growing, like sqrt(eps t) / 2",
+        "only where the curvature is below $2 \\sqrt{\\varepsilon_v / \\varepsilon_u}$, which is 2 for one ε: above it Adadelta's "
+        "oscillation goes on growing, like $\\sqrt{\\varepsilon t} / 2$",
         bool(np.all(np.abs(steep / law - 1) < 0.05) and np.all(steep > 2 * ends["Adadelta"][middle, ~flat])),
     )
 
@@ -104,10 +109,10 @@ def experiment() -> Evidence:
     ).run()
     reached = runs.reached[:, 0]
     for value, steps in zip(tries, reached, strict=True):
-        evidence.number(f"steps to f < 1e-3 without any rate, eps {value:g}", steps)
-    evidence.check("without any rate it reaches the target at its default eps", bool(np.isfinite(reached[1])))
+        evidence.number(f"steps to f < 10⁻³ without any rate, ε = {plain(value)}", steps)
+    evidence.check("without any rate it reaches the target at its default ε", bool(np.isfinite(reached[1])))
     evidence.limit(
-        "without a rate, but not without a setting: eps takes its place (see eps-is-a-rate)",
+        "without a rate, but not without a setting: ε takes its place (see eps-is-a-rate)",
         bool(reached[-1] > 10 * reached[1]),
     )
 
@@ -155,8 +160,8 @@ def experiment() -> Evidence:
         ("RMSprop", "Adadelta"),
     )
     evidence.reading = (
-        "Left and middle: on the neuron RMSprop keeps jumping across the minimum while Adadelta comes to rest. "
-        "Right: so it does on gentle curvature, but above a curvature of 2 its oscillation grows like √t and "
+        "First two: on the neuron RMSprop keeps jumping across the minimum while Adadelta comes to rest. "
+        "Last: so it does on gentle curvature, but above a curvature of 2 its oscillation grows like $\\sqrt{t}$ and "
         "overtakes RMSprop's, which stays at half its rate."
     )
     return evidence

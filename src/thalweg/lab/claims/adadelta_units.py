@@ -19,6 +19,7 @@ from ...problems import Problem, landscape
 from ...problems.base import Grads, Params, Rows, pack, unpack
 from ...problems.formula import FormulaProblem
 from ..evidence import Evidence, use
+from ..formatting import plain
 from ..pictures.panels import Chart, Curve, Map, Panel, Path, Picture
 from ..trial import Array, Trial
 
@@ -76,20 +77,20 @@ def experiment() -> Evidence:
         return use("Adadelta:notes", u=u * c**2, eps_u=eps * units**2, eps_v=eps / units**2)
 
     own = pair(delta(1e-6, 0.0), delta(1e-6, 0.0, units=SCALE))[2]
-    evidence.number("Adadelta, eps in each coordinate's units", own)
-    evidence.check("with eps in units Adadelta's path rescales to the bit", own == 0)
+    evidence.number("Adadelta's difference, ε in each coordinate's units", own)
+    evidence.check("with ε in units Adadelta's path rescales to the bit", own == 0)
     warm = [pair(delta(e, SQUARED_UPDATE), delta(e, SQUARED_UPDATE, SCALE)) for e in EPS]
     cold = [pair(delta(e, 0.0), delta(e, 0.0)) for e in EPS]
     for e, one, two in list(zip(EPS, warm, cold, strict=True))[::3]:
-        evidence.number(f"Adadelta from u > 0, one eps, {e:.0e}", one[2])
-        evidence.number(f"Adadelta from u = 0, one eps, {e:.0e}", two[2])
+        evidence.number(f"Adadelta's difference from u > 0, one ε, {plain(e)}", one[2])
+        evidence.number(f"Adadelta's difference from u = 0, one ε, {plain(e)}", two[2])
     shares = np.array([w[2] for w in warm])
-    evidence.check("from u > 0 the difference falls as eps does", bool(np.all(np.diff(shares) < 0)))
-    evidence.check("and vanishes: below 1e-6 at the smallest eps", bool(shares[-1] < 1e-6))
-    way = evidence.number("way of b from u = 0 in 400 steps, eps 1e-20", np.ptp(cold[-1][0][:, 1]))
+    evidence.check("from u > 0 the difference falls as ε does", bool(np.all(np.diff(shares) < 0)))
+    evidence.check("and vanishes: below 10⁻⁶ at the smallest ε", bool(shares[-1] < 1e-6))
+    way = evidence.number("way of b from u = 0 in 400 steps, ε = 10⁻²⁰", np.ptp(cold[-1][0][:, 1]))
     evidence.limit(
-        "only once past updates outweigh eps: from u = 0 the first step is sqrt(eps / (1 - beta)) in any unit, "
-        "and as eps falls the run stops moving before it rescales",
+        "only once past updates outweigh ε: from u = 0 the first step is $\\sqrt{\\varepsilon / (1 - \\beta)}$ in any unit, "
+        "and as ε falls the run stops moving before it rescales",
         bool(cold[-1][2] > 0.1 and way < 1e-3),
     )
     fixed = {}
@@ -99,8 +100,8 @@ def experiment() -> Evidence:
         rule, softener = use(name, lr=0.1), use(name).at(0)[eps]
         fixed[kind] = pair(rule, use(name, lr=0.1, **{eps: softener / power}))
         mended = pair(rule, use(name, lr=0.1 * SCALE, **{eps: softener / power}))[2]
-        evidence.number(f"{kind}, same lr", fixed[kind][2])
-        evidence.number(f"{kind}, lr times the scale", mended)
+        evidence.number(f"{kind}'s difference, same learning rate", fixed[kind][2])
+        evidence.number(f"{kind}'s difference, learning rate times the scale", mended)
         evidence.check(f"{kind}'s path does not rescale", fixed[kind][2] > 0.1)
         evidence.check(f"{kind}'s does if its lr is rescaled by hand", mended == 0)
 
@@ -138,7 +139,7 @@ def experiment() -> Evidence:
         ("Adadelta", "Adagrad", "RMSprop"),
     )
     evidence.reading = (
-        "Left: with b rescaled and mapped back Adadelta takes the same path. Middle: Adagrad takes another. "
-        "Right: what remains falls with eps if u starts above 0; from u = 0 it does not fall at all."
+        "First: with b rescaled and mapped back Adadelta takes the same path. Second: Adagrad takes another. "
+        "Last: what remains falls with ε if u starts above 0; from u = 0 it does not fall at all."
     )
     return evidence

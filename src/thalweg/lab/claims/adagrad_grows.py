@@ -55,22 +55,25 @@ def experiment() -> Evidence:
         sums[n] = (slow[:, None] / runs.rates[:, 0, 1:, 0]) ** 2
     steps = runs.steps[1:]
     growth = sums["Adagrad"][0, -1] / sums["Adagrad"][1, -1]
-    evidence.number(f"s at the end, lr = {slow[0]:g} over {slow[1]:g}, steepest coordinate", growth)
+    evidence.number(f"s at the end, at lr = {slow[0]:g} over at {slow[1]:g}, steepest coordinate", growth)
     evidence.check("at a tenth of the rate s ends more than fifty times larger", growth > 50)
     evidence.check("s only grows", bool(np.all(np.diff(sums["Adagrad"], axis=1) >= 0)))
 
     floor = tried["RMSprop"].loss / RATES**2
-    evidence.number("RMSProp's last f over lr², median of rates", np.median(floor))
+    evidence.number("RMSProp's last f over the square of its rate, median of rates", np.median(floor))
     arriving = RATES[np.isfinite(reached["RMSprop"])]
     evidence.number("largest rate at which RMSProp arrives for good", arriving.max(initial=0.0))
-    evidence.number("where its swing alone would have f at the target", np.sqrt(TARGET / np.median(floor)))
+    evidence.number(
+        "the rate at which RMSProp's swing alone would have f at the target",
+        np.sqrt(TARGET / np.median(floor)),
+    )
     evidence.limit(
         "RMSProp mends it only while lr is so small that its swing stays under the target; above that it never arrives",
         bool(np.all(np.isinf(reached["RMSprop"][2 * DECADE :]))),
     )
     for n, t in tried.items():
         evidence.number(f"fewest steps over all rates, {n}", t.steps)
-        evidence.number(f"the rate that takes them, {n}", t.lr)
+        evidence.number(f"the rate that takes the fewest steps, {n}", t.lr)
     evidence.limit(
         "there is something to mend only while lr is small for the way to go: at its best rate Adagrad is the faster",
         tried["Adagrad"].steps < tried["RMSprop"].steps,
@@ -109,8 +112,8 @@ def experiment() -> Evidence:
         ("Adagrad", "RMSprop"),
     )
     evidence.reading = (
-        "Left: below a rate of 1 a tenfold smaller rate costs Adagrad almost a hundred times the steps and RMSProp "
-        "less than ten; where RMSProp's line ends it swings above the target for ever. Right: the slower Adagrad is, "
+        "First: below a rate of 1 a tenfold smaller rate costs Adagrad almost a hundred times the steps and RMSProp "
+        "less than ten; where RMSProp's line ends it swings above the target for ever. Last: the slower Adagrad is, "
         "the larger its sum."
     )
     return evidence

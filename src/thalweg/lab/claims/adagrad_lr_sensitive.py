@@ -46,10 +46,10 @@ def experiment() -> Evidence:
         basin[n] = float(np.median(np.sum(s <= NEAR * fewest[n][:, None], axis=1)[solved] / DECADE))
         first[n] = int(np.sum(solved & (fewest[n] == record)))
         evidence.number(f"tasks of {len(TASKS)} solved by some rate, {n}", solved.sum())
-        evidence.number(f"a tenth of the best rate: times the steps, median of tasks, {n}", cost[n])
-        evidence.number(f"tasks in that median, of which a tenth lies on the grid, {n}", len(under))
-        evidence.number(f"ten times the best rate: tasks that still arrive, {n}", still[n])
-        evidence.number(f"tasks of which ten times the best rate lies on the grid, {n}", tried[n])
+        evidence.number(f"steps at a tenth of the best rate over the fewest, median of tasks, {n}", cost[n])
+        evidence.number(f"tasks with a tenth of the best rate on the grid, {n}", len(under))
+        evidence.number(f"tasks that still arrive at ten times the best rate, {n}", still[n])
+        evidence.number(f"tasks with ten times the best rate on the grid, {n}", tried[n])
         evidence.number(f"decades of rates within {NEAR:g} times the fewest steps, median, {n}", basin[n])
         evidence.number(f"tasks of {len(TASKS)} on which its best rate takes the fewest steps, {n}", first[n])
     others = [n for n in METHODS if n != "Adagrad"]
@@ -121,7 +121,7 @@ def experiment() -> Evidence:
         METHODS,
     )
     evidence.reading = (
-        "Left: Adagrad's curve is the steepest on its left side and reaches the lowest point. Middle: over all tasks a "
-        "rate ten times too small costs it the most. Right: how wide the band of good rates is."
+        "First: Adagrad's curve is the steepest on its left side and reaches the lowest point. Second: over all tasks a "
+        "rate ten times too small costs it the most. Last: how wide the band of good rates is."
     )
     return evidence

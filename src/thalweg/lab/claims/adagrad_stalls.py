@@ -57,8 +57,8 @@ def experiment() -> Evidence:
     _, rates = run("Adagrad:slides", zipf, ROWS, 1, every=ROWS)
     used = often > 0
     slope, offset = np.polyfit(np.log(often[used]), np.log(rates[-1, used]), 1)
-    evidence.number("final rate ~ (number of updates)^p over 200 features, p", slope)
-    evidence.check("weights with more updates have the lower rates, p < -1/4", slope < -0.25)
+    evidence.number("power of the number of updates with which the final rate goes, 200 features", slope)
+    evidence.check("weights with more updates have the lower rates, with a power below −1/4", slope < -0.25)
 
     far = abs(gutter.starts[0][0])
     way = {n: run(f"{n}:slides", gutter, 4 * STEPS, 0)[0][:, 0] + far for n in ("Adagrad", "RMSprop")}
@@ -76,13 +76,13 @@ def experiment() -> Evidence:
         arrived["RMSprop"] > 0 and way["Adagrad"][arrived["RMSprop"]] < 0.5 * far,
     )
     power = np.log(way["Adagrad"][500] / way["Adagrad"][50]) / np.log(500 / 50)
-    evidence.number("gutter: way gone ~ steps^q from 50 to 500 steps, q", power)
+    evidence.number("gutter: power of the steps with which the way gone grows, 50 to 500 steps", power)
     evidence.limit(
-        "only in a given number of steps: it slows as √t and never quite stops", 0.45 < power < 0.55
+        "only in a given number of steps: it slows as $\\sqrt{t}$ and never quite stops", 0.45 < power < 0.55
     )
     tuned = try_rates(use("Adagrad:slides"), gutter, RATES, 2000, 1e-3, stay=True)
     evidence.number("gutter: steps to f < 0.001 for good, best rate", tuned.steps)
-    evidence.number("gutter: that rate", tuned.lr)
+    evidence.number("gutter: the best rate", tuned.lr)
     evidence.limit("only at a rate that is small for the way to go: tuned, it arrives", tuned.steps < 100)
     path, _ = run("Adagrad:slides", neuron, STEPS, 1)
     left = np.abs(path[-1] - neuron.minima[0]) / np.abs(path[0] - neuron.minima[0])
@@ -102,7 +102,7 @@ def experiment() -> Evidence:
                 "effective learning rate",
                 [
                     Curve(often[used], rates[-1, used], "Adagrad", "Adagrad", look="points"),
-                    Curve(counts, np.exp(offset) * counts**slope, f"∝ updates^{slope:.2f}", look="theory"),
+                    Curve(counts, np.exp(offset) * counts**slope, f"slope {slope:.2f}", look="theory"),
                 ],
                 log="xy",
             ),
@@ -123,7 +123,7 @@ def experiment() -> Evidence:
         ("Adagrad", "RMSprop"),
     )
     evidence.reading = (
-        "Left: each point is a feature; the more updates its weight received, the lower its rate. Right: on a steady "
-        "slope RMSprop walks at lr a step, Adagrad's steps shrink as 1/√t. It slows rather than stops."
+        "First: each point is a feature; the more updates its weight received, the lower its rate. Last: on a steady "
+        "slope RMSprop walks at lr a step, Adagrad's steps shrink as $1/\\sqrt{t}$. It slows rather than stops."
     )
     return evidence

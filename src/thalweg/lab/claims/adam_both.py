@@ -93,12 +93,14 @@ def _inclusions(evidence: Evidence) -> None:
     bare = fed(use("Adam:slides", lr=1.0, beta1=0.0, beta2=0.9, eps=0.0), gradients).update[1:]
     rms = fed(use("RMSprop:slides", lr=1.0, beta=0.9, eps=0.0), gradients).update[1:]
     gap = np.abs(bare / (rms * np.sqrt(1 - 0.9**t)) - 1).max()
-    evidence.number("Adam with β₁ = 0 against RMSprop times √(1 − β^t), largest relative gap", gap)
+    evidence.number(
+        "Adam with β₁ = 0 against RMSprop times $\\sqrt{1 - \\beta^t}$, largest relative gap", gap
+    )
     evidence.check("β₁ = 0 leaves RMSProp with a corrected start", gap < 1e-9)
     large = fed(use("Adam:slides", lr=1e12, eps=1e12), gradients).update[1:]
     mean = fed(use("Momentum:slides", lr=1.0), gradients).update[1:]
     gap = np.max(np.abs(large * (1 - 0.9**t) - mean).max(axis=0) / np.abs(mean).max(axis=0))
-    evidence.number("Adam with ε = 10¹² against momentum over 1 − β^t, largest relative gap", gap)
+    evidence.number("Adam with ε = 10¹² against momentum over $1 - \\beta^t$, largest relative gap", gap)
     evidence.check("a large ε leaves momentum", gap < 1e-6)
 
 

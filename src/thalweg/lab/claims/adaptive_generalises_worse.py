@@ -93,7 +93,7 @@ def experiment() -> Evidence:
         _all_right(dials["batch"], np.array(BATCHES) <= 10),
     )
     evidence.limit(
-        "only from states near 0: from 0.1, a thousand times g̃², none errs",
+        "only from states near 0: from 0.1, a thousand times $\\tilde{g}^2$, none errs",
         _all_right(dials["state"], STATES >= 0.1),
     )
     evidence.picture = _picture(dials, problem)

@@ -89,8 +89,8 @@ def experiment() -> Evidence:
         ("SGD", "Adagrad", "RMSprop", "Adam"),
     )
     evidence.reading = (
-        "Left: gradient descent does not see the angle. Along the axes adaptive rates need a handful of steps, at 45° as many "
-        "as gradient descent; what Adam keeps is momentum's. Right: the same in eight dimensions; where all diagonal "
+        "First: gradient descent does not see the angle. Along the axes adaptive rates need a handful of steps, at 45° as many "
+        "as gradient descent; what Adam keeps is momentum's. Last: the same in eight dimensions; where all diagonal "
         "entries are alike Adagrad's advantage is gone."
     )
     return evidence

@@ -77,26 +77,26 @@ def experiment() -> Evidence:
             f"at the first step that is 1 - β to 5 %, {name}", abs(kept_first / (1 - beta) - 1) < 0.05
         )
         drawn[name] = (m.mean(axis=1) / mean, corrected.mean(axis=1) / mean)
-    evidence.number("largest error of m against (1 - β^t) E[g], in standard errors", without)
+    evidence.number("largest error of m against $(1 - \\beta^t)\\, E[g]$, in standard errors", without)
     evidence.check("E[m̂] = E[g] at every step for four distributions", worst < CHANCE)
-    evidence.check("E[m] = (1 - β^t) E[g] at every step", without < CHANCE)
+    evidence.check("$E[m] = (1 - \\beta^t)\\, E[g]$ at every step", without < CHANCE)
 
     fading = 0.9**T * rng.normal(1.0, 1.0, shape)
     m, corrected = _averages("Adam:notes", fading)
     exact = max(exact, float(np.max(np.abs(m - weights @ fading)) / np.max(np.abs(m))))
-    evidence.number("largest deviation from m = (1 - β) Σ β^(t-z) g_z, relative", exact)
+    evidence.number("largest relative deviation from $m_t = (1 - \\beta) \\sum_z \\beta^{t-z} g_z$", exact)
     evidence.check("the identity holds to rounding, whatever the gradients", exact < 1e-12)
     ratio = corrected.mean(axis=1) / 0.9 ** T[:, 0]
     evidence.number("E[m̂] over E[g] at step 50 where E[g] shrinks by a tenth a step", ratio[-1])
     evidence.limit(
-        "only while all gradients come from the same distribution, as the notes assume: where they shrink m̂ lags behind",
+        "only while all gradients come from the same distribution, as the lecture notes assume: where they shrink m̂ lags behind",
         bool(ratio[-1] > 2),
     )
     g = rng.normal(1.0, 1.0, shape)
     epochs = _averages("Adam:notes-code", g)[1].mean(axis=1)
-    evidence.number("E[m̂] over E[g] at the second sample in the notes' code", epochs[1])
+    evidence.number("E[m̂] over E[g] at the second sample in the lecture notes' code", epochs[1])
     evidence.limit(
-        "only where the power counts updates: the notes' own code counts epochs, and with two samples an epoch m̂ "
+        "only where the power counts updates: the lecture notes' own code counts epochs, and with two samples an epoch m̂ "
         "starts too large",
         bool(epochs[1] > 1.5),
     )
@@ -133,11 +133,11 @@ def experiment() -> Evidence:
     ]
     evidence.picture = Picture(
         panels,
-        "The average of m starts at a tenth of the gradients' mean and follows 1 - beta^t; corrected it lies at 1.",
+        "The average of m starts at a tenth of the gradients' mean and follows 1 − βᵗ; corrected it lies at 1.",
         ("Adam",),
     )
     evidence.reading = (
-        "Left: for normal, exponential and heavy-tailed gradients m follows 1 − βᵗ and m̂ stays at 1. Right: m̂ is "
-        "biased where the gradients' distribution moves, and in the notes' code, which counts epochs."
+        "First: for normal, exponential and heavy-tailed gradients m follows $1 - \\beta^t$ and m̂ stays at 1. Last: m̂ is "
+        "biased where the gradients' distribution moves, and in the lecture notes' code, which counts epochs."
     )
     return evidence

@@ -13,7 +13,7 @@ and without $\varepsilon$. Both at the best of as many rates, equally far apart;
 $1.999/\lambda_1$, and with $\alpha = 1/\lambda_1$ too. A tolerance not met counts as a gain of 0.
 Refuted by: A gain from the spectra more than 2 % from 1,000, 15 % from 30,000, or 2 % from
 $(1/\beta)^{n-1}$; a power of $\beta$ a tenth off in the eigenvalues or the slowest modes; an $|U_{ii}|$
-below 0.9; a gain of no more than $(1/\beta)^{n-1}$ in steps to a thousandth of $\|x\|_2$ or $\max |x_i|$
+below 0.9; a gain of no more than $(1/\beta)^{n-1}$ in steps to a thousandth of $\|x\|_2$ or $\max |xᵢ|$
 against $\alpha = 1/\lambda_1$, from ones or a normal start, or of $\|x\|_2$ with both rates tuned.
 """
 
@@ -26,6 +26,7 @@ from ...problems.compiled import CompiledProblem
 from ...problems.least_squares import scaled
 from ...problems.quadratic import quadratic
 from ..evidence import Evidence, use
+from ..formatting import plain as written
 from ..pictures.panels import Array, Chart, Curve, Picture
 from ..search import grid
 from ..theory import Darve, darve, descent_steps
@@ -37,7 +38,7 @@ TOLERANCES = (1e-1, 1e-2, 1e-3, 1e-6)
 MAIN = 1e-3  # the tolerance of the checks
 LARGEST = 1.999  # of gradient descent's rates, in 1/λ₁: the steepest mode is stable below 2
 NORMS: tuple[Norm, ...] = ("2", "max", "f")
-NAMES = {"2": "‖x‖₂", "max": "max |x_i|", "f": "f"}
+NAMES = {"2": "‖x‖₂", "max": "max |xᵢ|", "f": "f"}
 SIZES = {  # n → β, darve's gain, how near it is meant, steps, records every, AdaGrad's rates
     4: (0.1, 1000.0, 0.02, 20_000, 1, grid(0.03, 30, 25)),
     100: (0.9, 30_000.0, 0.15, 30_000, 20, grid(0.3, 1000, 8)),
@@ -57,7 +58,7 @@ def experiment() -> Evidence:
         tuned = _tuned(theory, start)
         for (q, t), darves in plain.items():
             if q != "max" or t == MAIN:
-                evidence.number(f"steps of SGD to {t:g} of {NAMES[q]}, α = 1/λ₁, n = {n}", darves)
+                evidence.number(f"steps of SGD to {written(t)} of {NAMES[q]}, α = 1/λ₁, n = {n}", darves)
         evidence.number(f"steps of SGD to {MAIN:g} of {NAMES['2']}, best rate, n = {n}", tuned)
         for epsilon in (0.0, 1e-7):
             path, loss = _run(use("Adagrad:darve", eps=epsilon), p, start, rates, steps, every)
@@ -66,35 +67,38 @@ def experiment() -> Evidence:
                 hit = _hits(_sizes(path, loss, q), t) * every
                 gains[q, t] = plain[q, t] / hit.min()  # 0 where it was not met
                 if q != "max" or t == MAIN:
-                    text = f"steps of Adagrad to {t:g} of {NAMES[q]}, ε = {epsilon:g}, best rate, n = {n}"
+                    text = f"steps of Adagrad to {written(t)} of {NAMES[q]}, ε = {written(epsilon)}, best rate, n = {n}"
                     evidence.number(text, hit.min())
             lr = float(rates[int(np.argmin(_hits(_sizes(path, loss, "2"), MAIN)))])
-            evidence.number(f"best rate of Adagrad, ε = {epsilon:g}, n = {n}", lr)
+            evidence.number(f"best rate of Adagrad, ε = {written(epsilon)}, n = {n}", lr)
             shown[n, epsilon] = (
                 np.arange(path.shape[1]) * every,
                 _sizes(path, loss, "2")[list(rates).index(lr)],
             )
             for q in ("2", "max"):
                 gain = evidence.number(
-                    f"gain in steps to {MAIN:g} of {NAMES[q]}, ε = {epsilon:g}, n = {n}", gains[q, MAIN]
+                    f"gain in steps to {MAIN:g} of {NAMES[q]}, ε = {written(epsilon)}, n = {n}",
+                    gains[q, MAIN],
                 )
                 evidence.check(
-                    f"the gain in steps to {MAIN:g} of {NAMES[q]} is more than {stated:,.0f}, ε = {epsilon:g}, n = {n}",
+                    f"the gain in steps to {MAIN:g} of {NAMES[q]} is more than {stated:,.0f}, ε = {written(epsilon)}, n = {n}",
                     gain > stated,
                 )
             both = evidence.number(
-                f"gain in steps to {MAIN:g} of ‖x‖₂, both at their best rates, ε = {epsilon:g}, n = {n}",
+                f"gain in steps to {MAIN:g} of ‖x‖₂, both at their best rates, ε = {written(epsilon)}, n = {n}",
                 gains["2", MAIN] * tuned / plain["2", MAIN],
             )
             evidence.check(
-                f"it is more than {stated:,.0f} with both tuned, ε = {epsilon:g}, n = {n}", both > stated
+                f"it is more than {stated:,.0f} with both tuned, ε = {written(epsilon)}, n = {n}",
+                both > stated,
             )
             over_all = [g for (q, _), g in gains.items() if q != "f"]
             worst = evidence.number(
-                f"smallest gain over norms of x and tolerances, ε = {epsilon:g}, n = {n}", min(over_all)
+                f"smallest gain over norms of x and tolerances, ε = {written(epsilon)}, n = {n}",
+                min(over_all),
             )
             evidence.number(
-                f"of {len(over_all)} norms and tolerances, not met in {steps:,} steps (gain 0), ε = {epsilon:g}, n = {n}",
+                f"of {len(over_all)} norms and tolerances, not met in {steps:,} steps (gain 0), ε = {written(epsilon)}, n = {n}",
                 over_all.count(0.0),
             )
             if epsilon == 0:
@@ -112,8 +116,8 @@ def experiment() -> Evidence:
     _one(evidence)
     evidence.picture = _picture(shown)
     evidence.reading = (
-        "Left and middle: AdaGrad leaves the plateau thousands of times sooner than gradient descent, and sooner than the thin line of "
-        "the analysis, which holds s ∝ β^(2i). Right: the eigenvalues fall like β^(2(i−1)); AdaGrad's scaling leaves β^(i−1)."
+        "First two: AdaGrad leaves the plateau thousands of times sooner than gradient descent, and sooner than the thin line of "
+        "the analysis, which holds $s \\propto \\beta^{2i}$. Last: the eigenvalues fall like $\\beta^{2(i-1)}$; AdaGrad's scaling leaves $\\beta^{i-1}$."
     )
     return evidence
 
@@ -126,21 +130,27 @@ def _theory(n: int) -> Darve:
 def _spectra(evidence: Evidence, theory: Darve, n: int) -> None:
     i = np.arange(n)
     slope = np.polyfit(i * np.log(theory.beta), np.log(theory.eigenvalues), 1)[0]
-    evidence.number(f"power of β by which λ_i falls from i to i + 1, n = {n}", slope)
-    evidence.check(f"it is 2 to a tenth: λ_i ∝ β^(2(i-1)), n = {n}", abs(slope / 2 - 1) < 0.1)
-    evidence.number(f"smallest |U_ii|, n = {n}", float(theory.alignment.min()))
+    evidence.number(f"power of β by which λᵢ falls from i to i + 1, n = {n}", slope)
+    evidence.check(
+        f"it is 2 to a tenth, so $\\lambda_i \\propto \\beta^{{2(i-1)}}$, n = {n}", abs(slope / 2 - 1) < 0.1
+    )
+    evidence.number(f"smallest |Uᵢᵢ|, n = {n}", float(theory.alignment.min()))
     evidence.check(f"eigenvectors are near the identity, n = {n}", float(theory.alignment.min()) > 0.9)
     for text, value, power in (
         ("gradient descent", theory.ratio, 2 * (n - 1)),
-        ("AdaGrad, s ∝ β^(2i)", theory.preconditioned_ratio, n - 1),
+        ("AdaGrad, $s \\propto \\beta^{2i}$", theory.preconditioned_ratio, n - 1),
     ):
         evidence.number(f"share of the slowest mode lost in a step, {text}, n = {n}", value)
-        ours = evidence.number(f"as a power of β, {text}, n = {n}", np.log(value) / np.log(theory.beta))
+        ours = evidence.number(
+            f"that share as a power of β, {text}, n = {n}", np.log(value) / np.log(theory.beta)
+        )
         evidence.check(f"that power is {power} to a tenth, {text}, n = {n}", abs(ours / power - 1) < 0.1)
     _, stated, within, *_ = SIZES[n]
     gain = evidence.number(f"gain from the spectra, n = {n}", theory.gain, stated, within)
-    exact = evidence.number(f"(1/β)^(n−1), n = {n}", theory.gain_estimate)
-    evidence.check(f"the gain from the spectra is (1/β)^(n−1) to 2 %, n = {n}", abs(gain / exact - 1) < 0.02)
+    exact = evidence.number(f"$(1/\\beta)^{{n-1}}$, n = {n}", theory.gain_estimate)
+    evidence.check(
+        f"the gain from the spectra is $(1/\\beta)^{{n-1}}$ to 2 %, n = {n}", abs(gain / exact - 1) < 0.02
+    )
 
 
 def _descent(theory: Darve, start: Array, tolerance: float, norm: Norm, rate: float | None = None) -> float:
@@ -216,11 +226,11 @@ def _one(evidence: Evidence) -> None:
     allowed = int(_descent(theory, np.ones(100), MAIN, "2") / theory.gain_estimate)
     path, loss = _run(use("Adagrad:darve"), scaled(), np.ones(100), np.array([1.0]), allowed, allowed // 100)
     left = evidence.number(
-        f"share of ‖x‖₂ left after {allowed:,} steps of Adagrad, lr = 1, ε = 1e-7, n = 100",
+        f"share of ‖x‖₂ left after {allowed:,} steps of Adagrad, lr = 1, ε = 10⁻⁷, n = 100",
         _sizes(path, loss, "2")[0, -1],
     )
     evidence.limit(
-        "for n = 100 only without ε or with a rate well above 1: ε = 1e-7 exceeds the squares of the small gradients, and at lr = 1 the gain is missed",
+        "for n = 100 only without ε or with a rate well above 1: ε = 10⁻⁷ exceeds the squares of the small gradients, and at lr = 1 the gain is missed",
         left > MAIN,
     )
 
@@ -242,7 +252,7 @@ def _picture(shown: dict[tuple[int, float], tuple[Array, Array]]) -> Picture:
         for epsilon, label in ((0.0, "Adagrad, ε = 0"), (1e-7, "Adagrad, ε = 10⁻⁷")):
             t, left = shown[n, epsilon]
             curves.append(Curve(t[1:], left[1:], label, "Adagrad", int(epsilon > 0)))
-        curves.append(Curve(steps, np.exp(-steps * beta ** (n - 1)), "1 − β^(n−1)", look="theory"))
+        curves.append(Curve(steps, np.exp(-steps * beta ** (n - 1)), "1 − βⁿ⁻¹", look="theory"))
         title = f"Distance, n = {n}, β = {beta:g}"
         panels.append(Chart(title, "step", "‖x‖ / ‖x₀‖", curves, log="xy", y_range=(1e-6, 2.0)))
     theory, i = _theory(100), np.arange(1, 101)
@@ -250,12 +260,12 @@ def _picture(shown: dict[tuple[int, float], tuple[Array, Array]]) -> Picture:
         Chart(
             "Eigenvalues, n = 100, β = 0.9",
             "i",
-            "λ_i",
+            "λᵢ",
             [
                 Curve(i, theory.eigenvalues, "of H_β", "SGD"),
-                Curve(i, theory.preconditioned, "scaled by β^−(i−1)", "Adagrad"),
-                Curve(i, 0.9 ** (2 * (i - 1.0)), "β^(2(i−1))", look="theory"),
-                Curve(i, 0.9 ** (i - 1.0), "β^(i−1)", look="theory"),
+                Curve(i, theory.preconditioned, "scaled by β¹⁻ⁱ", "Adagrad"),
+                Curve(i, 0.9 ** (2 * (i - 1.0)), "β²⁽ⁱ⁻¹⁾", look="theory"),
+                Curve(i, 0.9 ** (i - 1.0), "βⁱ⁻¹", look="theory"),
             ],
             log="y",
         )

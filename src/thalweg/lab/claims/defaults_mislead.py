@@ -80,7 +80,7 @@ def experiment() -> Evidence:
     for what, made in (("lr and ε", first), ("β₁ and β₂ at the best rate", second)):
         slow = float(np.mean(made.reached > 10 * usual))
         evidence.number(f"settings of {what} tried", made.reached.size)
-        evidence.number(f"share of them ten times slower, or failing, {what}", slow)
+        evidence.number(f"share of these settings ten times slower, or failing, {what}", slow)
         evidence.check(f"at least a third of the settings of {what} are ten times slower", slow > 1 / 3)
 
     lr = best["neuron"]
@@ -108,9 +108,9 @@ def experiment() -> Evidence:
     evidence.limit("for short runs: after 3,000 steps the network is within a point", behind[3000] < 0.01)
     evidence.picture = _picture(first, second, v0)
     evidence.reading = (
-        "Left: on Rosenbrock's function the default lies in the slow corner; the best settings are two decades off. "
-        "Middle: at the best rate the defaults of β₁ and β₂ are good, but a wrong pair costs as much as a wrong rate. "
-        "Right: the state that v starts from can cost as much as either."
+        "First: on Rosenbrock's function the default lies in the slow corner; the best settings are two decades off. "
+        "Second: at the best rate the defaults of β₁ and β₂ are good, but a wrong pair costs as much as a wrong rate. "
+        "Last: the state that v starts from can cost as much as either."
     )
     return evidence
 
@@ -171,8 +171,8 @@ def _picture(first: Tried, second: Tried, v0: Tried) -> Picture:
                 points=[(0.1, 1e-3, "default"), (LEFT1[one], LEFT2[two], "best")],
             ),
             Chart(
-                "The state v starts from: the notes' neuron",
-                "initial v, g²",
+                "The state v starts from: the lecture notes' neuron",
+                "initial v, in squared gradients",
                 "steps to f ≤ 0.0001",
                 [Curve(FIRST[1:], v0.reached[1:], "Adam, best lr", "Adam")],
                 log="xy",

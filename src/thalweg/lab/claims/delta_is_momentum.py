@@ -49,7 +49,7 @@ def experiment() -> Evidence:
         evidence.number(f"first update, {name} over {bare}", first[name])
         evidence.number(f"update after {STEADY} equal gradients, {name} over {bare}", steady[name])
         evidence.number(f"update after {STEADY} alternating gradients, {name} over {bare}", alternating[name])
-        evidence.number(f"way gone after the gradient vanished, in last updates, {name}", coasting[name])
+        evidence.number(f"way gone after the gradient vanished, over the last update, {name}", coasting[name])
         evidence.number(f"steps against a gradient that turned round, {name}", against[name])
         evidence.check(f"{name} and {bare} begin with the same step", abs(first[name] - 1) < 1e-9)
         evidence.check(f"along a steady gradient the term makes {name}'s updates grow", steady[name] > 2)
@@ -73,8 +73,8 @@ def experiment() -> Evidence:
         n: Trial(rules[n], neuron, STEPS, starts=neuron.starts[0], stop=TARGET).run().reached[0, 0]
         for n in ("Adadelta", "RMSprop")
     }
-    evidence.number("steps to f < 1e-3 on the neuron, Adadelta", need["Adadelta"])
-    evidence.number("the same with the numerator held", need["RMSprop"])
+    evidence.number("steps to f < 10⁻³ on the neuron, Adadelta", need["Adadelta"])
+    evidence.number("steps to f < 10⁻³ on the neuron, Adadelta with its numerator held", need["RMSprop"])
     evidence.check(
         "the numerator saves more than half the steps on the neuron", need["Adadelta"] < need["RMSprop"] / 2
     )
@@ -111,8 +111,8 @@ def experiment() -> Evidence:
         ("Adadelta", "Momentum"),
     )
     evidence.reading = (
-        "Left and middle: along a steady gradient Adadelta speeds up as momentum does, but where the gradient turns "
-        "or vanishes it follows at once while momentum coasts. Right: it speeds up on alternating gradients too, "
+        "First two: along a steady gradient Adadelta speeds up as momentum does, but where the gradient turns "
+        "or vanishes it follows at once while momentum coasts. Last: it speeds up on alternating gradients too, "
         "which momentum cancels: what it remembers is size, not direction."
     )
     return evidence

@@ -47,8 +47,8 @@ def experiment() -> Evidence:
         evidence.number(
             f"rate × curvature, median of the last third, {text}", float(np.median(late)), bound, WITHIN
         )
-        evidence.numbers[f"lowest of the last third, {text}"] = float(late.min())
-        evidence.numbers[f"highest of the last third, {text}"] = float(late.max())
+        evidence.numbers[f"rate × curvature, lowest of the last third, {text}"] = float(late.min())
+        evidence.numbers[f"rate × curvature, highest of the last third, {text}"] = float(late.max())
         close = abs(limit(use(name, lr=lr)) / bound - 1) < 1e-9
         evidence.check(f"{text}: the step's matrix has this limit", close)
         evidence.check(f"{text}: it comes from at least a fifth below", bool(moved[0] < 0.8 * bound))
@@ -71,7 +71,7 @@ def experiment() -> Evidence:
         ("Adam", "RMSprop"),
     )
     evidence.reading = (
-        "Left: whatever the method and its rate, the run climbs to the line and stays. Right: the Hessian's own "
+        "First: whatever the method and its rate, the run climbs to the line and stays. Last: the Hessian's own "
         "largest eigenvalue knows no such line; under RMSProp it keeps growing while the rates shrink with it."
     )
     return evidence

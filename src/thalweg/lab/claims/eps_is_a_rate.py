@@ -18,6 +18,7 @@ import numpy as np
 from ...core.rule import Rule
 from ...problems import landscape
 from ..evidence import Evidence, use
+from ..formatting import plain
 from ..pictures.panels import Chart, Curve, Picture
 from ..record import fed
 from ..trial import Array, Trial
@@ -43,15 +44,22 @@ def experiment() -> Evidence:
         first = fed(use("Adadelta:notes", eps=eps), np.concatenate([GRADIENTS, -GRADIENTS])[None]).update[1]
         ratios[eps] = first * -np.sign(np.concatenate([GRADIENTS, -GRADIENTS])) / np.sqrt(eps / (1 - beta))
     one = int(np.argmin(np.abs(GRADIENTS - 1)))
-    unit = evidence.number("first step over sqrt(eps / (1 - beta)), g = 1, eps 1e-6", ratios[default][one])
-    evidence.check("the first step is sqrt(eps / (1 - beta)) to 1e-4 there", bool(abs(unit - 1) < 1e-4))
+    unit = evidence.number(
+        "first step over $\\sqrt{\\varepsilon / (1 - \\beta)}$, g = 1, ε = 10⁻⁶", ratios[default][one]
+    )
     evidence.check(
-        "so it is for all gradients from 1e-4 to 1e4 and both signs, eps 1e-12",
+        "the first step is $\\sqrt{\\varepsilon / (1 - \\beta)}$ to a ten-thousandth there",
+        bool(abs(unit - 1) < 1e-4),
+    )
+    evidence.check(
+        "so it is for all gradients from 10⁻⁴ to 10⁴ and both signs, ε = 10⁻¹²",
         np.allclose(ratios[1e-12], 1, rtol=0.01),
     )
-    evidence.number("the same, g = 1e-4, eps 1e-6", ratios[default][0])
+    evidence.number(
+        "first step over $\\sqrt{\\varepsilon / (1 - \\beta)}$, g = 10⁻⁴, ε = 10⁻⁶", ratios[default][0]
+    )
     evidence.limit(
-        "the first step only where (1 - beta) g^2 is large against eps: below, it is g itself",
+        "the first step only where $(1 - \\beta)\\, g^2$ is large against ε: below, it is g itself",
         bool(ratios[default][0] < 0.1),
     )
 
@@ -65,32 +73,32 @@ def experiment() -> Evidence:
     by_u = steps(use("Adadelta:notes", eps=LEAST), {"u": EPS})
     by_rate = steps(use("RMSprop:notes", eps=default), {"lr": np.sqrt(EPS)})
     slopes = {
-        "eps": _slope(EPS, by_eps, 1e-14, 1e-8),
+        "ε": _slope(EPS, by_eps, 1e-14, 1e-8),
         "the start state u": _slope(EPS, by_u, 1e-10, 1e-5),
-        "lr^2, RMSprop": _slope(EPS, by_rate, 1e-8, 1e-4),
+        "the squared rate, RMSprop": _slope(EPS, by_rate, 1e-8, 1e-4),
     }
     for eps in (1e-14, 1e-10, 1e-6, 1e-2):
         k = int(np.argmin(np.abs(np.log(EPS / eps))))
-        evidence.number(f"steps to f < 1e-3, eps {eps:.0e}", by_eps[k])
-        evidence.number(f"steps to f < 1e-3, start state u {eps:.0e} (eps 1e-14)", by_u[k])
+        evidence.number(f"steps to f < 10⁻³, ε = {plain(eps)}", by_eps[k])
+        evidence.number(f"steps to f < 10⁻³, start state u = {plain(eps)} (ε = 10⁻¹⁴)", by_u[k])
     for name, slope in slopes.items():
-        evidence.number(f"steps grow like this power of {name}", slope)
+        evidence.number(f"power of {name} with which steps grow", slope)
     by_eps, by_u = (np.minimum(s, STEPS + 1) for s in (by_eps, by_u))  # one more than allowed: not reached
     small = EPS <= 1e-6
-    evidence.check("steps only grow as eps falls below 1e-6", bool(np.all(np.diff(by_eps[small]) < 0)))
+    evidence.check("steps only grow as ε falls below 10⁻⁶", bool(np.all(np.diff(by_eps[small]) < 0)))
     evidence.check(
-        "ten decades of eps change them more than 100 times", by_eps[0] > 100 * by_eps[EPS > 1e-4][0]
+        "ten decades of ε change them more than 100 times", by_eps[0] > 100 * by_eps[EPS > 1e-4][0]
     )
-    evidence.check("steps fall as u grows to 1e-2", bool(np.all(np.diff(by_u[EPS <= 1e-2]) < 0)))
+    evidence.check("steps fall as u grows to 0.01", bool(np.all(np.diff(by_u[EPS <= 1e-2]) < 0)))
     evidence.check("u changes them more than 100 times", by_u[0] > 100 * by_u[EPS > 1e-3][0])
     evidence.limit(
-        "less than a rate: steps grow like eps^(-1/3), where a rate of sqrt(eps) would give eps^(-1/2), because u "
+        "less than a rate: steps grow like $\\varepsilon^{-1/3}$, where a rate of $\\sqrt{\\varepsilon}$ would give $\\varepsilon^{-1/2}$, because u "
         "goes on growing",
-        abs(slopes["eps"] + 1 / 3) < 0.02 and abs(slopes["lr^2, RMSprop"] + 1 / 2) < 0.02,
+        abs(slopes["ε"] + 1 / 3) < 0.02 and abs(slopes["the squared rate, RMSprop"] + 1 / 2) < 0.02,
     )
     flat = by_eps[EPS > 1]
     evidence.limit(
-        "only while eps is small: a large one divides itself out and leaves gradient descent with a rate of 1",
+        "only while ε is small: a large one divides itself out and leaves gradient descent with a rate of 1",
         bool(np.ptp(flat) <= 0.02 * flat.max()),
     )
 
@@ -135,8 +143,8 @@ def experiment() -> Evidence:
         ("Adadelta", "RMSprop"),
     )
     evidence.reading = (
-        "Left: steps against the square root of eps fall as RMSprop's do against its rate, only less steeply. "
-        "Middle: the start state u does the same. Right: the first step depends on eps, not on the gradient, "
+        "First: steps against the square root of ε fall as RMSprop's do against its rate, only less steeply. "
+        "Second: the start state u does the same. Last: the first step depends on ε, not on the gradient, "
         "unless the gradient is tiny."
     )
     return evidence

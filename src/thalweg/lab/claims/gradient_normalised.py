@@ -37,14 +37,18 @@ def experiment() -> Evidence:
     fixed = _paths(use("MaxProp", lr=1.0, **BARE), lr=RATES)
     size = dict(zip(RATES, _ends(fixed), strict=True))
     share = np.array([np.median(s) / r for r, s in size.items()])
-    evidence.number("largest |x_i| in the last 1,000 steps over lr, smallest of nine rates", share.min())
-    evidence.number("largest |x_i| in the last 1,000 steps over lr, largest of nine rates", share.max())
+    evidence.number(
+        "largest $|x_i|$ in the last 1,000 steps over the rate, smallest of nine rates", share.min()
+    )
+    evidence.number(
+        "largest $|x_i|$ in the last 1,000 steps over the rate, largest of nine rates", share.max()
+    )
     evidence.check(
         "at no rate and from no start does it come nearer than half a step",
         all(s.min() >= r / 2 for r, s in size.items()),
     )
     first = np.median(_ends(fixed, 1), axis=1) / RATES
-    evidence.number("the same for x₁ alone, largest of nine rates", first.max())
+    evidence.number("largest |x₁| in the last 1,000 steps over the rate, largest of nine rates", first.max())
     evidence.check("along x₁ the cycle is one step wide", bool(first.max() <= 1 and first.min() >= 0.5))
     evidence.check(
         "flat coordinates follow the sign of the steep ones' error: their cycle is wider",
@@ -66,13 +70,15 @@ def experiment() -> Evidence:
     falling = _paths(use("MaxProp", lr=inverse_sqrt(0.1), **BARE))[0]
     slow = float(np.median(_ends(falling)))
     final = 0.1 / STEPS**0.5
-    evidence.number("largest |x_i| in the last 1,000 steps over the last rate, lr = 0.1/√t", slow / final)
+    evidence.number(
+        "largest $|x_i|$ in the last 1,000 steps over the last rate, $\\eta = 0.1/\\sqrt{t}$", slow / final
+    )
     evidence.limit(
-        "only while the rate is fixed: with 0.1/√t it ends ten times closer than with 0.1 throughout",
+        "only while the rate is fixed: with $0.1/\\sqrt{t}$ it ends ten times closer than with 0.1 throughout",
         slow < 0.1 * float(np.median(size[RATES[-1]])),
     )
     short = float(np.median(_ends(_paths(use("MaxProp", lr=exponential(0.1, factor=0.8), **BARE)))))
-    evidence.number("largest |x_i| in the end, lr = 0.1 · 0.8^t, whose sum is 0.5", short)
+    evidence.number("largest $|x_i|$ in the end, $\\eta = 0.1 \\cdot 0.8^t$, whose sum is 0.5", short)
     evidence.check("a rate whose sum is too small stops short", short > 0.1)
     epsilons = 0.01 * steep / 2 * grid(0.1, 10, 41)
     softened = _paths(use("MaxProp", lr=0.01, beta=0.0), eps=epsilons)
@@ -88,8 +94,8 @@ def experiment() -> Evidence:
     shown = {f"MaxProp β = 0, lr {RATES[k]:g}": fixed[k] for k in (-1, len(RATES) // 2, 0)}
     evidence.picture = _picture({**shown, "MaxProp β = 0, 0.1/√t": falling, **others}, share, first)
     evidence.reading = (
-        "Left: with a fixed rate the distance falls until it is of the size of a step and then goes round and round; a rate "
-        "that falls, gradient descent and AdaGrad go on. Right: along x₁ the cycle is about one step wide at every rate; "
+        "First: with a fixed rate the distance falls until it is of the size of a step and then goes round and round; a rate "
+        "that falls, gradient descent and AdaGrad go on. Last: along x₁ the cycle is about one step wide at every rate; "
         "where H is flat, signs follow the steep coordinates' error and the cycle is many steps wide."
     )
     return evidence

@@ -37,22 +37,25 @@ def experiment() -> Evidence:
         front = ratio / beta ** np.arange(n)[:, None]
         evidence.number(f"exponent over all i, n = {n}", whole)
         evidence.number(f"exponent over the second half, n = {n}", tail)
-        evidence.number(f"|[HX]_i| over β^(i-1) ‖X‖, median, n = {n}", float(np.median(front)))
+        evidence.number(f"$|[HX]_i|$ over $\\beta^{{i-1}} \\|X\\|$, median, n = {n}", float(np.median(front)))
         for q in (10, 90):
             evidence.number(
-                f"|[HX]_i| over β^(i-1) ‖X‖, {q} % quantile, n = {n}", float(np.percentile(front, q))
+                f"$|[HX]_i|$ over $\\beta^{{i-1}} \\|X\\|$, {q} % quantile, n = {n}",
+                float(np.percentile(front, q)),
             )
         evidence.check(f"the exponent is 1 to a quarter over the second half, n = {n}", abs(tail - 1) < 0.25)
         if n == 100:
             evidence.limit(
-                "in proportion only: for n = 100 the median is less than a tenth of β^(i-1) ‖X‖, since ‖D X‖ counts, not ‖X‖",
+                "in proportion only: for n = 100 the median is less than a tenth of $\\beta^{i-1} \\|X\\|$, since ‖D X‖ counts, not ‖X‖",
                 float(np.median(front)) < 0.1,
             )
     plain = _exponent(np.median(_ratios(10, 0.5, condition=1.0), axis=1), 0.5)
     evidence.number("exponent for H = I, n = 10", plain)
-    evidence.limit("only where H couples the coordinates: for H = I it is β^(2(i-1))", abs(plain - 2) < 0.1)
     evidence.limit(
-        "for i large: over all i the exponent is above 1.1, since the diagonal's share falls like β^(2(i-1))",
+        "only where H couples the coordinates: for H = I it is $\\beta^{2(i-1)}$", abs(plain - 2) < 0.1
+    )
+    evidence.limit(
+        "for i large: over all i the exponent is above 1.1, since the diagonal's share falls like $\\beta^{2(i-1)}$",
         _exponent(np.median(_ratios(10, 0.5), axis=1), 0.5) > 1.1,
     )
     roots = []
@@ -63,17 +66,18 @@ def experiment() -> Evidence:
             np.sqrt(record(use("Adagrad:darve", lr=0.1, eps=0.0), p, 100, start=start).states["s"][-1])
         )
     grown = evidence.number(
-        "exponent of Adagrad's √s_i over the second half, n = 10", _exponent(np.median(roots, axis=0), 0.5, 5)
+        "exponent of Adagrad's $\\sqrt{s_i}$ over the second half, n = 10",
+        _exponent(np.median(roots, axis=0), 0.5, 5),
     )
-    evidence.check("AdaGrad's √s_i has the exponent 1 to a quarter", abs(grown - 1) < 0.25)
+    evidence.check("AdaGrad's $\\sqrt{s_i}$ has the exponent 1 to a quarter", abs(grown - 1) < 0.25)
     along = _descent()
     late = _exponent(along[-1], 0.5, 5)
     evidence.number(f"exponent after {SHOWN[-1]:,} steps of gradient descent, n = 10", late)
     evidence.limit("only early in a run: once the steep modes have converged the order is reversed", late < 0)
     evidence.picture = _picture(along)
     evidence.reading = (
-        "Left: the components fall like β^(i−1) once i is large, whatever balanced H is; without couplings they fall twice "
-        "as fast. Right: along a run of gradient descent the large components go first; in the end the order is reversed."
+        "First: the components fall like $\\beta^{i-1}$ once i is large, whatever balanced H is; without couplings they fall twice "
+        "as fast. Last: along a run of gradient descent the large components go first; in the end the order is reversed."
     )
     return evidence
 
@@ -126,7 +130,7 @@ def _picture(along: Array) -> Picture:
                     Curve(i, np.median(ratio, axis=1), "condition of H 2", band=(low, high)),
                     Curve(i, np.median(_ratios(n, beta, 10.0), axis=1), "condition 10"),
                     Curve(i, np.median(_ratios(n, beta, 1.0), axis=1), "H = I"),
-                    Curve(i, beta ** (i - 1.0), "β^(i−1)", look="theory"),
+                    Curve(i, beta ** (i - 1.0), "βⁱ⁻¹", look="theory"),
                 ],
                 log="y",
             ),
@@ -138,7 +142,7 @@ def _picture(along: Array) -> Picture:
                     Curve(ten, y, f"step {t:,}", "SGD", k % 3)
                     for k, (t, y) in enumerate(zip(SHOWN, along, strict=True))
                 ]
-                + [Curve(ten, 0.5 ** (ten - 1.0), "β^(i−1)", look="theory")],
+                + [Curve(ten, 0.5 ** (ten - 1.0), "βⁱ⁻¹", look="theory")],
                 log="y",
             ),
         ],

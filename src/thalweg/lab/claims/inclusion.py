@@ -18,6 +18,7 @@ import numpy as np
 from ...core.rule import Rule
 from ...problems import landscape
 from ..evidence import Evidence, use
+from ..formatting import plain as written
 from ..inclusions import INCLUSIONS
 from ..pictures.panels import Chart, Curve, Picture
 from ..trial import Array, Trial
@@ -64,23 +65,24 @@ def experiment() -> Evidence:
     for name, (_, goal) in _limits(1.0).items():
         for eps, distance in zip(EPS, apart[name], strict=True):
             if eps in (1e4, 1e6, 1e8, 1e12):
-                evidence.number(f"{name} from {goal}, ε = {eps:.0e}", distance)
+                evidence.number(f"distance of {name} from {goal}, ε = {written(eps)}", distance)
         power = np.polyfit(np.log(EPS[2:]), np.log(np.maximum(apart[name][2:], 1e-300)), 1)[0]
         evidence.number(f"power of ε with which {name}'s distance falls", power)
         evidence.check(f"{name} tends to {goal} like 1/ε", abs(power + 1) < 0.02)
         times = np.multiply(EPS, apart[name])[FAR:]
-        evidence.number(f"{name}: distance times ε at ε = {EPS[-1]:.0e}", times[-1])
+        evidence.number(f"{name}: distance times ε at ε = {written(EPS[-1])}", times[-1])
         evidence.check(
-            f"{name}: distance times ε is a constant to 1 % from ε = {EPS[FAR]:.0e} on",
+            f"{name}: distance times ε is a constant to 1 % from ε = {written(EPS[FAR])} on",
             bool(times.min() > 0 and times.max() / times.min() < 1.01),
         )
     still = float(np.abs(path(use("Momentum", lr=ALPHA, beta=0.0)) - plain["SGD"]).max())
-    evidence.number("momentum with β = 0 from gradient descent", still)
+    evidence.number("distance of momentum with β = 0 from gradient descent", still)
     evidence.check("momentum with β = 0 is gradient descent", still == 0)
     largest = EPS[-1]
     fixed = path(use("Adam", lr=largest * ALPHA / (1 - BETA), beta1=BETA, eps=largest))
     constant = evidence.number(
-        "Adam from Momentum with a constant rate, ε = 1e+12", np.abs(fixed - plain["Momentum"]).max()
+        "distance of Adam from Momentum with a constant rate, ε = 10¹²",
+        np.abs(fixed - plain["Momentum"]).max(),
     )
     evidence.limit(
         "Adam and AdaMax only with a rate schedule that undoes their bias correction: at a constant rate a gap remains",

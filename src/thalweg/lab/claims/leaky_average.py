@@ -26,7 +26,10 @@ def experiment() -> Evidence:
     age = np.arange(STEPS)
     for k, stated in enumerate((0.1, 0.09, 0.081)):
         evidence.number(f"weight of the gradient {k} steps ago", weights[k], stated, within=1e-9)
-    evidence.check("all weights are (1 - β) β^age", np.allclose(weights, (1 - BETA) * BETA**age, rtol=1e-12))
+    evidence.check(
+        "all weights are $(1 - \\beta)\\, \\beta^{t-z}$",
+        np.allclose(weights, (1 - BETA) * BETA**age, rtol=1e-12),
+    )
     steps = np.arange(1, STEPS + 1)
     kinds = {"gradients shrink": 0.9**steps, "gradients grow": 1.1**steps, "gradients stay": np.ones(STEPS)}
     gradients = np.column_stack(list(kinds.values()))
@@ -34,7 +37,7 @@ def experiment() -> Evidence:
     grown = fed(use("Adagrad:slides", lr=0.1), gradients).rate[1:]
     change = dict(zip(kinds, rates[-1] / rates[STEPS // 2], strict=True))
     for kind, ratio in change.items():
-        evidence.number(f"rate at the end over half way, {kind}", ratio)
+        evidence.number(f"rate at the end over the rate half way, {kind}", ratio)
     evidence.check("the rate rises where gradients shrink", change["gradients shrink"] > 1.5)
     evidence.check("it falls where they grow", change["gradients grow"] < 0.7)
     evidence.check("it stays where they stay", abs(change["gradients stay"] - 1) < 0.05)
@@ -46,7 +49,7 @@ def experiment() -> Evidence:
             "weight",
             [
                 Curve(age[:30], weights[:30], "measured", "RMSprop", look="points"),
-                Curve(age[:30], (1 - BETA) * BETA ** age[:30], "(1 − β) β^age", look="theory"),
+                Curve(age[:30], (1 - BETA) * BETA ** age[:30], "(1 − β) βᵗ⁻ᶻ", look="theory"),
             ],
         ),
         Chart(
@@ -64,7 +67,7 @@ def experiment() -> Evidence:
         ("RMSprop", "Adagrad"),
     )
     evidence.reading = (
-        "Left: the measured weights lie on the geometric law. Right: where gradients shrink RMSProp's rate rises, "
+        "First: the measured weights lie on the geometric law. Last: where gradients shrink RMSProp's rate rises, "
         "where they grow it falls, where they stay it settles; AdaGrad's falls in all three."
     )
     return evidence

@@ -72,9 +72,10 @@ def experiment() -> Evidence:
     evidence = Evidence()
     for kind in (np.float32, np.float64):
         for x in (0.01, 0.1, 10.0):
-            evidence.number(f"first p at which {x:g}^p breaks, {kind.__name__}", _breaks(x, kind))
+            evidence.number(f"first p at which the power of {x:g} breaks, {kind.__name__}", _breaks(x, kind))
     evidence.check(
-        "0.1^p and 10^p break at p below 50 in float32", all(_breaks(x, np.float32) < 50 for x in (0.1, 10))
+        "the powers of 0.1 and 10 break at p below 50 in float32",
+        all(_breaks(x, np.float32) < 50 for x in (0.1, 10)),
     )
 
     wave = np.abs(np.random.default_rng(0).normal(1, 0.3, (50, 1))) + 0.1
@@ -87,7 +88,9 @@ def experiment() -> Evidence:
     beta = float(stable["MaxProp"].at(0)["beta"])
     naive = _naive(gradients, beta, 100.0)
     lost = np.mean(~np.isfinite(naive).all(axis=0) | (naive == 0).any(axis=0))
-    evidence.number("gradient sizes from 1e-12 to 1e12 at which the naive p = 100 fails in float32", lost)
+    evidence.number(
+        "gradient sizes from 10⁻¹² to 10¹² at which the plain power sum, p = 100, fails in float32", lost
+    )
     evidence.check("the naive power sum fails for most sizes", bool(lost > 0.5))
     one = int(np.argmin(np.abs(SIZES - 1)))
     off = {}
@@ -100,7 +103,8 @@ def experiment() -> Evidence:
     ok = np.isfinite(naive).all(axis=0) & (naive != 0).all(axis=0)
     agree = np.abs(naive[:, ok] / _updates(stable["LpProp, p = 100"], gradients)[:, ok] - 1)
     evidence.number(
-        "largest relative difference of the naive form from LpProp where it survives", agree.max(initial=0.0)
+        "largest relative difference of the plain power sum from LpProp where it survives",
+        agree.max(initial=0.0),
     )
     evidence.limit(
         "only where the powers are formed: divided by the larger term first, p = 100 is as stable as p = ∞",
@@ -130,7 +134,7 @@ def experiment() -> Evidence:
             f"largest gap in radius between unit circle and square, p = {p}", gaps[p == POWERS][0]
         )
     limit = evidence.number(
-        "gap times p at p = 1000, over sqrt(2) ln 2", gaps[-1] * 1000 / (2**0.5 * np.log(2))
+        "gap times p at p = 1000, over $\\sqrt{2} \\ln 2$", gaps[-1] * 1000 / (2**0.5 * np.log(2))
     )
     evidence.check(
         "the circle tends to the square, the gap falling like 1/p",
@@ -172,7 +176,7 @@ def experiment() -> Evidence:
         ("MaxProp",),
     )
     evidence.reading = (
-        "Left: as p grows the unit circle fills the square. Middle: the farther x is from 1, the sooner its power "
-        "under- or overflows. Right: LpProp, which never forms such a power, tends to MaxProp."
+        "First: as p grows the unit circle fills the square. Second: the farther x is from 1, the sooner its power "
+        "under- or overflows. Last: LpProp, which never forms such a power, tends to MaxProp."
     )
     return evidence

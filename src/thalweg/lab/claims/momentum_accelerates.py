@@ -51,7 +51,7 @@ def experiment() -> Evidence:
     root = np.sqrt(KAPPAS)
     evidence.check("SGD's steps grow like κ", _within(steps["SGD"][wide], np.log(1e3) * root[wide] ** 2 / 2))
     evidence.check(
-        "those of momentum with β tuned like √κ",
+        "those of momentum with β tuned like $\\sqrt{\\kappa}$",
         _within(steps["β tuned"][wide], np.log(1e3) * root[wide] / 2),
     )
     evidence.check("so do Nesterov's", _within(steps["Nesterov"][wide], np.log(1e3) * root[wide] / 2))
@@ -76,13 +76,13 @@ def experiment() -> Evidence:
         "only with a β that fits: with 0.99 not at κ = 100", steps["β = 0.99"][2] > steps["SGD"][2]
     )
     evidence.limit(
-        "by √κ only with β tuned: with β = 0.9 by 19 at most, however large κ",
+        "by $\\sqrt{\\kappa}$ only with β tuned: with β = 0.9 by 19 at most, however large κ",
         bool(gain["β = 0.9"][-1] < 0.5 * last**0.5),
     )
     evidence.picture = _picture(steps)
     evidence.reading = (
-        "Left: on log scales gradient descent's steps rise with slope 1, those of momentum with β tuned with "
-        "slope 1/2; a fixed β leaves slope 1/2 where κ outgrows it, and costs steps where κ is small. Right: the same "
+        "First: on log scales gradient descent's steps rise with slope 1, those of momentum with β tuned with "
+        "slope 1/2; a fixed β leaves slope 1/2 where κ outgrows it, and costs steps where κ is small. Last: the same "
         f"{SHOWN} steps on κ = 100 take momentum to the minimum and gradient descent a part of the way."
     )
     return evidence

@@ -40,11 +40,11 @@ def experiment() -> Evidence:
                 rule, neuron, np.array([LR]), STEPS, TARGET, start=np.array(start), batch=1, stay=True
             )
             first[k, j] = evidence.number(
-                f"the notes' code from ({start[0]:g}, {start[1]:g}): steps to f < {TARGET:g}, {n}",
+                f"the lecture notes' code from ({start[0]:g}, {start[1]:g}): steps to f < {TARGET:g}, {n}",
                 tried.steps,
             )
     evidence.check(
-        "the notes' codes: RMSProp arrives from every start", bool(np.all(np.isfinite(first[:, 1])))
+        "the lecture notes' codes: RMSProp arrives from every start", bool(np.all(np.isfinite(first[:, 1])))
     )
     evidence.check("and in half Adagrad's steps or fewer", bool(np.all(first[:, 1] <= first[:, 0] / 2)))
 
@@ -142,7 +142,7 @@ def experiment() -> Evidence:
         NINE,
     )
     evidence.reading = (
-        f"Left: in the notes' own runs RMSProp arrives and Adagrad lags. Middle: Adagrad's rate only falls. Right: that "
+        f"First: in the lecture notes' own runs RMSProp arrives and Adagrad lags. Second: Adagrad's rate only falls. Last: that "
         f"does not make RMSProp the faster method. One lr is not the same pace to both: RMSProp is first at small rates "
         f"({total['RMSprop']} pairs in all), Adagrad at large ones ({total['Adagrad']}), and with both rates tuned Adagrad is "
         f"first on {tuned['Adagrad']} of {len(TASKS)} tasks."

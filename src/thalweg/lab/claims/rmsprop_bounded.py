@@ -40,7 +40,9 @@ def experiment() -> Evidence:
             if name == "RMSprop":
                 largest = np.maximum.accumulate(np.nan_to_num(run.gradient) ** 2, axis=0)
                 above = int(np.sum(squares > largest * (1 + 1e-12)))
-                evidence.number(f"{words}: times that RMSProp's v exceeds the largest g² so far", above)
+                evidence.number(
+                    f"{words}: times that RMSProp's v exceeds the largest squared gradient so far", above
+                )
                 evidence.check(f"{words}: v never exceeds the largest squared gradient so far", above == 0)
             mean = squares.mean(axis=1)
             tenth = STEPS // 10
@@ -97,7 +99,7 @@ def experiment() -> Evidence:
         ("RMSprop", "Adagrad"),
     )
     evidence.reading = (
-        "Left: noise keeps the gradients alive, so Adagrad's sum climbs; RMSProp's average stays where the gradients "
-        "are. Right: a single blow stays in the sum for good and leaves the average geometrically."
+        "First: noise keeps the gradients alive, so Adagrad's sum climbs; RMSProp's average stays where the gradients "
+        "are. Last: a single blow stays in the sum for good and leaves the average geometrically."
     )
     return evidence

@@ -87,7 +87,7 @@ def experiment() -> Evidence:
     plans: dict[str, Scalar] = {
         "constant lr": 0.1,
         "lr/(1 + t/100)": inverse_time(0.1, decay=0.01),
-        "lr/√(1 + t)": inverse_sqrt(0.1),
+        "lr over the root of 1 + t": inverse_sqrt(0.1),
     }
     runs = {}
     for words, plan in plans.items():
@@ -147,7 +147,7 @@ def experiment() -> Evidence:
         ("RMSprop",),
     )
     evidence.reading = (
-        "Left and middle: every rate ends in a swing between lr/2 and -lr/2 with an effective rate of exactly 2/λ, the "
-        "edge of stability; a small rate swings as long as a large one, only closer. Right: a decaying rate ends it."
+        "First two: every rate ends in a swing between lr/2 and -lr/2 with an effective rate of exactly 2/λ, the "
+        "edge of stability; a small rate swings as long as a large one, only closer. Last: a decaying rate ends it."
     )
     return evidence

@@ -127,7 +127,7 @@ def experiment() -> Evidence:
         ("SGD", "Adagrad"),
     )
     evidence.reading = (
-        "Left: w meets its feature in every tenth row and keeps the higher rate; b pays in every row. Right: under "
+        "First: w meets its feature in every tenth row and keeps the higher rate; b pays in every row. Last: under "
         "gradient descent b has all but arrived while w has hardly left; Adagrad brings w along sooner, until its rates "
         "have fallen below lr. With both rates tuned the difference in steps is small."
     )

@@ -30,12 +30,14 @@ def experiment() -> Evidence:
     two = fed(plain, np.array([[GRADIENT], [0.0]]))
     evidence.number("v after the first gradient", two.states["v"][1, 0], 1e-5, within=1e-9)
     after = evidence.number("v after the second, which is 0", two.states["v"][2, 0])
-    evidence.check("v after the second is 0.999 of that, 9.99e-6", abs(after / 9.99e-6 - 1) < 1e-9)
+    evidence.check("v after the second is 0.999 of that, 9.99·10⁻⁶", abs(after / 9.99e-6 - 1) < 1e-9)
     evidence.number("first effective rate, in lr", two.rate[1, 0], 316.22, within=1e-4)
     evidence.number("second effective rate, in lr", two.rate[2, 0], 316.38, within=1e-4)
     first = evidence.number("first update without correction, in lr", -two.update[1, 0])
     ratio = (1 - beta1) / (1 - beta2) ** 0.5
-    evidence.check("it is (1 - β₁) / sqrt(1 - β₂) = 3.16 lr", abs(first / ratio - 1) < 1e-5)
+    evidence.check(
+        "it is $(1 - \\beta_1) / \\sqrt{1 - \\beta_2} = 3.16$ rates", abs(first / ratio - 1) < 1e-5
+    )
 
     same = np.full((STEPS, 1), GRADIENT)
     moved = {b: -fed(use("Adam:notes-uncorrected", lr=1.0, beta2=b), same).update[1:, 0] for b in BETAS}
@@ -46,12 +48,14 @@ def experiment() -> Evidence:
     start = evidence.number("first update with correction, in lr", mended[0])
     evidence.check("the first update with correction is lr", abs(start - 1) < 1e-6)
     peak = evidence.number("largest update without correction, equal gradients, in lr", raw.max())
-    evidence.number("the step at which it comes", int(raw.argmax()) + 1)
+    evidence.number("the step at which the largest update comes", int(raw.argmax()) + 1)
     evidence.number("updates above 1.5 lr", int(np.sum(raw > 1.5)))
     evidence.number("update at step 1,000, in lr", raw[999])
     for b in BETAS:
         evidence.number(f"first update without correction, β₂ = {b}, in lr", moved[b][0])
-    evidence.check("updates are (1 - β₁^t) / sqrt(1 - β₂^t) lr", np.allclose(raw, law, rtol=1e-5))
+    evidence.check(
+        "updates are $(1 - \\beta_1^t) / \\sqrt{1 - \\beta_2^t}$ rates", np.allclose(raw, law, rtol=1e-5)
+    )
     evidence.check("the start is several times too large without correction", first > 3 and peak > 3)
     evidence.check("with correction no update exceeds lr", bool(np.all(mended <= 1 + 1e-9)))
     evidence.limit(
@@ -60,7 +64,7 @@ def experiment() -> Evidence:
         bool(peak < 7),
     )
     evidence.limit(
-        "only while 1 - β₁ is above sqrt(1 - β₂): with β₂ = 0.99 the first update is lr, with 0.9 a third of it",
+        "only while 1 - β₁ is above $\\sqrt{1 - \\beta_2}$: with β₂ = 0.99 the first update is lr, with 0.9 a third of it",
         abs(moved[0.99][0] - 1) < 1e-3 and moved[0.9][0] < 0.5,
     )
 
@@ -113,8 +117,8 @@ def experiment() -> Evidence:
         ("Adam",),
     )
     evidence.reading = (
-        "Left: without correction the first update is 3.2 lr and the twelfth 6.6 lr, and thousands of steps pass "
-        "until it is lr. Middle: with a smaller β₂ the start is timid instead. Right: at its own best rate the "
+        "First: without correction the first update is 3.2 lr and the twelfth 6.6 lr, and thousands of steps pass "
+        "until it is lr. Second: with a smaller β₂ the start is timid instead. Last: at its own best rate the "
         "uncorrected method needs up to about twice the steps, and on some problems fewer."
     )
     return evidence
