@@ -1,6 +1,7 @@
 """Pictures: whatever the numbers, every word is legible, every file is what its name says."""
 
 import copy
+import itertools
 import json
 import re
 import subprocess
@@ -30,6 +31,7 @@ from thalweg.lab.pictures.svg import drawing
 from thalweg.lab.pictures.text import extent, fit, wrap
 from thalweg.lab.reports import claims as claims_report
 from thalweg.lab.reports import race as report
+from thalweg.rules import shipped
 
 Agg = pytest.importorskip("matplotlib.backends.backend_agg").FigureCanvasAgg
 METHODS = ["SGD", "Momentum", "Nesterov", "Adagrad", "RMSprop", "Adadelta", "Adam", "Adamax", "MaxProp"]
@@ -480,6 +482,62 @@ def test_no_two_methods_of_forty_look_alike() -> None:
     names = [*METHODS, *(f"Mine{k}" for k in range(31))]
     looks = {(s.stroke, str(s.dash), s.marker) for s in styles(names).values()}
     assert len(looks) == len(names) == 40
+
+
+FORMS = [f"{n}:{d}" if d else n for n, r in shipped().items() for d in ("", *r.parts.dialects)]
+# sRGB as it is seen, linear: Machado, Oliveira & Fernandes, IEEE TVCG 15 (2009) 1291-1298, severity 1.
+EYES = {
+    "all colours": np.eye(3),
+    "no red": [
+        [0.152286, 1.052583, -0.204868],
+        [0.114503, 0.786281, 0.099216],
+        [-0.003882, -0.048116, 1.051998],
+    ],
+    "no green": [
+        [0.367322, 0.860646, -0.227968],
+        [0.280085, 0.672501, 0.047413],
+        [-0.01182, 0.04294, 0.968881],
+    ],
+}
+
+
+def seen_colour(colour: str, eye: str) -> Any:
+    """A colour in CIELAB (D65), as an eye sees it."""
+    value = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+    linear = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
+    rgb = np.clip(EYES[eye] @ linear, 0, 1)
+    xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]) @ rgb
+    f = np.cbrt(np.maximum(xyz / (0.9505, 1, 1.089), 0.008856))
+    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("eye", EYES)
+def test_no_two_forms_of_the_librarys_rules_look_alike_to_any_eye(eye: str, theme: str) -> None:
+    """What shares dash and marker is ten units apart in colour; the nine of the sources are fifteen apart by colour alone."""
+    looks = styles(FORMS)
+    seen = {s.stroke: seen_colour(palette(theme)[s.stroke], eye) for s in looks.values()}
+
+    def apart(a: str, b: str) -> float:
+        return float(np.linalg.norm(seen[looks[a].stroke] - seen[looks[b].stroke]))
+
+    alike = [
+        (a, b)
+        for a, b in itertools.combinations(FORMS, 2)
+        if (looks[a].dash, looks[a].marker) == (looks[b].dash, looks[b].marker) and apart(a, b) < 10
+    ]
+    assert not alike
+    assert min(apart(a, b) for a, b in itertools.combinations(METHODS, 2)) > 15
+
+
+def test_a_form_looks_the_same_in_every_picture() -> None:
+    """Whatever else is drawn: each alone, all of them, and among users' own."""
+    among = styles([*FORMS, *(f"Mine{k}(lr=0.1)" for k in range(31))])
+    assert all(styles([name])[name] == among[name] for name in FORMS)
+    rules = list(shipped())
+    for a, b in itertools.combinations(rules, 2):
+        if among[a].stroke == among[b].stroke:
+            assert among[a].dash != among[b].dash and among[a].marker != among[b].marker, (a, b)
 
 
 def test_a_method_looks_the_same_everywhere() -> None:

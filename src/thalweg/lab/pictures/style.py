@@ -39,7 +39,7 @@ _OTHERS: tuple[tuple[str, str, Dash, str], ...] = (
     ("#6a7b1f", "#b9cf5c", (0, (3, 1)), "p"),
     ("#8c2f5b", "#e58fb3", (0, (3, 1)), "*"),
     ("#5a5f9e", "#a9aef0", (0, (9, 2)), "8"),
-    ("#54707a", "#a3bcc6", (0, (9, 2)), "H"),
+    ("#239a6b", "#f0e00e", (0, (9, 2)), "H"),
 )
 _SURFACES = {
     "light": {
@@ -138,29 +138,61 @@ _LOOKS = [entry[2:] for entry in (*_METHODS.values(), *_OTHERS)]
 _DASHES: list[Dash] = list(dict.fromkeys(dash for dash, _ in _LOOKS))
 _MARKERS = [marker for _, marker in _LOOKS]
 
+# Every form of a rule has a place of its own: _ROOM of them for each rule, itself first, then its dialects.
+_RULES = (
+    *_METHODS,
+    *("AdamW", "AMSGrad", "NAdam", "RAdam", "AdaBelief", "Yogi", "Lion", "LpProp", "FTRL", "Rprop", "ASGD"),
+    *("MomentumSutskever", "NesterovSutskever", "RMSpropMomentum", "RMSpropMomentumSutskever"),
+    *("RMSpropCentred", "RMSpropCentredMomentum", "RMSpropCentredMomentumSutskever"),
+)
+_DIALECTS = (
+    *("torch", "keras", "optax", "tf.keras-legacy", "tf1", "ensmallen", "paper", "notes", "notes-code"),
+    *("notes-uncorrected", "slides", "darve", "zeiler", "cumulated"),
+)
+_ROOM = 19  # such that neighbours in _RULES differ in colour, and those of one colour in dash and marker
+_FIRST = 11  # use of a colour: such that what shares dash and marker differs in colour to every eye (tests/test_plots.py)
+_PLACES = len(_OTHERS) * len(_DASHES) * len(_MARKERS)
 
-def _other(index: int, use: int = 0) -> Style:
-    """The style of a name that is no method of the nine; each further use of a colour has another dash and marker."""
-    _, _, dash, marker = _OTHERS[index]
-    dash = _DASHES[(_DASHES.index(dash) + use) % len(_DASHES)]
-    marker = _MARKERS[(_MARKERS.index(marker) + use) % len(_MARKERS)]
-    return Style(f"m-x{index}", f"t-x{index}", dash, marker)
+
+def _listed(name: str) -> bool:
+    """Whether a name is a rule of the library or a dialect of one, without values of its own."""
+    rule, _, dialect = name.partition(":")
+    return rule in _RULES and (not dialect or dialect in _DIALECTS)
+
+
+def _place(name: str) -> int:
+    """Which of the ``_PLACES`` looks a name has where no other one has it: what is not listed by its letters."""
+    if not _listed(name):
+        return zlib.crc32(name.encode()) % _PLACES
+    rule, _, dialect = name.partition(":")
+    return _ROOM * _RULES.index(rule) + (1 + _DIALECTS.index(dialect) if dialect else 0)
+
+
+def _look(place: int) -> Style:
+    """The look at a place, another one at each: the colour changes from one to the next, and with it dash and marker."""
+    colour, use = place % len(_OTHERS), (place // len(_OTHERS) + _FIRST) % (_PLACES // len(_OTHERS))
+    dash = _DASHES[(use + use // 30) % len(_DASHES)]  # 30 uses have all pairs that 6 and 15 have in step
+    return Style(f"m-x{colour}", f"t-x{colour}", dash, _MARKERS[use % len(_MARKERS)])
 
 
 def styles(names: Iterable[str]) -> dict[str, Style]:
-    """A style for each method; an unknown name keeps its own wherever no other one has it."""
+    """A style for each method, no two alike: every rule and dialect of the library has the same in all pictures.
+
+    So has any other name, but where its place is taken, by which it has the next one.
+    """
     chosen: dict[str, Style] = {}
-    taken: list[int] = []
-    for name in sorted(set(names)):
+    taken: set[int] = set()
+    listed = sorted(set(names), key=lambda name: (not _listed(name), name))
+    for name in listed:
         if name in _METHODS:
             slug = name.lower()
             chosen[name] = Style(f"m-{slug}", f"t-{slug}", *_METHODS[name][2:])
             continue
-        first = zlib.crc32(name.encode()) % len(_OTHERS)
-        cycle = [(first + i) % len(_OTHERS) for i in range(len(_OTHERS))]
-        index = min(cycle, key=taken.count)
-        chosen[name] = _other(index, taken.count(index))
-        taken.append(index)
+        first = _place(name)
+        free = ((first + i) % _PLACES for i in range(_PLACES))
+        place = next((p for p in free if p not in taken), first)
+        chosen[name] = _look(place)
+        taken.add(place)
     return chosen
 
 
@@ -169,7 +201,9 @@ def neutral(labels: Sequence[str], methods: Mapping[str, Style]) -> dict[str, St
     taken = {style.stroke for style in methods.values()}
     # SGD is drawn in ink already.
     free = [] if "m-sgd" in taken else [_INK]
-    free += [_other(i) for i in (1, 0, 4, 2, 3, 5) if f"m-x{i}" not in taken]
+    free += [
+        Style(f"m-x{i}", f"t-x{i}", *_OTHERS[i][2:]) for i in (1, 0, 4, 2, 3, 5) if f"m-x{i}" not in taken
+    ]
     free = free or [_INK]
     return {label: free[i % len(free)] for i, label in enumerate(dict.fromkeys(labels))}
 
