@@ -18,7 +18,7 @@ project_copyright = author
 release = version = thalweg.__version__
 
 extensions = [
-    "myst_parser",
+    "myst_nb",  # with myst_parser in it
     "sphinx.ext.autodoc",
     "mathml",
     "docstrings",
@@ -26,10 +26,19 @@ extensions = [
     "rulepages",
     "seen",
     "claimpages",
+    "reports",
+    "gallery",
     "explorer",
     "complete",
 ]
 exclude_patterns = ["_build", "_ext", "_generated", "adr/README.md"]
+# Tutorials are notebooks, run when their text has changed; without docs/_generated all is run and drawn anew.
+nb_execution_mode = "cache"
+nb_execution_raise_on_error = True
+nb_execution_cache_path = str(Path(__file__).parent / "_generated" / "notebooks")
+nb_execution_in_temp = True
+nb_execution_timeout = 300
+nb_merge_streams = True
 myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 
@@ -47,7 +56,7 @@ nitpick_ignore_regex = [
 
 html_theme = "furo"
 html_title = "thalweg"
-html_static_path = ["_static", "_generated"]
+html_static_path = ["_static", "_generated/static"]
 html_css_files = ["thalweg.css"]
 html_show_sphinx = False
 html_copy_source = False

@@ -1,11 +1,13 @@
 """Pictures in pages: drawn when the pages are built, in the colours of the reader's theme.
 
 A panel is an SVG of its own, whose colours are CSS variables, so that panels stand side by side where there is
-room and below one another where there is none. ``docs/_generated`` is written anew by each build: the palettes as a
-style sheet, and files that other extensions put there.
+room and below one another where there is none. What is drawn as a file is kept in ``docs/_generated`` until what it is
+drawn from changes; without that folder all is drawn anew.
 """
 
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from hashlib import sha256
 from html import escape
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from thalweg.lab.pictures.panels import Picture
 from thalweg.lab.pictures.style import palette
 
 FOLDER = Path(__file__).parents[1] / "_generated"
+STATIC = FOLDER / "static"
 
 
 def panels(picture: Picture, prefix: str) -> str:
@@ -39,10 +42,20 @@ def _palettes() -> str:
 
 def written(name: str, content: bytes) -> None:
     """Write a file for the pages' static files, unless it is there with the same content."""
-    path = FOLDER / name
+    path = STATIC / name
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists() or path.read_bytes() != content:
         path.write_bytes(content)
+
+
+def keep(name: str, sources: Iterable[bytes], draw: Callable[[], None]) -> None:
+    """Draw what has this name, unless it was drawn from the same sources before."""
+    key, noted = sha256(b"\0".join(sources)).hexdigest(), FOLDER / "drawn" / name
+    if noted.exists() and noted.read_text() == key:
+        return
+    draw()
+    noted.parent.mkdir(exist_ok=True)
+    noted.write_text(key)
 
 
 def _write(app: Sphinx) -> None:
@@ -51,7 +64,7 @@ def _write(app: Sphinx) -> None:
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Registered with Sphinx by conf.py."""
-    FOLDER.mkdir(exist_ok=True)  # before the configuration is looked at
+    STATIC.mkdir(parents=True, exist_ok=True)  # before the configuration is looked at
     app.connect("builder-inited", _write, priority=400)
     app.add_css_file("palettes.css")
     return {"parallel_read_safe": True, "parallel_write_safe": True}

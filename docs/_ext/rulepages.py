@@ -328,26 +328,6 @@ def catalogue() -> str:
     return table(["name", "title", "what it is"], rows)
 
 
-def landscapes() -> str:
-    """The landscapes by name: minima, and the condition of the Hessian at the first."""
-    import numpy as np
-
-    from thalweg.problems import landscape_catalogue as shown
-
-    rows = []
-    for n, make in shown().items():
-        p = make()
-        least = "" if p.minimum is None else f"{p.minimum:.7g}"
-        spectrum = ""
-        if p.minima and p.objective.hessian is not None:
-            values = np.linalg.eigvalsh(p.hessian(np.array(p.minima[0])))
-            if np.all(np.isfinite(values)) and values[0] > 1e-9 * values[-1]:
-                spectrum = f"{values[-1] / values[0]:.3g}"
-        rows.append([code(n), p.title, p.text, str(len(p.starts[0])), least, spectrum])
-    head = ["name", "title", "what it is", "parameters", "minimum", "condition there"]
-    return table(head, rows)
-
-
 def race_options() -> str:
     """The options of ``thalweg race``."""
     from typer.core import TyperGroup
@@ -393,7 +373,6 @@ def decisions() -> str:
 
 
 GENERATED: dict[str, Callable[[], str]] = {
-    "landscapes": landscapes,
     "decisions": decisions,
     "dialects": epsilons,
     "problems": catalogue,
