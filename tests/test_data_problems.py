@@ -751,7 +751,7 @@ def test_what_is_said_of_reading_reaches_the_reader(tmp_path):
     assert read(vw, reading={"interactions": ["ab"]}).start(0)["weight"].shape == (19, 1)
     with pytest.raises(ProblemError, match="delimiter: not for that"):
         read(vw, reading={"delimiter": ","})
-    with pytest.raises(ProblemError, match="reading: only a table's file"):
+    with pytest.raises(ProblemError, match="na: only a table's file"):
         prepare("digits", ["SGD"], reading={"na": "7"})
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import thalweg as tw
-from thalweg.errors import FileError, HyperparameterError, ThalwegError
+from thalweg.errors import FileError, HyperparameterError, MisplacedOptionError, ThalwegError
 from thalweg.lab import figures, measures
 from thalweg.lab.race import prepare, race
 from thalweg.lab.reports.study import notice
@@ -180,6 +180,67 @@ def test_bad_requests_are_answered_before_anything_runs(
     with pytest.raises(ThalwegError, match=re.escape(told)):
         study(problems, ["SGD"], progress=lambda what, done, total: ran.append(what), **options)
     assert not ran
+
+
+@pytest.fixture
+def mixed(tmp_path: Path) -> list[str]:
+    """A problem of the library, two tables in different formats, and a function of the user's own."""
+    rows = [(k % 7, k % 5, 3 * (k % 7) - (k % 5) + k / 100) for k in range(60)]
+    cells = [f"{a};{b};{str(y).replace('.', ',')}\n" for a, b, y in rows]
+    (tmp_path / "houses.csv").write_text("a;b;price\n" + "".join(cells))
+    (tmp_path / "rows.svm").write_text("".join(f"{y} 1:{a} 2:{b}\n" for a, b, y in rows))
+    (tmp_path / "bowl.py").write_text("def f(x):\n    return float(x @ x)\n")
+    return ["rosenbrock", *(str(tmp_path / n) for n in ("houses.csv", "rows.svm", "bowl.py:f"))]
+
+
+def test_an_option_goes_to_the_problems_that_it_concerns(mixed: list[str]) -> None:
+    few: dict[str, Any] = {"methods": ["SGD", "Adam"], "trials": 1, "seeds": 1, "steps": 5, "workers": 0}
+    data = study(
+        mixed, target="price", l2=0.5, start=[1.0, 2.0], reading={"decimal": ","}, select="validation", **few
+    ).data
+    tables = ["houses.csv", "rows.svm"]
+    assert data["settings"]["only"] == {
+        "target": ["houses.csv"], "l2": tables, "start": ["f"], "decimal": ["houses.csv"], "select": tables
+    }  # fmt: skip
+    assert "an L2 penalty of 0.5" in data["races"][1]["text"]
+    assert "target: column 'price'" in data["races"][1]["text"]
+    told = sentences(data)
+    assert (
+        "target concerns houses.csv alone." in told and "l2 concerns houses.csv and rows.svm alone." in told
+    )
+    assert (
+        "--decimal , " in data["settings"]["command"] + " " and "reading" not in data["settings"]["command"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"target": "price"}, "rosenbrock: target: only a table's file takes that"),
+        ({"start": [1.0, 2.0]}, "rosenbrock: start: only a function of yours takes that"),
+        ({"measure": "accuracy"}, "rosenbrock: measure: only a training loop takes that"),
+        ({"reading": {"decimal": ","}}, "rosenbrock: decimal: only a table's file takes that"),
+        ({"select": "validation"}, "rosenbrock has no validation rows"),
+    ],
+)
+def test_an_option_that_concerns_no_problem_is_refused(given: dict[str, Any], told: str) -> None:
+    with pytest.raises(MisplacedOptionError, match=re.escape(told)):
+        study(["rosenbrock", "beale"], ["SGD"], workers=0, **given)
+    with pytest.raises(MisplacedOptionError, match=re.escape(told)):
+        study([{"name": "rosenbrock", **given}, "beale"], ["SGD"], workers=0)
+    with pytest.raises(MisplacedOptionError, match=re.escape(told)):
+        race("rosenbrock", ["SGD"], workers=0, **given)
+
+
+def test_an_option_of_another_kind_is_not_passed_over_in_silence(mixed: list[str]) -> None:
+    _, table, _, function = mixed
+    for problem, given, told in (
+        (table, {"target": "price", "start": [1.0]}, "start: only a function of yours takes that"),
+        (function, {"start": [1.0], "measure": "loss"}, "measure: only a training loop takes that"),
+        (lambda x: float(x @ x), {"start": [1.0], "target": "y"}, "target: only a table's file takes that"),
+    ):
+        with pytest.raises(MisplacedOptionError, match=re.escape(told)):
+            race(problem, ["SGD"], workers=0, **given)  # type: ignore[arg-type]
 
 
 FILE = """\

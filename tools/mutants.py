@@ -102,7 +102,7 @@ MUTANTS = [
         STUDY,
         "verdicts",
     ),
-    Mutant("lab/study.py", "{**shared, **own}", "{**own, **shared}", STUDY, "file_says"),
+    Mutant("lab/study.py", "{**general, **own}", "{**own, **general}", STUDY, "file_says"),
     Mutant("lab/study_file.py", "seen == count", "seen >= 0", STUDY, "wrong_file"),
     Mutant("lab/ranges.py", "return max(1.0, math.pow(", "return min(1.0, math.pow(", SEARCH, "follows"),
     Mutant("lab/ranges.py", "times == 1 else {", "times >= 1 else {", SEARCH, "follows"),

@@ -9,7 +9,8 @@
     ├── StateError (RuntimeError)          asked for what is not there yet: rates before the first step
     ├── FileError (OSError)                a file that cannot be read, written, or is not what its name says
     ├── ProblemError (ValueError)          data that cannot be learnt from
-    │   └── UnknownProblemError            neither a problem's name nor a file
+    │   ├── UnknownProblemError            neither a problem's name nor a file
+    │   └── MisplacedOptionError           an option that a problem of this kind does not take
     ├── UnknownClaimError (ValueError)     no experiment of that name
     └── EngineError (RuntimeError)         a kernel that cannot be built or loaded
 
@@ -70,6 +71,14 @@ class ProblemError(ThalwegError, ValueError):
 
 class UnknownProblemError(ProblemError):
     """Neither the name of a problem nor of a file."""
+
+
+class MisplacedOptionError(ProblemError):
+    """Options that concern problems of other kinds only; ``options`` are their names."""
+
+    def __init__(self, text: str, options: Iterable[str] = ()) -> None:
+        super().__init__(text)
+        self.options = tuple(options)
 
 
 class UnknownClaimError(ThalwegError, ValueError):

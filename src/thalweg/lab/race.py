@@ -13,12 +13,12 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from .. import errors, files
-from ..problems import FunctionProblem, Raced, Source, TrainingProblem, demand_no_measure
+from ..problems import FUNCTION, LOOP, FunctionProblem, Raced, Source, TrainingProblem, require_taken
 from ..problems.base import said
 from ..problems.compiled import CompiledProblem
 from ..problems.formula import FormulaProblem
@@ -392,18 +392,21 @@ def _source(
 
     Raises what making it raises, and ProblemError where that takes too long.
     """
+    handed = isinstance(problem, Raced) or callable(problem)
+    source = Source(
+        getattr(problem, "name", getattr(problem, "__name__", "f"))
+        if handed
+        else os.fspath(cast(str, problem)),
+        target,
+        tuple(drop),
+        start=tuple(map(float, start)),
+        l2=l2,
+        model=model,
+        measure=measure,
+        maximize=maximize,
+        reading=said(reading),
+    )
     if not isinstance(problem, Raced) and not callable(problem):
-        source = Source(
-            os.fspath(problem),
-            target,
-            tuple(drop),
-            start=tuple(map(float, start)),
-            l2=l2,
-            model=model,
-            measure=measure,
-            maximize=maximize,
-            reading=said(reading),
-        )
         if ".py:" in source.name:
             what = (
                 f"{source.name}: importing its file, which must not train (if __name__ == '__main__': ...),"
@@ -412,15 +415,15 @@ def _source(
             performer.within_limit(what, _made, resolve, source)
         return source
     if is_training(problem):
+        require_taken(source, LOOP)
         return TrainingProblem(problem, measure or LOSS, maximize)
     if isinstance(problem, Raced):
-        p = problem
-    else:
-        given = problem, start if len(start) else None
-        performer.within_limit(getattr(problem, "__name__", "f"), _made, FunctionProblem, *given)
-        p = FunctionProblem(*given)
-    demand_no_measure(p, measure, maximize)
-    return p
+        require_taken(source, "")
+        return problem
+    require_taken(source, FUNCTION)
+    given = problem, start if len(start) else None
+    performer.within_limit(source.name, _made, FunctionProblem, *given)
+    return FunctionProblem(*given)
 
 
 def _made(make: Callable[..., object], *arguments: Any) -> None:
@@ -429,13 +432,16 @@ def _made(make: Callable[..., object], *arguments: Any) -> None:
 
 
 def _selection(p: Raced, select: str | None) -> str:
-    """What settings are chosen by: "loss" or "validation". Raises HyperparameterError."""
+    """What settings are chosen by: "loss" or "validation". Raises HyperparameterError, MisplacedOptionError."""
     allowed = ("loss", "validation") if p.validation_name else ("loss",)
     if select is None:
         return allowed[-1]
     if select not in allowed:
         why = "" if p.validation_name else f"; {p.name} has no validation rows"
-        raise errors.HyperparameterError(f"race: select: got {select!r}, allowed: {', '.join(allowed)}{why}")
+        text = f"race: select: got {select!r}, allowed: {', '.join(allowed)}{why}"
+        if select == "validation":
+            raise errors.MisplacedOptionError(text, ["select"])
+        raise errors.HyperparameterError(text)
     return select
 
 

@@ -448,7 +448,7 @@ def _command(source: Source | None, validated: bool, budget: Budget, entries: Se
     parts += ["--measure", source.measure] * bool(source.measure) + ["--maximize"] * source.maximize
     if texts != list(naming.NINE):
         parts += ["--methods", ",".join(texts)]
-    parts += [part for name, value in source.reading for part in _option(name, value)]
+    parts += [part for name, value in source.reading for part in as_option(name, value)]
     parts += [] if source.l2 is None else ["--l2", repr(source.l2)]
     parts += [] if source.model == "linear" else ["--model", source.model]
     parts += ["--select", budget.select] if validated and budget.select == "loss" else []
@@ -479,12 +479,12 @@ def _training_code(method: Configuration, p: TrainingProblem) -> str:
     return "\n".join([*imports, "", f"{name} = {made}  # in place of {asked}", ""])
 
 
-def _option(name: str, value: object) -> list[str]:
-    """How a file is read, as the command line has it: one option, or several."""
+def as_option(name: str, value: object) -> list[str]:
+    """An option as the command line has it: once, or several times."""
     option = f"--{name.replace('_', '-')}"
     if isinstance(value, bool):
         return [option] if value else [f"--no-{name.replace('_', '-')}"]
-    several = value if isinstance(value, tuple) else (value,)
+    several = value if isinstance(value, tuple | list) else (value,)
     return [part for one in several for part in (option, str(one))]
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
 
 from .. import files
-from ..errors import HyperparameterError, ThalwegError, nearest
+from ..errors import HyperparameterError, MisplacedOptionError, ThalwegError, nearest
 from ..problems import Raced
 from . import figures as takeaway
 from . import study_file
@@ -22,6 +22,7 @@ from .methods import NINE
 from .performing import Performer
 from .race import Prepared, Progress, Race, prepare, race, report_suffix
 from .race_result import ONLY_DRAWN
+from .race_summary import as_option
 from .reports import notebook
 from .reports.study import render
 from .store import Store
@@ -107,7 +108,8 @@ def study(
         takeaway.checked_folder(figures)
     if isinstance(problems, str | os.PathLike | Raced | Mapping):
         problems = [problems]
-    prepared = [_prepared(p, methods, {"seeds": seeds, **options}) for p in problems]
+    shared = {"seeds": seeds, **options}
+    prepared, only = _all_prepared(problems, methods, shared)
     names = [p.problem.name for p in prepared]
     if not names:
         raise HyperparameterError("study: name at least one problem")
@@ -128,8 +130,8 @@ def study(
         if not races[-1].data["finished"]:
             break
     complete = len(races) + len(failed) == len(names) and all(r.data["finished"] for r in races)
-    command = _command(problems, prepared[0], {"seeds": seeds, **options})
-    data = study_summary([r.data for r in races], names, failed, complete, command)
+    command = _command(problems, prepared[0], shared)
+    data = study_summary([r.data for r in races], names, failed, complete, command, only)
     result = Study(data, races)
     try:
         for path in (out, json):
@@ -150,10 +152,43 @@ def from_file(path: str | os.PathLike[str], given: Mapping[str, object]) -> dict
     return {"problems": list(content.problems), **content.options, **given}
 
 
+def _all_prepared(
+    problems: Sequence[StudyProblem], methods: Sequence[Named] | Named | None, shared: Mapping[str, object]
+) -> tuple[list[Prepared], dict[str, list[str]]]:
+    """Each problem's race, and which problems take those options of all that some do not.
+
+    Raises what refuses an option that none takes, and what ``_prepared`` raises.
+    """
+    refused: dict[str, dict[str, MisplacedOptionError]] = {}
+    prepared: list[Prepared] = []
+    for problem in problems:
+        race, errors = _prepared(problem, methods, shared)
+        prepared.append(race)
+        for n, error in errors.items():
+            refused.setdefault(n, {})[race.problem.name] = error
+    for by in refused.values():
+        if len(by) == len(prepared):
+            raise next(iter(by.values()))
+    names = [p.problem.name for p in prepared]
+    return prepared, {n: [name for name in names if name not in by] for n, by in refused.items()}
+
+
+def _without(settings: dict[str, object], name: str) -> bool:
+    """Take an option out of a race's settings, or of how its file is read; whether it was there."""
+    reading = settings.get("reading")
+    if isinstance(reading, Mapping) and name in reading:
+        settings["reading"] = {n: value for n, value in reading.items() if n != name}
+        return True
+    return settings.pop(name, None) is not None
+
+
 def _prepared(
     problem: StudyProblem, methods: Sequence[Named] | Named | None, shared: Mapping[str, object]
-) -> Prepared:
-    """A problem's race, with its own options in place of those of all; HyperparameterError, ProblemError, FileError."""
+) -> tuple[Prepared, dict[str, MisplacedOptionError]]:
+    """A problem's race, with its own options in place of those of all, and without those that it does not take.
+
+    The latter are returned with what refused them. Raises HyperparameterError, ProblemError, FileError.
+    """
     own: dict[str, object] = {}
     if isinstance(problem, Mapping):
         own = dict(problem)
@@ -166,9 +201,17 @@ def _prepared(
     for n in (*own, *shared):
         if n not in known:
             raise HyperparameterError(f"study: unknown option {n!r}: {nearest(n, known)}")
-    settings = cast(dict[str, Any], {**shared, **own})
-    performer = Performer(**{n: settings.pop(n) for n in WHERE if n in settings})
-    return prepare(on, methods, **settings, performer=performer)
+    general = dict(shared)
+    refused: dict[str, MisplacedOptionError] = {}
+    while True:
+        settings = cast(dict[str, Any], {**general, **own})
+        performer = Performer(**{n: settings.pop(n) for n in WHERE if n in settings})
+        try:
+            return prepare(on, methods, **settings, performer=performer), refused
+        except MisplacedOptionError as error:
+            if not error.options or not all(_without(general, n) for n in error.options):
+                raise
+            refused |= dict.fromkeys(error.options, error)
 
 
 def _under(name: str, progress: Progress | None) -> Progress | None:
@@ -187,10 +230,12 @@ def _command(problems: Sequence[StudyProblem], first: Prepared, shared: Mapping[
     parts = ["thalweg", "race", *(os.fspath(cast(str, p)) for p in plain)]
     if texts != list(NINE):
         parts += ["--methods", ",".join(texts)]
-    for n, value in shared.items():
-        if isinstance(value, list | tuple):
-            words = [",".join(map(str, value))] if n == "start" else list(map(str, value))
-        else:
-            words = [] if value is None else [str(value)]
-        parts += [part for word in words for part in (f"--{n}", word)]
+    words = dict(shared)
+    reading = cast(Mapping[str, object], words.pop("reading", None) or {})
+    ranges = cast(Mapping[str, Sequence[object]], words.pop("range", None) or {})
+    words |= {"range": [f"{n}={':'.join(map(str, ends))}" for n, ends in ranges.items()], **reading}
+    for n, value in words.items():
+        if n == "start" and isinstance(value, list | tuple):
+            value = ",".join(map(str, value))
+        parts += [] if value is None else as_option(n, value)
     return shlex.join(parts)

@@ -14,7 +14,7 @@ class StudySettings(TypedDict):
     """What was compared on what, and the command that runs the study again ("" for what no command line can name).
 
     verdict_problems: how many problems it takes for two of the methods to be told apart across problems.
-    r_max: up to which ratio of times the score rewards.
+    r_max: up to which ratio of times the score rewards. only: options of all problems that some do not take, and which do.
     """
 
     methods: list[str]
@@ -23,6 +23,7 @@ class StudySettings(TypedDict):
     r_max: float
     verdict_problems: int
     command: str
+    only: dict[str, list[str]]
 
 
 class Loss(TypedDict):

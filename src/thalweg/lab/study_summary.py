@@ -95,11 +95,12 @@ def study_summary(
     failed: Mapping[str, str],
     finished: bool,
     command: str,
+    only: Mapping[str, Sequence[str]] | None = None,
 ) -> StudyResult:
     """Everything that is reported of a study.
 
     races: of the same methods, in the order of ``problems``, the names of all that were asked for. failed: why a
-    problem was not raced. Methods that were not rerun on fresh seeds everywhere take part in no measure.
+    problem was not raced. only: which problems take an option that some do not. Methods that were not rerun on fresh seeds everywhere take part in no measure.
     """
     named = list(dict.fromkeys(m for r in races for m in r["settings"]["methods"]))
     done = [r for r in races if r["floor"] is not None and set(named) <= set(r["runs"]["method"])]
@@ -120,6 +121,7 @@ def study_summary(
             "r_max": measures.R_MAX,
             "verdict_problems": least_seeds(len(named)) if len(named) > 1 else 1,
             "command": command,
+            "only": {n: list(on) for n, on in (only or {}).items()},
         },
         "versions": versions(),
         "methods": sorted(rows, key=lambda r: (-r["score"], r["rank"])),

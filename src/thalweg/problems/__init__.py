@@ -9,11 +9,19 @@ from pathlib import Path
 from pkgutil import walk_packages
 
 from ..core.user_file import origin, run_file
-from ..errors import ProblemError, UnknownProblemError, nearest
+from ..errors import MisplacedOptionError, ProblemError, UnknownProblemError, nearest
 from .base import Outsider, Problem, Raced, Source, said
 from .formula import FormulaProblem
 from .function import FunctionProblem, required
 from .training import LOSS, TrainingProblem, is_training
+
+TABLE, FUNCTION, LOOP = "a table's file", "a function of yours", "a training loop"
+TAKEN: Mapping[str, Sequence[str]] = {
+    TABLE: ("target", "drop", "l2", "model", "reading"),
+    FUNCTION: ("start",),
+    LOOP: ("measure", "maximize"),
+}
+"""What a ``Source`` may say of problems of a kind: of any other it is refused."""
 
 
 @lru_cache(maxsize=1)
@@ -30,16 +38,18 @@ def make(source: Source) -> Raced:
     known = catalogue()
     made: Raced
     file, _, name = source.name.rpartition(":")
-    if source.name in known or file.endswith(".py"):
-        _require_no_table(source)
     if source.name in known:
+        require_taken(source, "")
         made = known[source.name]()
     elif file.endswith(".py"):
+        require_taken(source, FUNCTION, LOOP)
         made, content = _from_file(file, name, source)
+        require_taken(source, kind_of(made))
         source = replace(source, content=content)
     elif Path(source.name).suffix or Path(source.name).exists() or "/" in source.name:
         from .table import read
 
+        require_taken(source, TABLE)
         made = read(
             source.name, source.target, drop=source.drop, l2=source.l2, model=source.model,
             reading=dict(source.reading),
@@ -49,28 +59,26 @@ def make(source: Source) -> Raced:
             f"unknown problem {source.name!r}: {nearest(source.name, known)};"
             " or name a file that thalweg fit reads, such as a .csv, or FILE.py:NAME"
         )
-    if not isinstance(made, TrainingProblem):
-        demand_no_measure(made, source.measure, source.maximize)
     made.source = source
     return made
 
 
-def _require_no_table(source: Source) -> None:
-    """ProblemError where something is asked of a problem that only a table has."""
-    plain = Source(source.name)
-    only = ("target", "drop", "l2", "model", "reading")
-    given = [n for n in only if getattr(source, n) != getattr(plain, n)]
-    if given:
-        raise ProblemError(f"{source.name}: is no table; {', '.join(given)}: only a table's file takes that")
+def kind_of(p: Raced) -> str:
+    """Which kind of ``TAKEN`` a problem is that no table's file made; "" for none."""
+    return LOOP if isinstance(p, TrainingProblem) else FUNCTION if isinstance(p, FunctionProblem) else ""
 
 
-def demand_no_measure(p: Raced, measure: str, maximize: bool) -> None:
-    """ProblemError where something is asked for that only training loops have."""
-    for option, given in (("measure", measure), ("maximize", maximize)):
+def require_taken(source: Source, *kinds: str) -> None:
+    """Raise MisplacedOptionError where something is said that problems of none of these kinds take."""
+    plain, told, names = Source(source.name), [], []
+    for kind, options in TAKEN.items():
+        given = [n for n in options if getattr(source, n) != getattr(plain, n)] if kind not in kinds else []
+        given = [m for n in given for m in (dict(source.reading) if n == "reading" else (n,))]
         if given:
-            raise ProblemError(
-                f"{option}: is of training loops; {p.name} has its {p.loss_name}, to be made small"
-            )
+            told.append(f"{', '.join(given)}: only {kind} takes that")
+            names += given
+    if told:
+        raise MisplacedOptionError(f"{source.name}: {'; '.join(told)}", names)
 
 
 def _from_file(path: str, name: str, source: Source) -> tuple[Raced, str]:

@@ -24,6 +24,9 @@ def sentences(study: StudyResult, mark: Mark = str) -> list[str]:
     if len(rows) > 1:
         told.append(_across(study, problems, mark))
     told += _audited(study, mark)
+    told += [
+        f"{option} concerns {listing(on)} alone." for option, on in study["settings"].get("only", {}).items()
+    ]
     return told
 
 

@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping, Sequence
 from math import inf
 
-from ...errors import ProblemError, nearest
+from ...errors import MisplacedOptionError, ProblemError, nearest
 from ..data import DataProblem
 from .files import checked, kind_of, read_table
 from .models import MODELS, Fit, Task, dense_model
@@ -55,9 +55,10 @@ def read(
                 f"{path!r}: {kind} is sparse, and a network takes dense inputs; model: 'linear' is allowed"
             )
         if target is not None or drop:
-            raise ProblemError(
+            raise MisplacedOptionError(
                 f"{path!r}: {kind} has no column names, and its target is the first number of "
-                "each line; leave out target and drop"
+                "each line; leave out target and drop",
+                [n for n, given in (("target", target), ("drop", drop)) if given],
             )
         return sparse_model(path, kind, fit, said)
     return dense_model(read_table(path, drop, said), target, fit)

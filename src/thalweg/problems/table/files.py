@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
-from ...errors import FileError, HyperparameterError, ProblemError, nearest
+from ...errors import FileError, HyperparameterError, MisplacedOptionError, ProblemError, nearest
 from ...reading.kinds import AS_TOLD, COUNTS_ROWS
 from ...reading.sources import format_of, sources
 from ...reading.whole import read_whole
@@ -29,10 +29,10 @@ def checked(path: str, reading: Mapping[str, object]) -> dict[str, Any]:
 
 
 def require_only(path: str, kind: str, reading: Mapping[str, object], names: Sequence[str]) -> None:
-    """Raise ProblemError where something is said that is not for files of that kind. names: what is."""
+    """Raise MisplacedOptionError where something is said that is not for files of that kind. names: what is."""
     odd = [n for n in reading if n in (*TABLES, *SPARSE) and n not in names]
     if odd:
-        raise ProblemError(f"{path!r}: is {kind}: {', '.join(odd)}: not for that; leave it out")
+        raise MisplacedOptionError(f"{path!r}: is {kind}: {', '.join(odd)}: not for that; leave it out", odd)
 
 
 def kind_of(path: str, reading: Mapping[str, Any]) -> str:
