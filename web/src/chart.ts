@@ -3,6 +3,7 @@
 import { scaleLinear, scaleLog } from "d3-scale";
 import { shown } from "./dom";
 import { crossed, fitted, FONT, type Theme } from "./look";
+import { Pen } from "./paths";
 
 export interface Curve {
   /** The value at step t. */
@@ -56,24 +57,21 @@ export function draw(
   for (const { at, first, last, colour, dash, width: stroke, label, cross } of curves) {
     c.strokeStyle = colour;
     c.lineWidth = stroke;
-    c.setLineDash(dash);
     c.beginPath();
+    const pen = new Pen(c, dash);
     let drawn = false;
     let py = floor;
     for (let t = first; t <= last; t++) {
       const v = at(t);
       if (Number.isNaN(v)) continue;
       py = v > 0 ? Math.max(top - 4, Math.min(floor, floor - (Math.log(v) - bottom) * dy)) : floor;
-      if (drawn) c.lineTo(LEFT + t * dx, py);
-      else c.moveTo(LEFT + t * dx, py);
+      if (drawn) pen.line(LEFT + t * dx, py);
+      else pen.move(LEFT + t * dx, py);
       drawn = true;
     }
     c.stroke();
-    c.setLineDash([]);
     if (!drawn) continue;
-    if (cross) {
-      crossed(c, LEFT + last * dx, py, 5, 2.5);
-    }
+    if (cross) crossed(c, LEFT + last * dx, py, 5, 2.5);
     ends.push({ y: py, label, colour });
   }
   if (level) {

@@ -22,23 +22,67 @@ export function into({ x, y, width, height }: Box, [[x0, x1], [y0, y1]]: Window)
   return (u, v) => [x + far((u - x0) * sx, width), y + far(height - (v - y0) * sy, height)];
 }
 
+/** On which sides of a box a point lies outside, as bits: two points that share one see nothing of the box between them. */
+function side({ x, y, width, height }: Box, px: number, py: number): number {
+  return (px < x - 4 ? 1 : px > x + width + 4 ? 2 : 0) | (py < y - 4 ? 4 : py > y + height + 4 ? 8 : 0);
+}
+
+/** A pen that lifts itself for dashes: a canvas takes several times as long to dash a path of many points. */
+export class Pen {
+  private x = 0;
+  private y = 0;
+  private index = 0; // of the dash that is being drawn, or the gap
+  private left: number; // of it, pixels
+
+  constructor(private readonly c: CanvasRenderingContext2D, private readonly dash: number[]) {
+    this.left = dash[0] ?? Infinity;
+  }
+
+  move(x: number, y: number): void {
+    this.c.moveTo(x, y);
+    [this.x, this.y] = [x, y];
+  }
+
+  line(x: number, y: number): void {
+    const { c, dash } = this;
+    if (dash.length) {
+      const length = Math.hypot(x - this.x, y - this.y);
+      const [ux, uy] = [(x - this.x) / length, (y - this.y) / length];
+      let done = 0;
+      while (length - done > this.left) {
+        done += this.left;
+        const [px, py] = [this.x + ux * done, this.y + uy * done];
+        if (this.index % 2) c.moveTo(px, py);
+        else c.lineTo(px, py);
+        this.index = (this.index + 1) % (2 * dash.length);
+        this.left = dash[this.index % dash.length];
+      }
+      this.left -= length - done;
+    }
+    if (this.index % 2 === 0) c.lineTo(x, y);
+    [this.x, this.y] = [x, y];
+  }
+}
+
 /** Stroke a run's path in the width and alpha that are set, and its cross where it died. */
 export function strokeRun(
   c: CanvasRenderingContext2D, { path, end, died }: Run, at: ReturnType<typeof into>, { colour, dash }: Line, box: Box, cross: number,
 ): void {
   c.strokeStyle = colour;
-  c.setLineDash(dash);
   c.beginPath();
-  let [lastX, lastY] = [NaN, NaN];
-  for (let t = 0; t <= end; t++) {
+  const pen = new Pen(c, dash);
+  let [lastX, lastY] = at(path[0], path[1]);
+  let lastSide = side(box, lastX, lastY);
+  pen.move(lastX, lastY);
+  for (let t = 1; t <= end; t++) {
     const [px, py] = at(path[2 * t], path[2 * t + 1]);
-    if (t && t < end && Math.abs(px - lastX) + Math.abs(py - lastY) < FINE) continue;
-    if (t) c.lineTo(px, py);
-    else c.moveTo(px, py);
-    [lastX, lastY] = [px, py];
+    if (t < end && Math.abs(px - lastX) + Math.abs(py - lastY) < FINE) continue;
+    const now = side(box, px, py);
+    if (now & lastSide) pen.move(px, py);
+    else pen.line(px, py);
+    [lastX, lastY, lastSide] = [px, py, now];
   }
   c.stroke();
-  c.setLineDash([]);
   if (!died) return;
   const inside = (v: number, from: number, size: number) => Math.max(from + 1.5 * cross, Math.min(from + size - 1.5 * cross, v));
   crossed(c, inside(lastX, box.x, box.width), inside(lastY, box.y, box.height), cross, cross / 2);
