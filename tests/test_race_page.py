@@ -57,6 +57,25 @@ def test_the_chart_holds_the_numbers_of_the_race(race: tw.Race, page: str) -> No
     assert "http" not in re.sub(named, "", page)
 
 
+def test_what_scrolls_can_be_reached_and_nothing_is_said_of_rows_that_are_not_there(page: str) -> None:
+    assert (
+        page.count('class="scroll"')
+        == page.count('class="scroll" tabindex="0" role="region" aria-label="')
+        > 0
+    )
+    assert "<dt>seeds</dt>" in page and "<dt>rows</dt>" not in page and "<dt>batch</dt>" not in page
+
+
+def test_pictures_are_as_short_as_they_can_be_read(page: str) -> None:
+    """The font is said once a picture; a path has no room but between two numbers."""
+    pictures = re.findall(r"(?s)<svg role=.*?</svg>", page)
+    assert len(pictures) >= 6
+    for picture in pictures:
+        assert picture.count("font-family") == 1
+        for path in re.findall(r' d="([^"]*)"', picture):
+            assert not re.search(r"\s[A-Za-z]|[A-Za-z]\s|\.\d{3}", path)
+
+
 def test_the_explorer_comes_along(race: tw.Race, page: str) -> None:
     """Within the same file, which grows by less than 60 kB as servers send it."""
     without = re.sub(r'(?s)<script type="application/json" id="explorer-page">.*?</script>', "", page)
@@ -228,3 +247,21 @@ def test_the_explorer_of_a_race_shows_its_paths(
     ]
     assert not inside.locator(".questions").is_visible()  # those are about other landscapes
     assert not wrong
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "dark"), (390, "light")])
+def test_the_page_is_for_everyone(width: int, scheme: str, tmp_path: Path, browser: Any, page: str) -> None:
+    """No finding of axe-core's that is serious, with the explorer open in it."""
+    axe = Path(__file__).resolve().parent.parent / "web" / "node_modules" / "axe-core" / "axe.min.js"
+    if not axe.exists():
+        pytest.skip("axe-core is looked at where npm ci has run in web/")
+    (tmp_path / "r.html").write_text(page)
+    seen = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    seen.goto((tmp_path / "r.html").as_uri())
+    seen.get_by_role("button", name="Open the explorer").click()
+    seen.wait_for_timeout(800)
+    assert seen.evaluate("document.documentElement.scrollWidth") <= width
+    seen.add_script_tag(content=axe.read_text())
+    found = seen.evaluate("axe.run({iframes: false}).then((r) => r.violations.map((v) => [v.impact, v.id]))")
+    assert [f for f in found if f[0] in ("serious", "critical")] == []

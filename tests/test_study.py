@@ -314,6 +314,12 @@ def test_the_page_is_one_file_and_holds_what_its_script_computes_from(made: Stud
         "Was the comparison fair?",
     ):
         assert title in page
+    assert (
+        page.count('class="scroll"')
+        == page.count('class="scroll" tabindex="0" role="region" aria-label="')
+        > 3
+    )
+    assert page.count('<th scope="col"><button type="button">') == 3  # what the table of methods is sorted by
 
 
 @pytest.mark.slow

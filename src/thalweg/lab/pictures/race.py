@@ -30,6 +30,9 @@ Array = np.ndarray[Any, Any]
 Series = dict[str, dict[str, Array]]
 
 
+SMALL = 40  # stretches of a curve in a panel of its own, where as many others stand behind it
+
+
 def _names(race: RaceResult) -> list[str]:
     return [row["method"] for row in ranked(race)]
 
@@ -90,30 +93,32 @@ def _over_steps(
     """Medians of all methods in one panel, and each one's band in a panel of its own."""
     names = _names(race)
     looks = styles(names)
-    series = _thin(_series(table, names, "step"), 160)
+    every = _series(table, names, "step")
+    series = _thin(every, 160)
     shown = [n for n in names if n in series and np.any(np.isfinite(series[n]["median"]))]
     series = {n: series[n] for n in shown}
     last = max((part["step"][-1] for part in series.values()), default=1.0) or 1.0
     chart = _medians(series, last, title, top, references, narrow)
     width, height, each = (NARROW, 270.0, 96.0) if narrow else (WIDE, 350.0, 128.0)
     low, high = _close_limits(series, top, 8 if zoom else np.inf)
+    few = _thin({n: every[n] for n in shown}, SMALL)
 
     def axes(across: float) -> tuple[Axis, Axis]:
         steps = fit_axis(0, last, False, across - 16, "x", 3, True)
         return steps, fit_axis(low, high, True, each, "y", 4)
 
     def fill(canvas: Canvas, panel: Axes, name: str) -> None:
-        _ghosts(panel, [part for n, part in series.items() if n != name], colour)
-        own, style = series[name], looks[name]
+        _ghosts(panel, [part for n, part in few.items() if n != name], colour)
+        own, style = few[name], looks[name]
         stroke = colour[style.stroke]
         panel.fill_between(own["step"], own["p10"], own["p90"], color=stroke, alpha=0.25, linewidth=0)
         panel.add_line(canvas.line(style, own["step"], own["median"]))
         cut = own["step"][(own["p90"] > high) | ~np.isfinite(own["p90"])]
         if len(cut):  # the band goes on above
-            few = cut[:: max(1, len(cut) // 6)]
+            marks = cut[:: max(1, len(cut) // 6)]
             panel.plot(
-                few,
-                np.ones(len(few)),
+                marks,
+                np.ones(len(marks)),
                 linestyle="",
                 marker="^",
                 markersize=3.5,

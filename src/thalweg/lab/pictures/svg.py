@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import re
 import warnings
 from collections.abc import Iterator
@@ -58,8 +57,13 @@ def source(figure: Figure, bbox_inches: Bbox | None = None) -> str:
     text = re.sub(r"<metadata>.*?</metadata>\s*", "", buffer.getvalue(), flags=re.DOTALL)
     text = re.sub(r"'DejaVu Sans'[^;\"]*", _FONT, text)
     text = re.sub(r'<g id="method:([0-9a-f]*)"', _named, text)
-    shorten = functools.partial(re.sub, r"(\.\d\d)\d+", r"\1")
-    return re.sub(r' (?:d|x|y|transform)="[^"]*"', lambda hit: shorten(hit[0]), text)
+    return re.sub(r' (?:d|x|y|transform)="[^"]*"', _short, text)
+
+
+def _short(hit: re.Match[str]) -> str:
+    """Coordinates to a hundredth, and no more room in a path than between two numbers."""
+    text = re.sub(r"(\.\d\d)\d+", r"\1", hit[0])
+    return re.sub(r"\s*([MLHVCSQTAZz])\s*", r"\1", text) if text.startswith(" d=") else text
 
 
 def _named(hit: re.Match[str]) -> str:
@@ -82,8 +86,9 @@ def inline(figure: Figure, prefix: str, alt: str) -> str:
         return re.sub(r"#0a1c[0-9a-f]{2}", lambda hit: f"var(--{_TOKENS[hit[0]]})", text)
 
     body = re.sub(r"<[^>]*>", themed, body)
-    body = re.sub(r"\n\s*", "\n", body)
-    head = f'<svg role="img" aria-label="{escape(alt)}" viewBox="{box}" style="max-width:{width}px"'
+    body = re.sub(r"\n\s*", "\n", body).replace(f"font-family: {_FONT}; ", "")
+    style = f"max-width:{width}px;font-family:{_FONT}"  # the font once, for all words
+    head = f'<svg role="img" aria-label="{escape(alt)}" viewBox="{box}" style="{style}"'
     return f'{head} stroke-linejoin="round">{body}'
 
 

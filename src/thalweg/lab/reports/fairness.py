@@ -6,6 +6,7 @@ from html import escape
 from ..audit import broken
 from ..formatting import listing
 from ..race_result import Contained, Finding
+from .page import table
 
 _SEEN = {"worse": "worse, so under-tuned", "tie": "not told apart", "better": "better", "": "no verdict"}
 
@@ -41,9 +42,11 @@ def _contained(audit: Mapping[str, Sequence[Contained]]) -> str:
     return (
         "<p>A method contains another where settings of it take the other's steps. Tuned over all its lines it cannot then be worse: "
         "where it is, it was tuned too little, and the two are not ranked.</p>"
-        '<div class="scroll"><table class="results"><thead><tr><th scope="col" class="name">contains</th>'
-        '<th scope="col" class="where">at</th><th scope="col" class="where">seen</th></tr></thead>'
-        f"<tbody>{rows}</tbody></table></div>"
+        + table(
+            '<th scope="col" class="name">contains</th><th scope="col" class="where">at</th><th scope="col" class="where">seen</th>',
+            rows,
+            "Which method contains which",
+        )
     )
 
 

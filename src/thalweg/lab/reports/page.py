@@ -54,6 +54,22 @@ def figure(wide: str, narrow: str, caption: str, name: str, title: str = "") -> 
     )
 
 
+def table(head: str, body: str, name: str) -> str:
+    """A table of results from the cells of its head and its rows, scrolled by keys too where it is wider than the page.
+
+    ``name`` is what it is called. The page's script sorts by a column whose head is a button, by its cells' data-v.
+    """
+    return (
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(name)}"><table class="results">'
+        f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>"
+    )
+
+
+def sorting(name: str, attributes: str = "") -> str:
+    """The head of a column, which sorts by it."""
+    return f'<th scope="col"{attributes}><button type="button">{escape(name)}</button></th>'
+
+
 def block(text: str, what: str) -> str:
     """Code with a button that copies it."""
     return (

@@ -1,4 +1,4 @@
-// The race's chart of loss, drawn anew where a scale or the width changes, and its table, sorted by any column.
+// The race's chart of loss, drawn anew where a scale or the width changes, and its explorer.
 (() => {
   const box = document.getElementById("chart");
   const data = box && JSON.parse(document.getElementById("chart-data").textContent);
@@ -184,23 +184,5 @@
     });
     event.target.parentElement.replaceWith(frame);
     frame.focus();
-  });
-
-  document.querySelectorAll("table.results").forEach((table) => {
-    const body = table.tBodies[0], heads = [...table.tHead.rows[0].cells];
-    heads.forEach((head, column) => head.querySelector("button")?.addEventListener("click", () => {
-      const upward = head.getAttribute("aria-sort") === "ascending";
-      heads.forEach((h) => h.removeAttribute("aria-sort"));
-      head.setAttribute("aria-sort", upward ? "descending" : "ascending");
-      const sign = upward ? -1 : 1, value = (row) => row.cells[column].dataset.v ?? "";
-      const rows = [...body.rows].filter((r) => r.dataset.method !== undefined);
-      const rest = [...body.rows].filter((r) => r.dataset.method === undefined);
-      rows.sort((a, b) => {
-        const [x, y] = [value(a), value(b)];
-        if (x === "" || y === "") return (x === "") - (y === "");
-        return sign * (isNaN(x) || isNaN(y) ? x.localeCompare(y, "en") : x - y);
-      });
-      body.append(...rows, ...rest);
-    }));
   });
 })();

@@ -11,7 +11,7 @@ from ..formatting import listing, number
 from ..pictures.style import styles
 from ..race_result import Columns, MethodRow, RaceResult, ranked
 from . import fairness, race_explorer, race_search, race_table
-from .page import block, chips, facts, figure, page
+from .page import block, chips, facts, figure, page, table
 from .race_chart import chart, script
 from .race_table import loss
 from .race_wording import remarks, told
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 # Settings that the page shows elsewhere.
 _SHOWN_APART = {"command", "methods", "target_text", "loss_name", "scales"}
+_OF_ROWS = {"rows", "batch"}  # where there is no table of them
 
 
 def render(race: RaceResult, explored: Explored | None = None) -> str:
@@ -32,11 +33,7 @@ def render(race: RaceResult, explored: Explored | None = None) -> str:
 <p class="about">{escape(race["text"])}</p>
 <section aria-labelledby="results">
 <h2 id="results">Results</h2>
-<div class="scroll" tabindex="0" role="region" aria-labelledby="results">
-<table class="results"><thead>{race_table.head(race, rows)}</thead>
-<tbody>
-{race_table.body(race, rows)}
-</tbody></table></div>
+{table(race_table.head(race, rows), race_table.body(race, rows), "Table of results")}
 <p class="footnote">{_footnote(race)}</p>
 </section>
 <section aria-labelledby="figures">
@@ -236,7 +233,8 @@ def _run(race: RaceResult, rows: list[MethodRow]) -> str:
     ]
     if settings["command"]:
         parts.append(f"<p>To run it again:</p>{block(settings['command'], 'the command')}")
-    parts.append(f"<dl>{facts({k: v for k, v in settings.items() if k not in _SHOWN_APART and v != {}})}")
+    apart = _SHOWN_APART if settings["rows"] else _SHOWN_APART | _OF_ROWS
+    parts.append(f"<dl>{facts({k: v for k, v in settings.items() if k not in apart and v != {}})}")
     parts.append(f"{facts(race['versions'])}</dl>")
     if rules := [(r["method"], r["rule"]) for r in rows if r["rule"]]:
         items = "".join(

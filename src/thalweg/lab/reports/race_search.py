@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..formatting import listing
 from ..race_result import MethodRow, RaceResult, RaceSettings
-from .page import figure
+from .page import figure, table
 
 if TYPE_CHECKING:
     from ..pictures.race import Plot
@@ -63,8 +63,9 @@ def _called(setting: str) -> str:
 
 def _importance(race: RaceResult, rows: list[MethodRow], tuned: list[str]) -> str:
     """A table of the share of the trials' differences that each setting explains."""
-    table = race["importance"]
-    shares = dict(zip(zip(table["method"], table["setting"], strict=True), table["share"], strict=True))
+    explained = race["importance"]
+    pairs = zip(explained["method"], explained["setting"], strict=True)
+    shares = dict(zip(pairs, explained["share"], strict=True))
     told = [r["method"] for r in rows if any((r["method"], n) in shares for n in tuned)]
     if not told:
         return ""
@@ -81,10 +82,12 @@ def _importance(race: RaceResult, rows: list[MethodRow], tuned: list[str]) -> st
         )
     return (
         "<h3>What each setting explains</h3>"
-        '<div class="scroll" tabindex="0" role="region" aria-label="What each setting explains">'
-        f'<table class="results"><thead><tr><th scope="col" class="name">method</th>{head}'
-        f'<th scope="col">together, or chance</th></tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
-        '<p class="footnote">Of the variance of the trials’ ranks, by a parabola in each setting, less what chance alone '
+        + table(
+            f'<th scope="col" class="name">method</th>{head}<th scope="col">together, or chance</th>',
+            "".join(lines),
+            "What each setting explains",
+        )
+        + '<p class="footnote">Of the variance of the trials’ ranks, by a parabola in each setting, less what chance alone '
         "would explain (ω²). A setting near 0 % hardly mattered within its range.</p>"
     )
 

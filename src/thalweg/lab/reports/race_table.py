@@ -10,7 +10,7 @@ from typing import Literal
 from ..formatting import column, number
 from ..pictures.style import Style, styles
 from ..race_result import MethodRow, Number, OutsiderRow, RaceResult
-from .page import key
+from .page import key, sorting
 
 
 def loss(row: MethodRow, key: Literal["median", "p10", "p90"] = "median") -> float | None:
@@ -27,13 +27,8 @@ def head(race: RaceResult, rows: list[MethodRow]) -> str:
     heads = ["learning rate", *_more(race), f"{race['settings']['loss_name']}, median", "10–90 %", ""]
     heads += [name] if (name := _metric_name(rows)) else []
     heads += ["steps to target", "µs per step", "diverged trials"]
-    cells = "".join(_head(h) if h else '<td class="strip"></td>' for h in heads)
-    return f"<tr>{_head('method', ' class=name')}{cells}</tr>"
-
-
-def _head(name: str, attributes: str = "") -> str:
-    """The head of a column, which sorts by it."""
-    return f'<th scope="col"{attributes}><button type="button">{escape(name)}</button></th>'
+    cells = "".join(sorting(h) if h else '<td class="strip"></td>' for h in heads)
+    return f"{sorting('method', ' class=name')}{cells}"
 
 
 def body(race: RaceResult, rows: list[MethodRow]) -> str:

@@ -13,7 +13,7 @@ from ..pictures.style import Style, styles
 from ..race_result import Effect, RaceResult
 from ..study_result import StudyResult, StudyRow, turned
 from . import fairness, race_wording
-from .page import block, chips, facts, figure, key, page
+from .page import block, chips, facts, figure, key, page, sorting, table
 from .study_wording import sentences
 
 if TYPE_CHECKING:
@@ -82,22 +82,21 @@ def _answers(study: StudyResult) -> str:
 
 def _methods(study: StudyResult, looks: dict[str, Style]) -> str:
     """One row a method, highest score first."""
-    heads = {"score": "", "mean rank at the end": "", "targets met": ""}
-    heads |= dict.fromkeys(("lowest on", "unbeaten on", "beaten on"), ' class="where"')
-    cells = "".join(f'<th scope="col"{kind}>{h}</th>' for h, kind in heads.items())
-    body = "".join(_method(row, looks[row["method"]]) for row in study["methods"])
-    return (
-        '<div class="scroll" tabindex="0" role="region" aria-labelledby="methods"><table class="results"><thead><tr>'
-        f'<th scope="col" class="name">method</th>{cells}</tr></thead><tbody>{body}</tbody></table></div>'
-        f'<p class="footnote">{_methods_note(study)}</p>'
+    heads = "".join(sorting(h) for h in ("score", "mean rank at the end", "targets met"))
+    heads += "".join(
+        f'<th scope="col" class="where">{h}</th>' for h in ("lowest on", "unbeaten on", "beaten on")
     )
+    body = "".join(_method(row, looks[row["method"]]) for row in study["methods"])
+    head = sorting("method", " class=name") + heads
+    return f'{table(head, body, "Table of methods")}<p class="footnote">{_methods_note(study)}</p>'
 
 
 def _method(row: StudyRow, look: Style) -> str:
     name = escape(row["method"])
     return (
-        f'<tr data-method="{name}"><th scope="row" class="name">{key(look)}{name}</th>'
-        f"<td><b>{row['score']:.2f}</b></td><td>{row['rank']:.1f}</td><td>{100 * row['solved']:.0f} %</td>"
+        f'<tr data-method="{name}"><th scope="row" class="name" data-v="{name}">{key(look)}{name}</th>'
+        f'<td data-v="{row["score"]!r}"><b>{row["score"]:.2f}</b></td><td data-v="{row["rank"]!r}">{row["rank"]:.1f}</td>'
+        f'<td data-v="{row["solved"]!r}">{100 * row["solved"]:.0f} %</td>'
         f'<td class="where">{escape(listing(row["lowest_on"])) or "–"}</td>'
         f'<td class="where">{escape(listing(row["unbeaten_on"])) or "–"}</td>'
         f'<td class="where">{listing(_beaten(loss["problem"], loss["by"]) for loss in row["beaten_on"]) or "–"}</td></tr>'
@@ -132,9 +131,9 @@ def _problems(study: StudyResult, looks: dict[str, Style]) -> str:
         f'<ul class="answers">{"".join(f"<li>{_marked(s)}</li>" for s in race_wording.sentences(r, _mark))}</ul></details>'
         for r in races
     )
+    head = f'<th scope="col" class="name">median loss at the end</th>{heads}'
     return (
-        '<div class="scroll" tabindex="0" role="region" aria-labelledby="each"><table class="results"><thead><tr>'
-        f'<th scope="col" class="name">median loss at the end</th>{heads}</tr></thead><tbody>{body}</tbody></table></div>'
+        f"{table(head, body, 'Table of problems')}"
         '<p class="footnote">Marked: the lowest, and what is not told apart from it.</p>'
         f"{details}"
     )
@@ -166,8 +165,7 @@ def _profiles(study: StudyResult, looks: dict[str, Style]) -> str:
     return f"""<h3>Performance profile, of the methods that are shown</h3>
 <div class="profile"><svg id="profile-plot" role="img" viewBox="0 0 720 340"
 aria-label="Share of targets that each method meets within a multiple of the fastest one's running time"></svg>
-<div class="scroll"><table class="results"><thead><tr><th scope="col" class="name">show</th>{heads}</tr></thead>
-<tbody>{rows}</tbody></table></div></div>
+{table(f'<th scope="col" class="name">show</th>{heads}', rows, "Table of scores")}</div>
 <noscript>{plots.profile(study, "Performance profiles of all methods")}</noscript>
 <p class="caption">At 1: the share of targets to which a method is the fastest; further right, within so many times the fastest
 one's running time; at the end, the share that it meets at all. Ratios depend on who takes part: without the best method the others
@@ -271,10 +269,9 @@ def _pairs(study: StudyResult) -> str:
         "p over problems",
     )
     heads = "".join(f'<th scope="col">{name}</th>' for name in names)
+    head = f'<th scope="col" class="name">{escape(first)} against</th>{heads}'
     return (
-        '<div class="scroll"><table class="results"><thead><tr>'
-        f'<th scope="col" class="name">{escape(first)} against</th>{heads}</tr></thead>'
-        f"<tbody>{''.join(rows)}</tbody></table></div>"
+        f"{table(head, ''.join(rows), 'Table of effects')}"
         f'<p class="footnote">What {escape(first)} has, as a multiple of the other: the mean of the middle half of the log ratios of '
         "paired runs on all problems, in brackets its 95 % interval from bootstrap samples of the seeds, for each pair alone. First "
         "there: the share of paired runs, equal ones counted half. p: of the signed-rank test over problems, corrected for all "
