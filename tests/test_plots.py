@@ -688,10 +688,12 @@ def results() -> list[Result]:
             f"claim-{i}",
             f"Claim number {i} <b>",
             "notes & slides",
+            r"x \leftarrow x - \alpha g",
             "What is measured.",
             "What would refute it.",
             CHAPTERS[i % 2],
             Evidence,
+            (),
         )
         seen = Evidence(picture=picture, reading="The curve falls.")
         seen.number("gain", 33_900.0, 33_900.0, within=0.01)
@@ -716,7 +718,7 @@ def test_the_claims_report_says_what_came_out() -> None:
     assert text.count('role="img"') == 2 * 4  # one did not run
     assert "ProblemError: no data" in text
     assert re.search(r"<td>33,900</td><td>33,900.*?agrees", text)
-    assert "<td>∞</td><td></td>" in text
+    assert "<td>not reached</td><td></td>" in text
     assert text.count("<h3>Conditions</h3>") == 1
     assert "Looked for, not found" in text
     assert claims_report.tally(found[:1]) == "1 claim: 1 holds."
