@@ -62,7 +62,7 @@ def at_random(problem, seed, size=0.3):
     return unpack(size * rng.standard_normal(pack(like).size), like)
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_gradient_is_central_difference(problem, seed):
     params = at_random(problem, seed)
     vector = pack(params)
@@ -229,11 +229,16 @@ def test_sgd_learns_the_digits():
     assert problem.metric(params) >= 0.94
 
 
-def test_outsiders():
-    for problem, metric in ((digits(), 0.94), (digits_network(), 0.94), (breast_cancer(), 0.94)):
-        found = problem.outsider()
-        assert found is problem.outsider()
-        assert found.loss < 1e-3 and found.metric >= metric and "L-BFGS-B" in found.name
+@pytest.mark.parametrize(
+    "make",
+    [digits, breast_cancer, pytest.param(digits_network, marks=pytest.mark.slow)],
+    ids=lambda f: f.__name__,
+)
+def test_outsiders(make):
+    problem = make()
+    outsider = problem.outsider()
+    assert outsider is problem.outsider()
+    assert outsider.loss < 1e-3 and outsider.metric >= 0.94 and "L-BFGS-B" in outsider.name
 
 
 def test_least_squares_outsider_is_the_minimum():

@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 import thalweg as tw
+from thalweg.cli.program import app
 from thalweg.errors import FileError, GradientError, HyperparameterError, NonFiniteError, UnknownProblemError
 from thalweg.lab.diff import probe_gradients
 from thalweg.lab.diff.run import Diff, diff
@@ -300,29 +302,32 @@ def test_names_with_arguments() -> None:
             method(bad)
 
 
-def test_the_command_line(tmp_path: Path) -> None:
-    np.save(tmp_path / "g.npy", FEW)
-    (tmp_path / "not.npy").write_text("no")
-
-    def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [sys.executable, "-W", "error", "-m", "thalweg.cli", "diff", *arguments],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-        )
-
-    done = run("RMSprop:torch", "RMSprop:keras", "--gradients", "g.npy", "--same", "lr=0.1", "--out", "d.svg")
+def test_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.save("g.npy", FEW)
+    Path("not.npy").write_text("no")
+    arguments = [
+        "RMSprop:torch",
+        "RMSprop:keras",
+        "--gradients",
+        "g.npy",
+        "--same",
+        "lr=0.1",
+        "--out",
+        "d.svg",
+    ]
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-m", "thalweg.cli", "diff", *arguments],
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr
     assert "eps_root\t0\t1e-07 (epsilon)\tg^2" in done.stdout
     assert "place of eps" in done.stdout and "your gradients" in done.stdout
     assert (tmp_path / "d.svg").exists()
-    for arguments, status in (
-        (("RMSprop", "Adam", "--same", "lr"), 2),
-        (("RMSprop", "Adam", "--gradients", "not.npy"), 1),
-    ):
-        done = run(*arguments)
-        assert done.returncode == status and done.stderr.count("\n") == 1, done.stderr
+    for wrong, status in ((["--same", "lr"], 2), (["--gradients", "not.npy"], 1)):
+        refused = CliRunner().invoke(app, ["diff", "RMSprop", "Adam", *wrong])
+        assert refused.exit_code == status and refused.stderr.count("\n") == 1, refused.stderr
 
 
 def test_diff_is_the_public_name() -> None:

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 from tools.claims import stored
+from typer.testing import CliRunner
 
+from thalweg.cli.program import app
 from thalweg.errors import EngineError, FileError, UnknownClaimError
 from thalweg.lab import experiments
 from thalweg.lab.claims import CHAPTERS, Result, catalogue
@@ -227,8 +229,8 @@ def test_the_command(tmp_path: Path) -> None:
     head, row = (line.split("\t") for line in made.stdout.splitlines())
     assert head[:2] == ["claim", "verdict"]
     assert row[:2] == [QUICK, "holds"]
-    wrong = command("leaky", cwd=tmp_path)
-    assert wrong.returncode == 2
+    wrong = CliRunner().invoke(app, ["claims", "leaky"])
+    assert wrong.exit_code == 2
     assert wrong.stderr.count("\n") == 1
-    listed = command("--list", cwd=tmp_path)
+    listed = CliRunner().invoke(app, ["claims", "--list"])
     assert len(listed.stdout.splitlines()) == 1 + len(catalogue())
