@@ -2,7 +2,7 @@
 
 ``PIECES`` is all that is known of a piece: another row is another piece, for every engine and door. Their order
 is that of a step: mean of accumulated gradients, clipping by norm, sign, coupled decay, clipping by value, then
-decoupled decay of w, the rule, truncation, a penalty in the rule's metric, and the sum or an average of the weights.
+decoupled decay of w, the rule, a penalty in the rule's metric, and the sum or an average of the weights.
 """
 
 from collections.abc import Mapping
@@ -179,7 +179,6 @@ PIECES: Mapping[str, Piece] = {
     "decoupled": Piece(
         shrunk, "w", keep, needs="decoupled decay shrinks w by lr * weight_decay: use decay='coupled'"
     ),
-    "truncate": Piece(truncated, "w", pull, after=True, needs="truncation pulls w by lr * l1: use l1=0"),
     "metric": Piece(touched, "gain", inverse, {"gain": 0.0}, after=True, needs=_METRIC),
     "l1": Piece(thresholded, "w", pull, after=True, needs=_METRIC),
     "l2": Piece(contracted, "w", draw, after=True, needs=_METRIC),

@@ -114,18 +114,15 @@ def start(
     accumulate: int = 1,
     maximize: bool = False,
     rates: bool = False,
-    l1: float = 0.0,
     sum_after: int | None = None,
     varied: Iterable[str] = (),
 ) -> Started:
     """A rule with its options, which are plain numbers in their ranges by now; HyperparameterError.
 
     weight_decay, decay: those of ``settled``. average: the decay of a moving average, or "polyak". rates: also keep
-    what the rule's rate gives. l1_decay: the L1 penalty of decay "proximal". l1: the same, or weights are truncated by
-    it with decay of another kind. sum_after: a step after which weights are summed up. varied: hyperparameters whose
-    values are not the rule's.
+    what the rule's rate gives. l1_decay: the L1 penalty of decay "proximal". sum_after: a step after which weights
+    are summed up. varied: hyperparameters whose values are not the rule's.
     """
-    l1 = max(l1, l1_decay)
     options = StepOptions(
         accumulate=accumulate > 1,
         clip_norm=clip_norm is not None,
@@ -136,9 +133,8 @@ def start(
         average=average is not None and average != "polyak",
         polyak=average == "polyak",
         rates=rates and rule.parts.rate is not None,
-        truncate=l1 > 0 and decay != "proximal",
-        metric=max(l1, weight_decay) > 0 and decay == "proximal",
-        l1=l1 > 0 and decay == "proximal",
+        metric=max(l1_decay, weight_decay) > 0 and decay == "proximal",
+        l1=l1_decay > 0 and decay == "proximal",
         l2=weight_decay > 0 and decay == "proximal",
         total=sum_after is not None,
     )
@@ -147,7 +143,7 @@ def start(
         "weight_decay": weight_decay,
         "clip_value": clip_value,
         "average": average,
-        "l1": l1,
+        "l1": l1_decay,
         "begin": sum_after,
     }
     if options.metric:

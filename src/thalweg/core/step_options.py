@@ -21,7 +21,6 @@ class StepOptions(NamedTuple):
     average: bool = False
     polyak: bool = False
     rates: bool = False
-    truncate: bool = False
     metric: bool = False
     l1: bool = False
     l2: bool = False

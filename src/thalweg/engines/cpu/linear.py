@@ -103,7 +103,7 @@ class Pass:
             rule, l2, _ = settled(rule, l2, "proximal")  # in place of a decay of its own
         self.rule, self.features, self.outputs, self.t = rule, features, outputs, 0
         self.real = np.dtype(dtype)
-        started = start(rule, weight_decay=l2, decay="proximal", l1=l1, sum_after=average)
+        started = start(rule, weight_decay=l2, decay="proximal", l1_decay=l1, sum_after=average)
         options, update = started.options, started.update
         self.plan = planned(rule, options, np.finfo(dtype).nmant + 1)
         hyper = rule.hyperparameters
