@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -333,6 +334,31 @@ def test_paths_outside_a_window_are_named() -> None:
     made = drawn(Picture([Map("", "x", "y", valley(), runs)], ""))
     said = " ".join(" ".join(words.split()) for words, _ in labels(made))
     assert "outside this window: Adam; ends outside this window: SGD" in said
+
+
+def test_what_a_charts_axis_cuts_off_is_marked_and_said() -> None:
+    """A band that goes on beyond it by arrows at the edge; a curve that ends beyond it, or at a zero without a logarithm, by name."""
+    x = np.arange(60.0)
+    steady_one = Curve(
+        x, np.full(60, 1.0), "Adam", "Adam", band=(np.full(60, 0.5), np.where(x < 30, 2.0, np.inf))
+    )
+    falls, stops = Curve(x, 0.5**x, "SGD", "SGD"), Curve(x, np.where(x < 9, 1.0, 0.0), "Adamax", "Adamax")
+    rises = Curve(x, 2.0**x, "Momentum", "Momentum")
+    made = drawn(
+        Picture([Chart("", "x", "y", [steady_one, falls, stops, rises], "y", y_range=(1e-3, 10.0))], "")
+    )
+    said = " ".join(" ".join(words.split()) for words, _ in labels(made))
+    assert "ends below this axis: SGD, Adamax; ends above this axis: Momentum" in said
+    (arrows,) = (
+        line for line in made.axes[0].lines if line.get_marker() == "^" and line.get_linestyle() == "None"
+    )
+    assert arrows.get_xdata().min() == 30
+    assert set(arrows.get_ydata()) == {1.0}
+    low = Curve(x, np.full(60, 1.0), "Adam", "Adam", band=(np.full(60, -5.0), np.full(60, 2.0)))
+    made = drawn(Picture([Chart("", "x", "y", [low], "y", y_range=(1e-3, 10.0))], ""))
+    assert any(line.get_marker() == "v" for line in made.axes[0].lines)
+    calm = drawn(Picture([Chart("", "x", "y", [replace(steady_one, band=None)])], ""))
+    assert not any(" axis" in words for words, _ in labels(calm))
 
 
 def test_long_curves_and_fine_maps_stay_small() -> None:

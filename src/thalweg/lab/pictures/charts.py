@@ -17,7 +17,7 @@ from .labels import LEADER, Tag, column_size, note, place, place_column
 from .layout import Cell, PanelLayout, empty_layout, label_room
 from .lines import BINS, label_anchors, last_seen, panel_shares, thin
 from .looks import Looks, look_of
-from .marks import reference_lines
+from .marks import mark_cuts, reference_lines
 from .occupancy import OccupancyGrid
 from .panels import Chart, Curve
 from .style import INK, Style, gid
@@ -40,6 +40,26 @@ class _Line:
         """Whether it has a name and something to draw, but nothing of it inside these axes."""
         drawn = bool(self.curve.label) and bool((~np.isnan(self.y)).any())
         return drawn and last_seen(panel_shares(self.x, self.y, xs, ys)) is None
+
+    def ends_beyond(self, xs: Axis, ys: Axis) -> str:
+        """On which side of the y axis it ends, "below" or "above"; "" where it ends on it, died, or is never seen."""
+        raw = np.asarray(self.curve.y, np.float64).ravel()
+        last = np.flatnonzero(np.isfinite(raw) & (self.x >= xs.low) & (self.x <= xs.high))
+        if not self.curve.label or self.curve.died or not len(last) or self.hidden(xs, ys):
+            return ""
+        value, slack = raw[last[-1]], 1e-9 * abs(ys.high - ys.low)
+        if (ys.log and value <= 0) or value < ys.low - (0 if ys.log else slack):
+            return "below"
+        return "above" if value > ys.high + (0 if ys.log else slack) else ""
+
+    def cuts(self, ys: Axis) -> tuple[Array, Array]:
+        """Where its band goes on below the y axis, and where above: values of x."""
+        if self.band is None:
+            return np.empty(0), np.empty(0)
+        low, high = self.band
+        drawn = ~np.isnan(self.y)
+        with np.errstate(invalid="ignore"):
+            return self.x[drawn & ~(low >= ys.low)], self.x[drawn & ~(high <= ys.high)]
 
     def band_on(self, ys: Axis) -> tuple[Array, Array] | None:
         """The band, cut at the axis where it leaves it or is infinite."""
@@ -247,8 +267,13 @@ def _fill_chart(
             place(canvas, occupancy, replace(on_panel, words=words), anchors, 0.4 if closed else 1.8)
     reference_lines(canvas, ax, occupancy, xs, panel.marks, "x")
     reference_lines(canvas, ax, occupancy, ys, panel.levels, "y")
-    if hidden := [line.curve.label for line in lines if line.hidden(xs, ys)]:
-        place(canvas, occupancy, note("outside this window: " + ", ".join(hidden), x0, y0, width))
+    unseen = [("outside this window", [line.curve.label for line in lines if line.hidden(xs, ys)])]
+    for side in ("below", "above"):
+        unseen.append(
+            (f"ends {side} this axis", [n.curve.label for n in lines if n.ends_beyond(xs, ys) == side])
+        )
+    if said := "; ".join(f"{what}: {', '.join(names)}" for what, names in unseen if names):
+        place(canvas, occupancy, note(said, x0, y0, width))
     place_column(canvas, ax, [replace(tag, at=corner + size * tag.at) for tag in column], room)
 
 
@@ -277,6 +302,9 @@ def _curve(canvas: Canvas, ax: Axes, line: _Line, xs: Axis, ys: Axis, order: int
             zorder=2.5,
             gid=gid(curve.method) if curve.method else None,
         )
+        for cut, above in zip(line.cuts(ys), (False, True), strict=True):
+            inside = cut[(cut >= xs.low) & (cut <= xs.high)]
+            mark_cuts(ax, inside, canvas.colour[style.stroke], above)
     real = ~np.isnan(y)
     if not real.any():
         return points[keep]

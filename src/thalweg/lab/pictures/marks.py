@@ -56,6 +56,23 @@ def reference_lines(
         place(canvas, occupancy, note(words, x0, y0, width))
 
 
+def mark_cuts(ax: Axes, x: Array, colour: str, above: bool) -> None:
+    """Draw small arrows at the panel's upper or lower edge where a band goes on beyond it: at x (n,), six at most."""
+    if not len(x):
+        return
+    few = x[:: max(1, len(x) // 6)]
+    ax.plot(
+        few,
+        np.full(len(few), float(above)),
+        linestyle="",
+        marker="^" if above else "v",
+        markersize=3.5,
+        color=colour,
+        clip_on=False,
+        transform=ax.get_xaxis_transform(),
+    )
+
+
 def mark_places(
     points: Sequence[tuple[float, float, str]],
     canvas: Canvas,

@@ -20,6 +20,7 @@ from .figure import alone
 from .figure import figure as draw_figure
 from .layout import NARROW, WIDE, Cell
 from .lines import thin
+from .marks import mark_cuts
 from .multiples import ABOVE, Multiples
 from .panels import Chart, Curve, Map, Picture
 from .panels import Path as Run
@@ -114,18 +115,7 @@ def _over_steps(
         panel.fill_between(own["step"], own["p10"], own["p90"], color=stroke, alpha=0.25, linewidth=0)
         panel.add_line(canvas.line(style, own["step"], own["median"]))
         cut = own["step"][(own["p90"] > high) | ~np.isfinite(own["p90"])]
-        if len(cut):  # the band goes on above
-            marks = cut[:: max(1, len(cut) // 6)]
-            panel.plot(
-                marks,
-                np.ones(len(marks)),
-                linestyle="",
-                marker="^",
-                markersize=3.5,
-                color=stroke,
-                clip_on=False,
-                transform=panel.get_xaxis_transform(),
-            )
+        mark_cuts(panel, cut, stroke, above=True)
         for value, _ in references:
             if low < value < high:
                 panel.axhline(value, color=colour["muted"], linewidth=0.9, linestyle=(0, (6, 3)), zorder=1.5)
