@@ -1,18 +1,23 @@
 """The lab's one way to run something: plain data in and out, compiled or stepped, many settings and seeds at once."""
 
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 
 import thalweg as tw
 from thalweg.lab.methods import method
 from thalweg.lab.ranges import Range
 from thalweg.lab.search import ROUNDS, Search, Tuner
-from thalweg.lab.trial import Runs, Trial
+from thalweg.lab.trial import Runs, Trial, is_short, printable_of
 from thalweg.problems import Problem, Source, landscape, problem
 from thalweg.problems.base import Array, Grads, Params, Rows, pack
+from thalweg.problems.linear import LeastSquares, LinearModel, LogisticRegression
+
+from .strategies import RULES, few_rules_in_time
 
 
 class Stepped(Problem):
@@ -148,3 +153,79 @@ def test_records_stand_at_the_steps_that_are_asked_for(name: str) -> None:
     np.testing.assert_array_equal(
         Trial(tw.SGD(lr=0.01), p, 11, seeds=(0, 1), record=record).run().records["end"], some.records["end"]
     )
+
+
+def table(kind: type[LinearModel], sparse: bool) -> LinearModel:
+    """47 rows of 11 inputs, half of them zeros, of which 29 are trained on."""
+    rng = np.random.default_rng(5)
+    X = rng.standard_normal((47, 11)) * (rng.random((47, 11)) < 0.5)
+    score = X[:, 0] - X[:, 3] + rng.standard_normal(47)
+    y = (score > 0).astype(np.int64) if kind is LogisticRegression else score
+    parts = [csr_array(X[a:b]) if sparse else X[a:b] for a, b in ((0, 29), (29, 40), (40, 47))]
+    return kind(
+        parts[0],
+        y[:29],
+        parts[2],
+        y[40:],
+        name="t",
+        title="t",
+        text="",
+        l2=0.03,
+        validation=(parts[1], y[29:40]),
+    )
+
+
+TABLES = [(LogisticRegression, False), (LeastSquares, True)]
+MEASURED = (*WHOLE, "metric", "validation", "end")
+
+
+@few_rules_in_time
+@pytest.mark.parametrize(("kind", "sparse"), TABLES, ids=["dense", "sparse"])
+def test_a_table_is_stepped_through_in_the_compiled_loop(
+    name: str, kind: type[LinearModel], sparse: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same numbers: rows in the same order, batches of the same lengths, the penalty, what is measured; sparse runs
+    of less than eight rows a step, which NumPy sums one by one, have the same bits."""
+    trial = Trial(
+        RULES[name](), table(kind, sparse), 30, (0, 4), batch=7, every=(1, 2, 9, 30), record=MEASURED
+    )
+    assert len(trial.problem.order(0, 7, 5)[4][:1]) == 1 and trial.problem.order(0, 7, 5)[4, 1] == -1
+    compiled = trial.run()
+    monkeypatch.setattr(LinearModel, "printable", None)
+    stepped = trial.run()
+    assert compiled.failures == stepped.failures == ()
+    assert set(stepped.records) <= set(compiled.records) == set(MEASURED)
+    for n, values in stepped.records.items():
+        exact = sparse and n in ("path", "end", "rates")
+        tolerance = {"rtol": 0, "atol": 0} if exact else {"rtol": 1e-12, "atol": 1e-13}
+        np.testing.assert_allclose(compiled.records[n], values, err_msg=n, **tolerance)
+    np.testing.assert_allclose(compiled.ceiling, stepped.ceiling, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("rows", "batch", "steps"), [(29, 7, 11), (28, 7, 11), (29, 28, 3), (29, 1, 40), (5, 3, 0)]
+)
+def test_an_order_is_its_batches(rows: int, batch: int, steps: int) -> None:
+    p = LeastSquares(
+        np.eye(rows), np.arange(rows), np.eye(rows), np.arange(rows), name="t", title="t", text=""
+    )
+    order = p.order(3, batch, steps)
+    assert order is not None and order.shape == (steps, batch)
+    for line, expected in zip(order, p.batches(3, batch, steps), strict=True):
+        assert expected is not None
+        np.testing.assert_array_equal(line, [*expected, *[-1] * (batch - len(expected))])
+    assert p.order(3, 0, steps) is None and p.order(3, rows, steps) is None
+
+
+def test_what_a_compiled_loop_cannot_hold_is_stepped_through() -> None:
+    """Options, a network, several scores a row; orders and records that are too large."""
+    p = table(LeastSquares, True)
+    trial = Trial(tw.SGD(), p, 30, (0, 4), batch=7)
+    assert printable_of(trial) is not None and is_short(trial)
+    wide = replace(trial, every=1, steps=400_000, batch=3, record=("path",))
+    assert printable_of(replace(wide, record=("loss",))) is not None and printable_of(wide) is None
+    assert not is_short(replace(wide, record=("loss",)))
+    assert printable_of(replace(trial, steps=200_000, batch=28)) is None
+    assert printable_of(replace(trial, steps=200_000, batch=0)) is not None
+    assert printable_of(replace(trial, options={"clip": 1.0})) is None
+    assert printable_of(replace(trial, problem=problem("digits"))) is None

@@ -1,4 +1,4 @@
-"""Where trials are run: compiled ones in this process, others in workers, each with a limit of time.
+"""Where trials are run: short compiled ones in this process, others in workers, each with a limit of time.
 
 What a trial gives does not depend on where it is run. One that took too long, or whose worker was lost twice, has failed
 with that reason, and the others go on.
@@ -7,16 +7,15 @@ with that reason, and the others go on.
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, nullcontext
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 from ..errors import HyperparameterError, ProblemError
 from ..problems import FunctionProblem, Outsider, Raced, Source
-from ..problems.compiled import CompiledProblem
 from .spread import Spread, spread_over
 from .store import Busy, Outcome, Store, StoreError, Unsaved
-from .trial import Runs, Trial, joined, resolve
+from .trial import Runs, Trial, is_short, joined, resolve
 from .trial_key import Keys
 from .workers import STARTING, Answers, Chunk, Lost, each, one_thread, run
 
@@ -87,7 +86,7 @@ class Performer:
 
         Raises StoreError where a store cannot be written, once what was run by then has been yielded.
         """
-        whole = all(_stays(trial) for job in jobs for trial in job)
+        whole = all(is_short(trial) for job in jobs for trial in job)
         pieces = [
             (k, n, piece)
             for k, job in enumerate(jobs)
@@ -170,7 +169,7 @@ class Performer:
     def _run(self, tasks: Sequence[Task], here: bool) -> Iterator[tuple[int, Outcome]]:
         """Run trials, each through the store; a trial that is lost has failed."""
         if here:
-            with one_thread() if self.workers == 0 else nullcontext():
+            with one_thread():
                 for first in range(0, len(tasks), CLAIMED):
                     for outcomes in _through(self.store, tasks[first : first + CLAIMED], self.seconds):
                         yield from outcomes
@@ -234,11 +233,6 @@ def _through(
         yield from ([(t.number, t.trial.run())] for t in tasks)
     else:
         yield from store.through([(t.number, t.key, t.trial.run) for t in tasks], seconds)
-
-
-def _stays(trial: Trial) -> bool:
-    """Whether a trial is run here: a compiled loop ends, and uses the cores by itself."""
-    return isinstance(resolve(trial.problem), CompiledProblem)
 
 
 def _perform(

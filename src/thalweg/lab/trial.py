@@ -8,8 +8,8 @@ import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
-from typing import Any
+from functools import lru_cache, partial
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from ..core.rule import Rule
 from ..core.saved_rule import packed, unpacked
 from ..engines.memory import recorded
 from ..problems import Problem, Raced, Source, TrainingProblem, make
-from ..problems.base import Params, Rows, pack, unpack
+from ..problems.base import Params, Printable, Rows, pack, unpack
 from ..problems.compiled import CompiledProblem
 from ..problems.training import VALIDATION
 from . import training_run
@@ -26,6 +26,9 @@ from .training_run import BLOWN
 
 Array = np.ndarray[Any, Any]
 QUANTILES = (0.1, 0.5, 0.9)
+ROOM = 1 << 23  # numbers that a compiled loop over a table holds beside it, 64 MB
+SHORT = 1 << 26  # numbers that a trial reads in a tenth of a second
+MEASURES = {"metric", VALIDATION}
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,8 +127,9 @@ class Trial:
         if isinstance(self.rule, Foreign):
             raise refused(self.rule, p.name)
         assert isinstance(p, Problem)
-        if isinstance(p, CompiledProblem) and not self.options:
-            return _compiled(self, self.rule, p)
+        printable = printable_of(self)
+        if printable is not None:
+            return _compiled(self, self.rule, p, printable)
         return _stepped(self, self.rule, p)
 
     @property
@@ -214,25 +218,61 @@ def ceiling(p: Problem, start: Array) -> Array:
     return height
 
 
-def _compiled(trial: Trial, rule: Rule, p: CompiledProblem) -> Runs:
+def printable_of(trial: Trial) -> Printable | None:
+    """What a compiled loop takes of a trial's problem; None where the trial is stepped through, in Python.
+
+    So is one over a table for which the loop would hold too much: the rows of all steps, what is recorded of runs, and
+    arrays as wide as the parameters.
+    """
+    p = resolve(trial.problem)
+    if trial.options or isinstance(trial.rule, Foreign) or not isinstance(p, Problem):
+        return None
+    printable = p.printable
+    if printable is None or isinstance(p, CompiledProblem):
+        return printable
+    runs, width = trial.settings * max(1, len(trial.seeds)), printable.width
+    looks = len(recorded(trial.steps, trial.every)) * len({"path", "rates", "rate_bands"} & set(trial.record))
+    numbers = runs * width * (looks + len(trial.rule.parts.states) + 4)
+    order = trial.steps * trial.batch * len(trial.seeds) if trial.batch < p.rows else 0
+    return printable if max(numbers, order) <= ROOM else None
+
+
+def is_short(trial: Trial) -> bool:
+    """Whether a trial is over before a worker would have it: that of a compiled loop, over few rows of a table."""
+    p, printable = resolve(trial.problem), printable_of(trial)
+    if printable is None or isinstance(p, CompiledProblem):
+        return printable is not None
+    read = trial.steps * (trial.batch or p.rows) + len(recorded(trial.steps, trial.every)) * p.rows
+    return trial.settings * len(trial.seeds) * (read + trial.steps) * printable.width <= SHORT
+
+
+@lru_cache(maxsize=4)
+def _order(p: Problem, seed: int, batch: int, steps: int) -> Array | None:
+    """The rows of a table's steps, which every setting of every method takes; ``ROOM`` bounds what is kept."""
+    return p.order(seed, batch, steps)
+
+
+def _compiled(trial: Trial, rule: Rule, p: Problem, printable: Printable) -> Runs:
     """All settings and seeds in one compiled loop."""
     from ..engines.cpu import loops
 
     settings, wanted = trial.settings, set(trial.record)
-    starts = np.array([p.start(s) for s in trial.seeds]) if trial.starts is None else np.array(trial.starts)
+    starts = np.array([pack(p.start(s)) for s in trial.seeds] if trial.starts is None else trial.starts)
     seeds = max(len(trial.seeds), len(starts) if starts.ndim == 2 else 1)
     starts = np.broadcast_to(starts, (seeds, starts.shape[-1]))
-    orders = [order for s in trial.seeds if (order := p.order(s, trial.batch, trial.steps)) is not None]
+    given = p.order if isinstance(p, CompiledProblem) else partial(_order, p)
+    orders = [order for s in trial.seeds if (order := given(s, trial.batch, trial.steps)) is not None]
     parts = {
-        "loss": wanted & {"loss", "metric"},
-        "path": wanted & {"path", "metric", "end"} or (wanted & {"loss"} and p.domain is not None),
+        "loss": wanted & {"loss", *MEASURES},
+        "path": wanted & {"path"} or (wanted & {"loss", *MEASURES} and _bounded(p)),
         "rates": wanted & {"rates", "rate_bands"},
         "ends": wanted & {"ends"},
+        "end": wanted & {"end", *MEASURES},
     }
     tick = time.perf_counter()
     trace = loops.run(
         rule,
-        p.objective,
+        printable.objective,
         np.tile(starts, (settings, 1)),
         trial.steps,
         vary={n: np.repeat(np.asarray(v, dtype=float), seeds) for n, v in trial.vary.items()},
@@ -240,42 +280,46 @@ def _compiled(trial: Trial, rule: Rule, p: CompiledProblem) -> Runs:
         record=tuple(n for n, needed in parts.items() if needed),
         stop=trial.stop,
         target=trial.target,
-        data=p.data,
+        data=printable.data,
+        l2=printable.l2,
         order=np.stack(orders) if orders else None,
         stream=np.tile(np.arange(seeds) if len(trial.seeds) > 1 else np.zeros(seeds, int), settings),
     )
     seconds = (time.perf_counter() - tick) / max(1, trial.steps * settings * seeds)
-
-    def shaped(values: Array) -> Array:
-        return values.reshape(settings, seeds, *values.shape[1:])
-
-    arrays = {"loss": trace.loss, "path": trace.path, "rates": trace.rates, "ends": trace.ends}
-    records = {n: shaped(a) for n, a in arrays.items() if a is not None and parts[n]}
-    outside = None if p.domain is None or "path" not in records else p.outside(records["path"])
-    if "end" in wanted:
-        records["end"] = records["path"][..., -1, :].copy()
-    if not wanted & {"path", "metric"}:
-        records.pop("path", None)
+    shape = settings, seeds
+    arrays = {n: getattr(trace, n) for n, needed in parts.items() if needed}
+    whole = {n: a.reshape(*shape, *a.shape[1:]) for n, a in arrays.items()}
+    like = p.start(trial.seeds[0])
     with np.errstate(all="ignore"):
-        first = records["loss"][..., 0] if "loss" in records else np.array([p.loss(x) for x in starts])
+        first = whole["loss"][..., 0] if "loss" in whole else [p.loss(unpack(x, like)) for x in starts]
         if "rate_bands" in wanted:
-            bands = np.quantile(records["rates"], QUANTILES, axis=-1)
-            records["rate_bands"] = np.moveaxis(bands, 0, -1)
-    reached, settled = (
-        shaped(np.where(steps < 0, np.inf, steps)) for steps in (trace.reached, trace.settled)
-    )
-    high = np.broadcast_to(ceiling(p, first), (settings, seeds))
+            whole["rate_bands"] = np.moveaxis(np.quantile(whole["rates"], QUANTILES, axis=-1), 0, -1)
+    reached, settled = (np.where(at < 0, np.inf, at).reshape(shape) for at in (trace.reached, trace.settled))
     runs = Runs(
-        trace.steps, records, reached, settled, high, np.full((settings, seeds), seconds), outside=outside
+        trace.steps,
+        {n: a for n, a in whole.items() if n in {"loss", *wanted}},
+        reached,
+        settled,
+        np.broadcast_to(ceiling(p, np.asarray(first)), shape),
+        np.full(shape, seconds),
+        outside=p.outside(whole["path"]) if _bounded(p) and "path" in whole else None,
     )
-    if "metric" in wanted:
-        sound = np.isfinite(runs.curves[..., -1])
-        metric = [
-            [_number(p.metric(runs.path[s, k, -1])) if sound[s, k] else np.nan for k in range(seeds)]
-            for s in range(settings)
-        ]
-        records["metric"] = np.array(metric)
-    return runs
+    measured = {n: _at_the_ends(runs, whole["end"], like, getattr(p, n)) for n in wanted & MEASURES}
+    return replace(runs, records={**runs.records, **measured})
+
+
+def _bounded(p: Problem) -> TypeGuard[CompiledProblem]:
+    """Whether runs that leave the problem's domain have diverged."""
+    return isinstance(p, CompiledProblem) and p.domain is not None
+
+
+def _at_the_ends(runs: Runs, ends: Array, like: Params, measure: Callable[[Params], float | None]) -> Array:
+    """What is measured (S, K) where runs ended (S, K, d); NaN where they diverged."""
+    sound = np.isfinite(runs.curves[..., -1])
+    values = np.full(sound.shape, np.nan)
+    for at in np.argwhere(sound):
+        values[*at] = _number(measure(unpack(ends[*at], like)))
+    return values
 
 
 def _number(metric: float | None) -> float:

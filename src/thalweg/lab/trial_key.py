@@ -33,7 +33,7 @@ from .entrants import Foreign
 from .trial import Trial
 from .versions import machine
 
-MEANING = 1  # raised where the same trial gives other numbers, or a key says other things
+MEANING = 2  # raised where the same trial gives other numbers, or a key says other things
 
 
 class Keys:

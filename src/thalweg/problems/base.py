@@ -17,6 +17,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.objective import Objective, Scored
+from ..engines.cpu.csr import Labelled
 from ..errors import ProblemError
 
 Array: TypeAlias = NDArray[np.float64]
@@ -67,6 +69,25 @@ def said(reading: Mapping[str, object] | None) -> tuple[tuple[str, object], ...]
     """What is said of how a file is read, as a ``Source`` has it."""
     pairs = (reading or {}).items()
     return tuple((n, tuple(v) if isinstance(v, list) else v) for n, v in pairs)
+
+
+@dataclass(frozen=True, eq=False)
+class Printable:
+    """What a compiled loop descends (``engines.cpu.loops``): an objective, its rows, and l2 of a penalty on weights.
+
+    Parameters are a problem's, packed.
+    """
+
+    objective: Objective | Scored
+    data: Array | Labelled | None
+    l2: float = 0.0
+
+    @property
+    def width(self) -> int:
+        """How many parameters a scored objective has."""
+        if isinstance(self.data, Labelled):
+            return self.data.rows.shape[1] + 1
+        return 0 if self.data is None else self.data.shape[1] - 1
 
 
 class Raced(ABC):
@@ -137,6 +158,22 @@ class Problem(Raced):
     def validation(self, params: Params) -> float | None:
         """The loss on rows that are neither trained nor tested on, lower is better; None where there are none."""
         return None
+
+    @property
+    def printable(self) -> Printable | None:
+        """What a compiled loop takes, where whole runs can be compiled."""
+        return None
+
+    def order(self, seed: int, batch: int, steps: int) -> Rows | None:
+        """``batches`` at once, (steps, batch) int64, a shorter one ended by -1; None where every step takes all rows."""
+        rng = batch_stream(seed, batch, steps)
+        if batch == 0 or batch >= self.rows:
+            return None
+        pieces = -(-self.rows // batch)
+        epochs = np.tile(np.arange(self.rows), (-(-steps // pieces), 1))
+        order = np.full((len(epochs), pieces * batch), -1)
+        order[:, : self.rows] = rng.permuted(epochs, axis=1)  # as one ``permutation`` after another
+        return order.reshape(-1, batch)[:steps]
 
     def batches(self, seed: int, batch: int, steps: int) -> Iterator[Rows | None]:
         """The row indices of each of ``steps`` steps; None stands for all rows.

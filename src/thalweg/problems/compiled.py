@@ -7,7 +7,7 @@ from itertools import repeat
 import numpy as np
 
 from ..core.objective import Objective, Scored
-from .base import START, Array, Problem, Rows, batch_stream, stream
+from .base import START, Array, Printable, Problem, Rows, batch_stream, stream
 
 
 class CompiledProblem(Problem):
@@ -26,6 +26,11 @@ class CompiledProblem(Problem):
     )
     steps = 1000
     batch = 1
+
+    @property
+    def printable(self) -> Printable:
+        """The objective and its rows."""
+        return Printable(self.objective, self.data)
 
     @cached_property
     def height(self) -> float:  # type: ignore[override]

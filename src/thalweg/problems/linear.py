@@ -17,7 +17,10 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array, issparse
 from scipy.special import expit
 
-from .base import START, Array, Grads, Outsider, Params, Rows, require, stream
+from ..core.objective import Scored
+from ..engines.cpu.csr import Labelled, rows_of
+from . import least_squares, logistic
+from .base import START, Array, Grads, Outsider, Params, Printable, Rows, require, stream
 from .data import DataProblem, Labels, Space
 
 # If the squares of all scores sum to less, no score is beyond +-700 and exp stays in range.
@@ -87,6 +90,7 @@ class LinearModel(DataProblem):
     """
 
     _truth: Truth  # of the training rows, as their losses take it
+    _objective: Scored | None = None  # its loss of a row's score, where a row has one
 
     def __init__(
         self,
@@ -117,6 +121,16 @@ class LinearModel(DataProblem):
         else:
             self._store(X, targets)
             self._X_test = X_test
+
+    @property
+    def printable(self) -> Printable | None:
+        """Its loss of a score, where a row has one, on the training rows."""
+        if self._objective is None:
+            return None
+        if self._sparse is None:
+            return Printable(self._objective, self._table, self.l2)
+        rows = Labelled(rows_of(self._sparse), np.ascontiguousarray(self._targets[:, 0]))
+        return Printable(self._objective, rows, self.l2)
 
     def start(self, seed: int) -> dict[str, Params]:
         """Weights from a normal distribution of deviation 0.01, biases 0."""
@@ -268,6 +282,7 @@ class LogisticRegression(LinearModel):
     """Mean log-loss of two classes, one score; ``y`` (n,) int64, 0 or 1."""
 
     metric_name = "test accuracy"
+    _objective = logistic.OBJECTIVE
 
     def __init__(self, X: Inputs, y: Labels, X_test: Inputs, y_test: Labels, **about: Unpack[About]) -> None:
         super().__init__(X, y[:, None].astype(np.float64), X_test, y_test, **about)
@@ -295,6 +310,7 @@ class LeastSquares(LinearModel):
     """Mean of half the squared residual; ``y`` (n,) float64."""
 
     metric_name: str | None = "test R^2"
+    _objective = least_squares.OBJECTIVE
 
     def __init__(self, X: Inputs, y: Array, X_test: Inputs, y_test: Array, **about: Unpack[About]) -> None:
         super().__init__(X, y[:, None], X_test, y_test, **about)

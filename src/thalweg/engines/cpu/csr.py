@@ -46,6 +46,13 @@ class Rows(NamedTuple):
     shape: tuple[int, int]
 
 
+class Labelled(NamedTuple):
+    """Examples with a float64 target (n,) each."""
+
+    rows: Rows
+    targets: Array
+
+
 def rows_of(x: Matrix | Rows) -> Rows:
     """A dense array or a CSR matrix (``data``, ``indices``, ``indptr``, ``shape``) as rows; copied where it must be.
 

@@ -1,8 +1,12 @@
 """The inside of a compiled run of a scored objective: linear models and quadratics of any width.
 
-A row of ``data`` holds a (d numbers) and y; a step takes the scores z = a · x of its rows, adds
+A dense row of ``data`` holds a (d numbers) and y; a step takes the scores z = a · x of its rows, adds
 slope(z, y) a to the gradient and moves all coordinates in one vectorised loop. Sums run in eight lanes.
+A sparse row holds some of d - 1 numbers, and a last one that is 1; its sums run in the order of its entries, and
+slopes are divided by their number before they are added, as ``problems.linear`` does with SciPy: to the same bits.
 """
+
+from typing import NamedTuple
 
 from ...core.objective import Scored
 from ...core.update import Update
@@ -22,6 +26,24 @@ def add(n, s, a, g):
     for i in range(n):
         g[i] += s * a[i]
 """
+_PICK = """
+def pick(lo, hi, indices, a, x):
+    z = D(0.0)
+    for e in range(lo, hi):
+        z += a[e] * x[indices[e]]
+    return z
+"""
+_SCATTER = """
+def scatter(lo, hi, indices, s, a, g):
+    for e in range(lo, hi):
+        g[indices[e]] += s * a[e]
+"""
+_PENALISE = """
+def penalise(n, l2, divisor, x, g):
+    distinct()
+    for i in range(n):
+        g[i] = g[i] / divisor + l2 * x[i]
+"""
 _MOVE = """
 def move({arguments}):
     distinct()
@@ -29,16 +51,48 @@ def move({arguments}):
 """
 
 
+class _Rows(NamedTuple):
+    """How a kernel reads row q: lines that give its score z and y, and those that add s times it to the gradient.
+
+    early: whether slopes are divided by the number of rows before they are added, not the sum.
+    """
+
+    functions: dict[str, str]
+    read: list[str]
+    add: list[str]
+    early: bool
+
+
+_DENSE = _Rows(
+    {"add": _ADD},
+    ["z = dot(d, reals(job[DATA] + 8 * q * (d + 1)), reals(a_w))", "y = data[q * (d + 1) + d]"],
+    ["add(d, s, reals(job[DATA] + 8 * q * (d + 1)), reals(a_g))"],
+    early=False,
+)
+_SPARSE = _Rows(
+    {"pick": _PICK, "scatter": _SCATTER},
+    [
+        "lo = np.int64(indptr[q])",
+        "hi = np.int64(indptr[q + 1])",
+        "z = pick(lo, hi, indices, data, reals(a_w)) + reals(a_w)[d - 1]",
+        "y = targets[q]",
+    ],
+    ["scatter(lo, hi, indices, s, data, reals(a_g))", "reals(a_g)[d - 1] += s"],
+    early=True,
+)
+
+
 class _Summed(Pointers):
-    """Arrays of which the gradient is a sum over a batch that is begun anew when it is read."""
+    """Arrays of which the gradient is a sum that is divided, and begun anew, when it is read."""
 
     def load(self, array: str, index: str = "i") -> str:
         value = super().load(array, index)
-        return f"{value} / batch" if array == "g" else value
+        return f"{value} / divisor" if array == "g" else value
 
 
-def inside(update: Update, states: tuple[str, ...], objective: Scored) -> Inside:
-    """Return the lines of one configuration's run; float64 only."""
+def inside(update: Update, states: tuple[str, ...], objective: Scored, *, sparse: bool) -> Inside:
+    """Return the lines of one configuration's run over dense or sparse rows; float64 only."""
+    rows = _SPARSE if sparse else _DENSE
     value, slope, _ = objective.formulas
     read = ["g", *(n for n in update.arrays if n not in ("g", "_rate"))]
     held = [*read, "_rate"]
@@ -47,9 +101,10 @@ def inside(update: Update, states: tuple[str, ...], objective: Scored) -> Inside
     lanes = summed_in_lanes("D(0.0)", lambda i: f"a[{i}] * x[{i}]")
     functions = {
         "dot": _DOT.format(lanes=indented(lanes, 1)),
-        "add": _ADD,
+        **rows.functions,
+        "penalise": _PENALISE,
         "move": _MOVE.format(
-            arguments=", ".join(["n", *memory.place.values(), "batch", *map(PRINTER.name, update.scalars)]),
+            arguments=", ".join(["n", *memory.place.values(), "divisor", *map(PRINTER.name, update.scalars)]),
             loop=indented(step_of_all.loop([memory.store("g", "D(0.0)")]), 1),
         ),
     }
@@ -59,29 +114,43 @@ def inside(update: Update, states: tuple[str, ...], objective: Scored) -> Inside
     }
     start = [*at, "for i in range(d):", *(f"    reals(a_{n})[i] = {initial[n]}" for n in held)]
 
-    def scored(body: list[str]) -> list[str]:
-        head = ["z = dot(d, reals(job[DATA] + 8 * q * (d + 1)), reals(a_w))", "y = data[q * (d + 1) + d]"]
-        return [f"    {line}" for line in (*head, *body)]
-
     score = {"z": "z", "y": "y"}
     lines, outputs = PRINTER.named("s_", score).section(slope)
     (result,) = outputs.values()
-    step = ["for b in range(batch):"]
-    step.append("    q = order[(stream[c] * steps + t - 1) * batch + b] if shuffled else b")
-    step += scored([*lines, f"add(d, {result}, reals(job[DATA] + 8 * q * (d + 1)), reals(a_g))"])
-    arguments = ["d", *(f"reals(a_{n})" for n in held), "D(batch)", *(f"k_{n}" for n in update.scalars)]
+    share = " * (1.0 / divisor)" if rows.early else ""
+    each = [*rows.read, *lines, f"s = {result}{share}", *rows.add]
+    step = [
+        "at = (stream[c] * steps + t - 1) * batch",
+        "used = batch",
+        "if shuffled:",
+        "    used = 0",
+        "    while used < batch and order[at + used] >= 0:",
+        "        used += 1",
+        "divisor = D(used)",
+        "for b in range(used):",
+        "    q = order[at + b] if shuffled else b",
+        *(f"    {line}" for line in each),
+        *["divisor = D(1.0)"] * rows.early,
+        "if penalty != 0.0:",
+        "    penalise(d - 1, penalty, divisor, reals(a_w), reals(a_g))",
+        "    reals(a_g)[d - 1] /= divisor",
+        "    divisor = D(1.0)",
+    ]
+    arguments = ["d", *(f"reals(a_{n})" for n in held), "divisor", *(f"k_{n}" for n in update.scalars)]
     step.append(f"move({', '.join(arguments)})")
 
     lines, outputs = PRINTER.named("v_", score).section(value)
     (result,) = outputs.values()
-    loss = ["loss = D(0.0)", "for q in range(rows):"]
-    loss += [*scored([*lines, f"loss = loss + {result}"]), "loss = loss / D(rows)"]
-    copy = ["for i in range(d):", "    {0}[k * d + i] = reals({1})[i]"]
+    each = [*rows.read, *lines, f"loss = loss + {result}"]
+    loss = ["loss = D(0.0)", "for q in range(rows):", *(f"    {line}" for line in each)]
+    loss += ["loss = loss / D(rows)", "if penalty != 0.0:"]
+    loss.append("    loss = loss + 0.5 * penalty * dot(d - 1, reals(a_w), reals(a_w))")
+    copy = ["for i in range(d):", "    {0}[{1} * d + i] = reals({2})[i]"]
     return Inside(
         functions,
         start,
         step,
         loss,
-        [line.format("paths", "a_w") for line in copy],
-        [line.format("rates", "a__rate") for line in copy],
+        [line.format("paths", "place", "a_w") for line in copy],
+        [line.format("rates", "k", "a__rate") for line in copy],
     )

@@ -14,7 +14,7 @@ LARGEST = 32  # parameters; the loop is unrolled over them
 class Inside(NamedTuple):
     """Printed lines of a loop: once before the steps, once a step, and the loss at a record.
 
-    ``functions`` are printed before the loop, by name; ``path`` and ``rates`` write a record.
+    ``functions`` are printed before the loop, by name; ``path`` writes record ``place``, ``rates`` record k.
     """
 
     functions: Mapping[str, str]
@@ -82,6 +82,6 @@ def inside(update: Update, states: tuple[str, ...], objective: Objective) -> Ins
         start,
         step,
         loss,
-        [f"paths[k * {d} + {j}] = D({x[j]})" for j in range(d)],
+        [f"paths[place * {d} + {j}] = D({x[j]})" for j in range(d)],
         [f"rates[k * {d} + {j}] = D(r{j})" for j in range(d)],
     )

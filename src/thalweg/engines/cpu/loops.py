@@ -2,7 +2,8 @@
 
 Each configuration has its own start, hyperparameters and stream of data rows; threads split the
 configurations. What a step does to the parameters is printed by ``unrolled`` for objectives of a few
-parameters, where a path has the bits of ``Optimizer.step``'s, and by ``scored`` for linear models.
+parameters, where a path has the bits of ``Optimizer.step``'s, and by ``scored`` for linear models, whose rows
+may be sparse.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,6 +25,7 @@ from . import launch
 from . import loop_scored as scored
 from . import loop_unrolled as unrolled
 from .compile import kernel
+from .csr import KINDS, Labelled, Rows
 from .job import Job
 from .text import PRINTER
 from .text import source as printed
@@ -49,6 +51,11 @@ JOB = Job(
     "reached",
     "measured",
     "ends",
+    "lasting",
+    "penalty",
+    "targets",
+    "indices",
+    "indptr",
 )
 
 _LOOP = """
@@ -66,6 +73,10 @@ def loop(job):
     batch = job[BATCH]
     stream = words(job[STREAM])
     data = reals(job[DATA])
+    targets = reals(job[TARGETS])
+    indices = {index}(job[INDICES])
+    indptr = {index}(job[INDPTR])
+    penalty = reals(job[PENALTY])[0]
     rows = job[ROWS]
     planned = reals(job[PLANNED])
     d = job[PARAMETERS]
@@ -88,6 +99,7 @@ def loop(job):
             if left == 0:
                 left = gaps[k - c * records]
                 if job[PATHS]:
+                    place = c if job[LASTING] else k
 {path}
                 if job[RATES]:
 {rates}
@@ -115,8 +127,8 @@ def loop(job):
 class Trace(NamedTuple):
     """What runs left behind; C configurations, R records, d parameters.
 
-    ``steps`` (R,) int64, those recorded; ``loss`` (C, R), ``path`` (C, R, d), ``rates`` (C, R, d) float64, or None
-    where they were not asked for. Record 0 is the start; its rates are NaN. ``reached`` (C,) int64: the
+    ``steps`` (R,) int64, those recorded; ``loss`` (C, R), ``path`` (C, R, d), ``rates`` (C, R, d), ``end`` (C, d), where
+    a run was at its last record, float64, or None where they were not asked for. Record 0 is the start; its rates are NaN. ``reached`` (C,) int64: the
     first recorded step with a loss of at most ``stop``, -1 where there is none; a run ends there and
     its later records are NaN. ``settled`` (C,) int64: the recorded step from which on the loss is at most
     ``target`` to the end, -1 where there is none. ``ends`` (C, 2): the last recorded loss and the highest, inf for NaN; NaN
@@ -130,6 +142,7 @@ class Trace(NamedTuple):
     reached: Array
     settled: Array
     ends: Array
+    end: Array | None
 
 
 @lru_cache(maxsize=256)
@@ -140,11 +153,17 @@ def source(
     objective: Objective | Scored,
     dtype: str,
     planned: tuple[str, ...],
+    index: str = "",
 ) -> str:
-    """Return the printed loop of an update and its clock; ``planned`` hyperparameters follow a schedule."""
+    """Return the printed loop of an update and its clock.
+
+    planned: the hyperparameters that follow a schedule. index: of sparse rows, the dtype of their indices.
+    """
     formula = update.clock
-    kind = scored if isinstance(objective, Scored) else unrolled
-    of_run = kind.inside(update, states, objective)
+    if isinstance(objective, Scored):
+        of_run = scored.inside(update, states, objective, sparse=bool(index))
+    else:
+        of_run = unrolled.inside(update, states, objective)
     start = [f"h_{n} = hyper[c * {len(lines)} + {k}]" for k, n in enumerate(lines)]
     # The clock ticks in float64, in the same expressions.
     ticking = PRINTER.named("c_", {"t": "now", **{n: f"h_{n}" for n in formula.inputs[1:]}})
@@ -162,6 +181,7 @@ def source(
         path=indented(of_run.path, 5),
         rates=indented(of_run.rates, 5),
         loss=indented(of_run.loss, 5),
+        index=KINDS[index or "int64"],
     )
     return printed(dtype, JOB, [*of_run.functions.values(), text])
 
@@ -177,48 +197,56 @@ def run(
     record: Sequence[str] = ("loss",),
     stop: float = -np.inf,
     target: float = -np.inf,
-    data: Array | None = None,
+    data: Array | Labelled | None = None,
     order: Array | None = None,
     stream: Array | None = None,
+    l2: float = 0.0,
     dtype: str = "float64",
 ) -> Trace:
     """Run a rule from many starts, and with many settings, through one compiled loop.
 
     starts: (C, d) float64. vary: line name → (C,) values in place of the rule's. every: steps between
-    records, or the steps that are recorded beside the start, ascending. record: any of "loss", "path", "rates", and "ends", which keeps no curve. stop: a run ends at
-    the first record whose loss is at most this. target: the level of ``settled``. data: (rows, columns)
-    float64 where the objective has columns; (rows, d + 1), inputs and target, for a scored one. order:
-    (streams, steps, batch) int64 row indices, and stream: (C,) which stream each configuration takes;
-    without order every step uses all rows. dtype: of the arithmetic; a scored objective takes float64
-    alone. Raises HyperparameterError.
+    records, or the steps that are recorded beside the start, ascending. record: any of "loss", "path", "rates", "end",
+    and "ends", which keeps no curve. stop: a run ends at the first record whose loss is at most this. target: the level
+    of ``settled``. data: (rows, columns) float64 where the objective has columns; for a scored one (rows, d + 1),
+    inputs and target, or sparse rows of d - 1 inputs with their targets, whose last parameter is a constant's. order:
+    (streams, steps, batch) int64 row indices, and stream: (C,) which stream each configuration takes; without order
+    every step uses all rows. A scored objective's batch ends before its first -1. l2: of a penalty, l2 / 2
+    times the sum of the squares of all parameters but the last, on a scored objective. dtype: of the arithmetic; a
+    scored objective takes float64 alone. Raises HyperparameterError.
     """
     starts = np.ascontiguousarray(starts, dtype=np.float64)
     vary = vary or {}
-    _check(rule, objective, starts, steps, vary, every, record, data, order, stream, dtype)
+    _check(rule, objective, starts, steps, vary, every, record, data, order, stream, l2, dtype)
     count, d = starts.shape
     wide = isinstance(objective, Scored)
+    sparse = data.rows if isinstance(data, Labelled) else None
     lines = rule.parts.lines
     states = rule.parts.states
     planned = tuple(n for n, v in rule.hyperparameters.items() if isinstance(v, Schedule) and n not in vary)
     plan = np.array([[rule.at(t)[n] for n in planned] for t in range(steps)] if planned else [[0.0]])
     hyper = _lines(rule, count, vary, planned)
     update = start(rule, rates=True, varied=vary).update
-    call, _ = kernel(source(update, tuple(lines), states, objective, dtype, planned))
+    index = "" if sparse is None or sparse.indices is None else sparse.indices.dtype.name
+    call, _ = kernel(source(update, tuple(lines), states, objective, dtype, planned, index))
     at = recorded(steps, every)
     records = len(at)
     loss = np.full((count, records), np.nan) if "loss" in record else None
     path = np.full((count, records, d), np.nan) if "path" in record else None
+    end = np.full((count, d), np.nan) if "end" in record else None
+    places = end if path is None else path
     rates = np.full((count, records, d), np.nan) if "rates" in record else None
     reached = np.full((count, 2), -1)
     ends = np.full((count, 2), np.nan)
-    rows = 0 if data is None else len(data)
+    rows = _count(data)
     work = np.empty((count, len(states) + 3, d) if wide else 0)  # g, w, states, rates
     kept = {
         "order": np.ascontiguousarray([0] if order is None else order, dtype=np.int64),
         "stream": np.ascontiguousarray(np.zeros(count) if stream is None else stream, dtype=np.int64),
-        "data": np.ascontiguousarray([0.0] if data is None else data, dtype=np.float64),
         "plan": np.ascontiguousarray(plan, dtype=np.float64),
         "levels": np.array([stop, target], dtype=np.float64),
+        "penalty": np.array([l2], dtype=np.float64),
+        **_tables(data),
         "gaps": np.diff(at, append=at[-1] + steps + 1),
     }
     own = JOB.own(
@@ -227,13 +255,15 @@ def run(
         records=records,
         hyper=address(hyper),
         starts=address(starts),
-        paths=0 if path is None else address(path),
+        paths=0 if places is None else address(places),
+        lasting=int(path is None),
         losses=0 if loss is None else address(loss),
         rates=0 if rates is None else address(rates),
         order=0 if order is None else address(kept["order"]),
         batch=rows if order is None else order.shape[-1],
         stream=address(kept["stream"]),
-        data=address(kept["data"]),
+        penalty=address(kept["penalty"]),
+        **{n: address(kept[n]) for n in ("data", "targets", "indices", "indptr") if n in kept},
         rows=rows,
         planned=address(kept["plan"]),
         parameters=d,
@@ -245,7 +275,40 @@ def run(
     )
     launch.run(call, own, count, 1)
     first, settled = reached.T
-    return Trace(at, loss, path, rates, first, settled, ends)
+    if path is not None and end is not None:
+        end[:] = path[np.arange(count), np.where(first < 0, records - 1, np.searchsorted(at, first))]
+    return Trace(at, loss, path, rates, first, settled, ends, end)
+
+
+def _count(data: Array | Labelled | None) -> int:
+    """How many rows there are."""
+    return 0 if data is None else len(data.targets if isinstance(data, Labelled) else data)
+
+
+def _tables(data: Array | Labelled | None) -> dict[str, Array]:
+    """Return the arrays that hold the rows, by the names of their words."""
+    if isinstance(data, Labelled):
+        values, indices, indptr, _ = data.rows
+        assert indices is not None and indptr is not None
+        return {"data": values, "indices": indices, "indptr": indptr, "targets": data.targets}
+    return {"data": np.ascontiguousarray([0.0] if data is None else data, dtype=np.float64)}
+
+
+def _shape(data: Array | Labelled | None) -> tuple[int, ...]:
+    """The shape of the rows as if they were dense: with a one for the constant, and the target."""
+    if isinstance(data, Labelled):
+        rows, inputs = data.rows.shape
+        return (rows, inputs + 2) if data.targets.shape == (rows,) else ()
+    return () if data is None else data.shape
+
+
+def _holds(rows: Rows) -> bool:
+    """Whether CSR arrays are as long as they say, and their indices below the width."""
+    values, indices, ends, (count, width) = rows
+    if indices is None or ends is None or values.dtype != np.float64 or ends.shape != (count + 1,):
+        return False
+    cut = ends[0] == 0 and np.all(ends[1:] >= ends[:-1]) and ends[-1] <= min(len(indices), len(values))
+    return bool(cut and (not indices.size or (indices.min() >= 0 and indices.max() < width)))
 
 
 def _lines(rule: Rule, count: int, vary: Mapping[str, Array], planned: Sequence[str]) -> Array:
@@ -260,6 +323,36 @@ def _lines(rule: Rule, count: int, vary: Mapping[str, Array], planned: Sequence[
     return values
 
 
+def _need(good: bool, what: str) -> None:
+    if not good:
+        raise HyperparameterError(f"loops: {what}")
+
+
+def _check_rows(
+    objective: Objective | Scored, data: Array | Labelled | None, d: int, l2: float, dtype: str
+) -> None:
+    """Whether rows, penalty and dtype are what an objective of d parameters takes; HyperparameterError."""
+    if isinstance(objective, Scored):
+        shape = _shape(data)
+        _need(
+            dtype == "float64" and shape == (_count(data), d + 1),
+            f"a scored objective needs float64 data (rows, {d + 1}), got {shape or 'none'} {dtype}",
+        )
+        if isinstance(data, Labelled):
+            _need(_holds(data.rows), "sparse rows need CSR arrays that fit together, with float64 values")
+        _need(l2 >= 0, f"l2 >= 0 is needed, got {l2}")
+    else:
+        names, columns = objective.parameters, objective.columns
+        _need(d <= unrolled.LARGEST, f"at most {unrolled.LARGEST} parameters can be unrolled, got {d}")
+        _need(d == len(names), f"starts must have {len(names)} columns ({', '.join(names)}), got {d}")
+        got = _shape(data)[1:]
+        _need(
+            got == ((len(columns),) if columns else ()) or (data is None and not columns),
+            f"data must have {len(columns)} columns ({', '.join(columns) or 'none'}), got {got}",
+        )
+        _need(l2 == 0, "only a scored objective takes l2")
+
+
 def _check(
     rule: Rule,
     objective: Objective | Scored,
@@ -268,53 +361,41 @@ def _check(
     vary: Mapping[str, Array],
     every: int | Sequence[int],
     record: Sequence[str],
-    data: Array | None,
+    data: Array | Labelled | None,
     order: Array | None,
     stream: Array | None,
+    l2: float,
     dtype: str,
 ) -> None:
     """All that a kernel takes on trust; HyperparameterError. Addresses know no bounds."""
 
-    def need(good: bool, what: str) -> None:
-        if not good:
-            raise HyperparameterError(f"loops: {what}")
-
-    need(starts.ndim == 2, f"starts must be (C, d), got shape {starts.shape}")
+    _need(starts.ndim == 2, f"starts must be (C, d), got shape {starts.shape}")
     count, d = starts.shape
-    if isinstance(objective, Scored):
-        need(
-            dtype == "float64" and data is not None and data.shape[1:] == (d + 1,),
-            f"a scored objective needs float64 data (rows, {d + 1}),"
-            f" got {'none' if data is None else data.shape} {dtype}",
-        )
-    else:
-        names, columns = objective.parameters, objective.columns
-        need(d <= unrolled.LARGEST, f"at most {unrolled.LARGEST} parameters can be unrolled, got {d}")
-        need(d == len(names), f"starts must have {len(names)} columns ({', '.join(names)}), got {d}")
-        got = () if data is None else data.shape[1:]
-        need(
-            got == ((len(columns),) if columns else ()) or (data is None and not columns),
-            f"data must have {len(columns)} columns ({', '.join(columns) or 'none'}), got {got}",
-        )
+    _check_rows(objective, data, d, l2, dtype)
     if isinstance(every, int | np.integer):
-        need(steps >= 0 and every >= 1, f"steps >= 0 and every >= 1 are needed, got {steps} and {every}")
+        _need(steps >= 0 and every >= 1, f"steps >= 0 and every >= 1 are needed, got {steps} and {every}")
     else:
         within = all(0 <= t <= steps for t in every)
-        need(steps >= 0 and within, f"recorded steps must lie in 0 .. {steps}, got {every!r}")
-    known = ("loss", "path", "rates", "ends")
+        _need(steps >= 0 and within, f"recorded steps must lie in 0 .. {steps}, got {every!r}")
+    known = ("loss", "path", "rates", "ends", "end")
     for name in record:
-        need(name in known, f"record: unknown {name!r}: {nearest(name, known)}")
+        if name not in known:
+            _need(False, f"record: unknown {name!r}: {nearest(name, known)}")
     lines = rule.parts.lines
     for name, values in vary.items():
-        need(name in lines, f"vary: {type(rule).__name__} has no {name!r}: {nearest(name, lines)}")
-        need(np.shape(values) == (count,), f"vary: {name} needs {count} values, got shape {np.shape(values)}")
-    rows = 0 if data is None else len(data)
+        if name not in lines:
+            _need(False, f"vary: {type(rule).__name__} has no {name!r}: {nearest(name, lines)}")
+        _need(
+            np.shape(values) == (count,), f"vary: {name} needs {count} values, got shape {np.shape(values)}"
+        )
+    rows = _count(data)
     streams = 0 if order is None else len(order)
     if order is not None:
         good = order.ndim == 3 and order.shape[1] == steps
-        need(good, f"order must be (streams, {steps}, batch), got shape {order.shape}")
-        inside = order.size == 0 or (int(order.min()) >= 0 and int(order.max()) < rows)
-        need(inside, f"order: row indices must lie in 0 .. {rows - 1}")
+        _need(good, f"order must be (streams, {steps}, batch), got shape {order.shape}")
+        must = order[..., :1] if isinstance(objective, Scored) else order
+        inside = order.size == 0 or (int(must.min()) >= 0 and int(order.max()) < rows)
+        _need(inside, f"order: row indices must lie in 0 .. {rows - 1}")
     if stream is not None:
         good = np.shape(stream) == (count,) and (streams == 0 or np.all((stream >= 0) & (stream < streams)))
-        need(bool(good), f"stream must be {count} numbers below {streams}, got shape {np.shape(stream)}")
+        _need(bool(good), f"stream must be {count} numbers below {streams}, got shape {np.shape(stream)}")
