@@ -17,7 +17,7 @@ import torch
 import thalweg as tw
 import thalweg.torch
 from thalweg.core.rule import Rule
-from thalweg.errors import FileError, HyperparameterError, StateError
+from thalweg.errors import FileError, GradientError, HyperparameterError, ProblemError, RuleError, StateError
 from thalweg.lab.watch_result import FIELDS, LONGEST, Looks, median
 from thalweg.optimizer.observing import IN_ALL, OF_A_TENSOR, Sample
 from thalweg.torch import family
@@ -178,6 +178,18 @@ def test_frozen_layers() -> None:
     assert "of itself a step: frozen" in said
 
 
+def test_how_much_faster_a_frozen_layer_may_go() -> None:
+    model = network()
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-9)
+    with tw.watch(optimizer, 1, None, model=model) as seen:
+        train(model, optimizer, 3)
+        sharp = seen.sharpness(lambda: ((model(X) - Y) ** 2).mean())
+    said = next(s for s in seen.sentences if "frozen" in s)
+    times = said.split("; ")[-1].split(" times the rate is safe (sharpness ")[0]
+    times = times.translate(str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")).replace("×10", "e")
+    assert 0.5 < float(times) * sharp.margin <= 1
+
+
 def test_nan() -> None:
     model = network()
     optimizer = torch.optim.Adam(model.parameters())
@@ -205,6 +217,124 @@ def test_dead_coordinates() -> None:
         for _ in range(4):
             opt.step(np.where(np.arange(40) < 30, 0.0, w))
     assert any("75 % of the coordinates of `w` have no gradient" in s for s in seen.sentences)
+
+
+# Sharpness, on request.
+
+
+def steepest(factor: torch.Tensor) -> float:
+    """The largest eigenvalue of S H S, H the Hessian of the mean square on X."""
+    hessian = 2 * X.T.double() @ X.double() / len(X)
+    return float(torch.linalg.eigvalsh(factor[:, None] * hessian * factor)[-1])
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam", "RMSprop"])
+def test_sharpness_is_rate_times_curvature_over_the_limit(name: str) -> None:
+    """On a quadratic whose Hessian is known."""
+    torch.manual_seed(3)
+    model = torch.nn.Linear(8, 1, bias=False)
+    optimizer = getattr(torch.optim, name)(model.parameters(), lr=0.02)
+    told: list[tuple[str, float, int]] = []
+    with tw.watch(optimizer, 1, None, lambda *given: told.append(given)) as seen:
+        train(model, optimizer, 5)
+        sharp = seen.sharpness(lambda: ((model(X) - Y) ** 2).mean())
+    rates = thalweg.torch.rates(optimizer)[model.weight].double().reshape(-1)
+    assert sharp.value == pytest.approx(steepest(rates.sqrt()), rel=0.02)
+    limits = {"SGD": 2.0, "Adam": 38.0, "RMSprop": 2.0}
+    assert sharp.limit == pytest.approx(limits[name], rel=1e-6) and sharp.step == 5
+    assert sharp.margin == pytest.approx(sharp.value / sharp.limit)
+    assert ("sharpness", sharp.value, 5) in told
+    assert any(f"{name}: rates × curvature in the steepest direction are" in s for s in seen.sentences)
+
+
+def test_sharpness_knows_decay_and_ascent() -> None:
+    """Decay that is added to gradients curves what is minimised; ascent turns the sign of it all."""
+    model = torch.nn.Linear(8, 1, bias=False)
+    loss = lambda: ((model(X) - Y) ** 2).mean()  # noqa: E731
+    values = {}
+    for sign in (1, -1):
+        optimizer = torch.optim.SGD(model.parameters(), lr=1.0, weight_decay=3.0, maximize=sign < 0)
+        with tw.watch(optimizer, 1, None) as seen:
+            values[sign] = seen.sharpness(loss).value
+    assert values[1] == pytest.approx(steepest(torch.ones(8)) + 3, rel=0.02)
+    flattest = -float(torch.linalg.eigvalsh(2 * X.T.double() @ X.double() / len(X))[0])
+    assert values[-1] == pytest.approx(3 + flattest, rel=0.02)
+
+
+def test_sharpness_leaves_the_training_as_it_was() -> None:
+    """Gradients, random numbers and the running means of a normalisation."""
+    torch.manual_seed(3)
+    layers = torch.nn.Linear(8, 24), torch.nn.BatchNorm1d(24), torch.nn.Dropout(), torch.nn.Linear(24, 1)
+    model = torch.nn.Sequential(*layers)
+    optimizer = torch.optim.Adam(model.parameters())
+    with tw.watch(optimizer, 1, None, model=model) as seen:
+        train(model, optimizer, 3)
+        before = [x.clone() for x in (*model.state_dict().values(), torch.get_rng_state())]
+        gradients = [p.grad for p in model.parameters()]
+        values = [g.clone() for g in gradients]
+        assert seen.sharpness(lambda: ((model(X) - Y) ** 2).mean()).margin > 0
+        with pytest.raises(ZeroDivisionError):
+            seen.sharpness(lambda: 1 // 0 * model(X).sum())
+        after = [*model.state_dict().values(), torch.get_rng_state()]
+    assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+    for p, gradient, value in zip(model.parameters(), gradients, values, strict=True):
+        assert p.grad is gradient and torch.equal(gradient, value)
+
+
+def test_training_settles_at_the_edge_of_stability() -> None:
+    """Cohen et al. (2021): full batches, a rate that is large for the start; and the sentence says so."""
+    model = network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.25)
+    with tw.watch(optimizer, 20, None, model=model) as seen:
+        train(model, optimizer, 1)
+        begun = seen.sharpness(lambda: ((model(X) - Y) ** 2).mean())
+        train(model, optimizer, 199)
+        sharp = seen.sharpness(lambda: ((model(X) - Y) ** 2).mean())
+    assert begun.margin < 0.8 and 0.9 < sharp.margin < 1.2
+    assert "SGD: rates × curvature in the steepest direction are 2.1 of 2 at step 200" in " ".join(
+        seen.sentences
+    )
+
+
+def test_what_is_no_closure_is_refused() -> None:
+    model = network()
+    optimizer = torch.optim.Adam(model.parameters())
+    loss = lambda: ((model(X) - Y) ** 2).mean()  # noqa: E731
+
+    def backward() -> torch.Tensor:
+        value: torch.Tensor = loss()
+        value.backward()
+        return value
+
+    with tw.watch(optimizer, 1, None, model=model) as seen:
+        with pytest.raises(StateError, match="no step has been taken yet"):
+            seen.sharpness(loss)
+        train(model, optimizer, 1)
+        before = [p.grad.clone() for p in model.parameters()]
+        with pytest.raises(GradientError, match=r"without backward\(\)"):
+            seen.sharpness(backward)
+        for p, value in zip(model.parameters(), before, strict=True):
+            assert torch.equal(p.grad, value)
+        with pytest.raises(GradientError, match="must return the loss, a tensor of one real number, got"):
+            seen.sharpness(lambda: model(X))
+        with pytest.raises(GradientError, match="got None"):
+            seen.sharpness(lambda: None)
+        with pytest.raises(GradientError, match="does not depend on any parameter"):
+            seen.sharpness(lambda: torch.tensor(1.0))
+        with pytest.raises(HyperparameterError, match="closure must be a function"):
+            seen.sharpness(3.0)
+        with pytest.raises(ProblemError, match="not finite"):
+            seen.sharpness(lambda: loss() * math.inf)
+    with (
+        tw.watch(tw.Adam().on(np.ones(3)), 1, None) as seen,
+        pytest.raises(StateError, match="only losses of torch"),
+    ):
+        seen.sharpness(loss)
+    lion = thalweg.torch.Optimizer(model.parameters(), tw.Lion(lr=1e-4))
+    with tw.watch(lion, 1, None) as seen:
+        train(model, lion, 1)
+        with pytest.raises(RuleError, match="not linear"):
+            seen.sharpness(loss)
 
 
 # What optimizers do besides.

@@ -351,7 +351,8 @@ MUTANTS = [
         "core/dialect.py", "arguments.get(n, row.options.get(n))", "arguments.get(n)", VALUES, "pick_a_rule"
     ),
     Mutant("torch/observed.py", "closure is not None or", "", WATCH, "closure"),
-    Mutant("torch/observed.py", "!= self.sample.sizes[i] or", "< 0 or", WATCH, "another"),
+    Mutant("torch/observed.py", "== (self._numels[i], self._complex[i]) and", "and", WATCH, "another"),
+    Mutant("torch/curved.py", "self._sign * whole", "whole", WATCH, "ascent"),
     Mutant("lab/watch/quantities.py", "share > 0.5", "share > 2", WATCH, "epsilon"),
     Mutant("lab/watch_result.py", "self._stride *= 2", "pass", WATCH, "memory"),
     Mutant("lab/watch/__init__.py", "seen.looks.looks > AS_ASKED", "False", WATCH, "rarer"),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -85,6 +86,27 @@ class Looks:
         self._losses[self._count] = loss
 
 
+class Sharpness(NamedTuple):
+    """How near the edge of stability an optimizer stood after ``step`` steps.
+
+    margin: rates × curvature in the steepest direction over the method's limit; 1 is the edge, negative where nothing
+    curves upwards. limit: 2 for gradient descent; of groups with different ones (``mixed``) the least. formula: of
+    the limit, where it has one. rule: what moves the weights.
+    """
+
+    step: int
+    margin: float
+    limit: float
+    formula: str
+    rule: str
+    mixed: bool
+
+    @property
+    def value(self) -> float:
+        """Rates × curvature in the steepest direction, without a unit: the preconditioned sharpness."""
+        return self.margin * self.limit
+
+
 @dataclass
 class Watched:
     """A run as it was seen: its tensors, the looks, and what happened between them.
@@ -92,7 +114,7 @@ class Watched:
     ``recent``: the last looks, (≤ 8, tensors, FIELDS), whatever is kept. ``broken``: the step at which a tensor's
     gradient or weights were first seen not to be finite, and whether its weights were. ``without``: looks at which a
     tensor had no gradient. ``eps``: the epsilons by name of each tensor's rule; ``rules``: what the rule is called;
-    ``where_eps_rules``: and what it is where they are the whole denominator.
+    ``where_eps_rules``: and what it is where they are the whole denominator. ``sharpness``: the last that was asked for.
     ``seconds``: of the watching, and of the whole run. ``asked``, ``every``: steps between looks, as asked and by now.
     """
 
@@ -115,6 +137,7 @@ class Watched:
     rules: dict[int, str] = field(default_factory=dict)
     where_eps_rules: dict[int, str] = field(default_factory=dict)
     recent: list[Array] = field(default_factory=list)
+    sharpness: deque[Sharpness] = field(default_factory=lambda: deque(maxlen=LONGEST))
 
     def now(self, quantity: str) -> Array:
         """The median of a quantity over the last looks, (tensors,); NaN where it could never be told."""

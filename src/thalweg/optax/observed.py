@@ -138,7 +138,8 @@ class ObservedTrees:
         if len(dtypes) == 1 and all(_on_host(x) for x in chosen):
             arrays = [np.asarray(x) for x in chosen]  # views, which hold the memory meanwhile
             starts = [x.__array_interface__["data"][0] if x.size else 0 for x in map(_bits, arrays)]
-            return self.sample.gathered(tensors, starts, dtypes.pop())
+            (values,) = self.sample.gathered(tensors, starts, dtypes.pop())
+            return np.asarray(values)
         flat = [(x.reshape(-1), i) for x, i in zip(chosen, tensors, strict=True)]
         blocks = [x[a:b] for x, i in flat for a, b in self.sample.blocks(i)]
         return np.concatenate([np.asarray(x, dtype=np.float64) for x in jax.device_get(blocks)])

@@ -117,4 +117,5 @@ class ObservedArrays:
         return self._of(tensors, [self._opt._members.tensors(i)[name] for i in tensors])
 
     def _of(self, tensors: tuple[int, ...], arrays: list[Array]) -> Array:
-        return self.sample.gathered(tensors, [address(x) for x in arrays], arrays[0].dtype.name)
+        (values,) = self.sample.gathered(tensors, [address(x) for x in arrays], arrays[0].dtype.name)
+        return np.asarray(values)

@@ -5,6 +5,7 @@ for ``Part`` s: plain float64 arrays with the formula that moved them. Nothing o
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -13,8 +14,8 @@ from ..core.started import Started
 from ..engines.cpu.blocks import together
 from ..engines.memory import Array
 
-OF_A_TENSOR, IN_ALL = 1 << 12, 1 << 15  # coordinates that are looked at
-BLOCKS = 8  # of a tensor: contiguous, spread evenly
+OF_A_TENSOR, IN_ALL = 1 << 12, 1 << 14  # coordinates that are looked at
+BLOCKS = 4  # of a tensor: contiguous, spread evenly
 ROUNDING = {"float64": 2.0**-53, "float32": 2.0**-24, "float16": 2.0**-11, "bfloat16": 2.0**-8}
 
 
@@ -75,6 +76,34 @@ class HandedOver(Protocol):
         """Take what a step has left, and its gradients or None; return whether anything was handed over before."""
 
 
+class Stretch(NamedTuple):
+    """Coordinates that one formula moves: ``length`` of them, at its step count ``t``."""
+
+    started: Started
+    t: int
+    length: int
+
+
+class Curvature(NamedTuple):
+    """The curvature of a loss where an optimizer stands.
+
+    product: of the Hessian with a direction, (d,) → (d,) float64. rates: that the last step used, (d,) float64.
+    stretches: what moves the coordinates, in order.
+    """
+
+    product: Callable[[Array], Array]
+    rates: Array
+    stretches: tuple[Stretch, ...]
+
+
+@runtime_checkable
+class Curved(Protocol):
+    """A source that can differentiate a loss twice."""
+
+    def curvature(self, closure: Callable[[], object]) -> AbstractContextManager[Curvature]:
+        """Give the curvature of the loss that ``closure`` returns; afterwards all is as it was."""
+
+
 class Sample:
     """Which coordinates of each tensor are looked at: ``counts`` of them, the same ones however long the run.
 
@@ -93,7 +122,10 @@ class Sample:
         return [(int(a), int(a + n)) for a, n in zip(starts, lengths, strict=True)]
 
     def gathered(self, tensors: tuple[int, ...], addresses: Sequence[int], stored: str) -> Array:
-        """Return samples as float64, one tensor's behind the other's, from where their arrays begin in memory."""
+        """Return samples as float64, one tensor's behind the other's, from where their arrays begin in memory: (k, n).
+
+        addresses: of the k-th array of each tensor, then of the next; k arrays at once cost one call.
+        """
         if tensors not in self._joined:
             if len(self._joined) > 64:  # tensors that come and go
                 self._joined.clear()
@@ -103,9 +135,10 @@ class Sample:
             self._joined[tensors] = starts, lengths, owners
         starts, lengths, owners = self._joined[tensors]
         dtype = np.dtype(np.uint16 if stored == "bfloat16" else stored)
-        first = np.asarray(addresses, dtype=np.int64)
-        values = together(first[owners] + starts * dtype.itemsize, lengths * dtype.itemsize, dtype)
-        return widened(values, stored)
+        first = np.array(addresses, dtype=np.int64).reshape(-1, len(tensors))
+        sources = first[:, owners] + starts * dtype.itemsize
+        sizes = np.tile(lengths * dtype.itemsize, len(first))
+        return widened(together(sources.reshape(-1), sizes, dtype), stored).reshape(len(first), -1)
 
 
 _NONE = np.zeros(0, dtype=np.int64)

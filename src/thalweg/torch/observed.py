@@ -4,68 +4,22 @@ Two hooks do it, so that no training loop changes. What a step is made of is cop
 within it where a closure computes them, or where torch unscales them there.
 """
 
-from collections.abc import Callable, Mapping
-from functools import lru_cache
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
-from ..core.rule import Rule
-from ..core.started import Started, start_given
 from ..engines.memory import Array
-from ..errors import HyperparameterError
-from ..optimizer.observing import ROUNDING, Part, Sample, say, without
-from . import convert, family, groups
+from ..optimizer.observing import ROUNDING, Curvature, Part, Sample, say, without
+from .curved import curvature
+from .formulas import Formula, counts, formula
 from .layout import KINDS, local, local_gradient, real
 from .optimizer import Optimizer
 
 Tensor = torch.Tensor
 _NOTHING: Mapping[str, Any] = {}
-
-
-class Formula(NamedTuple):
-    """What moves the tensors of a group: a started rule, and where its states are kept (ours → theirs)."""
-
-    started: Started
-    states: Mapping[str, str]
-
-
-def formula(optimizer: torch.optim.Optimizer, group: Mapping[str, Any]) -> Formula | str:
-    """Return the formula of a group of an optimizer as the group stands now, or in words why none is known."""
-    if isinstance(optimizer, Optimizer):
-        options = optimizer._options
-        if options.clip_norm is not None:
-            return "clip_norm: the factor on the gradients is not seen, so that no rates are told"
-        try:
-            started = groups.planned(optimizer._kinds, group, options._replace(rates=True))
-        except (ValueError, RuntimeError) as error:  # what the step is about to say
-            return str(error)
-        return Formula(started, {n: n for n in started.update.kept if n != "_rate"})
-    kind = type(optimizer)
-    name = kind.__name__
-    if getattr(torch.optim, name, None) is not kind or all(t.torch != name for t in family.twins()):
-        return f"no rule is {kind.__module__}.{name}: realised steps only, no rates"
-    try:
-        twin, rule, decay = convert.ported("watch", name, group)
-        amount = groups.plain(group.get("weight_decay", 0.0))
-        started = _started(rule, amount, decay, bool(group.get("maximize")))
-    except (ValueError, HyperparameterError) as error:
-        return f"{error}: realised steps only, no rates"
-    return Formula(started, twin.states)
-
-
-@lru_cache(maxsize=64)
-def _started(rule: Rule, amount: float, decay: str, maximize: bool) -> Started:
-    return start_given("watch", rule, weight_decay=amount, decay=decay, maximize=maximize, rates=True)
-
-
-def count(state: Mapping[str, Any]) -> int:
-    """Return the steps that a parameter has had, from its states; SGD of torch keeps no count."""
-    steps = state.get("step")
-    if steps is None:
-        return 1 if state.get("momentum_buffer") is not None else 0
-    return int(steps)
 
 
 class _Group(NamedTuple):
@@ -83,7 +37,7 @@ class ObservedTensors:
     """See ``observing.Source``. model: whose names parameters have, where the optimizer has none for them."""
 
     def __init__(self, optimizer: torch.optim.Optimizer, model: torch.nn.Module | None) -> None:
-        self._opt = optimizer
+        self._opt, self._model = optimizer, model
         named = {} if model is None else {id(p): n for n, p in model.named_parameters()}
         self.params: list[Tensor] = []
         self.names: list[str] = []
@@ -100,6 +54,8 @@ class ObservedTensors:
                 say(self.notes, found)
         sizes = [local(p).numel() * (1 + p.is_complex()) if p.dtype in KINDS else 0 for p in self.params]
         self.sample = Sample(sizes)
+        self._numels = [local(p).numel() for p in self.params]
+        self._complex = [p.is_complex() for p in self.params]
         empty = [n for n, size in zip(self.names, sizes, strict=True) if not size]
         if empty:
             self.notes.append(f"this process has no entry of {', '.join(empty)}")
@@ -141,36 +97,61 @@ class ObservedTensors:
     @torch.no_grad()
     def before(self, whole: bool, late: bool) -> None:
         self._whole, self._late = whole, late
-        states: Mapping[Tensor, Mapping[str, Any]] = self._opt.__dict__["state"]
-        members: dict[tuple[Any, ...], list[tuple[int, Mapping[str, Any]]]] = {}
-        formulas: list[Formula | None] = []
-        for k, entries in enumerate(self._opt.param_groups):
-            found = formula(self._opt, entries) if whole else None
-            formulas.append(found if isinstance(found, Formula) else None)
-            for p in entries["params"]:
-                i = self._numbers.get(id(p))
-                if i is None:
-                    say(self.notes, "parameters that were added since the watch began are not looked at")
-                    continue
-                if not self.sample.counts[i] or not (late or self._dense(i)):
-                    continue
-                w = local(p) if self._spread else p
-                if w.numel() * (1 + w.is_complex()) != self.sample.sizes[i] or not w.data_ptr():
-                    self.unseen.add(i)  # another tensor by now, or its storage was given back
-                    say(self.notes, f"{self.names[i]} is of another size than it was: it is not looked at")
-                    continue
-                state = states.get(p, _NOTHING) if whole else _NOTHING
-                members.setdefault((k, count(state), p.dtype, p.device), []).append((i, state))
         self._groups = []
-        for (k, t, dtype, device), there in members.items():
-            tensors = tuple([i for i, _ in there])
-            group = _Group(formulas[k], t, KINDS[dtype][0], device, tensors, {})
-            self._groups.append(group)
-            if whole:
-                self._take(group, "w", [self.params[i] for i in tensors])
-                self._take_states(group, [state for _, state in there])
-            if not late:
-                self._take(group, "g", [self._gradient(i) for i in tensors])
+        # By identity: a tensor's own hash is a call of Python's.
+        states = {id(p): state for p, state in self._opt.__dict__["state"].items()} if whole else {}
+        for entries in self._opt.param_groups:
+            known = formula(self._opt, entries) if whole else None
+            there = self._present(entries["params"], late)
+            params = [self.params[i] for i in there]
+            kept = [states.get(id(p), _NOTHING) for p in params]
+            for (t, dtype, device), places in _alike(params, counts(kept) if whole else [0] * len(there)):
+                tensors = tuple([there[k] for k in places])
+                moves = known if isinstance(known, Formula) else None
+                group = _Group(moves, t, KINDS[dtype][0], device, tensors, {})
+                self._groups.append(group)
+                wanted: dict[str, list[Tensor]] = {}
+                if whole:
+                    wanted["w"] = [params[k] for k in places]
+                    wanted |= self._states(group, [kept[k] for k in places])
+                if not late:
+                    wanted["g"] = list(map(self._gradient, tensors))
+                self._take(group, wanted)
+
+    def _present(self, params: list[Tensor], late: bool) -> list[int]:
+        """Return the numbers of a group's tensors that can be looked at; note why others cannot.
+
+        All are judged at once: one after the other, some hundreds take longer than all that is done with them.
+        """
+        numbers = list(map(self._numbers.get, map(id, params)))
+        if None in numbers:
+            say(self.notes, "parameters that were added since the watch began are not looked at")
+        there = [i for i in numbers if i is not None and self.sample.counts[i]]
+        if not late:
+            gradients = [self.params[i].grad for i in there]
+            dense = all(g is not None and g.layout is torch.strided for g in gradients) and not self._spread
+            if not dense or [g.numel() for g in gradients if g is not None] != [
+                self._numels[i] for i in there
+            ]:
+                there = [i for i in there if self._dense(i)]
+        parts = [self.params[i] for i in there]
+        if self._spread:
+            parts = list(map(local, parts))
+        if (
+            list(map(Tensor.numel, parts)) == [self._numels[i] for i in there]
+            and list(map(Tensor.is_complex, parts)) == [self._complex[i] for i in there]
+            and all(map(Tensor.data_ptr, parts))
+        ):
+            return there
+        return [i for i, part in zip(there, parts, strict=True) if self._fits(i, part)]
+
+    def _fits(self, i: int, part: Tensor) -> bool:
+        """Whether a parameter has the memory that its sample was chosen in."""
+        if (part.numel(), part.is_complex()) == (self._numels[i], self._complex[i]) and part.data_ptr():
+            return True
+        self.unseen.add(i)  # another tensor by now, or its storage was given back
+        say(self.notes, f"{self.names[i]} is of another size than it was: it is not looked at")
+        return False
 
     @torch.no_grad()
     def after(self) -> list[Part]:
@@ -183,16 +164,19 @@ class ObservedTensors:
                     torch.zeros_like(local(self.params[i])) if i in lacking else self._gradient(i)
                     for i in group.tensors
                 ]
-                self._take(group, "g", grads)
+                self._take(group, {"g": grads})
             before, after = dict(group.taken), {}
             if self._whole:
-                self._take(group, "w", [self.params[i] for i in group.tensors])
+                self._take(group, {"w": [self.params[i] for i in group.tensors]})
                 after = {"w": group.taken["w"]}
             started = None if group.formula is None else group.formula.started
             part = Part(group.tensors, started, group.t + 1, ROUNDING[group.stored], before, after)
             parts.append(without(part, self.sample, lacking))
         self._groups = []
         return [x for x in parts if x is not None]
+
+    def curvature(self, closure: Callable[[], object]) -> AbstractContextManager[Curvature]:
+        return curvature(self._opt, self._model, closure)
 
     def _dense(self, i: int) -> bool:
         """Whether a parameter has a gradient that can be looked at."""
@@ -212,64 +196,86 @@ class ObservedTensors:
         assert gradient is not None
         return gradient
 
-    def _take_states(self, group: _Group, states: list[Mapping[str, Any]]) -> None:
-        """Add samples of the states that the group's formula reads; those that have not begun are at their start."""
+    def _states(self, group: _Group, states: list[Mapping[str, Any]]) -> dict[str, list[Tensor]]:
+        """Return the states that the group's formula reads, by name; sample those that have not begun, or are one number."""
         if group.formula is None:
-            return
+            return {}
         started, theirs = group.formula
+        whole: dict[str, list[Tensor]] = {}
+        numels = [self.params[i].numel() for i in group.tensors]
         for n in started.update.kept:
             if n == "_rate":
                 continue
-            at = theirs.get(n, n)
-            kept: list[Any] = [state.get(at) for state in states]
-            whole = [
-                isinstance(x, Tensor) and x.numel() == self.params[i].numel()
-                for x, i in zip(kept, group.tensors, strict=True)
-            ]
-            if all(whole):
-                self._take(group, n, kept)
+            kept: list[Any] = [state.get(theirs.get(n, n)) for state in states]
+            sizes = [x.numel() if isinstance(x, Tensor) else None for x in kept]
+            if sizes == numels:
+                whole[n] = kept
                 continue
             begin = started.begin(n)
             values = []
-            for i, x, lies in zip(group.tensors, kept, whole, strict=True):
+            for i, x, size in zip(group.tensors, kept, sizes, strict=True):
                 one = group._replace(tensors=(i,), taken={})
-                if lies:
-                    self._take(one, n, [x])
+                if size == self.params[i].numel():
+                    self._take(one, {n: [x]})
                 elif x is None and begin == "w":
-                    self._take(one, n, [self.params[i]])
+                    self._take(one, {n: [self.params[i]]})
                 else:  # one number for all coordinates
                     number = float(begin) if x is None else float(x)
                     one.taken[n] = np.full(self.sample.counts[i], number)
                 values.append(one.taken[n])
             group.taken[n] = np.concatenate(values)
+        return whole
 
-    def _take(self, group: _Group, name: str, tensors: list[Tensor]) -> None:
-        """Add samples of tensors, one a parameter, laid out as the parameters' local parts."""
+    def _take(self, group: _Group, wanted: Mapping[str, list[Tensor]]) -> None:
+        """Add samples of arrays by name, of each a tensor a parameter, laid out as the parameters' local parts."""
         params = [self.params[i] for i in group.tensors]
         if self._spread:
-            tensors, params = list(map(local, tensors)), list(map(local, params))
-        laid = [
-            x if w.is_contiguous() and x.is_contiguous() and not (x.is_conj() or x.is_neg()) else _laid(x, w)
-            for x, w in zip(tensors, params, strict=True)
+            params = list(map(local, params))
+            wanted = {n: list(map(local, tensors)) for n, tensors in wanted.items()}
+        contiguous = all(map(Tensor.is_contiguous, params))
+        alike: dict[torch.dtype, list[str]] = {}
+        laid: dict[str, list[Tensor]] = {}
+        for n, tensors in wanted.items():
+            plain = contiguous and all(map(Tensor.is_contiguous, tensors))
+            if plain and not any(map(Tensor.is_neg, tensors)) and not any(map(Tensor.is_conj, tensors)):
+                laid[n] = tensors
+            else:
+                laid[n] = [_laid(x, w) for x, w in zip(tensors, params, strict=True)]
+            dtypes = {x.dtype for x in tensors}
+            if group.device.type != "cpu":
+                group.taken[n] = self._fetched(group.tensors, laid[n])
+            elif len(dtypes) == 1:
+                alike.setdefault(dtypes.pop(), []).append(n)
+            else:
+                each = [
+                    self.sample.gathered((i,), [x.data_ptr()], KINDS[x.dtype][0])[0]
+                    for x, i in zip(laid[n], group.tensors, strict=True)
+                ]
+                group.taken[n] = np.concatenate(each)
+        for dtype, names in alike.items():
+            starts = [at for n in names for at in map(Tensor.data_ptr, laid[n])]
+            rows = self.sample.gathered(group.tensors, starts, KINDS[dtype][0])
+            group.taken.update(zip(names, rows, strict=True))
+
+    def _fetched(self, numbers: tuple[int, ...], tensors: list[Tensor]) -> Array:
+        """Return samples of a device's tensors as float64, joined there."""
+        blocks = [
+            _flat(x)[a:b] for x, i in zip(tensors, numbers, strict=True) for a, b in self.sample.blocks(i)
         ]
-        if group.device.type != "cpu":
-            blocks = [
-                _flat(x)[a:b]
-                for x, i in zip(laid, group.tensors, strict=True)
-                for a, b in self.sample.blocks(i)
-            ]
-            group.taken[name] = torch.cat(blocks).cpu().double().numpy()
-            return
-        dtypes = {x.dtype for x in laid}
-        if len(dtypes) == 1:
-            starts = [x.data_ptr() for x in laid]
-            group.taken[name] = self.sample.gathered(group.tensors, starts, KINDS[dtypes.pop()][0])
-            return
-        each = [
-            self.sample.gathered((i,), [x.data_ptr()], KINDS[x.dtype][0])
-            for x, i in zip(laid, group.tensors, strict=True)
-        ]
-        group.taken[name] = np.concatenate(each)
+        values: Array = torch.cat(blocks).cpu().double().numpy()
+        return values
+
+
+def _alike(params: list[Tensor], steps: list[int]) -> Iterator[tuple[tuple[Any, ...], list[int]]]:
+    """Give which parameters have one step count, dtype and device, by their places."""
+    keys = [(t, p.dtype, p.device) for t, p in zip(steps, params, strict=True)]
+    if len(set(keys)) == 1:
+        yield keys[0], list(range(len(keys)))
+        return
+    members: dict[tuple[Any, ...], list[int]] = {}
+    for k, key in enumerate(keys):
+        members.setdefault(key, []).append(k)
+    yield from members.items()
 
 
 def _laid(x: Tensor, w: Tensor) -> Tensor:

@@ -9,8 +9,8 @@ from ..core.formula import Formula
 from ..core.started import Started
 from ..core.update import rate_afterwards
 from ..errors import StateError
+from .formulas import count, formula
 from .layout import KINDS, local, real
-from .observed import count, formula
 from .parts import on_tensors
 
 Tensor = torch.Tensor

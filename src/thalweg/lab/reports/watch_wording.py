@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
 from ..formatting import listing, plain
-from ..watch_result import Array, Watched
+from ..watch_result import Array, Sharpness, Watched
 
 RULED = 0.5  # of a tensor's coordinates: epsilon rules there
 STILL = 1e-6  # of itself a step: a tensor that hardly moves
@@ -20,6 +21,8 @@ MISSED = 0.05  # of a step: the formula is not the optimizer's
 DEAD = 0.5  # of a tensor's coordinates
 FEW = 16  # coordinates below which a share says nothing
 YOUNG = 20  # looks before which it says nothing that weights move much
+NEAR, BEYOND = 0.9, 1.1  # of the limit: sharpness is at the edge, and above it
+ROOM = 0.5  # of the limit: below it, sharpness lets rates grow
 NAMED = 4  # tensors that one sentence names
 
 
@@ -32,6 +35,7 @@ def sentences(seen: Watched) -> list[str]:
         *_skipped(seen),
         *_missed(seen),
         *_turning(seen),
+        *_edge(seen),
         *_eps(seen),
         *_without(seen),
         *_still(seen),
@@ -45,7 +49,8 @@ def sentences(seen: Watched) -> list[str]:
             f"Nothing is wrong in the last {_looks(seen)}: a step moves a tensor by {_number(float(np.median(usual)))}"
             " of itself."
         ]
-    return [*said, *_notes(seen)]
+    calm = [] if _edge(seen) else _sharp(seen)
+    return [*said, *calm, *_notes(seen)]
 
 
 def _notes(seen: Watched) -> list[str]:
@@ -140,6 +145,48 @@ def _turning(seen: Watched) -> list[str]:
     ]
 
 
+def _edge(seen: Watched) -> list[str]:
+    """What the last measured sharpness says, where it is near the limit or above it."""
+    return _sharp(seen) if seen.sharpness and seen.sharpness[-1].margin >= NEAR else []
+
+
+def _sharp(seen: Watched) -> list[str]:
+    """What the last measured sharpness says."""
+    if not seen.sharpness:
+        return []
+    last = seen.sharpness[-1]
+    if last.margin <= 0:
+        return [f"{last.rule}: nothing curves upwards at step {last.step:,}, so that no rate is too large."]
+    formula = f" = {last.formula}" if last.formula else ""
+    of = f"{_percent(last.margin)} of the limits of its groups" if last.mixed else f"{_of(last)}{formula}"
+    if last.margin > BEYOND:
+        end = (
+            f"above the limit, so that steps grow there; {_number(1 / last.margin)} times the rate is stable"
+        )
+    elif last.margin >= NEAR:
+        end = "at the edge of stability; a larger rate overshoots there"
+    else:
+        end = f"{_number(1 / last.margin)} times the rate is at the edge of stability"
+    return [
+        f"{last.rule}: rates × curvature in the steepest direction are {of} at step {last.step:,}: {end}."
+    ]
+
+
+def _of(sharp: Sharpness) -> str:
+    return f"{_number(sharp.value)} of {plain(sharp.limit, 3)}"
+
+
+def _room(seen: Watched) -> str:
+    """By how much rates may grow, where sharpness was measured and leaves much room."""
+    if not seen.sharpness or not 0 < seen.sharpness[-1].margin < ROOM:
+        return ""
+    last = seen.sharpness[-1]
+    times = 1 / last.margin
+    down = 10.0 ** math.floor(math.log10(times))
+    of = f"{_percent(last.margin)} of the limit" if last.mixed else _of(last)
+    return f"; {plain(math.floor(times / down) * down, 1)} times the rate is safe (sharpness {of})"
+
+
 def _falls(seen: Watched) -> bool:
     """Whether the loss of the last quarter of the run is clearly below that of the quarter before."""
     losses = seen.looks.losses[np.isfinite(seen.looks.losses)]
@@ -196,7 +243,7 @@ def _still(seen: Watched) -> list[str]:
             text += f", where others move {_number(float(np.median(others)))}"
         rate = seen.now("rate")[those[0]]
         text += f"; its rate is {_number(float(rate))}" if np.isfinite(rate) else ""
-        said.append(text + ".")
+        said.append(f"{text}{_room(seen)}.")
     return said
 
 

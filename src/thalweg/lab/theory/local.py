@@ -52,15 +52,19 @@ def curvature(
             raise ProblemError(f"{problem.name}: the Hessian at these params is not finite")
         return made if below is None else below * v - made
 
+    value = largest(problem.name, product, d, tol)
+    return value if below is None else below - value
+
+
+def largest(name: str, product: Callable[[Array], Array], d: int, tol: float = 1e-3) -> float:
+    """The largest eigenvalue of a symmetric matrix of which products (d,) → (d,) are known, to a relative ``tol``.
+
+    Lanczos, which keeps 20 vectors; below 20 rows the matrix is made whole. Raises ProblemError, which begins with
+    ``name``, where it does not converge.
+    """
     if d < DENSE:
         matrix = np.array([product(e) for e in np.eye(d)])
-        found = float(np.linalg.eigvalsh((matrix + matrix.T) / 2)[-1])
-    else:
-        found = _lanczos(problem.name, product, d, tol)
-    return found if below is None else below - found
-
-
-def _lanczos(name: str, product: Callable[[Array], Array], d: int, tol: float) -> float:
+        return float(np.linalg.eigvalsh((matrix + matrix.T) / 2)[-1])
     from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
     start = product(np.random.default_rng(0).standard_normal(d))

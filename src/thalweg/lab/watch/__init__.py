@@ -32,21 +32,23 @@ from ...errors import FileError, HyperparameterError, StateError
 from ...files import require_writable
 from ...files import write as write_file
 from ...optimizer.observed import ObservedArrays
-from ...optimizer.observing import HandedOver, Part, Source
+from ...optimizer.observing import Curved, HandedOver, Part, Source
 from ...optimizer.optimizer import ArrayOptimizer
 from .. import record
 from ..reports import watch as report
 from ..reports.watch_wording import sentences
-from ..watch_result import FIELDS, Array, Looks, Watched
+from ..watch_result import FIELDS, Array, Looks, Sharpness, Watched
 from .quantities import epsilons, quantities, turns, where_eps_rules
+from .sharpness import sharpness
 
 if TYPE_CHECKING:
     import torch
 
 SUFFIXES = (".html", ".parquet", ".csv")
 SHARE = 0.02  # of the run that looking may take
-AS_ASKED = 64  # looks that are taken as they were asked for, whatever they cost
+AS_ASKED = 16  # looks that are taken as they were asked for, whatever they cost
 RECENT = 8  # looks that sentences speak of
+TURNS = [FIELDS.index(n) for n in ("turned", "gradient_cosine")]
 AGAIN = 10.0  # seconds, at least, between two writings of the file
 
 Sink = Callable[[str, float, int], object]
@@ -163,9 +165,9 @@ class Watch:
         before = {x.tensors: x for x in self._last_parts}
         for part in parts:
             if part.tensors in before and "g" in part.before:
-                for i, values in turns(before[part.tensors], part, self.seen.counts).items():
-                    for n, value in zip(("turned", "gradient_cosine"), values, strict=True):
-                        self.seen.looks.last[i, FIELDS.index(n)] = value
+                self.seen.looks.last[np.ix_(part.tensors, TURNS)] = turns(
+                    before[part.tensors], part, self.seen.counts
+                )
         if before and self.seen.recent:
             self.seen.recent[-1] = self.seen.looks.last.copy()
 
@@ -226,6 +228,36 @@ class Watch:
         seen.every, self._due = every, seen.steps + every
         self._rested, self._rested_at = now, seen.steps
         seen.seconds = self._spent, now - self._began
+
+    def sharpness(self, closure: Callable[[], Any]) -> Sharpness:
+        """Measure how near the edge of stability the optimizer runs: preconditioned sharpness against the rule's limit.
+
+        closure: returns the loss of a batch, a tensor, without calling backward. It is called once; then the gradient
+        is differentiated some 10 to 40 times, and 20 vectors as long as the weights are kept meanwhile (float64).
+        Gradients, random numbers and, with ``model=``, the model's buffers are afterwards what they were. The result
+        is kept for sentences and the page, and the sink is told.
+
+        Raises StateError for optimizers that are not torch's, and where the last step's rates cannot be told (before
+        the first step, Adadelta, no rule); GradientError for what is no loss; RuleError where the rule's step is not
+        linear (Lion); ProblemError where the curvature is not finite.
+        """
+        if not callable(closure):
+            raise HyperparameterError(
+                f"sharpness: closure must be a function that returns the loss, got {short(closure)}"
+            )
+        if not isinstance(self._source, Curved):
+            raise StateError(
+                "sharpness: only losses of torch are differentiated twice: watch an optimizer of torch, or see"
+                " thalweg.lab.theory.margin"
+            )
+        begun = perf_counter()
+        with self._source.curvature(closure) as curvature:
+            measured = sharpness(curvature, self.seen.steps)
+        self.seen.sharpness.append(measured)
+        if self._sink is not None:
+            self._sink("sharpness", measured.value, measured.step)
+        self._rested += perf_counter() - begun  # is no time of the steps since the last look
+        return measured
 
     @property
     def callback(self) -> Any:

@@ -131,8 +131,8 @@ def _in_chunks(update: Update) -> Callable[[Mapping[str, Array], Mapping[str, fl
     return run
 
 
-def turns(before: Part, after: Part, counts: Sequence[int]) -> dict[int, tuple[float, float]]:
-    """Return, by tensor, which share of a gradient turns its sign from one step to the next, and their cosine.
+def turns(before: Part, after: Part, counts: Sequence[int]) -> Array:
+    """Return which share of a gradient turns its sign from one step to the next, and their cosine: (tensors, 2).
 
     The parts are the same tensors at both steps.
     """
@@ -142,7 +142,7 @@ def turns(before: Part, after: Part, counts: Sequence[int]) -> dict[int, tuple[f
         there = (a != 0) & (b != 0)
         turned = cut.sum(there & ((a > 0) != (b > 0))) / cut.sum(there)
         cosine = cut.sum(a * b) / (cut.norm(a) * cut.norm(b))
-    return {i: (float(x), float(y)) for i, x, y in zip(before.tensors, turned, cosine, strict=True)}
+    return np.stack([turned, cosine], axis=1)
 
 
 def epsilons(rule: Rule) -> dict[str, float]:
