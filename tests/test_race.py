@@ -323,6 +323,15 @@ def test_tables_choose_by_validation_and_never_by_the_test_rows(
         tw.race("beale", select="validation", **settings)
 
 
+def test_a_rate_that_was_given_is_tuned_and_that_is_said() -> None:
+    rows = tw.race("booth", ["SGD(lr=0.01)", "Adam"], trials=2, seeds=1, steps=5).data["methods"]
+    notes = {row["method"]: row["notes"] for row in rows}
+    assert notes["SGD(lr=0.01)"][0] == "its own lr=0.01 is tuned as all others' are (trials=1 keeps it)"
+    assert not any("its own" in note for note in notes["Adam"])
+    (row,) = tw.race("booth", ["SGD(lr=0.01)"], trials=1, seeds=1, steps=5).data["methods"]
+    assert row["lr"] == 0.01 and not any("its own" in note for note in row["notes"])
+
+
 def test_steps_to_a_target_are_counted_finely() -> None:
     """Records lie within 6 % of each other, or a fortieth of the run; they begin with the first step and hold the end."""
     from thalweg.lab.race import looks

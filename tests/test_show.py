@@ -48,6 +48,13 @@ def test_the_chosen_rate_is_the_best_of_those_tried() -> None:
         assert other is None or other >= walk.reached
 
 
+def test_a_method_keeps_the_rate_that_it_was_given() -> None:
+    """Named or as a rule; one rate for all takes its place."""
+    named = ["Adam(lr=0.5)", "SGD(lr=0.01)", tw.Momentum(lr=0.02), "RMSprop:keras(lr=0.25)"]
+    assert [w.lr for w in show("booth", named, steps=5).walks] == [0.5, 0.01, 0.02, 0.25]
+    assert [w.lr for w in show("booth", named, steps=5, lr=0.1).walks] == [0.1] * 4
+
+
 def test_on_a_landscape_without_a_floor_paths_can_be_followed() -> None:
     """The fastest way out of a saddle is one leap: rates are shown whose steps can be seen, and leaving is no divergence."""
     made = show("saddle", ["SGD", "Adam", "Adagrad"])

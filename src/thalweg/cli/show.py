@@ -19,7 +19,8 @@ def show(
     start: Annotated[str | None, typer.Option(help="Where to start: X,Y. Default: the usual start.")] = None,
     steps: Annotated[int | None, typer.Option(help="Steps at most. Default: the problem's.")] = None,
     lr: Annotated[
-        float | None, typer.Option(help="One learning rate for all. Default: each one's best.")
+        float | None,
+        typer.Option(help="One learning rate for all. Default: that of Adam(lr=0.1), else the best."),
     ] = None,
     window: Annotated[str | None, typer.Option(help="What to show: XLOW,XHIGH,YLOW,YHIGH.")] = None,
     rotate: Annotated[float, typer.Option(help="Turn the landscape by so many degrees.")] = 0.0,

@@ -48,6 +48,10 @@ class Entrant(Protocol):
         """The numbers at the first step, by name; a line without one is missing."""
 
     @property
+    def own(self) -> frozenset[str]:
+        """The lines that the user gave values of their own."""
+
+    @property
     def code(self) -> Code | None:
         """What makes it when it is pasted; None where no file has it."""
 
@@ -231,6 +235,11 @@ class Foreign:
             if isinstance(value, int | float) and not isinstance(value, bool):
                 values[line] = float(value)
         return values
+
+    @property
+    def own(self) -> frozenset[str]:
+        """The lines whose argument was given."""
+        return frozenset(n for n, (word, _) in self.words.items() if word in self.arguments)
 
     def renamed(self, name: str) -> Self:
         """The same under another name."""

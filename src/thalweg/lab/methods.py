@@ -46,6 +46,12 @@ class Method:
         return {**starts, **self.rule.at(0)}
 
     @property
+    def own(self) -> frozenset[str]:
+        """The lines whose values are not those of the rule's class and dialect."""
+        start = _begun(self.rule).values
+        return frozenset(n for n, v in self.rule.values.items() if v != start[n])
+
+    @property
     def code(self) -> "Code | None":
         """What makes the rule when it is pasted; None for a class or a schedule that no file has."""
         return code(self.rule)
@@ -93,17 +99,18 @@ def spelling(rule: Rule) -> str:
             return ""
         head = f"{file}:{head}"
     pinned: Mapping[str, float] = {}
-    start = kind()
     if rule.dialect:
-        head, pinned, start = (
-            f"{head}:{rule.dialect}",
-            rule.parts.dialects[rule.dialect].pinned,
-            kind.like(rule.dialect),
-        )
-    changed = {n: v for n, v in rule.values.items() if v != getattr(start, n)}
+        head, pinned = f"{head}:{rule.dialect}", rule.parts.dialects[rule.dialect].pinned
+    start = _begun(rule)
+    changed = {n: v for n, v in rule.values.items() if v != start.values[n]}
     if any(isinstance(v, Schedule) for v in changed.values()) or pinned.keys() & changed:
         return ""
     return head + (f"({', '.join(f'{n}={v!r}' for n, v in changed.items())})" if changed else "")
+
+
+def _begun(rule: Rule) -> Rule:
+    """The rule as its class and dialect have it, before anything is set."""
+    return type(rule).like(rule.dialect) if rule.dialect else type(rule)()
 
 
 class Code(NamedTuple):

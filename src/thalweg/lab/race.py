@@ -284,7 +284,8 @@ def prepare(
     looked.require(tuning, named, p)
     at = looked.scales(p, plan.tuning[0], plan.batch, tuning)
     entries = [
-        Entry(m.name, m.text, Search(m, space(m, at, tuning)), told=looked.missing(m, tuning)) for m in named
+        Entry(m.name, m.text, Search(m, space(m, at, tuning)), told=looked.remarks(m, tuning, most))
+        for m in named
     ]
     return Prepared(p, source, plan, entries, performer)
 

@@ -344,10 +344,15 @@ def has(entrant: Entrant, name: str) -> bool:
     return bool(lines_of(entrant, "lr")) if name == "schedule" else name in AROUND
 
 
-def missing(entrant: Entrant, tuning: Tuning) -> list[str]:
-    """What is to be said of an entrant that lacks some of the settings, where several are tuned."""
+def remarks(entrant: Entrant, tuning: Tuning, trials: int) -> list[str]:
+    """What is to be said of an entrant that lacks some of the settings, or was given some of those that are tuned."""
     lacks = [n for n in tuning.tune if not has(entrant, n)]
-    return [f"has no {' and no '.join(lacks)} to tune"] if lacks and len(tuning.tune) > 1 else []
+    said = [f"has no {' and no '.join(lacks)} to tune"] if lacks and len(tuning.tune) > 1 else []
+    given = [n for n in tuning.tune if n in entrant.own and n in entrant.values]
+    if given and trials > 1:
+        values = ", ".join(f"{n}={entrant.values[n]:g}" for n in given)
+        said.append(f"its own {values} is tuned as all others' are (trials=1 keeps it)")
+    return said
 
 
 def require(tuning: Tuning, entrants: Sequence[Entrant], p: Raced) -> None:

@@ -138,10 +138,10 @@ def show(
 
     problem: a landscape's name (``thalweg show`` lists them) or a FormulaProblem. methods: as for
     ``race``. start: (d,), by default the problem's first usual one. steps: at most, by default the
-    problem's. lr: one rate for all, by default each method's best. window: ((x low, x high), (y low,
-    y high)). rotate (degrees), scale, shift, noise: see ``FormulaProblem.transformed``. seed: fixes the
-    noise. out: .svg, .pdf, .png, .gif or .mp4. theme: "light" or "dark". table: .parquet or .csv for
-    everything that happened in every run.
+    problem's. lr: one rate for all, by default each method's own where it was given one, as in
+    ``Adam(lr=0.1)``, else its best. window: ((x low, x high), (y low, y high)). rotate (degrees), scale,
+    shift, noise: see ``FormulaProblem.transformed``. seed: fixes the noise. out: .svg, .pdf, .png, .gif
+    or .mp4. theme: "light" or "dark". table: .parquet or .csv for everything that happened in every run.
 
     Raises UnknownProblemError, ProblemError, HyperparameterError, FileError before anything is run.
     """
@@ -251,9 +251,9 @@ def _rate(
     target: float,
     exits: tuple[Span, Span] | None,
 ) -> tuple[Rule, str]:
-    """The method at the rate that is asked for, else at its best one; and a word where that is the last tried."""
+    """The method at the rate that is asked for, or was given to it, else at its best one; and a word where that is the last tried."""
     usual = space(m, Scales(scale_of(at))).get("lr")
-    if not isinstance(usual, Range):
+    if not isinstance(usual, Range) or (lr is None and "lr" in m.own):
         return m.rule, ""
     if lr is not None:
         return m.rule.replace(lr=lr), ""
