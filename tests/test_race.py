@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import thalweg as tw
-from thalweg.errors import FileError, HyperparameterError, UnknownProblemError
+from thalweg.errors import FileError, HyperparameterError, MisplacedOptionError, UnknownProblemError
 from thalweg.lab import methods as naming
 from thalweg.lab import ranges, search
 from thalweg.lab.performing import Performer
@@ -318,7 +318,7 @@ def test_tables_choose_by_validation_and_never_by_the_test_rows(
     with pytest.raises(HyperparameterError, match="select: got 'test', allowed: loss, validation"):
         tw.race(table, select="test", **settings)
     with pytest.raises(
-        HyperparameterError, match="select: got 'validation', allowed: loss; beale has no validation"
+        MisplacedOptionError, match="select: got 'validation', allowed: loss; beale has no validation"
     ):
         tw.race("beale", select="validation", **settings)
 

@@ -820,7 +820,7 @@ def test_every_line_is_an_option_of_the_command_by_its_own_name() -> None:
 
     command = typer.main.get_command(app).commands["fit"]  # type: ignore[attr-defined]
     options = {p.name: p for p in command.params}
-    own = {"data", "model", "no_cache", "dask", "quiet", "json", "report"}
+    own = {"data", "model", "no_cache", "dask", "quiet", "json", "report", "open"}
     assert set(options) - own - {"help"} == {n for n, line in LINES.items() if line.option is not None}
     assert all(options[n].help == line.text for n, line in LINES.items() if line.option is not None)
 
