@@ -3,6 +3,7 @@
 import copy
 import csv
 import math
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -64,17 +65,19 @@ def test_every_row_of_torch_takes_the_weights_where_its_optimizer_does(name: str
 
 def test_a_wrong_row_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Torch's Adam that takes its steps with half the rate that its group says."""
-    step = torch.optim.Adam.step
+    step: Any = torch.optim.Adam.step
+    if hasattr(step, "hooked"):  # as the first Adam of a process leaves it
+        step = step.__wrapped__
 
     def halved(self: Any, closure: Any = None) -> Any:
         before = [p.detach().clone() for g in self.param_groups for p in g["params"]]
-        value = step.__wrapped__(self, closure)
+        value = step(self, closure)
         with torch.no_grad():
             for p, w in zip((p for g in self.param_groups for p in g["params"]), before, strict=True):
                 p.lerp_(w, 0.5)
         return value
 
-    monkeypatch.setattr(torch.optim.Adam, "step", torch.optim.Optimizer.profile_hook_step(halved))
+    monkeypatch.setattr(torch.optim.Adam, "step", halved)
     seen = watched(torch.optim.Adam)
     assert "are off by 100 % of the step" in seen.sentences[0]
 
@@ -174,8 +177,10 @@ def test_frozen_layers() -> None:
         train(model, optimizer, 6)
     said = " ".join(seen.sentences)
     assert "`2.bias` had no gradient at any of 6 looks" in said
-    assert "`0.weight` and `0.bias` move" in said or "`0.bias` and `0.weight` move" in said
-    assert "of itself a step: frozen" in said
+    layer = (
+        r"(`0.weight` and `0.bias`|`0.bias` and `0.weight`)"  # what 1e-9 moves is lost to rounding in some
+    )
+    assert re.search(rf"{layer} (do not move|move \S+ of themselves a step): frozen", said)
 
 
 def test_how_much_faster_a_frozen_layer_may_go() -> None:

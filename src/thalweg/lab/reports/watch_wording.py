@@ -237,7 +237,12 @@ def _still(seen: Watched) -> list[str]:
         )
     those = _chosen((moved < STILL) & ~nothing, moved, descending=False)
     if those:
-        text = f"{named(seen, those)} move{'' if those[1:] else 's'} {_number(float(moved[those[0]]))} of itself a step: frozen"
+        least, several = float(moved[those[0]]), len(those) > 1
+        if least == 0:
+            how = f"{'do' if several else 'does'} not move"
+        else:
+            how = f"move{'' if several else 's'} {_number(least)} of {_itself(those)} a step"
+        text = f"{named(seen, those)} {how}: frozen"
         others = moved[np.isfinite(moved) & (moved >= STILL)]
         if len(others):
             text += f", where others move {_number(float(np.median(others)))}"
@@ -247,13 +252,17 @@ def _still(seen: Watched) -> list[str]:
     return said
 
 
+def _itself(those: Sequence[int]) -> str:
+    return "themselves" if len(those) > 1 else "itself"
+
+
 def _wild(seen: Watched) -> list[str]:
     moved = seen.now("relative_update")
     those = _chosen((moved > WILD) & _sizeable(seen), moved)
     if not those or seen.looks.looks < YOUNG:  # weights grow from nothing at first
         return []
     return [
-        f"A step moves {named(seen, those)} by {_percent(float(moved[those[0]]))} of itself: the rate is too large, or"
+        f"A step moves {named(seen, those)} by {_percent(float(moved[those[0]]))} of {_itself(those)}: the rate is too large, or"
         " the weights are near 0."
     ]
 
