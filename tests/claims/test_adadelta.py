@@ -35,7 +35,7 @@ def test_a_broken_method_refutes(refutes: Refutes, claim: str, rule: str, old: s
 @pytest.mark.parametrize(
     ("claim", "words"),
     [
-        ("adadelta-settles", "curvature is below 2"),
+        ("adadelta-settles", "curvature is below $2"),
         ("adadelta-units", "from u = 0"),
         ("eps-is-a-rate", r"\varepsilon^{-1/3}"),
         ("delta-is-momentum", "no velocity is carried"),
