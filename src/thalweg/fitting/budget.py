@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Self
 
-from ..engines.cpu.object_cache import load_kept, loaded, release_loader_pages
+from ..engines.cpu.object_cache import load_kept, loaded, release_library_pages
 from ..engines.memory import machine
 from ..errors import HyperparameterError
 
@@ -67,11 +67,11 @@ def peak() -> int:
 
 
 def give_back() -> None:
-    """Give the system back what this process holds and does not need: the loader's code, and free room of the heap.
+    """Give the system back what this process holds and does not need: libraries' code, and free room of the heap.
 
     After the first rows were read and put together the latter is up to 60 MB. On Linux; elsewhere nothing happens.
     """
-    release_loader_pages()
+    release_library_pages()
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(ctypes.c_size_t(0))
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..engines.cpu.csr import look
-from ..engines.cpu.object_cache import release_loader_pages
+from ..engines.cpu.object_cache import release_library_pages
 from ..engines.memory import Array
 from ..errors import FileError, HyperparameterError, ProblemError
 from ..files import require_apart, require_writable, sweep
@@ -79,7 +79,7 @@ def fit(
     test = () if settings.test is None else sources(settings.test)
     require_readable_again(settings, files, test)
     if budget.limit is not None:
-        release_loader_pages()
+        release_library_pages()
         give_memory_back()
         if (pipe := files[0].pipe) is not None:
             pipe.beginning(SMALLEST)  # what the child has to go by
@@ -410,7 +410,7 @@ class Run:
             self.target
         )
         if self.budget.limit is not None:
-            release_loader_pages()  # what the interpreter touches when it ends comes on top
+            release_library_pages()  # what the interpreter touches when it ends comes on top
         with suppress(OSError):
             self.checkpoint.unlink()
 

@@ -26,7 +26,7 @@ _MAGIC = b"thalweg object 2\n"
 _DONTNEED = 4  # of madvise: pages of a file that nobody has changed are dropped
 _lock = threading.RLock()
 _loaded: dict[str, tuple[Any, int]] = {}
-_lean = False  # whether the loader's code is given back after each kernel
+_lean = False  # whether libraries' code is given back after each kernel
 compiled = 0  # how many kernels this process has compiled (tests and --version read it)
 
 
@@ -83,11 +83,12 @@ def _target() -> tuple[Any, str]:
     return llvm, f"llvmlite {release} {llvm.get_process_triple()} {llvm.get_host_cpu_name()} {features}"
 
 
-def release_loader_pages() -> None:
-    """Load the loader, and give back the memory of its code, which its start has touched and kernels do not need.
+def release_library_pages() -> None:
+    """Load the loader, and give back the memory of libraries' code, which their start has touched.
 
-    How much that is, 20 to 75 MB, depends on how the system cached its file. From now on it is given back after
-    every kernel that this process loads. On Linux; elsewhere nothing happens.
+    How much that is, 20 to 120 MB, depends on how the system cached their files, from which it reads again what is
+    needed after all. From now on it is given back after every kernel that this process loads. On Linux; elsewhere
+    nothing happens.
     """
     global _lean
     _target()
@@ -102,7 +103,7 @@ def _release() -> None:
         for line in maps:
             name, value = line.split(maxsplit=1)
             if "-" in name:
-                span = name if "libllvmlite" in value and value.startswith("r-") else ""
+                span = name if ".so" in value and value.startswith("r-") else ""
             elif span and line.startswith("Anonymous:") and value.split()[0] == "0":  # all as in the file
                 low, high = (int(x, 16) for x in span.split("-"))
                 advise(ctypes.c_void_p(low), ctypes.c_size_t(high - low), _DONTNEED)
