@@ -423,7 +423,7 @@ def test_the_address_restores_the_picture(opened: Callable[..., Opened], browser
     for one in (first, other):
         one.run("document.activeElement.blur()")
     one, two = (image.imread(io.BytesIO(x.page.locator(".square").screenshot())) for x in (first, other))
-    assert one.shape == two.shape and np.abs(one - two).max() < 2 / 255  # round corners are not drawn to the bit
+    assert one.shape == two.shape and np.abs(one - two).max() < 2 / 255  # but for corners
     other.run("location.hash = '#p=nowhere&o=Adam,lr=-1'")
     other.rest()
     assert "Adam: lr=-1" in other.page.text_content(".notice")
