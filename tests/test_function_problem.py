@@ -183,5 +183,5 @@ def test_a_race_that_could_run_nothing_says_so(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "thalweg.cli", "race", f"{file}:f", *options.split()]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1] == "thalweg: every trial of every method failed"
+    assert "thalweg: every trial of every method failed" in done.stderr.splitlines()
     assert (tmp_path / "r.html").exists()
