@@ -16,7 +16,7 @@ from pathlib import Path
 
 from docutils import nodes
 from pictures import panels, written
-from rulepages import GENERATED, link
+from rulepages import GENERATED, link, write_pages
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
@@ -235,15 +235,7 @@ def _write(app: Sphinx) -> None:
     for name, drawing in DRAWN.items():
         for theme in ("light", "dark"):
             written(f"claims/{name}-{theme}.svg", _small(drawing, theme).encode())
-    folder = STORED.parent
-    wanted = {f"{r.id}.md": page(r) for r in results}
-    for old in folder.glob("*.md"):
-        if old.name not in wanted:
-            old.unlink()
-    for name, text in wanted.items():
-        path = folder / name
-        if not path.exists() or path.read_text(encoding="utf-8") != text:
-            path.write_text(text, encoding="utf-8")
+    write_pages(STORED.parent, {f"{r.id}.md": page(r) for r in results})
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

@@ -8,7 +8,7 @@ import ast
 import inspect
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from docutils import nodes
@@ -294,10 +294,9 @@ def index() -> str:
     )
 
 
-def _write(app: Sphinx) -> None:
-    folder = Path(app.srcdir) / "rules"
+def write_pages(folder: Path, wanted: Mapping[str, str]) -> None:
+    """Have a folder hold these pages, by file name, and no others; those that are there with the same text are left alone."""
     folder.mkdir(exist_ok=True)
-    wanted = {"index.md": index(), **{f"{n}.md": page(k) for n, k in shipped().items()}}
     for old in folder.glob("*.md"):
         if old.name not in wanted:
             old.unlink()
@@ -305,6 +304,11 @@ def _write(app: Sphinx) -> None:
         path = folder / name
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
+
+
+def _write(app: Sphinx) -> None:
+    pages = {"index.md": index(), **{f"{n}.md": page(k) for n, k in shipped().items()}}
+    write_pages(Path(app.srcdir) / "rules", pages)
 
 
 # What other pages show.

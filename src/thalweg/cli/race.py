@@ -272,7 +272,7 @@ def _race(problems: Sequence[str], options: dict[str, Any], open: bool) -> bool:
 
 def _study(config: str | None, problems: Sequence[str], options: dict[str, Any], open: bool) -> bool:
     """Run a study and print it; whether it was run."""
-    from ..lab.reports.study_wording import sentences
+    from ..lab.reports.study_wording import HEAD, cells, sentences
     from ..lab.study import from_file
     from ..lab.study import study as run
 
@@ -289,19 +289,9 @@ def _study(config: str | None, problems: Sequence[str], options: dict[str, Any],
     for sentence in sentences(result.data):
         say(sentence)
     rows = [
-        [
-            r["method"],
-            f"{r['score']:.2f}",
-            f"{r['rank']:.1f}",
-            f"{100 * r['solved']:.0f} %",
-            ", ".join(r["lowest_on"]),
-            ", ".join(r["unbeaten_on"]),
-            ", ".join(loss["problem"] for loss in r["beaten_on"]),
-        ]
-        for r in result.data["methods"]
+        [*cells(r), ", ".join(loss["problem"] for loss in r["beaten_on"])] for r in result.data["methods"]
     ]
-    head = ["method", "score", "mean rank", "targets met", "lowest on", "unbeaten on", "beaten on"]
-    print_table(head, rows, right=range(1, 4))
+    print_table([*HEAD, "beaten on"], rows, right=range(1, 4))
     if not result.data["methods"]:
         say("thalweg: no problem was raced to its end by every method")
     _where(result.data["finished"], options, open)

@@ -101,7 +101,7 @@ def _release() -> None:
         advise = ctypes.CDLL(None).madvise
         span = ""
         for line in maps:
-            name, value = line.split(maxsplit=1)
+            name, _, value = line.partition(" ")
             if "-" in name:
                 span = name if ".so" in value and value.startswith("r-") else ""
             elif span and line.startswith("Anonymous:") and value.split()[0] == "0":  # all as in the file

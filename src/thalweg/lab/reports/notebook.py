@@ -52,21 +52,10 @@ def study(result: StudyResult) -> str:
     from ..pictures.notebook import display, framed  # matplotlib is slow to import
     from ..pictures.study import solved
 
-    head = ["method", "score", "mean rank", "targets met", "lowest on", "unbeaten on"]
-    cells = [
-        [
-            r["method"],
-            f"{r['score']:.2f}",
-            f"{r['rank']:.1f}",
-            f"{100 * r['solved']:.0f} %",
-            ", ".join(r["lowest_on"]),
-            ", ".join(r["unbeaten_on"]),
-        ]
-        for r in result["methods"]
-    ]
+    rows = [study_wording.cells(r) for r in result["methods"]]
     said = notebook.paragraphs(*study_wording.sentences(result))
-    drawn = framed(solved(result, "Share of targets met within a cost")) if cells else ""
-    return display(said, notebook.table(head, cells, left=(0, 4, 5)), drawn)
+    drawn = framed(solved(result, "Share of targets met within a cost")) if rows else ""
+    return display(said, notebook.table(study_wording.HEAD, rows, left=(0, 4, 5)), drawn)
 
 
 def _end(value: float | None) -> str:

@@ -11,6 +11,26 @@ from ..study_result import Loss, StudyResult, StudyRow
 Mark = Callable[[str], str]  # how a method's name is written
 
 TOLD = 3  # problems that a sentence names
+HEAD = (
+    "method",
+    "score",
+    "mean rank",
+    "targets met",
+    "lowest on",
+    "unbeaten on",
+)  # of what ``cells`` returns
+
+
+def cells(row: StudyRow) -> list[str]:
+    """What a table says of a method, under ``HEAD``."""
+    return [
+        row["method"],
+        f"{row['score']:.2f}",
+        f"{row['rank']:.1f}",
+        f"{100 * row['solved']:.0f} %",
+        ", ".join(row["lowest_on"]),
+        ", ".join(row["unbeaten_on"]),
+    ]
 
 
 def sentences(study: StudyResult, mark: Mark = str) -> list[str]:
