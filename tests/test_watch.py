@@ -18,7 +18,10 @@ import torch
 import thalweg as tw
 import thalweg.torch
 from thalweg.core.rule import Rule
+from thalweg.engines.ops import vectorised
 from thalweg.errors import FileError, GradientError, HyperparameterError, ProblemError, RuleError, StateError
+from thalweg.lab.watch.quantities import Segments
+from thalweg.lab.watch.summed import LOOK
 from thalweg.lab.watch_result import FIELDS, LONGEST, Looks, median
 from thalweg.optimizer.observing import IN_ALL, OF_A_TENSOR, Sample
 from thalweg.torch import family
@@ -466,6 +469,25 @@ def test_a_sample_is_bounded_and_even() -> None:
     many = Sample([10**5] * 200 + [7])
     assert sum(many.counts) <= IN_ALL and max(many.counts[:200]) - min(many.counts[:200]) <= 1
     assert many.counts[-1] == 7
+
+
+def test_sums_and_quantiles_of_tensors_of_any_length() -> None:
+    lengths = (5, 300, 1, 17, 299)
+    cut = Segments(lengths)
+    arrays = dict(zip(LOOK.inputs, np.sin(np.arange(7 * 622.0)).reshape(7, 622), strict=True))
+    arrays["g"][::3] = 0.0
+    arrays["alone"][::2] = arrays["rate"][::2]
+    edges = np.cumsum([0, *lengths])
+    found = cut.sums(LOOK, arrays, (0.01,))
+    terms = vectorised(LOOK)(*arrays.values(), 0.01)
+    for (n, _), values in zip(LOOK.outputs, terms, strict=True):
+        np.testing.assert_allclose(found[n], np.add.reduceat(values, edges[:-1]), rtol=1e-12)
+    values = arrays["w"].copy()
+    values[10:300] = math.nan  # behind all numbers
+    for share, each in zip((0.0, 0.1, 0.5, 1.0), cut.quantiles(values, (0.0, 0.1, 0.5, 1.0)), strict=True):
+        ordered = [np.sort(x) for x in np.split(values, edges[1:-1])]
+        expected = [x[round((len(x) - 1) * share)] for x in ordered]
+        np.testing.assert_allclose(each, expected, rtol=1e-6)
 
 
 def test_memory_does_not_grow() -> None:

@@ -353,7 +353,7 @@ MUTANTS = [
     Mutant("torch/observed.py", "closure is not None or", "", WATCH, "closure"),
     Mutant("torch/observed.py", "== (self._numels[i], self._complex[i]) and", "and", WATCH, "another"),
     Mutant("torch/curved.py", "self._sign * whole", "whole", WATCH, "ascent"),
-    Mutant("lab/watch/quantities.py", "share > 0.5", "share > 2", WATCH, "epsilon"),
+    Mutant("lab/watch/summed.py", "_share(rate, alone) > 0.5", "_share(rate, alone) > 2", WATCH, "epsilon"),
     Mutant("lab/watch_result.py", "self._stride *= 2", "pass", WATCH, "memory"),
     Mutant("lab/watch/__init__.py", "seen.looks.looks > AS_ASKED", "False", WATCH, "rarer"),
     Mutant("core/update.py", "& {*update.arrays}", '& {"w", "g"}', WATCH, "rates_of_torch"),

@@ -114,41 +114,29 @@ class Sample:
         self.sizes = tuple(sizes)
         self.counts = _allotted(sizes)
         self._blocks = [_blocks(n, c) for n, c in zip(sizes, self.counts, strict=True)]
-        self._joined: dict[tuple[int, ...], tuple[Array, Array, Array]] = {}
+        self._joined: dict[tuple[int, ...], Array] = {}
 
     def blocks(self, tensor: int) -> list[tuple[int, int]]:
         """Return where a tensor's blocks begin and end."""
         starts, lengths = self._blocks[tensor]
         return [(int(a), int(a + n)) for a, n in zip(starts, lengths, strict=True)]
 
-    def gathered(self, tensors: tuple[int, ...], addresses: Sequence[int], stored: str) -> Array:
+    def gathered(self, tensors: tuple[int, ...], addresses: Sequence[int] | Array, stored: str) -> Array:
         """Return samples as float64, one tensor's behind the other's, from where their arrays begin in memory: (k, n).
 
         addresses: of the k-th array of each tensor, then of the next; k arrays at once cost one call.
         """
-        if tensors not in self._joined:
+        blocks = self._joined.get(tensors)
+        if blocks is None:
             if len(self._joined) > 64:  # tensors that come and go
                 self._joined.clear()
-            each = [self._blocks[i] for i in tensors]
-            starts, lengths = (np.concatenate([b[k] for b in each] or [_NONE]) for k in (0, 1))
-            owners = np.repeat(np.arange(len(tensors)), [len(b[0]) for b in each])
-            self._joined[tensors] = starts, lengths, owners
-        starts, lengths, owners = self._joined[tensors]
-        dtype = np.dtype(np.uint16 if stored == "bfloat16" else stored)
-        first = np.array(addresses, dtype=np.int64).reshape(-1, len(tensors))
-        sources = first[:, owners] + starts * dtype.itemsize
-        sizes = np.tile(lengths * dtype.itemsize, len(first))
-        return widened(together(sources.reshape(-1), sizes, dtype), stored).reshape(len(first), -1)
+            rows = [(k, a, n) for k, i in enumerate(tensors) for a, n in zip(*self._blocks[i], strict=True)]
+            blocks = self._joined[tensors] = np.array(rows, dtype=np.int64).reshape(-1, 3)
+        first = np.asarray(addresses, dtype=np.int64).reshape(-1, len(tensors))
+        return together(first, blocks, sum(map(self.counts.__getitem__, tensors)), stored)
 
 
 _NONE = np.zeros(0, dtype=np.int64)
-
-
-def widened(values: Array, stored: str) -> Array:
-    """Return stored numbers as float64; bfloat16 comes as the bits of uint16."""
-    if stored == "bfloat16":
-        values = (values.astype(np.uint32) << 16).view(np.float32)
-    return values.astype(np.float64)
 
 
 def _allotted(sizes: Sequence[int]) -> tuple[int, ...]:

@@ -6,6 +6,7 @@ compared with where the weights went, so that a formula that is not the optimize
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,10 +15,12 @@ from ...core.pieces import own
 from ...core.rule import Rule
 from ...core.started import Started
 from ...core.update import Update, rate_afterwards
+from ...engines.cpu.segments import sums
 from ...engines.ops import applied, vectorised
 from ...optimizer.observing import Part
 from ..record import softeners
 from ..watch_result import FIELDS, Array
+from .summed import LOOK, SHARE, TURN
 
 SHARES = (0.1, 0.5, 0.9)
 CHUNK = 1 << 14  # coordinates
@@ -26,93 +29,94 @@ CHUNK = 1 << 14  # coordinates
 def quantities(part: Part, counts: Sequence[int], sizes: Sequence[int]) -> Array:
     """Return FIELDS for each of a part's tensors, (tensors, FIELDS), NaN where one cannot be told."""
     cut = segments(tuple(counts[i] for i in part.tensors))
-    lengths = cut.lengths
-    w, g = part.before["w"], part.before.get("g")
-    values: dict[str, Array] = {}
+    w, after, g = part.before["w"], part.after["w"], part.before.get("g")
+    told = _Told()
     with np.errstate(all="ignore"):
-        update = part.after["w"] - w
-        moved, size = cut.norm(update), cut.norm(w)
-        values["relative_update"] = np.where(size > 0, moved / size, np.nan)
+        if part.started is not None:
+            told = _by_states(part.started, part) if g is None else _by_formula(part.started, part)
+        given = {"w": w, "after": after, "g": g, **told._asdict()}
+        # What is summed of an array that is not known is left out below.
+        known = {n: w if x is None else x for n, x in given.items()}
+        total = cut.sums(LOOK, known, (part.rounding,))
+        moved, size = np.sqrt(total["moved"]), np.sqrt(total["size"])
+        values: dict[str, Array] = {"relative_update": np.where(size > 0, moved / size, np.nan)}
         if g is not None:
-            whole = np.array([sizes[i] for i in part.tensors]) / lengths
-            values["gradient_norm"] = cut.norm(g) * np.sqrt(whole)
-            values["dead"] = cut.mean((g == 0) & (update == 0))
-        if part.started is not None and g is not None:
-            values |= _by_formula(part.started, part, cut, g, moved)
-        elif part.started is not None:
-            values |= _by_states(part.started, part, cut)
-    table = np.full((len(lengths), len(FIELDS)), np.nan)
+            whole = np.array([sizes[i] for i in part.tensors]) / cut.lengths
+            values["gradient_norm"] = np.sqrt(total["gradient"] * whole)
+            values["dead"] = total["still"] / cut.lengths
+        if told.expected is not None:
+            missed = np.sqrt(total["off"])
+            values["missed"] = np.where(missed > 0, missed / moved, missed)
+        if told.step is not None:
+            values["momentum_cosine"] = (
+                total["along"] / np.sqrt(total["average"]) / np.sqrt(total["gradient"])
+            )
+        if told.rate is not None:
+            values |= zip(("rate_low", "rate", "rate_high"), cut.quantiles(told.rate, SHARES), strict=True)
+        if told.rate is not None and told.alone is not None:
+            values["eps_share"] = total["ruled"] / cut.lengths
+            if np.any(total["ruled"]):  # what to say of others is never asked
+                (share,) = vectorised(SHARE)(told.rate, told.alone)
+                (values["eps_room"],) = cut.quantiles(
+                    np.where(share > 0, (1 - share) / share, np.inf), (0.5,)
+                )
+    table = np.full((len(cut.lengths), len(FIELDS)), np.nan)
     for n, column in values.items():
         table[:, FIELDS.index(n)] = column
     return table
 
 
-def _by_formula(started: Started, part: Part, cut: "Segments", g: Array, moved: Array) -> dict[str, Array]:
-    """Return what takes the step once more: rates, epsilon's share, momentum, and how far the weights are from it."""
-    values: dict[str, Array] = {}
+class _Told(NamedTuple):
+    """What the formula tells of a look's coordinates, (n,) each, as ``summed`` has them; None where it cannot."""
+
+    expected: Array | None = None
+    step: Array | None = None
+    rate: Array | None = None
+    alone: Array | None = None
+
+
+def _by_formula(started: Started, part: Part) -> _Told:
+    """Return what takes the step once more: where it leads, what it is made of, and its rates."""
     run = _in_chunks(started.update)
     scalars = dict(zip(started.update.scalars, started.scalars(part.t), strict=True))
     w = part.before["w"]
     after = run(part.before, scalars)
-    off = np.maximum(np.abs(after["w"] - part.after["w"]) - 4 * part.rounding * np.abs(w), 0.0)
-    missed = cut.norm(off)
-    values["missed"] = np.where(missed > 0, missed / moved, missed)
     rate = after.get("_rate")
     if rate is None:
-        return values
-    # A step is -rate * m, m the gradient or the method's average of it; decay that only shrinks w is no part of it.
+        return _Told(after["w"])
+    # Decay that only shrinks w is no part of the step.
     if "weight_decay" in started.rule.parts.hyperparameters:
         step = -run({**part.before, "w": np.zeros_like(w)}, scalars)["w"]
     else:
         step = (scalars[own("keep")] * w if started.options.decoupled else w) - after["w"]
-    m = step / rate
-    values["momentum_cosine"] = cut.sum(m * g) / (cut.norm(m) * cut.norm(g))
-    told = rate_afterwards(started.update)
-
-    def bare(without: Mapping[str, float]) -> Array:
-        return run(part.before, without)["_rate"] if told is None else _evaluated(told, after, without)
-
-    return values | _rates(started.rule, cut, rate, scalars, bare)
+    bare = _bare(started.rule, scalars)
+    told, alone = rate_afterwards(started.update), None
+    if bare is not None:
+        alone = run(part.before, bare)["_rate"] if told is None else _evaluated(told, after, bare)
+    return _Told(after["w"], step, rate, alone)
 
 
-def _by_states(started: Started, part: Part, cut: "Segments") -> dict[str, Array]:
-    """Return what the states after a step tell where its gradient is not known: rates and epsilon's share."""
+def _by_states(started: Started, part: Part) -> _Told:
+    """Return what the states after a step tell where its gradient is not known: its rates."""
     told = rate_afterwards(started.update)
     if told is None:
-        return {}
+        return _Told()
     scalars = dict(zip(started.update.scalars, started.scalars(part.t), strict=True))
-    size = part.before["w"].size
-
-    def evaluated(values: Mapping[str, float]) -> Array:
-        return np.broadcast_to(_evaluated(told, part.after, values), size)
-
-    return _rates(started.rule, cut, evaluated(scalars), scalars, evaluated)
+    bare = _bare(started.rule, scalars)
+    alone = None if bare is None else _evaluated(told, part.after, bare)
+    return _Told(rate=_evaluated(told, part.after, scalars), alone=alone)
 
 
 def _evaluated(rate: Formula, states: Mapping[str, Array], scalars: Mapping[str, float]) -> Array:
     """Return a rate from the states that a step has left."""
     (value,) = vectorised(rate)(*(states[n] for n in rate.inputs), *(scalars[n] for n in rate.scalars))
-    return np.asarray(value)
+    return np.broadcast_to(value, states["w"].shape)
 
 
-def _rates(
-    rule: Rule,
-    cut: "Segments",
-    rate: Array,
-    scalars: Mapping[str, float],
-    bare: Callable[[Mapping[str, float]], Array],
-) -> dict[str, Array]:
-    """Return quantiles of a rate, and epsilon's share in it; ``bare`` gives the rate under other scalars."""
-    values = dict(zip(("rate_low", "rate", "rate_high"), cut.quantiles(rate, SHARES), strict=True))
+def _bare(rule: Rule, scalars: Mapping[str, float]) -> Mapping[str, float] | None:
+    """Return a step's scalars with its epsilons 0; None where they are so."""
     eps = epsilons(rule)
-    if any(eps.values()):
-        alone = bare({**scalars, **dict.fromkeys(eps, 0.0)})
-        share = np.where(rate == alone, 0.0, np.where(alone == 0, 1.0, 1 - rate / alone))
-        values["eps_share"] = cut.mean(share > 0.5)
-        if np.any(values["eps_share"] > 0):  # what to say of others is never asked
-            room = np.where(share > 0, (1 - share) / share, np.inf)
-            (values["eps_room"],) = cut.quantiles(room, (0.5,))
-    return values
+    return {**scalars, **dict.fromkeys(eps, 0.0)} if any(eps.values()) else None
 
 
 def _in_chunks(update: Update) -> Callable[[Mapping[str, Array], Mapping[str, float]], dict[str, Array]]:
@@ -137,11 +141,10 @@ def turns(before: Part, after: Part, counts: Sequence[int]) -> Array:
     The parts are the same tensors at both steps.
     """
     cut = segments(tuple(counts[i] for i in before.tensors))
-    a, b = before.before["g"], after.before["g"]
+    total = cut.sums(TURN, {"a": before.before["g"], "b": after.before["g"]})
     with np.errstate(all="ignore"):
-        there = (a != 0) & (b != 0)
-        turned = cut.sum(there & ((a > 0) != (b > 0))) / cut.sum(there)
-        cosine = cut.sum(a * b) / (cut.norm(a) * cut.norm(b))
+        turned = total["turned"] / total["there"]
+        cosine = total["product"] / np.sqrt(total["before"]) / np.sqrt(total["after"])
     return np.stack([turned, cosine], axis=1)
 
 
@@ -164,31 +167,33 @@ class Segments:
 
     def __init__(self, counts: tuple[int, ...]) -> None:
         self.lengths = lengths = np.array(counts)
-        self._starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
-        self._rows = np.repeat(np.arange(len(lengths)), lengths)
-        self._places = np.arange(int(lengths.sum())) - np.repeat(self._starts, lengths)
+        self._edges = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        # Segments of similar lengths are sorted together, as rows that are filled up from a place behind all.
+        size = int(self._edges[-1])
+        self._alike: list[tuple[Array, Array]] = []
+        classes = np.frexp(lengths)[1]
+        for each in np.unique(classes):
+            rows = np.flatnonzero(classes == each)
+            columns = np.arange(int(lengths[rows].max()))
+            places = np.where(columns < lengths[rows, None], self._edges[rows, None] + columns, size)
+            self._alike.append((rows, places))
 
-    def sum(self, values: Array) -> Array:
-        """The sum over each."""
-        return np.asarray(np.add.reduceat(np.asarray(values, dtype=float), self._starts))
-
-    def mean(self, values: Array) -> Array:
-        """The mean over each."""
-        means: Array = self.sum(values) / self.lengths
-        return means
-
-    def norm(self, values: Array) -> Array:
-        """The Euclidean norm of each."""
-        norms: Array = np.sqrt(self.sum(values * values))
-        return norms
+    def sums(
+        self, formula: Formula, arrays: Mapping[str, Array], scalars: Sequence[float] = ()
+    ) -> dict[str, Array]:
+        """The sum over each of a formula's outputs, by name."""
+        return sums(formula, arrays, scalars, self._edges)
 
     def quantiles(self, values: Array, shares: Sequence[float]) -> list[Array]:
         """The value that each share of a segment is not above, for each share."""
-        table = np.full((len(self.lengths), int(self.lengths.max())), np.nan, dtype=np.float32)
-        table[self._rows, self._places] = values  # NaN sorts behind all numbers
-        table.sort(axis=1)
-        rows = np.arange(len(self.lengths))
-        return [table[rows, ((self.lengths - 1) * share).round().astype(int)] for share in shares]
+        narrow = np.append(values, np.nan).astype(np.float32)  # NaN sorts behind all numbers
+        quantiles = np.empty((len(shares), len(self.lengths)))
+        for rows, places in self._alike:
+            ordered = np.sort(narrow[places], axis=1)
+            for k, share in enumerate(shares):
+                at = ((self.lengths[rows] - 1) * share).round().astype(int)
+                quantiles[k, rows] = ordered[np.arange(len(rows)), at]
+        return list(quantiles)
 
 
 @lru_cache(maxsize=64)

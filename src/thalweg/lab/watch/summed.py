@@ -1,0 +1,33 @@
+"""What a look is summed of, coordinate by coordinate, as formulas: compiled with the sums over each tensor."""
+
+from ...core.formula import lift
+from ...core.math import abs, maximum, where
+
+
+def _look(w, after, g, expected, step, rate, alone, /, rounding):
+    """What a look is summed of, a coordinate: its step ``after - w`` and, by the formula, where it should have led.
+
+    step: what the formula moves but for decay, -rate * m, m being the gradient or the method's average of it. alone:
+    the rate if epsilon were 0.
+    """
+    moved = after - w
+    off = maximum(abs(expected - after) - 4 * rounding * abs(w), 0)
+    m = step / rate
+    still = where(g == 0, where(moved == 0, 1, 0), 0)
+    return moved * moved, w * w, g * g, still, off * off, m * g, m * m, where(_share(rate, alone) > 0.5, 1, 0)
+
+
+def _share(rate, alone, /):
+    """Epsilon's part of a denominator."""
+    return where(rate == alone, 0, where(alone == 0, 1, 1 - rate / alone))
+
+
+def _turn(a, b, /):
+    """What two gradients are compared by: signs that there are in both, those that differ, and their products."""
+    there = where(a == 0, 0, where(b == 0, 0, 1))
+    return there, where(a > 0, where(b > 0, 0, there), where(b > 0, there, 0)), a * b, a * a, b * b
+
+
+LOOK = lift(_look, ("moved", "size", "gradient", "still", "off", "along", "average", "ruled"))
+SHARE = lift(_share)
+TURN = lift(_turn, ("there", "turned", "product", "before", "after"))
