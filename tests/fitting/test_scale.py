@@ -17,6 +17,7 @@ from thalweg.errors import FileError
 from thalweg.fitting import Trained, budget, checkpoint, chunks, fit, predict
 from thalweg.fitting.labels import come_in_runs
 from thalweg.fitting.sizes import Sizes
+from thalweg.linear import losses
 from thalweg.reading import open_stream
 from thalweg.reading.block import Block
 
@@ -78,6 +79,63 @@ def test_units_of_columns_and_target_do_not_matter(tmp_path: Path, dtype: str, c
         )
     raw = fit(tmp_path / "b.csv", tmp_path / "raw.tw", scale="none", **(given | {"l2": 0}))
     assert "scale" not in Trained.load(tmp_path / "raw.tw").layout and raw.features == plain.features
+
+
+NUMBER_LOSSES = [n if n == "huber" else pytest.param(n, marks=pytest.mark.slow) for n in losses.DEGREE]
+
+
+def predictions_in_units(tmp_path: Path, exponent: int, **given: Any) -> np.ndarray:
+    """What a model says of the table whose columns and target are in units of 10 to that power, in the table's own."""
+    unit = 10.0**exponent
+    path = table(tmp_path / "b.csv", [unit, 1 / unit, unit], 0.0, (unit, 0.0))
+    fit(path, tmp_path / "b.tw", target="y", bits=4, passes=2, **given)
+    return predictions(tmp_path / "b.tw", path) / unit
+
+
+@pytest.mark.parametrize("loss", NUMBER_LOSSES)
+def test_units_do_not_matter_to_any_loss_of_a_number(tmp_path: Path, loss: str) -> None:
+    expected = predictions_in_units(tmp_path, 0, loss=loss)
+    np.testing.assert_allclose(predictions_in_units(tmp_path, 5, loss=loss), expected, atol=2e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("loss", "dtype"),
+    [("squared_error", "float32"), *((loss, "float64") for loss in (*losses.DEGREE, *losses.MARGIN))],
+)
+def test_no_unit_from_a_millionth_to_a_million_matters(tmp_path: Path, loss: str, dtype: str) -> None:
+    classes: dict[str, Any] = {"classes": ("w0", "w1")} if loss in losses.MARGIN else {}
+    close = 2e-3 if dtype == "float32" else 2e-6
+    seen = []
+    for exponent in range(-6, 7):
+        unit = 10.0**exponent
+        path = table(tmp_path / "b.csv", [unit, 1 / unit, unit], 0.0, (unit, 0.0))
+        given = {"target": "t", "ignore": "y"} if classes else {"target": "y"}
+        fit(path, tmp_path / "b.tw", bits=4, loss=loss, dtype=dtype, **given, **classes)
+        trained = Trained.load(tmp_path / "b.tw")
+        (block,) = open_stream(path, layout=trained.layout, unlabelled=True)
+        scores = trained.scores(block)
+        seen.append(scores if classes else trained.model.decide(scores) / unit)
+    np.testing.assert_allclose(seen, [seen[6]] * 13, atol=close)
+
+
+@pytest.mark.parametrize(("intercept", "share"), [(True, "deviation"), (False, "root mean square")])
+def test_an_open_epsilon_is_a_tenth_of_the_targets_deviation(
+    tmp_path: Path, intercept: bool, share: str
+) -> None:
+    path = table(tmp_path / "a.csv", target=(1e3, 2.0))
+    with open(path) as file:
+        y = np.array([float(row["y"]) for row in csv.DictReader(file)])
+    size = y.std() if intercept else np.sqrt(np.mean(y**2))
+    given: dict[str, Any] = {"target": "y", "loss": "huber", "intercept": intercept, "rule": "SGD(lr=0.01)"}
+    made = fit(path, tmp_path / "m.tw", **given)
+    assert Trained.load(tmp_path / "m.tw").model.settings.epsilon == pytest.approx(size / 10, rel=1e-6)
+    assert f"epsilon {size / 10:.3g}, a tenth of the target's {share}; another: --epsilon" in made.notes
+    told = fit(path, tmp_path / "m.tw", epsilon=7.0, **given)
+    assert Trained.load(tmp_path / "m.tw").model.settings.epsilon == 7.0
+    assert not any("epsilon" in note for note in told.notes)
+    fit(path, tmp_path / "m.tw", scale="none", **(given | {"rule": "SGD(lr=1e-9)"}))
+    assert Trained.load(tmp_path / "m.tw").model.settings.epsilon == losses.EPSILON
 
 
 def test_sizes_of_sparse_features(tmp_path: Path) -> None:
@@ -173,12 +231,15 @@ def test_a_checkpoint_without_scale_is_gone_on_from(tmp_path: Path) -> None:
     with archive.opened(path, checkpoint.KIND, 2) as file:
         head, arrays = file.head, file.arrays({n: checkpoint._layout(n) for n in file.names})
     head["format"] = 1
+    head["source"]["epsilon"] = 0.1  # the default then
     for name in ("scale", "columns"):
         del head["source"][name]
     del head["state"]["done"]
     archive.save(path, head, arrays)
     with pytest.raises(FileError, match=r"other scale; .* \(an earlier thalweg's: --scale none\)"):
         fit(train, model, **given)
+    with pytest.raises(FileError, match="other epsilon; "):
+        fit(train, model, scale="none", epsilon=0.2, **given)
     assert fit(train, model, scale="none", **given).resumed
     assert model.read_bytes() == (tmp_path / "n.tw").read_bytes()
 

@@ -152,6 +152,17 @@ def test_names_of_rows_and_counters(tmp_path):
         written(tmp_path, table("day;y;x", range(ROWS), [1, 0], [2.5, 3], between=";")), target="y"
     )
     assert stream.names == ["day", "x"] and "counts the rows" in kinds(stream)["day"]["note"]
+    drawn = np.random.default_rng(0).permutation(10 * ROWS)[:ROWS]
+    for name in ("", "Unnamed: 0"):  # as pandas writes rows that were drawn
+        stream = open_stream(written(tmp_path, table(f"{name},y,x", drawn, [1, 0], [2.5, 3])), target="y")
+        assert stream.columns["left_out"] == [{"name": name, "why": "row numbers"}]
+    for numbers in (drawn + 0.5, [*drawn[:-1], drawn[0]], [*drawn[:-1], ""]):
+        stream = open_stream(written(tmp_path, table(",y,x", numbers, [1, 0], [2.5, 3])), target="y")
+        assert stream.names == ["", "x"]
+    assert open_stream(written(tmp_path, table("n,y,x", drawn, [1, 0], [2.5, 3])), target="y").names == [
+        "n",
+        "x",
+    ]
     path = written(tmp_path, table(",y,x", [3, 1, 2], [1, 0], [2.5, 3]))
     assert open_stream(path, target="y").names == ["", "x"]
     assert open_stream(path, target="y", ignore="").names == ["x"]
@@ -160,6 +171,21 @@ def test_names_of_rows_and_counters(tmp_path):
     assert open_stream(tmp_path / "a.parquet", target="y").columns["left_out"] == [
         {"name": "__index_level_0__", "why": "row names"}
     ]
+
+
+@pytest.mark.parametrize(
+    ("head", "given", "why"),
+    [
+        (",y", {}, "left out: '' (row numbers), which --numeric or --categorical keep"),
+        ("x,y", {"ignore": "x"}, "leave out fewer"),
+    ],
+)
+def test_a_table_needs_a_column_beside_its_target(tmp_path, head, given, why):
+    path = written(tmp_path, table(head, range(ROWS), [1, 0, 2.5]))
+    with pytest.raises(FileError) as error:
+        open_stream(path, target="y", **given)
+    assert str(error.value) == f"{path}: no columns are left beside the target 'y'; {why}"
+    assert open_stream(path, target="y", numeric=head.partition(",")[0]).names == [head.partition(",")[0]]
 
 
 def test_what_is_said_of_columns_is_told_back(tmp_path):

@@ -12,6 +12,7 @@ from .. import archive
 from ..core.rule import Rule
 from ..errors import FileError
 from ..linear import Model
+from ..linear.losses import EPSILON
 from ..reading.block import Position
 from .curve import Point, lengthen, require_curve
 from .settings import recorded_reading
@@ -133,6 +134,8 @@ def load(path: Path, source: Plain, rule: Rule) -> tuple[State, Model, Sizes | N
     try:
         recorded: Plain = EARLIER | {"columns": source.get("columns")} | dict(head["source"])
         recorded["reading"] = recorded_reading(recorded["reading"])
+        if head["format"] == 1 and source.get("epsilon") is None and recorded["epsilon"] == EPSILON:
+            recorded["epsilon"] = None  # that was the default, which is recorded as open now
         other = _differing(source, recorded)
         state = State() if other else State.of(head["state"], len(source["files"]), source["passes"])
         plain = head["model"]

@@ -9,7 +9,7 @@ from ..engines.cpu.csr import rows_of
 from ..engines.memory import Array
 from ..errors import HyperparameterError
 from ..linear import Model, Settings, measure, race, slow_replay
-from ..linear.losses import DEGREE
+from ..linear.losses import DEGREE, EPSILON, has_epsilon
 from ..linear.race import part
 from ..reading import Block, Stream
 from ..reading.unpack import SUFFIXES
@@ -52,9 +52,8 @@ class FirstModel(NamedTuple):
             self.note(why)
         self._note_order(block.labels, classes)
         settings = self.settings.linear(loss)
-        if classes is None and loss in DEGREE and self.settings.scales:
-            centre, size = measure(block.labels, centred=self.settings.intercept)
-            settings = settings._replace(centre=centre, size=size)
+        if classes is None and self.settings.scales:
+            settings = self._in_target_units(settings, block.labels)
         width = self._width(block)
         self.require_room(Model(settings, 1, classes), width, self._race_bytes(block))
         if slow := slow_replay(settings, classes, rows_in(block, width)):
@@ -62,6 +61,19 @@ class FirstModel(NamedTuple):
         if self.settings.chooses_rate:
             settings = self._raced(settings, width, classes, block, rows)
         return Model(settings, width, classes)
+
+    def _in_target_units(self, settings: Settings, labels: Array) -> Settings:
+        """The settings with the map of the numbers to be learnt, and an epsilon that is open as a share of their size."""
+        if settings.loss not in DEGREE:
+            return settings
+        centred = self.settings.intercept
+        centre, size = measure(labels, centred=centred)
+        settings = settings._replace(centre=centre, size=size)
+        if self.settings.epsilon is None and has_epsilon(settings.loss):
+            settings = settings._replace(epsilon=EPSILON * size)
+            what = "deviation" if centred else "root mean square"
+            self.note(f"epsilon {settings.epsilon:.3g}, a tenth of the target's {what}; another: --epsilon")
+        return settings
 
     def _note_order(self, labels: Array, classes: Array | None) -> None:
         """Say so where the rows are in an order, which a larger file should not have."""

@@ -153,7 +153,8 @@ class FitSettings:
     name in ``thalweg.linear.losses`` (default: log_loss, multinomial for more than two classes, squared_error).
     classes: all labels, where the first rows lack some; texts in their order. rule: a rule, its class or its name; the learning rate
     of a class, a bare name or the default, ``thalweg.linear.DEFAULT``, is chosen by a short race on the first
-    block. l1, l2: weights of the penalties. average: the row from which on the weights are averaged (0, 1: all). dtype: of weights and states,
+    block. l1, l2: weights of the penalties. epsilon: of the losses that have one, in the target's unit (default: a
+    tenth of the target's deviation in the first rows; 0.1 where it is not scaled). average: the row from which on the weights are averaged (0, 1: all). dtype: of weights and states,
     "float32" or "float64". passes: over the data. holdout: share of rows in [0, 1) that are not learnt from but
     tell how good the model is, at most 50,000 (default: 0.1; 0 with test=). test: files for that.
 
@@ -189,7 +190,12 @@ class FitSettings:
     average: int | None = _line(None, "Average the weights from this row on.", _or_none(_whole(0)), int)
     intercept: bool = _line(True, "Learn an intercept.", _flag, bool)
     dtype: str = _line("float32", "Of weights and states.", option=None)
-    epsilon: float = _line(0.1, "Of the losses that have one.", _number(), float)
+    epsilon: float | None = _line(
+        None,
+        "Of the losses that have one, in the target's unit. Default: a tenth of its deviation.",
+        _or_none(_number()),
+        float,
+    )
     quantile: float = _line(0.5, "Of the quantile loss.", _number(1.0, closed=True), float)
     classes: Iterable[float] | Iterable[str] | None = _line(
         None, "All labels, comma-separated, in order, where the first rows lack some.", _or_none(_classes)
@@ -317,8 +323,9 @@ class FitSettings:
         }
 
     def linear(self, loss: str) -> "Settings":
-        """The settings of a linear model with that loss."""
+        """The settings of a linear model with that loss; an epsilon that is open is that of a target that is not scaled."""
         from ..linear import Settings
+        from ..linear.losses import EPSILON
 
         return Settings(
             loss,
@@ -328,7 +335,7 @@ class FitSettings:
             self.intercept,
             None if self.average is None else max(self.average - 1, 0),  # the rows before that one
             self.dtype,
-            self.epsilon,
+            EPSILON if self.epsilon is None else self.epsilon,
             self.quantile,
         )
 

@@ -116,6 +116,9 @@ DEGREE = {
 }  # fmt: skip
 """By which power of a factor the loss grows, where target, score and epsilon do: those of a number but Poisson's."""
 
+EPSILON = 0.1
+"""The default of epsilon where a target has no deviation to take it of: in the target's unit."""
+
 MULTINOMIAL = "multinomial"
 NAMES = (*MARGIN, MULTINOMIAL, *NUMBER)
 
@@ -130,7 +133,18 @@ def require_in_range(epsilon: object, quantile: object) -> None:
             raise HyperparameterError(f"{name} must be {allowed}, got {value!r}")
 
 
-def loss(name: str, *, epsilon: float = 0.1, quantile: float = 0.5) -> Loss:
+def parameters(function: Function) -> tuple[str, ...]:
+    """The names of what stands after y in a loss."""
+    code = function.__code__
+    return code.co_varnames[2 : code.co_argcount]
+
+
+def has_epsilon(name: str) -> bool:
+    """Whether the loss of that name has an epsilon."""
+    return name in NUMBER and "epsilon" in parameters(NUMBER[name])
+
+
+def loss(name: str, *, epsilon: float = EPSILON, quantile: float = 0.5) -> Loss:
     """The loss of that name; epsilon and quantile where it has them. Raises HyperparameterError."""
     require_in_range(epsilon, quantile)
     if name == MULTINOMIAL:
@@ -140,6 +154,5 @@ def loss(name: str, *, epsilon: float = 0.1, quantile: float = 0.5) -> Loss:
     if name not in NUMBER:
         raise HyperparameterError(f"loss: unknown loss {name!r}: {nearest(name, NAMES)}")
     function = NUMBER[name]
-    parameters = {"epsilon": float(epsilon), "q": float(quantile)}
-    names = function.__code__.co_varnames[2 : function.__code__.co_argcount]
-    return Loss(name, function, margin=False, values=tuple(parameters[n] for n in names))
+    values = {"epsilon": float(epsilon), "q": float(quantile)}
+    return Loss(name, function, margin=False, values=tuple(values[n] for n in parameters(function)))

@@ -63,7 +63,7 @@ class Settings(NamedTuple):
     intercept: bool = True
     average: int | None = None
     dtype: str = "float32"
-    epsilon: float = 0.1
+    epsilon: float = losses.EPSILON
     quantile: float = 0.5
     centre: float = 0.0
     size: float = 1.0

@@ -59,8 +59,12 @@ class Column:
 
 @dataclass
 class _Tally:
-    """What the prefix holds of one column; cells that Arrow took for text are counted one by one."""
+    """What the prefix holds of one column; cells that Arrow took for text are counted one by one.
 
+    may_name_rows: whether it stands where row numbers do, so that its numbers are kept to tell whether they are.
+    """
+
+    may_name_rows: bool = False
     rows: int = 0
     numbers: int = 0
     truths: int = 0
@@ -69,6 +73,7 @@ class _Tally:
     texts: Counter[str] = field(default_factory=Counter)
     last: float = np.nan  # of a column that counts 0, 1, 2, ... or 1, 2, 3, ...
     counts: bool = True
+    kept: list[np.ndarray[Any, Any]] = field(default_factory=list)
 
     def add(self, column: pa.ChunkedArray) -> None:
         """Count the cells of a stretch of the column."""
@@ -95,11 +100,13 @@ class _Tally:
 
     def _count(self, column: pa.ChunkedArray) -> None:
         """Note whether the column goes on counting rows by ones."""
-        if not self.counts or not len(column):
+        if not (self.counts or self.may_name_rows) or not len(column):
             return
         x = np.asarray(column.cast("float64", safe=False).to_numpy())
+        if self.may_name_rows:
+            self.kept.append(x)
         begins = x[0] in (0.0, 1.0) if np.isnan(self.last) else x[0] == self.last + 1
-        self.counts = bool(begins and np.all(np.diff(x) == 1))
+        self.counts = self.counts and bool(begins and np.all(np.diff(x) == 1))
         self.last = float(x[-1])
 
     @property
@@ -108,16 +115,25 @@ class _Tally:
         return self.counts and 1 < self.numbers == self.rows
 
     @property
+    def numbers_rows_anyhow(self) -> bool:
+        """Whether it has a whole number of its own for each row: those of a table whose rows were drawn or put in order."""
+        if not 1 < self.numbers == self.rows:
+            return False
+        x = np.concatenate(self.kept)
+        return bool(np.all(x == np.floor(x))) and len(np.unique(x)) == len(x)
+
+    @property
     def names_rows(self) -> bool:
-        """Whether it numbers the rows, or gives each a name of its own."""
-        return self.numbers_rows or (self.rows > 1 and len(self.texts) == self.rows)
+        """Whether it numbers the rows, in whatever order, or gives each a name of its own."""
+        named = self.rows > 1 and len(self.texts) == self.rows
+        return named or self.numbers_rows or (self.may_name_rows and self.numbers_rows_anyhow)
 
 
 class Tables:
     """What the tables of a prefix hold, column by column."""
 
     def __init__(self, names: Iterable[str]) -> None:
-        self.tallies = {name: _Tally() for name in names}
+        self.tallies = {name: _Tally(place == 0 and name in _ROW_NAMES) for place, name in enumerate(names)}
 
     def add(self, table: pa.Table) -> None:
         """Count a stretch of rows."""
@@ -142,11 +158,12 @@ class Tables:
         }
         _settle_commas(columns)
         _settle_dates(columns, dates)
-        for place, (name, tally) in enumerate(self.tallies.items()):
+        for name, tally in self.tallies.items():
             column = columns[name]
             column.rows = tally.rows
-            if (place == 0 and name in _ROW_NAMES and (name == "rownames" or name == "row.names" or tally.names_rows)) or name == _INDEX:  # fmt: skip
-                column.why = "row numbers" if tally.numbers_rows else "row names"
+            named = tally.may_name_rows and (name in ("rownames", "row.names") or tally.names_rows)
+            if named or name == _INDEX:
+                column.why = "row numbers" if tally.numbers else "row names"
             elif tally.numbers_rows:
                 column.note = COUNTS_ROWS
         return columns

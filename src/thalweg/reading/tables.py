@@ -143,6 +143,8 @@ class Layout:
             self._take(plain)
         self.classes = self._classes(columns)
         self._check_kinds(features)
+        if not features and given.layout is None:
+            raise FileError(f"{path}: {self._nothing_left(columns)}")
         self.numbers = [n for n in features if self.kinds[n] in ("number", "instant")]
         self.instants = [n for n in self.numbers if self.kinds[n] == "instant"]
         self.texts = [n for n in features if self.kinds[n] == "text"]
@@ -161,8 +163,6 @@ class Layout:
         self.words = {n: columns[n].words for n in self.texts if len(columns[n].words) <= NAMED}
         used = {*self.roles.values(), *features}
         self.needed = [n for n in columns if n in used]
-        if not self.needed:
-            raise FileError(f"{path}: no columns are left; leave out fewer")
         self.labels: Array | None = (
             None  # the different numbers of the target in the first rows, once measured
         )
@@ -185,6 +185,18 @@ class Layout:
             raise HyperparameterError(
                 f"open_stream: {path}: target= must name the column of labels; its columns are {', '.join(columns)}"
             )
+
+    def _nothing_left(self, columns: dict[str, Column]) -> str:
+        """Say that no column is a feature, and what keeps one that was left out unasked."""
+        target = self.columns.target
+        why = [f"{n!r} ({c.why})" for n, c in columns.items() if c.why and n not in self.columns.ignore]
+        beside = "" if target is None else f" beside the target {target!r}"
+        kept = (
+            f"; left out: {', '.join(why)}, which --numeric or --categorical keep"
+            if why
+            else "; leave out fewer"
+        )
+        return f"no columns are left{beside}{kept}"
 
     def _products(self, plain: dict[str, Any]) -> Products:
         """The products that are features, as the user says or a layout does. Raises HyperparameterError."""

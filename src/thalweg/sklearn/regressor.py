@@ -19,7 +19,8 @@ class LinearRegressor(RegressorMixin, LinearEstimator):  # type: ignore[misc]
     """A linear model of a number, one row a step, with any rule.
 
     loss: "squared_error", "huber", "epsilon_insensitive", "squared_epsilon_insensitive" (epsilon), "poisson"
-    (predicts exp of the score; y of 0 or more) or "quantile" (quantile). Other parameters: as for
+    (predicts exp of the score; y of 0 or more) or "quantile" (quantile). epsilon: as in ``SGDRegressor``: 0.1 by default
+    and in the unit of y, with scale="auto" too; ``thalweg fit`` takes a tenth of the target's deviation. Other parameters: as for
     ``LinearClassifier``. Fitted: ``coef_`` (features,), ``intercept_`` (1,), ``n_iter_``, ``t_``, ``rule_``.
     """
 
