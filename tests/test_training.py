@@ -1,5 +1,6 @@
 """Training loops as problems: PyTorch's, JAX's and NumPy's, with rules and optimizers from elsewhere."""
 
+import json
 import random
 import sys
 from collections.abc import Callable, Iterator
@@ -444,6 +445,25 @@ def test_a_race_of_a_training_loop(train: Callable[..., Any], methods: list[Any]
     compile(data["code"], "code", "exec")
     assert data["settings"]["command"] == ""  # no command line can name a function of this file's
     assert "A training loop of" in race.html()
+
+
+def test_a_method_that_fails_before_its_first_yield_meets_no_target() -> None:
+    """It has no start either, which would be infinitely high, and its target too; page and JSON are written."""
+
+    def train(optimizer: Any, seed: int) -> Iterator[float]:
+        w = np.full(2, 1.0 + seed % 3)
+        opt = optimizer(w)
+        if "SGD" in repr(opt):
+            raise RuntimeError("not this one")
+        for _ in range(40):
+            yield float(w @ w)
+            opt.step(2 * w)
+
+    made = tw.race(train, ["SGD", "Adam"], trials=5, seeds=6, workers=0)
+    fastest = next(a for a in made.data["answers"] if a["question"] == "fastest")
+    assert fastest["values"]["SGD"] is None and fastest["leaders"] == ["Adam"]
+    assert made.data["methods"][1]["steps_to_target"] is None
+    assert made.html() and json.loads(made.json())["settings"]["target"] > 0
 
 
 def test_elsewhere_needs_a_rate_of_its_own_where_none_is_tried() -> None:

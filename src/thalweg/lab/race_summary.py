@@ -209,10 +209,13 @@ def _goal(p: Raced, entries: Sequence[Entry]) -> tuple[float, float, float | Non
     """The loss that counts as the minimum, the share of the way that may be left, and the target."""
     losses = [e.losses for e in entries if e.losses.size]
     floor = p.minimum
-    if floor is None:
-        floor = float(min((curves.min() for curves in losses), default=0.0))
+    if floor is None:  # runs that failed at once say nothing of either end
+        floor = float(
+            min((curves[np.isfinite(curves)].min(initial=np.inf) for curves in losses), default=0.0)
+        )
+        floor = floor if np.isfinite(floor) else 0.0
     tau = p.goal or (0.1 if p.noisy and p.minimum is None else 1e-3)
-    starts = [loss for curves in losses for loss in curves[:, 0]]
+    starts = [loss for curves in losses for loss in curves[:, 0] if np.isfinite(loss)]
     return floor, tau, floor + tau * (float(np.median(starts)) - floor) if starts else None
 
 
@@ -342,6 +345,7 @@ def _tuning_curves(p: Raced, budget: Budget, entries: Sequence[Entry]) -> Column
     if not len(sound):
         return None
     starts = np.concatenate([e.losses[:, 0] for e in entries if e.losses.size] or [sound])
+    starts = starts[np.isfinite(starts)] if np.isfinite(starts).any() else sound
     if budget.select != "loss":
         return tuning_curves(
             losses, Measure.of_losses(sound, sound, None, EPS), float(sound.max()), budget.seed

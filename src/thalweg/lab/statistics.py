@@ -26,8 +26,8 @@ def bands(losses: Array) -> tuple[Array, Array, Array]:
 
 
 def steps_to(loss: Array, steps: Array, target: float, consecutive: int) -> float:
-    """The first step whose loss meets the target, held for so many records; inf if never."""
-    windows = np.lib.stride_tricks.sliding_window_view(loss <= target, min(consecutive, len(loss)))
-    met = windows.all(axis=-1)
-    hits = np.flatnonzero(met)
+    """The first step whose loss meets the target, held for so many records; inf if never, as for a run that failed."""
+    met = np.isfinite(loss) & (loss <= target)  # the target of a run without a start is no number
+    windows = np.lib.stride_tricks.sliding_window_view(met, min(consecutive, len(loss)))
+    hits = np.flatnonzero(windows.all(axis=-1))
     return float(steps[hits[0]]) if hits.size else float("inf")
