@@ -8,6 +8,7 @@ import threading
 
 import numpy as np
 import pytest
+import sklearn.linear_model
 from scipy.sparse import csr_array
 
 from thalweg.errors import FileError, ProblemError
@@ -243,7 +244,7 @@ def test_outsiders(make):
 
 def test_least_squares_outsider_is_the_minimum():
     problem = linear(LeastSquares)
-    X, y = problem._train()
+    X, y = problem.training_inputs(), problem._truth
     A = np.hstack([X, np.ones((len(X), 1))])
     residual = A @ np.linalg.lstsq(A, y, rcond=None)[0] - y
     assert problem.outsider().loss == pytest.approx(0.5 * np.mean(residual**2), rel=1e-9)
@@ -297,7 +298,11 @@ def test_csv_binary_classification(tmp_path):
     assert problem.start(0)["weight"].shape == (4, 1)
     assert "column 'target';" in problem.text and "colour" in problem.text
     found = problem.outsider()
-    assert found.name.startswith("scikit-learn LogisticRegression") and np.isfinite(found.loss)
+    theirs = sklearn.linear_model.LogisticRegression(C=1.0, max_iter=1000, tol=1e-10)
+    theirs.fit(problem.training_inputs(), problem._truth)
+    params = {"weight": theirs.coef_.T.copy(), "bias": theirs.intercept_}
+    assert found.name == "SciPy L-BFGS-B" and found.loss == pytest.approx(problem.loss(params), rel=1e-8)
+    assert found.metric == problem.metric(params)
     for name in ("name", "title", "text", "loss_name", "metric_name"):
         assert "\n" not in getattr(problem, name)
 
@@ -430,12 +435,13 @@ def test_regression(tmp_path):
     problem = read(path, "price", l2=0)
     assert isinstance(problem, LeastSquares) and problem.metric_name == "test R^2"
     found = problem.outsider()
-    assert found.name == "scikit-learn LinearRegression"
-    assert found.loss < 1e-20 and found.metric == pytest.approx(1.0)
+    assert found.loss < 1e-16 and found.metric == pytest.approx(1.0)
     assert problem.minimum < 1e-20
     problem = read(path, "price")
-    assert problem.outsider().name == "scikit-learn Ridge"
+    ridge = sklearn.linear_model.Ridge(alpha=1.0).fit(problem.training_inputs(), problem._truth)
+    theirs = problem.loss({"weight": ridge.coef_[:, None].copy(), "bias": np.atleast_1d(ridge.intercept_)})
     assert problem.outsider().loss == pytest.approx(problem.minimum, rel=1e-12)
+    assert problem.minimum == pytest.approx(theirs, rel=1e-12)
     line = lambda i: f"{i},{i % 5}"
     path = write(tmp_path, "t.csv", csv_text(60, "a,stars", line))
     assert isinstance(read(path, "stars"), SoftmaxRegression)
@@ -450,7 +456,7 @@ def test_constant_missing_and_dropped_columns(tmp_path):
     assert "constant and therefore 0: k, none" in problem.text
     assert "missing values set to the mean: m, none" in problem.text
     assert "missing categories left without indicator: w" in problem.text
-    X, _ = problem._train()
+    X = problem.training_inputs()
     assert (X[:, 1] == 0).all() and X.shape[1] == 6
 
 
@@ -458,7 +464,9 @@ def test_svmlight(tmp_path):
     line = lambda i: f"{1 if i % 2 else -1} {1 + i % 3}:{i * 0.5 + 1} {5 + i % 2}:2 # note"
     problem = read(write(tmp_path, "t.svm", csv_text(40, "# head", line)))
     assert isinstance(problem, LogisticRegression) and "sparse" in problem.text
-    assert problem._sparse is None and abs(problem._train()[0]).max() == 1.0  # so few inputs stand dense
+    assert (
+        problem._sparse is None and abs(problem.training_inputs()).max() == 1.0
+    )  # so few inputs stand dense
     many = csv_text(300, "# head", lambda i: f"{1 if i % 2 else -1} {1 + i % 3}:2 {5 + i}:1")
     wide = read(write(tmp_path, "w.svm", many))
     assert wide._sparse is not None and abs(wide._sparse).max() == 1.0
@@ -768,5 +776,5 @@ def test_parts_of_dates_are_categories(tmp_path):
         text = csv_text(60, "when,y", lambda i, way=way: f"{days[i].strftime(way)},{i % 7}")
         made.append(read(write(tmp_path, name, text), "y", task="regression"))
     assert "when.month, when.weekday, when.hour" in made[0].text and "when.year" not in made[0].text
-    inputs = [problem._train()[0] for problem in made]
+    inputs = [problem.training_inputs() for problem in made]
     assert inputs[0].shape[1] > 1 + 3 + 7 + 12 and np.array_equal(*inputs)

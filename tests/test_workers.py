@@ -13,7 +13,7 @@ import pytest
 import thalweg as tw
 from thalweg.errors import EngineError, HyperparameterError, ProblemError
 from thalweg.lab import performing, workers
-from thalweg.lab.workers import Lost, each, run, side_by_side
+from thalweg.lab.workers import Lost, beside, each, load, run, side_by_side
 
 
 def test_what_never_returns_or_dies_fails_alone(tmp_path: Path) -> None:
@@ -47,6 +47,26 @@ def test_what_never_returns_or_dies_fails_alone(tmp_path: Path) -> None:
     }
     child = Path("/proc", (tmp_path / "child").read_text())
     assert _ends(child), "a worker's child goes on without it"
+
+
+@pytest.mark.parametrize("dies", [False, True])
+def test_a_worker_that_waits_helps_and_is_not_relied_on(dies: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "_idle", [])
+    here = os.getpid()
+
+    def work(k: int) -> tuple[int, bool]:
+        if dies and os.getpid() != here:
+            os.kill(os.getpid(), 9)
+        return k, os.getpid() == here
+
+    tasks = [(k,) for k in range(5)]
+    assert beside(work, tasks) == [(k, True) for k in range(5)]
+    load("json")
+    until = time.monotonic() + 60
+    while not workers._idle and time.monotonic() < until:
+        time.sleep(0.02)
+    assert beside(work, tasks) == [(k, dies or k % 2 == 1) for k in range(5)]
+    workers._dismiss()  # those of this test's own list
 
 
 def _ends(process: Path) -> bool:

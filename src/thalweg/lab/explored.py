@@ -7,7 +7,6 @@ from ..core.rule import Rule
 from ..problems import Raced
 from ..problems.formula import FormulaProblem
 from .configuration import Configuration
-from .explorer import MOST_METHODS, MOST_STEPS, embedded
 from .formatting import listing
 
 
@@ -23,6 +22,8 @@ class Explored:
 
     def page(self) -> str:
         """The explorer's page, with this landscape alone; RuleError where a rule cannot be printed for it."""
+        from .explorer import embedded
+
         return embedded(self.problem, self.rules, self.start, self.steps)
 
 
@@ -33,6 +34,8 @@ def explored(p: Raced, ranked: Sequence[tuple[str, Configuration]], steps: int, 
     """
     if not isinstance(p, FormulaProblem) or p.window is None:
         return None
+    from .explorer import MOST_METHODS, MOST_STEPS  # brings a printer, which other problems do not need
+
     rules = {n: c for n, c in ranked if isinstance(c.tuned.runs, Rule)}
     shown = dict(list(rules.items())[:MOST_METHODS])
     if not shown:

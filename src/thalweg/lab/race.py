@@ -35,11 +35,12 @@ from .race_summary import Budget, Entry, chosen, counted, summary
 from .ranges import Settings, Tuning, Value, space
 from .rehearsal import rehearsed
 from .reports import notebook
-from .reports.race import render
+from .reports.race import DRAWING, render
 from .search import Proposal, Search, Tuner
 from .statistics import quantile
 from .store import Store, StoreError
 from .trial import Runs, Trial, resolve
+from .workers import load
 
 if TYPE_CHECKING:
     from ..fitting.cluster import Client
@@ -219,6 +220,8 @@ def race(
     )
     if store is not None:
         prepared = prepared.kept_in(Store.open(store, prepared.subject, fresh), depends)
+    if out is not None and prepared.stays:
+        load(DRAWING)  # while the race is run
     result = prepared.run(progress)
     try:
         for path in (out, json):
@@ -347,6 +350,11 @@ class Prepared:
     def kept_in(self, store: Store, depends: Sequence[str | os.PathLike[str]] = ()) -> "Prepared":
         """Return the race with its runs in a store; depends: more files that decide the numbers. Raises FileError."""
         return replace(self, performer=self.performer.kept_in(store, depends))
+
+    @property
+    def stays(self) -> bool:
+        """Whether its trials may all be run in this process, and workers wait."""
+        return self.performer.workers != 0 and not isinstance(self.problem, FunctionProblem | TrainingProblem)
 
     @property
     def subject(self) -> str:

@@ -9,13 +9,15 @@ import pickle
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from importlib import import_module
-from typing import Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from ..errors import EngineError, HyperparameterError
-from ..fitting.cluster import Client, client_of
 from .pickling import dumps
 from .versions import machine
 from .workers import Answers, Chunk, Lost, run
+
+if TYPE_CHECKING:
+    from ..fitting.cluster import Client
 
 Call: TypeAlias = Callable[[Any, Chunk, Callable[[int], None]], Answers]
 
@@ -39,6 +41,8 @@ class DaskCluster:
     """The workers of a Dask cluster. cluster: a client, a scheduler's address, or "local". Raises FileError."""
 
     def __init__(self, cluster: "str | Client") -> None:
+        from ..fitting.cluster import client_of  # brings all of fitting, which a race does not need
+
         self._client, own = client_of(cluster)
         for thing in own:
             atexit.register(thing.close)  # they are open for the next race

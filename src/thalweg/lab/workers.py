@@ -20,8 +20,10 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from importlib import import_module
 from multiprocessing.connection import Connection, Pipe, wait
 from typing import Any, TypeAlias, TypeVar
 
@@ -100,6 +102,33 @@ def side_by_side(
         if isinstance(result, Lost):
             raise EngineError(f"{result.reason}; what was done is kept")
         yield result
+
+
+def load(module: str) -> None:
+    """Let a worker import a module while this process goes on, so that it can help with ``beside``."""
+    if workers_for(2) > 1:
+        threading.Thread(target=_loaded, args=(module,), daemon=True).start()
+
+
+def _loaded(module: str) -> None:
+    with suppress(EngineError):
+        list(run(each, _import, [(module,)], 1))
+
+
+def _import(module: str) -> None:
+    import_module(module)
+
+
+def beside(call: Callable[..., T], tasks: Sequence[tuple[Any, ...]]) -> list[T]:
+    """``call(*task)`` for each task, in order: every second one in a worker that waits, where there is one."""
+    if not _idle:
+        return [call(*task) for task in tasks]
+    with ThreadPoolExecutor(1) as aside:
+        answers = aside.submit(list, run(each, call, tasks[::2], 1))
+        results = {k: call(*tasks[k]) for k in range(1, len(tasks), 2)}
+        with suppress(EngineError):  # what a worker cannot do is done here
+            results |= {2 * n: result for n, result in answers.result() if not isinstance(result, Lost)}
+    return [results[k] if k in results else call(*task) for k, task in enumerate(tasks)]
 
 
 def each(call: Callable[..., Any], chunk: Chunk, begin: Callable[[int], None]) -> Answers:

@@ -7,10 +7,8 @@ Parameters are ``{"weight": (d, k), "bias": (k,)}``. All three gradients are
 with the softmax, the sigmoid or the identity as link; only link and loss differ.
 """
 
-import warnings
 from abc import abstractmethod
-from types import ModuleType
-from typing import Any, Literal, Protocol, Required, TypeAlias, TypedDict, Unpack, cast
+from typing import Any, Required, TypeAlias, TypedDict, Unpack, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +18,7 @@ from scipy.special import expit
 from ..core.objective import Scored
 from ..engines.cpu.csr import Labelled, rows_of
 from . import least_squares, logistic
-from .base import START, Array, Grads, Outsider, Params, Printable, Rows, require, stream
+from .base import START, Array, Grads, Params, Printable, Rows, stream
 from .data import DataProblem, Labels, Space
 
 # If the squares of all scores sum to less, no score is beyond +-700 and exp stays in range.
@@ -38,17 +36,7 @@ class About(TypedDict, total=False):
     title: Required[str]
     text: Required[str]
     l2: float
-    reference: Literal["scipy", "scikit-learn"]
     validation: tuple[Inputs, Truth]
-
-
-class Fitted(Protocol):
-    """What is read off a fitted linear estimator of scikit-learn."""
-
-    @property
-    def coef_(self) -> Array: ...
-    @property
-    def intercept_(self) -> Array | float: ...
 
 
 def softmax(space: Space) -> None:
@@ -103,12 +91,10 @@ class LinearModel(DataProblem):
         title: str,
         text: str,
         l2: float = 0.0,
-        reference: Literal["scipy", "scikit-learn"] = "scipy",
         validation: tuple[Inputs, Truth] | None = None,
     ) -> None:
         super().__init__(name=name, title=title, text=text, rows=X.shape[0])
         self.l2 = l2
-        self._reference = reference
         self._truth_test = truth_test
         self._validation = validation
         if validation is not None:
@@ -198,32 +184,6 @@ class LinearModel(DataProblem):
         """The inputs of the training rows, (n, d)."""
         return self._table[:, : self.inputs] if self._sparse is None else self._sparse
 
-    def _train(self) -> tuple[Inputs, Array]:
-        """Training inputs and targets, for an outsider."""
-        targets = self._table[:, self.inputs + 1 :] if self._sparse is None else self._targets
-        return self.training_inputs(), targets
-
-    def _solve(self) -> Outsider:
-        if self._reference == "scipy":
-            return super()._solve()
-        linear_model = require("sklearn.linear_model", "scikit-learn", "the outsider")
-        X, targets = self._train()
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            fitted = self._fit(linear_model, X, targets)
-        name = f"scikit-learn {type(fitted).__name__}"
-        if any("converge" in str(warning.message) for warning in caught):
-            name += " (not converged)"
-        params: Params = {
-            "weight": np.reshape(np.asarray(fitted.coef_, float), (self.outputs, -1)).T.copy(),
-            "bias": np.reshape(np.asarray(fitted.intercept_, float), self.outputs),
-        }
-        return Outsider(name, self.loss(params), self.metric(params))
-
-    def _inverse(self) -> float:
-        """scikit-learn's C, of a penalty that it adds to the sum of losses over rows."""
-        return 1.0 / (self.l2 * self.rows) if self.l2 else np.inf
-
     @abstractmethod
     def _link(self, space: Space) -> None:
         """Turn ``space.scores`` (n, k) into predicted targets, in place."""
@@ -231,10 +191,6 @@ class LinearModel(DataProblem):
     @abstractmethod
     def _mean_loss(self, scores: Array, truth: Truth) -> float:
         """Mean loss of scores (k, rows), which may be overwritten, against the truth of their rows."""
-
-    @abstractmethod
-    def _fit(self, linear_model: ModuleType, X: Inputs, targets: Array) -> Fitted:
-        """scikit-learn's usual estimator for this model, fitted."""
 
 
 class _Fixed:
@@ -273,10 +229,6 @@ class SoftmaxRegression(LinearModel):
         """Share of held-out rows whose highest score is that of their label."""
         return float(np.mean(self._test_scores(params).argmax(axis=1) == self._truth_test))
 
-    def _fit(self, linear_model: ModuleType, X: Inputs, targets: Array) -> Fitted:
-        fitted: Fitted = linear_model.LogisticRegression(C=self._inverse(), max_iter=1000).fit(X, self._truth)
-        return fitted
-
 
 class LogisticRegression(LinearModel):
     """Mean log-loss of two classes, one score; ``y`` (n,) int64, 0 or 1."""
@@ -298,12 +250,6 @@ class LogisticRegression(LinearModel):
     def metric(self, params: Params) -> float:
         """Share of held-out rows on the right side of score 0."""
         return float(np.mean((self._test_scores(params)[:, 0] > 0) == self._truth_test))
-
-    def _fit(self, linear_model: ModuleType, X: Inputs, targets: Array) -> Fitted:
-        fitted: Fitted = linear_model.LogisticRegression(C=self._inverse(), max_iter=1000).fit(
-            X, targets[:, 0]
-        )
-        return fitted
 
 
 class LeastSquares(LinearModel):
@@ -332,10 +278,3 @@ class LeastSquares(LinearModel):
         with np.errstate(all="ignore"):
             residual = self._test_scores(params)[:, 0] - self._truth_test
             return 1.0 - float(np.sum(residual * residual)) / self._spread
-
-    def _fit(self, linear_model: ModuleType, X: Inputs, targets: Array) -> Fitted:
-        estimator = (
-            linear_model.Ridge(alpha=self.l2 * self.rows) if self.l2 else linear_model.LinearRegression()
-        )
-        fitted: Fitted = estimator.fit(X, targets[:, 0])
-        return fitted

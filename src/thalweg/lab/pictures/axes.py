@@ -74,17 +74,26 @@ class Axis:
         """The width of the widest tick label, px."""
         return max((extent(w, TICK)[0] for w in self.words), default=0.0)
 
-    def apply(self, ax: Axes, which: Literal["x", "y"]) -> None:
-        """Give the panel this scale, these limits and ticks."""
+    def span(self, ax: Axes, which: Literal["x", "y"]) -> None:
+        """Give the panel this scale and these limits."""
         if self.log:
             getattr(ax, f"set_{which}scale")("log")
-        axis = ax.xaxis if which == "x" else ax.yaxis
-        axis.set_ticks(list(self.ticks), list(self.words))
-        if which == "y" and len(self.ticks) and self.shares(self.ticks[0]) < 0.03:
-            # Away from the first number of the other axis.
-            ax.get_yticklabels()[0].set_verticalalignment("bottom")
-        axis.set_minor_locator(NullLocator())
         getattr(ax, f"set_{which}lim")(self.low, self.high)
+
+    def apply(self, ax: Axes, which: Literal["x", "y"]) -> None:
+        """Give the panel this scale, these limits and ticks."""
+        self.span(ax, which)
+        axis = ax.xaxis if which == "x" else ax.yaxis
+        axis.set_minor_locator(NullLocator())  # first: a log scale's own take most of a panel's time
+        axis.set_ticks(list(self.ticks), list(self.words))
+        if which == "y" and self.low_first:
+            axis.get_major_ticks()[0].label1.set_verticalalignment("bottom")
+        getattr(ax, f"set_{which}lim")(self.low, self.high)
+
+    @property
+    def low_first(self) -> bool:
+        """Whether the first number of a y axis has to keep away from the first of the other axis."""
+        return bool(len(self.ticks)) and bool(self.shares(self.ticks[0]) < 0.03)
 
 
 def fit_axis(

@@ -63,15 +63,20 @@ class Canvas:
         self.figure.patch.set_visible(False)
 
     def axes(self, left: float, top: float, width: float, height: float) -> Axes:
-        """A panel; px from the top left corner."""
-        box = (left / self.width, 1 - (top + height) / self.height)
-        ax = self.figure.add_axes((*box, width / self.width, height / self.height))
-        ax.set_facecolor(self.colour["panel"])
-        ax.spines[["top", "right"]].set_visible(False)
-        ax.spines[["left", "bottom"]].set_color(self.colour["rule"])
+        """A panel with a grid and numbers; px from the top left corner."""
+        ax = self.box(left, top, width, height)
         ax.grid(color=self.colour["grid"], linewidth=0.8)
         ax.set_axisbelow(True)
         ax.tick_params(length=0, pad=5, labelsize=TICK, labelcolor=self.colour["muted"])
+        return ax
+
+    def box(self, left: float, top: float, width: float, height: float) -> Axes:
+        """A panel; px from the top left corner."""
+        corner = (left / self.width, 1 - (top + height) / self.height)
+        ax = self.figure.add_axes((*corner, width / self.width, height / self.height))
+        ax.set_facecolor(self.colour["panel"])
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.spines[["left", "bottom"]].set_color(self.colour["rule"])
         return ax
 
     def plate(self) -> dict[str, Any]:

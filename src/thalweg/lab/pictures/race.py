@@ -284,6 +284,7 @@ loss_curves = Plot("loss", _draw_loss)
 sensitivity = Plot("sensitivity", _draw_sensitivity)
 effective_rate = Plot("rate", _draw_rate)
 contour = Plot("contour", _draw_contour)
+PLOTS = {plot.name: plot for plot in (loss_curves, sensitivity, effective_rate, contour)}
 
 
 def save(

@@ -9,7 +9,6 @@ from contourpy import FillType, contour_generator
 from matplotlib.axes import Axes
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path as Outline
-from scipy.interpolate import RectBivariateSpline
 
 from .axes import drawable
 from .canvas import Canvas
@@ -29,6 +28,8 @@ def terrain(ax: Axes, x: Array, y: Array, f: Array, canvas: Canvas, levels: int 
     """Draw a landscape in one hue: bluer is lower; levels at quantiles of log10(f - min f + δ), finer near the floor."""
     x, y, f = np.asarray(x, float), np.asarray(y, float), drawable(f, False)
     if min(f.shape) >= 4 and not np.isnan(f).any():
+        from scipy.interpolate import RectBivariateSpline  # slow to import, and a race on data has no map
+
         # A spline follows a narrow floor between the points of a grid; straight lines in log f would not.
         spline = RectBivariateSpline(y, x, f, s=0)
         x, y = np.linspace(x[0], x[-1], _GRID), np.linspace(y[0], y[-1], _GRID)

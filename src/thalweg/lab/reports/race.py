@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from html import escape
-from typing import TYPE_CHECKING
 
 from ..explored import Explored
 from ..formatting import listing, number
 from ..pictures.style import styles
 from ..race_result import Columns, MethodRow, RaceResult, ranked
+from ..workers import beside
 from . import fairness, race_explorer, race_search, race_table
 from .page import block, chips, facts, figure, page, table
 from .race_chart import chart, script
 from .race_table import loss
 from .race_wording import remarks, told
 
-if TYPE_CHECKING:
-    from ..pictures.race import Plot
+DRAWING = "thalweg.lab.pictures.race"  # the module that draws its pictures; it brings matplotlib
 
 # Settings that the page shows elsewhere.
 _SHOWN_APART = {"command", "methods", "target_text", "loss_name", "scales"}
@@ -139,14 +139,12 @@ def _seeds(race: RaceResult) -> str:
 
 
 def _figures(race: RaceResult, rows: list[MethodRow]) -> str:
-    from ..pictures import race as plots  # matplotlib is slow to import
-
-    name = escape(race["settings"]["loss_name"])
+    name = race["settings"]["loss_name"]
     ranking = ", ".join(f"{r['method']} {number(loss(r))}" for r in rows)
     shown = [
         (
             bool(race["landscape"] and race["paths"]),
-            plots.contour,
+            "contour",
             "The paths",
             f"Map of the problem with the path of each method from the start. Final loss: {ranking}",
             "Bluer is lower; the tints follow quantiles of the height, finer towards the valley "
@@ -154,7 +152,7 @@ def _figures(race: RaceResult, rows: list[MethodRow]) -> str:
         ),
         (
             _any(race["trials"], "lr") and race["settings"]["tuned"] == ["lr"],
-            plots.sensitivity,
+            "sensitivity",
             "How much the learning rate matters",
             f"Final {name} of each trial against its learning rate, one panel per method.",
             "A wide, flat valley forgives a careless choice; a narrow one has to be hit. The "
@@ -164,7 +162,7 @@ def _figures(race: RaceResult, rows: list[MethodRow]) -> str:
         ),
         (
             _any(race["rates"], "median"),
-            plots.effective_rate,
+            "rate",
             "The rate that each coordinate felt",
             "Effective learning rate against step on a log scale, one line per method.",
             "The step size divided by the gradient, coordinate by coordinate: the line is the "
@@ -172,21 +170,37 @@ def _figures(race: RaceResult, rows: list[MethodRow]) -> str:
             "the method treats coordinates very differently." + _steady(rows),
         ),
     ]
-    parts = [_figure(plot, race, *words) for there, plot, *words in shown if there]
-    if _any(race["curves"], "median"):
-        parts.insert(1 if shown[0][0] else 0, _losses(race, ranking))
+    wanted = [
+        (plot, label, narrow) for there, plot, _, label, _ in shown if there for narrow in (False, True)
+    ]
+    losses = f"Median {name} against step on a log scale, in order of the final value: {ranking}"
+    if curves := _any(race["curves"], "median"):
+        wanted.append(("loss", losses, False))
+    svgs = beside(partial(_drawn, race), wanted)
+    drawings = {(plot, narrow): svg for (plot, _, narrow), svg in zip(wanted, svgs, strict=True)}
+    parts = [
+        figure(drawings[plot, False], drawings[plot, True], caption, plot, title)
+        for there, plot, title, _, caption in shown
+        if there
+    ]
+    if curves:
+        parts.insert(1 if shown[0][0] else 0, _losses(race, drawings["loss", False]))
     return "\n".join(parts) or '<p class="caption">There is nothing to draw yet.</p>'
 
 
-def _losses(race: RaceResult, ranking: str) -> str:
-    """The chart of losses, and a drawing of it where no script runs."""
-    from ..pictures import race as plots
+def _drawn(race: RaceResult, plot: str, label: str, narrow: bool) -> str:
+    """One picture, in whichever process."""
+    from ..pictures.race import PLOTS
 
+    return PLOTS[plot](race, label, narrow=narrow)
+
+
+def _losses(race: RaceResult, drawing: str) -> str:
+    """The chart of losses, and a drawing of it where no script runs."""
     name = race["settings"]["loss_name"]
-    label = f"Median {name} against step on a log scale, in order of the final value: {ranking}"
     return (
         f'<figure id="loss"><h3>{escape(name if len(name) == 1 else name[0].upper() + name[1:])} on the way</h3>{chart(race)}'
-        f"<noscript>{plots.loss_curves(race, escape(label))}</noscript>"
+        f"<noscript>{drawing}</noscript>"
         "<figcaption>Medians over the seeds; lower is better. Point at the chart, or move along it with the arrow keys, "
         "for all values at one place. Pick methods above to see their 10–90 % bands; a triangle at the upper edge "
         "marks where a band goes on beyond it.</figcaption></figure>"
@@ -207,11 +221,6 @@ def _steady(rows: list[MethodRow]) -> str:
 
 def _any(table: Columns, key: str) -> bool:
     return any(v is not None for v in table.get(key, ()))
-
-
-def _figure(plot: Plot, race: RaceResult, title: str, label: str, caption: str) -> str:
-    wide, narrow = (plot(race, label, narrow=n) for n in (False, True))
-    return figure(wide, narrow, caption, plot.name, title)
 
 
 def _count(seeds: int) -> str:

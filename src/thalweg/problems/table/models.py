@@ -207,13 +207,13 @@ def _described(goal: Target, model: str) -> tuple[str, str]:
 
 
 def _fitted(sets: tuple[Any, Any, Any, Any], goal: Target, model: str, facts: About) -> DataProblem:
-    """The problem of training and test rows; its optimum in scikit-learn beside it, where that has one."""
+    """The problem of training and test rows."""
     if model == "network":
         if goal.classes is None:
             return HiddenLeastSquares(*sets, hidden=HIDDEN, **facts)
         return OneHiddenLayer(*sets, classes=len(goal.classes), hidden=HIDDEN, **facts)
     if goal.classes is None:
-        return LeastSquares(*sets, reference="scikit-learn", **facts)
+        return LeastSquares(*sets, **facts)
     if len(goal.classes) == 2:
-        return LogisticRegression(*sets, reference="scikit-learn", **facts)
-    return SoftmaxRegression(*sets, classes=len(goal.classes), reference="scikit-learn", **facts)
+        return LogisticRegression(*sets, **facts)
+    return SoftmaxRegression(*sets, classes=len(goal.classes), **facts)
