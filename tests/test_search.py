@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import qmc
 
 import thalweg as tw
 from thalweg import rules
@@ -103,6 +104,14 @@ def test_a_rate_follows_an_epsilon_beyond_the_gradients_size() -> None:
     for k in range(5):  # all rates at the low end of their range, though large
         search.add({**great, "eps": 900.0 + k}, 1.0)
     assert search.edges["lr"] == -1
+
+
+@pytest.mark.parametrize("dimensions", [1, 2, 7])
+@pytest.mark.parametrize("seed", [0, 5])
+def test_the_sequence_is_scipys_scrambled_halton(dimensions: int, seed: int) -> None:
+    for count in (1, 25, 300):
+        theirs = qmc.Halton(dimensions, scramble=True, rng=np.random.default_rng(seed)).random(count)
+        assert quantiles(count, dimensions, seed).tobytes() == theirs.tobytes()
 
 
 def test_all_methods_share_one_sequence_by_name() -> None:

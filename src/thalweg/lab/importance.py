@@ -16,9 +16,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy.stats import rankdata
 
-from .ranges import Settings
+from .ranges import Settings, Value
 
 Array = np.ndarray[Any, Any]
 SPARE = 5  # trials more than the fit has columns, at least
@@ -33,7 +32,7 @@ def shares(tried: Sequence[Settings], losses: Sequence[float]) -> dict[str, floa
     if not names:
         return {}
     columns = {n: _columns([t[n] for t in tried]) for n in names}
-    ranks = rankdata(losses)
+    ranks = _ranks(losses)
     whole = _left_over(list(columns.values()), ranks)
     spare = len(ranks) - 1 - sum(c.shape[1] for c in columns.values())
     total = float(np.sum((ranks - ranks.mean()) ** 2))
@@ -51,10 +50,17 @@ def _columns(values: Sequence[float | str]) -> Array:
     """What a setting brings to the fit (trials, df): rank and its square, or which word but the first."""
     if any(isinstance(v, str) for v in values):
         return np.array([[float(v == word) for word in sorted(set(map(str, values)))[1:]] for v in values])
-    places = rankdata(values)
+    places = _ranks(values)
     places = (places - places.mean()) / len(values)
     distinct = len(set(values)) > 2  # two values have no parabola
     return np.stack([places, places**2], axis=1) if distinct else places[:, None]
+
+
+def _ranks(values: Sequence[Value]) -> Array:
+    """The rank of each value from 1 on, equal ones sharing theirs."""
+    from scipy.stats import rankdata  # takes half a second to import
+
+    return np.asarray(rankdata(values), float)
 
 
 def _left_over(columns: Sequence[Array], ranks: Array) -> float:
