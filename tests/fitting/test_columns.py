@@ -63,6 +63,12 @@ def test_columns_are_told_before_training(tmp_path: Path) -> None:
     assert code == 0 and "left out: 'size, total' (as told); '' (row numbers)" in told
 
 
+def test_the_command_line_speaks_of_no_function(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("y,x\n1,2\n")
+    code, told = run("fit", tmp_path / "a.csv", "--target", "z", "--model", tmp_path / "m.tw")
+    assert (code, told) == (2, f"thalweg: {tmp_path}/a.csv has no column 'z': known: y, x\n")
+
+
 def test_texts_as_classes_are_predicted_by_name(tmp_path: Path) -> None:
     data = raw_file(tmp_path / "a.csv")
     fit(data, tmp_path / "m.tw", target="bought", classes=["yes", "no"])

@@ -188,6 +188,52 @@ def test_a_table_needs_a_column_beside_its_target(tmp_path, head, given, why):
     assert open_stream(path, target="y", numeric=head.partition(",")[0]).names == [head.partition(",")[0]]
 
 
+def test_a_text_that_is_mostly_numbers_is_said_to_be(tmp_path):
+    path = written(tmp_path, table("y,x", [1, 0], [2.5, 3, 1, 4, "unknown"]))
+    (column,) = open_stream(path, target="y").columns["text"]
+    assert column["note"].startswith("80% of its cells are numbers, others are such as 'unknown': a text;")
+    for given in ({"numeric": "x"}, {"categorical": "x"}, {"na": "unknown"}):
+        told = open_stream(path, target="y", **given).columns
+        assert [c["note"] for c in (*told["numbers"], *told["text"])] == [""]
+    path = written(tmp_path, table("y,x", [1, 0], [2.5, "a", "b"]))
+    assert open_stream(path, target="y").columns["text"][0]["note"] == ""
+
+
+def test_times_of_day_are_called_as_they_are_written(tmp_path):
+    times = ["09:30", "23:59", "12:00"]
+    stream = open_stream(written(tmp_path, table("y,x", [1, 0], times)), target="y")
+    features = np.unique(np.concatenate([block.indices for block in stream]))
+    assert sorted(stream.feature_names(features).values()) == [f"x={time}" for time in sorted(times)]
+
+
+def test_a_missing_text_is_missing_in_a_table_without_numbers(tmp_path):
+    path = written(tmp_path, table("y,t,u", [1, 0], ["a", "b"], ["c", "", "d"]))
+    stream = open_stream(path, target="y")
+    again = open_stream(path, target="y", layout=stream.layout)
+    for first, second in zip(stream, again, strict=True):
+        np.testing.assert_array_equal(first.indices, second.indices)
+    strict = open_stream(path, target="y", missing="bad")
+    with pytest.raises(FileError, match="row 2: column 'u': the value is missing"):
+        list(open_stream(path, target="y", layout=strict.layout))
+
+
+@pytest.mark.parametrize(
+    ("head", "remedy"),
+    [
+        ("gr\u00f6\u00dfe,x".encode("latin-1"), "--encoding latin-1"),
+        (b"# made by hand", "--comment '#'"),
+        (b"y,x", None),
+    ],
+    ids=["encoding", "comment", "neither"],
+)
+def test_a_column_that_is_not_there_may_be_misread(tmp_path, head, remedy):
+    path = written(tmp_path, head + b"\n1,2\n0,3\n")
+    with pytest.raises(HyperparameterError, match="has no column 'a'") as error:
+        open_stream(path, target="a")
+    assert ("say " in str(error.value)) == (remedy is not None)
+    assert remedy is None or remedy in str(error.value)
+
+
 def test_what_is_said_of_columns_is_told_back(tmp_path):
     path = written(tmp_path, table("y,zip,x", [1, 0], [8001, 8002], ["a", "1", "2"]))
     stream = open_stream(path, target="y", categorical="zip", numeric="x")

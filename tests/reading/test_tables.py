@@ -166,7 +166,7 @@ def test_kinds_of_the_prefix_hold(tmp_path):
         (
             {},
             HyperparameterError,
-            "target= must name the column of labels; its columns are y, age, city, w, id",
+            r"target= \(--target\) must name the column of labels; its columns are y, age, city, w, id",
         ),
         ({"target": "yy"}, HyperparameterError, "has no column 'yy': did you mean 'y'"),
         ({"target": "y", "weight": "y"}, HyperparameterError, "column 'y' is given two roles"),
@@ -270,7 +270,7 @@ def test_layouts(tmp_path):
         stream = open_stream(path, layout=layout, unlabelled=True)
         assert [row for _, row in rows_of(stream)] == [expected]
         assert stream.features == fitted.features and {**stream.layout, "format": "csv"} == layout
-    with pytest.raises(FileError, match="lacks column 'a', which layout= names"):
+    with pytest.raises(FileError, match="lacks column 'a', which the rows that were learnt from have"):
         open_stream(written(tmp_path, "c,b\n3,7\n", "b.csv"), layout=layout, unlabelled=True)
     with pytest.raises(FileError, match="row 1: column 'a': 'x' is not a number"):
         list(open_stream(written(tmp_path, "c,b,a\n3,7,x\n", "b.csv"), layout=layout, unlabelled=True))

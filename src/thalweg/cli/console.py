@@ -25,7 +25,7 @@ def errors_as_one_line(extra: str = "lab") -> Iterator[None]:
     try:
         yield
     except ThalwegError as error:
-        say(f"thalweg: {error}")
+        say(f"thalweg: {str(error).removeprefix('open_stream: ')}")  # of Python's names nobody spoke
         misused = isinstance(error, HyperparameterError | UnknownProblemError | UnknownClaimError)
         raise typer.Exit(MISUSED if misused else FAILED) from None
     except MemoryError as error:

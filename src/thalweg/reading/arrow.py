@@ -81,7 +81,7 @@ def unique(path: Path, names: Iterable[str]) -> list[str]:
     names = list(names)
     twice = [n for n in names if names.count(n) > 1]
     if twice:
-        raise FileError(f"{path}: two columns are named {twice[0]!r}")
+        raise FileError(f"{path}: two columns are named {twice[0]!r}; rename one")
     return names
 
 

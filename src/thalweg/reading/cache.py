@@ -54,7 +54,9 @@ class Cache:
         except OSError as error:
             raise FileError(f"{path}: cannot be read ({reason(error)})") from None
         if head != _NAME[: len(head)]:
-            raise FileError(f"{path}: exists and is no cache; it would be lost: give another name to cache=")
+            raise FileError(
+                f"{path}: exists and is no cache; it would be lost: give another name to cache= (--cache)"
+            )
         self.path = path
         self._files, self._settings, self._features = files, settings, features
         self._index: dict[str, Any] | None = None

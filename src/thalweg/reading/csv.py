@@ -94,6 +94,11 @@ class Csv:
                     ]
                     for n in hexadecimal:
                         table = table.set_column(table.column_names.index(n), n, again[n])
+                times = [n for n in head.names if pa.types.is_time(table.schema.field(n).type)]
+                if times:  # 9:30 and 09:30:00 are one time, but two texts
+                    again = self._parse(text, head, dict.fromkeys(times, pa.binary()), ())
+                    for n in times:
+                        table = table.set_column(table.column_names.index(n), n, again[n])
                 tables.add(table)
                 self._parsed.add(table, rows)
             except pa.ArrowException as error:

@@ -62,7 +62,9 @@ def head_of(source: Source, dialect: Dialect) -> Head:
         whole = len(text) < size
         if text.startswith(b"PAR1") or b"\0" in text[:_LOOKED_AT]:
             what = "Parquet" if text.startswith(b"PAR1") else "binary"
-            raise FileError(f"{path}: is {what} data, no text; say what it is by its name, or by format=")
+            raise FileError(
+                f"{path}: is {what} data, no text; say what it is by its name, or by format= (--format)"
+            )
         begin = _begin(text, dialect)
         lines = re.findall(rb"[^\n]*\n|[^\n]+", text[begin:])
         if not whole and len(lines) > 1:
@@ -91,7 +93,7 @@ def head_of(source: Source, dialect: Dialect) -> Head:
     twice = [name for name in fields if fields.count(name) > 1] if len(set(fields)) < len(fields) else []
     if twice:
         raise FileError(
-            f"{path}: two columns are named {twice[0]!r}; if its first line names none, say so (header=False, --no-header)"
+            f"{path}: two columns are named {twice[0]!r}; rename one, or, if its first line names none, say so (header=False, --no-header)"
         )
     return Head(source, delimiter, fields, begin + sum(map(len, lines[:used])), width)
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 PREFIX_ROWS = 1 << 16  # the prefix of a file: so many rows, or so many bytes of it
 PREFIX_BYTES = 16 << 20
 NEARLY = 0.95  # the share of a column's cells from which on it is of numbers with bad cells
+MOSTLY = 0.5  # the share from which on a column of text is said to look like numbers
+_SHOWN = 3  # words that are no numbers, named in a note
 _BLANKS = " \t\r\n\v\f"
 _FEW = 64  # cells that are tried before all of them are
 CLASSES = 10  # whole numbers without a gap, of at most so many kinds, are taken for classes
@@ -191,7 +193,10 @@ def _of_text(tally: _Tally, na: tuple[str, ...], hint: Form | None) -> Column:
             )
         if not words:
             return Column("number", missing=empty)  # nothing at all is known of it
-    column = _of_numbers(tally.numbers, words, others, weak, hint or PLAIN, tally.truths + tally.instants)
+    good = re.compile(pattern(hint or PLAIN))
+    bad = {word: n for word, n in others.items() if not good.match(word)}
+    plain = tally.numbers + sum(others.values()) - sum(bad.values())
+    column = _of_numbers(plain, sum(words.values()) - weak, tally, bad, hint or PLAIN)
     if column is None and not dots:
         column = _of_forms(tally, others, weak)
     kept = sorted(word for word in tally.texts if word.strip())
@@ -200,18 +205,22 @@ def _of_text(tally: _Tally, na: tuple[str, ...], hint: Form | None) -> Column:
         if column.note:  # it may be text in the end
             column.values, column.words = len(kept), kept
         return column
-    return Column("text", values=len(kept), missing=empty, words=kept)
+    column = Column("text", values=len(kept), missing=empty, words=kept)
+    filled = tally.numbers + sum(words.values())
+    if plain >= MOSTLY * filled:
+        odd = Counter({word: n for word, n in words.items() if word not in others or word in bad})
+        shown = ", ".join(repr(word) for word, _ in odd.most_common(_SHOWN))
+        column.note = f"{plain / filled:.0%} of its cells are numbers, others are such as {shown}: a text; say which words stand for a missing value (--na), or that it is numeric (--numeric)"
+    return column
 
 
-def _of_numbers(
-    numbers: int, words: dict[str, int], others: dict[str, int], weak: int, form: Form, rest: int
-) -> Column | None:
-    """A column of plain numbers, or of numbers as the user says that they are written; None: it is none."""
-    good = re.compile(pattern(form))
-    bad = {word: n for word, n in others.items() if not good.match(word)}
-    plain = numbers + sum(others.values()) - sum(bad.values())
-    total = numbers + sum(words.values()) - weak + rest
-    if not plain or plain < NEARLY * total:
+def _of_numbers(plain: int, words: int, tally: _Tally, bad: dict[str, int], form: Form) -> Column | None:
+    """A column of plain numbers, or of numbers as the user says that they are written; None: it is none.
+
+    plain: cells that are numbers. words: cells that are texts, numbers or not, but for those that are missing in a column of numbers. bad: those that are none, and how often.
+    """
+    rest = tally.truths + tally.instants
+    if not plain or plain < NEARLY * (tally.numbers + words + rest):
         return None
     count = sum(bad.values()) + rest
     return Column("number", form, bad=count, example=next(iter(bad), ""))

@@ -320,5 +320,5 @@ def format_of(source: Source, format: str) -> str:
     if b"|" in line:
         return "vw"
     raise FileError(
-        f"{path}: neither its name nor its first line tells its format; give format= ({', '.join(FORMATS)})"
+        f"{path}: neither its name nor its first line tells its format; give format= (--format): {', '.join(FORMATS)}"
     )

@@ -135,11 +135,15 @@ class Layout:
             features = [n for n in columns if n not in left]
             self.kinds |= dict.fromkeys(given.numeric, "number") if not typed else {}
             self.kinds |= dict.fromkeys(given.categorical, "text")
+            for n in (*given.numeric, *given.categorical):  # what the user has said needs no word
+                columns[n].note = ""
         else:
             features = [*plain["numeric"], *plain["text"]]
             lacking = [n for n in features if n not in columns]
             if lacking:
-                raise FileError(f"{path}: lacks column {lacking[0]!r}, which layout= names")
+                raise FileError(
+                    f"{path}: lacks column {lacking[0]!r}, which the rows that were learnt from have (layout=)"
+                )
             self._take(plain)
         self.classes = self._classes(columns)
         self._check_kinds(features)
@@ -158,7 +162,7 @@ class Layout:
         self.features = self.offset + (1 << given.bits if self.texts or self.instants else 0)
         if self.features > LARGEST:
             raise HyperparameterError(
-                f"open_stream: {self.features} features are too many; lower bits= (at most {LARGEST})"
+                f"open_stream: {self.features} features are too many; lower bits= (--bits), to at most {LARGEST} in all"
             )
         self.words = {n: columns[n].words for n in self.texts if len(columns[n].words) <= NAMED}
         used = {*self.roles.values(), *features}
@@ -178,12 +182,14 @@ class Layout:
         named += [*given.ignore, *given.categorical, *given.numeric]
         for n in named:
             if n not in columns:
-                raise HyperparameterError(f"open_stream: {path} has no column {n!r}: {nearest(n, columns)}")
+                raise HyperparameterError(
+                    f"open_stream: {path} has no column {n!r}: {nearest(n, columns)}{_misread(columns)}"
+                )
             if named.count(n) > 1:
                 raise HyperparameterError(f"open_stream: column {n!r} is given two roles; give it one")
         if given.target is None and not given.unlabelled:
             raise HyperparameterError(
-                f"open_stream: {path}: target= must name the column of labels; its columns are {', '.join(columns)}"
+                f"open_stream: {path}: target= (--target) must name the column of labels; its columns are {', '.join(columns)}"
             )
 
     def _nothing_left(self, columns: dict[str, Column]) -> str:
@@ -252,7 +258,7 @@ class Layout:
         for n in (*features, *self.roles.values()):
             if self.kinds[n] not in ("number", "text", "instant"):
                 raise FileError(
-                    f"{path}: column {n!r} is of type {self.kinds[n]}, which is no feature; add it to ignore="
+                    f"{path}: column {n!r} is of type {self.kinds[n]}, which is no feature; add it to ignore= (--ignore)"
                 )
         labels = [self.roles[role] for role in ("target", "weight") if role in self.roles]
         layout = given.layout or {}
@@ -284,9 +290,11 @@ class Layout:
             "target": given.target,
             "interactions": [list(pair) for pair in self.products.pairs],
         }
+        # Without numbers there are no means, which still says what becomes of missing texts.
+        known = {"means"} if self.means is not None else set()
         if given.layout is not None:
             extra |= {n: v for n, v in given.layout.items() if n in extra}
-        return plain | {n: v for n, v in extra.items() if v}
+        return plain | {n: v for n, v in extra.items() if v or n in known}
 
     def names_of(self, features: Collection[int]) -> dict[int, str]:
         """What features stand for: a column, whether it is missing, or ``column=text`` where the prefix has the text.
@@ -395,3 +403,13 @@ def parts_of(micros: Array) -> dict[str, Array]:
         "weekday": (days.astype(np.int64) + 3) % 7,
         "hour": (when - days).astype(np.int64) // (_DAY // 24),
     }
+
+
+def _misread(columns: Iterable[str]) -> str:
+    """Return what may make the first line another one than it is, as its names suggest; "" where they do not."""
+    names = list(columns)
+    if any("\ufffd" in name for name in names):
+        return "; the names are no UTF-8: say in which encoding they are (encoding=, --encoding latin-1)"
+    if any(name.lstrip().startswith("#") for name in names):
+        return "; if the first line is a comment, say so (comment='#', --comment '#')"
+    return ""
