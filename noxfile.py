@@ -56,7 +56,7 @@ def docs(session: nox.Session) -> None:
     """The documentation, warnings as errors; the argument is the folder to write it to."""
     install_test_extra(session)
     folder = session.posargs[0] if session.posargs else tempfile.mkdtemp()
-    session.run("sphinx-build", "-W", "-q", "-b", "html", "docs", folder)
+    session.run("sphinx-build", "-W", "-q", "-j", "auto", "-b", "html", "docs", folder)
 
 
 @nox.session

@@ -8,6 +8,9 @@ small extensions; warnings are errors (``sphinx-build -W -n``).
 import sys
 from pathlib import Path
 
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
 import thalweg
@@ -66,3 +69,12 @@ html_theme_options = {
 }
 pygments_style = "tango"
 pygments_dark_style = "github-dark"
+
+
+def _notebooks_first(app: Sphinx, env: BuildEnvironment, pages: list[str]) -> None:
+    """Read first what takes longest: under ``-j`` notebooks run while all other pages are read."""
+    pages.sort(key=lambda page: not page.startswith("tutorials/"))
+
+
+def setup(app: Sphinx) -> None:
+    app.connect("env-before-read-docs", _notebooks_first)

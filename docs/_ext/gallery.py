@@ -103,18 +103,24 @@ class Landscapes(SphinxDirective):
         return [nodes.raw("", f'<div class="landscapes">{"".join(entries)}</div>', format="html")]
 
 
+def draw_landscape(name: str) -> None:
+    """Write the thumbnails of a landscape."""
+    draw(f"landscape-{name}", of_landscape(landscape_catalogue()[name]()))
+
+
+def draw_rule(name: str, address: str) -> None:
+    """Write the thumbnails of a rule: what is seen of it at an address of the explorer."""
+    draw(f"rule-{name}", picture(address))
+
+
 def _draw(app: Sphinx) -> None:
     here = Path(thumbnails.__file__).read_bytes()
     formulas = [path.read_bytes() for path in sorted(Path(landscapes_package.__file__).parent.glob("*.py"))]
-    for name, make in landscape_catalogue().items():
-        keep(
-            f"landscape-{name}",
-            [here, *formulas],
-            lambda n=name, new=make: draw(f"landscape-{n}", of_landscape(new())),
-        )
+    for name in landscape_catalogue():
+        keep(f"landscape-{name}", [here, *formulas], draw_landscape, name)
     for name, kind in shipped().items():
         address, source = seen(kind)[0], Path(inspect.getfile(kind)).read_bytes()
-        keep(f"rule-{name}", [here, source], lambda n=name, a=address: draw(f"rule-{n}", picture(a)))
+        keep(f"rule-{name}", [here, source], draw_rule, name, address)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

@@ -2,16 +2,21 @@
 
 A panel is an SVG of its own, whose colours are CSS variables, so that panels stand side by side where there is
 room and below one another where there is none. What is drawn as a file is kept in ``docs/_generated`` until what it is
-drawn from changes; without that folder all is drawn anew.
+drawn from changes; without that folder all is drawn anew, by processes of their own while the pages are read.
 """
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from hashlib import sha256
 from html import escape
+from multiprocessing import get_context
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
+from typing import NamedTuple
 
 from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.errors import ExtensionError
 
 from thalweg.lab.pictures.draw import svg
 from thalweg.lab.pictures.panels import Picture
@@ -19,6 +24,20 @@ from thalweg.lab.pictures.style import palette
 
 FOLDER = Path(__file__).parents[1] / "_generated"
 STATIC = FOLDER / "static"
+PROCESSES = 2
+
+
+class _Drawing(NamedTuple):
+    """What is to be drawn: its name, the hash of its sources, and the call that draws it, as another process can import it."""
+
+    name: str
+    key: str
+    draw: Callable[..., None]
+    arguments: tuple[object, ...]
+
+
+_due: list[_Drawing] = []
+_at_work: list[SpawnProcess] = []
 
 
 def panels(picture: Picture, prefix: str) -> str:
@@ -48,14 +67,43 @@ def written(name: str, content: bytes) -> None:
         path.write_bytes(content)
 
 
-def keep(name: str, sources: Iterable[bytes], draw: Callable[[], None]) -> None:
-    """Draw what has this name, unless it was drawn from the same sources before."""
-    key, noted = sha256(b"\0".join(sources)).hexdigest(), FOLDER / "drawn" / name
-    if noted.exists() and noted.read_text() == key:
-        return
-    draw()
-    noted.parent.mkdir(exist_ok=True)
-    noted.write_text(key)
+def keep(name: str, sources: Iterable[bytes], draw: Callable[..., None], *arguments: object) -> None:
+    """Have what has this name drawn until the pages are read, unless it was drawn from the same sources before.
+
+    draw: a function of a module, called with ``arguments`` in another process.
+    """
+    key, noted = sha256(b"\0".join(sources)).hexdigest(), _noted(name)
+    if not noted.exists() or noted.read_text() != key:
+        _due.append(_Drawing(name, key, draw, arguments))
+
+
+def _noted(name: str) -> Path:
+    return FOLDER / "drawn" / name
+
+
+def _draw(drawings: Iterable[_Drawing]) -> None:
+    for name, key, draw, arguments in drawings:
+        draw(*arguments)
+        _noted(name).parent.mkdir(exist_ok=True)
+        _noted(name).write_text(key)
+
+
+def _start(app: Sphinx) -> None:
+    context = get_context("spawn")
+    for k in range(PROCESSES):
+        if share := _due[k::PROCESSES]:
+            process = context.Process(target=_draw, args=(share,))
+            process.start()
+            _at_work.append(process)
+    _due.clear()
+
+
+def _finish(app: Sphinx, env: BuildEnvironment) -> None:
+    for process in _at_work:
+        process.join()
+    if any(process.exitcode for process in _at_work):
+        raise ExtensionError("a picture could not be drawn: what its process wrote stands above")
+    _at_work.clear()
 
 
 def _write(app: Sphinx) -> None:
@@ -66,5 +114,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Registered with Sphinx by conf.py."""
     STATIC.mkdir(parents=True, exist_ok=True)  # before the configuration is looked at
     app.connect("builder-inited", _write, priority=400)
+    app.connect("builder-inited", _start, priority=600)  # what the other extensions have asked for by then
+    app.connect("env-updated", _finish)
     app.add_css_file("palettes.css")
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -80,18 +80,19 @@ class Shown(SphinxDirective):
         return [nodes.raw("", f"{frame}\n{link}", format="html")]
 
 
+def write(name: str) -> None:
+    """Write a report's page, and its thumbnails."""
+    figure_in = REPORTS[name].write(STATIC / file(name))
+    for theme in THEMES:
+        with drawing():
+            picture = cropped(figure_in(palette(theme)), palette(theme))
+        written(f"thumbs/report-{name}-{theme}.png", picture)
+
+
 def _write(app: Sphinx) -> None:
     (STATIC / "reports").mkdir(exist_ok=True)
-    for name, report in REPORTS.items():
-
-        def draw(name: str = name, report: Report = report) -> None:
-            figure_in = report.write(STATIC / file(name))
-            for theme in THEMES:
-                with drawing():
-                    picture = cropped(figure_in(palette(theme)), palette(theme))
-                written(f"thumbs/report-{name}-{theme}.png", picture)
-
-        keep(f"report-{name}", [tw.__version__.encode(), Path(__file__).read_bytes()], draw)
+    for name in REPORTS:
+        keep(f"report-{name}", [tw.__version__.encode(), Path(__file__).read_bytes()], write, name)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

@@ -9,6 +9,7 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 from docutils import nodes
@@ -208,16 +209,22 @@ def _gain(rule_parts: RuleParts) -> str:
     return f"Its gain, the factor on a constant gradient, is `{body}`: {_prose(_uncapped(formula))}"
 
 
-def measured(name: str) -> list[tuple[str, str]]:
-    """The claims whose experiments use a rule: names and titles."""
+@cache
+def _words_of_claims() -> list[tuple[str, str, frozenset[str]]]:
+    """Every claim's name and title, and what its file's texts begin with: among it the names of the rules it uses."""
     from thalweg.lab.claims import catalogue as known
 
-    def uses(experiment: Callable[..., object]) -> bool:
+    def words(experiment: Callable[..., object]) -> frozenset[str]:
         tree = ast.parse(Path(inspect.getfile(experiment)).read_text(encoding="utf-8"))
         texts = (n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str))
-        return any(re.split("[:(]", text)[0] == name for text in texts)
+        return frozenset(re.split("[:(]", text, maxsplit=1)[0] for text in texts)
 
-    return [(c.id, c.title) for c in known().values() if uses(c.experiment)]
+    return [(c.id, c.title, words(c.experiment)) for c in known().values()]
+
+
+def measured(name: str) -> list[tuple[str, str]]:
+    """The claims whose experiments use a rule: names and titles."""
+    return [(claim, text) for claim, text, words in _words_of_claims() if name in words]
 
 
 def page(kind: Kind) -> str:
