@@ -173,16 +173,21 @@
   }
 
   // The explorer is a page of its own in a frame as tall as what it shows; closed, it costs nothing.
-  document.querySelector("button.open")?.addEventListener("click", (event) => {
+  document.querySelector("button.open")?.addEventListener("click", async ({ currentTarget: { parentElement: place } }) => {
+    if (!globalThis.DecompressionStream) {
+      place.textContent = "The explorer is kept compressed in this file, and this browser cannot unpack it: use one of 2023 or later.";
+      return;
+    }
     const frame = document.createElement("iframe");
     frame.title = "Explorer";
     frame.className = "explorer";
-    frame.srcdoc = JSON.parse(document.getElementById("explorer-page").textContent);
+    const packed = Uint8Array.from(atob(document.getElementById("explorer-page").textContent), (c) => c.charCodeAt(0));
+    frame.srcdoc = await new Response(new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
     frame.addEventListener("load", () => {
       const inside = frame.contentDocument.documentElement;
       new ResizeObserver(() => { frame.style.height = `${inside.offsetHeight + 2}px`; }).observe(inside);
     });
-    event.target.parentElement.replaceWith(frame);
+    place.replaceWith(frame);
     frame.focus();
-  });
+  }, { once: true });
 })();

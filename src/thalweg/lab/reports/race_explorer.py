@@ -1,6 +1,7 @@
-"""The explorer in the report of a race: its page as text, which the report's script opens in a frame of its own."""
+"""The explorer in the report of a race: its page, compressed, which the report's script opens in a frame of its own."""
 
-import json
+import gzip
+from base64 import b64encode
 from html import escape
 
 from ...errors import RuleError
@@ -14,12 +15,12 @@ def section(explored: Explored) -> str:
         page = explored.page()
     except RuleError as error:
         return f'{head}<p class="caption">The explorer is left out: {escape(str(error))}.</p></section>'
-    text = json.dumps(page, ensure_ascii=False).replace("<", "\\u003c")
+    packed = b64encode(gzip.compress(page.encode(), mtime=0)).decode()  # a third of the page, and text
     notes = escape(" ".join(explored.notes))
     return (
         f"{head}<p>The methods as they were tuned, from the start of the first fresh run: drag it, and change rates and"
         f" all other values. {notes}</p>"
         '<p><button type="button" class="open">Open the explorer</button></p>'
         '<noscript><p class="caption">It needs JavaScript.</p></noscript>'
-        f'<script type="application/json" id="explorer-page">{text}</script></section>'
+        f'<script type="application/gzip" id="explorer-page">{packed}</script></section>'
     )
