@@ -520,19 +520,113 @@ def test_for_everyone(width: int, scheme: str, opened: Callable[..., Opened]) ->
     page.run("document.querySelectorAll('details').forEach((d) => (d.open = true))")
     page.rest()
     assert page.run("document.documentElement.scrollWidth") <= width
-    small = page.run(
-        "[...document.querySelectorAll('button, input, select, summary, .handle')].map((e) => {"
+    assert too_small(page) == []
+    axe = WEB / "node_modules" / "axe-core" / "axe.min.js"
+    if axe.exists():  # where npm ci has run in web/
+        page.page.add_script_tag(content=axe.read_text())
+        page.requests[1:] = []
+        assert serious(page) == []
+    page.page.keyboard.press("?")
+    assert too_small(page) == []
+    assert page.run("document.querySelector('.help').getBoundingClientRect().right") <= width
+    if not axe.exists():
+        pytest.skip("axe-core is looked at where npm ci has run in web/")
+    assert serious(page) == []
+
+
+def too_small(page: Opened) -> list[Any]:
+    """What can be touched and is smaller than 44 px."""
+    return page.run(
+        "[...document.querySelectorAll('button, input, select, summary, .handle')].filter((e) => e.checkVisibility()).map((e) => {"
         " const target = e.type === 'checkbox' ? e.closest('label') : e; const b = target.getBoundingClientRect();"
         " return [e.outerHTML.slice(0, 60), b.width, b.height]; }).filter(([, w, h]) => h < 43.9 || w < 43.9)"
     )
-    assert small == []
-    axe = WEB / "node_modules" / "axe-core" / "axe.min.js"
-    if not axe.exists():
-        pytest.skip("axe-core is looked at where npm ci has run in web/")
-    page.page.add_script_tag(content=axe.read_text())
-    page.requests[1:] = []
+
+
+def serious(page: Opened) -> list[Any]:
+    """What axe-core, which must be on the page, finds serious."""
     findings = page.run("axe.run().then((r) => r.violations.map((v) => [v.impact, v.id, v.nodes.map((n) => n.html.slice(0, 120))]))")  # fmt: skip
-    assert [f for f in findings if f[0] in ("serious", "critical")] == []
+    return [f for f in findings if f[0] in ("serious", "critical")]
+
+
+def test_keys_are_told(opened: Callable[..., Opened]) -> None:
+    """``?`` tells them; while it does, they do nothing else, and afterwards the focus is where it was."""
+    page = opened("rosenbrock", ["Adam(lr=0.1)", "SGD(lr=0.001)"], steps=100)
+    page.page.focus(".handle")
+    before = page.run("explorer.state.step")
+    page.page.keyboard.press("?")
+    dialog = page.page.get_by_role("dialog", name="Keys")
+    assert dialog.is_visible()
+    keys = set(dialog.locator("kbd").all_text_contents())
+    assert keys >= {"[", "]", "1", "9", "P", "R", "?", "Home", "Shift", "←"}
+    page.page.keyboard.press("]")
+    page.page.keyboard.press("2")
+    page.rest()
+    assert (page.run("explorer.state.step"), page.run("explorer.state.focus")) == (before, 0)
+    page.page.keyboard.press("Escape")
+    assert not dialog.is_visible()
+    assert page.run("document.activeElement.className") == "handle"
+    page.page.keyboard.press("]")
+    page.rest()
+    assert page.run("explorer.state.step") == before + 1
+    page.page.get_by_role("button", name="Keys").click()
+    dialog.get_by_role("button", name="Close").click()
+    assert not dialog.is_visible()
+
+
+def test_where_methods_ended_is_a_table(opened: Callable[..., Opened]) -> None:
+    """Of every method, under the names of the coordinates; what diverged says so; it follows the start and the list."""
+    page = opened("himmelblau", ["Adam(lr=0.1)", "SGD(lr=0.01)", "SGD(lr=9.0)"], steps=100)
+    page.page.click("text=Where each method ended")
+
+    def cells() -> list[list[str]]:
+        return page.run("[...document.querySelectorAll('.ends tr')].map((r) => [...r.cells].map((c) => c.textContent))")  # fmt: skip
+
+    for start in ([1, 1], [-3, 2.5]):
+        page.run(f"explorer.change({{start: {start}}})")
+        page.rest()
+        head, *rows = cells()
+        assert head == ["method", "last step", "x", "y", "f", "to the nearest minimum"]
+        ends = page.run("explorer.runs.map((r) => [r.path[2 * r.end], r.path[2 * r.end + 1], r.loss[r.end]])")
+        minima = np.array(page.run("explorer.problem.minima"))
+        assert len(rows) == 3 and rows[2][1].endswith("then it diverged") and rows[0][1] == "100"
+        for row, (x, y, f) in zip(rows[:2], ends, strict=False):
+            far = float(np.hypot(*(minima - [x, y]).T).min())
+            np.testing.assert_allclose([float(c.replace("−", "-")) for c in row[2:]], [x, y, f, far], rtol=2e-3)  # fmt: skip
+    page.page.locator(".remove").nth(2).click()
+    page.rest()
+    assert len(cells()) == 3
+    page.page.fill("[placeholder^='x**2']", "x**2 + y**2")
+    page.page.keyboard.press("Enter")
+    page.rest()
+    assert cells()[1][5] == "none is known"
+
+
+def test_words_are_of_the_last_picture(opened: Callable[..., Opened]) -> None:
+    """However fast things move: what is written lags behind while they do, and is right when they rest, in sight or not."""
+    page = opened("rosenbrock", ["Adam(lr=0.1)", "SGD(lr=0.001)"], steps=100)
+    written = page.run("""new Promise((done) => {
+      const seen = [];
+      let k = 0;
+      const next = () => {
+        seen.push(document.querySelector('.said').textContent);
+        explorer.change({start: [-1 + k / 50, 1.5], step: 30});
+        if (++k < 20) requestAnimationFrame(next);
+        else done(new Set(seen).size);
+      };
+      next();
+    })""")
+    assert 2 <= written <= 20
+    page.rest()
+    x = page.run("explorer.state.start[0]")
+    assert x == pytest.approx(-0.62)
+    assert page.run("[...document.querySelectorAll('.controls input[type=number]')].map((i) => i.value)")[0] == f"{x}"  # fmt: skip
+    moved = page.run("explorer.runs[0].path[60] - explorer.runs[0].path[58]")
+    assert f"moves x by {moved:.3g} ".replace("-", "−") in page.page.text_content(".said")
+    end = page.run("explorer.runs[0].loss[100]")
+    assert page.page.text_content(".methods .end") == "f " + page.run(f"({end}).toPrecision(4) / 1 + ''")
+    where = page.page.locator(".focused tbody tr").first.locator("td").first.text_content()
+    assert float(where.replace("−", "-")) == pytest.approx(page.run("explorer.runs[0].path[60]"), rel=1e-3)
 
 
 def test_every_question_is_understood(opened: Callable[..., Opened]) -> None:
@@ -702,6 +796,9 @@ for _test in (
     test_a_typed_function_that_is_none_leaves_the_picture,
     test_every_control_works_by_keyboard,
     test_for_everyone,
+    test_keys_are_told,
+    test_where_methods_ended_is_a_table,
+    test_words_are_of_the_last_picture,
     test_every_landscape_opens,
     test_every_question_is_understood,
     test_sensitivity,

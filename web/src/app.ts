@@ -5,11 +5,13 @@ import { labels } from "./code";
 import { Controls } from "./controls";
 import { Detail } from "./detail";
 import { button, h, label, say, shown } from "./dom";
+import { Ends } from "./ends";
 import { type Account, account, advance, newRun, type Run } from "./engine";
 import { ExpressionError } from "./expression";
 import { limitOf } from "./frozen";
 import { Handle } from "./handle";
-import { type Line, lines, resized, sized, type Theme, theme } from "./look";
+import { Help } from "./help";
+import { type Line, lines, resized, sized, type Theme, theme, THIN } from "./look";
 import { Map2, type Window } from "./map";
 import { MethodList } from "./methods";
 import { Minis } from "./minis";
@@ -24,6 +26,7 @@ import { tuned } from "./tune";
 import type { Data, Problem } from "./types";
 
 const IDLE = 200; // ms after the last change until the address and the live sentence follow
+const READ = 80; // ms that words and numbers stand at least while things move: nobody reads faster, and each change lays the page out
 const SVG_SIZE = 560;
 const HIGHEST = 1e3; // of the start's height: what diverges leaves the chart there
 const FIRST_STEP = 20; // shown at first: after the turmoil of a start
@@ -44,6 +47,8 @@ export class App implements Page {
   private readonly first: State;
   private frame = 0;
   private idle = 0;
+  private filled = -Infinity; // when words and numbers were those of the state
+  private stale = false; // whether they are older than the picture
   private openName = ""; // of the problem that is open
   private ground = true;
   private tuning = false; // rates of open methods are chosen in the next frame
@@ -60,6 +65,8 @@ export class App implements Page {
   private readonly minis = new Minis(this, this.sight, this.map);
   private readonly list = new MethodList(this);
   private readonly detail = new Detail(this, this.sight);
+  private readonly ends = new Ends(this, this.sight);
+  private readonly help = new Help();
   private readonly sensitivity = new Sensitivity(this, this.sight);
   private readonly share: Share;
   private readonly controls: Controls;
@@ -82,7 +89,7 @@ export class App implements Page {
       address: (hash) => this.read(hash, this.first),
     });
     const svg = () => this.svg();
-    this.share = new Share(this, svg, () => this.map.picture(), this.pin, button("Reset", () => this.reset(), "Back to what the page was made with (R)"));
+    this.share = new Share(this, svg, () => this.map.picture(), this.pin, button("Reset", () => this.reset(), "Back to what the page was made with (R)"), this.help.button);
     this.build(root);
     document.body.classList.toggle("embedded", window.self !== window.top);
     this.listen();
@@ -128,15 +135,20 @@ export class App implements Page {
         h("div", {}, h("figure", { class: "map" }, square, this.about), controls.scrubber, this.said),
         h("div", {}, h("figure", {}, this.loss, this.lossCaption), methods)),
       this.minis.element,
+      this.ends.element,
       h("section", { class: "focused", "aria-live": "off" }, detail.title, detail.values, detail.table, detail.figure, this.sensitivity.element),
       share.coded,
+      this.help.element,
     );
   }
 
   private listen(): void {
     addEventListener("hashchange", () => this.read(location.hash, this.first));
     addEventListener("keydown", (event) => this.key(event));
-    addEventListener("beforeprint", () => this.sight.whole(() => this.draw()));
+    addEventListener("beforeprint", () => this.sight.whole(() => {
+      this.draw();
+      this.fill();
+    }));
     this.sight.watch(this.loss);
     this.sight.watch(this.front, () => {
       resized(this.back);
@@ -150,11 +162,12 @@ export class App implements Page {
 
   private key(event: KeyboardEvent): void {
     const { target, key } = event;
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || this.help.element.open) return;
     if (target instanceof HTMLSelectElement || (target instanceof HTMLInputElement && target.type !== "range" && target.type !== "checkbox")) return;
     if (key === "[") this.controls.step(-1);
     else if (key === "]") this.controls.step(1);
     else if (key === "r" || key === "R") this.reset();
+    else if (key === "?") this.help.open();
     else if (key === "p" || key === "P") this.pinned();
     else if (/^[1-9]$/.test(key) && +key <= this.state.methods.length) this.change({ focus: +key - 1 });
   }
@@ -306,7 +319,9 @@ export class App implements Page {
     this.minis.draw();
     this.detail.draw();
     this.sensitivity.draw();
-    this.fill();
+    this.handle.fill();
+    this.stale = true;
+    if (began - this.filled >= READ) this.fill();
     this.timings.push(performance.now() - began);
     if (this.timings.length > 500) this.timings.shift();
     clearTimeout(this.idle);
@@ -338,9 +353,9 @@ export class App implements Page {
     if (!this.sight.has(this.loss)) return;
     const floor = this.problem.minimum ?? Math.min(this.map.lowest, ...[...runs, ...ghosts].map((r) => lowest(r, this.window)));
     const curve = (run: Run) => ({ at: (t: number) => run.loss[t] - floor, first: 0, last: Math.min(run.end, state.steps), cross: run.died });
-    const grey = ghosts.map((run) => ({ ...curve(run), colour: this.look.ghost, dash: [], width: 1.2, label: "" }));
+    const grey = ghosts.map((run) => ({ ...curve(run), colour: this.look.ghost, dash: [], width: THIN, label: "" }));
     const curves = runs.map((run, k) => ({
-      ...curve(run), colour: styles[k].colour, dash: styles[k].dash, width: k === state.focus ? 2.4 : 1.5, label: names[k],
+      ...curve(run), colour: styles[k].colour, dash: styles[k].dash, width: k === state.focus ? 2.4 : THIN, label: names[k],
     }));
     const top = Math.max(...[...curves, ...grey].map(({ at }) => at(0)));
     const focus = curves.splice(state.focus, 1);
@@ -353,10 +368,12 @@ export class App implements Page {
   /** Bring words, numbers and controls up to the state. */
   private fill(): void {
     const { state, names, runs } = this;
-    this.handle.fill();
+    this.filled = performance.now();
+    this.stale = false;
     this.controls.fill();
     this.list.fill();
     this.detail.fill();
+    this.ends.fill();
     this.share.fill();
     this.pin.setAttribute("aria-pressed", String(state.pin !== null));
     const text = [
@@ -369,9 +386,10 @@ export class App implements Page {
     }
   }
 
-  /** What follows once things have come to rest: the address, names for screen readers. */
+  /** What follows once things have come to rest: the last words, the address, names for screen readers. */
   private settle(): void {
     const { state, problem, names, runs } = this;
+    if (this.stale) this.fill();
     const hash = toHash(this.data, state);
     if (hash !== location.hash)
       try {
@@ -382,6 +400,7 @@ export class App implements Page {
     this.said.setAttribute("aria-live", "polite");
     this.handle.settle();
     this.detail.settle();
+    this.ends.settle();
     this.sensitivity.settle();
     const ends = names.map((n, k) => `${n} ${runs[k].died ? `diverged at step ${runs[k].end + 1}` : `f ${shown(runs[k].loss[runs[k].end])}`}`);
     this.front.setAttribute("aria-label", `Map of ${problem.title} with the paths of ${names.join(", ")}`);

@@ -46,17 +46,21 @@ export class Detail {
     this.figure = h("figure", {}, label("By step", this.curve), this.chart, this.caption);
     this.curve.addEventListener("change", () => page.change({ curve: this.curve.value }));
     sight.watch(this.chart);
+    sight.follow(this.values);
+    sight.follow(this.table);
   }
 
   fill(): void {
     const { names, state } = this.page;
     say(this.title, names[state.focus]);
-    this.fillValues();
-    this.fillCells();
+    if (this.sight.has(this.values)) this.fillValues();
+    if (this.sight.has(this.table)) this.fillCells();
   }
 
   settle(): void {
     const { names, state } = this.page;
+    this.fillValues();
+    this.fillCells();
     this.chart.setAttribute("aria-label", `${curveName(this.curve.value)} of ${names[state.focus]} by step`);
   }
 

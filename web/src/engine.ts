@@ -128,19 +128,19 @@ export function account(
     stepper.coordinates.forEach((x, k) => places.forEach((_, j) => (values[j][2 * t + k] = x[j])));
   };
   keep(0);
-  const bare = new Float64Array(places.length);
+  const bare = [0, 1].map(() => new Float64Array(places.length)); // the same step without ε
+  const softened = new Float64Array(stepper.scalars.length);
   for (let t = 1; t <= end; t++) {
     stepper.prepare(t);
-    const before = stepper.coordinates.map((x) => x.slice());
-    const softened = stepper.scalars.slice();
+    stepper.coordinates.forEach((x, k) => bare[k].set(x));
+    softened.set(stepper.scalars);
     stepper.step();
     keep(t);
     if (rate < 0 || !rule.softeners.length) continue;
     rule.softeners.forEach((k) => (softened[k] = 0));
-    before.forEach((x, k) => {
-      bare.set(x);
-      rule.step(bare, softened);
-      const [a, b] = [stepper.coordinates[k][rate], bare[rate]];
+    bare.forEach((x, k) => {
+      rule.step(x, softened);
+      const [a, b] = [stepper.coordinates[k][rate], x[rate]];
       share[2 * t + k] = a === b ? 0 : b === 0 ? 1 : 1 - a / b;
     });
   }

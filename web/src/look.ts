@@ -77,6 +77,9 @@ export function fitted(canvas: HTMLCanvasElement): { c: CanvasRenderingContext2D
   return { c, width, height };
 }
 
+/** The width of lines beside the focused one: what is no wider than a pixel is drawn without its outline, six times as fast without a GPU. */
+export const THIN = 1;
+
 export const FONT = '12px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif';
 
 /** Draw the cross of a run that diverged about a point, in the stroke that is set. */

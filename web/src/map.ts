@@ -6,7 +6,7 @@ import { scaleLinear } from "d3-scale";
 import { h } from "./dom";
 import type { Run } from "./engine";
 import { PARTS, parts } from "./frozen";
-import { fitted, FONT, type Line, sized, type Theme } from "./look";
+import { fitted, FONT, type Line, sized, type Theme, THIN } from "./look";
 import type { Page } from "./page";
 import { arrows, diamond, into, strokeRun } from "./paths";
 import type { Surface } from "./surface";
@@ -197,15 +197,12 @@ export class Map2 {
     const at = into(box, this.window);
     const { focus, step } = state;
     c.lineJoin = "round";
-    c.lineWidth = 1.5;
-    c.globalAlpha = 0.6;
+    c.lineWidth = THIN;
     for (const ghost of ghosts) strokeRun(c, ghost, at, { colour: look.ghost, dash: [] }, box, 5);
     for (const k of [...runs.keys()].filter((k) => k !== focus).concat(focus)) {
-      c.lineWidth = k === focus ? 2.4 : 1.5;
-      c.globalAlpha = k === focus ? 1 : 0.75;
+      c.lineWidth = k === focus ? 2.4 : THIN;
       strokeRun(c, runs[k], at, styles[k], box, 6);
     }
-    c.globalAlpha = 1;
     const { path, end } = runs[focus];
     const t = Math.min(step, end);
     const split = state.curve === "split" ? parts(runs[focus], told, t) : null;

@@ -38,7 +38,7 @@ export interface Page {
 
 const REACH = "200px"; // beyond the screen's edge, so that what is scrolled to is there
 
-/** Which canvases are in sight: no others are drawn. */
+/** What is in sight: no other canvas is drawn, no other table filled while things move. */
 export class Sight {
   private readonly seen = new Set<Element>();
   private everything = false;
@@ -61,6 +61,11 @@ export class Sight {
     }).observe(canvas);
   }
 
+  /** Follow whether any other element is in sight. */
+  follow(element: Element): void {
+    this.observer.observe(element);
+  }
+
   /** Do something as if all were in sight, such as printing. */
   whole(act: () => void): void {
     this.everything = true;
@@ -68,7 +73,7 @@ export class Sight {
     this.everything = false;
   }
 
-  has(canvas: HTMLCanvasElement): boolean {
-    return (this.everything || this.seen.has(canvas)) && sized(canvas)[0] > 0;
+  has(element: Element): boolean {
+    return (this.everything || this.seen.has(element)) && !(element instanceof HTMLCanvasElement && sized(element)[0] <= 0);
   }
 }

@@ -1,6 +1,6 @@
 // The strip on the page: which two values it goes over, filled while nothing else is to do.
 
-import { button, h, label, offer, say } from "./dom";
+import { button, h, label, offer, say, shown } from "./dom";
 import type { Page, Sight } from "./page";
 import { rateIndex, valueNames } from "./state";
 import { best, CELLS, drawStrip, fill, newStrip, others, type Strip, valuesAt, valuesOf } from "./strip";
@@ -92,6 +92,10 @@ export class Sensitivity {
 
   settle(): void {
     const { names, state } = this.page;
-    this.heat.setAttribute("aria-label", `Steps to the target of ${names[state.focus]} over its rate and ${this.beside.value}`);
+    const { strip } = this;
+    const place = strip && strip.done === CELLS ? best(strip) : -1;
+    const [rate, other] = strip && place >= 0 ? valuesOf(strip, place) : [];
+    const soonest = rate === undefined ? "" : `; the soonest, ${strip!.steps[place]} steps, at rate ${shown(rate)} and ${this.beside.value} ${shown(other!)}`;
+    this.heat.setAttribute("aria-label", `Steps to the target of ${names[state.focus]} over its rate and ${this.beside.value}${soonest}`);
   }
 }
