@@ -34,8 +34,8 @@ from thalweg.lab.reports import claims as claims_report
 from thalweg.lab.reports import race as report
 from thalweg.rules import shipped
 
-Agg = pytest.importorskip("matplotlib.backends.backend_agg").FigureCanvasAgg
-METHODS = ["SGD", "Momentum", "Nesterov", "Adagrad", "RMSprop", "Adadelta", "Adam", "Adamax", "MaxProp"]
+from .legible import METHODS, assert_legible, drawn, labels
+
 HOSTILE = '<script>alert("&")</script>'
 
 
@@ -173,36 +173,6 @@ def wild(seed: int) -> Picture:
 
     kinds = [chart, chart, land, heat, bars]
     return Picture([kinds[rng.integers(5)]() for _ in range(rng.integers(1, 4))], "Anything")
-
-
-def labels(figure: Any) -> list[tuple[str, Any]]:
-    """Every word that is seen, with its box in px."""
-    from matplotlib.text import Text
-
-    renderer = Agg(figure).get_renderer()
-    figure.draw(renderer)
-    seen = [t for t in figure.findobj(Text) if t.get_visible() and t.get_text().strip()]
-    for text in seen:
-        text.set_bbox(None)
-    return [(t.get_text(), t.get_window_extent(renderer)) for t in seen]
-
-
-def assert_legible(figure: Any) -> None:
-    """No label is cut at the figure's edge, and none lies on another."""
-    found = labels(figure)
-    assert found
-    for i, (words, box) in enumerate(found):
-        assert box.x0 > -0.6 and box.y0 > -0.6, words
-        assert box.x1 < figure.bbox.width + 0.6 and box.y1 < figure.bbox.height + 0.6, words
-        for others, other in found[:i]:
-            across = min(box.x1, other.x1) - max(box.x0, other.x0)
-            up = min(box.y1, other.y1) - max(box.y0, other.y0)
-            assert across < 0.6 or up < 0.6, f"{words!r} lies on {others!r}"
-
-
-def drawn(picture: Picture, theme: str = "light", narrow: bool = False) -> Any:
-    with drawing():
-        return figure(picture, palette(theme), narrow)
 
 
 @pytest.mark.parametrize("narrow", [False, True])
@@ -622,6 +592,18 @@ def test_a_films_frames_show_equal_parts_of_the_paths() -> None:
     assert changed[6] == pytest.approx(changed[-1] / 2, rel=0.15)
     (whole,) = film.frames(Map("", "x", "y", valley(), runs), palette("light"), 1, 1.0)
     np.testing.assert_array_equal(seen[-1], whole)
+
+
+def test_a_films_heads_are_where_the_paths_are_at_any_size() -> None:
+    """An .mp4 is drawn twice as large as a .gif."""
+    start = np.array([-1.2, 1.0])
+    short = Map("", "x", "y", valley(), [Run(np.stack([start, start + 0.05]), "Adam", "Adam")])
+    changed = []
+    for scale in (1.0, 2.0):
+        with drawing():
+            first, last = film.frames(short, palette("light"), 2, scale)
+        changed.append(np.any(first != last, axis=-1)[int(60 * scale) :].mean())
+    assert changed[1] == pytest.approx(changed[0], rel=0.25)
 
 
 def test_an_mp4_begins_as_one(tmp_path: Path) -> None:

@@ -18,11 +18,11 @@ from .axes import Axis, Limits, axis_shares, data_limits, drawable, x_axis
 from .canvas import Canvas
 from .layout import Cell, PanelLayout, empty_layout
 from .looks import Looks
-from .marks import reference_lines
+from .marks import off_axis, reference_lines
 from .occupancy import OccupancyGrid
 from .panels import Bars
 from .style import MUTED, Style, gid
-from .text import LABEL, extent, wrap
+from .text import LABEL, extent, notes, wrap
 
 Array = np.ndarray[Any, Any]
 
@@ -73,7 +73,13 @@ def layout(panel: Bars, looks: Looks, cell: Cell, height: float) -> PanelLayout:
     xs, left, right = x_axis((low, high), panel.log, width, left, right)
     methods = [*panel.methods, *[""] * count][:count]
     bars = [_Bar(*bar) for bar in zip(names, values, words, methods, strict=True)]
-    return PanelLayout(width, left, right, partial(_fill_bars, panel, bars, xs, looks))
+    return PanelLayout(
+        width,
+        left,
+        right,
+        partial(_fill_bars, panel, bars, xs, looks),
+        note=notes(off_axis(xs, panel.levels, "x"), ()),
+    )
 
 
 def _limits(panel: Bars, values: Array, words: Sequence[str], box: float) -> Limits:

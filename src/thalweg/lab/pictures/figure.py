@@ -13,7 +13,7 @@ from .layout import GAP, NARROW, NOTHING, WIDE, Cell, PanelLayout
 from .looks import Looks, looks_of
 from .panels import Bars, Chart, Heat, Map, Panel, Picture
 from .style import Colours
-from .text import TITLE, WORDS, extent, wrap
+from .text import LABEL, TITLE, WORDS, extent, wrap
 
 
 def _wanted_height(panel: Panel, cell: Cell) -> float:
@@ -81,7 +81,7 @@ def figure(picture: Picture, colours: Colours, narrow: bool = False) -> Figure:
         layouts = [_layout(panel, looks, cell, height) for panel in row]
         pairs = list(zip(row, layouts, strict=True))
         head = max(_header(panel, layout)[2] + layout.head for panel, layout in pairs)
-        foot = max(_footer(panel, layout)[1] + layout.foot for panel, layout in pairs)
+        foot = max(_foot(panel, layout) for panel, layout in pairs)
         left = 0.0
         for panel, layout in pairs:
             placed.append(_Placed(panel, layout, left, top, top + head, height))
@@ -99,7 +99,7 @@ def alone(
 ) -> tuple[Canvas, Axes, float]:
     """A canvas with one panel, not yet filled, a rim around it and room below, px; where the latter begins."""
     box_top = rim + 4 + _header(panel, layout)[2] + layout.head
-    bottom = box_top + height + _footer(panel, layout)[1] + layout.foot
+    bottom = box_top + height + _foot(panel, layout)
     canvas = Canvas(colours, layout.width + 2 * rim, bottom + rim + below)
     return canvas, _axes(canvas, _Placed(panel, layout, rim, rim + 4, box_top, height)), bottom
 
@@ -127,12 +127,24 @@ def _footer(panel: Panel, layout: PanelLayout) -> tuple[str, float]:
     return words, 20.0 + (extent(words, WORDS)[1] + 6 if words else 0.0)
 
 
+def _note(layout: PanelLayout) -> tuple[str, float]:
+    """The words below all else, and their height."""
+    words = wrap(layout.note, layout.width - 4, LABEL) if layout.note else ""
+    return words, extent(words, LABEL)[1] + 8 if words else 0.0
+
+
+def _foot(panel: Panel, layout: PanelLayout) -> float:
+    """The height of all that stands below a panel's box."""
+    return _footer(panel, layout)[1] + layout.foot + _note(layout)[1]
+
+
 def _axes(canvas: Canvas, placed: _Placed) -> Axes:
     """Draw a panel's box, its title and the words of its axes; what is inside is not yet drawn."""
     layout, left, box_top = placed.layout, placed.left, placed.box_top
     box = layout.width - layout.left - layout.right
     ax = canvas.axes(left + layout.left, box_top, box, placed.height)
     title, y, _ = _header(placed.panel, layout)
+    words, foot = _footer(placed.panel, layout)
     high = canvas.height
     if title:
         canvas.words(left + 1, high - placed.top, title, size=TITLE, colour="ink", bold=True, va="top")
@@ -140,9 +152,13 @@ def _axes(canvas: Canvas, placed: _Placed) -> Axes:
         canvas.words(left + 1 if title else left + layout.left, high - box_top + 9, y, va="bottom")
     if aside := _aside(layout):
         canvas.words(left + layout.width - 1, high - box_top + 9, aside, va="bottom", ha="right")
-    if words := _footer(placed.panel, layout)[0]:
+    if words:
         half = extent(words, WORDS)[0] / 2
         middle = left + layout.left + box / 2
         middle = min(max(middle, left + half + 2), left + layout.width - half - 2)
         canvas.words(middle, high - box_top - placed.height - 22, words, ha="center", va="top")
+    if note := _note(layout)[0]:
+        canvas.words(
+            left + 1, high - box_top - placed.height - foot - layout.foot - 4, note, size=LABEL, va="top"
+        )
     return ax

@@ -19,6 +19,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.lines import Line2D
+from matplotlib.text import Text
 from PIL import Image
 
 from ... import files
@@ -102,15 +103,14 @@ class _Moving:
             self.line.set_data(*self.trace.line(xs, ys, self.until(step)))
             ax.draw_artist(self.line)
 
-    def draw_head(self, canvas: Canvas, ax: Axes, step: float) -> None:
+    def draw_head(self, ax: Axes, step: float) -> None:
         until = self.until(step)
         point = self.trace.at(until) if len(self.trace.points) else np.full(2, np.nan)
         if self.cross is not None and until == self.end:
             ax.draw_artist(self.cross)
         elif np.all((point >= 0) & (point <= 1)):
-            x0, y0, width, height = ax.bbox.bounds
-            x, y = (np.array([x0, y0]) + point * (width, height)) / (canvas.width, canvas.height)
-            self.head.set_data([x], [y])
+            box = ax.get_position()  # in shares of the figure, whatever its pixels
+            self.head.set_data([box.x0 + point[0] * box.width], [box.y0 + point[1] * box.height])
             ax.draw_artist(self.head)
 
 
@@ -151,34 +151,54 @@ def pace(traces: Sequence[Trace], size: Array, count: int) -> Array:
     return shown
 
 
-def frames(panel: Map, colours: Colours, count: int, scale: float) -> Iterator[Array]:
-    """``count`` images (height, width, 4), uint8: only the paths and the number of the step are drawn anew."""
+@dataclass(frozen=True)
+class Scene:
+    """What a film shows, ready to be drawn: all that stands still, and what is drawn anew in each frame."""
+
+    canvas: Canvas
+    ax: Axes
+    moving: Sequence[_Moving]
+    clock: Text
+
+    def draw(self, step: float) -> None:
+        """Draw the paths up to a step, and its number, over what stands still."""
+        ax = self.ax
+        xs, ys = (Axis(*limits, False, (), ()) for limits in (ax.get_xlim(), ax.get_ylim()))
+        for m in self.moving:
+            m.draw_line(ax, xs, ys, step)
+        for m in self.moving:
+            m.draw_head(ax, step)
+        self.clock.set_text(f"step {int(step + 1e-9):,}")
+        ax.draw_artist(self.clock)
+
+
+def scene(panel: Map, colours: Colours) -> Scene:
+    """A map without its paths, which are named in a key, and these paths ready to grow."""
     panel = replace(panel, title=panel.title or " ")
-    looks = looks_of(Picture([panel], ""))
-    layout, background = maps.film_layout(panel, looks, Cell(_WIDTH), _HEIGHT)
+    layout, background = maps.film_layout(panel, looks_of(Picture([panel], "")), Cell(_WIDTH), _HEIGHT)
     canvas, ax, _ = alone(panel, layout, colours, _HEIGHT, rim=14, below=0)
-    figure = canvas.figure
-    figure.patch.set(visible=True, facecolor=colours["page"])
+    canvas.figure.patch.set(visible=True, facecolor=colours["page"])
     x0, y0, width, height = ax.bbox.bounds
-    traces = background(canvas, ax)
-    xs, ys = (Axis(*limits, False, (), ()) for limits in (ax.get_xlim(), ax.get_ylim()))
+    moving = _moving(canvas, ax, background(canvas, ax))
     clock = canvas.words(x0 + width, y0 + height + 9, "", colour="ink", ha="right", va="bottom", bold=True)
-    moving = _moving(canvas, ax, traces)
     parts = [(m.line, m.head, *([] if m.cross is None else [m.cross])) for m in moving]
     for artist in [clock, *(part for several in parts for part in several)]:
         artist.set_animated(True)
+    return Scene(canvas, ax, moving, clock)
+
+
+def frames(panel: Map, colours: Colours, count: int, scale: float) -> Iterator[Array]:
+    """``count`` images (height, width, 4), uint8: only the paths and the number of the step are drawn anew."""
+    shown = scene(panel, colours)
+    figure = shown.canvas.figure
+    size = np.array(shown.ax.bbox.size)  # in CSS pixels as yet
     figure.set_dpi(72 * scale)
     agg: Any = FigureCanvasAgg(figure)
     agg.draw()
     still = agg.copy_from_bbox(figure.bbox)
-    for step in pace(traces, np.array([width, height]), count):
+    for step in pace([m.trace for m in shown.moving], size, count):
         agg.restore_region(still)
-        for m in moving:
-            m.draw_line(ax, xs, ys, step)
-        for m in moving:
-            m.draw_head(canvas, ax, step)
-        clock.set_text(f"step {int(step + 1e-9):,}")
-        ax.draw_artist(clock)
+        shown.draw(step)
         yield np.asarray(agg.buffer_rgba()).copy()
 
 

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 
 from .canvas import Canvas
 from .occupancy import OccupancyGrid
-from .style import MUTED, Style
+from .style import Style
 from .text import LABEL, extent, wrap
 
 Array = np.ndarray[Any, Any]
@@ -32,11 +32,6 @@ class Tag:
     aside: str = ""
     bold: bool = True
     reach: float = 8.0
-
-
-def note(words: str, x: float, y: float, width: float) -> Tag:
-    """Muted words for the lower left corner (x, y) of a panel of this width, px."""
-    return Tag(wrap(words, 0.8 * width, LABEL), MUTED, np.array([x, y + 8]), bold=False, reach=4)
 
 
 def spread(places: Sequence[float] | Array, gap: float | Sequence[float], low: float, high: float) -> Array:
@@ -84,10 +79,10 @@ def place(
         return False
     x, y = corners[cheapest]
     anchor = places[owners[cheapest]]
-    occupancy.take(x - 1, y - 1, x + width + 1, y + height + 1)
     near = np.clip(anchor, (x, y), (x + width, y + height))
     if np.hypot(*(near - anchor)) > 14:
         canvas.leader(tag.style, [tuple(anchor), tuple(near)], tag.method)
+    occupancy.take(x - 1, y - 1, x + width + 1, y + height + 1)
     canvas.words(
         float(x),
         float(y) + height / 2,

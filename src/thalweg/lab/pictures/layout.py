@@ -41,6 +41,7 @@ class PanelLayout:
     foot: float = 0.0  # below the x axis's words
     ticks: bool = True
     aside: str = ""  # words above the right room
+    note: str = ""  # words below all else: what is cut off, left out or simplified
 
 
 def label_room(cell: Cell) -> float:

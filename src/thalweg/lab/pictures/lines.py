@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -64,6 +65,39 @@ def thin_swings(points: Array, gap: float) -> Array:
         kept[turns[k] + 1 : turns[back]] = False
         k = back + 1
     return np.flatnonzero(kept)
+
+
+def dense_swings(points: Array, near: float, tall: float) -> list[Array]:
+    """Stretches of a line (n, 2) that goes up and down so fast that it would look solid, each as its turns' indices.
+
+    A line turns where it goes back by more than ``tall``. A stretch is six turns or more, which are ``near`` to each
+    other along x on average over any six. x ascends; a gap (NaN) ends a stretch. Units are those of the points.
+    """
+    stretches = []
+    gaps = np.flatnonzero(np.isnan(points).any(axis=1))
+    for begin, end in pairwise([-1, *gaps.tolist(), len(points)]):
+        turns = begin + 1 + _turns(points[begin + 1 : end, 1], tall)
+        spans = points[turns[5:], 0] - points[turns[:-5], 0]
+        dense = np.zeros(len(turns), bool)
+        for first in np.flatnonzero(spans < 5 * near):
+            dense[first : first + 6] = True
+        edges = np.flatnonzero(np.diff(dense, prepend=False, append=False))
+        stretches += [turns[a:b] for a, b in edges.reshape(-1, 2)]
+    return stretches
+
+
+def _turns(y: Array, tall: float) -> Array:
+    """Indices at which values (n,) turn back by more than ``tall``, highest and lowest in turn."""
+    turns: list[int] = []
+    best, sign = 0, 1.0
+    for i, move in enumerate(y.tolist()):
+        ahead = sign * (move - y[best])
+        if ahead > 0:
+            best = i
+        elif -ahead > tall:
+            turns.append(best)
+            best, sign = i, -sign
+    return np.array(turns, int)
 
 
 def _apart(begin: Array, end: Array, other_begin: Array, other_end: Array) -> float:

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from ...errors import ProblemError
 from .axes import Axis, drawable, fit_axis, x_axis
 from .canvas import Canvas, depth
-from .labels import Tag, note, place
+from .labels import Tag, place
 from .layout import Cell, PanelLayout, empty_layout
 from .lines import BINS, label_anchors, last_seen, nearby, panel_shares, thin, thin_swings
 from .looks import Looks, look_of
@@ -22,7 +22,7 @@ from .occupancy import OccupancyGrid
 from .panels import Map, Path
 from .style import Style
 from .terrain import terrain
-from .text import LABEL, extent, fit, wrap
+from .text import LABEL, extent, fit, notes, wrap
 
 Array = np.ndarray[Any, Any]
 
@@ -69,29 +69,37 @@ class _Key:
         x0, y0, width, height = ax.bbox.bounds
         lefts = np.append(0.0, np.cumsum(self.widths(per_row)))
         rows = -(-len(self.runs) // per_row)
+        top = y0 + height  # of the next name beside the panel
         for i, run in enumerate(self.runs):
-            if self.beside:
-                x, y = x0 + width + 16, y0 + height - 10 - 22 * i
-            else:
-                x, y = x0 + lefts[i // rows], y0 - 58 - 20 * (i % rows)
-            at = np.array([[x, y], [x + 15, y], [x + 30, y]]) / (canvas.width, canvas.height)
-            style, label, method = run.style, run.path.label, run.path.method
-            sample = canvas.line(
-                style,
-                at[:, 0],
-                at[:, 1],
-                method,
-                marker=style.marker or None,
-                markersize=6,
-                markeredgewidth=0,
-                markevery=[1],
-                transform=canvas.figure.transFigure,
+            x = x0 + width + 16 if self.beside else x0 + lefts[i // rows]
+            room = canvas.width - x - 40
+            words = (
+                wrap(run.path.label, room, LABEL, True)
+                if self.beside
+                else fit(run.path.label, room, LABEL, True)
             )
-            canvas.figure.add_artist(sample)
-            words = fit(label, canvas.width - x - 40, LABEL, True)
-            canvas.words(
-                x + 37, y, words, size=LABEL, colour=style.text, bold=True, method=method, va="center"
-            )
+            high = extent(words, LABEL, True)[1]
+            y = top - 3 - high / 2 if self.beside else y0 - 58 - 20 * (i % rows)
+            top -= high + 7
+            self._sample(canvas, run, x, y, words)
+
+    def _sample(self, canvas: Canvas, run: _Run, x: float, y: float, words: str) -> None:
+        """Draw a piece of a run's line, its marker on it, and words beside, display px."""
+        style, method = run.style, run.path.method
+        at = np.array([[x, y], [x + 15, y], [x + 30, y]]) / (canvas.width, canvas.height)
+        sample = canvas.line(
+            style,
+            at[:, 0],
+            at[:, 1],
+            method,
+            marker=style.marker or None,
+            markersize=6,
+            markeredgewidth=0,
+            markevery=[1],
+            transform=canvas.figure.transFigure,
+        )
+        canvas.figure.add_artist(sample)
+        canvas.words(x + 37, y, words, size=LABEL, colour=style.text, bold=True, method=method, va="center")
 
 
 @dataclass(frozen=True)
@@ -102,6 +110,7 @@ class Trace:
     style: Style
     points: Array
     kept: Array
+    thinned: bool  # whether swings are missing among those that are drawn
 
     def at(self, until: float) -> Array:
         """The place (2,) at a point, or at a share of the way to the next one: 2.5 is halfway from 2 to 3."""
@@ -124,7 +133,7 @@ class _Drawing:
     """A map ready to draw."""
 
     panel: Map
-    runs: Sequence[_Run]
+    traces: Sequence[Trace]
     xs: Axis
     ys: Axis
     key: _Key
@@ -134,11 +143,12 @@ class _Drawing:
         """Draw the landscape, what is marked on it, and its paths with their ends."""
         self._draw(canvas, ax, with_paths=True)
 
-    def without_paths(self, canvas: Canvas, ax: Axes) -> list[Trace]:
+    def without_paths(self, canvas: Canvas, ax: Axes) -> Sequence[Trace]:
         """Draw the landscape and what is marked on it; the paths, for a film, which moves them."""
-        return self._draw(canvas, ax, with_paths=False)
+        self._draw(canvas, ax, with_paths=False)
+        return self.traces
 
-    def _draw(self, canvas: Canvas, ax: Axes, with_paths: bool) -> list[Trace]:
+    def _draw(self, canvas: Canvas, ax: Axes, with_paths: bool) -> None:
         ax.grid(False)
         self.xs.apply(ax, "x")
         self.ys.apply(ax, "y")
@@ -146,29 +156,14 @@ class _Drawing:
         occupancy = OccupancyGrid(ax)
         x0, y0, width, height = ax.bbox.bounds
         corner, size = np.array([x0, y0]), np.array([width, height])
-        traces: list[Trace] = []
         ends: list[tuple[Trace, Array]] = []
-        thinned: list[str] = []
-        gone: list[str] = []  # never seen
-        away: list[str] = []  # seen, but not to their end
-        for run in self.runs:
-            points = panel_shares(run.points[:, 0], run.points[:, 1], self.xs, self.ys)
-            kept, swings = _kept_path(points, size)
-            name = run.path.method or run.path.label
-            if swings:
-                thinned.append(name)
-            trace = Trace(run.path, run.style, points, kept)
-            traces.append(trace)
-            occupancy.line(corner + size * points[trace.kept])
-            real = points[~np.isnan(points).any(axis=1)]
-            if (end := last_seen(points)) is not None:
+        for order, trace in enumerate(self.traces):
+            occupancy.line(corner + size * trace.points[trace.kept])
+            if (end := last_seen(trace.points)) is not None:
                 ends.append((trace, corner + size * end))
-                if not run.path.died and np.any((real[-1] < -1e-6) | (real[-1] > 1 + 1e-6)):
-                    away.append(name)
-            elif len(real):
-                gone.append(name)
-        if with_paths:
-            self._draw_paths(canvas, ax, traces)
+            if with_paths and len(trace.kept):
+                x, y = trace.line(self.xs, self.ys)
+                ax.add_line(canvas.line(trace.style, x, y, method=trace.path.method, zorder=depth(order)))
         for trace, at in ends:
             occupancy.take(*(at - 6), *(at + 6))
             if with_paths and trace.path.died:
@@ -176,34 +171,42 @@ class _Drawing:
             elif with_paths:
                 end_marker(canvas, ax, trace.path, trace.style, at)
         mark_places(self.panel.points, canvas, ax, self.xs, self.ys, occupancy)
-        unseen = (
-            ("outside this window", gone),
-            ("ends outside this window", away),
-            ("swings too close to be seen are left out", thinned),
-        )
-        every = len(self.runs)
-        said = [
-            f"{what}: {'all' if len(names) == every > 1 else ', '.join(names)}"
-            for what, names in unseen
-            if any(names)
-        ]
-        if words := "; ".join(said):
-            place(canvas, occupancy, note(words, x0, y0, width))
         if self.key.runs:
             self.key.draw(canvas, ax, self.key_per_row)
-            return traces
+            return
         for trace, at in ends:
             if trace.path.label:
                 words = wrap(trace.path.label, 0.45 * width, LABEL, True)
                 anchors = label_anchors(corner + size * trace.points[trace.kept], occupancy.box)
                 place(canvas, occupancy, Tag(words, trace.style, at, trace.path.method), anchors)
-        return traces
 
-    def _draw_paths(self, canvas: Canvas, ax: Axes, traces: Sequence[Trace]) -> None:
-        for order, trace in enumerate(traces):
-            if len(trace.kept):
-                x, y = trace.line(self.xs, self.ys)
-                ax.add_line(canvas.line(trace.style, x, y, method=trace.path.method, zorder=depth(order)))
+
+def _trace(run: _Run, xs: Axis, ys: Axis, size: Array) -> Trace:
+    """A run on a panel of this size (2,), px."""
+    points = panel_shares(run.points[:, 0], run.points[:, 1], xs, ys)
+    return Trace(run.path, run.style, points, *_kept_path(points, size))
+
+
+def _note(traces: Sequence[Trace]) -> str:
+    """What of the paths is cut off or left out."""
+    unseen: dict[str, list[str]] = {
+        "outside this window": [],
+        "ends outside this window": [],
+        "swings too close to be seen are left out": [],
+    }
+    gone, away, thinned = unseen.values()
+    for trace in traces:
+        name = trace.path.method or trace.path.label
+        real = trace.points[~np.isnan(trace.points).any(axis=1)]
+        if not name or not len(real):
+            continue
+        if trace.thinned:
+            thinned.append(name)
+        if last_seen(trace.points) is None:
+            gone.append(name)
+        elif not trace.path.died and np.any((real[-1] < -1e-6) | (real[-1] > 1 + 1e-6)):
+            away.append(name)
+    return notes(unseen, [trace.path.method or trace.path.label for trace in traces])
 
 
 def wanted_height(panel: Map, cell: Cell) -> float:
@@ -218,11 +221,11 @@ def layout(panel: Map, looks: Looks, cell: Cell, height: float) -> PanelLayout:
 
 def film_layout(
     panel: Map, looks: Looks, cell: Cell, height: float
-) -> tuple[PanelLayout, Callable[[Canvas, Axes], list[Trace]]]:
+) -> tuple[PanelLayout, Callable[[Canvas, Axes], Sequence[Trace]]]:
     """The layout of a map whose paths are named in a key, and what draws all but these paths, which it returns."""
     room, drawing = _prepare(panel, looks, cell, height, always_key=True)
 
-    def background(canvas: Canvas, ax: Axes) -> list[Trace]:
+    def background(canvas: Canvas, ax: Axes) -> Sequence[Trace]:
         if drawing is not None:
             return drawing.without_paths(canvas, ax)
         room.fill(canvas, ax)
@@ -254,8 +257,10 @@ def _prepare(
     right = key.room(width) or 16.0
     xs, left, right = x_axis((float(x.min()), float(x.max())), False, width, left, right)
     below = width - right  # what a key below the panel may use
-    drawing = _Drawing(panel, runs, xs, ys, key, key.per_row(below))
-    return PanelLayout(width, left, right, drawing.whole, foot=key.foot(below)), drawing
+    traces = [_trace(run, xs, ys, np.array([width - left - right, height])) for run in runs]
+    drawing = _Drawing(panel, traces, xs, ys, key, key.per_row(below))
+    foot, note = key.foot(below), _note(traces)
+    return PanelLayout(width, left, right, drawing.whole, foot=foot, note=note), drawing
 
 
 def _path_points(path: Path) -> Array:

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 
 from .axes import Axis
 from .canvas import Canvas
-from .labels import Tag, note, place
+from .labels import Tag, place
 from .occupancy import OccupancyGrid
 from .style import INK, MUTED
 from .text import LABEL, wrap
@@ -28,17 +28,12 @@ def reference_lines(
 ) -> None:
     """Draw lines across the panel at values of the x or y axis, with words beside them.
 
-    A value off the axis is named, not drawn: a line far away would squeeze all that is to be seen.
+    A value off the axis is not drawn, for it would squeeze all that is to be seen: ``off_axis`` names it.
     """
     x0, y0, width, height = ax.bbox.bounds
-    off = []
     for k, (value, words) in enumerate(marks):
-        if not np.isfinite(value) or (axis.log and value <= 0):
-            continue
-        share = float(axis.shares(value))
-        if not -1e-9 <= share <= 1 + 1e-9:
-            side = ("below", "above") if which == "y" else ("left of", "right of")
-            off.append(f"{side[share > 1]} this axis: {words}")
+        share = _share(axis, value)
+        if share is None or not -1e-9 <= share <= 1 + 1e-9:
             continue
         dash = MUTED.dash if k % 2 == 0 else (0, (1.2, 2))
         draw = ax.axhline if which == "y" else ax.axvline
@@ -52,8 +47,26 @@ def reference_lines(
         at = line[0] + ((0, 0) if which == "y" else (0, -10))
         text = wrap(words, min(260.0, 0.7 * width), LABEL)
         place(canvas, occupancy, Tag(text, MUTED, at, bold=False, reach=3), line[1:-1], 0.4)
-    for words in off:
-        place(canvas, occupancy, note(words, x0, y0, width))
+
+
+def off_axis(
+    axis: Axis, marks: Sequence[tuple[float, str]], which: Literal["x", "y"]
+) -> dict[str, list[str]]:
+    """The words of the lines that are not drawn because they lie off the x or y axis, by where they lie."""
+    off: dict[str, list[str]] = {}
+    sides = ("below", "above") if which == "y" else ("left of", "right of")
+    for value, words in marks:
+        share = _share(axis, value)
+        if share is not None and not -1e-9 <= share <= 1 + 1e-9:
+            off.setdefault(f"{sides[share > 1]} this axis", []).append(words)
+    return off
+
+
+def _share(axis: Axis, value: float) -> float | None:
+    """Where a value stands on an axis; None where it has no place."""
+    if not np.isfinite(value) or (axis.log and value <= 0):
+        return None
+    return float(axis.shares(value))
 
 
 def mark_cuts(ax: Axes, x: Array, colour: str, above: bool) -> None:

@@ -197,7 +197,7 @@ def styles(names: Iterable[str]) -> dict[str, Style]:
 
 
 def neutral(labels: Sequence[str], methods: Mapping[str, Style]) -> dict[str, Style]:
-    """A style for each label that is no method's: ink first, then colours that no method has."""
+    """A style for each label that is no method's: ink first, then colours that no method has, then these with other dashes."""
     taken = {style.stroke for style in methods.values()}
     # SGD is drawn in ink already.
     free = [] if "m-sgd" in taken else [_INK]
@@ -205,7 +205,8 @@ def neutral(labels: Sequence[str], methods: Mapping[str, Style]) -> dict[str, St
         Style(f"m-x{i}", f"t-x{i}", *_OTHERS[i][2:]) for i in (1, 0, 4, 2, 3, 5) if f"m-x{i}" not in taken
     ]
     free = free or [_INK]
-    return {label: free[i % len(free)] for i, label in enumerate(dict.fromkeys(labels))}
+    count = len(free)
+    return {label: free[i % count].varied(i // count) for i, label in enumerate(dict.fromkeys(labels))}
 
 
 def layer_opacities(tints: Sequence[float]) -> list[float]:

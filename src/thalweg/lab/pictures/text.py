@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.font_manager import FontProperties
@@ -52,3 +52,16 @@ def wrap(words: str, room: float, size: float, bold: bool = False) -> str:
             rest = rest[cut:]
         lines.append(rest)
     return "\n".join(lines)
+
+
+def several(names: Sequence[str], every: Sequence[str]) -> str:
+    """Some of all names, as few words as it takes: "all", "all but Adam", or the names."""
+    others = [name for name in every if name not in names]
+    if len(others) >= len(names) or len(every) <= 1:
+        return ", ".join(names)
+    return f"all but {', '.join(others)}" if others else "all"
+
+
+def notes(said: Mapping[str, Sequence[str]], every: Sequence[str]) -> str:
+    """What is said of some of all names, as one line: "outside this window: SGD; left out: all"."""
+    return "; ".join(f"{what}: {several(names, every)}" for what, names in said.items() if names)
