@@ -87,6 +87,7 @@ export class Sensitivity {
     if (!strip || strip.done === CELLS || this.element.hidden) return;
     fill(data, strip, state.methods[state.focus], surface, state.start, state.steps, floor, SLICE);
     this.draw();
+    if (strip.done === CELLS) this.settle();
     if (strip === this.strip) this.filling = window.setTimeout(() => this.fill(), 0);
   }
 
