@@ -3,6 +3,7 @@
 import json
 import math
 import pickle
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -13,9 +14,9 @@ import numpy as np
 import pytest
 
 import thalweg as tw
-from thalweg.errors import ProblemError, UnknownProblemError
+from thalweg.errors import MisplacedOptionError, ProblemError, UnknownProblemError
 from thalweg.lab.trial import Trial
-from thalweg.problems import FunctionProblem, problem
+from thalweg.problems import FunctionProblem, Source, make, problem
 
 START = [2.0, -3.0, 0.5]
 CENTRE = np.array([1.0, 2.0, 3.0])
@@ -135,7 +136,21 @@ def test_what_it_raises_is_a_run_that_failed_with_its_reason() -> None:
         (bowl, ["a"], "bowl: its start must be finite numbers, (n,), got ['a']"),
         (bowl, [np.inf], "its start must be finite numbers"),
         (bowl, [], "its start must be finite numbers"),
-        (lambda a, b, c: 0, START, "takes 3 arguments; f(x) or f(x, rng) is needed"),
+        (
+            lambda a, b, c: 0,
+            START,
+            "takes 3 arguments; f(x) or f(x, rng) is needed, where x is an array of all unknowns",
+        ),
+        (lambda a, b: a * a + b * b, START, "it is called as f(x, rng), with a numpy.random.Generator"),
+        (lambda x: sys.exit(3), START, "raised SystemExit: 3"),
+        (lambda x: math.nan, [2.0], "it is nan; runs must begin where"),
+        (lambda x: (1.0, [math.nan] * 3), START, "its gradient is not finite; runs must begin where it is"),
+        (lambda x: (1.0, np.ones(2)), START, "the gradient must be real and of shape (3,) as x, got float64"),
+        (
+            lambda x: x.sum() + random.random(),
+            START,
+            "when it is called again: it keeps something from call",
+        ),
         (lambda x: "no", START, "must return one real number, got 'no'"),
         (lambda x: x, START, "must return one real number"),
         (lambda x: 1 / 0, START, "raised ZeroDivisionError: division by zero"),
@@ -145,6 +160,88 @@ def test_what_is_no_function_is_said_in_one_line(fun: Any, start: Any, told: str
     with pytest.raises(ProblemError) as raised:
         FunctionProblem(fun, start)
     assert told in str(raised.value) and "\n" not in str(raised.value)
+
+
+def test_what_differences_and_the_first_calls_show_is_said() -> None:
+    """A gradient of other values, and one that is nothing, are told with every answer; a right one needs no word."""
+    wrong = FunctionProblem(lambda x: (bowl(x), -2 * (x - CENTRE)), START)
+    assert "is not that of its values: in one direction" in wrong.caveat
+    assert FunctionProblem(lambda x: (bowl(x), 2 * (x - CENTRE) * [1, 1, 0]), START).caveat
+    assert FunctionProblem(lambda x: float(np.floor(x).sum()), START).caveat.endswith("no method moves.")
+    assert not any(FunctionProblem(fun, START).caveat for fun in (bowl, with_gradient, single))
+    assert "of 1 unknown, without noise; its gradient is taken by differences, in 3 calls." in (
+        FunctionProblem(lambda x: x @ x, [1.0]).text
+    )
+
+
+def test_what_a_framework_cannot_differentiate_is_taken_by_differences() -> None:
+    import torch
+
+    def cut_off(x: Any) -> Any:
+        return torch.square(torch.tensor(np.asarray(x)) - torch.tensor(CENTRE)).sum()
+
+    p = FunctionProblem(cut_off, START)
+    assert "taken by differences" in p.text
+    assert np.allclose(p.gradient(np.array(START), None), 2 * (np.array(START) - CENTRE))
+
+
+@pytest.mark.slow
+def test_a_framework_that_f_imports_itself_is_known_from_the_first_call() -> None:
+    code = (
+        "from thalweg.problems import FunctionProblem\n"
+        "def f(x):\n    import torch\n    return torch.square(torch.as_tensor(x)).sum()\n"
+        "print(FunctionProblem(f, [1.0]).text)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "its gradient is PyTorch's" in done.stdout
+
+
+def test_what_a_function_and_its_file_print_is_no_result(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "loud.py"
+    file.write_text("print('imported')\ndef f(x):\n    print('called')\n    return x @ x\nf.start = [1.0]\n")
+    tw.race(f"{file}:f", "SGD", trials=1, seeds=2, steps=2, workers=0)
+    told = capsys.readouterr()
+    assert not told.out and "imported" in told.err and "called" in told.err
+
+
+def test_whole_numbers_of_any_size_are_values() -> None:
+    p = FunctionProblem(lambda x: 10**30 + int(x[0]), [1.0])
+    assert p.loss(np.array([3.0])) == 1e30
+    assert FunctionProblem(lambda x: 10**400 if x[0] > 2 else 1, [1.0]).loss(np.array([3.0])) == np.inf
+
+
+def test_what_a_name_in_a_file_may_be(tmp_path: Path) -> None:
+    """A problem, a function, an object that is called, or what makes one; a start is for what has none of its own."""
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from thalweg.problems import FunctionProblem, TrainingProblem\n"
+        "def f(x):\n    return x @ x\n"
+        "class Bowl:\n    start = [1.0, 2.0]\n    def __call__(self, x):\n        return x @ x\n"
+        "def ready():\n    return FunctionProblem(f, [1.0])\n"
+        "def train(optimizer, seed):\n    yield 1.0\n"
+        "def loop():\n    return TrainingProblem(train)\n"
+        "def no():\n    return 3\n"
+        "def bad():\n    raise ValueError('not today')\n"
+        "three = 3\n"
+    )
+    for name, size in (("f", 3), ("Bowl", 3), ("ready", None)):
+        if size is None:
+            with pytest.raises(MisplacedOptionError, match=r"ready: start: only a function of yours takes"):
+                problem(f"{file}:{name}", start=START)
+        else:
+            assert problem(f"{file}:{name}", start=START).start(0).shape == (size,)
+    assert problem(f"{file}:Bowl").start(0).shape == (2,)
+    with pytest.raises(MisplacedOptionError, match=r"loop: measure: only a training loop takes that"):
+        make(Source(f"{file}:loop", measure="accuracy"))
+    for name, told in (
+        ("no", r"no\(\) is 3, no problem; a function f"),
+        ("three", r"three is 3, no problem"),
+        ("bad", r"bad\(\) raised ValueError: not today"),
+    ):
+        with pytest.raises(ProblemError, match=told):
+            problem(f"{file}:{name}")
 
 
 def test_a_function_in_a_file_is_raced(tmp_path: Path) -> None:
@@ -174,10 +271,10 @@ def test_a_function_is_raced_by_itself() -> None:
 
 @pytest.mark.slow
 def test_a_race_that_could_run_nothing_says_so(tmp_path: Path) -> None:
-    """f is finite at its start and nowhere else: the report is written, the status is 1."""
+    """f is finite about its start and nowhere else: the report is written, the status is 1."""
     file = tmp_path / "cliff.py"
     file.write_text(
-        "def f(x):\n    return 1.0 if x[0] == 0.5 else float('nan')\n\ndef start(seed):\n    return [0.5]\n"
+        "def f(x):\n    return x[0] if abs(x[0] - 0.5) < 1e-4 else float('nan')\n\ndef start(seed):\n    return [0.5]\n"
     )
     options = f"--methods SGD --trials 1 --seeds 2 --steps 5 --out {tmp_path / 'r.html'}"
     command = [sys.executable, "-m", "thalweg.cli", "race", f"{file}:f", *options.split()]

@@ -6,6 +6,7 @@ of both. Only what the user names is run; nothing that was read from a saved run
 
 import hashlib
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from types import ModuleType
 
@@ -45,7 +46,8 @@ def run_file(path: str, purpose: str, content_digest: str = "") -> ModuleType:
     sys.path.insert(0, folder)  # modules that stand beside it, as for a script
     try:
         # Compiled from what was read: a cached .pyc is told from an older one by seconds and size alone.
-        exec(compile(content, module.__file__, "exec"), vars(module))
+        with redirect_stdout(sys.stderr):  # standard output is for results
+            exec(compile(content, module.__file__, "exec"), vars(module))
     except BaseException as error:
         del sys.modules[title]
         if not isinstance(error, Exception | SystemExit):

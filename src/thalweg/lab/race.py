@@ -10,7 +10,9 @@ d) A diverged run counts as infinity. Budgets are counts, never clocks: the same
 
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -285,7 +287,8 @@ def prepare(
         _demand_rules(p, named)
     plan = replace(plan, select=_selection(p, select))
     looked.require(tuning, named, p)
-    at = looked.scales(p, plan.tuning[0], plan.batch, tuning)
+    with redirect_stdout(sys.stderr):
+        at = looked.scales(p, plan.tuning[0], plan.batch, tuning)
     entries = [
         Entry(m.name, m.text, Search(m, space(m, at, tuning)), told=looked.remarks(m, tuning, most))
         for m in named
@@ -319,7 +322,8 @@ class Prepared:
         except StoreError as error:  # what is done is told before it
             finished, stopped = False, error
         outsider = self.performer.outsider(self.source) if finished else None
-        data = summary(self.problem, self.budget, self.entries, finished, outsider)
+        with redirect_stdout(sys.stderr):  # what a user's own problem prints
+            data = summary(self.problem, self.budget, self.entries, finished, outsider)
         if machines := self.performer.machines:
             data["versions"] |= _machines(machines)
         store = self.performer.store

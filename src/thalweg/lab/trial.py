@@ -5,8 +5,10 @@ compiled goes through one compiled loop, all settings and seeds side by side; an
 """
 
 import os
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from typing import Any, TypeGuard
@@ -360,11 +362,13 @@ def _stepped(trial: Trial, whole: Rule, p: Problem) -> Runs:
     seeds = max(len(trial.seeds), 0 if starts is None else len(starts))
     p.failures()  # those of others
     runs = []
-    for s in range(trial.settings):
-        rule = whole.replace(**{n: float(v[s]) for n, v in trial.vary.items()})
-        for k in range(seeds):
-            seed = trial.seeds[k % len(trial.seeds)]
-            runs.append(_walk(trial, p, rule, seed, None if starts is None else starts[k % len(starts)]))
+    with redirect_stdout(sys.stderr):  # what a user's own problem prints
+        for s in range(trial.settings):
+            rule = whole.replace(**{n: float(v[s]) for n, v in trial.vary.items()})
+            for k in range(seeds):
+                seed = trial.seeds[k % len(trial.seeds)]
+                start = None if starts is None else starts[k % len(starts)]
+                runs.append(_walk(trial, p, rule, seed, start))
 
     def stacked(values: Iterable[Any]) -> Array:
         whole = np.array(list(values))

@@ -1,15 +1,18 @@
 """Problems that methods are compared on. A file here or below with ``PROBLEMS`` is found; no list names it."""
 
 import inspect
+import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import redirect_stdout
 from dataclasses import replace
 from functools import lru_cache, partial
 from importlib import import_module
 from pathlib import Path
 from pkgutil import walk_packages
 
+from ..core.line import short
 from ..core.user_file import origin, run_file
-from ..errors import MisplacedOptionError, ProblemError, UnknownProblemError, nearest
+from ..errors import MisplacedOptionError, ProblemError, ThalwegError, UnknownProblemError, nearest
 from .base import Outsider, Problem, Raced, Source, said
 from .formula import FormulaProblem
 from .function import FunctionProblem, required
@@ -44,7 +47,6 @@ def make(source: Source) -> Raced:
     elif file.endswith(".py"):
         require_taken(source, FUNCTION, LOOP)
         made, content = _from_file(file, name, source)
-        require_taken(source, kind_of(made))
         source = replace(source, content=content)
     elif Path(source.name).suffix or Path(source.name).exists() or "/" in source.name:
         from .table import read
@@ -63,11 +65,6 @@ def make(source: Source) -> Raced:
     return made
 
 
-def kind_of(p: Raced) -> str:
-    """Which kind of ``TAKEN`` a problem is that no table's file made; "" for none."""
-    return LOOP if isinstance(p, TrainingProblem) else FUNCTION if isinstance(p, FunctionProblem) else ""
-
-
 def require_taken(source: Source, *kinds: str) -> None:
     """Raise MisplacedOptionError where something is said that problems of none of these kinds take."""
     plain, told, names = Source(source.name), [], []
@@ -78,29 +75,44 @@ def require_taken(source: Source, *kinds: str) -> None:
             told.append(f"{', '.join(given)}: only {kind} takes that")
             names += given
     if told:
-        raise MisplacedOptionError(f"{source.name}: {'; '.join(told)}", names)
+        ready = "; it is a problem already, with its own" if ".py:" in source.name and "" in kinds else ""
+        raise MisplacedOptionError(f"{source.name}: {'; '.join(told)}{ready}", names)
 
 
 def _from_file(path: str, name: str, source: Source) -> tuple[Raced, str]:
-    """A problem from a user's own file, which is run: an object of that name, a function that makes it, or f itself.
+    """A problem from a user's own file, which is run: a problem, a function, a training loop, or what makes one of them.
 
-    Returned with the digest of the file's content.
+    Returned with the digest of the file's content. Raises FileError, ProblemError, UnknownProblemError.
     """
     module = run_file(path, "a problem of your own is named FILE.py:NAME", source.content)
-    value = getattr(module, name, None)
-    if is_training(value):
-        value = TrainingProblem(value, source.measure or LOSS, source.maximize)
-    elif callable(value) and not isinstance(value, Problem):
-        if required(value):
-            value = FunctionProblem(
-                value, source.start or getattr(value, "start", getattr(module, "start", None))
-            )
-        else:
-            value = value()
-    if not isinstance(value, Raced):
+    if name not in vars(module):
         known = [n for n, v in vars(module).items() if isinstance(v, Problem) or inspect.isfunction(v)]
         raise UnknownProblemError(f"{path} has no problem or function {name!r}: {nearest(name, known)}")
-    return value, origin(module.__name__)[1]
+    value, shown = vars(module)[name], name
+    if callable(value) and not isinstance(value, Raced) and not is_training(value) and not required(value):
+        shown += "()"
+        try:
+            with redirect_stdout(sys.stderr):
+                value = value()
+        except (Exception, SystemExit) as error:
+            if isinstance(error, ThalwegError):
+                raise
+            raise ProblemError(f"{path}: {shown} raised {type(error).__name__}: {error}") from None
+    if isinstance(value, Raced):
+        require_taken(source, "")
+        made = value
+    elif is_training(value):
+        require_taken(source, LOOP)
+        made = TrainingProblem(value, source.measure or LOSS, source.maximize)
+    elif callable(value):
+        require_taken(source, FUNCTION)
+        start = source.start or getattr(value, "start", getattr(module, "start", None))
+        made = FunctionProblem(value, start)
+    else:
+        raise ProblemError(
+            f"{path}: {shown} is {short(value)}, no problem; a function f(x), a training loop, or what returns one is needed"
+        )
+    return made, origin(module.__name__)[1]
 
 
 def problem(

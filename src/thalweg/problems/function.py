@@ -8,6 +8,7 @@ A function of two arguments is noisy: the second is a ``numpy.random.Generator``
 import inspect
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import redirect_stdout
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -32,9 +33,11 @@ from .base import (
 Function: TypeAlias = Callable[..., Any]
 Start: TypeAlias = Sequence[float] | Array | Callable[[int], Any]
 
+DIFFERENCES, OWN = "taken by differences", "its own"  # how a gradient comes about, beside a framework's
 SPREAD = 0.1  # by which a seed moves the start, of its size (1 at least)
 DRAWS = 32  # of a noisy function, over which its loss is a mean
 REASONS = 3  # different failures that are kept
+FAR = 0.05  # relative difference of a slope from that of its values, above which the gradient is called wrong
 
 
 def required(fun: Function) -> int:
@@ -54,7 +57,8 @@ class FunctionProblem(Problem):
     numbers, or a function of a seed that returns them; without it ``fun.start`` or ``fun.x0``. A seed moves numbers
     by ``SPREAD`` of their size, so that runs from several seeds are runs from several starts.
 
-    Raises ProblemError where there is no start, or where the first call fails or returns something else.
+    Raises ProblemError where there is no start, where the first calls fail or return something else, are not finite,
+    or do not give the same twice.
     """
 
     loss_name = "f"
@@ -69,20 +73,26 @@ class FunctionProblem(Problem):
         self._failures: list[str] = []
         arity = required(fun)
         if arity not in (1, 2):
-            raise ProblemError(f"{self.name}: takes {arity} arguments; f(x) or f(x, rng) is needed")
+            raise ProblemError(
+                f"{self.name}: takes {arity} arguments; f(x) or f(x, rng) is needed, where x is an array of all unknowns"
+            )
         self.noisy = arity == 2
         self._begin = self._starts(
             getattr(fun, "start", getattr(fun, "x0", None)) if start is None else start
         )
         self._rng = np.random.default_rng(0)
-        self._fun, paired, how = self._known(fun, self.start(0))
-        size = self.start(0).size
-        box = np.full(size, -np.inf), np.full(size, np.inf)
-        self._objective = Objective(
-            self._fun, paired or None, (), box, "3-point", self._rng if self.noisy else None
-        )
+        x = self.start(0)
+        with redirect_stdout(sys.stderr), np.errstate(all="ignore"):
+            how = self._known(fun, x)
+            slope = self._tried(x)
+        if how == OWN:
+            self.caveat = self._disagreement(x, slope)
+        if not slope.any():
+            self.caveat = f"The gradient of {self.name} is 0 where runs begin: it is flat there, or has steps, and no method moves."
+        calls = f", in {self._objective.cost:,} calls" if how == DIFFERENCES else ""
         kind = f"noisy, its loss the mean of {DRAWS} draws" if self.noisy else "without noise"
-        self.text = f"A function of {size} unknowns, {kind}; its gradient is {how}. Seeds are starts."
+        unknowns = f"{x.size:,} unknown{'s' * (x.size > 1)}"
+        self.text = f"A function of {unknowns}, {kind}; its gradient is {how}{calls}. Seeds are starts."
 
     def __reduce__(self) -> tuple[type["FunctionProblem"], tuple[Function, Start | None]]:
         return type(self), self.given  # what a framework compiled does not travel
@@ -107,7 +117,7 @@ class FunctionProblem(Problem):
         try:
             self._draw(rows)
             return self._objective(x)[1]
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             self._note(error)
             return np.full(x.size, np.nan)
 
@@ -119,7 +129,7 @@ class FunctionProblem(Problem):
                 self._draw(np.array([DRAWS, k]))
                 value = self._fun(x.copy(), *([self._rng] if self.noisy else []))
                 values.append(real_number(self.name, value[0] if self._objective.jac is True else value))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             self._note(error)
             return float("nan")
         return float(np.mean(values))
@@ -136,9 +146,9 @@ class FunctionProblem(Problem):
         if self.noisy:
             return None
         try:
-            with np.errstate(all="ignore"):
+            with redirect_stdout(sys.stderr), np.errstate(all="ignore"):
                 done = minimize(self._objective, self.start(0), jac=True, method="L-BFGS-B")
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             self._note(error)
             return None
         return Outsider("SciPy L-BFGS-B", float(done.fun), None)
@@ -159,29 +169,103 @@ class FunctionProblem(Problem):
             raise ProblemError(f"{self.name}: its start must be finite numbers, (n,), got {shown(given)}")
         return np.atleast_1d(x).copy()
 
-    def _known(self, fun: Function, x: Array) -> tuple[Function, bool, str]:
-        """The function as (f, gradient) where that can be had, whether it can, and how the gradient comes about."""
+    def _known(self, fun: Function, x: Array) -> str:
+        """Find out how the function's gradient is had, and say it; set what is called from then on.
+
+        A framework's own gradient is taken where that framework can give it. Raises ProblemError.
+        """
         more = [self._rng] if self.noisy else []
-        torch = sys.modules.get("torch")
+        arrays = True  # it takes NumPy's
         try:
             value = fun(x.copy(), *more)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
+            torch = sys.modules.get("torch")  # imported by now where f uses it
             if torch is None:
-                raise ProblemError(self._reason(error)) from None
+                raise ProblemError(self._reason(error) + self._hint()) from None
+            arrays = False
             try:  # operations of torch's take no NumPy arrays
                 value = fun(torch.tensor(x, requires_grad=True), *more)
-            except Exception:  # the first is told, of which a function without torch knows
-                raise ProblemError(self._reason(error)) from None
-        if torch is not None and isinstance(value, torch.Tensor):
-            return _of_torch(fun), True, "PyTorch's"
-        if type(value).__module__.partition(".")[0] in ("jax", "jaxlib"):
-            return _of_jax(fun, more), True, "JAX's"
+            except (Exception, SystemExit):  # the first is told, of which a function without torch knows
+                raise ProblemError(self._reason(error) + self._hint()) from None
+        world = type(value).__module__.partition(".")[0]
+        if world == "torch":
+            return self._by_framework(fun, _of_torch(fun), "PyTorch's", x, arrays)
+        if world in ("jax", "jaxlib"):
+            return self._by_framework(fun, _of_jax(fun, more), "JAX's", x, arrays)
         paired = isinstance(value, tuple | list) and len(value) == 2
         try:
             real_number(self.name, value[0] if paired else value)
         except GradientError as error:
             raise ProblemError(str(error)) from None
-        return fun, paired, "its own" if paired else "taken by differences"
+        self._call(fun, paired, x.size)
+        return OWN if paired else DIFFERENCES
+
+    def _by_framework(self, fun: Function, paired: Function, whose: str, x: Array, arrays: bool) -> str:
+        """Take a framework's gradient, or differences where it has none of f and f takes arrays; which it is."""
+        self._call(paired, True, x.size)
+        try:
+            self._draw(None)
+            self._objective(x)
+        except (Exception, SystemExit):
+            if not arrays:
+                return whose  # why it has none is told with the first whole call
+            self._call(fun, False, x.size)
+            return DIFFERENCES
+        return whose
+
+    def _call(self, fun: Function, paired: bool, size: int) -> None:
+        """Let ``fun`` be what is called: it returns (f, gradient) where ``paired``, else f."""
+        box = np.full(size, -np.inf), np.full(size, np.inf)
+        self._fun = fun
+        self._objective = Objective(
+            fun, paired or None, (), box, "3-point", self._rng if self.noisy else None
+        )
+
+    def _tried(self, x: Array) -> Array:
+        """The gradient at the start, once f is known to be finite there, and the same twice. Raises ProblemError."""
+        try:
+            self._draw(None)
+            f, slope = self._objective(x)
+            again = self._value(x)
+        except (Exception, SystemExit) as error:
+            raise ProblemError(self._told(error)) from None
+        place = f"{self.name}: at its start {shown(x.tolist())}"
+        if not np.isfinite(f):
+            raise ProblemError(f"{place} it is {f}; runs must begin where it is finite")
+        if not np.isfinite(slope).all():
+            raise ProblemError(f"{place} its gradient is not finite; runs must begin where it is")
+        if abs(again - f) > np.sqrt(self._objective.eps) * max(abs(f), abs(again)):
+            raise ProblemError(
+                f"{place} it is {f:.9g}, and {again:.9g} when it is called again: it keeps something from call to call, or draws"
+                " random numbers of its own; those of a second argument, f(x, rng), are the same for all methods"
+            )
+        return slope
+
+    def _disagreement(self, x: Array, slope: Array) -> str:
+        """A sentence if f's own gradient at the start, (n,), is not that of its values; else ""."""
+        along = stream(0, START).standard_normal(x.size)
+        along /= np.linalg.norm(along)
+        eps = self._objective.eps
+        step = eps ** (1 / 3) * max(1.0, float(np.linalg.norm(x)))
+        try:
+            ahead, behind = (self._value(x + side * step * along) for side in (1, -1))
+        except (Exception, SystemExit):
+            return ""  # beyond where f is
+        rise, told = (ahead - behind) / (2 * step), float(slope @ along)
+        rounding = 8 * eps * max(abs(ahead), abs(behind)) / step
+        size = max(abs(rise), float(np.linalg.norm(slope)) / np.sqrt(x.size))
+        if not abs(rise - told) > FAR * size + rounding:
+            return ""
+        return (
+            f"The gradient that {self.name} returns is not that of its values: in one direction from the start"
+            f" they change by {rise:.3g} a unit, and it says {told:.3g}."
+        )
+
+    def _value(self, x: Array) -> float:
+        """f at a point with the draw of a first call."""
+        self._draw(None)
+        value = self._fun(x.copy(), *([self._rng] if self.noisy else []))
+        return real_number(self.name, value[0] if self._objective.jac is True else value)
 
     def _draw(self, seeds: Rows | None) -> None:
         if self.noisy:
@@ -189,11 +273,20 @@ class FunctionProblem(Problem):
                 0 if seeds is None else seeds
             ).bit_generator.state
 
-    def _reason(self, error: Exception) -> str:
-        return f"{self.name} raised {type(error).__name__}: {error}"
+    def _reason(self, error: BaseException) -> str:
+        said = str(error)
+        return f"{self.name} raised {type(error).__name__}{': ' if said else ''}{said}"
 
-    def _note(self, error: Exception) -> None:
-        reason = str(error) if isinstance(error, GradientError) else self._reason(error)
+    def _hint(self) -> str:
+        """What a function of two arguments is called with, of which its author may not think."""
+        return "; it is called as f(x, rng), with a numpy.random.Generator" if self.noisy else ""
+
+    def _told(self, error: BaseException) -> str:
+        """A failure in words that name the function."""
+        return f"{self.name}: {error}" if isinstance(error, GradientError) else self._reason(error)
+
+    def _note(self, error: BaseException) -> None:
+        reason = self._told(error)
         if reason not in self._failures and len(self._failures) < REASONS:
             self._failures.append(reason)
 

@@ -147,6 +147,11 @@ def real_number(name: str, made: object) -> float:
         return float(made)
     if isinstance(made, tuple | list) and len(made) == 2:
         raise GradientError(f"{name} returned two values: pass jac=True where they are f and its gradient")
+    if isinstance(made, int):  # one beyond 64 bits is no number of NumPy's
+        try:
+            return float(made)
+        except OverflowError:
+            return math.inf if made > 0 else -math.inf
     value = as_array(made)
     if value.size != 1 or value.dtype.kind not in "fiub":
         raise GradientError(f"{name} must return one real number, got {short(made)}")
