@@ -18,6 +18,8 @@ from thalweg.problems.data import held_out, standardise
 from thalweg.problems.digits import digits, digits_network
 from thalweg.problems.linear import LeastSquares, LogisticRegression, SoftmaxRegression
 from thalweg.problems.table import read
+from thalweg.problems.table.columns import features_of
+from thalweg.problems.table.files import read_table
 
 ABOUT = {"name": "n", "title": "t", "text": "x."}
 
@@ -766,6 +768,31 @@ def test_what_is_said_of_reading_reaches_the_reader(tmp_path):
         read(vw, reading={"delimiter": ","})
     with pytest.raises(ProblemError, match="na: only a table's file"):
         prepare("digits", ["SGD"], reading={"na": "7"})
+
+
+def test_products_of_columns_are_inputs_of_a_table(tmp_path):
+    rng = np.random.default_rng(0)
+    a, b = rng.normal([[5.0], [-3.0]], size=(2, 60))
+    words = [("u", "v", "w")[k % 3] for k in range(60)], [("p", "q")[k // 3 % 2] for k in range(60)]
+    rows = zip(a.tolist(), b.tolist(), *words, ((a - 5) * (b + 3)).tolist(), strict=True)
+    path = write(tmp_path, "t.csv", "a,b,s,t,y\n" + "".join(",".join(map(str, r)) + "\n" for r in rows))
+    table = read_table(path, (), {"interactions": ["a,b", "a,s", "s,t"]})
+    train = np.arange(40)
+    plain, _ = features_of(read_table(path, (), {}), "y", train)
+    crossed, notes = features_of(table, "y", train)
+    assert "products: a x b, a x s, s x t" in notes
+    assert plain.shape[1] == 2 + 3 + 2 and crossed.shape[1] == plain.shape[1] + 1 + 3 + 6
+    np.testing.assert_array_equal(crossed[:, : plain.shape[1]], plain)
+    numbers, s, t, (ab, *rest) = plain[:, :2], plain[:, 2:5], plain[:, 5:7], crossed[:, plain.shape[1] :].T
+    product = numbers[:, 0] * numbers[:, 1]
+    np.testing.assert_allclose(ab, (product - product[:40].mean()) / product[:40].std(), atol=1e-12)
+    np.testing.assert_array_equal(np.transpose(rest[:3]), numbers[:, :1] * s)
+    np.testing.assert_array_equal(np.transpose(rest[3:]), np.repeat(s, 2, axis=1) * np.tile(t, 3))
+    problem = read(path, target="y", reading={"interactions": "a,b"})
+    assert problem.start(0)["weight"].shape == (8, 1) and "products: a x b" in problem.text
+    for odd, words in {"a,y": "must name two columns", "s,s": "a text with itself"}.items():
+        with pytest.raises(ProblemError, match=f"interactions: '{odd}':? {words}"):
+            read(path, target="y", reading={"interactions": odd})
 
 
 def test_parts_of_dates_are_categories(tmp_path):

@@ -654,17 +654,38 @@ def _piece(name: str) -> tuple[bytes, bytes]:
     ).encode()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("name", "limit"), [("a.svm", 200_000_000), ("narrow.csv", 200_000_000), ("wide.csv", 240_000_000)]
-)
-def test_a_file_four_times_the_limit_stays_within_it(tmp_path: Path, name: str, limit: int) -> None:
-    head, piece = _piece(name)
-    path, model = tmp_path / name, tmp_path / "m.tw"
+def _write(path: Path, least: int) -> None:
+    """Write a file of at least so many bytes: of text, or Parquet with 64 columns of numbers."""
+    if path.suffix == ".parquet":
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        x = np.random.default_rng(0).standard_normal((50_000, 64))
+        group = pa.table({"y": x.sum(1)} | {f"x{k}": x[:, k] for k in range(64)})
+        with pq.ParquetWriter(path, group.schema) as writer:
+            while not path.exists() or path.stat().st_size < least:
+                writer.write_table(group)
+        return
+    head, piece = _piece(path.name)
     with open(path, "wb") as file:
         file.write(head)
-        for _ in range(4 * limit // len(piece) + 1):
+        for _ in range(least // len(piece) + 1):
             file.write(piece)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "limit"),
+    [
+        ("a.svm", 200_000_000),
+        ("narrow.csv", 200_000_000),
+        ("wide.csv", 240_000_000),
+        ("wide.parquet", 240_000_000),
+    ],
+)
+def test_a_file_four_times_the_limit_stays_within_it(tmp_path: Path, name: str, limit: int) -> None:
+    path, model = tmp_path / name, tmp_path / "m.tw"
+    _write(path, 4 * limit)
     assert path.stat().st_size >= 4 * limit
     code = (
         "import resource, subprocess, sys\n"
@@ -673,8 +694,9 @@ def test_a_file_four_times_the_limit_stays_within_it(tmp_path: Path, name: str, 
     )
     target = [] if name == "a.svm" else ["--target", "y"]
     # What a child process compiles with is its own memory: here all kernels are there before.
-    few = tmp_path / f"few{path.suffix}"
-    few.write_bytes(head + piece)
+    few = tmp_path / "few" / name
+    few.parent.mkdir()
+    _write(few, 1)
     fit(few, tmp_path / "few.tw", **({"target": "y"} if target else {}))
     for more in ([], ["--passes", "2"]):
         done = subprocess.run(

@@ -1,6 +1,9 @@
 """pyarrow as a library: loaded where it is first needed, and what it may take of a process's memory."""
 
+import ctypes
+import os
 import sys
+from contextlib import suppress
 from importlib.abc import MetaPathFinder
 from pathlib import Path
 from typing import Any
@@ -8,6 +11,8 @@ from typing import Any
 from ..errors import FileError
 
 _pandas, _own_pool = True, True  # whether it may load pandas, and keep what it has freed
+_POOL = "ARROW_DEFAULT_MEMORY_POOL"  # looked at once, by the library below pyarrow, whose readers take no other pool
+_MMAP_THRESHOLD, _LARGE = -3, 1 << 17  # of mallopt: glibc's first threshold, which it would raise by itself
 
 
 class _Absent(MetaPathFinder):
@@ -20,10 +25,16 @@ class _Absent(MetaPathFinder):
 
 def require_pyarrow(what: str, path: Path) -> Any:
     """Return pyarrow. Raises FileError saying how to get it."""
+    given = os.environ.get(_POOL)
     try:
+        if not _own_pool:
+            os.environ[_POOL] = "system"
         import pyarrow
     except ImportError:
         raise FileError(f"{path}: {what} is read by pyarrow; install thalweg[files]") from None
+    finally:
+        if not _own_pool:
+            _restore(_POOL, given)
     if not _own_pool:
         pyarrow.set_memory_pool(pyarrow.system_memory_pool())
     if not _pandas and "pandas" not in sys.modules:
@@ -46,6 +57,20 @@ def leave_pandas_out() -> None:
 
 
 def give_memory_back() -> None:
-    """Let what pyarrow frees go back to the system, where its own allocator keeps some 25 MB."""
+    """Let what pyarrow frees go back to the system, where its own allocator keeps some 25 MB, and of a wide Parquet
+    file 80 MB and more.
+
+    Large pieces of memory are the system's own from now on (glibc): among small ones they would leave gaps as large.
+    """
     global _own_pool
     _own_pool = False
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).mallopt(_MMAP_THRESHOLD, _LARGE)
+
+
+def _restore(name: str, value: str | None) -> None:
+    """Give a variable of the environment the value that it had, None for none."""
+    if value is None:
+        os.environ.pop(name, None)
+    else:
+        os.environ[name] = value

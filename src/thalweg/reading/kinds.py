@@ -220,7 +220,8 @@ def _of_numbers(plain: int, words: int, tally: _Tally, bad: dict[str, int], form
     plain: cells that are numbers. words: cells that are texts, numbers or not, but for those that are missing in a column of numbers. bad: those that are none, and how often.
     """
     rest = tally.truths + tally.instants
-    if not plain or plain < NEARLY * (tally.numbers + words + rest):
+    total = tally.numbers + words + rest
+    if not plain or plain < NEARLY * total:
         return None
     count = sum(bad.values()) + rest
     return Column("number", form, bad=count, example=next(iter(bad), ""))

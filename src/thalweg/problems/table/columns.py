@@ -1,14 +1,15 @@
 """Named columns: cells as numbers or texts, and the inputs that a model gets of them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from reprlib import repr as short
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import ProblemError
+from ...errors import HyperparameterError, ProblemError
+from ...reading.products import pairs_of
 from ..base import Array, Rows
 from ..data import standardise
 
@@ -16,13 +17,15 @@ Texts: TypeAlias = list[str | None]  # None is a missing value
 Column: TypeAlias = Array | Texts  # nan is a missing value
 
 MAX_CATEGORIES = 50
+MAX_PRODUCTS = 5_000  # inputs that interactions add
 
 
 @dataclass(frozen=True)
 class Table:
     """Named columns, the file they came from, and where in it a row stands ("row 7"); notes on what was read.
 
-    parts: of columns of dates, the year, month, day of the week and hour.
+    parts: of columns of dates, the year, month, day of the week and hour. interactions: pairs of columns whose products are
+    inputs too, as ``reading.products.pairs_of`` takes them.
     """
 
     path: str
@@ -31,6 +34,7 @@ class Table:
     where: Callable[[int], str]
     notes: list[str]
     parts: dict[str, dict[str, Texts]] = field(default_factory=dict)
+    interactions: tuple[str, ...] = ()
 
     def of_rows(self, kept: NDArray[np.int64]) -> "Table":
         """The table of some of the rows."""
@@ -42,7 +46,9 @@ class Table:
             name: {part: [texts[row] for row in kept] for part, texts in those.items()}
             for name, those in self.parts.items()
         }
-        return Table(self.path, columns, len(kept), lambda row: self.where(int(kept[row])), self.notes, parts)
+        return replace(
+            self, columns=columns, rows=len(kept), where=lambda row: self.where(int(kept[row])), parts=parts
+        )
 
 
 def require_finite(table: Table, name: str, values: Array) -> None:
@@ -60,6 +66,7 @@ def features_of(table: Table, target: str, train: Rows) -> tuple[Array, list[str
     names = [name for name in table.columns if name != target]
     numeric: list[Array] = []
     indicators: list[Array] = []
+    texts: dict[str, Array] = {}
     imputed: list[str] = []
     blank: list[str] = []
     encoded: list[str] = []
@@ -67,7 +74,8 @@ def features_of(table: Table, target: str, train: Rows) -> tuple[Array, list[str
     for name in names:
         column = table.columns[name]
         if isinstance(column, list):
-            indicators.append(_indicators(table, name, column, train))
+            texts[name] = _indicators(table, name, column, train)
+            indicators.append(texts[name])
             encoded.append(name)
             if None in column:
                 blank.append(name)
@@ -80,15 +88,17 @@ def features_of(table: Table, target: str, train: Rows) -> tuple[Array, list[str
             imputed.append(name)
         numeric.append(column)
         numeric_names.append(name)
-        for part, texts in table.parts.get(name, {}).items():
-            if 1 < len({texts[row] for row in train} - {None}) <= MAX_CATEGORIES:
-                indicators.append(_indicators(table, f"{name}.{part}", texts, train))
+        for part, words in table.parts.get(name, {}).items():
+            if 1 < len({words[row] for row in train} - {None}) <= MAX_CATEGORIES:
+                indicators.append(_indicators(table, f"{name}.{part}", words, train))
                 encoded.append(f"{name}.{part}")
     notes = list(table.notes)
     parts: list[Array] = []
+    numbers: dict[str, Array] = {}
     if numeric:
         scaled, constant = standardise(np.column_stack(numeric), train)
         parts.append(scaled)
+        numbers = dict(zip(numeric_names, scaled.T, strict=True))
         notes.append("numbers standardised with the training part's mean and deviation")
         if constant.any():
             flat = [name for name, c in zip(numeric_names, constant, strict=True) if c]
@@ -99,7 +109,39 @@ def features_of(table: Table, target: str, train: Rows) -> tuple[Array, list[str
         notes.append(f"missing values set to the mean: {listed(imputed)}")
     if blank:
         notes.append(f"missing categories left without indicator: {listed(blank)}")
-    return np.hstack([*parts, *indicators]), notes
+    products = _products(table, numbers, texts, train)
+    if products:
+        notes.append(f"products: {listed([f'{a} x {b}' for a, b in products])}")
+    return np.hstack([*parts, *indicators, *products.values()]), notes
+
+
+def _products(
+    table: Table, numbers: dict[str, Array], texts: dict[str, Array], train: Rows
+) -> dict[tuple[str, str], Array]:
+    """The inputs of each pair of columns that ``table.interactions`` names, as ``thalweg fit`` has them: of two numbers
+    one, standardised again; of others one for each category, or pair of them, that the training part has.
+
+    numbers: standardised, by column. texts: indicators, by column. Raises ProblemError.
+    """
+    try:
+        pairs = pairs_of(table.interactions, list(numbers), list(texts))
+    except HyperparameterError as error:
+        raise ProblemError(f"{table.path!r}: {error}") from None
+    products: dict[tuple[str, str], Array] = {}
+    for a, b in pairs:
+        left, right = (numbers[n][:, None] if n in numbers else texts[n] for n in (a, b))
+        product = (left[:, :, None] * right[:, None, :]).reshape(table.rows, -1)
+        if a in numbers and b in numbers:
+            product, _ = standardise(product, train)
+        else:
+            product = product[:, product[train].any(axis=0)]
+        products[a, b] = product
+        width = sum(p.shape[1] for p in products.values())
+        if width > MAX_PRODUCTS:
+            raise ProblemError(
+                f"{table.path!r}: interactions: more than {MAX_PRODUCTS} inputs, with those of {a!r} and {b!r}; name fewer pairs, or group their texts"
+            )
+    return products
 
 
 def _mean(values: Array) -> float:

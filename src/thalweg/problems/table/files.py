@@ -78,7 +78,9 @@ def read_table(path: str, drop: Sequence[str], reading: Mapping[str, Any]) -> Ta
     Raises FileError, and ProblemError for too few rows or a column to drop that there is none of.
     """
     drop = [drop] if isinstance(drop, str) else list(drop)
-    require_only(path, "a table", reading, TABLES)
+    require_only(path, "a table", reading, (*TABLES, "interactions"))
+    reading = dict(reading)
+    products = reading.pop("interactions", ())
     try:
         whole = read_whole(path, ignore=drop, **reading)
     except HyperparameterError as error:
@@ -105,7 +107,10 @@ def read_table(path: str, drop: Sequence[str], reading: Mapping[str, Any]) -> Ta
     if whole.skipped:
         notes.append(f"bad lines skipped: {whole.skipped} ({whole.reasons[0].partition(': ')[2]})")
     where = whole.where
-    return Table(path, whole.columns, len(where), lambda row: f"row {where[row]}", notes, whole.parts)
+    products = (products,) if isinstance(products, str) else tuple(products)
+    return Table(
+        path, whole.columns, len(where), lambda row: f"row {where[row]}", notes, whole.parts, products
+    )
 
 
 def _is_number(text: str) -> bool:
