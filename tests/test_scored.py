@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 
 import thalweg as tw
-from thalweg.core.objective import Scored
+from thalweg.core.objective import Scored, Softmax
 from thalweg.engines.cpu import loops
+from thalweg.engines.cpu.csr import Labelled, rows_of
 from thalweg.errors import HyperparameterError, ProblemError, RuleError
 from thalweg.problems import problem
 from thalweg.problems.least_squares import OBJECTIVE, factored, scaled
@@ -119,6 +121,16 @@ def test_bad_input() -> None:
         loops.run(tw.SGD(), p.objective, p.start(0)[None], 5, data=p.data[:, 1:])
     with pytest.raises(HyperparameterError, match="scored objective needs float64 data"):
         loops.run(tw.SGD(), p.objective, p.start(0)[None], 5, data=p.data, dtype="float32")
+    classes, table = Softmax(3), np.ones((5, 7))  # 4 inputs
+    for d, given, told in (
+        (13, {"data": table}, "3 parameters for each input, got 13"),
+        (12, {"data": table[:, 1:]}, r"float64 data \(rows, 7\), got \(5, 6\)"),
+        (12, {"data": Labelled(rows_of(csr_array(table[:, :3])), np.ones(5))}, r"got \(5, 5\)"),
+        (12, {"data": Labelled(rows_of(csr_array(table[:, :3])), np.ones((4, 3)))}, "got none"),
+        (12, {"data": table, "l2": -1.0}, "l2 >= 0"),
+    ):
+        with pytest.raises(HyperparameterError, match=told):
+            loops.run(tw.SGD(), classes, np.zeros((1, d)), 5, **given)
     with pytest.raises(RuleError, match="not \\(z, /, y\\)"):
         Scored(lambda z: z, OBJECTIVE.slope, OBJECTIVE.curvature)
 

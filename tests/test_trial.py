@@ -3,6 +3,7 @@
 import pickle
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from thalweg.lab.search import ROUNDS, Search, Tuner
 from thalweg.lab.trial import Runs, Trial, is_short, printable_of
 from thalweg.problems import Problem, Source, landscape, problem
 from thalweg.problems.base import Array, Grads, Params, Rows, pack
-from thalweg.problems.linear import LeastSquares, LinearModel, LogisticRegression
+from thalweg.problems.linear import LeastSquares, LinearModel, LogisticRegression, SoftmaxRegression
 
 from .strategies import RULES, few_rules_in_time
 
@@ -155,51 +156,99 @@ def test_records_stand_at_the_steps_that_are_asked_for(name: str) -> None:
     )
 
 
-def table(kind: type[LinearModel], sparse: bool) -> LinearModel:
-    """47 rows of 11 inputs, half of them zeros, of which 29 are trained on."""
+def table(kind: type[LinearModel], sparse: bool, scale: float = 1.0, rows: int = 29) -> LinearModel:
+    """Rows of 11 inputs, half of them zeros, of which 29 are trained on; three classes for a softmax."""
     rng = np.random.default_rng(5)
-    X = rng.standard_normal((47, 11)) * (rng.random((47, 11)) < 0.5)
-    score = X[:, 0] - X[:, 3] + rng.standard_normal(47)
-    y = (score > 0).astype(np.int64) if kind is LogisticRegression else score
-    parts = [csr_array(X[a:b]) if sparse else X[a:b] for a, b in ((0, 29), (29, 40), (40, 47))]
+    X = scale * rng.standard_normal((rows + 18, 11)) * (rng.random((rows + 18, 11)) < 0.5)
+    score = X[:, 0] - X[:, 3] + rng.standard_normal(rows + 18)
+    classes = {LogisticRegression: [0.0], SoftmaxRegression: [-1.0, 0.5]}
+    y = np.digitize(score, classes[kind]) if kind in classes else score
+    a, b = rows, rows + 11
+    parts = [csr_array(part) if sparse else part for part in (X[:a], X[a:b], X[b:])]
+    more: dict[str, Any] = {"classes": 3} if kind is SoftmaxRegression else {}
     return kind(
         parts[0],
-        y[:29],
+        y[:a],
         parts[2],
-        y[40:],
+        y[b:],
         name="t",
         title="t",
         text="",
         l2=0.03,
-        validation=(parts[1], y[29:40]),
+        validation=(parts[1], y[a:b]),
+        **more,
     )
 
 
-TABLES = [(LogisticRegression, False), (LeastSquares, True)]
+TABLES = [
+    (LogisticRegression, False),
+    (LeastSquares, True),
+    (SoftmaxRegression, False),
+    (SoftmaxRegression, True),
+]
 MEASURED = (*WHOLE, "metric", "validation", "end")
 
 
+def agree(compiled: Runs, stepped: Runs, *, exact: bool = False) -> None:
+    """The same records, to the last bit (parameters and rates) or to rounding."""
+    assert compiled.failures == stepped.failures == ()
+    assert set(stepped.records) <= set(compiled.records) == set(MEASURED)
+    for n, values in stepped.records.items():
+        bits = exact and n in ("path", "end", "rates")
+        tolerance = {"rtol": 0, "atol": 0} if bits else {"rtol": 1e-12, "atol": 1e-13}
+        np.testing.assert_allclose(compiled.records[n], values, err_msg=n, **tolerance)
+    np.testing.assert_allclose(compiled.ceiling, stepped.ceiling, rtol=1e-12)
+
+
 @few_rules_in_time
-@pytest.mark.parametrize(("kind", "sparse"), TABLES, ids=["dense", "sparse"])
+@pytest.mark.parametrize(
+    ("kind", "sparse"), TABLES, ids=["dense", "sparse", "dense classes", "sparse classes"]
+)
 def test_a_table_is_stepped_through_in_the_compiled_loop(
     name: str, kind: type[LinearModel], sparse: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same numbers: rows in the same order, batches of the same lengths, the penalty, what is measured; sparse runs
-    of less than eight rows a step, which NumPy sums one by one, have the same bits."""
+    of one score and less than eight rows a step, which NumPy sums one by one, have the same bits."""
     trial = Trial(
         RULES[name](), table(kind, sparse), 30, (0, 4), batch=7, every=(1, 2, 9, 30), record=MEASURED
     )
     assert len(trial.problem.order(0, 7, 5)[4][:1]) == 1 and trial.problem.order(0, 7, 5)[4, 1] == -1
+    assert printable_of(trial) is not None
     compiled = trial.run()
     monkeypatch.setattr(LinearModel, "printable", None)
-    stepped = trial.run()
-    assert compiled.failures == stepped.failures == ()
-    assert set(stepped.records) <= set(compiled.records) == set(MEASURED)
-    for n, values in stepped.records.items():
-        exact = sparse and n in ("path", "end", "rates")
-        tolerance = {"rtol": 0, "atol": 0} if exact else {"rtol": 1e-12, "atol": 1e-13}
-        np.testing.assert_allclose(compiled.records[n], values, err_msg=n, **tolerance)
-    np.testing.assert_allclose(compiled.ceiling, stepped.ceiling, rtol=1e-12)
+    agree(compiled, trial.run(), exact=sparse and kind is LeastSquares)
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("batch", [0, 1, 32, 33, 64, 70])
+def test_classes_are_scored_in_tiles_of_any_size(
+    batch: int, sparse: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Batches of a tile, of one row more, of all rows; scores beyond what exp takes; a rate that follows a schedule."""
+    rule = tw.SGD(lr=tw.exponential(value=0.05, factor=0.9))
+    for scale in (1.0, 1000.0):
+        trial = Trial(
+            rule, table(SoftmaxRegression, sparse, scale, 71), 20, (1, 2), batch=batch, record=MEASURED
+        )
+        with monkeypatch.context() as without:
+            compiled = trial.run()
+            without.setattr(LinearModel, "printable", None)
+            stepped = trial.run()
+        agree(compiled, stepped)
+        assert np.isfinite(compiled.loss).all() and (compiled.loss.max() > 700) == (scale > 1)
+
+
+def test_digits_run_compiled_on_every_thread_there_is() -> None:
+    """A race's main job; seeds are shared out to threads, whatever their number, and give what each gives alone."""
+    on = problem("digits")
+    trial = Trial(tw.SGD(lr=0.5), on, 40, (0, 1, 2), batch=32, every=20, record=("loss", "metric", "end"))
+    assert printable_of(trial) is not None and is_short(trial)
+    together = trial.run()
+    assert together.records["metric"].min() > 0.75
+    for k, seed in enumerate(trial.seeds):
+        alone = replace(trial, seeds=(seed,)).run()
+        for n, values in together.records.items():
+            np.testing.assert_array_equal(values[:, k], alone.records[n][:, 0])
 
 
 @pytest.mark.parametrize(
@@ -218,14 +267,14 @@ def test_an_order_is_its_batches(rows: int, batch: int, steps: int) -> None:
 
 
 def test_what_a_compiled_loop_cannot_hold_is_stepped_through() -> None:
-    """Options, a network, several scores a row; orders and records that are too large."""
+    """Options, a network; orders and records that are too large."""
     p = table(LeastSquares, True)
     trial = Trial(tw.SGD(), p, 30, (0, 4), batch=7)
     assert printable_of(trial) is not None and is_short(trial)
     wide = replace(trial, every=1, steps=400_000, batch=3, record=("path",))
     assert printable_of(replace(wide, record=("loss",))) is not None and printable_of(wide) is None
-    assert not is_short(replace(wide, record=("loss",)))
+    assert is_short(replace(wide, record=("loss",))) and not is_short(replace(wide, seeds=range(60)))
     assert printable_of(replace(trial, steps=200_000, batch=28)) is None
     assert printable_of(replace(trial, steps=200_000, batch=0)) is not None
     assert printable_of(replace(trial, options={"clip": 1.0})) is None
-    assert printable_of(replace(trial, problem=problem("digits"))) is None
+    assert printable_of(replace(trial, problem=problem("digits-network"))) is None

@@ -6,7 +6,7 @@ data; the objective is their mean over the rows. Without columns they are the ob
 ``mean`` is the mean over the rows as a formula of the parameters, where there is one: it spares a loop.
 
 A ``Scored`` objective is the mean over rows of a loss of one score, z = a · x: linear models of any
-width, and every quadratic (the rows are then those of a factor of the matrix).
+width, and every quadratic (the rows are then those of a factor of the matrix). ``Softmax`` is that of several classes.
 """
 
 from dataclasses import dataclass
@@ -85,3 +85,23 @@ class Scored:
     def formulas(self) -> tuple[Formula, Formula, Formula]:
         """``value``, ``slope`` and ``curvature`` as straight-line code."""
         return lift(self.value), lift(self.slope), lift(self.curvature)
+
+    @property
+    def outputs(self) -> int:
+        """How many scores a row has."""
+        return 1
+
+
+@dataclass(frozen=True)
+class Softmax:
+    """The mean over rows of log(sum_j exp(z_j)) - sum_j y_j z_j, the cross-entropy of k classes: one score each, z = a W.
+
+    classes: k. Of y, one number is 1 and the others 0.
+    """
+
+    classes: int
+
+    @property
+    def outputs(self) -> int:
+        """How many scores a row has."""
+        return self.classes

@@ -29,7 +29,7 @@ from .training_run import BLOWN
 Array = np.ndarray[Any, Any]
 QUANTILES = (0.1, 0.5, 0.9)
 ROOM = 1 << 23  # numbers that a compiled loop over a table holds beside it, 64 MB
-SHORT = 1 << 26  # numbers that a trial reads in a tenth of a second
+SHORT = 1 << 32  # numbers that a trial reads in a second or two
 MEASURES = {"metric", VALIDATION}
 
 
@@ -240,7 +240,7 @@ def printable_of(trial: Trial) -> Printable | None:
 
 
 def is_short(trial: Trial) -> bool:
-    """Whether a trial is over before a worker would have it: that of a compiled loop, over few rows of a table."""
+    """Whether a trial is over before workers would have begun: that of a compiled loop, over few rows of a table."""
     p, printable = resolve(trial.problem), printable_of(trial)
     if printable is None or isinstance(p, CompiledProblem):
         return printable is not None

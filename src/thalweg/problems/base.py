@@ -17,7 +17,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.objective import Objective, Scored
+from ..core.objective import Objective, Scored, Softmax
 from ..engines.cpu.csr import Labelled
 from ..errors import ProblemError
 
@@ -78,16 +78,17 @@ class Printable:
     Parameters are a problem's, packed.
     """
 
-    objective: Objective | Scored
+    objective: Objective | Scored | Softmax
     data: Array | Labelled | None
     l2: float = 0.0
 
     @property
     def width(self) -> int:
-        """How many parameters a scored objective has."""
+        """How many parameters an objective of scores has."""
+        outputs = 1 if isinstance(self.objective, Objective) else self.objective.outputs
         if isinstance(self.data, Labelled):
-            return self.data.rows.shape[1] + 1
-        return 0 if self.data is None else self.data.shape[1] - 1
+            return (self.data.rows.shape[1] + 1) * outputs
+        return 0 if self.data is None else (self.data.shape[1] - outputs) * outputs
 
 
 class Raced(ABC):

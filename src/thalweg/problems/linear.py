@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array, issparse
 from scipy.special import expit
 
-from ..core.objective import Scored
+from ..core.objective import Scored, Softmax
 from ..engines.cpu.csr import Labelled, rows_of
 from . import least_squares, logistic
 from .base import START, Array, Grads, Params, Printable, Rows, stream
@@ -78,7 +78,7 @@ class LinearModel(DataProblem):
     """
 
     _truth: Truth  # of the training rows, as their losses take it
-    _objective: Scored | None = None  # its loss of a row's score, where a row has one
+    _objective: Scored | Softmax  # its loss of a row's scores
 
     def __init__(
         self,
@@ -110,13 +110,13 @@ class LinearModel(DataProblem):
 
     @property
     def printable(self) -> Printable | None:
-        """Its loss of a score, where a row has one, on the training rows."""
-        if self._objective is None:
-            return None
+        """Its loss of a row's scores, on the training rows."""
         if self._sparse is None:
             return Printable(self._objective, self._table, self.l2)
-        rows = Labelled(rows_of(self._sparse), np.ascontiguousarray(self._targets[:, 0]))
-        return Printable(self._objective, rows, self.l2)
+        targets = self._targets[:, 0] if self._objective.outputs == 1 else self._targets
+        return Printable(
+            self._objective, Labelled(rows_of(self._sparse), np.ascontiguousarray(targets)), self.l2
+        )
 
     def start(self, seed: int) -> dict[str, Params]:
         """Weights from a normal distribution of deviation 0.01, biases 0."""
@@ -218,6 +218,7 @@ class SoftmaxRegression(LinearModel):
     ) -> None:
         super().__init__(X, one_hot(y, classes), X_test, y_test, **about)
         self._truth = y
+        self._objective = Softmax(classes)
 
     def _link(self, space: Space) -> None:
         softmax(space)

@@ -47,7 +47,7 @@ class Rows(NamedTuple):
 
 
 class Labelled(NamedTuple):
-    """Examples with a float64 target (n,) each."""
+    """Examples with float64 targets: one each (n,), or one for each of their scores (n, k)."""
 
     rows: Rows
     targets: Array

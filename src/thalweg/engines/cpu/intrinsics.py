@@ -8,6 +8,7 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 
@@ -99,6 +100,21 @@ def call(typing_context, address, x, g, f, n, words):
 
 
 @intrinsic
+def enter(typing_context, address, job):
+    """Call a kernel by its address on a job, and return what it returns; kernels raise nothing."""
+
+    def generate(context, builder, signature, arguments):
+        word, place = ir.IntType(64), ir.IntType(8).as_pointer()
+        kind = ir.FunctionType(ir.IntType(32), [word.as_pointer(), place.as_pointer(), word.as_pointer()])
+        result, exception = (cgutils.alloca_once(builder, t) for t in (word, place))
+        function = builder.inttoptr(arguments[0], kind.as_pointer())
+        builder.call(function, [result, exception, arguments[1]])
+        return builder.load(result)
+
+    return types.int64(types.int64, WORDS), generate
+
+
+@intrinsic
 def prefetch(typing_context, address):
     """Ask for the cache line at an address."""
 
@@ -120,6 +136,7 @@ ENTRY = types.int64(WORDS)  # a kernel's signature
 # What every printed source may call, whatever its dtypes.
 SPACE = {
     "call": call,
+    "enter": enter,
     "prefetch": prefetch,
     "distinct": distinct,
     "from_half": from_half,

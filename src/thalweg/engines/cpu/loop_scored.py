@@ -9,17 +9,10 @@ slopes are divided by their number before they are added, as ``problems.linear``
 from typing import NamedTuple
 
 from ...core.objective import Scored
-from ...core.update import Update
-from ...printing.loop import summed_in_lanes, updated
-from ...printing.python import indented
 from .loop_unrolled import Inside
-from .text import PRINTER, Pointers
+from .loop_wide import BATCH, CALL, FUNCTIONS, PATH, PLACES, RATES
+from .text import PRINTER
 
-_DOT = """
-def dot(n, a, x):
-    distinct()
-{lanes}
-"""
 _ADD = """
 def add(n, s, a, g):
     distinct()
@@ -37,17 +30,6 @@ _SCATTER = """
 def scatter(lo, hi, indices, s, a, g):
     for e in range(lo, hi):
         g[indices[e]] += s * a[e]
-"""
-_PENALISE = """
-def penalise(n, l2, divisor, x, g):
-    distinct()
-    for i in range(n):
-        g[i] = g[i] / divisor + l2 * x[i]
-"""
-_MOVE = """
-def move({arguments}):
-    distinct()
-{loop}
 """
 
 
@@ -82,75 +64,31 @@ _SPARSE = _Rows(
 )
 
 
-class _Summed(Pointers):
-    """Arrays of which the gradient is a sum that is divided, and begun anew, when it is read."""
-
-    def load(self, array: str, index: str = "i") -> str:
-        value = super().load(array, index)
-        return f"{value} / divisor" if array == "g" else value
-
-
-def inside(update: Update, states: tuple[str, ...], objective: Scored, *, sparse: bool) -> Inside:
+def inside(objective: Scored, *, sparse: bool) -> Inside:
     """Return the lines of one configuration's run over dense or sparse rows; float64 only."""
     rows = _SPARSE if sparse else _DENSE
     value, slope, _ = objective.formulas
-    read = ["g", *(n for n in update.arrays if n not in ("g", "_rate"))]
-    held = [*read, "_rate"]
-    memory = _Summed(held, (), "float64")
-    step_of_all = updated(PRINTER, memory, update, read)
-    lanes = summed_in_lanes("D(0.0)", lambda i: f"a[{i}] * x[{i}]")
-    functions = {
-        "dot": _DOT.format(lanes=indented(lanes, 1)),
-        **rows.functions,
-        "penalise": _PENALISE,
-        "move": _MOVE.format(
-            arguments=", ".join(["n", *memory.place.values(), "divisor", *map(PRINTER.name, update.scalars)]),
-            loop=indented(step_of_all.loop([memory.store("g", "D(0.0)")]), 1),
-        ),
-    }
-    at = [f"a_{n} = work + 8 * d * (c * {len(held)} + {k})" for k, n in enumerate(held)]
-    initial = {"g": "D(0.0)", "w": "starts[c * d + i]", "_rate": "D(math.nan)"} | {
-        s: f"h_{s}" for s in states
-    }
-    start = [*at, "for i in range(d):", *(f"    reals(a_{n})[i] = {initial[n]}" for n in held)]
-
     score = {"z": "z", "y": "y"}
     lines, outputs = PRINTER.named("s_", score).section(slope)
     (result,) = outputs.values()
-    share = " * (1.0 / divisor)" if rows.early else ""
+    share = " * (1.0 / D(used))" if rows.early else ""
     each = [*rows.read, *lines, f"s = {result}{share}", *rows.add]
     step = [
-        "at = (stream[c] * steps + t - 1) * batch",
-        "used = batch",
-        "if shuffled:",
-        "    used = 0",
-        "    while used < batch and order[at + used] >= 0:",
-        "        used += 1",
-        "divisor = D(used)",
+        *BATCH,
         "for b in range(used):",
         "    q = order[at + b] if shuffled else b",
         *(f"    {line}" for line in each),
-        *["divisor = D(1.0)"] * rows.early,
+        f"divisor = {'1' if rows.early else 'used'}",
         "if penalty != 0.0:",
-        "    penalise(d - 1, penalty, divisor, reals(a_w), reals(a_g))",
-        "    reals(a_g)[d - 1] /= divisor",
-        "    divisor = D(1.0)",
+        "    penalise(d - 1, penalty, D(divisor), reals(a_w), reals(a_g))",
+        "    reals(a_g)[d - 1] /= D(divisor)",
+        "    divisor = 1",
+        *CALL,
     ]
-    arguments = ["d", *(f"reals(a_{n})" for n in held), "divisor", *(f"k_{n}" for n in update.scalars)]
-    step.append(f"move({', '.join(arguments)})")
-
     lines, outputs = PRINTER.named("v_", score).section(value)
     (result,) = outputs.values()
     each = [*rows.read, *lines, f"loss = loss + {result}"]
     loss = ["loss = D(0.0)", "for q in range(rows):", *(f"    {line}" for line in each)]
     loss += ["loss = loss / D(rows)", "if penalty != 0.0:"]
     loss.append("    loss = loss + 0.5 * penalty * dot(d - 1, reals(a_w), reals(a_w))")
-    copy = ["for i in range(d):", "    {0}[{1} * d + i] = reals({2})[i]"]
-    return Inside(
-        functions,
-        start,
-        step,
-        loss,
-        [line.format("paths", "place", "a_w") for line in copy],
-        [line.format("rates", "k", "a__rate") for line in copy],
-    )
+    return Inside({**FUNCTIONS, **rows.functions}, PLACES, step, loss, PATH, RATES)

@@ -2,8 +2,8 @@
 
 Each configuration has its own start, hyperparameters and stream of data rows; threads split the
 configurations. What a step does to the parameters is printed by ``unrolled`` for objectives of a few
-parameters, where a path has the bits of ``Optimizer.step``'s, and by ``scored`` for linear models, whose rows
-may be sparse.
+parameters, where a path has the bits of ``Optimizer.step``'s, and by ``scored`` and ``softmax`` for linear models, whose
+rows may be sparse; their loops know no rule, and call its step (``wide``).
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...core import clock as scalars
-from ...core.objective import Objective, Scored
+from ...core.objective import Objective, Scored, Softmax
 from ...core.rule import Rule
 from ...core.schedule import Schedule
 from ...core.started import start
@@ -23,7 +23,9 @@ from ...printing.python import indented
 from ..memory import Array, address, recorded
 from . import launch
 from . import loop_scored as scored
+from . import loop_softmax as softmax
 from . import loop_unrolled as unrolled
+from . import loop_wide as wide
 from .compile import kernel
 from .csr import KINDS, Labelled, Rows
 from .job import Job
@@ -56,7 +58,16 @@ JOB = Job(
     "targets",
     "indices",
     "indptr",
+    "arrays",
+    "step",
+    "jobs",
+    "classes",
+    "scratch",
+    "room",
 )
+
+BLOCK = 64  # configurations of few parameters that a thread takes at once
+WORTH = 1 << 15  # numbers that a step reads, times steps, for which another thread is asked
 
 _LOOP = """
 def loop(job):
@@ -150,20 +161,16 @@ def source(
     update: Update,
     lines: tuple[str, ...],
     states: tuple[str, ...],
-    objective: Objective | Scored,
+    objective: Objective,
     dtype: str,
     planned: tuple[str, ...],
-    index: str = "",
 ) -> str:
-    """Return the printed loop of an update and its clock.
+    """Return the printed loop of an update and its clock, on an objective of few parameters.
 
-    planned: the hyperparameters that follow a schedule. index: of sparse rows, the dtype of their indices.
+    planned: the hyperparameters that follow a schedule.
     """
     formula = update.clock
-    if isinstance(objective, Scored):
-        of_run = scored.inside(update, states, objective, sparse=bool(index))
-    else:
-        of_run = unrolled.inside(update, states, objective)
+    of_run = unrolled.inside(update, states, objective)
     start = [f"h_{n} = hyper[c * {len(lines)} + {k}]" for k, n in enumerate(lines)]
     # The clock ticks in float64, in the same expressions.
     ticking = PRINTER.named("c_", {"t": "now", **{n: f"h_{n}" for n in formula.inputs[1:]}})
@@ -175,9 +182,21 @@ def source(
         step += clock
     else:
         start += clock
+    return _printed(of_run._replace(start=[*start, *of_run.start], step=[*step, *of_run.step]), dtype)
+
+
+@lru_cache(maxsize=64)
+def wide_source(objective: Scored | Softmax, index: str) -> str:
+    """Return the printed loop of an objective of scores; index: of sparse rows, the dtype of their indices, "" of dense."""
+    if isinstance(objective, Softmax):
+        return _printed(softmax.inside(sparse=bool(index)), "float64", index)
+    return _printed(scored.inside(objective, sparse=bool(index)), "float64", index)
+
+
+def _printed(of_run: unrolled.Inside, dtype: str, index: str = "") -> str:
     text = _LOOP.format(
-        start=indented([*start, *of_run.start], 2),
-        step=indented([*step, *of_run.step], 4),
+        start=indented(of_run.start, 2),
+        step=indented(of_run.step, 4),
         path=indented(of_run.path, 5),
         rates=indented(of_run.rates, 5),
         loss=indented(of_run.loss, 5),
@@ -188,7 +207,7 @@ def source(
 
 def run(
     rule: Rule,
-    objective: Objective | Scored,
+    objective: Objective | Scored | Softmax,
     starts: Array,
     steps: int,
     *,
@@ -208,27 +227,32 @@ def run(
     starts: (C, d) float64. vary: line name → (C,) values in place of the rule's. every: steps between
     records, or the steps that are recorded beside the start, ascending. record: any of "loss", "path", "rates", "end",
     and "ends", which keeps no curve. stop: a run ends at the first record whose loss is at most this. target: the level
-    of ``settled``. data: (rows, columns) float64 where the objective has columns; for a scored one (rows, d + 1),
-    inputs and target, or sparse rows of d - 1 inputs with their targets, whose last parameter is a constant's. order:
+    of ``settled``. data: (rows, columns) float64 where the objective has columns; for one of k scores a row, of n inputs
+    and n k = d parameters (``Scored``: k = 1), (rows, n + k), inputs and targets, or sparse rows of n - 1 inputs with
+    their targets, whose last input is a constant 1. order:
     (streams, steps, batch) int64 row indices, and stream: (C,) which stream each configuration takes; without order
-    every step uses all rows. A scored objective's batch ends before its first -1. l2: of a penalty, l2 / 2
-    times the sum of the squares of all parameters but the last, on a scored objective. dtype: of the arithmetic; a
-    scored objective takes float64 alone. Raises HyperparameterError.
+    every step uses all rows. Such an objective's batch ends before its first -1. l2: of a penalty, l2 / 2
+    times the sum of the squares of all parameters but those of the last input, on scores. dtype: of the arithmetic;
+    objectives of scores take float64 alone. Raises HyperparameterError.
     """
     starts = np.ascontiguousarray(starts, dtype=np.float64)
     vary = vary or {}
     _check(rule, objective, starts, steps, vary, every, record, data, order, stream, l2, dtype)
     count, d = starts.shape
-    wide = isinstance(objective, Scored)
     sparse = data.rows if isinstance(data, Labelled) else None
     lines = rule.parts.lines
-    states = rule.parts.states
     planned = tuple(n for n, v in rule.hyperparameters.items() if isinstance(v, Schedule) and n not in vary)
     plan = np.array([[rule.at(t)[n] for n in planned] for t in range(steps)] if planned else [[0.0]])
     hyper = _lines(rule, count, vary, planned)
     update = start(rule, rates=True, varied=vary).update
     index = "" if sparse is None or sparse.indices is None else sparse.indices.dtype.name
-    call, _ = kernel(source(update, tuple(lines), states, objective, dtype, planned, index))
+    plan = np.ascontiguousarray(plan, dtype=np.float64)
+    standing = None
+    if isinstance(objective, Objective):
+        text = source(update, tuple(lines), tuple(rule.parts.states), objective, dtype, planned)
+    else:
+        text = wide_source(objective, index)
+        standing = wide.Standing(rule, update, planned, hyper, plan, starts, _room(objective, d, index))
     at = recorded(steps, every)
     records = len(at)
     loss = np.full((count, records), np.nan) if "loss" in record else None
@@ -239,11 +263,10 @@ def run(
     reached = np.full((count, 2), -1)
     ends = np.full((count, 2), np.nan)
     rows = _count(data)
-    work = np.empty((count, len(states) + 3, d) if wide else 0)  # g, w, states, rates
+    batch = rows if order is None else order.shape[-1]
     kept = {
         "order": np.ascontiguousarray([0] if order is None else order, dtype=np.int64),
         "stream": np.ascontiguousarray(np.zeros(count) if stream is None else stream, dtype=np.int64),
-        "plan": np.ascontiguousarray(plan, dtype=np.float64),
         "levels": np.array([stop, target], dtype=np.float64),
         "penalty": np.array([l2], dtype=np.float64),
         **_tables(data),
@@ -260,24 +283,33 @@ def run(
         losses=0 if loss is None else address(loss),
         rates=0 if rates is None else address(rates),
         order=0 if order is None else address(kept["order"]),
-        batch=rows if order is None else order.shape[-1],
+        batch=batch,
         stream=address(kept["stream"]),
         penalty=address(kept["penalty"]),
         **{n: address(kept[n]) for n in ("data", "targets", "indices", "indptr") if n in kept},
         rows=rows,
-        planned=address(kept["plan"]),
+        planned=address(plan),
         parameters=d,
-        work=address(work),
+        classes=1 if isinstance(objective, Objective) else objective.outputs,
+        **(standing.words if standing is not None else {}),
         levels=address(kept["levels"]),
         reached=address(reached),
         measured=int(loss is not None or "ends" in record or max(stop, target) > -np.inf),
         ends=address(ends),
     )
-    launch.run(call, own, count, 1)
+    grain = BLOCK if standing is None else max(1, WORTH // max(1, steps * d * batch))
+    launch.run(kernel(text)[0], own, count, min(BLOCK, grain))
     first, settled = reached.T
     if path is not None and end is not None:
         end[:] = path[np.arange(count), np.where(first < 0, records - 1, np.searchsorted(at, first))]
     return Trace(at, loss, path, rates, first, settled, ends, end)
+
+
+def _room(objective: Scored | Softmax, d: int, index: str) -> int:
+    """How many numbers the loop works with beside the arrays of a configuration."""
+    if isinstance(objective, Scored):
+        return 0
+    return softmax.room(d // objective.classes, objective.classes, sparse=bool(index))
 
 
 def _count(data: Array | Labelled | None) -> int:
@@ -295,10 +327,12 @@ def _tables(data: Array | Labelled | None) -> dict[str, Array]:
 
 
 def _shape(data: Array | Labelled | None) -> tuple[int, ...]:
-    """The shape of the rows as if they were dense: with a one for the constant, and the target."""
+    """The shape of the rows as if they were dense: with a one for the constant, and the targets."""
     if isinstance(data, Labelled):
         rows, inputs = data.rows.shape
-        return (rows, inputs + 2) if data.targets.shape == (rows,) else ()
+        targets = data.targets if data.targets.ndim == 2 else data.targets[:, None]
+        good = len(targets) == rows and targets.dtype == np.float64 and targets.flags.c_contiguous
+        return (rows, inputs + 1 + targets.shape[1]) if good else ()
     return () if data is None else data.shape
 
 
@@ -329,14 +363,15 @@ def _need(good: bool, what: str) -> None:
 
 
 def _check_rows(
-    objective: Objective | Scored, data: Array | Labelled | None, d: int, l2: float, dtype: str
+    objective: Objective | Scored | Softmax, data: Array | Labelled | None, d: int, l2: float, dtype: str
 ) -> None:
     """Whether rows, penalty and dtype are what an objective of d parameters takes; HyperparameterError."""
-    if isinstance(objective, Scored):
-        shape = _shape(data)
+    if not isinstance(objective, Objective):
+        shape, k = _shape(data), objective.outputs
+        _need(d % k == 0, f"{k} scores a row need {k} parameters for each input, got {d}")
         _need(
-            dtype == "float64" and shape == (_count(data), d + 1),
-            f"a scored objective needs float64 data (rows, {d + 1}), got {shape or 'none'} {dtype}",
+            dtype == "float64" and shape == (_count(data), d // k + k),
+            f"a scored objective needs float64 data (rows, {d // k + k}), got {shape or 'none'} {dtype}",
         )
         if isinstance(data, Labelled):
             _need(_holds(data.rows), "sparse rows need CSR arrays that fit together, with float64 values")
@@ -355,7 +390,7 @@ def _check_rows(
 
 def _check(
     rule: Rule,
-    objective: Objective | Scored,
+    objective: Objective | Scored | Softmax,
     starts: Array,
     steps: int,
     vary: Mapping[str, Array],
@@ -393,7 +428,7 @@ def _check(
     if order is not None:
         good = order.ndim == 3 and order.shape[1] == steps
         _need(good, f"order must be (streams, {steps}, batch), got shape {order.shape}")
-        must = order[..., :1] if isinstance(objective, Scored) else order
+        must = order if isinstance(objective, Objective) else order[..., :1]
         inside = order.size == 0 or (int(must.min()) >= 0 and int(order.max()) < rows)
         _need(inside, f"order: row indices must lie in 0 .. {rows - 1}")
     if stream is not None:

@@ -57,7 +57,7 @@ def split(work: Callable[[int, int], int], total: int, grain: int) -> int:
     if workers is None:
         workers = _pool = ThreadPoolExecutor(max(1, threads() - 1), thread_name_prefix="thalweg")
     width = -(-total // min(PIECES * parts, 2 * total // grain))
-    width += -width % 64  # whole cache lines, so that no two threads write into one
+    width += -width % min(64, grain)  # whole cache lines, so that no two threads write into one
     left = [(lo, min(lo + width, total)) for lo in range(0, total, width)]
     left.reverse()
 
