@@ -6,7 +6,7 @@ from scipy.sparse import csr_array
 
 import thalweg as tw
 from thalweg.core.objective import Scored, Softmax
-from thalweg.engines.cpu import loops
+from thalweg.engines.cpu import loops, pool
 from thalweg.engines.cpu.csr import Labelled, rows_of
 from thalweg.errors import HyperparameterError, ProblemError, RuleError
 from thalweg.problems import problem
@@ -133,6 +133,16 @@ def test_bad_input() -> None:
             loops.run(tw.SGD(), classes, np.zeros((1, d)), 5, **given)
     with pytest.raises(RuleError, match="not \\(z, /, y\\)"):
         Scored(lambda z: z, OBJECTIVE.slope, OBJECTIVE.curvature)
+
+
+def test_few_configurations_are_shared_out_to_threads() -> None:
+    before, slices = tw.threads(), []
+    tw.set_threads(2)
+    try:
+        pool.split(lambda lo, hi: slices.append((lo, hi)) or 0, 3, 1)
+    finally:
+        tw.set_threads(before)
+    assert sorted(slices) == [(0, 1), (1, 2), (2, 3)]
 
 
 def test_settled_is_where_the_target_is_kept() -> None:
