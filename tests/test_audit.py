@@ -132,6 +132,12 @@ def test_a_method_that_contains_a_better_one_is_under_tuned_and_not_ranked(race:
     assert [c["verdict"] for c in race["audit"] if c is not pair].count("worse") == 0
     assert "Under-tuned and not worse: Momentum, which contains SGD." in sentences(changed)
     assert not any("Under-tuned" in s for s in sentences(race))
+    pairs = [("Adam", "SGD"), ("Adagrad", "SGD"), ("Adam", "Momentum"), ("RMSprop", "SGD")]
+    changed["audit"] = [{**pair, "outer": outer, "inner": inner} for outer, inner in pairs]
+    assert (
+        "Under-tuned and not worse: Adam, which contains SGD and Momentum; Adagrad and RMSprop, which contain SGD."
+        in sentences(changed)
+    )
 
 
 def test_lines_that_were_tuned_or_stand_as_they_must_are_not_called_untuned(race: RaceResult) -> None:

@@ -45,8 +45,14 @@ def _under_tuned(pairs: list[Contained], mark: Mark) -> str:
     inner: dict[str, list[str]] = {}
     for c in pairs:
         inner.setdefault(c["outer"], []).append(mark(c["inner"]))
-    told = listing(f"{mark(outer)}, which contains {listing(names)}" for outer, names in inner.items())
-    return f"Under-tuned and not worse: {told}."
+    alike: dict[str, list[str]] = {}
+    for outer, names in inner.items():
+        alike.setdefault(listing(names), []).append(mark(outer))
+    told = (
+        f"{listing(outers)}, which {'contains' if len(outers) == 1 else 'contain'} {names}"
+        for names, outers in alike.items()
+    )
+    return f"Under-tuned and not worse: {'; '.join(told)}."
 
 
 def _foreseen(o: Outlook, mark: Mark) -> str:
