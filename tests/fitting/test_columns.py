@@ -69,6 +69,22 @@ def test_the_command_line_speaks_of_no_function(tmp_path: Path) -> None:
     assert (code, told) == (2, f"thalweg: {tmp_path}/a.csv has no column 'z': known: y, x\n")
 
 
+def test_a_column_that_is_written_in_another_way_is_said_to_be(tmp_path: Path) -> None:
+    rows = [f"{k % 7}.5;{k % 5}.25" for k in range(40)]
+    (tmp_path / "a.csv").write_text("\n".join(["y;x", *rows]) + "\n")
+    (tmp_path / "b.csv").write_text(
+        "\n".join(["y;x", *(r[:-3] + r[-3:].replace(".", ",") for r in rows)]) + "\n"
+    )
+    made = fit(tmp_path / "a.csv", tmp_path / "m.tw", target="y", test=tmp_path / "b.csv")
+    odd = f"{tmp_path}/b.csv: row 1: '0,25' is not a number"
+    assert f"column 'x': 40 cells are taken for missing; {odd}" in made.notes
+    code, told = run("predict", tmp_path / "m.tw", tmp_path / "b.csv", "--out", tmp_path / "o.csv")
+    assert code == 0 and f"column 'x': cells taken for missing: 40; {odd}" in told
+    assert "column 'x': 40 of 40 cells do not read as the model's do" in told
+    code, told = run("predict", tmp_path / "m.tw", tmp_path / "a.csv", "--out", tmp_path / "o.csv")
+    assert code == 0 and "column" not in told
+
+
 def test_texts_as_classes_are_predicted_by_name(tmp_path: Path) -> None:
     data = raw_file(tmp_path / "a.csv")
     fit(data, tmp_path / "m.tw", target="bought", classes=["yes", "no"])

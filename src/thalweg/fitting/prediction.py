@@ -22,6 +22,7 @@ from .settings import Paths
 from .trained import Trained, folded, matrix
 
 Columns = dict[str, Any]  # by name: an array, or for tags a list
+ODD = 0.5  # the share of a column's cells from which on the whole column is said to be odd
 READING = (
     "format", "target", "weight", "tag", "missing", "delimiter", "header", "skip_lines", "comment", "encoding",
     "on_bad_line",
@@ -115,6 +116,11 @@ def predict(
     measured = quality.result(trained.model) if quality.rows else None
     odd = {n: {"cells": k, "first": told} for n, (k, told) in stream.odd_cells.items()}
     notes = [stream.odd_text] if stream.odd_text else []
+    notes += [
+        f"column {n!r}: {k} of {rows} cells do not read as the model's do, so that it tells little here: is it written in another way than where the model learnt it?"
+        for n, (k, _) in stream.odd_cells.items()
+        if k > ODD * rows
+    ]
     if measured and (against := quality.against_constant(trained.model)) is not None and against.no_better:
         notes.append(
             f"the model is no better than a constant: its {trained.model.settings.loss} is {against}"

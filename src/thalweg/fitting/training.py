@@ -336,7 +336,8 @@ class Run:
         measured = {"held_out": self.held_out.quality(self.model), "test": self._tested()}
         if not s.passed and (odd := self.stream.odd_text):
             self._note(odd)
-        for name, (count, first) in self.stream.odd_cells.items() if not s.passed else ():
+        read = [self.stream, *([] if self.scored is None else [self.scored])]
+        for name, (count, first) in (c for x in read for c in x.odd_cells.items()) if not s.passed else ():
             cells = f"{count} cells are" if count > 1 else "a cell is"
             self._note(f"column {name!r}: {cells} taken for missing; {first}")
         s.history.append(told | {n: None if q is None else q.result(self.model) for n, q in measured.items()})

@@ -100,7 +100,7 @@ class Pass:
     skipped: int = 0
     features: int = 0
     reasons: list[str] = field(default_factory=list)
-    remedy: str = "correct it, or train without such lines (on_bad_line='skip', --on-bad-line skip)"
+    remedy: str = "correct it, or leave such lines out (on_bad_line='skip', --on-bad-line skip)"
     odd_cells: dict[str, tuple[int, str]] = field(default_factory=dict)  # by column: how many, and the first
     odd_lines: int = 0  # that are not the text they are read as
     odd_text: str = ""  # of those the first, and what to do

@@ -142,7 +142,7 @@ class Layout:
             lacking = [n for n in features if n not in columns]
             if lacking:
                 raise FileError(
-                    f"{path}: lacks column {lacking[0]!r}, which the rows that were learnt from have (layout=)"
+                    f"{path}: lacks column {lacking[0]!r}, which the rows that were learnt from have: {nearest(lacking[0], columns)}"
                 )
             self._take(plain)
         self.classes = self._classes(columns)
