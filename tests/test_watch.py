@@ -457,6 +457,76 @@ def test_a_parameter_that_becomes_another_is_left_alone() -> None:
     assert np.all(np.isnan(seen.columns()["relative_update"]))
 
 
+def test_tensors_that_move_between_looks_are_judged_again() -> None:
+    """Where nothing has changed since the look before, only places in memory are compared."""
+    model = network()
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+
+    def as_it_was() -> None:
+        pass
+
+    def states_elsewhere() -> None:
+        optimizer.load_state_dict(copy.deepcopy(optimizer.state_dict()))
+
+    def weights_elsewhere() -> None:
+        model[0].weight.data = model[0].weight.data.clone()
+
+    def weights_turned() -> None:  # another view that begins at the same place
+        turned = torch.nn.Parameter(model[0].weight.data.new_empty(8, 24).t())
+        model[0].weight.data = turned.data.copy_(model[0].weight.data)
+
+    def another_rate() -> None:
+        optimizer.param_groups[0]["lr"] = 0.02
+
+    same = as_it_was
+    changes = (same, same, states_elsewhere, same, weights_elsewhere, another_rate, same, weights_turned)
+    with tw.watch(optimizer, 1, None, model=model) as seen:
+        for k, change in enumerate(changes):
+            optimizer.zero_grad()
+            ((model(X) - Y) ** 2).mean().backward()
+            if k == 5:
+                model[2].bias.grad = None
+            if k == 6:
+                model[0].weight.grad = model[0].weight.grad.t().contiguous().t()
+            change()
+            optimizer.step()
+            layouts = [p.layout for x in seen._source._known.values() for p in x.parts]
+            assert (k in (1, 2, 3, 4)) <= all(x is not None for x in layouts)
+    missed = seen.columns()["missed"].reshape(-1, 4)
+    assert np.all(np.isnan(missed) == [[k == 5 and i == 3 for i in range(4)] for k in range(len(changes))])
+    assert np.nanmax(missed) < 1e-3
+    rates = seen.columns()["rate"].reshape(-1, 4)[:, 0]
+    assert rates[5] > 1.5 * rates[4]
+
+
+def test_gradients_are_compared_with_the_next_where_some_come_and_go() -> None:
+    """Tensors that have had different numbers of steps, of which one is without a gradient at the step after a look."""
+    model = network()
+    optimizer = torch.optim.Adam(model.parameters())
+    with tw.watch(optimizer, 3, None, model=model) as seen:
+        for k in range(5):
+            optimizer.zero_grad()
+            ((model(X) - Y) ** 2).mean().backward()
+            if k == 0:
+                model[0].bias.grad = None
+            if k == 4:
+                model[2].bias.grad = None
+            optimizer.step()
+    cosine = seen.columns()["gradient_cosine"].reshape(-1, 4)
+    assert np.isnan(cosine).tolist() == [[False, True, False, False], [True] * 4]
+    with tw.watch(optimizer, 3, None, model=model) as seen:
+        train(model, optimizer, 2)
+    assert np.all(seen.columns()["gradient_cosine"] > 0.9)
+
+
+def test_a_compiled_step_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    tables = []
+    for least in (1, 10**9):
+        monkeypatch.setattr(sys.modules["thalweg.lab.watch.quantities"], "COMPILED", least)
+        tables.append(watched(torch.optim.AdamW, 4).seen.looks.table)
+    np.testing.assert_allclose(*tables, rtol=1e-6, atol=1e-12)
+
+
 # The sample and what is kept.
 
 

@@ -22,7 +22,8 @@ norm of the step over norm of the weights before it. gradient_norm: of the whole
 share of coordinates whose denominator is more than half epsilon. eps_room: what epsilon is to be multiplied by to be as
 large as the rest of the denominator (the median). momentum_cosine: of the method's average of gradients with the
 gradient. dead: the share of coordinates without gradient that have not moved. turned, gradient_cosine: the share of
-coordinates whose gradient changes its sign to the next step, and the cosine of both gradients. missed: how far the
+coordinates whose gradient changes its sign to the next step, and the cosine of both gradients (between looks that are
+several steps apart, of every second one). missed: how far the
 weights are from where the formula takes them, over the step.
 """
 

@@ -1,7 +1,7 @@
 """Which formula moves a group of an optimizer, ours or torch's own, and how many steps a parameter has had."""
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 import torch
@@ -32,13 +32,19 @@ def formula(optimizer: torch.optim.Optimizer, group: Mapping[str, Any]) -> Formu
         return Formula(started, {n: n for n in started.update.kept if n != "_rate"})
     kind = type(optimizer)
     name = kind.__name__
-    if getattr(torch.optim, name, None) is not kind or all(t.torch != name for t in family.twins()):
+    if getattr(torch.optim, name, None) is not kind or name not in _known():
         return f"no rule is {kind.__module__}.{name}: realised steps only, no rates"
     settings = tuple((n, groups.plain(v)) for n, v in group.items() if n not in ("params", "param_names"))
     try:
         return _ported(name, settings)
     except (ValueError, HyperparameterError) as error:
         return f"{error}: realised steps only, no rates"
+
+
+@cache
+def _known() -> frozenset[str]:
+    """Return the optimizers of torch that are a rule: to list the rules takes longer than all else that is asked here."""
+    return frozenset(t.torch for t in family.twins())
 
 
 @lru_cache(maxsize=64)

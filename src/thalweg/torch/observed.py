@@ -6,6 +6,7 @@ within it where a closure computes them, or where torch unscales them there.
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
+from operator import is_
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ from ..optimizer.observing import ROUNDING, Curvature, Part, Sample, say, withou
 from .curved import curvature
 from .formulas import Formula, counts, formula
 from .layout import KINDS, local, local_gradient, real
+from .layouts import Layout, addresses
 from .optimizer import Optimizer
 
 Tensor = torch.Tensor
@@ -23,14 +25,31 @@ _NOTHING: Mapping[str, Any] = {}
 
 
 class _Group(NamedTuple):
-    """Tensors of one formula, count, dtype and device, and what was taken of them."""
+    """Tensors of one formula, count, dtype and device, and what was taken of them.
+
+    layout: where they lie, if they lie so that they need not be judged at the next look. lacking: those of which no
+    gradient was taken.
+    """
 
     formula: Formula | None
     t: int
     stored: str
     device: torch.device
     tensors: tuple[int, ...]
+    layout: Layout | None
     taken: dict[str, Array]
+    lacking: set[int]
+
+
+class _Known(NamedTuple):
+    """A group of the optimizer as it was judged at a look.
+
+    present: which parameters had a gradient, or may get one within the step. parts: what it fell into.
+    """
+
+    params: list[Tensor]
+    present: list[bool]
+    parts: list[_Group]
 
 
 class ObservedTensors:
@@ -70,6 +89,7 @@ class ObservedTensors:
         self._numbers = {id(p): i for i, p in enumerate(self.params)}
         self._whole = self._late = False
         self._groups: list[_Group] = []
+        self._known: dict[int, _Known] = {}
 
     @property
     def skipped(self) -> int:
@@ -91,32 +111,112 @@ class ObservedTensors:
         def detach() -> None:
             for handle in handles:
                 handle.remove()
+            self._known = {}
 
         return detach
 
     @torch.no_grad()
     def before(self, whole: bool, late: bool) -> None:
         self._whole, self._late = whole, late
-        self._groups = []
-        # By identity: a tensor's own hash is a call of Python's.
-        states = {id(p): state for p, state in self._opt.__dict__["state"].items()} if whole else {}
-        for entries in self._opt.param_groups:
-            known = formula(self._opt, entries) if whole else None
-            there = self._present(entries["params"], late)
-            params = [self.params[i] for i in there]
-            kept = [states.get(id(p), _NOTHING) for p in params]
-            for (t, dtype, device), places in _alike(params, counts(kept) if whole else [0] * len(there)):
-                tensors = tuple([there[k] for k in places])
-                moves = known if isinstance(known, Formula) else None
-                group = _Group(moves, t, KINDS[dtype][0], device, tensors, {})
-                self._groups.append(group)
-                wanted: dict[str, list[Tensor]] = {}
-                if whole:
-                    wanted["w"] = [params[k] for k in places]
-                    wanted |= self._states(group, [kept[k] for k in places])
-                if not late:
-                    wanted["g"] = list(map(self._gradient, tensors))
-                self._take(group, wanted)
+        if whole:
+            # By identity: a tensor's own hash is a call of Python's.
+            states = {id(p): state for p, state in self._opt.__dict__["state"].items()}
+            before, self._known = self._known, {}
+            for k, entries in enumerate(self._opt.param_groups):
+                self._known[k] = self._as_before(before.get(k), entries, states) or self._judged(
+                    entries, states
+                )
+            self._groups = [part for known in self._known.values() for part in known.parts]
+        else:  # of the tensors of the look before, whatever they have had since
+            parts = [part for known in self._known.values() for part in known.parts]
+            self._groups = [part._replace(taken={}, lacking=set()) for part in parts]
+        if not late:
+            for group in self._groups:
+                self._take_gradients(group)
+
+    def _as_before(
+        self, known: _Known | None, entries: Mapping[str, Any], states: Mapping[int, Mapping[str, Any]]
+    ) -> _Known | None:
+        """Return a group with samples of weights and states; None where it is not what it was at the look before."""
+        params = entries["params"]
+        if known is None or len(params) != len(known.params) or not all(map(is_, params, known.params)):
+            return None
+        if known.present != self._with_gradients(params):
+            return None
+        moves = self._formula(entries)
+        parts = []
+        for part in known.parts:
+            layout = part.layout
+            if layout is None:
+                return None
+            kept = [states.get(id(p), _NOTHING) for p in layout.params]
+            t = layout.count(kept)
+            if t is None or not layout.is_of(moves, kept):
+                return None
+            taken = layout.taken(self.sample, part.tensors)
+            parts.append(part._replace(formula=moves, t=t, taken=taken, lacking=set()))
+        return known._replace(parts=parts)
+
+    def _judged(self, entries: Mapping[str, Any], states: Mapping[int, Mapping[str, Any]]) -> _Known:
+        """Return a group with samples of weights and states, each of its tensors judged."""
+        moves = self._formula(entries)
+        present = self._with_gradients(entries["params"])
+        there = self._present(entries["params"], self._late)
+        params = [self.params[i] for i in there]
+        kept = [states.get(id(p), _NOTHING) for p in params]
+        # Where nothing was left out that may come back.
+        some = sum(map(self._has_entries, entries["params"], present))
+        whole = len(there) == some and not self._spread
+        parts = []
+        for (t, dtype, device), places in _alike(params, counts(kept)):
+            tensors = tuple([there[j] for j in places])
+            group = _Group(moves, t, KINDS[dtype][0], device, tensors, None, {}, set())
+            own = [kept[j] for j in places]
+            wanted = {"w": [params[j] for j in places], **self._states(group, own)}
+            lie_so = self._take(group, wanted)
+            if lie_so and whole and len(group.taken) == len(wanted):
+                group = group._replace(layout=Layout(wanted["w"], moves, wanted, own))
+            parts.append(group)
+        return _Known([*entries["params"]], present, parts)
+
+    def _with_gradients(self, params: list[Tensor]) -> list[bool]:
+        """Return which of a group's parameters have a gradient, or may get one within the step."""
+        return [self._late or p.grad is not None for p in params]
+
+    def _has_entries(self, p: Tensor, present: bool) -> bool:
+        """Whether a parameter that is present may be looked at at all."""
+        i = self._numbers.get(id(p))
+        return present and (i is None or self.sample.counts[i] > 0)
+
+    def _formula(self, entries: Mapping[str, Any]) -> Formula | None:
+        """Return what moves a group as it stands now, if that is known."""
+        moves = formula(self._opt, entries)
+        return moves if isinstance(moves, Formula) else None
+
+    def _take_gradients(self, group: _Group) -> None:
+        """Add samples of the gradients to a group; zeros of tensors that lack one, which are noted."""
+        if group.layout is not None:
+            gradients = [p.grad for p in group.layout.params]
+            given = [g for g in gradients if g is not None]
+            if len(given) == len(gradients) and group.layout.fits(given):
+                places = addresses(given)
+                if places.all():
+                    (group.taken["g"],) = self.sample.gathered(group.tensors, places, group.stored)
+                    return
+        for i in group.tensors:
+            if not self._dense(i) or not self._fits(i, local(self.params[i])):
+                group.lacking.add(i)
+        taken = [i for i in group.tensors if i not in group.lacking]
+        if not taken:
+            group.taken["g"] = np.zeros(sum(self.sample.counts[i] for i in group.tensors))
+            return
+        part = group._replace(tensors=tuple(taken), taken={})
+        self._take(part, {"g": list(map(self._gradient, taken))})
+        mask = np.repeat(
+            [i not in group.lacking for i in group.tensors], [self.sample.counts[i] for i in group.tensors]
+        )
+        group.taken["g"] = np.zeros(len(mask))
+        group.taken["g"][mask] = part.taken["g"]
 
     def _present(self, params: list[Tensor], late: bool) -> list[int]:
         """Return the numbers of a group's tensors that can be looked at; note why others cannot.
@@ -157,21 +257,18 @@ class ObservedTensors:
     def after(self) -> list[Part]:
         parts: list[Part | None] = []
         for group in self._groups:
-            lacking: set[int] = set()
             if self._late:
-                lacking = {i for i in group.tensors if not self._dense(i)}
-                grads = [
-                    torch.zeros_like(local(self.params[i])) if i in lacking else self._gradient(i)
-                    for i in group.tensors
-                ]
-                self._take(group, {"g": grads})
+                self._take_gradients(group)
             before, after = dict(group.taken), {}
             if self._whole:
-                self._take(group, {"w": [self.params[i] for i in group.tensors]})
-                after = {"w": group.taken["w"]}
+                if group.layout is not None and group.layout.same_weights():
+                    after = group.layout.taken(self.sample, group.tensors, weights_alone=True)
+                else:
+                    self._take(group, {"w": [self.params[i] for i in group.tensors]})
+                    after = {"w": group.taken["w"]}
             started = None if group.formula is None else group.formula.started
             part = Part(group.tensors, started, group.t + 1, ROUNDING[group.stored], before, after)
-            parts.append(without(part, self.sample, lacking))
+            parts.append(without(part, self.sample, group.lacking))
         self._groups = []
         return [x for x in parts if x is not None]
 
@@ -226,13 +323,17 @@ class ObservedTensors:
             group.taken[n] = np.concatenate(values)
         return whole
 
-    def _take(self, group: _Group, wanted: Mapping[str, list[Tensor]]) -> None:
-        """Add samples of arrays by name, of each a tensor a parameter, laid out as the parameters' local parts."""
+    def _take(self, group: _Group, wanted: Mapping[str, list[Tensor]]) -> bool:
+        """Add samples of arrays by name, of each a tensor a parameter, laid out as the parameters' local parts.
+
+        Return whether all of them lie in the host's memory as they are, each name's tensors in one dtype.
+        """
         params = [self.params[i] for i in group.tensors]
         if self._spread:
             params = list(map(local, params))
             wanted = {n: list(map(local, tensors)) for n, tensors in wanted.items()}
         contiguous = all(map(Tensor.is_contiguous, params))
+        lie_so = group.device.type == "cpu"
         alike: dict[torch.dtype, list[str]] = {}
         laid: dict[str, list[Tensor]] = {}
         for n, tensors in wanted.items():
@@ -241,21 +342,24 @@ class ObservedTensors:
                 laid[n] = tensors
             else:
                 laid[n] = [_laid(x, w) for x, w in zip(tensors, params, strict=True)]
+                lie_so = False
             dtypes = {x.dtype for x in tensors}
             if group.device.type != "cpu":
                 group.taken[n] = self._fetched(group.tensors, laid[n])
             elif len(dtypes) == 1:
                 alike.setdefault(dtypes.pop(), []).append(n)
             else:
+                lie_so = False
                 each = [
                     self.sample.gathered((i,), [x.data_ptr()], KINDS[x.dtype][0])[0]
                     for x, i in zip(laid[n], group.tensors, strict=True)
                 ]
                 group.taken[n] = np.concatenate(each)
         for dtype, names in alike.items():
-            starts = [at for n in names for at in map(Tensor.data_ptr, laid[n])]
+            starts = addresses([x for n in names for x in laid[n]])
             rows = self.sample.gathered(group.tensors, starts, KINDS[dtype][0])
             group.taken.update(zip(names, rows, strict=True))
+        return lie_so
 
     def _fetched(self, numbers: tuple[int, ...], tensors: list[Tensor]) -> Array:
         """Return samples of a device's tensors as float64, joined there."""

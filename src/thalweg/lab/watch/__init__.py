@@ -7,12 +7,14 @@
             seen(loss)                  # optional
 
 Every so many steps a fixed sample of each tensor is copied before and after the step, and the rule's own formula says
-what the step was made of. What that costs is measured, and looks become rarer where it is more than a fiftieth.
+what the step was made of; of every second look the gradients are compared with those of the next step. What that costs
+is measured, and looks become rarer where it is more than a fiftieth.
 """
 
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable
 from importlib import import_module
 from numbers import Integral
@@ -32,7 +34,7 @@ from ...errors import FileError, HyperparameterError, StateError
 from ...files import require_writable
 from ...files import write as write_file
 from ...optimizer.observed import ObservedArrays
-from ...optimizer.observing import Curved, HandedOver, Part, Source
+from ...optimizer.observing import Curved, HandedOver, Part, Source, without
 from ...optimizer.optimizer import ArrayOptimizer
 from .. import record
 from ..reports import watch as report
@@ -80,8 +82,9 @@ class Watch:
         self._looking = self._turning = False
         self._waiting: Any = None  # a loss that came before its step
         self._last_parts: list[Part] = []  # gradients of the step before
-        self._costs: list[float] = []
+        self._costs = {kind: deque[float](maxlen=RECENT) for kind in ("look", "turn")}
         self._spent = self._began = self._rested = self._wrote = self._took = 0.0
+        self._since = 0.0  # seconds of the last interval that were the watch's
         self._rested_at = 0
 
     # Around the training.
@@ -136,7 +139,7 @@ class Watch:
     def _before(self, late: bool) -> None:
         step = self.seen.steps + 1
         self._looking = step >= self._due
-        self._turning = bool(self._last_parts) and not self._looking
+        self._turning = bool(self._last_parts) and not self._looking and self.seen.looks.looks % 2 == 1
         if self._looking or self._turning:
             self._took = perf_counter()
             self._source.before(self._looking, late)
@@ -153,8 +156,10 @@ class Watch:
         if self._looking:
             self._look(parts)
         self._last_parts = [x for x in parts if "g" in x.before] if self._looking else []
-        self._costs.append(self._took + perf_counter() - begun)
-        self._spent += self._costs[-1]
+        taken = self._took + perf_counter() - begun
+        self._costs["look" if self._looking else "turn"].append(taken)
+        self._spent += taken
+        self._since += taken
         if self._looking:
             self._plan()
         if self._out is not None and perf_counter() - self._wrote > AGAIN:
@@ -162,12 +167,14 @@ class Watch:
 
     def _turn(self, parts: list[Part]) -> None:
         """Write into the last look how far gradients have turned since."""
-        before = {x.tensors: x for x in self._last_parts}
+        sample = self._source.sample
+        before = self._last_parts
         for part in parts:
-            if part.tensors in before and "g" in part.before:
-                self.seen.looks.last[np.ix_(part.tensors, TURNS)] = turns(
-                    before[part.tensors], part, self.seen.counts
-                )
+            there = set(part.tensors)
+            for last in before:
+                same = without(last, sample, set(last.tensors) - there)
+                if same is not None and same.tensors == part.tensors and "g" in part.before:
+                    self.seen.looks.last[np.ix_(part.tensors, TURNS)] = turns(same, part, self.seen.counts)
         if before and self.seen.recent:
             self.seen.recent[-1] = self.seen.looks.last.copy()
 
@@ -221,12 +228,11 @@ class Watch:
         every = seen.asked
         steps = seen.steps - self._rested_at
         if seen.looks.looks > AS_ASKED and steps > 0:
-            own = max((now - self._rested - sum(self._costs[-2:])) / steps, 1e-7)
-            cost = 2 * median(self._costs[-16:])  # a look, and the gradients of the step after it
+            own = max((now - self._rested - self._since) / steps, 1e-7)
+            cost = median(self._costs["look"]) + median(self._costs["turn"] or [0.0]) / 2
             every = max(every, math.ceil(cost / (SHARE * own)))
-        del self._costs[:-16]
         seen.every, self._due = every, seen.steps + every
-        self._rested, self._rested_at = now, seen.steps
+        self._rested, self._rested_at, self._since = now, seen.steps, 0.0
         seen.seconds = self._spent, now - self._began
 
     def sharpness(self, closure: Callable[[], Any]) -> Sharpness:

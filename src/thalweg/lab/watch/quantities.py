@@ -15,6 +15,7 @@ from ...core.pieces import own
 from ...core.rule import Rule
 from ...core.started import Started
 from ...core.update import Update, rate_afterwards
+from ...engines.cpu.dense import batch
 from ...engines.cpu.segments import sums
 from ...engines.ops import applied, vectorised
 from ...optimizer.observing import Part
@@ -23,12 +24,12 @@ from ..watch_result import FIELDS, Array
 from .summed import LOOK, SHARE, TURN
 
 SHARES = (0.1, 0.5, 0.9)
-CHUNK = 1 << 14  # coordinates
+COMPILED = 1 << 12  # coordinates from which on a step is worth half a second of compiling, once a machine
 
 
 def quantities(part: Part, counts: Sequence[int], sizes: Sequence[int]) -> Array:
     """Return FIELDS for each of a part's tensors, (tensors, FIELDS), NaN where one cannot be told."""
-    cut = segments(tuple(counts[i] for i in part.tensors))
+    cut = segments(tuple(map(counts.__getitem__, part.tensors)))
     w, after, g = part.before["w"], part.after["w"], part.before.get("g")
     told = _Told()
     with np.errstate(all="ignore"):
@@ -77,9 +78,9 @@ class _Told(NamedTuple):
 
 def _by_formula(started: Started, part: Part) -> _Told:
     """Return what takes the step once more: where it leads, what it is made of, and its rates."""
-    run = _in_chunks(started.update)
-    scalars = dict(zip(started.update.scalars, started.scalars(part.t), strict=True))
     w = part.before["w"]
+    run = _running(started.update, w.size)
+    scalars = dict(zip(started.update.scalars, started.scalars(part.t), strict=True))
     after = run(part.before, scalars)
     rate = after.get("_rate")
     if rate is None:
@@ -90,9 +91,7 @@ def _by_formula(started: Started, part: Part) -> _Told:
     else:
         step = (scalars[own("keep")] * w if started.options.decoupled else w) - after["w"]
     bare = _bare(started.rule, scalars)
-    told, alone = rate_afterwards(started.update), None
-    if bare is not None:
-        alone = run(part.before, bare)["_rate"] if told is None else _evaluated(told, after, bare)
+    alone = None if bare is None else run(part.before, bare)["_rate"]
     return _Told(after["w"], step, rate, alone)
 
 
@@ -119,18 +118,27 @@ def _bare(rule: Rule, scalars: Mapping[str, float]) -> Mapping[str, float] | Non
     return {**scalars, **dict.fromkeys(eps, 0.0)} if any(eps.values()) else None
 
 
-def _in_chunks(update: Update) -> Callable[[Mapping[str, Array], Mapping[str, float]], dict[str, Array]]:
-    """Return an update as ``applied`` has it, a few coordinates after the other: intermediate results stay in a cache."""
-    whole = applied(update)
+Run = Callable[[Mapping[str, Array], Mapping[str, float]], Mapping[str, Array]]
 
-    def run(arrays: Mapping[str, Array], scalars: Mapping[str, float]) -> dict[str, Array]:
-        size = arrays["w"].size
-        results = {n: np.empty(size) for n in update.written}
-        for low in range(0, size, CHUNK):
-            here = slice(low, low + CHUNK)
-            for n, values in whole({n: x[here] for n, x in arrays.items()}, scalars).items():
-                results[n][here] = values
-        return results
+
+def _running(update: Update, size: int) -> Run:
+    """Return a step on so many coordinates: from arrays and scalars by name to new weights and the rate."""
+    return applied(update) if size < COMPILED else _compiled(update, size)
+
+
+@lru_cache(maxsize=16)
+def _compiled(update: Update, size: int) -> Run:
+    """``_running`` by the engine's kernel, on arrays that are kept from look to look."""
+    arrays = {n: np.empty(size) for n in update.arrays if n != "g"}
+    whole = batch(update, np.dtype(np.float64), [arrays])
+
+    def run(given: Mapping[str, Array], scalars: Mapping[str, float]) -> Mapping[str, Array]:
+        for n, values in given.items():
+            if n != "g":
+                arrays[n][:] = values
+        whole.bind(0, given["g"])
+        whole.run([tuple(scalars[n] for n in update.scalars)], [0])
+        return {n: arrays[n].copy() for n in ("w", "_rate") if n in arrays}
 
     return run
 
@@ -140,7 +148,7 @@ def turns(before: Part, after: Part, counts: Sequence[int]) -> Array:
 
     The parts are the same tensors at both steps.
     """
-    cut = segments(tuple(counts[i] for i in before.tensors))
+    cut = segments(tuple(map(counts.__getitem__, before.tensors)))
     total = cut.sums(TURN, {"a": before.before["g"], "b": after.before["g"]})
     with np.errstate(all="ignore"):
         turned = total["turned"] / total["there"]
@@ -186,10 +194,12 @@ class Segments:
 
     def quantiles(self, values: Array, shares: Sequence[float]) -> list[Array]:
         """The value that each share of a segment is not above, for each share."""
-        narrow = np.append(values, np.nan).astype(np.float32)  # NaN sorts behind all numbers
+        narrow = np.empty(len(values) + 1, dtype=np.float32)
+        narrow[:-1], narrow[-1] = values, np.nan  # NaN sorts behind all numbers
         quantiles = np.empty((len(shares), len(self.lengths)))
         for rows, places in self._alike:
-            ordered = np.sort(narrow[places], axis=1)
+            ordered = narrow.take(places)
+            ordered.sort(axis=1)
             for k, share in enumerate(shares):
                 at = ((self.lengths[rows] - 1) * share).round().astype(int)
                 quantiles[k, rows] = ordered[np.arange(len(rows)), at]

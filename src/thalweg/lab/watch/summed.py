@@ -24,8 +24,8 @@ def _share(rate, alone, /):
 
 def _turn(a, b, /):
     """What two gradients are compared by: signs that there are in both, those that differ, and their products."""
-    there = where(a == 0, 0, where(b == 0, 0, 1))
-    return there, where(a > 0, where(b > 0, 0, there), where(b > 0, there, 0)), a * b, a * a, b * b
+    product = a * b
+    return where(product == 0, 0, 1), where(product < 0, 1, 0), product, a * a, b * b
 
 
 LOOK = lift(_look, ("moved", "size", "gradient", "still", "off", "along", "average", "ruled"))
