@@ -1,12 +1,16 @@
 """Reports as the library writes them: run when the documentation is built, and again when what is asked here or the version has changed.
 
+That of a fit is written from the numbers of a stored one: ``thalweg fit --json docs/fit.json`` on the data of its page.
+
 ``{report} race`` shows one in a frame, and the gallery has a card for each.
 """
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from claimpages import STORED, stored
 from docutils import nodes
 from matplotlib.figure import Figure
 from pictures import STATIC, keep, written
@@ -16,13 +20,22 @@ from thumbnails import THEMES, cropped
 
 import thalweg as tw
 from thalweg.lab.pictures.figure import figure
+from thalweg.lab.pictures.panels import Picture
 from thalweg.lab.pictures.race import loss_curves
 from thalweg.lab.pictures.study import profile
 from thalweg.lab.pictures.style import Colours, palette
 from thalweg.lab.pictures.svg import drawing
+from thalweg.lab.reports import fit as fit_report
 
 METHODS = ["SGD", "Momentum", "Adagrad", "RMSprop", "Adam"]
+FIT = Path(__file__).parents[1] / "fit.json"
+COMMAND = "thalweg fit reviews.vw --model reviews.tw --passes 2"  # what wrote it
+SHOWN = "defaults-mislead"  # the claim whose picture is on the claims' card
 Draw = Callable[[Colours], Figure]
+
+
+def _drawn(picture: Picture) -> Draw:
+    return lambda colours: figure(picture, colours, narrow=True)
 
 
 def _race(page: Path) -> Draw:
@@ -41,22 +54,38 @@ def _study(page: Path) -> Draw:
 def _diff(page: Path) -> Draw:
     result = tw.diff("RMSprop:torch", "RMSprop:keras")
     result.save(page)
-    return lambda colours: figure(result.picture, colours, narrow=True)
+    return _drawn(result.picture)
+
+
+def _fit(page: Path) -> Draw:
+    fit = json.loads(FIT.read_text(encoding="utf-8"))
+    page.write_text(fit_report.render(fit, COMMAND), encoding="utf-8")
+    _, picture, _ = fit_report.calibration(fit)
+    return _drawn(picture)
+
+
+def _claims(page: Path) -> Draw:
+    """Claims have pages of their own: only a figure."""
+    (result,) = (r for r in stored() if r.id == SHOWN)
+    return _drawn(result.picture)
 
 
 @dataclass(frozen=True)
 class Report:
-    """A kind of report: what it answers, the page that explains it, and what writes one and then draws its figure."""
+    """A kind of report: what it answers, the page that explains it, what writes one and then draws its figure, and from which files."""
 
     words: str
     page: str
     write: Callable[[Path], Draw]
+    sources: Sequence[Path] = ()
 
 
 REPORTS = {
     "race": Report("A race: which method works on a problem?", "race", _race),
     "study": Report("A study: which works on several?", "study", _study),
     "diff": Report("A diff: where do two dialects part?", "diff", _diff),
+    "fit": Report("A fit: how good is a model of a file, and what does it go by?", "fit", _fit, [FIT]),
+    "claims": Report("The claims: what is true of what texts say?", "claims", _claims, [STORED]),
 }
 
 
@@ -91,8 +120,11 @@ def write(name: str) -> None:
 
 def _write(app: Sphinx) -> None:
     (STATIC / "reports").mkdir(exist_ok=True)
-    for name in REPORTS:
-        keep(f"report-{name}", [tw.__version__.encode(), Path(__file__).read_bytes()], write, name)
+    for name, report in REPORTS.items():
+        sources = [Path(__file__), *report.sources]
+        keep(
+            f"report-{name}", [tw.__version__.encode(), *(path.read_bytes() for path in sources)], write, name
+        )
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

@@ -69,12 +69,10 @@ def picture(address: str) -> Picture:
     labels, common = _labels(at.methods)
     paths, curves, seen = [], [], Counter[str]()
     for label, (name, values) in zip(labels, at.methods, strict=True):
-        rule = use(name, **values)
-        run = record(rule, p, at.steps, start=at.start)
-        kind = type(rule).__name__
-        paths.append(Path(run.weights, label, kind, seen[kind], run.died))
-        curves.append(Curve(run.steps, run.loss - floor, label, kind, seen[kind], died=run.died))
-        seen[kind] += 1
+        run = record(use(name, **values), p, at.steps, start=at.start)
+        paths.append(Path(run.weights, label, name, seen[name], run.died))
+        curves.append(Curve(run.steps, run.loss - floor, label, name, seen[name], died=run.died))
+        seen[name] += 1
     marks = [(*paths[0].points[0], "start"), *((*m, "minimum") for m in p.minima)]
     heights = (
         "Height above the minimum" if p.minimum is not None else "Height above the lowest value in sight"

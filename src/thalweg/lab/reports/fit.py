@@ -124,7 +124,7 @@ def _figures(fit: Fit) -> str:
     from ..pictures.draw import svg  # matplotlib is slow to import
 
     shown = (
-        ("calibration", *_calibration(fit)),
+        ("calibration", *calibration(fit)),
         ("progress", *_progress(fit)),
     )
     parts = [
@@ -142,7 +142,7 @@ def _figures(fit: Fit) -> str:
     )
 
 
-def _calibration(fit: Fit) -> tuple[str, Picture | None, str]:
+def calibration(fit: Fit) -> tuple[str, Picture | None, str]:
     """Title, picture and caption of what was predicted beside what came."""
     from ..pictures.panels import Chart, Curve, Picture
 
