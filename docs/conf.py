@@ -28,6 +28,7 @@ extensions = [
     "pictures",
     "rulepages",
     "seen",
+    "drawings",
     "claimpages",
     "reports",
     "gallery",

@@ -23,7 +23,7 @@ from thalweg.lab.pictures import draw, film
 from thalweg.lab.pictures import race as race_figures
 from thalweg.lab.pictures.figure import figure
 from thalweg.lab.pictures.labels import spread
-from thalweg.lab.pictures.lines import thin
+from thalweg.lab.pictures.lines import thin, thin_swings
 from thalweg.lab.pictures.looks import looks_of, methods_of
 from thalweg.lab.pictures.panels import Bars, Chart, Curve, Heat, Map, Picture
 from thalweg.lab.pictures.panels import Path as Run
@@ -292,6 +292,21 @@ def test_swings_too_close_to_be_told_apart_are_thinned_out_and_this_is_said() ->
     with drawing():
         made = figure(Picture([Map("", "x", "y", valley(), [few])], ""), palette("light"))
     assert not any("swings" in words for words, _ in labels(made))
+
+
+@pytest.mark.parametrize("turns", [8, 9])
+def test_a_way_that_goes_on_after_swings_is_drawn_whole(turns: int) -> None:
+    """Gradient descent in a curved valley swings until it has found the floor, and then follows it for a long time."""
+    k = np.arange(turns)
+    swings = np.stack([3 * 0.8**k * np.where(k % 2, -1, 1), 0.01 * k], axis=1)
+    angle = np.linspace(0, np.pi, 300)
+    floor = np.stack([100 - 100 * np.cos(angle), 100 * np.sin(angle)], axis=1)
+    path = np.vstack([swings, floor])
+    kept = path[thin_swings(path, 6.0)]
+    begin, way = kept[:-1], np.diff(kept, axis=0)
+    for point in path:
+        along = np.clip(((point - begin) * way).sum(axis=1) / np.maximum((way**2).sum(axis=1), 1e-12), 0, 1)
+        assert np.hypot(*(point - begin - along[:, None] * way).T).min() < 6
 
 
 def test_paths_outside_a_window_are_named() -> None:

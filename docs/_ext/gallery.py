@@ -5,6 +5,7 @@ its place in the explorer.
 """
 
 import inspect
+import re
 from html import escape
 from pathlib import Path
 
@@ -27,7 +28,9 @@ from thalweg.rules import shipped
 
 
 def _card(page: str, small: str, name: str, words: str) -> str:
-    return f'<a class="card" href="{page}" title="{escape(words)}">{small}<span>{escape(name)}</span></a>'
+    """A card; a name such as RMSpropCentredMomentum may be broken before its capitals."""
+    broken = re.sub(r"(?<=[a-z])(?=[A-Z])", "<wbr>", escape(name))
+    return f'<a class="card" href="{page}" title="{escape(words)}">{small}<span>{broken}</span></a>'
 
 
 def rules(root: str) -> list[str]:

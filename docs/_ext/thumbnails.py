@@ -8,7 +8,9 @@ from pictures import written
 from PIL import Image
 
 import thalweg as tw
+from thalweg.lab.pictures.axes import Axis
 from thalweg.lab.pictures.canvas import Canvas
+from thalweg.lab.pictures.lines import panel_shares, thin_swings
 from thalweg.lab.pictures.looks import look_of, looks_of
 from thalweg.lab.pictures.panels import Map, Path, Picture
 from thalweg.lab.pictures.style import Colours, palette
@@ -20,6 +22,7 @@ from thalweg.problems.formula import FormulaProblem
 WIDTH, HEIGHT = 208, 144  # CSS px
 SCALE = 2  # device px for one of them
 SHADES = 96
+SWINGS = 6.0  # px: of swings to and fro that lie closer to each other some are left out
 THEMES = ("light", "dark")
 
 
@@ -36,6 +39,8 @@ def _drawn(picture: Picture, panel: Map, colours: Colours) -> Figure:
     terrain(ax, x, y, f, canvas)
     for path in reversed(panel.paths):
         points = np.asarray(path.points, float)
+        shares = panel_shares(*points.T, *(Axis(a[0], a[-1], False, (), ()) for a in (x, y)))
+        points = points[thin_swings(np.clip(shares, -9, 9) * (WIDTH, HEIGHT), SWINGS)]
         ax.add_line(canvas.line(look_of(path, looks), *points.T, linestyle="solid", linewidth=2))
         canvas.figure.axes[0].plot(*points[0], "o", color=colours["ink"], markersize=4)
     return canvas.figure

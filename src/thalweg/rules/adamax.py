@@ -49,7 +49,7 @@ def step(w, g, m, u, /, beta1, take1, beta2, size, eps, eps_in):
 
 
 def gain(rate, /, t, beta1):
-    """Under a constant gradient m is 1 - beta1^t of it."""
+    """Under a constant gradient m is ``1 - beta1**t`` of it."""
     return rate * (1 - beta1**t)
 
 

@@ -59,7 +59,7 @@ def step(w, g, m, v, u, /, beta1, take1, beta2, take2, size, before, after, eps,
 
 
 def gain(rate, /, t, beta1):
-    """Under a constant gradient m is 1 - beta1^t of it."""
+    """Under a constant gradient m is ``1 - beta1**t`` of it."""
     return rate * (1 - beta1**t)
 
 

@@ -46,8 +46,8 @@ def thin(columns: Sequence[Array], bins: Array) -> Array:
 def thin_swings(points: Array, gap: float) -> Array:
     """Indices of a path (n, 2) without swings that lie closer to the last one kept than ``gap``, which no eye tells apart.
 
-    A swing is what lies between two points where the path turns back. Swings are left out by twos, so that what is
-    kept still goes to and fro, on points of the path. The first and the last point are kept.
+    A swing is what lies between two points where the path turns back. Swings are left out by twos, all of whose points
+    are so close, so that what is kept still goes to and fro, on points of the path. The first and the last point are kept.
     """
     ways = np.diff(points, axis=0)
     turning = np.flatnonzero((ways[1:] * ways[:-1]).sum(axis=1) < 0) + 1
@@ -55,16 +55,25 @@ def thin_swings(points: Array, gap: float) -> Array:
     if len(turns) < 5:
         return np.arange(len(points))
     kept = np.ones(len(points), bool)
-    corners = points[turns]
     k = 1
     while k + 1 < len(turns):
-        begin, end = corners[k - 1], corners[k]  # the swing that was kept last
-        back = k  # from which corner the next one goes back
-        while back + 2 < len(turns) and _apart(begin, end, corners[back + 1], corners[back]) < gap:
+        begin, end = points[turns[k - 1]], points[turns[k]]  # the swing that was kept last
+        back = k  # from which turn the next one goes back
+        while back + 2 < len(turns):
+            way = points[turns[back] : turns[back + 2] + 1]  # to and fro
+            if _farthest(way, begin, end) >= gap:
+                break
             back += 2
         kept[turns[k] + 1 : turns[back]] = False
         k = back + 1
     return np.flatnonzero(kept)
+
+
+def _farthest(points: Array, begin: Array, end: Array) -> float:
+    """How far the farthest of points (n, 2) is from the line between two others."""
+    way = end - begin
+    along = np.clip((points - begin) @ way / max(float(way @ way), 1e-12), 0, 1)
+    return float(np.hypot(*(points - begin - along[:, None] * way).T).max())
 
 
 def dense_swings(points: Array, near: float, tall: float) -> list[Array]:
@@ -98,21 +107,6 @@ def _turns(y: Array, tall: float) -> Array:
             turns.append(best)
             best, sign = i, -sign
     return np.array(turns, int)
-
-
-def _apart(begin: Array, end: Array, other_begin: Array, other_end: Array) -> float:
-    """How far another swing lies beside one, or reaches beyond it, at the end where that is more."""
-    way = end - begin
-    long = max(float(np.hypot(*way)), 1e-12)
-    along, beside = way / long, np.array([-way[1], way[0]]) / long
-    return float(
-        max(
-            abs((other_end - end) @ beside),
-            abs((other_begin - begin) @ beside),
-            (other_end - end) @ along,
-            (begin - other_begin) @ along,
-        )
-    )
 
 
 def last_seen(points: Array, box: Box = WINDOW) -> Array | None:
