@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..fitting.settings import READING
 from .arguments import names, numbers, ranges
 from .console import DONE, FAILED, errors_as_one_line, number, phase_progress, print_table, say, tell_written
 from .options import add_settings
@@ -14,11 +15,6 @@ if TYPE_CHECKING:
     from ..lab.race import Race
 
 COMPARED, BUDGET, RUN, WRITTEN = "What is compared", "Budget", "Where it runs", "What is written"
-# Of the settings of ``thalweg fit``, those that say how a file is read (``problems.table.files.READING``).
-READING = (
-    "format", "on_bad_line", "categorical", "numeric", "na", "delimiter", "decimal", "thousands", "dates", "header",
-    "skip_lines", "comment", "encoding", "bits", "interactions",
-)  # fmt: skip
 
 
 def race(

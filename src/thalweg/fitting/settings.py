@@ -354,6 +354,11 @@ class FitSettings:
 
 LINES: dict[str, Line] = {f.name: f.metadata["line"] for f in fields(FitSettings)}
 
+# Those that a raced table takes too, which say how its file is read: of tables, of hashed text, of any.
+TABLES = ("categorical", "numeric", "na", "delimiter", "decimal", "thousands", "dates", "header", "skip_lines", "comment")  # fmt: skip
+HASHED = ("bits", "interactions")
+READING = ("format", "on_bad_line", *TABLES, "encoding", *HASHED)
+
 
 def _plain(value: object) -> object:
     return list(value) if isinstance(value, tuple) else value

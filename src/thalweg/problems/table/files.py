@@ -6,18 +6,13 @@ from difflib import get_close_matches
 from typing import Any
 
 from ...errors import FileError, HyperparameterError, MisplacedOptionError, ProblemError, nearest
+from ...fitting.settings import HASHED, READING, TABLES
 from ...reading.kinds import AS_TOLD, COUNTS_ROWS
 from ...reading.sources import format_of, sources
 from ...reading.whole import read_whole
 from .columns import Table
 
 MIN_ROWS = 8
-
-
-# How a file is read, of what ``open_stream`` takes: those of tables, of sparse text, of both.
-TABLES = ("categorical", "numeric", "na", "delimiter", "decimal", "thousands", "dates", "header", "skip_lines", "comment")  # fmt: skip
-SPARSE = ("bits", "interactions")
-READING = ("format", *TABLES, *SPARSE, "encoding", "on_bad_line")
 
 
 def checked(path: str, reading: Mapping[str, object]) -> dict[str, Any]:
@@ -30,7 +25,7 @@ def checked(path: str, reading: Mapping[str, object]) -> dict[str, Any]:
 
 def require_only(path: str, kind: str, reading: Mapping[str, object], names: Sequence[str]) -> None:
     """Raise MisplacedOptionError where something is said that is not for files of that kind. names: what is."""
-    odd = [n for n in reading if n in (*TABLES, *SPARSE) and n not in names]
+    odd = [n for n in reading if n in (*TABLES, *HASHED) and n not in names]
     if odd:
         raise MisplacedOptionError(f"{path!r}: is {kind}: {', '.join(odd)}: not for that; leave it out", odd)
 

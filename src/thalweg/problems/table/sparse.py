@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 
 from ...errors import HyperparameterError, ProblemError
+from ...fitting.settings import HASHED
 from ...reading import open_stream
 from ...reading.whole import REMEDY
 from ..base import require
 from ..data import DataProblem, split
-from .files import SPARSE, require_only, require_rows
+from .files import require_only, require_rows
 from .models import Fit, model_of, numeric_target
 
 # Inputs of so few columns, and entries, stand dense: fetching rows of a sparse matrix takes 100 µs, however few they are.
@@ -20,7 +21,7 @@ DENSE_WIDTH, DENSE_SIZE = 256, 1 << 22
 def sparse_model(path: str, format: str, fit: Fit, reading: Mapping[str, Any]) -> DataProblem:
     """A linear model of the features that occur in a file of sparse text. Raises FileError, ProblemError."""
     sparse = require("scipy.sparse", "scipy", f"reading {path!r}")
-    require_only(path, format, reading, SPARSE if format == "vw" else ())
+    require_only(path, format, reading, HASHED if format == "vw" else ())
     try:
         stream = open_stream(path, **{**reading, "format": format})
     except HyperparameterError as error:
