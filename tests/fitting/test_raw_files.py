@@ -194,7 +194,7 @@ def test_instants_are_the_same_whatever_their_unit(tmp_path: Path, zone: str | N
     done = [predict(tmp_path / "time_us.tw", path, path.with_suffix(".csv")) for path in paths]
     assert done[0].quality == done[1].quality
     assert paths[0].with_suffix(".csv").read_text() == paths[1].with_suffix(".csv").read_text()
-    inputs = [problem(str(path), "y")._train()[0] for path in paths]  # type: ignore[attr-defined]
+    inputs = [problem(str(path), "y").training_inputs() for path in paths]  # type: ignore[attr-defined]
     assert np.array_equal(*inputs) and inputs[0].shape[1] > 1 + 7 + 12
 
 
