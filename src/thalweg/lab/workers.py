@@ -104,6 +104,17 @@ def side_by_side(
         yield result
 
 
+@dataclass(frozen=True)
+class Named:
+    """A function of a module that is imported, in whichever process, when it is called."""
+
+    module: str
+    name: str
+
+    def __call__(self, *arguments: Any) -> Any:
+        return getattr(import_module(self.module), self.name)(*arguments)
+
+
 def load(module: str) -> None:
     """Let a worker import a module while this process goes on, so that it can help with ``beside``."""
     if workers_for(2) > 1:

@@ -287,6 +287,11 @@ contour = Plot("contour", _draw_contour)
 PLOTS = {plot.name: plot for plot in (loss_curves, sensitivity, effective_rate, contour)}
 
 
+def themable(race: RaceResult, plot: str, alt: str, narrow: bool) -> str:
+    """The figure of that name as themable SVG."""
+    return PLOTS[plot](race, alt, narrow=narrow)
+
+
 def save(
     figure_function: Plot,
     race: RaceResult,

@@ -10,7 +10,7 @@ from ..explored import Explored
 from ..formatting import listing, number
 from ..pictures.style import styles
 from ..race_result import Columns, MethodRow, RaceResult, ranked
-from ..workers import beside
+from ..workers import Named, beside
 from . import fairness, race_explorer, race_search, race_table
 from .page import block, chips, facts, figure, page, table
 from .race_chart import chart, script
@@ -176,7 +176,7 @@ def _figures(race: RaceResult, rows: list[MethodRow]) -> str:
     losses = f"Median {name} against step on a log scale, in order of the final value: {ranking}"
     if curves := _any(race["curves"], "median"):
         wanted.append(("loss", losses, False))
-    svgs = beside(partial(_drawn, race), wanted)
+    svgs = beside(partial(Named(DRAWING, "themable"), race), wanted)
     drawings = {(plot, narrow): svg for (plot, _, narrow), svg in zip(wanted, svgs, strict=True)}
     parts = [
         figure(drawings[plot, False], drawings[plot, True], caption, plot, title)
@@ -186,13 +186,6 @@ def _figures(race: RaceResult, rows: list[MethodRow]) -> str:
     if curves:
         parts.insert(1 if shown[0][0] else 0, _losses(race, drawings["loss", False]))
     return "\n".join(parts) or '<p class="caption">There is nothing to draw yet.</p>'
-
-
-def _drawn(race: RaceResult, plot: str, label: str, narrow: bool) -> str:
-    """One picture, in whichever process."""
-    from ..pictures.race import PLOTS
-
-    return PLOTS[plot](race, label, narrow=narrow)
 
 
 def _losses(race: RaceResult, drawing: str) -> str:
