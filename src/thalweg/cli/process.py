@@ -5,6 +5,7 @@ has gone (``| head``) ends it without a word, as text tools do. A message that c
 goes on. What a stream's encoding lacks is written as an escape. Bugs keep their traceback.
 """
 
+import gc
 import io
 import os
 import signal
@@ -17,6 +18,8 @@ from ..errors import FileError, ThalwegError, escaped
 
 DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130  # exit status; the last is a shell's for Ctrl-C
 
+COLLECTED = 20_000  # objects that Python makes before it looks for cycles: by its own 700 that takes a tenth of a command
+
 _interrupts: list[int] = []  # Ctrl-C so far
 
 
@@ -27,6 +30,7 @@ def say(text: str) -> None:
 
 def run(command: Callable[[], object]) -> NoReturn:
     """Run a command in this process, and exit with its status."""
+    gc.set_threshold(COLLECTED)
     _open_closed_streams()
     sys.stdout = _text(_Output(1, "wb", closefd=False), sys.stdout)
     sys.stderr = _text(_Messages(2, "wb", closefd=False), sys.stderr)
