@@ -6,6 +6,7 @@ import math
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -581,6 +582,22 @@ def test_looks_become_rarer_where_they_cost_too_much() -> None:
             opt.step(np.ones(10))
     assert seen.seen.asked == 1 and seen.seen.every > 10
     assert seen.seen.looks.looks < 200
+
+
+def test_the_time_that_a_page_takes_is_none_of_the_steps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the look after a page thinks that steps are slow, and looks become frequent."""
+    opt = tw.SGD(lr=1e-4).on(np.ones(10))
+    with tw.watch(opt, 1, tmp_path / "run.csv") as seen:
+        for _ in range(3000):
+            opt.step(np.ones(10))
+        monkeypatch.setattr(seen, "save", lambda path: time.sleep(0.5))
+        seen._write()
+        looks = seen.seen.looks.looks
+        while seen.seen.looks.looks == looks:
+            opt.step(np.ones(10))
+        assert seen.seen.every > 10
 
 
 def test_the_median_leaves_out_what_is_not_known() -> None:

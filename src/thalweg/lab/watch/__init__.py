@@ -302,6 +302,7 @@ class Watch:
         self.save(self._out)
         taken = perf_counter() - begun
         self._spent += taken
+        self._since += taken
         self._wrote = begun + max(0.0, taken / SHARE - AGAIN)
 
     def __repr__(self) -> str:
