@@ -12,7 +12,7 @@ import thalweg as tw
 from thalweg.errors import EngineError, HyperparameterError
 from thalweg.lab.performing import Performer
 from thalweg.lab.race import _machines
-from thalweg.lab.spread import chunks
+from thalweg.lab.spread import JoblibBackend, chunks
 
 from .races import without_times
 from .test_store import rows
@@ -109,3 +109,15 @@ def test_places_that_are_none_are_refused(where: dict[str, Any], error: type[Exc
     with pytest.raises(error) as raised:
         Performer(**where)
     assert told in str(raised.value) and "\n" not in str(raised.value)
+
+
+def test_a_backends_workers_stay_from_one_job_to_the_next() -> None:
+    """joblib starts a pool for each call else; Ray takes seconds for that."""
+    backend = JoblibBackend("multiprocessing", 2)
+    try:
+        first, second = (
+            set(backend._parallel(backend._delayed(os.getpid)() for _ in range(8))) for _ in range(2)
+        )
+        assert os.getpid() not in first and first | second == first
+    finally:
+        backend._parallel.__exit__(None, None, None)

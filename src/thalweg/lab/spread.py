@@ -90,11 +90,14 @@ class JoblibBackend:
                 ) from None
         try:
             with joblib.parallel_config(backend=name, n_jobs=workers or -1):
-                self._parallel = joblib.Parallel()
+                self._parallel = (
+                    joblib.Parallel().__enter__()
+                )  # its workers stay: Ray takes seconds to start some
                 self._count = joblib.effective_n_jobs()
         except (ValueError, ImportError) as error:
             raise HyperparameterError(f"--backend {name}: joblib has no such backend ({error})") from None
         self._delayed = joblib.delayed
+        atexit.register(self._parallel.__exit__, None, None, None)
 
     def machines(self) -> list[dict[str, str]]:
         """What the workers are, each kind once, as far as as many calls as there are workers tell."""
