@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from claimpages import STORED, stored
 from docutils import nodes
 from matplotlib.figure import Figure
@@ -26,6 +27,7 @@ from thalweg.lab.pictures.study import profile
 from thalweg.lab.pictures.style import Colours, palette
 from thalweg.lab.pictures.svg import drawing
 from thalweg.lab.reports import fit as fit_report
+from thalweg.lab.reports import watch as watch_report
 
 METHODS = ["SGD", "Momentum", "Adagrad", "RMSprop", "Adam"]
 FIT = Path(__file__).parents[1] / "fit.json"
@@ -64,6 +66,35 @@ def _fit(page: Path) -> Draw:
     return _drawn(picture)
 
 
+def _watch(page: Path) -> Draw:
+    """A small network whose first layer gets gradients below Adam's ε, so that there is something to tell."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((256, 20))
+    y = np.tanh(x[:, 0] - x[:, 1])
+    w = {
+        "inner.weight": 0.2 * rng.standard_normal((20, 16)),
+        "inner.bias": np.zeros(16),
+        "outer.weight": 0.2 * rng.standard_normal(16),
+    }
+    opt = tw.Adam(lr=0.002, eps=0.01).on(w)
+    with tw.watch(opt, every=60, out=None) as seen:  # as asked for sixteen looks
+        for _ in range(1000):
+            rows = rng.integers(0, 256, 64)
+            hidden = np.tanh(x[rows] @ w["inner.weight"] + w["inner.bias"])
+            off = (hidden @ w["outer.weight"] - y[rows]) / 64
+            back = np.outer(off, w["outer.weight"]) * (1 - hidden**2)
+            opt.step(
+                {
+                    "inner.weight": x[rows].T @ back,
+                    "inner.bias": back.sum(0),
+                    "outer.weight": hidden.T @ off,
+                }
+            )
+            seen(32 * float(off @ off))
+    seen.save(page)
+    return _drawn(watch_report.pictures(seen.seen)["rate"])
+
+
 def _claims(page: Path) -> Draw:
     """Claims have pages of their own: only a figure."""
     (result,) = (r for r in stored() if r.id == SHOWN)
@@ -85,6 +116,7 @@ REPORTS = {
     "study": Report("A study: which works on several?", "study", _study),
     "diff": Report("A diff: where do two dialects part?", "diff", _diff),
     "fit": Report("A fit: how good is a model of a file, and what does it go by?", "fit", _fit, [FIT]),
+    "watch": Report("A watched run: what is the optimizer doing in a training?", "watch", _watch),
     "claims": Report("The claims: what is true of what texts say?", "claims", _claims, [STORED]),
 }
 
