@@ -663,7 +663,8 @@ def _write(path: Path, least: int) -> None:
         x = np.random.default_rng(0).standard_normal((50_000, 64))
         group = pa.table({"y": x.sum(1)} | {f"x{k}": x[:, k] for k in range(64)})
         with pq.ParquetWriter(path, group.schema) as writer:
-            while not path.exists() or path.stat().st_size < least:
+            writer.write_table(group)
+            while path.stat().st_size < least:
                 writer.write_table(group)
         return
     head, piece = _piece(path.name)
