@@ -734,6 +734,7 @@ def test_what_is_said_of_reading_reaches_the_reader(tmp_path):
     """The options of ``race`` for files are those that ``read`` takes, and the report's command repeats them."""
     from thalweg.cli import race as command
     from thalweg.lab.race import prepare, race
+    from thalweg.lab.race_options import RaceOptions
     from thalweg.problems.table.files import READING
 
     assert set(command.READING) == set(READING)
@@ -753,7 +754,7 @@ def test_what_is_said_of_reading_reaches_the_reader(tmp_path):
     result = race(path, ["SGD"], reading=reading, trials=1, seeds=1, steps=4)
     words = "--format csv --skip-lines 1 --comment '#' --decimal , --na 7 --on-bad-line skip"
     assert words in result.data["settings"]["command"]
-    prepared = prepare(path, ["SGD"], reading=reading)
+    prepared = prepare(path, ["SGD"], RaceOptions(reading=reading))
     assert dict(prepared.source.reading)["na"] == ("7",)
     for odd, words in {
         "delimeter": "unknown 'delimeter'",
@@ -767,7 +768,7 @@ def test_what_is_said_of_reading_reaches_the_reader(tmp_path):
     with pytest.raises(ProblemError, match="delimiter: not for that"):
         read(vw, reading={"delimiter": ","})
     with pytest.raises(ProblemError, match="na: only a table's file"):
-        prepare("digits", ["SGD"], reading={"na": "7"})
+        prepare("digits", ["SGD"], RaceOptions(reading={"na": "7"}))
 
 
 def test_products_of_columns_are_inputs_of_a_table(tmp_path):

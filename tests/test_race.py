@@ -15,8 +15,8 @@ import thalweg as tw
 from thalweg.errors import FileError, HyperparameterError, MisplacedOptionError, UnknownProblemError
 from thalweg.lab import methods as naming
 from thalweg.lab import ranges, search
+from thalweg.lab.budget import Budget
 from thalweg.lab.performing import Performer
-from thalweg.lab.race_summary import Budget
 from thalweg.lab.statistics import quantile, steps_to
 
 from .races import without_times
@@ -334,7 +334,7 @@ def test_a_rate_that_was_given_is_tuned_and_that_is_said() -> None:
 
 def test_steps_to_a_target_are_counted_finely() -> None:
     """Records lie within 6 % of each other, or a fortieth of the run; they begin with the first step and hold the end."""
-    from thalweg.lab.race import looks
+    from thalweg.lab.race_runner import looks
 
     for steps in (1, 7, 100, 600, 20_000):
         at = looks(steps, 40)

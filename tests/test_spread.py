@@ -11,8 +11,8 @@ import pytest
 import thalweg as tw
 from thalweg.errors import EngineError, HyperparameterError
 from thalweg.lab.performing import Performer
-from thalweg.lab.race import _machines
 from thalweg.lab.spread import JoblibBackend, chunks
+from thalweg.lab.versions import of_machines
 
 from .races import without_times
 from .test_store import rows
@@ -86,8 +86,8 @@ def test_chunks_hold_each_task_once() -> None:
 
 def test_a_mixed_cluster_is_told_so() -> None:
     one = {"numpy": "2.1", "cpu": "A"}
-    assert _machines([one]) == one
-    mixed = _machines([one, {"numpy": "2.1", "cpu": "B"}])
+    assert of_machines([one]) == one
+    mixed = of_machines([one, {"numpy": "2.1", "cpu": "B"}])
     assert mixed["cpu"] == "A | B"
     assert mixed["cluster"] == "mixed (cpu): numbers may depend on who ran what"
 

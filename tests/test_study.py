@@ -4,6 +4,7 @@ import csv
 import inspect
 import json
 import re
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,12 @@ import pytest
 import thalweg as tw
 from thalweg.errors import FileError, HyperparameterError, MisplacedOptionError, ThalwegError
 from thalweg.lab import figures, measures
-from thalweg.lab.race import prepare, race
+from thalweg.lab.performing import Performer
+from thalweg.lab.race import race
+from thalweg.lab.race_options import RaceOptions
 from thalweg.lab.reports.study import notice
 from thalweg.lab.reports.study_wording import sentences
-from thalweg.lab.study import OWN, WHERE, Study, from_file, study
+from thalweg.lab.study import OPTIONS, WHERE, Study, from_file, study
 from thalweg.lab.study_summary import study_summary
 
 SMALL: dict[str, Any] = {"methods": ["SGD", "Adam"], "trials": 5, "seeds": 6, "steps": 120}
@@ -39,12 +42,15 @@ def test_each_problem_is_raced_as_a_race_is(made: Study) -> None:
     assert timeless(made.races[1].data) == timeless(alone.data)
 
 
-def test_what_prepares_a_race_takes_every_option_of_one() -> None:
-    """An option that one of the two lacks would be lost on the way, or be missing in studies."""
-    where = set(WHERE)
-    taken = set(inspect.signature(prepare).parameters) - {"performer"}
-    assert set(inspect.signature(race).parameters) - {*OWN, *where} == taken
-    assert set(inspect.signature(race).parameters) >= where
+def test_what_a_race_takes_is_said_once() -> None:
+    """An option that its value lacks would be lost on the way to a race, or be missing in studies."""
+    taken = {n: p.default for n, p in inspect.signature(race).parameters.items()}
+    values = {f.name: f.default for f in fields(RaceOptions)}
+    performer = {f.name: f.default for f in fields(Performer) if f.name in WHERE}
+    own = {"problem", *inspect.signature(study).parameters} - {"problems", "options", "seeds"}
+    assert own < set(taken)  # of these a study has its own
+    assert {n: default for n, default in taken.items() if n not in own} == values | performer
+    assert set(OPTIONS) == {*values, *performer}
 
 
 def test_measures_are_those_of_the_runs(made: Study) -> None:

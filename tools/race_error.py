@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from thalweg.lab import answers
+from thalweg.lab.budget import FINAL_SEEDS, TUNING_SEEDS
 from thalweg.lab.entrants import entrants
-from thalweg.lab.race_summary import FINAL_SEEDS, TUNING_SEEDS
 from thalweg.lab.ranges import Tuning, scales, space
 from thalweg.lab.search import Search, Tuner
 from thalweg.lab.statistics import quantile

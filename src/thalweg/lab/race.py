@@ -11,47 +11,40 @@ d) A diverged run counts as infinity. Budgets are counts, never clocks: the same
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from .. import errors, files
 from ..problems import FUNCTION, LOOP, FunctionProblem, Raced, Source, TrainingProblem, require_taken
-from ..problems.base import said
-from ..problems.compiled import CompiledProblem
-from ..problems.formula import FormulaProblem
 from ..problems.training import LOSS, is_training
 from . import figures as takeaway
 from . import ranges as looked
+from .budget import Budget
 from .comparison import KeptRace, RacedRuns
-from .configuration import Configuration, configured
 from .entrants import Entrant, Foreign, Named, entrants, refused
 from .explored import Explored, explored
-from .performing import SECONDS, Job, Performer
+from .performing import SECONDS, Performer
+from .race_options import DEFAULTS, RaceOptions
 from .race_result import ONLY_DRAWN, Columns, RaceResult, VerdictRow
-from .race_summary import Budget, Entry, chosen, counted, summary
-from .ranges import Settings, Tuning, Value, space
+from .race_runner import Progress, Runner
+from .race_summary import Entry, chosen, summary
+from .ranges import Value, space
 from .rehearsal import rehearsed
 from .reports import notebook
 from .reports.race import DRAWING, render
-from .search import Proposal, Search, Tuner
-from .statistics import quantile
+from .search import Search
 from .store import Store, StoreError
-from .trial import Runs, Trial, resolve
+from .trial import resolve
+from .versions import of_machines
 from .workers import load
 
 if TYPE_CHECKING:
     from ..fitting.cluster import Client
 
-RECORDS = 40
-GROWTH = 0.06  # of a step's number to the next one that is recorded
-PATH = 2000  # up to so many steps of a compiled run are all recorded
-
-Progress = Callable[[str, int, int], None]
+RaceProblem: TypeAlias = "str | os.PathLike[str] | Raced | Callable[..., Any]"
 
 
 @dataclass(frozen=True)
@@ -133,7 +126,7 @@ def report_suffix(path: str | os.PathLike[str], what: str) -> str:
 
 
 def race(
-    problem: "str | os.PathLike[str] | Raced | Callable[..., Any]" = "digits",
+    problem: RaceProblem = "digits",
     methods: Sequence[Named] | Named | None = None,
     *,
     tune: str | Sequence[str] = "lr",
@@ -197,9 +190,7 @@ def race(
             report_suffix(path, "a race")
     if figures is not None:
         takeaway.checked_folder(figures)
-    prepared = prepare(
-        problem,
-        methods,
+    options = RaceOptions(
         tune=tune,
         range=range,
         budget=budget,
@@ -218,8 +209,8 @@ def race(
         select=select,
         measure=measure,
         maximize=maximize,
-        performer=Performer(workers, seconds, dask, backend),
     )
+    prepared = prepare(problem, methods, options, Performer(workers, seconds, dask, backend))
     if store is not None:
         prepared = prepared.kept_in(Store.open(store, prepared.subject, fresh), depends)
     if out is not None and prepared.stays:
@@ -238,54 +229,29 @@ def race(
 
 
 def prepare(
-    problem: "str | os.PathLike[str] | Raced | Callable[..., Any]",
+    problem: RaceProblem,
     methods: Sequence[Named] | Named | None = None,
-    *,
-    tune: str | Sequence[str] = "lr",
-    range: Mapping[str, Sequence[Value]] | None = None,
-    budget: str | None = None,
-    trials: int | None = None,
-    sampler: str = "halton",
-    seeds: int = 30,
-    steps: int | None = None,
-    batch: int | None = None,
-    seed: int = 0,
-    target: str | None = None,
-    drop: Sequence[str] = (),
-    start: Sequence[float] = (),
-    l2: float | None = None,
-    model: str = "linear",
-    reading: Mapping[str, object] | None = None,
-    select: str | None = None,
-    measure: str = "",
-    maximize: bool = False,
+    options: RaceOptions = DEFAULTS,
     performer: Performer | None = None,
 ) -> "Prepared":
     """Return the race that ``race`` runs, checked and not begun: every wrong request is refused here.
 
-    Arguments and errors are those of ``race``; performer: runs the trials. What it does not say about files and progress is a study's to pass on.
+    problem, methods, errors: as of ``race``; performer: runs the trials. What is said of files and progress is not its
+    concern.
     """
     named = entrants(methods)
     performer = performer or Performer()
-    source = _source(problem, target, drop, start, l2, model, reading, measure, maximize, performer)
+    source = _source(problem, options, performer)
     p = resolve(source)
     if isinstance(source, Source) and p.source is not None:
         source = p.source  # with the content that its file had just now
-    most = counted(budget, trials)
-    tuning = Tuning(looked.wanted(tune, most), {n: tuple(v) for n, v in (range or {}).items()}, sampler)
-    plan = Budget(
-        most,
-        seeds,
-        p.steps if steps is None else steps,
-        p.batch if batch is None else batch,
-        seed,
-        search=tuning,
-    )
+    plan = options.plan(p)
+    tuning, most = plan.search, plan.trials
     if isinstance(p, TrainingProblem):
-        plan = rehearsed(p, source, named, plan, steps, performer)
+        plan = rehearsed(p, source, named, plan, options.steps, performer)
     else:
         _demand_rules(p, named)
-    plan = replace(plan, select=_selection(p, select))
+    plan = replace(plan, select=_selection(p, options.select))
     looked.require(tuning, named, p)
     with redirect_stdout(sys.stderr):
         at = looked.scales(p, plan.tuning[0], plan.batch, tuning)
@@ -312,7 +278,7 @@ class Prepared:
     def run(self, progress: Progress | None = None) -> Race:
         """Tune every method, rerun it on fresh seeds, and tell what was found; Ctrl-C ends with what is done."""
         report = progress or (lambda what, done, total: None)
-        runner = _Runner(self.source, self.budget, self.performer, report)
+        runner = Runner(self.source, self.budget, self.performer, report)
         finished, stopped = True, None
         try:
             runner.tune(self.entries)
@@ -325,7 +291,7 @@ class Prepared:
         with redirect_stdout(sys.stderr):  # what a user's own problem prints
             data = summary(self.problem, self.budget, self.entries, finished, outsider)
         if machines := self.performer.machines:
-            data["versions"] |= _machines(machines)
+            data["versions"] |= of_machines(machines)
         store = self.performer.store
         if store is not None and stopped is None:
             if finished:
@@ -371,17 +337,6 @@ class Prepared:
         return title if source.target is None else f"{title}, target {source.target}"
 
 
-def _machines(kinds: Sequence[Mapping[str, str]]) -> dict[str, str]:
-    """Versions as those of a cluster; where it is mixed, in which numbers may depend on who ran what, that is said."""
-    names = dict.fromkeys(n for kind in kinds for n in kind)
-    each = {n: list(dict.fromkeys(kind.get(n, "none") for kind in kinds)) for n in names}
-    mixed = [n for n, values in each.items() if len(values) > 1]
-    said = {n: " | ".join(values) for n, values in each.items()}
-    return said | (
-        {"cluster": f"mixed ({', '.join(mixed)}): numbers may depend on who ran what"} if mixed else {}
-    )
-
-
 def _demand_rules(p: Raced, entrants: Sequence[Entrant]) -> None:
     """HyperparameterError for an optimizer from elsewhere where the problem is no training loop."""
     for m in entrants:
@@ -389,35 +344,16 @@ def _demand_rules(p: Raced, entrants: Sequence[Entrant]) -> None:
             raise refused(m.runs, p.name)
 
 
-def _source(
-    problem: "str | os.PathLike[str] | Raced | Callable[..., Any]",
-    target: str | None,
-    drop: Sequence[str],
-    start: Sequence[float],
-    l2: float | None,
-    model: str,
-    reading: Mapping[str, object] | None,
-    measure: str,
-    maximize: bool,
-    performer: Performer,
-) -> Source | Raced:
+def _source(problem: RaceProblem, options: RaceOptions, performer: Performer) -> Source | Raced:
     """What trials resolve: the problem itself, or what it is made from; what is a user's own is first called in a worker.
 
     Raises what making it raises, and ProblemError where that takes too long.
     """
     handed = isinstance(problem, Raced) or callable(problem)
-    source = Source(
+    source = options.source(
         getattr(problem, "name", getattr(problem, "__name__", "f"))
         if handed
-        else os.fspath(cast(str, problem)),
-        target,
-        tuple(drop),
-        start=tuple(map(float, start)),
-        l2=l2,
-        model=model,
-        measure=measure,
-        maximize=maximize,
-        reading=said(reading),
+        else os.fspath(cast(str, problem))
     )
     if not isinstance(problem, Raced) and not callable(problem):
         if ".py:" in source.name:
@@ -429,12 +365,12 @@ def _source(
         return source
     if is_training(problem):
         require_taken(source, LOOP)
-        return TrainingProblem(problem, measure or LOSS, maximize)
+        return TrainingProblem(problem, options.measure or LOSS, options.maximize)
     if isinstance(problem, Raced):
         require_taken(source, "")
         return problem
     require_taken(source, FUNCTION)
-    given = problem, start if len(start) else None
+    given = problem, options.start if len(options.start) else None
     performer.within_limit(source.name, _made, FunctionProblem, *given)
     return FunctionProblem(*given)
 
@@ -456,131 +392,3 @@ def _selection(p: Raced, select: str | None) -> str:
             raise errors.MisplacedOptionError(text, ["select"])
         raise errors.HyperparameterError(text)
     return select
-
-
-class _Runner:
-    """Runs a race's trials and puts what they led to into its entries."""
-
-    def __init__(
-        self, source: Source | Raced, budget: Budget, performer: Performer, report: Progress
-    ) -> None:
-        self.source, self.budget, self.performer, self.report = source, budget, performer, report
-        self.problem = resolve(source)
-        self.compiled = isinstance(self.problem, CompiledProblem)
-
-    def tune(self, entries: Sequence[Entry]) -> None:
-        """Run every method's search, round by round."""
-        owner = {id(e.search): e for e in entries}
-        for name, proposals in self._rounds([e.search for e in entries]):
-            results: dict[int, list[Runs]] = {}
-            jobs = [
-                [self._tuning(self._at(search, settings), self.budget.tuning)]
-                for search, settings in proposals
-            ]
-            try:
-                self._perform(name, jobs, results)
-            finally:  # in the order of the jobs, not of their ends: the same list on any number of cores
-                for i in sorted(results):
-                    search, settings = proposals[i]
-                    (runs,) = results[i]
-                    search.add(settings, quantile(runs.final(self.budget.select)[0], 0.5))
-                    owner[id(search)].trial_runs.append(self._at(search, settings).told(runs))
-        self._choose(entries)
-
-    def _choose(self, entries: Sequence[Entry]) -> None:
-        """Rerun each method's finalists on more seeds, so that no setting is chosen for its luck on a few."""
-        finals = [(e, i) for e in entries if len(e.search.finalists) > 1 for i in e.search.finalists]
-        results: dict[int, list[Runs]] = {}
-        jobs = [[self._tuning(self._at(e.search, e.search.tried[i]), self.budget.finals)] for e, i in finals]
-        self._perform("finalists", jobs, results)
-        for k, (entry, i) in enumerate(finals):
-            ends = [r.final(self.budget.select)[0] for r in (entry.trial_runs[i], *results[k])]
-            entry.search.finals[i] = quantile(np.concatenate(ends), 0.5)
-
-    def test(self, entries: Sequence[Entry]) -> None:
-        """Rerun every method at its best settings on the fresh seeds."""
-        results: dict[int, list[Runs]] = {}
-        chosen = [self._at(e.search, e.search.chosen) for e in entries]
-        try:
-            self._perform("fresh seeds", [self._testing(c) for c in chosen], results)
-        finally:
-            for i, runs in results.items():
-                entries[i].test_runs = [chosen[i].told(r) for r in runs]
-
-    def _rounds(self, searches: Sequence[Search]) -> Iterator[tuple[str, list[Proposal]]]:
-        """What is tried, round by round."""
-        b = self.budget
-        if b.search.sampler == "optuna":
-            from .optuna_search import rounds  # takes a second to import
-
-            return rounds(searches, b.trials, b.seed)
-        return Tuner(searches, b.trials, b.seed, b.search.tune).rounds()
-
-    def _at(self, search: Search, settings: Settings) -> Configuration:
-        """A method at some settings."""
-        return configured(search.entrant, settings, self.budget.steps, self.budget.batch, self.problem.rows)
-
-    def _tuning(self, method: Configuration, seeds: Sequence[int]) -> Trial:
-        """A method at some settings over tuning seeds; stepwise its loss is looked at four times, more would cost."""
-        steps = method.steps
-        vary = {n: np.array([value]) for n, value in method.lines.items()}
-        every = max(1, steps // RECORDS) if self.compiled else _divisor(steps, max(1, steps // 4))
-        select = self.budget.select
-        return Trial(
-            method.entrant.runs,
-            self.source,
-            steps,
-            seeds,
-            batch=method.batch,
-            vary=vary,
-            options=method.options,
-            every=every,
-            record=("loss",) if select == "loss" else ("loss", select),
-        )
-
-    def _testing(self, method: Configuration) -> list[Trial]:
-        """A method over the fresh seeds, of which the first also shows its rates and its path."""
-        test, steps = self.budget.test, method.steps
-        free = (
-            isinstance(self.problem, FormulaProblem) and self.problem.data is None
-        )  # its loss costs no more than a step
-        every = 1 if free and steps <= PATH else looks(steps, PATH if free else RECORDS)
-        always = ("loss", "metric", *["end"] * (not self.problem.noisy))
-        parts = [(test[:1], (*always, "rate_bands", *["path"] * self.compiled))]
-        parts += [(test[1:], always)] * (len(test) > 1)
-        return [
-            Trial(
-                method.tuned.runs,
-                self.source,
-                steps,
-                seeds,
-                batch=method.batch,
-                options=method.options,
-                every=every,
-                record=record,
-            )
-            for seeds, record in parts
-        ]
-
-    def _perform(self, name: str, jobs: Sequence[Job], results: dict[int, list[Runs]]) -> None:
-        """Run the jobs; ``results`` takes in each as it comes."""
-        self.report(name, 0, len(jobs))
-        for i, runs in self.performer.perform(jobs):
-            results[i] = runs
-            self.report(name, len(results), len(jobs))
-
-
-def looks(steps: int, evenly: int) -> tuple[int, ...]:
-    """The steps of a run that are recorded beside its start, fine where steps to a target are counted.
-
-    Each is ``GROWTH`` times the one before it, until their distance is that of ``evenly`` even ones.
-    """
-    at, most = [1], max(1, steps // evenly)
-    while at[-1] < steps:
-        at.append(min(steps, at[-1] + min(most, max(1, round(GROWTH * at[-1])))))
-    return tuple(at)
-
-
-def _divisor(steps: int, most: int) -> int:
-    """The largest divisor of the steps up to ``most``, so that the last record is the end."""
-    return next(e for e in range(most, 0, -1) if steps % e == 0)

@@ -1,6 +1,5 @@
-"""What a race's runs say, as the plain data of ``race_result``: medians, bands, targets, the command and the code."""
+"""What a race's runs say, as the plain data of ``race_result``: medians, bands and targets."""
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -8,15 +7,12 @@ import numpy as np
 
 from ..core.rule import Rule, is_shipped
 from ..core.schedule import Schedule
-from ..errors import HyperparameterError, nearest
-from ..problems import Outsider, Problem, Raced, Source, TrainingProblem
+from ..problems import Outsider, Problem, Raced
 from ..problems.formula import FormulaProblem
-from . import answers, audit, search_summary
-from . import methods as naming
+from . import again, answers, audit, search_summary
 from .basins import basins
+from .budget import Budget
 from .configuration import Configuration, configured
-from .entrants import Foreign
-from .handed import JAX, NUMPY, TORCH
 from .measures import NOISY_SHARES, SHARES, targets, times
 from .race_result import (
     VERSION,
@@ -31,7 +27,7 @@ from .race_result import (
     height,
     time_column,
 )
-from .ranges import Tuning, lines_of
+from .ranges import lines_of
 from .search import Search
 from .statistics import bands, quantile, steps_to
 from .trial import Array, Runs
@@ -39,67 +35,8 @@ from .tuning_curves import tuning_curves
 from .verdict import Measure
 from .versions import versions
 
-TUNING_SEEDS = 3
-FINAL_SEEDS = 10  # more, on which the best trials of each method are rerun before one is chosen
 EPS = float(np.finfo(float).eps)
 CONSECUTIVE = 3  # records on which a noisy loss must meet the target
-
-
-BUDGETS = {"default": 1, "small": 25, "medium": 50, "large": 100}
-"""Trials of each method, by name."""
-
-
-def counted(budget: str | None, trials: int | None) -> int:
-    """The trials of a budget's name or number, 25 without either; HyperparameterError for both, or an unknown one."""
-    if budget is None:
-        return BUDGETS["small"] if trials is None else trials
-    if budget not in BUDGETS:
-        raise HyperparameterError(f"race: budget {budget!r}: {nearest(budget, BUDGETS)}")
-    if trials is not None:
-        raise HyperparameterError(
-            f"race: budget {budget!r} is {BUDGETS[budget]} trials and trials={trials!r} is given too: leave one out"
-        )
-    return BUDGETS[budget]
-
-
-@dataclass(frozen=True)
-class Budget:
-    """The budget of a race: counts, never clocks. HyperparameterError for counts that cannot be.
-
-    select: what settings are chosen by, "loss" or "validation".
-    """
-
-    trials: int
-    seeds: int
-    steps: int
-    batch: int
-    seed: int
-    tuning_seeds: int = TUNING_SEEDS
-    select: str = "loss"
-    search: Tuning = field(default_factory=Tuning)
-
-    def __post_init__(self) -> None:
-        least = {"trials": 1, "seeds": 1, "steps": 1, "batch": 0, "seed": 0, "tuning_seeds": 1}
-        for n, low in least.items():
-            value = getattr(self, n)
-            if isinstance(value, bool) or not isinstance(value, int) or value < low:
-                raise HyperparameterError(f"race: {n} must be a whole number >= {low}, got {value!r}")
-
-    @property
-    def tuning(self) -> list[int]:
-        """The seeds on which settings are chosen."""
-        return [self.seed * 10_000 + i for i in range(self.tuning_seeds)]
-
-    @property
-    def finals(self) -> list[int]:
-        """More tuning seeds, for each method's finalists."""
-        first = self.seed * 10_000 + self.tuning_seeds
-        return [first + i for i in range(FINAL_SEEDS)]
-
-    @property
-    def test(self) -> list[int]:
-        """The seeds on which the chosen settings are rerun: none of them was seen in tuning."""
-        return [self.seed * 10_000 + 1_000 + i for i in range(self.seeds)]
 
 
 @dataclass
@@ -173,7 +110,9 @@ def summary(
             "target": goal,
             "target_text": _target_text(goal, tau, p),
             "loss_name": p.loss_name,
-            "command": _command(p.source, p.validation_name is not None, budget, entries),
+            "command": again.command(
+                p.source, p.validation_name is not None, budget, [e.text for e in entries]
+            ),
         },
         "versions": versions(),
         "methods": [rows[i] for i in order],
@@ -198,7 +137,7 @@ def summary(
         "paths": _paths(entries),
         "landscape": _landscape(p),
         "outsider": _outsider(outsider),
-        "code": "" if best is None else _code(best, p, budget),
+        "code": "" if best is None else again.code(chosen(best, p, budget), p, budget.test[0]),
     }
     result["audit"] = audit.contained(result)
     result["lint"] = audit.lint(result)
@@ -436,90 +375,3 @@ def _target_text(goal: float | None, tau: float, p: Raced) -> str:
     end = "the known minimum" if p.minimum is not None else "the lowest loss of any method"
     kept = f", on {CONSECUTIVE} records in a row" if p.noisy else ""
     return f"{p.loss_name} at most {goal:.3g}: {100 * (1 - tau):g} % of the way from the start to {end}{kept}"
-
-
-def _command(source: Source | None, validated: bool, budget: Budget, entries: Sequence[Entry]) -> str:
-    """The command line that runs the race again; "" for what no command line can name."""
-    texts = [e.text for e in entries]
-    if source is None or not all(texts):
-        return ""
-    parts = ["thalweg", "race", source.name]
-    if source.target is not None:
-        parts += ["--target", source.target]
-    parts += [part for name in source.drop for part in ("--drop", name)]
-    if source.start:
-        parts += ["--start", ",".join(map(repr, source.start))]
-    parts += ["--measure", source.measure] * bool(source.measure) + ["--maximize"] * source.maximize
-    if texts != list(naming.NINE):
-        parts += ["--methods", ",".join(texts)]
-    parts += [part for name, value in source.reading for part in as_option(name, value)]
-    parts += [] if source.l2 is None else ["--l2", repr(source.l2)]
-    parts += [] if source.model == "linear" else ["--model", source.model]
-    parts += ["--select", budget.select] if validated and budget.select == "loss" else []
-    parts += search_summary.options(budget.search)
-    for n in ("trials", "seeds", "steps", "batch", "seed"):
-        parts += [f"--{n}", str(getattr(budget, n))]
-    return shlex.join(parts)
-
-
-def _training_code(method: Configuration, p: TrainingProblem) -> str:
-    """Lines that take the place of what a training loop asks for its optimizer; "" for what no name or file has."""
-    tuned, runs = method.tuned, method.tuned.runs
-    around = "".join(f", {n}={v!r}" for n, v in method.options.items())
-    params = {TORCH: ("model.parameters()",), JAX: (), NUMPY: ("params",)}[p.door or NUMPY]
-    code = runs.built(*params) if isinstance(runs, Foreign) else tuned.code
-    if code is None:
-        return ""
-    imports, made = list(code.imports), code.expression
-    if isinstance(runs, Rule):
-        door = {TORCH: "thalweg.torch", JAX: "thalweg.optax"}.get(p.door)
-        imports += [f"import {door}"] if door else []
-        made = {
-            TORCH: f"thalweg.torch.Optimizer(model.parameters(), {made}{around})",
-            JAX: f"thalweg.optax.transformation({made}{around})",
-        }.get(p.door, f"{made}.on(params{around})")
-    asked = "tx = optimizer.optax" if p.door == JAX else f"opt = optimizer({params[0]})"
-    name = asked.partition(" ")[0]
-    return "\n".join([*imports, "", f"{name} = {made}  # in place of {asked}", ""])
-
-
-def as_option(name: str, value: object) -> list[str]:
-    """An option as the command line has it: once, or several times."""
-    option = f"--{name.replace('_', '-')}"
-    if isinstance(value, bool):
-        return [option] if value else [f"--no-{name.replace('_', '-')}"]
-    several = value if isinstance(value, tuple | list) else (value,)
-    return [part for one in several for part in (option, str(one))]
-
-
-def _code(entry: Entry, p: Raced, budget: Budget) -> str:
-    """Lines that rebuild the winner and run it on the first fresh seed; "" for what no name or file has."""
-    source, tuned = p.source, chosen(entry, p, budget)
-    if isinstance(p, TrainingProblem):
-        return _training_code(tuned, p)
-    code = tuned.tuned.code
-    if source is None or code is None:
-        return ""
-    given = [repr(source.name)] + [
-        f"{n}={v!r}"
-        for n in ("target", "drop", "start", "l2", "model")
-        if (v := getattr(source, n)) != getattr(Source(""), n)
-    ]
-    given += [f"reading={dict(source.reading)!r}"] if source.reading else []
-    seed = budget.test[0]
-    return "\n".join(
-        [
-            *code.imports,
-            "from thalweg.problems import problem",
-            "",
-            f"rule = {code.expression}",
-            f"p = problem({', '.join(given)})",
-            f"w = p.start(seed={seed})",
-            f"opt = rule.on({', '.join(['w', *(f'{n}={v!r}' for n, v in tuned.options.items())])})".ljust(38)
-            + "# w changes in place",
-            f"for rows in p.batches(seed={seed}, batch={tuned.batch}, steps={tuned.steps}):",
-            "    opt.step(p.gradient(w, rows))",
-            "print(p.loss(w), p.metric(w))",
-            "",
-        ]
-    )

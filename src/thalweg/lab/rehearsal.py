@@ -9,10 +9,10 @@ from ..core.rule import Rule
 from ..errors import HyperparameterError, ProblemError
 from ..problems import Raced, Source
 from ..problems.training import LOSS, VALIDATION, TrainingProblem
+from .budget import Budget
 from .entrants import Entrant, Foreign
 from .formatting import listing, number
 from .performing import Performer
-from .race_summary import Budget
 from .ranges import space
 from .training_run import Trained, run
 from .trial import Trial, resolve

@@ -17,12 +17,14 @@ from ..errors import HyperparameterError, MisplacedOptionError, ThalwegError, ne
 from ..problems import Raced
 from . import figures as takeaway
 from . import study_file
+from .again import as_option
 from .entrants import Named
 from .methods import NINE
 from .performing import Performer
-from .race import Prepared, Progress, Race, prepare, race, report_suffix
+from .race import Prepared, Race, prepare, report_suffix
+from .race_options import NAMES, RaceOptions
 from .race_result import ONLY_DRAWN
-from .race_summary import as_option
+from .race_runner import Progress
 from .reports import notebook
 from .reports.study import render
 from .store import Store
@@ -34,15 +36,8 @@ SEEDS = 12  # fresh ones by default, enough for a verdict on each problem among 
 StudyProblem: TypeAlias = "str | os.PathLike[str] | Raced | Mapping[str, object]"
 
 
-# Of a race's options, those that a study has for itself, and those that say where trials are run.
-OWN = ("store", "fresh", "depends", "out", "json", "figures", "progress")
-WHERE = ("workers", "seconds", "dask", "backend")
-
-
-def options() -> list[str]:
-    """The names of a race's options, which a study passes on."""
-    parameters = inspect.signature(race).parameters
-    return [n for n, p in parameters.items() if p.kind is inspect.Parameter.KEYWORD_ONLY and n not in OWN]
+WHERE = ("workers", "seconds", "dask", "backend")  # a race's options that say where trials are run
+OPTIONS = (*NAMES, *WHERE)  # those that a study passes on
 
 
 @dataclass(frozen=True)
@@ -148,7 +143,7 @@ def study(
 def from_file(path: str | os.PathLike[str], given: Mapping[str, object]) -> dict[str, object]:
     """The arguments of ``study`` that a study's file asks for, with those ``given`` in their place; FileError."""
     own = [n for n in inspect.signature(study).parameters if n not in ("problems", "progress", "options")]
-    content = study_file.read(os.fspath(path), dict.fromkeys([*own, *options()]), options())
+    content = study_file.read(os.fspath(path), dict.fromkeys([*own, *OPTIONS]), OPTIONS)
     return {"problems": list(content.problems), **content.options, **given}
 
 
@@ -197,17 +192,16 @@ def _prepared(
             raise HyperparameterError(f"study: a problem with options of its own needs a name, got {on!r}")
     else:
         on = problem
-    known = options()
     for n in (*own, *shared):
-        if n not in known:
-            raise HyperparameterError(f"study: unknown option {n!r}: {nearest(n, known)}")
+        if n not in OPTIONS:
+            raise HyperparameterError(f"study: unknown option {n!r}: {nearest(n, OPTIONS)}")
     general = dict(shared)
     refused: dict[str, MisplacedOptionError] = {}
     while True:
         settings = cast(dict[str, Any], {**general, **own})
         performer = Performer(**{n: settings.pop(n) for n in WHERE if n in settings})
         try:
-            return prepare(on, methods, **settings, performer=performer), refused
+            return prepare(on, methods, RaceOptions(**settings), performer), refused
         except MisplacedOptionError as error:
             if not error.options or not all(_without(general, n) for n in error.options):
                 raise

@@ -2,6 +2,7 @@
 
 import platform
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 
@@ -27,6 +28,17 @@ def versions() -> dict[str, str]:
 def machine() -> dict[str, str]:
     """What decides numbers beside the work itself: the versions, without the threads."""
     return {n: v for n, v in versions().items() if n != "threads"}
+
+
+def of_machines(kinds: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """Versions as those of a cluster; where it is mixed, in which numbers may depend on who ran what, that is said."""
+    names = dict.fromkeys(n for kind in kinds for n in kind)
+    each = {n: list(dict.fromkeys(kind.get(n, "none") for kind in kinds)) for n in names}
+    mixed = [n for n, values in each.items() if len(values) > 1]
+    said = {n: " | ".join(values) for n, values in each.items()}
+    return said | (
+        {"cluster": f"mixed ({', '.join(mixed)}): numbers may depend on who ran what"} if mixed else {}
+    )
 
 
 def _cpu() -> str:
