@@ -40,6 +40,7 @@ from .timing import REST, interleaved
 
 ROWS: dict[str, tuple[Any, Any, dict[str, Any]]] = {
     "SGD": ("SGD", torch.optim.SGD, {}),
+    "Momentum": ("Momentum", torch.optim.SGD, {"momentum": 0.9}),
     "Adagrad": ("Adagrad", torch.optim.Adagrad, {}),
     "RMSprop": ("RMSprop", torch.optim.RMSprop, {}),
     "Adadelta": ("Adadelta", torch.optim.Adadelta, {}),
@@ -48,7 +49,7 @@ ROWS: dict[str, tuple[Any, Any, dict[str, Any]]] = {
     "Adamax": ("Adamax", torch.optim.Adamax, {}),
     "NAdam": ("NAdam", torch.optim.NAdam, {}),
 }
-FUSED = {"SGD", "Adagrad", "Adam", "AdamW"}
+FUSED = {"SGD", "Momentum", "Adagrad", "Adam", "AdamW"}
 # How many tensors of how many weights, and whether one thread does it all: two on a loaded machine make torch's
 # fused step of a small one wait for milliseconds.
 SIZES = {(1, 1_000): True, (30, 4_000): True, (53, 16_000): True, (160, 160_000): False}
@@ -113,7 +114,7 @@ class Contestant(NamedTuple):
 def calls(name: str, params: list[torch.nn.Parameter]) -> dict[str, Contestant]:
     """Each contestant, on the weights of ``params``: pages differ in speed. Gradients and states are its own."""
     rule, kind, arguments = ROWS[name]
-    decay = {"decay": "decoupled", **arguments} if arguments else {}
+    decay = {"decay": "decoupled", **arguments} if "weight_decay" in arguments else {}
     sources = [p.grad for p in params if p.grad is not None]
     device = params[0].device
 
