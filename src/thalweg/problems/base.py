@@ -23,7 +23,7 @@ from ..errors import ProblemError
 
 Array: TypeAlias = NDArray[np.float64]
 Rows: TypeAlias = NDArray[np.int64]
-Params: TypeAlias = "Array | dict[str, Params]"
+Params: TypeAlias = Array | dict[str, "Params"]
 Grads: TypeAlias = Params
 
 # Which of a seed's independent random streams is drawn from.
