@@ -6,7 +6,7 @@ an optimizer from elsewhere through its own class or factory.
 """
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -32,16 +32,22 @@ class Handed:
         self.door = ""
         self._entrant, self._options = entrant, options
 
-    def __call__(self, params: Any) -> Any:
-        """Return an optimizer of tensors or arrays; LoopError for what is neither.
+    def __call__(self, params: Any, *more: Any, **settings: Any) -> Any:
+        """Return an optimizer of tensors or arrays; LoopError for what is neither, and for settings beside them.
 
         params: tensors, named tensors or groups of them, as torch's optimizers take them; a group's ``lr`` multiplies
         the tuned one. Or NumPy arrays in any nesting, which ``step`` moves in place.
         """
         if hasattr(params, "parameters") and callable(params.parameters):
             raise LoopError("gave a model to optimizer(...): its parameters are needed, model.parameters()")
+        if more or settings:
+            given = ", ".join([*map(short, more), *(f"{n}={short(v)}" for n, v in settings.items())])
+            raise LoopError(
+                f"gave {given} to optimizer(...) beside the parameters: settings are the race's to choose; leave them"
+                " out (a parameter group may have an lr, which multiplies the tuned one, and a weight_decay)"
+            )
         if not isinstance(params, Mapping) and not hasattr(params, "shape") and isinstance(params, Iterable):
-            params = list(params)
+            params = [_drawn(p) for p in params]
         kind = _framework(params)
         if kind == JAX:
             raise LoopError(
@@ -148,6 +154,13 @@ def _around(entrant: Foreign, options: Mapping[str, Any], *params: object) -> An
         raise LoopError(f"makes {entrant.path} from {world}, which it does not take: {error}") from None
 
 
+def _drawn(group: Any) -> Any:
+    """A group whose parameters are a generator's, ``{"params": model.parameters()}``, with a list of them."""
+    if isinstance(group, Mapping) and isinstance(group.get("params"), Iterator):
+        return {**group, "params": list(group["params"])}
+    return group
+
+
 def _framework(params: object) -> str:
     """Whose arrays these are, by the first that is found; LoopError where there is none."""
     for leaf in _leaves(params):
@@ -159,6 +172,12 @@ def _framework(params: object) -> str:
             module = sys.modules.get(name)
             if module is not None and isinstance(leaf, getattr(module, kind)):
                 return of
+    keras = sys.modules.get("keras")
+    if keras is not None and any(isinstance(leaf, keras.Variable) for leaf in _leaves(params)):
+        raise LoopError(
+            "gave Keras variables to optimizer(...): on Keras's PyTorch backend hand over model.parameters(), on its"
+            " JAX backend take optimizer.optax"
+        )
     raise LoopError(f"gave {short(params)} to optimizer(...): tensors or NumPy arrays are needed")
 
 
