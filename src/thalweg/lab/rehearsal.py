@@ -74,6 +74,11 @@ def rehearse(trials: Sequence[Trial]) -> Rehearsal:
             failed.append(first.reason)
             continue
         _demand_same(p, first, run(p, trial.rule, seed, most, leave_after=AGAIN))
+        if first.diverged and first.yields == 1:
+            failed.append(
+                f"{p.name} yielded {first.series[LOSS][1][0]} as its first loss, before any step told: nothing can be compared"
+            )
+            continue
         if not first.diverged:
             break
     if len(failed) == len(trials):
@@ -131,4 +136,7 @@ def _text(p: TrainingProblem, first: Trained, ends: str) -> str:
     more = "made large" if p.maximize else "made small"
     names = listing(sorted(first.series, key=lambda n: n != LOSS))
     said = f"A training loop of {first.door}'s that yields {names}. Compared is its {p.measure}, {worth}, {more}."
+    aside = [n for n in first.series if n.lower().startswith("val") and n not in (VALIDATION, p.measure)]
+    if aside and VALIDATION not in first.series:
+        said += f" Settings are chosen by its {p.measure}, not by {aside[0]}: only a name {VALIDATION!r} does that."
     return f"{said} {ends}".strip()
