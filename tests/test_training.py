@@ -143,6 +143,17 @@ def test_groups_multiply_the_tuned_rate_and_keep_their_own_decay() -> None:
     assert seen == [[(0.05, 0.25), (0.5, 0.0), (0.5, 0.25)]] * 3
 
 
+@pytest.mark.parametrize("named", ["SGD(lr=0.5)", "torch.optim.SGD(lr=0.5)"])
+def test_groups_alone_may_hold_generators(named: str) -> None:
+    """As PyTorch's own optimizers take them, ``[{"params": model.parameters()}]``."""
+
+    def groups(optimizer: Any, seed: int) -> Iterator[float]:
+        (group,) = optimizer([{"params": net(seed).parameters(), "lr": 0.5}]).param_groups
+        yield len(group["params"]) + group["lr"]
+
+    assert losses(groups, named)[0] == 4.25
+
+
 def test_two_optimizers_a_scheduler_an_average_and_workers(tmp_path: Path) -> None:
     """A generative pair, a cosine over ``optimizer.steps``, an EMA that is validated, a DataLoader with a process."""
 
@@ -309,6 +320,10 @@ def test_what_a_loop_does_wrong_is_one_line() -> None:
         optimizer({"w": jnp.ones(2)})
         yield 1.0
 
+    def setting(optimizer: Any, seed: int) -> Iterator[float]:
+        optimizer([np.ones(1)], lr=0.5)
+        yield 1.0
+
     line = raising.__code__.co_firstlineno + 3
     assert reason(raising) == f"raising raised ValueError in line {line}: no more rows"
     assert "leaving raised SystemExit" in reason(leaving)
@@ -328,6 +343,7 @@ def test_what_a_loop_does_wrong_is_one_line() -> None:
     assert "silent returned None" in reason(silent)
     assert "model.parameters()" in reason(whole)
     assert "tx = optimizer.optax" in reason(jax_arrays)
+    assert "gave lr=0.5 to optimizer(...) beside the parameters: settings are the race's" in reason(setting)
 
 
 def test_optimizers_in_loops_of_other_frameworks_fail_with_the_reason() -> None:
@@ -518,3 +534,60 @@ def test_a_file_that_trains_when_it_is_imported_is_told(tmp_path: Path) -> None:
         ProblemError, match=r"importing its file, which must not train .* took longer than 60 s"
     ):
         tw.race(f"{tmp_path / 'mine.py'}:train", ["SGD"], seconds=1)
+
+
+def idle_loop(optimizer: Any, seed: int) -> Iterator[float]:
+    """Sets the rate itself, as a scheduler of PyTorch's with a rate of its own does."""
+    model = net(seed)
+    opt = optimizer(model.parameters())
+    for x, y in batches(seed, 20):
+        for group in opt.param_groups:
+            group["lr"] = 0.1
+        loss = F.cross_entropy(model(x), y)
+        opt.zero_grad()
+        loss.backward()
+        opt.step()
+        yield loss.item()
+
+
+def test_a_rate_without_effect_is_told_and_forgives_nothing() -> None:
+    made = tw.race(idle_loop, ["Adam", "SGD"], trials=3, seeds=2, workers=0)
+    assert all(
+        "no setting that was tried changed anything" in " ".join(r["notes"]) for r in made.data["methods"]
+    )
+    assert "forgiving" not in [a["question"] for a in made.data["answers"]]
+    free = tw.race(numpy_loop, ["Adam", "SGD"], trials=3, seeds=2, workers=0)
+    assert not any(r["notes"] for r in free.data["methods"])
+
+
+def test_what_failed_did_not_diverge() -> None:
+    def momentum_only(optimizer: Any, seed: int) -> Iterator[float]:
+        for k, loss in enumerate(numpy_loop(optimizer, seed)):
+            if k == 5 and seed >= 1000:
+                raise RuntimeError("boo")
+            yield loss
+
+    made = tw.race(momentum_only, ["Adam", "SGD"], trials=2, seeds=2, workers=0)
+    assert [r["fate"] for r in made.data["methods"]] == ["failed", "failed"]
+    assert "failed" in repr(made) and "diverged" not in repr(made)
+    wild = tw.race(numpy_loop, ["SGD(lr=5.0)", "Adam"], trials=1, seeds=2, workers=0)
+    assert [r["fate"] for r in wild.data["methods"]] == ["", "diverged"]
+
+
+def test_a_first_loss_that_is_no_number_is_the_loops_own_fault() -> None:
+    def first(optimizer: Any, seed: int) -> Iterator[float]:
+        optimizer(np.ones(3))
+        yield float("nan")
+
+    with pytest.raises(ProblemError, match=r"first yielded nan as its first loss, before any step"):
+        tw.race(first, ["Adam", "SGD"], trials=2, seeds=2, workers=0)
+
+
+@pytest.mark.parametrize(("name", "told"), [("val_loss", True), ("validation", False), ("accuracy", False)])
+def test_a_name_that_only_looks_like_validation_is_pointed_at(name: str, told: bool) -> None:
+    def watched(optimizer: Any, seed: int) -> Iterator[Any]:
+        for loss in numpy_loop(optimizer, seed):
+            yield {"loss": loss, name: 2 * loss}
+
+    said = tw.race(watched, ["Adam"], trials=2, seeds=2, workers=0).data["text"]
+    assert (f"Settings are chosen by its loss, not by {name}" in said) == told

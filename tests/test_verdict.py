@@ -190,6 +190,24 @@ def test_decades_that_forgive() -> None:
     assert said["values"]["a"] == pytest.approx(0.2, abs=1e-3) and not said["tested"]
 
 
+def test_an_open_interval_and_a_failed_median_pair_are_told_by_their_sides() -> None:
+    """Differences, since a loss is not positive: "−∞ to ∞", and who failed instead of an infinite difference."""
+    race = tw.race("rosenbrock", ["Adam", "SGD"], trials=2, seeds=2, steps=20).data
+    race["caveat"], race["basins"], race["audit"] = "", None, []
+
+    def said(ends: Any, question: str = "lowest") -> str:
+        race["answers"] = [
+            answers.fastest(ends) if question == "fastest" else answers.lowest(ends, np.ones(8), None, 1e-16)
+        ]
+        return sentences(race)[0]
+
+    assert "a minus b is -1.00 (−∞ to ∞), lower in 2 of 2" in said({"a": [-2.0, -3.0], "b": [-1.0, -2.0]})
+    failed = said({"b": [np.inf] * 8, "a": [-1.0, -2.0] * 4})
+    assert "The nearest is b: a alone does not fail in the median pair, a wins in 8 of 8" in failed
+    assert said({"a": [16.0, 17.0]}, "fastest").endswith("a median of 16.5 steps.")
+    assert said({"a": [1.0, 1.0]}, "fastest").endswith("a median of 1 step.")
+
+
 def test_identical_methods_tie_and_the_page_says_what_was_run(tmp_path: Any) -> None:
     made = tw.race("rosenbrock", ["Adam", "Adam:torch", "SGD"], trials=5, seeds=9, steps=200)
     data = json.loads(made.json())

@@ -27,7 +27,9 @@ def compare(
                     m["method"],
                     *(number(r["lr"] if r else None) for r in (m["a"], m["b"])),
                     *(
-                        number(r["loss"]["median"] if r else None, "diverged" if r else "-")
+                        number(
+                            r["loss"]["median"] if r else None, (r.get("fate") or "diverged") if r else "-"
+                        )
                         for r in (m["a"], m["b"])
                     ),
                     told(m),

@@ -321,7 +321,7 @@ def _print_results(result: "Race") -> None:
                 r["method"],
                 number(r["lr"]),
                 *(_setting(r["settings"].get(n)) for n in more),
-                number(loss["median"], "diverged"),
+                number(loss["median"], r["fate"]),
                 f"{number(loss['p10'], 'inf')} .. {number(loss['p90'], 'inf')}",
                 "" if not r["metric"] else number(r["metric"]["median"]),
                 number(r["steps_to_target"], "never"),
@@ -339,7 +339,7 @@ def _print_results(result: "Race") -> None:
         metric or "metric",
         "steps to target",
         "µs/step",
-        "diverged",
+        "diverged or failed",
         "note",
     ]
     optional = (len(head) - 5, len(head) - 1)

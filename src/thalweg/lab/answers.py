@@ -62,7 +62,7 @@ def forgiving(trials: Columns, floor: float) -> Answer:
     """Which method's losses stay within a tenth of its best over the most decades of its learning rate.
 
     It is measured on the tuning trials, one number a method, and so is not tested. trials: ``race_result``'s, with
-    two rates or more of each method. floor: what is subtracted from losses before they are compared.
+    two rates or more of each method; of methods that reach the target, since one that learns nothing forgives all. floor: what is subtracted from losses before they are compared.
     """
     table = zip(trials["method"], trials["lr"], trials["loss"], strict=True)
     tried: dict[str, list[tuple[float, float]]] = {n: [] for n in trials["method"]}

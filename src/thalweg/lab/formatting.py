@@ -32,6 +32,11 @@ def plain(value: float | None, digits: int = 3) -> str:
     return text.replace("-", "−")
 
 
+def steps(value: float) -> str:
+    """A number of steps, of which a median may end in a half: 16, 16.5, 1,200."""
+    return f"{value:,.1f}".removesuffix(".0")
+
+
 def tick(value: float) -> str:
     """An axis label without trailing zeros: 0.2, 5, 10⁻⁶, 2×10⁷."""
     mantissa, exponent = f"{value:.5e}".split("e")

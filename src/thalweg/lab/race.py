@@ -109,7 +109,7 @@ class Race:
         lines = [f"Race on {self.data['problem']}:"]
         for r in self.data["methods"]:
             median = r["loss"]["median"]
-            lines.append(f"  {r['method']:<12} {'diverged' if median is None else f'{median:.4g}'}")
+            lines.append(f"  {r['method']:<12} {r['fate'] or f'{median:.4g}'}")
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:

@@ -27,7 +27,8 @@ class Metric(TypedDict):
 
 
 class MethodRow(TypedDict):
-    """One method's row of the table. ``diverged`` counts among its ``trials``; ``edges``: the lines whose best value lies
+    """One method's row of the table. ``diverged`` counts among its ``trials`` those that diverged or failed; ``fate``:
+    what became of it, "diverged" or "failed", where its loss has no median, else ""; ``edges``: the lines whose best value lies
     at an end of their range, with nothing tried beyond it; ``schedules``: the lines that follow a schedule; ``kind``:
     the name of its rule, "" for what is no rule of the library's; ``values``: its tuned lines and all others.
     """
@@ -45,6 +46,7 @@ class MethodRow(TypedDict):
     steps_to_target: Number  # median over the fresh seeds
     us_per_step: Number
     diverged: int
+    fate: str
     trials: int
     edges: list[str]
     schedules: list[str]

@@ -62,12 +62,23 @@ class Entry:
         return np.concatenate([r.curves[0] for r in self.reported] or [np.empty((0, 0))])
 
     @property
+    def idle(self) -> bool:
+        """Whether no setting that was tried changed anything: the trials' losses are the same, bit for bit."""
+        tried = zip(self.trial_runs, self.search.losses, strict=False)
+        sound = [runs.curves for runs, loss in tried if np.isfinite(loss)]
+        return len(sound) > 1 and all(np.array_equal(c, sound[0]) for c in sound[1:])
+
+    @property
     def notes(self) -> list[str]:
         """What to say beside the numbers."""
         notes = self.told[:]
         if edges := self.search.open_edges:
             what = " and ".join("rate" if n == "lr" else n for n in edges)
             notes.append(f"best {what} at the edge of its range: more may be gained beyond it")
+        if self.idle:
+            notes.append(
+                "no setting that was tried changed anything: does something else set it, or is nothing stepped?"
+            )
         if self.reported and not self.test_runs:
             notes.append("not rerun on fresh seeds: these are tuning values")
         reasons = (reason for r in (*self.trial_runs, *self.test_runs) for reason in r.failures)
@@ -174,7 +185,9 @@ def _answers(p: Raced, budget: Budget, entries: Sequence[Entry], floor: float, t
     said.append(answers.fastest({n: _reached(e, p, floor, tau) for n, e in done.items()}))
     if all(len(e.search.losses) > 1 and len(e.search.space) < 2 for e in done.values()):
         least = (p.minimum or 0.0) if budget.select == "loss" else 0.0
-        said.append(answers.forgiving(search_summary.trials({n: e.search for n, e in done.items()}), least))
+        reach = [n for n, steps in said[-1]["values"].items() if steps is not None and not done[n].idle]
+        if reach:
+            said.append(answers.forgiving(search_summary.trials({n: done[n].search for n in reach}), least))
     if p.metric_name is not None:
         said.append(answers.held_out(p.metric_name, {n: _metrics(e.reported) for n, e in done.items()}))
     return said
@@ -216,6 +229,7 @@ def _row(entry: Entry, p: Raced, budget: Budget, floor: float, tau: float) -> Me
         else {"name": p.metric_name, "median": _finite(float(np.median(_metrics(runs))))},
         "steps_to_target": _finite(quantile(reached, 0.5)) if reached else None,
         "us_per_step": _finite(float(np.median(seconds)) * 1e6) if runs else None,
+        "fate": "" if median is not None else "failed" if any(r.failures for r in runs) else "diverged",
         "diverged": sum(not np.isfinite(v) for v in search.losses),
         "trials": len(search.losses),
         "edges": search.open_edges,

@@ -21,7 +21,7 @@ def race(result: RaceResult) -> str:
         [
             r["method"],
             plain(r["lr"]),
-            "diverged" if median is None else words,
+            r["fate"] or words,
             f"{_end(r['loss']['p10'])} … {_end(r['loss']['p90'])}",
             *([plain(r["metric"]["median"]) if r["metric"] else ""] if metric else []),
             "never" if r["steps_to_target"] is None else plain(r["steps_to_target"]),

@@ -61,7 +61,7 @@ def _answers(race: RaceResult, rows: list[MethodRow]) -> str:
     mark = lambda name: f"\0{name}\0"  # noqa: E731
     answers = [(_marked(first), _marked(beside)) for first, beside in told(race, mark)]
     known = [_marked(sentence) for sentence in remarks(race, mark)]
-    failed = [r["method"] for r in rows if loss(r) is None and r["diverged"] == r["trials"] > 0]
+    lost = [r for r in rows if loss(r) is None and r["diverged"] == r["trials"] > 0]
     if not answers:
         done = [r for r in rows if loss(r) is not None]
         now = (
@@ -71,8 +71,10 @@ def _answers(race: RaceResult, rows: list[MethodRow]) -> str:
             else "No method has a result yet."
         )
         answers = [(now, "")]
-    if failed:
-        known.append(f"{_names(failed)} diverged at every setting tried.")
+    for fate in dict.fromkeys(r["fate"] for r in lost):
+        known.append(
+            f"{_names(r['method'] for r in lost if r['fate'] == fate)} {fate} at every setting tried."
+        )
     (first, beside), *others = answers
     lines = [beside, *(f"{a} {b}".strip() for a, b in others), *known]
     items = "".join(f"<li>{text}</li>" for text in lines if text)

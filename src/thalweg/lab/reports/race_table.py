@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from html import escape
 from typing import Literal
 
-from ..formatting import column, number
+from ..formatting import column, number, steps
 from ..pictures.style import Style, styles
 from ..race_result import MethodRow, Number, OutsiderRow, RaceResult
 from .page import key, sorting
@@ -26,7 +26,7 @@ def head(race: RaceResult, rows: list[MethodRow]) -> str:
     """The names of the columns."""
     heads = ["learning rate", *_more(race), f"{race['settings']['loss_name']}, median", "10–90 %", ""]
     heads += [name] if (name := _metric_name(rows)) else []
-    heads += ["steps to target", "µs per step", "diverged trials"]
+    heads += ["steps to target", "µs per step", "diverged or failed trials"]
     cells = "".join(sorting(h) if h else '<td class="strip"></td>' for h in heads)
     return f"{sorting('method', ' class=name')}{cells}"
 
@@ -130,14 +130,14 @@ def _cells(
 ) -> Iterator[str]:
     yield _cell(_rate(row), row["lr"])
     yield from (_cell(setting(v), v) for v in map(row["settings"].get, more))
-    yield _cell(f"<b>{value}</b>", loss(row))
+    yield _cell(f"<b>{value if loss(row) is not None else row['fate']}</b>", loss(row))
     yield _cell(band, loss(row, "p90"))
     yield f'<td class="strip">{strip}</td>'
     if metric:
         held = row["metric"]["median"] if row["metric"] else None
         yield _cell(_share(held, metric), held)
-    target = "–" if (steps := row["steps_to_target"]) is None else f"{steps:,.0f}"
-    yield _cell(target, steps)
+    reached = row["steps_to_target"]
+    yield _cell("–" if reached is None else steps(reached), reached)
     yield _cell(number(row["us_per_step"]), row["us_per_step"])
     yield _cell(f"{row['diverged']} / {row['trials']}", row["diverged"])
 

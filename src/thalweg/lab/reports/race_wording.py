@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from ..formatting import listing, number
+from ..formatting import listing, number, steps
 from ..race_result import Answer, Basins, Contained, Outlook, RaceResult, VerdictRow
 
 Mark = Callable[[str], str]  # how a method's name is written
@@ -127,7 +127,7 @@ def _head(race: RaceResult, answer: Answer) -> str:
     return {
         "lowest": f"Lowest {settings['loss_name']} after {settings['steps']:,} steps{among}",
         "fastest": "Fastest to the target",
-        "forgiving": "Most forgiving of a careless rate",
+        "forgiving": f"Most forgiving of a careless rate{', of those that reach the target' if among else ''}",
         "held out": f"Best {answer['scale']} on held-out rows",
     }[answer["question"]]
 
@@ -163,22 +163,23 @@ def _effect(v: VerdictRow, answer: Answer, mark: Mark) -> str:
     a, b = mark(v["a"]), mark(v["b"])
     effect = v["ratio"] or v["difference"]
     assert effect is not None
-    middle, low, high = ("∞" if (x := effect[n]) is None else number(x) for n in ("median", "low", "high"))
     equal = f" and equal in {v['ties']}" if v["ties"] else ""
     runs = f"in {v['wins']}{equal} of {_count(v['pairs'], 'paired run')}"
     if v["ties"] == v["pairs"]:
         return f"the same in all {_count(v['pairs'], 'paired run')}"
+    counted = answer["question"] == "fastest"
+    if effect["median"] is None or (v["ratio"] and effect["median"] == 0.0):  # one failed in the median pair
+        sound = a if 2 * v["wins"] + v["ties"] > v["pairs"] else b
+        return f"{'only ' + sound + ' reaches it' if counted else sound + ' alone does not fail'} in the median pair, {a} wins {runs}"
+    middle, low, high = number(effect["median"]), effect["low"], effect["high"]
+    ends = f"{'−∞' if low is None else number(low)} to {'∞' if high is None else number(high)}"
+    if counted:
+        return f"{a} takes {middle} × the steps of {b} ({ends}), fewer {runs}"
     if v["ratio"] is None:
         word = "higher" if answer["question"] == "held out" else "lower"
-        return f"{a} minus {b} is {middle} ({low} to {high}), {word} {runs}"
-    steps = answer["question"] == "fastest"
-    if effect["median"] in (0.0, None):  # one of them failed in the median pair
-        sound = a if effect["median"] == 0.0 else b
-        return f"{'only ' + sound + ' reaches it' if steps else sound + ' alone does not fail'} in the median pair, {a} wins {runs}"
-    if steps:
-        return f"{a} takes {middle} × the steps of {b} ({low} to {high}), fewer {runs}"
+        return f"{a} minus {b} is {middle} ({ends}), {word} {runs}"
     height = "far above the minimum" if answer["scale"] == "gap" else "high"
-    return f"{a} ends {middle} × as {height} as {b} ({low} to {high}), lower {runs}"
+    return f"{a} ends {middle} × as {height} as {b} ({ends}), lower {runs}"
 
 
 def _value(answer: Answer, name: str) -> str:
@@ -187,7 +188,7 @@ def _value(answer: Answer, name: str) -> str:
     if value is None:
         return "∞"
     if answer["question"] == "fastest":
-        return _count(round(value), "step")
+        return f"{steps(value)} step{'' if value == 1 else 's'}"
     if answer["question"] == "forgiving":
         return f"{number(value, 2)} decades"
     if answer["question"] == "held out" and "accuracy" in answer["scale"]:

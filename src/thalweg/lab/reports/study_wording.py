@@ -109,12 +109,12 @@ def _loss(loss: Loss, name: str, mark: Mark) -> str:
     """How a method loses on a problem: "on digits: Nesterov ends 0.6 × as high, lower in 12 of 12 paired runs"."""
     by = mark(loss["by"])
     runs = f"lower in {loss['wins']} of {_count(loss['pairs'], 'paired run')}"
-    if loss["ratio"] is None:
-        difference = loss["difference"]
-        return f"on {loss['problem']}: {by} minus {name} is {number(difference['median'] if difference else None)}, {runs}"
-    median = loss["ratio"]["median"]
-    if median == 0.0:
+    effect = loss["ratio"] or loss["difference"]
+    median = effect["median"] if effect else None
+    if median is None or (loss["ratio"] and median == 0.0):
         return f"on {loss['problem']}: there {by} alone does not fail in the median pair, {runs}"
+    if loss["ratio"] is None:
+        return f"on {loss['problem']}: {by} minus {name} is {number(median)}, {runs}"
     return f"on {loss['problem']}: {by} ends {number(median, 2)} × as high, {runs}"
 
 
