@@ -23,6 +23,7 @@ from thalweg.errors import (
     StateError,
     ThalwegError,
 )
+from thalweg.lab.record import record
 from thalweg.rules import shipped
 
 every_rule = pytest.mark.parametrize("kind", shipped().values(), ids=lambda k: k.__name__)
@@ -621,6 +622,45 @@ def test_files_that_cannot_be_written(tmp_path: Path) -> None:
     refused(FileError, lambda: opt.save(tmp_path), str(tmp_path), "folder")
     refused(FileError, lambda: opt.save(tmp_path / "no" / "run.tw"), "run.tw", "does not exist")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("path", [3, 1.5, True, "a\0b", ["x.html"]], ids=repr)
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda path: tw.race("beale", ["SGD"], out=path),
+        lambda path: tw.study(["beale"], ["SGD"], json=path),
+        lambda path: tw.diff("RMSprop", "Adam", out=path),
+        lambda path: tw.show("beale", ["SGD"], out=path),
+        lambda path: tw.show("beale", ["SGD"], table=path),
+        lambda path: tw.explore("beale", ["SGD"], out=path),
+        lambda path: tw.watch(tw.SGD().on(np.zeros(2)), out=path),
+        lambda path: record(tw.SGD(), "beale", 2).save(path),
+        lambda path: tw.claims("max-norm", json=path),
+        lambda path: tw.claims("max-norm", out=path),
+        lambda path: tw.race("beale", ["SGD"], figures=path),
+        lambda path: tw.race("beale", ["SGD"], store=path),
+        lambda path: tw.compare(path, path),
+    ],
+    ids=[
+        "race",
+        "study",
+        "diff",
+        "show",
+        "table",
+        "explore",
+        "watch",
+        "record",
+        "claims",
+        "page",
+        "figures",
+        "store",
+        "compare",
+    ],
+)
+def test_what_is_no_path_is_told_by_all_that_write(write: Callable[[Any], object], path: Any) -> None:
+    """One line, before anything is run."""
+    refused(FileError, lambda: write(path), "is no path")
 
 
 def test_errors_are_in_the_tree_and_in_pythons() -> None:

@@ -160,9 +160,9 @@ def test_everything_that_happened_as_a_table(tmp_path: Path) -> None:
         ({"scale": 0.0}, HyperparameterError, "scale"),
         ({"noise": -1.0}, HyperparameterError, "noise"),
         ({"theme": "blue"}, HyperparameterError, "light"),
-        ({"out": "x.bmp"}, HyperparameterError, ".svg .pdf .png .gif .mp4"),
+        ({"out": "x.bmp"}, FileError, ".svg, .pdf, .png, .gif or .mp4, got '.bmp'"),
         ({"out": "no/such/x.svg"}, FileError, "folder does not exist"),
-        ({"table": "x.json"}, HyperparameterError, ".parquet .csv"),
+        ({"table": "x.json"}, FileError, ".parquet or .csv, got '.json'"),
     ],
     ids=lambda value: str(value)[:30],
 )

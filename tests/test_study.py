@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import thalweg as tw
+from thalweg import files
 from thalweg.errors import FileError, HyperparameterError, MisplacedOptionError, ThalwegError
 from thalweg.lab import figures, measures
 from thalweg.lab.performing import Performer
@@ -351,8 +352,8 @@ def test_figures_are_written_at_a_columns_width_and_tables_with_all_digits(
     assert {r["method"]: float(r["rosenbrock"]) for r in rows} == medians
     tex = (folder / "rosenbrock" / "methods.tex").read_text()
     assert r"10 \% & 90 \%" in tex and tex.count(r"\\") == 3
-    with pytest.raises(FileError, match="this is none"):
-        figures.checked_folder(folder / "times.csv")
+    with pytest.raises(FileError, match="is a file; name a folder"):
+        files.require_folder(folder / "times.csv")
 
 
 CHROMIUM = Path("/usr/bin/chromium")

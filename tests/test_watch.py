@@ -660,7 +660,7 @@ def test_what_cannot_be_watched_is_refused(tmp_path: Path) -> None:
         tw.watch(opt, 0)
     with pytest.raises(HyperparameterError, match="sink must be called with"):
         tw.watch(opt, sink=3)  # type: ignore[arg-type]
-    with pytest.raises(FileError, match=r"\.html, \.parquet, \.csv"):
+    with pytest.raises(FileError, match=r"\.html, \.parquet or \.csv"):
         tw.watch(opt, out=tmp_path / "x.txt")
     with tw.watch(opt, out=None), pytest.raises(StateError, match="watched already"), tw.watch(opt, out=None):
         pass

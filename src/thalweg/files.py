@@ -5,11 +5,13 @@ import stat
 import tempfile
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from .errors import FileError
 
+_ALSO = {".htm": ".html"}  # other ends of a name for the same form
 _LONGEST = 200  # bytes of a name that a temporary file's repeats; names end at 255
 
 
@@ -41,6 +43,52 @@ def require_writable(path: str | os.PathLike[str]) -> Path:
         except OSError as error:
             raise FileError(f"{target}: cannot be written ({reason(error)})") from None
     return target
+
+
+def require_folder(path: str | os.PathLike[str]) -> Path:
+    """The path, if files can be written there, or if a folder can be made there in one that is; FileError."""
+    folder = named_path(path)
+    if folder.is_dir():
+        if not os.access(folder, os.W_OK):
+            raise FileError(f"{folder}: cannot be written to")
+    elif folder.exists():
+        raise FileError(f"{folder}: is a file; name a folder")
+    elif not folder.absolute().parent.is_dir():
+        raise FileError(f"{folder}: its parent folder does not exist")
+    else:
+        require_writable(folder)
+    return folder
+
+
+def make_folder(path: str | os.PathLike[str]) -> Path:
+    """Make a folder if only its last part is missing, and return its path; FileError."""
+    folder = named_path(path)
+    try:
+        folder.mkdir(exist_ok=True)
+    except FileExistsError:
+        raise FileError(f"{folder}: is a file; name a folder") from None
+    except OSError as error:
+        raise FileError(f"{folder}: cannot be made ({reason(error)})") from None
+    return folder
+
+
+@dataclass(frozen=True)
+class Forms:
+    """The forms that something can be saved in, by the end of a file's name (``".html"``); ``what`` with its article."""
+
+    what: str
+    suffixes: tuple[str, ...]
+
+    def of(self, path: str | os.PathLike[str]) -> tuple[Path, str]:
+        """Return a path and the form that its name asks for, if it can be written; FileError. ``.HTM`` is ``.html``."""
+        target = named_path(path)
+        suffix = target.suffix.lower()
+        form = _ALSO.get(suffix, suffix)
+        if form not in self.suffixes:
+            *most, last = self.suffixes
+            got = target.suffix or "no suffix"
+            raise FileError(f"{target}: {self.what} is saved as {', '.join(most)} or {last}, got {got!r}")
+        return require_writable(target), form
 
 
 def _target(path: str | os.PathLike[str]) -> tuple[Path, bool]:
@@ -179,3 +227,8 @@ def write(path: str | os.PathLike[str], fill: Callable[[IO[bytes]], object]) -> 
         if beside is not None:
             with suppress(OSError):
                 os.unlink(beside)
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Write a text as UTF-8, as ``write`` writes; FileError."""
+    write(path, lambda file: file.write(text.encode()))

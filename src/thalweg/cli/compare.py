@@ -14,7 +14,7 @@ def compare(
 ) -> None:
     """Lay two races side by side; where their runs are paired, tell each method's verdict, A against B."""
     with errors_as_one_line():
-        from ..files import require_writable, write
+        from ..files import require_writable, write_text
         from ..lab.comparison import compare as run
         from ..lab.comparison import told
 
@@ -46,4 +46,4 @@ def compare(
         for name in result.data["only"]:
             say(f"{name}: only in one of the two")
         if json is not None:
-            write(json, lambda file: file.write(result.json().encode()))
+            write_text(json, result.json())

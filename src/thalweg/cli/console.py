@@ -93,9 +93,9 @@ def write_json(path: str, plain: object) -> None:
     """Write plain data as JSON, beside and renamed. Raises FileError."""
     from json import dumps
 
-    from ..files import write
+    from ..files import write_text
 
-    write(path, lambda file: file.write(dumps(plain, indent=1).encode() + b"\n"))
+    write_text(path, dumps(plain, indent=1) + "\n")
 
 
 @contextmanager

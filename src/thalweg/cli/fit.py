@@ -152,11 +152,11 @@ def require_page() -> None:
 
 def write_page(path: str, report: "Report") -> None:
     """Write the page of a report, with the command that runs it again. Raises FileError."""
-    from ..files import write
+    from ..files import write_text
     from ..lab.reports.fit import render
 
     text = render(report.plain(), shlex.join(["thalweg", *sys.argv[1:]]))
-    write(path, lambda file: file.write(text.encode()))
+    write_text(path, text)
 
 
 def _summary(report: "Report") -> list[list[str]]:

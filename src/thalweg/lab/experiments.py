@@ -8,27 +8,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ..errors import FileError
-from ..files import require_writable, write
+from ..files import make_folder, require_writable, write_text
 from .claims import Findings, Result, chosen, measure
 from .reports.claims import html
 from .versions import versions
 from .workers import side_by_side
 
 Progress = Callable[[str, int, int], None]
-
-
-def folder(path: str | os.PathLike[str]) -> Path:
-    """A folder that can be written to, made if only its last part is missing; FileError."""
-    target = Path(path)
-    try:
-        target.mkdir(exist_ok=True)
-    except FileExistsError:
-        raise FileError(f"{target}: is a file; name a folder") from None
-    except OSError as error:
-        raise FileError(f"{target}: cannot be made ({(error.strerror or str(error)).lower()})") from None
-    require_writable(target / "index.html")
-    return target
 
 
 def claims(
@@ -46,7 +32,9 @@ def claims(
     is done. Raises UnknownClaimError, FileError before anything is run.
     """
     wanted = chosen(ids)
-    place = None if out is None else folder(out)
+    place = None if out is None else make_folder(out)
+    if place is not None:
+        require_writable(place / "index.html")
     if json is not None:
         require_writable(json)
     done: dict[str, Result] = {}
@@ -89,8 +77,8 @@ def _keep(
     if json is not None:
         records = [r.json(None if r.picture is None else f"{r.id}.svg") for r in found.results]
         numbers = json_format.dumps(records, indent=1, ensure_ascii=False, allow_nan=False)
-        write(json, lambda file: file.write(numbers.encode()))
+        write_text(json, numbers)
     if place is not None:
         facts = {"command": shlex.join(["thalweg", "claims", *ids, "--out", str(place)])}
         text = html(found, {**facts, "versions": versions()})
-        write(place / "index.html", lambda file: file.write(text.encode()))
+        write_text(place / "index.html", text)

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from .. import files
-from ..errors import FileError
 from .race_result import Columns, MethodRow, RaceResult, ranked
 from .study_result import StudyResult, StudyRow
 
@@ -21,26 +20,12 @@ _ESCAPED = {c: f"\\{c}" for c in "&%$#_{}"} | {
 }
 
 
-def checked_folder(path: str | os.PathLike[str]) -> Path:
-    """A folder for figures, which is made if its parent is there; FileError."""
-    folder = Path(path)
-    if folder.exists() and not folder.is_dir():
-        raise FileError(f"{folder}: figures are written to a folder, and this is none")
-    if not folder.exists():
-        if not folder.absolute().parent.is_dir():
-            raise FileError(f"{folder}: its parent folder does not exist")
-        files.require_writable(folder)
-    elif not os.access(folder, os.W_OK):
-        raise FileError(f"{folder}: cannot be written to")
-    return folder
-
-
 def of_race(race: RaceResult, folder: str | os.PathLike[str]) -> list[Path]:
     """Write a race's figures and tables; the paths. Figures that have nothing to show are left out."""
     from .pictures import draw, search
     from .pictures import race as plots  # matplotlib is slow to import
 
-    folder = _made(folder)
+    folder = files.make_folder(folder)
     shown: dict[plots.Plot, object] = {
         plots.loss_curves: race["curves"]["median"],
         plots.sensitivity: race["trials"]["lr"] if race["settings"]["tuned"] == ["lr"] else None,
@@ -62,7 +47,7 @@ def of_study(study: StudyResult, folder: str | os.PathLike[str]) -> list[Path]:
     from .pictures import draw
     from .pictures import study as plots
 
-    folder = _made(folder)
+    folder = files.make_folder(folder)
     written: list[Path] = []
     if study["methods"]:
         shown = [
@@ -79,15 +64,6 @@ def of_study(study: StudyResult, folder: str | os.PathLike[str]) -> list[Path]:
     for race in study["races"]:
         written += of_race(race, folder / _file_name(race["problem"]))
     return written
-
-
-def _made(folder: str | os.PathLike[str]) -> Path:
-    folder = Path(folder)
-    try:
-        folder.mkdir(exist_ok=True)
-    except OSError as error:
-        raise FileError(f"{folder}: cannot be made ({error.strerror or error})") from None
-    return folder
 
 
 def _file_name(problem: str) -> str:
@@ -152,7 +128,7 @@ def _tables(folder: Path, name: str, table: Cells) -> list[Path]:
     )
     text = f"\\begin{{tabular}}{{{align}}}\n\\hline\n{head} \\\\\n\\hline\n{body}\\hline\n\\end{{tabular}}\n"
     path = folder / f"{name}.tex"
-    files.write(path, lambda file: file.write(text.encode()))
+    files.write_text(path, text)
     return [*_csv(folder, name, table), path]
 
 
@@ -162,7 +138,7 @@ def _csv(folder: Path, name: str, table: Cells | Columns) -> list[Path]:
     writer.writerow(table)
     writer.writerows(zip(*table.values(), strict=True))
     path = folder / f"{name}.csv"
-    files.write(path, lambda file: file.write(buffer.getvalue().encode()))
+    files.write_text(path, buffer.getvalue())
     return [path]
 
 

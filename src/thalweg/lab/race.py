@@ -44,6 +44,8 @@ from .workers import load
 if TYPE_CHECKING:
     from ..fitting.cluster import Client
 
+FORMS = files.Forms("a race", (".html", ".json"))
+
 RaceProblem: TypeAlias = "str | os.PathLike[str] | Raced | Callable[..., Any]"
 
 
@@ -102,8 +104,8 @@ class Race:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the report (``.html``) or the numbers (``.json``); FileError."""
-        text = self.json() if report_suffix(path, "a race") == ".json" else self.html()
-        files.write(path, lambda file: file.write(text.encode()))
+        target, form = FORMS.of(path)
+        files.write_text(target, self.json() if form == ".json" else self.html())
 
     def __repr__(self) -> str:
         lines = [f"Race on {self.data['problem']}:"]
@@ -114,15 +116,6 @@ class Race:
 
     def _repr_html_(self) -> str:
         return notebook.race(self.data)
-
-
-def report_suffix(path: str | os.PathLike[str], what: str) -> str:
-    """The suffix of a path that a report can be written to, "a race" or "a study"; FileError."""
-    files.require_writable(path)
-    suffix = Path(path).suffix.lower()
-    if suffix not in (".html", ".htm", ".json"):
-        raise errors.FileError(f"{path}: {what} is saved as .html or .json")
-    return suffix
 
 
 def race(
@@ -187,9 +180,9 @@ def race(
     """
     for path in (out, json):
         if path is not None:
-            report_suffix(path, "a race")
+            FORMS.of(path)
     if figures is not None:
-        takeaway.checked_folder(figures)
+        files.require_folder(figures)
     options = RaceOptions(
         tune=tune,
         range=range,

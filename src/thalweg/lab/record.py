@@ -13,20 +13,21 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from numbers import Integral
+from os import PathLike
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .. import files
 from ..core import clock as scalars
 from ..core import update as compose
 from ..core.rule import Rule
 from ..core.step_options import StepOptions
 from ..engines.memory import recorded
 from ..engines.ops import applied
-from ..errors import FileError, ProblemError
-from ..files import write as write_file
+from ..errors import ProblemError
 from ..problems import Problem
 from ..problems import problem as named
 from ..problems.base import Grads, Params, Rows, pack, unpack
@@ -34,6 +35,8 @@ from .methods import method
 from .trial import follow
 
 Array = np.ndarray[Any, Any]
+
+FORMS = files.Forms("a record", (".parquet", ".csv"))
 TINY = 1e-300  # below that a gradient has no ratio
 
 
@@ -110,23 +113,21 @@ class Record:
         return write({"method": np.repeat(repr(self.rule), self.weights.size), **self.columns()}, path)
 
 
-def write(columns: Mapping[str, Array], path: str | Path) -> Path:
+def write(columns: Mapping[str, Array], path: str | PathLike[str]) -> Path:
     """Columns of equal length into a .parquet or .csv file, whole or not at all; FileError."""
-    path = Path(path)
-    if path.suffix.lower() not in (".parquet", ".csv"):
-        raise FileError(f"{path}: records are written as .parquet or .csv")
+    path, form = FORMS.of(path)
     import pyarrow
     from pyarrow import csv, parquet
 
     table = pyarrow.table(dict(columns))
 
     def fill(target: IO[bytes]) -> None:
-        if path.suffix.lower() == ".csv":
+        if form == ".csv":
             csv.write_csv(table, target)
         else:
             parquet.write_table(table, target)
 
-    write_file(path, fill)
+    files.write(path, fill)
     return path
 
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from ..core.rule import Rule
 from ..errors import HyperparameterError, ProblemError, ThalwegError
-from ..files import require_writable
+from ..files import Forms
 from ..notebook import paragraphs, table
 from ..problems import landscape
 from ..problems.base import stream
@@ -29,6 +29,7 @@ from .methods import Method
 from .pictures.panels import Chart, Curve, Map, Panel, Picture
 from .pictures.panels import Path as Way
 from .ranges import Range, Scales, scale_of, space
+from .record import FORMS as TABLES
 from .record import record, write
 from .search import grid, try_rates
 from .search_summary import steady_gain
@@ -43,7 +44,7 @@ TRIALS = 49  # rates a method, ends included
 SHARE = 1e-3
 HOP = 1 / 40  # of the window's diagonal: the longest step shown on a landscape that falls out of its window
 DEEPEST = 1e-15  # of the start's height: what is drawn; below is rounding
-PICTURES = (".svg", ".pdf", ".png", ".gif", ".mp4")
+PICTURES = Forms("a picture of paths", (".svg", ".pdf", ".png", ".gif", ".mp4"))
 MOST = 100_000  # steps whose path is kept whole
 FALLS = (
     "the lowest point of the window lies on its rim: each method has the fastest of its rates whose steps inside are at"
@@ -157,11 +158,8 @@ def show(
         raise HyperparameterError(f"steps={steps!r}: a whole number in 1 .. {MOST} is needed")
     view = _window(p, window)
     at = _start(p, start, view)
-    for path, allowed in ((out, PICTURES), (table, (".parquet", ".csv"))):
-        if path is not None:
-            if Path(path).suffix.lower() not in allowed:
-                raise HyperparameterError(f"{path}: the end of its name must be one of {' '.join(allowed)}")
-            require_writable(path)
+    place = None if out is None else PICTURES.of(out)[0]
+    columns = None if table is None else TABLES.of(table)[0]
     if theme not in ("light", "dark"):
         raise HyperparameterError(f"theme={theme!r}: 'light' or 'dark'")
     first, floor = p.loss(at), _floor(p, view)
@@ -176,10 +174,10 @@ def show(
         report("methods", len(walks), len(entrants))
     note = "" if exits is None or lr is not None else FALLS
     shown = Shown(p, at, steps, target, walks, _picture(p, walks, view, floor), note)
-    if out is not None:
-        _draw(shown.picture, Path(out), theme)
-    if table is not None:
-        _keep(p, walks, at, steps, seed, table)
+    if place is not None:
+        _draw(shown.picture, place, theme)
+    if columns is not None:
+        _keep(p, walks, at, steps, seed, columns)
     return shown
 
 
@@ -407,7 +405,7 @@ def _keep(
     at: Array,
     steps: int,
     seed: int,
-    table: str | PathLike[str],
+    table: Path,
 ) -> None:
     """All that happened in each run, one method below the other; states that a method lacks are NaN."""
     runs = [record(w.rule, p, steps, start=at, seed=seed).columns() for w in walks]
@@ -418,7 +416,7 @@ def _keep(
         columns[n] = np.concatenate(
             [run.get(n, np.full(length, np.nan)) for run, length in zip(runs, lengths, strict=True)]
         )
-    write(columns, Path(table))
+    write(columns, table)
 
 
 def _draw(picture: Picture, path: Path, theme: str) -> None:

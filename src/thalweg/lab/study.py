@@ -21,7 +21,7 @@ from .again import as_option
 from .entrants import Named
 from .methods import NINE
 from .performing import Performer
-from .race import Prepared, Race, prepare, report_suffix
+from .race import Prepared, Race, prepare
 from .race_options import NAMES, RaceOptions
 from .race_result import ONLY_DRAWN
 from .race_runner import Progress
@@ -31,6 +31,7 @@ from .store import Store
 from .study_result import StudyResult
 from .study_summary import study_summary
 
+FORMS = files.Forms("a study", (".html", ".json"))
 SEEDS = 12  # fresh ones by default, enough for a verdict on each problem among nine methods
 
 StudyProblem: TypeAlias = "str | os.PathLike[str] | Raced | Mapping[str, object]"
@@ -58,8 +59,8 @@ class Study:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the report (``.html``) or the numbers (``.json``); FileError."""
-        text = self.json() if report_suffix(path, "a study") == ".json" else self.html()
-        files.write(path, lambda file: file.write(text.encode()))
+        target, form = FORMS.of(path)
+        files.write_text(target, self.json() if form == ".json" else self.html())
 
     def __repr__(self) -> str:
         lines = [f"Study of {len(self.races)} problems:"]
@@ -98,9 +99,9 @@ def study(
     """
     for path in (out, json):
         if path is not None:
-            report_suffix(path, "a study")
+            FORMS.of(path)
     if figures is not None:
-        takeaway.checked_folder(figures)
+        files.require_folder(figures)
     if isinstance(problems, str | os.PathLike | Raced | Mapping):
         problems = [problems]
     shared = {"seeds": seeds, **options}

@@ -39,7 +39,7 @@ from .sides import distinguished, settings, side, with_same
 
 Start = ArrayLike | Mapping[str, ArrayLike]
 
-SUFFIXES = (".html", ".json", ".svg", ".pdf", ".png")
+FORMS = files.Forms("a diff", (".html", ".json", ".svg", ".pdf", ".png"))
 MOST_STEPS = 100_000
 
 
@@ -75,10 +75,9 @@ class Diff(DiffResult):
 
         Raises FileError.
         """
-        target = _target(path)
-        if target.suffix.lower() in (".html", ".json"):
-            text = self.html() if target.suffix.lower() == ".html" else self.json()
-            files.write(target, lambda file: file.write(text.encode()))
+        target, form = FORMS.of(path)
+        if form in (".html", ".json"):
+            files.write_text(target, self.html() if form == ".html" else self.json())
         else:
             from ..pictures.draw import write  # matplotlib is slow to import
 
@@ -122,7 +121,7 @@ def diff(
     a, b = distinguished(*(with_same(side(rule), same or {}) for rule in (rule_a, rule_b)))
     for path in (out, json):
         if path is not None:
-            _target(path)
+            FORMS.of(path)
     if gradients is not None and problem is not None:
         raise HyperparameterError("diff: gradients and problem exclude each other; give one of them")
     try:
@@ -213,14 +212,6 @@ def _command(
     if steps is not None:
         parts += ["--steps", str(steps)]
     return shlex.join(parts)
-
-
-def _target(path: str | os.PathLike[str]) -> Path:
-    """The path, if a diff can be written there; FileError."""
-    target = files.require_writable(path)
-    if target.suffix.lower() not in SUFFIXES:
-        raise FileError(f"{target}: a diff is saved as {' '.join(SUFFIXES)}")
-    return target
 
 
 # What the command line gives.

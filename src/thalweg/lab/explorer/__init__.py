@@ -14,8 +14,7 @@ from typing import Any
 from ..._version import __version__
 from ...core.rule import Rule
 from ...errors import HyperparameterError
-from ...files import require_writable
-from ...files import write as write_file
+from ...files import require_writable, write_text
 from ...problems import landscape_catalogue
 from ...problems.formula import FormulaProblem
 from ...rules import resolved
@@ -87,7 +86,7 @@ def explore(
     free = [resolved(n)[1] for n in names]
     page = _page(shown, list(zip(entrants, free, strict=True)), int(steps), start, _landscapes())
     if path is not None:
-        write_file(path, lambda file: file.write(page.encode()))
+        write_text(path, page)
         if open and not browse(path):
             warnings.warn(f"explore: there is no browser here; open {path} in one", stacklevel=2)
     return Explorer(page, shown.title, path)

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from .figure import figure
 from .panels import Picture
 from .style import SENTINELS, Colours, palette
-from .svg import SUFFIXES, checked, drawing, inline, save_columns, save_figure
+from .svg import FORMS, drawing, inline, save_columns, save_figure
 
 T = TypeVar("T")
 
@@ -28,7 +28,7 @@ def write(picture: Picture, path: str | Path, theme: str = "light") -> Path:
     Raises FileError, HyperparameterError.
     """
     colours = palette(theme)
-    checked(path, SUFFIXES)
+    FORMS.of(path)
     with drawing():
         return save_figure(figure(picture, colours), path, colours)
 

@@ -34,10 +34,10 @@ from .looks import looks_of
 from .maps import Trace
 from .panels import Map, Picture
 from .style import Colours, palette
-from .svg import checked, drawing
+from .svg import drawing
 
 Array = np.ndarray[Any, Any]
-SUFFIXES = (".gif", ".mp4")
+FORMS = files.Forms("a film", (".gif", ".mp4"))
 _WIDTH, _HEIGHT = 760.0, 430.0  # of the canvas and of the map's box, px
 _SCALE = {".gif": 1.0, ".mp4": 2.0}  # pixels of the film a CSS pixel
 _PAUSE = 1.0  # how long the last frame stays, s
@@ -50,8 +50,7 @@ def animate(
 
     Raises FileError for another suffix or without ffmpeg, HyperparameterError for a length or rate that cannot be.
     """
-    path = checked(path, SUFFIXES, "film")
-    suffix = path.suffix.lower()
+    path, suffix = FORMS.of(path)
     colours = palette(theme)
     if not 0 < seconds <= 600:
         raise HyperparameterError(f"animate: seconds must be above 0 and at most 600, got {seconds!r}")

@@ -25,7 +25,7 @@ from .multiples import ABOVE, Multiples
 from .panels import Chart, Curve, Map, Picture
 from .panels import Path as Run
 from .style import SENTINELS, Colours, Style, palette, styles
-from .svg import SUFFIXES, checked, drawing, inline, save_figure
+from .svg import FORMS, drawing, inline, save_figure
 
 Array = np.ndarray[Any, Any]
 Series = dict[str, dict[str, Array]]
@@ -303,6 +303,6 @@ def save(
 ) -> Path:
     """Write one figure as .svg, .pdf or .png in a theme's own colours, and return its path; FileError."""
     colours = palette(theme)
-    checked(path, SUFFIXES)
+    FORMS.of(path)
     with drawing():
         return save_figure(figure_function.draw(race, colours, narrow), path, colours, transparent)

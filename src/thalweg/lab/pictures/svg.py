@@ -21,7 +21,6 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
 from ... import files
-from ...errors import FileError
 from .style import SENTINELS, Colours
 
 _RC: Any = {
@@ -38,7 +37,7 @@ _TOKENS = {sentinel: token for token, sentinel in SENTINELS.items()}
 _RIM = 14 / 72  # around a picture in a file, inches
 PAD = 5  # between a panel and its numbers, points
 COLUMN = 3.5  # inches, of a journal's column
-SUFFIXES = (".svg", ".pdf", ".png")
+FORMS = files.Forms("a picture", (".svg", ".pdf", ".png"))
 
 
 @contextmanager
@@ -92,15 +91,6 @@ def inline(figure: Figure, prefix: str, alt: str) -> str:
     return f'{head} stroke-linejoin="round">{body}'
 
 
-def checked(path: str | Path, suffixes: tuple[str, ...], what: str = "picture") -> Path:
-    """The path, if it ends with one of the suffixes and can be written; FileError."""
-    path = Path(path)
-    if path.suffix.lower() not in suffixes:
-        allowed = f"{', '.join(suffixes[:-1])} or {suffixes[-1]}"
-        raise FileError(f"{path}: a {what} is written as {allowed}, got {path.suffix or 'no suffix'!r}")
-    return files.require_writable(path)
-
-
 def scaled(figure: Figure, width: float) -> Figure:
     """Change a figure to be ``width`` inches wide, its rim left out, with all that is in it as much smaller; return it.
 
@@ -143,18 +133,16 @@ def save_figure(
 
     rim: around it, inches.
     """
-    path = checked(path, SUFFIXES)
-    suffix = path.suffix.lower()
+    path, form = FORMS.of(path)
     figure.patch.set(visible=not transparent, facecolor=colours["page"])
     width, height = figure.get_size_inches()
     box = Bbox([[-rim, -rim], [width + rim, height + rim]])
-    if suffix == ".svg":
-        text = source(figure, bbox_inches=box)
-        files.write(path, lambda file: file.write(text.encode()))
+    if form == ".svg":
+        files.write_text(path, source(figure, bbox_inches=box))
     else:
-        undated = {"CreationDate": None} if suffix == ".pdf" else {}
+        undated = {"CreationDate": None} if form == ".pdf" else {}
         files.write(
             path,
-            lambda file: figure.savefig(file, format=suffix[1:], dpi=144, metadata=undated, bbox_inches=box),
+            lambda file: figure.savefig(file, format=form[1:], dpi=144, metadata=undated, bbox_inches=box),
         )
     return path

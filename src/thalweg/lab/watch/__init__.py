@@ -28,11 +28,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from ... import files
 from ...core.line import short
 from ...core.rule import Rule
-from ...errors import FileError, HyperparameterError, StateError
-from ...files import require_writable
-from ...files import write as write_file
+from ...errors import HyperparameterError, StateError
 from ...optimizer.observed import ObservedArrays
 from ...optimizer.observing import Curved, HandedOver, Part, Source, without
 from ...optimizer.optimizer import ArrayOptimizer
@@ -46,7 +45,7 @@ from .sharpness import sharpness
 if TYPE_CHECKING:
     import torch
 
-SUFFIXES = (".html", ".parquet", ".csv")
+FORMS = files.Forms("a watched run", (".html", ".parquet", ".csv"))
 SHARE = 0.02  # of the run that looking may take
 AS_ASKED = 16  # looks that are taken as they were asked for, whatever they cost
 RECENT = 8  # looks that sentences speak of
@@ -286,13 +285,11 @@ class Watch:
 
     def save(self, path: str | PathLike[str]) -> Path:
         """Write the page (.html) or the columns (.parquet, .csv) and return the path; FileError."""
-        path = Path(path)
-        _require_known(path)
-        if path.suffix.lower() == ".html":
-            text = report.page(self.seen)
-            write_file(path, lambda target: target.write(text.encode()))
-            return path
-        return record.write(self.columns(), path)
+        target, form = FORMS.of(path)
+        if form != ".html":
+            return record.write(self.columns(), target)
+        files.write_text(target, report.page(self.seen))
+        return target
 
     def _write(self) -> None:
         """Write the file anew; the next time is not before fifty times what this has taken."""
@@ -307,11 +304,6 @@ class Watch:
 
     def __repr__(self) -> str:
         return "\n".join([f"Watch of {self.seen.method}, {self.seen.steps} steps", *self.sentences])
-
-
-def _require_known(path: Path) -> None:
-    if path.suffix.lower() not in SUFFIXES:
-        raise FileError(f"{path}: what was seen is written as {', '.join(SUFFIXES)}")
 
 
 def watch(
@@ -342,10 +334,7 @@ def watch(
         raise HyperparameterError(
             f"watch: sink must be called with (name, value, step), as SummaryWriter.add_scalar is; got {short(sink)}"
         )
-    path = None if out is None else Path(out)
-    if path is not None:
-        _require_known(path)
-        require_writable(path)
+    path = None if out is None else FORMS.of(out)[0]
     return Watch(_source(optimizer, model, params), int(every), path, sink)
 
 
