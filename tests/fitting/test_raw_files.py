@@ -1,6 +1,7 @@
 """Files after public reports, each with a neighbour: what fit, predict and race make of them, and say."""
 
 import bz2
+import csv
 import lzma
 import resource
 import subprocess
@@ -258,3 +259,23 @@ def test_text_of_another_encoding_is_told_by_each(tmp_path: Path) -> None:
     assert not any("UTF-8" in note for note in fitted(path, **told).notes)
     assert not predict(path.with_suffix(".tw"), path, tmp_path / "p.csv", **told).notes
     assert "UTF-8" not in problem(str(path), "y", reading=told).text
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("1234567", "1234568"), ("0.5", "0.5000001"), ("Paris, 16th", 'the "other"'), ("a\nb", "c")],
+)
+def test_each_class_has_a_column_of_its_own_name(tmp_path: Path, names: tuple[str, str]) -> None:
+    """Numbers alike in six digits were one column of predictions, and a comma in a name was two."""
+    texts = [f'"{n.replace(chr(34), 2 * chr(34))}"' if not n[0].isdigit() else n for n in names]
+    data, out = tmp_path / "data.csv", tmp_path / "out.csv"
+    data.write_text("x,y\n" + "".join(f"{x},{texts[int(x > 0)]}\n" for x in X))
+    report = fit(data, tmp_path / "m.tw", target="y", task="classification")
+    assert report.class_names == list(names)
+    predict(tmp_path / "m.tw", data, out)
+    with out.open(newline="") as file:
+        head, *rows = csv.reader(file)
+    assert head == ["prediction", *(f"p_{n}" for n in names)]
+    assert all(row[0] == names[int(float(row[2]) > 0.5)] for row in rows)
+    if "0.5" not in names:  # which a race takes for numbers
+        assert all(n in problem(str(data), target="y").text for n in names)

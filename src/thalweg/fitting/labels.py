@@ -7,7 +7,7 @@ from ..errors import ProblemError
 from ..linear import Model
 from ..linear.losses import MULTINOMIAL, NUMBER
 from ..reading import Block
-from ..reading.kinds import CLASSES, are_classes
+from ..reading.kinds import CLASSES, are_classes, label_text
 from .settings import FitSettings
 
 LEAST_IN_ORDER = 30  # rows from which their order is spoken of
@@ -42,7 +42,7 @@ def decide(
         return settings.loss or "squared_error", None, why
     if len(kinds) < 2:
         raise ProblemError(
-            f"all {len(labels)} labels of the first rows are {kinds[0]:g}: nothing to tell apart; if others come later, name them all (--classes 0,1)"
+            f"all {len(labels)} labels of the first rows are {label_text(kinds[0])}: nothing to tell apart; if others come later, name them all (--classes 0,1)"
         )
     classes = kinds.astype(np.int64) if whole else kinds
     return settings.loss or ("log_loss" if len(kinds) == 2 else MULTINOMIAL), classes, why
@@ -71,7 +71,7 @@ def require_known(model: Model, block: Block) -> None:
     if not known.all():
         k = int(np.argmin(known))
         raise ProblemError(
-            f"row {block.row + k + 1}: label {block.labels[k]:g} is none of {_listed(model.classes)}, which the first rows have; name them all (--classes)"
+            f"row {block.row + k + 1}: label {label_text(block.labels[k])} is none of {_listed(model.classes)}, which the first rows have; name them all (--classes)"
         )
 
 
@@ -93,5 +93,5 @@ def come_in_runs(labels: Array, classes: Array | None) -> bool:
 
 def _listed(values: Array) -> str:
     """Labels in words: 0, 1 and 2."""
-    *others, last = (f"{v:g}" for v in values)
+    *others, last = map(label_text, values)
     return f"{', '.join(others)} and {last}" if others else last

@@ -15,6 +15,7 @@ from ..engines.memory import Array
 from ..errors import FileError, HyperparameterError, nearest
 from ..files import reason, require_apart, require_writable, write
 from ..reading import Block, Stream, open_stream
+from ..reading.kinds import label_text
 from ..reading.sources import format_of, sources
 from .budget import Budget
 from .quality import PROBABLE, Measured, Quality
@@ -171,7 +172,7 @@ def columns(trained: Trained, block: Block, scores: Array, tagged: bool) -> Colu
         table["prediction"] = [called[k] for k in table["prediction"].tolist()]
     if model.classes is None:
         return table
-    names = trained.layout.get("classes") or [f"{c:g}" for c in model.classes]
+    names = trained.layout.get("classes") or list(map(label_text, model.classes))
     if model.settings.loss in PROBABLE:
         p = model.probabilities(scores)
         return table | {f"p_{n}": p[:, k] for k, n in enumerate(names)}
@@ -186,7 +187,7 @@ def csv(tables: Iterable[Columns]) -> Generator[str, None, None]:
     for table in tables:
         if not head:
             head = list(table)
-            yield ",".join(head) + "\n"
+            yield ",".join(map(_quoted, head)) + "\n"
         cells = [_cells(table[n], 15 if n == "prediction" else 12) for n in head]
         yield "\n".join(map(",".join, zip(*cells, strict=True))) + "\n"
 
@@ -206,13 +207,16 @@ def _to_standard_output(pieces: Iterable[str]) -> None:
 def _cells(values: Array | list[str], most: int) -> Iterable[str]:
     """A column's cells as text: tags quoted where they must be, numbers with the digits of float32, or ``most``."""
     if isinstance(values, list):
-        return (
-            f'"{v.replace(chr(34), 2 * chr(34))}"' if any(c in v for c in ',"\r\n') else v for v in values
-        )
+        return map(_quoted, values)
     if values.dtype.kind == "i":
         return map(str, values.tolist())
     digits = 9 if values.dtype == np.float32 else most
     return (f"{v:.{digits}g}" for v in values.tolist())
+
+
+def _quoted(text: str) -> str:
+    """A text as a cell of CSV."""
+    return f'"{text.replace(chr(34), 2 * chr(34))}"' if any(c in text for c in ',"\r\n') else text
 
 
 def parquet(file: IO[bytes], tables: Iterable[Columns], target: str) -> None:

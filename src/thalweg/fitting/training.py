@@ -24,6 +24,7 @@ from ..files import require_apart, require_writable, sweep
 from ..linear import Model
 from ..reading import Block, Stream
 from ..reading.arrow_library import give_memory_back
+from ..reading.kinds import label_text
 from ..reading.sources import Source, first_pipe, require_different_pipes, sources
 from . import checkpoint
 from .budget import SMALLEST, Budget, give_back, peak, rehearsed
@@ -421,7 +422,7 @@ class Run:
         seconds = time.perf_counter() - self.started
         last = s.history[-1] if s.history else {}
         classes = None if model.classes is None else model.classes.tolist()
-        names = None if classes is None else self.stream.classes or [f"{c:g}" for c in classes]
+        names = None if classes is None else self.stream.classes or list(map(label_text, classes))
         return Report(
             model=str(self.target),
             task="regression" if model.classes is None else "classification",

@@ -33,6 +33,7 @@ _ROW_NAMES = (
     "row.names",
     "Unnamed: 0",
 )  # R's and pandas' names of a first column of row numbers
+_MANY_DIGITS = 1e16  # from which on a whole number is written with an exponent
 COUNTS_ROWS = "counts the rows: leave it out unless it tells something, such as the time"
 _INDEX = "__index_level_0__"  # pandas' name of an index in Parquet
 
@@ -352,3 +353,9 @@ def are_classes(kinds: np.ndarray[Any, Any]) -> bool:
     """Whether labels of these kinds, ascending, are taken for classes: two whole numbers, or a few without a gap."""
     whole = bool(np.all(kinds == np.round(kinds)))
     return whole and (len(kinds) <= 2 or (len(kinds) <= CLASSES and kinds[-1] - kinds[0] == len(kinds) - 1))
+
+
+def label_text(label: float) -> str:
+    """A label that is a number as text that no other label has: a whole number by all of its digits."""
+    number = float(label)
+    return str(int(number)) if number.is_integer() and abs(number) < _MANY_DIGITS else repr(number)

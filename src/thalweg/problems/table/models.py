@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import ProblemError
-from ...reading.kinds import are_classes
+from ...reading.kinds import are_classes, label_text
 from ..base import Array, Rows
 from ..data import DataProblem, split, standardise
 from ..linear import Inputs, LeastSquares, LinearModel, LogisticRegression, SoftmaxRegression
@@ -148,7 +148,7 @@ def numeric_target(where: str, values: Array, task: Task | None) -> Target:
 
 def _classes(where: str, values: NDArray[Any]) -> Target:
     distinct, labels = np.unique(values, return_inverse=True)
-    names = [f"{v:g}" if isinstance(v, np.floating) else str(v) for v in distinct]
+    names = [label_text(float(v)) if isinstance(v, np.floating) else str(v) for v in distinct]
     if len(names) == 1:
         raise ProblemError(f"{where}: only one class, {short(names[0])}; at least two classes are needed")
     if len(names) > len(values) // 2:
