@@ -1,6 +1,7 @@
 """Linear models: the compiled pass equals dense steps, losses equal their sources, state goes on."""
 
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -405,6 +406,30 @@ def test_a_race_finds_the_rate():
     scheduled = settings._replace(rule=tw.SGD(lr=tw.cosine(0.1, steps=10)))
     with pytest.raises(HyperparameterError, match="lr"):
         race(scheduled, 5, model.classes, x, model.encode(y))
+
+
+def test_a_race_holds_no_weights_of_features_that_no_row_has() -> None:
+    """A text column has 2^18 features, of which few rows have a handful: a race of many classes took minutes."""
+    rng = np.random.default_rng(3)
+    x = rng.standard_normal((200, 6))
+    y = np.argmax(x[:, :3] + 0.5 * rng.standard_normal((200, 3)), axis=1)
+    narrow = csr_array(x)
+    places = np.array([3, 7, 4_000, 90_000, 250_001, 262_143], np.int32)
+    wide = csr_array((narrow.data, places[narrow.indices], narrow.indptr), shape=(200, 1 << 18))
+    settings, classes = Settings(loss="multinomial"), np.arange(3)
+    expected = race(settings, 6, classes, narrow, y.astype(float), passes=1)
+    tracemalloc.start()
+    assert race(settings, 1 << 18, classes, wide, y.astype(float), passes=1) == expected
+    assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    tracemalloc.stop()
+
+
+def test_a_race_ends_where_lower_rates_learn_nothing() -> None:
+    """Where rows tell nothing it went down to rates such as 1e-18, which is slow, and reads as an error."""
+    rng = np.random.default_rng(2)
+    x, y = rng.standard_normal((60, 2)), rng.standard_normal(60)
+    chosen, _ = race(Settings(loss="squared_error"), 2, None, x, y, passes=1)
+    assert 1e-6 < chosen.rule.values["lr"] < 0.1
 
 
 BAD = {

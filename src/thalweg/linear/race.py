@@ -29,6 +29,7 @@ STEPS = 40_000  # up to which passes are added where their number is open
 CLOSE = 0.003  # of rates whose losses are so near, the lowest: more rows than a sample has overfit at less
 MANY = 256  # passes, at most
 PASSES = 3  # where it is open and the set is larger than a sample
+HARDLY = 1e-4  # of the loss: lower rates that win less than so much tell no more
 MOST = 64  # factors of 4 from where a race begins: as far as units go
 
 
@@ -82,6 +83,8 @@ def race(
     if not known and (wrong := fault(rows)):
         raise ProblemError(f"rows: {wrong}")
     told = np.arange(rows.shape[0]) if weights is None else np.flatnonzero(weights)
+    rows = _narrowed(rows)
+    features = rows.shape[1]
     total = len(told)  # a row of weight 0 tells nothing
     if passes is None and total > SAMPLE:
         passes = PASSES
@@ -100,6 +103,20 @@ def race(
         raise ProblemError("learning_rate: no rate keeps the loss finite: scale the features, or lower lr")
     curve = curves.at(best)
     return settings, rungs[curve.index(min(curve))]
+
+
+def _narrowed(rows: Rows) -> Rows:
+    """The rows over the features that they have: weights of all others stay 0, and models of each rate and fold hold none.
+
+    Dense rows, and those whose entries are more than their features, stay as they are.
+    """
+    if rows.indices is None or rows.shape[1] <= len(rows.indices):
+        return rows
+    present = np.zeros(rows.shape[1], bool)
+    present[rows.indices] = True
+    place = np.cumsum(present) - 1
+    indices = place[rows.indices].astype(rows.indices.dtype)
+    return rows._replace(indices=indices, shape=(rows.shape[0], max(1, int(place[-1]) + 1)))
 
 
 def _folds(
@@ -179,11 +196,12 @@ class _Curves:
 def _lowest(loss: Callable[[float], float], rate: float, slack: float) -> float:
     """Go by factors of 4 from ``rate`` to where the loss is least, then by 2.
 
-    slack: the lowest rate whose loss is within this factor of the least is taken.
+    slack: the lowest rate whose loss is within this factor of the least is taken. Rates at which nothing is learnt are
+    all alike: the way down ends where the loss hardly changes any more.
     """
-    for factor in (4.0, 0.25):
+    for factor, share in ((4.0, 1.0), (0.25, 1.0 - HARDLY)):
         for _ in range(MOST):
-            if not loss(rate * factor) < loss(rate):
+            if not loss(rate * factor) < share * loss(rate):
                 break
             rate *= factor
     near = (rate / 2.0, rate, rate * 2.0)
