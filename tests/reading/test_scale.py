@@ -3,6 +3,7 @@
 import json
 import os
 import threading
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -106,3 +107,12 @@ def test_a_crafted_map_is_refused(tmp_path, scale):
     layout = {"format": "csv", "numeric": ["a"], "text": [], "bits": 18, "scale": scale}
     with pytest.raises(HyperparameterError, match="scale must hold centre and size"):
         open_stream(tmp_path / "a.csv", target="y", layout=layout)
+
+
+@pytest.mark.parametrize(("ones", "sorted_"), [(1, False), (2, False), (60, True)])
+def test_a_flag_that_is_set_in_the_last_row_is_no_order(tmp_path: Path, ones: int, sorted_: bool) -> None:
+    """Of a thousand columns of fingerprints some are 1 in the last row alone: by chance."""
+    lines = [f"{k * 7919 % 120},{int(k >= 120 - ones)}" for k in range(120)]
+    (tmp_path / "a.csv").write_text("y,flag\n" + "\n".join(lines) + "\n")
+    stream = open_stream(tmp_path / "a.csv", target="y", scale="deviation")
+    assert stream.ordered == (("flag",) if sorted_ else ())

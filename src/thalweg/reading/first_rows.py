@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Generator, Iterable
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ Array = np.ndarray[Any, Any]
 Stretches = Callable[[Source, Position, Pass], Generator["Stretch", None, None]]
 SHOWN = 12  # columns named in a line
 SORTED_ROWS = 30  # from which a sorted column is spoken of
+LOG_ORDERS = math.log(1e9)  # of the orders in which its numbers may come, from which on one is no chance
 
 
 class ParsedRows:
@@ -173,8 +175,11 @@ def _mean(x: Array) -> float:
 
 
 def _is_sorted(x: Array) -> bool:
-    """Whether numbers only rise, or only fall, over enough rows that this is no chance."""
+    """Whether numbers only rise, or only fall, over enough rows that this is no chance: 1 in the last row alone is one."""
     x = x[np.isfinite(x)]
     if len(x) < SORTED_ROWS or x[0] == x[-1]:
         return False
-    return bool(np.all(x[1:] >= x[:-1]) or np.all(x[1:] <= x[:-1]))
+    if not (np.all(x[1:] >= x[:-1]) or np.all(x[1:] <= x[:-1])):
+        return False
+    runs = np.diff(np.flatnonzero(np.concatenate([[True], x[1:] != x[:-1], [True]])))
+    return math.lgamma(len(x) + 1) - sum(math.lgamma(n + 1) for n in runs.tolist()) > LOG_ORDERS
