@@ -663,6 +663,44 @@ def test_what_is_no_path_is_told_by_all_that_write(write: Callable[[Any], object
     refused(FileError, lambda: write(path), "is no path")
 
 
+ASKED: dict[str, tuple[Callable[[Any], object], str]] = {
+    "race": (lambda x: tw.race(x, "SGD"), "problem: a name"),
+    "show": (lambda x: tw.show(x, "SGD"), "problem: a name"),
+    "diff": (lambda x: tw.diff("RMSprop", "Adam", problem=x), "problem: a name"),
+    "record": (lambda x: record(tw.SGD(), x, 2), "problem: a name"),
+    "problem": (lambda x: tw.problems.problem(x), "problem: a name"),
+    "landscape": (lambda x: tw.problems.landscape(x), "problem: a name"),
+    "methods": (lambda x: tw.race("beale", [x]), "optimizer"),
+    "show methods": (lambda x: tw.show("beale", [x]), "methods: a rule or its name"),
+    "explore methods": (lambda x: tw.explore("beale", [x]), "methods: a rule or its name"),
+    "one side": (lambda x: tw.diff(x, "Adam"), "a rule or its name"),
+    "claims": (lambda x: tw.claims([x]), "claim"),
+    "tune": (lambda x: tw.race("beale", "SGD", tune=x), "tune: "),
+    "range": (lambda x: tw.race("beale", "SGD", range=x), "range: "),
+    "one range": (lambda x: tw.race("beale", "SGD", range={"lr": x}), "range: "),
+    "drop": (lambda x: tw.race("beale", "SGD", drop=x), "drop: "),
+    "start": (lambda x: tw.race("beale", "SGD", start=x), "start: "),
+    "reading": (lambda x: tw.race("beale", "SGD", reading=x), "reading: "),
+}
+
+
+@pytest.mark.parametrize("wrong", [3, 1.5, b"beale", [["beale"]]], ids=repr)
+@pytest.mark.parametrize("what", ASKED)
+def test_what_is_of_another_type_is_refused_by_the_lab(what: str, wrong: Any) -> None:
+    """One line of what is needed, and what was got."""
+    ask, words = ASKED[what]
+    with pytest.raises(ThalwegError) as caught:
+        ask(wrong)
+    clear(caught.value, (words,))
+
+
+@pytest.mark.parametrize("ask", [tw.race, tw.show, tw.explore], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("methods", [3, 1.5], ids=repr)
+def test_methods_that_are_none_are_refused(ask: Callable[..., object], methods: Any) -> None:
+    with pytest.raises(HyperparameterError, match="methods: rules or their names are needed, got"):
+        ask("beale", methods)
+
+
 def test_errors_are_in_the_tree_and_in_pythons() -> None:
     """Each error is a ThalwegError and the built-in kind that a reader expects."""
     assert issubclass(NonFiniteError, GradientError)

@@ -12,6 +12,8 @@ import sklearn.linear_model
 from scipy.sparse import csr_array
 
 from thalweg.errors import FileError, ProblemError
+from thalweg.lab.race_options import RaceOptions
+from thalweg.problems import problem
 from thalweg.problems.base import Problem, pack, unpack
 from thalweg.problems.breast_cancer import breast_cancer
 from thalweg.problems.data import held_out, standardise
@@ -734,7 +736,6 @@ def test_what_is_said_of_reading_reaches_the_reader(tmp_path):
     """The options of ``race`` for files are those that ``read`` takes, and the report's command repeats them."""
     from thalweg.cli import race as command
     from thalweg.lab.race import prepare, race
-    from thalweg.lab.race_options import RaceOptions
     from thalweg.problems.table.files import READING
 
     assert set(command.READING) == set(READING)
@@ -769,6 +770,14 @@ def test_what_is_said_of_reading_reaches_the_reader(tmp_path):
         read(vw, reading={"delimiter": ","})
     with pytest.raises(ProblemError, match="na: only a table's file"):
         prepare("digits", ["SGD"], RaceOptions(reading={"na": "7"}))
+
+
+def test_one_column_to_leave_out_needs_no_list(tmp_path):
+    """Its letters are no columns."""
+    path = write(tmp_path, "t.csv", csv_text(40, "ab,c,y", lambda i: f"{i * 7 % 11},{i % 5},{i % 3}.5"))
+    for given in ("ab", ["ab"]):
+        assert problem(path, "y", drop=given).start(0)["weight"].shape == (1, 1)
+        assert RaceOptions(target="y", drop=given).source(path).drop == ("ab",)
 
 
 def test_products_of_columns_are_inputs_of_a_table(tmp_path):

@@ -18,7 +18,7 @@ from ..core.rule import Rule
 from ..core.user_file import origin, run_file
 from ..errors import HyperparameterError, nearest
 from ..rules import shipped, spelled
-from .methods import NINE, Code, distinct, method
+from .methods import Code, distinct, method, several
 
 Maker: TypeAlias = Callable[..., Any]
 Named: TypeAlias = str | Rule | Maker  # what a user names an entrant by
@@ -91,9 +91,7 @@ def entrant(named: Named) -> Entrant:
 
 def entrants(names: Sequence[Named] | Named | None) -> list[Entrant]:
     """Entrants in order, the nine by default; HyperparameterError where two would share a name."""
-    if isinstance(names, str | Rule) or callable(names):
-        names = [names]
-    return distinct([entrant(n) for n in (NINE if names is None else names)])
+    return distinct([entrant(n) for n in several(names)])
 
 
 # Optimizers from elsewhere.

@@ -1,13 +1,13 @@
 """Methods by name: ``Adam``, ``RMSprop:keras(rho=0.95)``, ``mine.py:MyRule``."""
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import replace as changed_in
-from typing import NamedTuple, Protocol, Self, TypeVar
+from typing import Any, NamedTuple, Protocol, Self, TypeVar
 
 from .. import rules
-from ..core.line import Line, Scalar
+from ..core.line import Line, Scalar, short
 from ..core.rule import Rule, is_shipped
 from ..core.schedule import Schedule
 from ..errors import HyperparameterError
@@ -77,6 +77,8 @@ def method(name: str | Rule) -> Method:
     if isinstance(name, Rule):
         kind = type(name).__name__
         return Method(f"{kind}:{name.dialect}" if name.dialect else kind, name, spelling(name))
+    if not isinstance(name, str):
+        raise HyperparameterError(f"methods: a rule or its name is needed, got {short(name)}")
     rule = rules.named(name)
     head, _, _ = rules.spelled(name)
     shown = name.strip()[len(head) :]
@@ -143,10 +145,20 @@ def _schedules(value: Scalar) -> Iterator[type[Schedule]]:
             yield from _schedules(inner)
 
 
-def methods(names: Sequence[str | Rule] | str | None) -> list[Method]:
+def methods(names: Sequence[str | Rule] | str | Rule | None) -> list[Method]:
     """Methods in order, the nine by default; HyperparameterError where two would share a name."""
-    names = [names] if isinstance(names, str) else names
-    return distinct([method(n) for n in (names if names is not None else NINE)])
+    return distinct([method(n) for n in several(names)])
+
+
+def several(names: object, usual: Sequence[str] = NINE) -> list[Any]:
+    """What a user names methods by, one of them or several, the usual ones without any; HyperparameterError."""
+    if names is None:
+        return list(usual)
+    if isinstance(names, str | Rule) or callable(names):
+        return [names]
+    if not isinstance(names, Iterable):
+        raise HyperparameterError(f"methods: rules or their names are needed, got {short(names)}")
+    return list(names)
 
 
 class Titled(Protocol):

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .. import errors, files
 from ..problems import FUNCTION, LOOP, FunctionProblem, Raced, Source, TrainingProblem, require_taken
@@ -344,9 +344,7 @@ def _source(problem: RaceProblem, options: RaceOptions, performer: Performer) ->
     """
     handed = isinstance(problem, Raced) or callable(problem)
     source = options.source(
-        getattr(problem, "name", getattr(problem, "__name__", "f"))
-        if handed
-        else os.fspath(cast(str, problem))
+        getattr(problem, "name", getattr(problem, "__name__", "f")) if handed else problem
     )
     if not isinstance(problem, Raced) and not callable(problem):
         if ".py:" in source.name:

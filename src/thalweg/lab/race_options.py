@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
 from ..problems import Raced, Source
-from ..problems.base import said
+from ..problems.base import asked
 from .budget import Budget, counted
-from .ranges import Tuning, Value, wanted
+from .ranges import Tuning, Value, ranges, wanted
 
 
 @dataclass(frozen=True)
@@ -32,18 +32,18 @@ class RaceOptions:
     measure: str = ""
     maximize: bool = False
 
-    def source(self, name: str) -> Source:
-        """What a problem of this name is made from, with what the options say of problems."""
-        return Source(
+    def source(self, name: object) -> Source:
+        """What a problem of this name is made from, with what the options say of problems; ProblemError."""
+        return asked(
             name,
-            self.target,
-            tuple(self.drop),
-            start=tuple(map(float, self.start)),
+            target=self.target,
+            drop=self.drop,
+            start=self.start,
             l2=self.l2,
             model=self.model,
+            reading=self.reading,
             measure=self.measure,
             maximize=self.maximize,
-            reading=said(self.reading),
         )
 
     def plan(self, p: Raced) -> Budget:
@@ -55,9 +55,7 @@ class RaceOptions:
             p.steps if self.steps is None else self.steps,
             p.batch if self.batch is None else self.batch,
             self.seed,
-            search=Tuning(
-                wanted(self.tune, most), {n: tuple(v) for n, v in (self.range or {}).items()}, self.sampler
-            ),
+            search=Tuning(wanted(self.tune, most), ranges(self.range), self.sampler),
         )
 
 

@@ -6,13 +6,13 @@ what has the gradient's unit is looked for relative to the gradient at the start
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal, Protocol, TypeAlias
 
 import numpy as np
 
-from ..core.line import Line
+from ..core.line import Line, short
 from ..core.rule import Rule
 from ..errors import HyperparameterError, nearest
 from ..problems import Problem, Raced
@@ -269,8 +269,21 @@ def scales(p: Raced, seed: int, batch: int, tuning: Tuning) -> Scales:
     return Scales(weights, norm / math.sqrt(gradient.size), norm, p.rows, batch)
 
 
+def ranges(given: Mapping[str, Sequence[Value]] | None) -> dict[str, tuple[Value, ...]]:
+    """Where a user wants settings to be looked for; HyperparameterError for what is no range by name."""
+    usual = "(low, high) by name of a setting is needed, such as {'lr': (1e-4, 1)}"
+    if given is not None and not isinstance(given, Mapping):
+        raise HyperparameterError(f"range: {usual}, got {short(given)}")
+    for ends in (given or {}).values():
+        if not isinstance(ends, Iterable) or isinstance(ends, str):
+            raise HyperparameterError(f"range: {usual}, got {short(given)}")
+    return {n: tuple(ends) for n, ends in (given or {}).items()}
+
+
 def wanted(tune: str | Sequence[str], trials: int) -> tuple[str, ...]:
     """The settings of ``lr,beta1`` or of ``auto``: more of them the more trials there are. HyperparameterError."""
+    if not isinstance(tune, Iterable):
+        raise HyperparameterError(f"tune: names of settings are needed, such as lr,beta1, got {short(tune)}")
     names = [n.strip() for n in tune.split(",")] if isinstance(tune, str) else [str(n) for n in tune]
     if names == ["auto"]:
         more = [least for least in (10, 25, 100) if trials >= least]

@@ -146,7 +146,7 @@ def show(
 
     Raises UnknownProblemError, ProblemError, HyperparameterError, FileError before anything is run.
     """
-    p = landscape(problem) if isinstance(problem, str) else problem
+    p = problem if isinstance(problem, FormulaProblem) else landscape(problem)
     try:
         p = p.transformed(rotate=rotate, scale=scale, shift=shift, noise=noise)
         stream(seed, 0)  # a bad seed is told before anything runs

@@ -13,7 +13,7 @@ from pkgutil import walk_packages
 from ..core.line import short
 from ..core.user_file import origin, run_file
 from ..errors import MisplacedOptionError, ProblemError, ThalwegError, UnknownProblemError, nearest
-from .base import Outsider, Problem, Raced, Source, said
+from .base import Outsider, Problem, Raced, Source, asked
 from .formula import FormulaProblem
 from .function import FunctionProblem, required
 from .training import LOSS, TrainingProblem, is_training
@@ -126,12 +126,11 @@ def problem(
 ) -> Problem:
     """The problem of that name, the one that a table's file makes, or one of the user's own, ``FILE.py:NAME``.
 
-    target: for a table, the column to predict; drop: columns to leave out; l2: the penalty (1 / rows by default, 0 for
+    target: for a table, the column to predict; drop: a column to leave out, or several; l2: the penalty (1 / rows by default, 0 for
     none); model: "linear" or "network"; reading: how it is read, as ``open_stream`` takes it. start: for a function, where runs begin,
     unless it says so itself. Raises FileError, ProblemError, UnknownProblemError.
     """
-    beginning = tuple(start)
-    made = make(Source(name, target, tuple(drop), start=beginning, l2=l2, model=model, reading=said(reading)))
+    made = make(asked(name, target=target, drop=drop, start=start, l2=l2, model=model, reading=reading))
     if not isinstance(made, Problem):
         raise ProblemError(
             f"{name}: is a training loop, which keeps its parameters to itself; race it: thalweg race {name}"
@@ -154,7 +153,8 @@ def _may_be_landscape(make: Callable[[], Problem]) -> bool:
 
 def landscape(name: str) -> FormulaProblem:
     """A landscape by name; UnknownProblemError, also for problems that are none."""
-    found = make(Source(name)) if name in catalogue() or ".py:" in name else None
+    source = asked(name)
+    found = make(source) if source.name in catalogue() or ".py:" in source.name else None
     if isinstance(found, FormulaProblem):
         return found
     if found is not None:

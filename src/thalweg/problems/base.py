@@ -4,19 +4,20 @@ A seed fixes the start and the batch order, and nothing else does, so that two m
 the same seed are paired: same start, same rows at every step.
 """
 
+import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from itertools import islice, repeat
 from numbers import Integral
-from reprlib import repr as short
 from types import ModuleType
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.line import short
 from ..core.objective import Objective, Scored, Softmax
 from ..engines.cpu.csr import Labelled
 from ..errors import ProblemError
@@ -65,10 +66,42 @@ class Source:
     reading: tuple[tuple[str, object], ...] = ()
 
 
-def said(reading: Mapping[str, object] | None) -> tuple[tuple[str, object], ...]:
-    """What is said of how a file is read, as a ``Source`` has it."""
-    pairs = (reading or {}).items()
-    return tuple((n, tuple(v) if isinstance(v, list) else v) for n, v in pairs)
+def asked(
+    name: object,
+    *,
+    target: str | None = None,
+    drop: Sequence[str] | str = (),
+    start: Sequence[float] = (),
+    l2: float | None = None,
+    model: str = "linear",
+    reading: Mapping[str, object] | None = None,
+    measure: str = "",
+    maximize: bool = False,
+) -> Source:
+    """The source that a user's own arguments ask for; ProblemError where one is of another type.
+
+    name: a text or a path; drop: one column or several; reading: as ``open_stream`` takes it.
+    """
+    text = os.fspath(name) if isinstance(name, os.PathLike) else name
+    if not isinstance(text, str):
+        raise ProblemError(
+            f"problem: a name, a table's file, FILE.py:NAME, a function or a Problem is needed, got {short(name)}"
+        )
+    columns = (drop,) if isinstance(drop, str) else drop
+    if not isinstance(columns, Iterable) or not all(isinstance(n, str) for n in columns):
+        raise ProblemError(f"drop: names of columns are needed, got {short(drop)}")
+    try:
+        begin = tuple(map(float, start))
+    except (TypeError, ValueError):
+        raise ProblemError(f"start: numbers are needed, such as (1.0, 2.0), got {short(start)}") from None
+    if reading is not None and not isinstance(reading, Mapping):
+        raise ProblemError(
+            f"reading: options by name are needed, such as {{'sep': ';'}}, got {short(reading)}"
+        )
+    said = tuple((n, tuple(v) if isinstance(v, list) else v) for n, v in (reading or {}).items())
+    return Source(
+        text, target, tuple(columns), start=begin, l2=l2, model=model, measure=measure, maximize=maximize, reading=said
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ name when it runs, so a method that is broken breaks its claims.
 import re
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from html import escape
@@ -18,6 +18,7 @@ from pathlib import Path
 from pkgutil import iter_modules
 from typing import Any
 
+from ...core.line import short
 from ...errors import UnknownClaimError, nearest
 from ...notebook import paragraphs, table
 from .. import mathematics
@@ -219,6 +220,8 @@ def chosen(ids: Sequence[str] | str | None) -> list[Claim]:
     """Claims by name, all of them by default; UnknownClaimError with the nearest names."""
     ids = [ids] if isinstance(ids, str) else ids
     known = catalogue()
+    if ids is not None and not (isinstance(ids, Iterable) and all(isinstance(n, str) for n in ids)):
+        raise UnknownClaimError(f"claims: names are needed, got {short(ids)}")
     for name in ids or ():
         if name not in known:
             raise UnknownClaimError(f"unknown claim {name!r}: {nearest(name, known)}")

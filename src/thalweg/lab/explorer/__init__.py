@@ -74,8 +74,8 @@ def explore(
 
     Raises UnknownProblemError, ProblemError, HyperparameterError, FileError before anything is written.
     """
-    names = METHODS if methods is None else [methods] if isinstance(methods, str) else methods
-    entrants = naming.methods(list(names))
+    names = naming.several(methods, METHODS)
+    entrants = naming.methods(names)
     if len(entrants) > MOST_METHODS:
         raise HyperparameterError(f"methods: {MOST_METHODS} at most on one page, got {len(entrants)}")
     if not isinstance(steps, Integral) or isinstance(steps, bool) or not 1 <= steps <= MOST_STEPS:
