@@ -13,7 +13,7 @@ from scipy.sparse import csr_array
 
 from thalweg.errors import FileError, ProblemError
 from thalweg.lab.race_options import RaceOptions
-from thalweg.problems import problem
+from thalweg.problems import problem as named
 from thalweg.problems.base import Problem, pack, unpack
 from thalweg.problems.breast_cancer import breast_cancer
 from thalweg.problems.data import held_out, standardise
@@ -776,7 +776,7 @@ def test_one_column_to_leave_out_needs_no_list(tmp_path):
     """Its letters are no columns."""
     path = write(tmp_path, "t.csv", csv_text(40, "ab,c,y", lambda i: f"{i * 7 % 11},{i % 5},{i % 3}.5"))
     for given in ("ab", ["ab"]):
-        assert problem(path, "y", drop=given).start(0)["weight"].shape == (1, 1)
+        assert named(path, "y", drop=given).start(0)["weight"].shape == (1, 1)
         assert RaceOptions(target="y", drop=given).source(path).drop == ("ab",)
 
 
