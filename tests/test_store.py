@@ -232,6 +232,20 @@ def test_a_claim_holds_while_its_process_lives(tmp_path: Path, monkeypatch: pyte
     store.close()
 
 
+def test_the_last_to_close_a_store_leaves_one_file(tmp_path: Path) -> None:
+    """Also after workers that were killed, where the parent has not looked since they wrote."""
+    path = tmp_path / "race.db"
+    parent = Store.open(path, "it")
+    code = (
+        "import os, pathlib; from thalweg.lab.store import Store;"
+        f" Store(pathlib.Path({str(path)!r})).claim(['a'], 1.0); os._exit(9)"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 9
+    assert Path(f"{path}-wal").exists()
+    parent.close()
+    assert [p.name for p in tmp_path.iterdir()] == ["race.db"]
+
+
 def test_a_trial_that_was_ended_counts_for_no_longer_limit(tmp_path: Path) -> None:
     store = Store.open(tmp_path / "s.db", "x")
     trial = Trial(tw.SGD(), landscape("beale"), 3)

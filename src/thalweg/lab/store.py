@@ -13,7 +13,7 @@ import sqlite3
 import struct
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -110,6 +110,10 @@ class Store:
     def close(self) -> None:
         """Close the file in this process; the next call opens it again."""
         if self._connection is not None:
+            with suppress(
+                sqlite3.Error
+            ):  # who has not read since others wrote would leave their log beside it
+                self._connection.execute("SELECT 1 FROM about").fetchone()
             self._connection.close()
             self._connection = None
 
