@@ -182,6 +182,12 @@ def test_answers_name_the_group_and_what_it_beats() -> None:
     assert pair["difference"] is not None and pair["difference"]["median"] == pytest.approx(0.05)
 
 
+def test_the_first_named_is_the_first_of_the_table() -> None:
+    """By the plain median, also where the middle of two logarithms says otherwise."""
+    said = answers.lowest({"a": [1e-6, 2.0], "b": [0.4, 0.5]}, np.full(2, 100.0), None, 1e-16)
+    assert said["leaders"] == ["b", "a"] and said["values"] == {"b": 0.45, "a": pytest.approx(1.0)}
+
+
 def test_decades_that_forgive() -> None:
     """A loss of |log10 lr| + 1 stays within a tenth over a fifth of a decade."""
     rates = [10.0**x for x in np.linspace(-1, 1, 201)]

@@ -112,8 +112,11 @@ def _decades(tried: Sequence[tuple[float, float]]) -> float:
 
 def _tested(question: Question, values: Values, measure: Measure, scale: str) -> Answer:
     """Who leads, who is not told apart from the leader, and what each of them beats; the verdict on every pair."""
-    middles = {n: median(measure.scaled(np.asarray(v, float))) for n, v in values.items()}
-    order = sorted(values, key=lambda n: (middles[n], measure.sign * median(np.asarray(values[n], float))))
+    middles = {n: median(np.asarray(v, float)) for n, v in values.items()}  # the table's
+    middles = {n: v if np.isfinite(v) else np.inf for n, v in middles.items()}
+    order = sorted(
+        values, key=lambda n: (float(measure.scaled(np.array(middles[n]))), measure.sign * middles[n])
+    )
     said = verdicts({n: values[n] for n in order}, measure)
     beaten: dict[str, list[str]] = {n: [] for n in order}
     for v in said:
