@@ -150,6 +150,8 @@ def test_an_interrupted_race_says_what_was_run(monkeypatch: pytest.MonkeyPatch) 
     page = text(render(tuning.data))
     assert "over 17" not in page and "none had seen" not in page and "17 seeds" not in page
     assert "This race was interrupted" in page and "0 to 1 of 3 trials" in page
+    assert sorted(r["fate"] for r in tuning.data["methods"]) == ["diverged", "not run"]
+    assert repr(tuning).split() == ["Race", "on", "rosenbrock:", "SGD", "diverged", "Adam", "not", "run"]
     late = tw.race("rosenbrock", ["SGD", "Adam"], trials=3, seeds=17, steps=20, progress=stop("fresh seeds"))
     page = text(render(late.data))
     assert "Adam over 3 tuning seeds; SGD over 17 seeds" in page

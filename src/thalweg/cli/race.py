@@ -322,9 +322,11 @@ def _print_results(result: "Race") -> None:
                 number(r["lr"]),
                 *(_setting(r["settings"].get(n)) for n in more),
                 number(loss["median"], r["fate"]),
-                f"{number(loss['p10'], 'inf')} .. {number(loss['p90'], 'inf')}",
+                ""
+                if r["fate"] == "not run"
+                else f"{number(loss['p10'], 'inf')} .. {number(loss['p90'], 'inf')}",
                 "" if not r["metric"] else number(r["metric"]["median"]),
-                number(r["steps_to_target"], "never"),
+                number(r["steps_to_target"], "" if r["fate"] == "not run" else "never"),
                 number(r["us_per_step"]),
                 f"{r['diverged']}/{r['trials']}",
                 "; ".join(r["notes"]),

@@ -28,7 +28,7 @@ class Metric(TypedDict):
 
 class MethodRow(TypedDict):
     """One method's row of the table. ``diverged`` counts among its ``trials`` those that diverged or failed; ``fate``:
-    what became of it, "diverged" or "failed", where its loss has no median, else ""; ``edges``: the lines whose best value lies
+    what became of it, "diverged", "failed" or "not run", where its loss has no median, else ""; ``edges``: the lines whose best value lies
     at an end of their range, with nothing tried beyond it; ``schedules``: the lines that follow a schedule; ``kind``:
     the name of its rule, "" for what is no rule of the library's; ``values``: its tuned lines and all others.
     """

@@ -229,13 +229,21 @@ def _row(entry: Entry, p: Raced, budget: Budget, floor: float, tau: float) -> Me
         else {"name": p.metric_name, "median": _finite(float(np.median(_metrics(runs))))},
         "steps_to_target": _finite(quantile(reached, 0.5)) if reached else None,
         "us_per_step": _finite(float(np.median(seconds)) * 1e6) if runs else None,
-        "fate": "" if median is not None else "failed" if any(r.failures for r in runs) else "diverged",
+        "fate": _fate(entry, median),
         "diverged": sum(not np.isfinite(v) for v in search.losses),
         "trials": len(search.losses),
         "edges": search.open_edges,
         "schedules": [n for n, v in rule.values.items() if isinstance(v, Schedule)] if rule else [],
         "notes": entry.notes,
     }
+
+
+def _fate(entry: Entry, median: Number) -> str:
+    """What became of a method whose loss has no median."""
+    runs = entry.reported or entry.trial_runs
+    if not runs:
+        return "not run"
+    return "" if median is not None else "failed" if any(r.failures for r in runs) else "diverged"
 
 
 def _reached(entry: Entry, p: Raced, floor: float, tau: float) -> list[float]:

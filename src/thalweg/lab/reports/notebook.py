@@ -22,9 +22,13 @@ def race(result: RaceResult) -> str:
             r["method"],
             plain(r["lr"]),
             r["fate"] or words,
-            f"{_end(r['loss']['p10'])} … {_end(r['loss']['p90'])}",
+            "" if r["fate"] == "not run" else f"{_end(r['loss']['p10'])} … {_end(r['loss']['p90'])}",
             *([plain(r["metric"]["median"]) if r["metric"] else ""] if metric else []),
-            "never" if r["steps_to_target"] is None else plain(r["steps_to_target"]),
+            plain(r["steps_to_target"])
+            if r["steps_to_target"] is not None
+            else ""
+            if r["fate"] == "not run"
+            else "never",
             "; ".join(r["notes"]),
         ]
         for r, median, words in zip(rows, medians, column(medians), strict=True)
