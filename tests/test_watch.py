@@ -542,6 +542,10 @@ def test_a_sample_is_bounded_and_even() -> None:
     assert many.counts[-1] == 7
 
 
+def test_no_tensor_is_passed_over_however_many_there_are() -> None:
+    assert min(Sample([3] * (IN_ALL + 100)).counts) == 1
+
+
 def test_sums_and_quantiles_of_tensors_of_any_length() -> None:
     lengths = (5, 300, 1, 17, 299)
     cut = Segments(lengths)
@@ -646,6 +650,121 @@ def test_the_page_is_written_when_the_training_fails(tmp_path: Path) -> None:
         opt.step(np.ones(4))
 
 
+def test_a_sink_that_fails_does_not_end_the_training(tmp_path: Path) -> None:
+    """A service that is down for an hour would end a training of a week, after its step and before its loop's end."""
+    told: list[str] = []
+
+    def sink(name: str, value: float, step: int) -> None:
+        if step != 5:
+            raise ConnectionError("the service is down")
+        told.append(name)
+
+    opt = tw.SGD(lr=0.1).on(np.ones(3))
+    failed = "sink failed with ConnectionError: the service is down"
+    seen = tw.watch(opt, 2, None, sink)
+
+    def run() -> None:
+        with seen:
+            for _ in range(8):
+                opt.step(np.ones(3))
+
+    with pytest.warns(UserWarning, match=failed) as warned:
+        run()
+    assert opt.t == 8 and len(warned) == 1 and "w/rate" in told
+    assert (
+        "The sink failed with ConnectionError: the service is down (3 times, first at step 1)."
+        in seen.sentences
+    )
+
+
+def test_a_file_that_cannot_be_written_does_not_end_the_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("thalweg.lab.watch.AGAIN", 0.0)
+    opt = tw.SGD(lr=0.1).on(np.ones(3))
+    folder = tmp_path / "there"
+
+    def run(out: Path, fail: bool) -> None:
+        folder.mkdir()
+        with tw.watch(opt, 1, out):
+            folder.rmdir()
+            opt.step(np.ones(3))
+            if fail:
+                raise ZeroDivisionError
+
+    with pytest.warns(UserWarning, match="folder does not exist"), pytest.raises(FileError, match="create"):
+        run(folder / "x.csv", False)  # what was asked for is not there: said at the end
+    with pytest.warns(UserWarning, match="folder does not exist"), pytest.raises(ZeroDivisionError):
+        run(folder / "x.csv", True)  # the training's own error is not covered
+    assert opt.t == 2
+
+
+def test_a_watch_is_entered_once_at_a_time() -> None:
+    """Entered twice, it would have left hooks in the optimizer for good."""
+    model = network()
+    optimizer = torch.optim.Adam(model.parameters())
+    with tw.watch(optimizer, 1, None, model=model) as seen:
+        with pytest.raises(StateError, match="entered already"), seen:
+            pass
+        train(model, optimizer, 2, seen)
+    assert seen.seen.steps == 2 and not optimizer._optimizer_step_pre_hooks
+    with seen:  # one after the other, it goes on
+        train(model, optimizer, 2, seen)
+    assert seen.seen.steps == 4
+
+
+@pytest.mark.parametrize("loss", ["low", [1.0], torch.ones(2), 1 + 2j, np.ones(2)], ids=str)
+def test_what_is_no_loss_is_refused_in_one_line(loss: Any) -> None:
+    opt = tw.SGD(lr=0.1).on(np.ones(3))
+    with tw.watch(opt, 1, None) as seen:
+        opt.step(np.ones(3))
+        with pytest.raises(
+            GradientError, match="seen: loss must be a number, or a tensor of one real number, got"
+        ):
+            seen(loss)
+
+
+def test_a_layer_that_loses_its_gradient_is_named() -> None:
+    model = network()
+    optimizer = torch.optim.Adam(model.parameters())
+    with tw.watch(optimizer, 1, None, model=model) as seen:
+        train(model, optimizer, 4, seen)
+        model[2].weight.requires_grad_(False)
+        train(model, optimizer, 8, seen)
+    (said,) = (text for text in seen.sentences if "gradient" in text)
+    assert said.startswith("`2.weight` has had no gradient at the last 8 looks, and had before: frozen")
+
+
+def test_what_moves_now_and_then_is_not_frozen() -> None:
+    w = torch.nn.Parameter(torch.ones(20))
+    optimizer = torch.optim.SGD([w], lr=0.1)
+    with tw.watch(optimizer, 1, None) as seen:
+        for t in range(9):
+            w.grad = torch.full((20,), float(t % 4 == 0))
+            optimizer.step()
+    assert not any("frozen" in text for text in seen.sentences)
+    assert any(
+        "stays in place at most of the last 8 looks and moves at others" in text for text in seen.sentences
+    )
+
+
+def test_sentences_agree_in_number() -> None:
+    one, two = torch.nn.Parameter(torch.ones(20)), torch.nn.Parameter(torch.ones(20))
+    for params, said in (
+        ([one], "The gradient of `group 0, tensor 0 (20)` is 0: nothing reaches it."),
+        (
+            [one, two],
+            "The gradients of `group 0, tensor 1 (20)` and `group 0, tensor 0 (20)` are 0: nothing reaches them.",
+        ),
+    ):
+        optimizer = torch.optim.SGD(params, lr=0.1)
+        with tw.watch(optimizer, 1, None) as seen:
+            for p in params:
+                p.grad = torch.zeros(20)
+            optimizer.step()
+        assert said in seen.sentences
+
+
 def test_what_cannot_be_watched_is_refused(tmp_path: Path) -> None:
     opt = tw.Adam().on(np.ones(3))
     with pytest.raises(HyperparameterError, match=r"optimizer must be one of rule\.on"):
@@ -660,6 +779,15 @@ def test_what_cannot_be_watched_is_refused(tmp_path: Path) -> None:
         tw.watch(opt, 0)
     with pytest.raises(HyperparameterError, match="sink must be called with"):
         tw.watch(opt, sink=3)  # type: ignore[arg-type]
+    with pytest.raises(FileError, match="3: is no path"):
+        tw.watch(opt, out=3)  # type: ignore[arg-type]
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(3))], lr=0.1)
+    with pytest.raises(HyperparameterError, match=r"model must be a torch\.nn\.Module, got 3"):
+        tw.watch(optimizer, model=3)  # type: ignore[arg-type]
+    assert (
+        "Model has none of the optimizer's parameters: it gives no names."
+        in tw.watch(optimizer, out=None, model=network()).sentences
+    )
     with pytest.raises(FileError, match=r"\.html, \.parquet or \.csv"):
         tw.watch(opt, out=tmp_path / "x.txt")
     with tw.watch(opt, out=None), pytest.raises(StateError, match="watched already"), tw.watch(opt, out=None):
@@ -788,6 +916,24 @@ def test_runs_of_optax(name: str, hand: str) -> None:
         assert np.all(table["missed"] < 1e-3)
     assert np.all(np.isnan(table["missed"])) == (hand == "states")
     assert np.all(np.isnan(table["rate"])) == (hand == "states" and name == "adadelta")
+
+
+def test_what_is_no_step_of_optax_is_refused() -> None:
+    import jax
+    import jax.numpy as jnp
+    import optax
+
+    params = {"a": jnp.ones(3), "b": jnp.ones(3)}
+    state = optax.sgd(0.1).init(params)
+    with tw.watch(tw.SGD(lr=0.1), 1, None, params=params) as seen:
+        for other in (None, {"a": jnp.ones(3), "c": jnp.ones(3)}, {"a": jnp.ones(3)}, state):
+            with pytest.raises(StateError, match="whose leaves are a, b; got"):
+                seen(1.0, other, state)
+        with pytest.raises(StateError, match="outside jit"):
+            jax.jit(lambda p: seen(1.0, p, state))(params)
+        seen(1.0, params, state)
+        seen(1.0, params, state)
+    assert seen.seen.looks.looks == 1 and "(" not in repr(seen).partition(",")[0]
 
 
 @pytest.mark.slow

@@ -113,8 +113,9 @@ class Watched:
     """A run as it was seen: its tensors, the looks, and what happened between them.
 
     ``recent``: the last looks, (≤ 8, tensors, FIELDS), whatever is kept. ``broken``: the step at which a tensor's
-    gradient or weights were first seen not to be finite, and whether its weights were. ``without``: looks at which a
-    tensor had no gradient. ``eps``: the epsilons by name of each tensor's rule; ``rules``: what the rule is called;
+    gradient or weights were first seen not to be finite, and whether its weights were. ``without``: how many looks, up
+    to the last, a tensor has had no gradient. ``failures``: of the sink and of the file, by name: the step of the
+    first, what the last said, and how many there were. ``eps``: the epsilons by name of each tensor's rule; ``rules``: what the rule is called;
     ``where_eps_rules``: and what it is where they are the whole denominator. ``sharpness``: the last that was asked for.
     ``seconds``: of the watching, and of the whole run. ``asked``, ``every``: steps between looks, as asked and by now.
     """
@@ -137,8 +138,14 @@ class Watched:
     eps: dict[int, Mapping[str, float]] = field(default_factory=dict)
     rules: dict[int, str] = field(default_factory=dict)
     where_eps_rules: dict[int, str] = field(default_factory=dict)
+    failures: dict[str, tuple[int, str, int]] = field(default_factory=dict)
     recent: list[Array] = field(default_factory=list)
     sharpness: deque[Sharpness] = field(default_factory=lambda: deque(maxlen=LONGEST))
+
+    @property
+    def title(self) -> str:
+        """What the method is called, without its hyperparameters."""
+        return self.method.partition("(")[0]
 
     def now(self, quantity: str) -> Array:
         """The median of a quantity over the last looks, (tensors,); NaN where it could never be told."""

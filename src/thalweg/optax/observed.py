@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from ..core.line import short
 from ..core.rule import Rule
 from ..core.started import Started, start
 from ..engines.memory import Array
@@ -16,6 +17,8 @@ from ..errors import HyperparameterError, StateError
 from ..optimizer.observing import ROUNDING, Part, Sample, say
 from .convert import Place, counted, found, places
 from .state import GAIN, Kind, Tree, named_tuples
+
+NAMED = 4  # leaves that an error names
 
 
 class _Handed(NamedTuple):
@@ -32,9 +35,11 @@ class ObservedTrees:
     """See ``observing.Source``. rule: the one that the transformation follows; params: as they are to be trained."""
 
     def __init__(self, rule: Rule, params: Tree) -> None:
-        leaves = jax.tree_util.tree_leaves_with_path(params)
-        self.names = [jax.tree_util.keystr(path, simple=True, separator=".") or "w" for path, _ in leaves]
-        sizes = [x.size if str(getattr(x, "dtype", "")) in ROUNDING else 0 for _, x in leaves]
+        structure: Any
+        leaves, structure = jax.tree.flatten(params)
+        self._structure = structure
+        self.names = _names(params)
+        sizes = [x.size if str(getattr(x, "dtype", "")) in ROUNDING else 0 for x in leaves]
         if not any(sizes):
             raise HyperparameterError(
                 "watch: params must hold arrays of float16, bfloat16, float32 or float64"
@@ -57,10 +62,19 @@ class ObservedTrees:
     def given(self, params: Tree, state: Tree, gradients: Tree | None) -> bool:
         """Take what a step has left; whether anything was handed over before. Raises StateError for other trees."""
         first = self._now is None
-        leaves = jax.tree.leaves(params)
-        shapes = [x.size if str(x.dtype) in ROUNDING else 0 for x in leaves]
-        if tuple(shapes) != self.sample.sizes:
-            raise StateError("seen: params must be those that the watch began with: their leaves differ")
+        structure: Any
+        leaves, structure = jax.tree.flatten(params)
+        if any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves((params, state, gradients))):
+            raise StateError("seen: was called where jax traces, and no number is known: call it outside jit")
+        shapes = [x.size if str(getattr(x, "dtype", "")) in ROUNDING else 0 for x in leaves]
+        if structure != self._structure and _names(params) == self.names:
+            self._structure = structure  # a mapping of another class
+        if tuple(shapes) != self.sample.sizes or structure != self._structure:
+            raise StateError(
+                "seen: params must be those that the watch began with, whose leaves are"
+                f" {', '.join(self.names[:NAMED])}{', …' if self.names[NAMED:] else ''};"
+                f" got {short(params)}: hand over seen(loss, params, state)"
+            )
         states, signs, count = self._states(state)
         if any(len(tree) != len(leaves) for tree in states.values()):
             say(self.notes, "states are kept of some parameters only (a mask): no rates are told")
@@ -143,6 +157,12 @@ class ObservedTrees:
         flat = [(x.reshape(-1), i) for x, i in zip(chosen, tensors, strict=True)]
         blocks = [x[a:b] for x, i in flat for a, b in self.sample.blocks(i)]
         return np.concatenate([np.asarray(x, dtype=np.float64) for x in jax.device_get(blocks)])
+
+
+def _names(params: Tree) -> list[str]:
+    """Return what the leaves of a tree are called, in order."""
+    leaves = jax.tree_util.tree_leaves_with_path(params)
+    return [jax.tree_util.keystr(path, simple=True, separator=".") or "w" for path, _ in leaves]
 
 
 def _bits(x: Array) -> Array:

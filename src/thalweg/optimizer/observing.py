@@ -144,8 +144,8 @@ def _allotted(sizes: Sequence[int]) -> tuple[int, ...]:
     counts = [0] * len(sizes)
     left, open_ = IN_ALL, len(sizes)
     for i in sorted(range(len(sizes)), key=sizes.__getitem__):
-        counts[i] = min(sizes[i], OF_A_TENSOR, left // open_)
-        left, open_ = left - counts[i], open_ - 1
+        counts[i] = min(sizes[i], OF_A_TENSOR, max(1, left // open_))  # none is passed over in silence
+        left, open_ = max(0, left - counts[i]), open_ - 1
     return tuple(counts)
 
 

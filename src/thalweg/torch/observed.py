@@ -12,7 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from ..core.line import short
 from ..engines.memory import Array
+from ..errors import HyperparameterError
 from ..optimizer.observing import ROUNDING, Curvature, Part, Sample, say, without
 from .curved import curvature
 from .formulas import Formula, counts, formula
@@ -53,9 +55,14 @@ class _Known(NamedTuple):
 
 
 class ObservedTensors:
-    """See ``observing.Source``. model: whose names parameters have, where the optimizer has none for them."""
+    """See ``observing.Source``. model: whose names parameters have, where the optimizer has none for them.
+
+    Raises HyperparameterError where it is no module.
+    """
 
     def __init__(self, optimizer: torch.optim.Optimizer, model: torch.nn.Module | None) -> None:
+        if model is not None and not isinstance(model, torch.nn.Module):
+            raise HyperparameterError(f"watch: model must be a torch.nn.Module, got {short(model)}")
         self._opt, self._model = optimizer, model
         named = {} if model is None else {id(p): n for n, p in model.named_parameters()}
         self.params: list[Tensor] = []
@@ -72,6 +79,8 @@ class ObservedTensors:
             if isinstance(found, str):
                 say(self.notes, found)
         sizes = [local(p).numel() * (1 + p.is_complex()) if p.dtype in KINDS else 0 for p in self.params]
+        if model is not None and not any(id(p) in named for p in self.params):
+            self.notes.append("model has none of the optimizer's parameters: it gives no names")
         self.sample = Sample(sizes)
         self._numels = [local(p).numel() for p in self.params]
         self._complex = [p.is_complex() for p in self.params]

@@ -51,7 +51,7 @@ def page(seen: Watched) -> str:
 <section><h2>The run</h2><dl class="terms">{facts(_facts(seen))}</dl></section>"""
     script = f"setTimeout(() => location.reload(), {1000 * AGAIN});\n" if seen.running else ""
     state = "running" if seen.running else "ended"
-    return whole(seen.method, f"watch · step {seen.steps:,} · {state}", body, script)
+    return whole(seen.title, f"watch · step {seen.steps:,} · {state}", body, script)
 
 
 def _marked(text: str) -> str:
@@ -95,7 +95,7 @@ def pictures(seen: Watched) -> dict[str, Picture]:
         curve = Curve(steps, _finite(seen.looks.losses), "loss")
         positive = np.nanmin(curve.y) > 0
         chart = Chart("Loss", "step", "loss", [curve], "y" if positive else "")
-        drawn["loss"] = Picture([chart], f"Loss over {seen.steps:,} steps of {seen.method}.")
+        drawn["loss"] = Picture([chart], f"Loss over {seen.steps:,} steps of {seen.title}.")
     those = told(seen)
     names = [seen.names[i] for i in those]
     for field, title, axis, log in CHARTS:

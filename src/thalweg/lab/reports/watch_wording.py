@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..formatting import listing, plain
-from ..watch_result import Array, Sharpness, Watched
+from ..watch_result import FIELDS, Array, Sharpness, Watched
 
 RULED = 0.5  # of a tensor's coordinates: epsilon rules there
 STILL = 1e-6  # of itself a step: a tensor that hardly moves
@@ -29,7 +29,7 @@ NAMED = 4  # tensors that one sentence names
 def sentences(seen: Watched) -> list[str]:
     """Return what is to be said by now, the gravest first; one sentence that all is well where nothing is."""
     if not seen.recent:
-        return [f"No step of {seen.method} has been seen yet.", *_notes(seen)]
+        return [f"No step of {seen.title} has been seen yet.", *_failures(seen), *_notes(seen)]
     said = [
         *_broken(seen),
         *_skipped(seen),
@@ -50,7 +50,15 @@ def sentences(seen: Watched) -> list[str]:
             " of itself."
         ]
     calm = [] if _edge(seen) else _sharp(seen)
-    return [*said, *calm, *_notes(seen)]
+    return [*said, *calm, *_failures(seen), *_notes(seen)]
+
+
+def _failures(seen: Watched) -> list[str]:
+    """What did not work beside the training: a sink, or the writing of the file."""
+    return [
+        f"{how[0].upper()}{how[1:]} ({f'{count:,} times, first ' if count > 1 else ''}at step {step:,})."
+        for step, how, count in seen.failures.values()
+    ]
 
 
 def _notes(seen: Watched) -> list[str]:
@@ -123,11 +131,11 @@ def _missed(seen: Watched) -> list[str]:
     share = float(off[those[0]])
     if np.isinf(share):
         return [
-            f"The weights of {named(seen, those)} have stayed where they are, though {seen.method} takes a step."
+            f"The weights of {named(seen, those)} have stayed where they are, though {seen.title} takes a step."
         ]
     return [
         f"The weights of {named(seen, those)} are off by {_percent(share)} of the step from where the formula of"
-        f" {seen.method} takes them: something else changes them, or the optimizer is not that formula; rates are not"
+        f" {seen.title} takes them: something else changes them, or the optimizer is not that formula; rates are not"
         " to be trusted there."
     ]
 
@@ -138,9 +146,10 @@ def _turning(seen: Watched) -> list[str]:
     if not those:
         return []
     i = those[0]
+    several = len(those) > 1
     return [
-        f"The gradient of {named(seen, those)} turns round from one step to the next ({_percent(float(turned[i]))} of"
-        f" its signs, cosine {plain(float(cosine[i]), 2)}): steps overshoot, the rate is too large for the steepest"
+        f"The gradient{'s' * several} of {named(seen, those)} turn{'s' * (not several)} round from one step to the next ({_percent(float(turned[i]))} of"
+        f" {'the' if several else 'its'} signs, cosine {plain(float(cosine[i]), 2)}): steps overshoot, the rate is too large for the steepest"
         f" direction{', though the loss falls' if _falls(seen) else ''}; try a third of it."
     ]
 
@@ -217,12 +226,18 @@ def _eps(seen: Watched) -> list[str]:
 
 def _without(seen: Watched) -> list[str]:
     looks = seen.looks.looks
-    those = [i for i, n in seen.without.items() if n == looks]
-    if not those:
-        return []
-    return [
-        f"{named(seen, those)} had no gradient at any of {looks:,} looks: frozen, or not reached by the loss."
-    ]
+    never = [i for i, n in seen.without.items() if n == looks]
+    lost = [i for i, n in seen.without.items() if len(seen.recent) <= n < looks]
+    end = "frozen, or not reached by the loss"
+    said = []
+    if never:
+        said.append(f"{named(seen, never)} had no gradient at any of {looks:,} looks: {end}.")
+    if lost:
+        verb = "have" if len(lost) > 1 else "has"
+        said.append(
+            f"{named(seen, lost)} {verb} had no gradient at the last {_looks(seen)}, and had before: {end}."
+        )
+    return said
 
 
 def _still(seen: Watched) -> list[str]:
@@ -231,11 +246,17 @@ def _still(seen: Watched) -> list[str]:
     said = []
     zero = _chosen(nothing, norm)
     if zero:
-        verb = "are" if len(zero) > 1 else "is"
+        what, verb, whom = ("gradients", "are", "them") if len(zero) > 1 else ("gradient", "is", "it")
+        said.append(f"The {what} of {named(seen, zero)} {verb} 0: nothing reaches {whom}.")
+    by_turns = _by_turns(seen) & (moved < STILL)
+    now_and_then = _chosen(by_turns, moved, descending=False)
+    if now_and_then:
+        stay, move = ("stay", "move") if len(now_and_then) > 1 else ("stays", "moves")
         said.append(
-            f"The gradients of {named(seen, zero)} {verb} 0: nothing reaches {'them' if zero[1:] else 'it'}."
+            f"{named(seen, now_and_then)} {stay} in place at most of the last {_looks(seen)} and {move} at others:"
+            " steps are left out, or gradients are gathered over several."
         )
-    those = _chosen((moved < STILL) & ~nothing, moved, descending=False)
+    those = _chosen((moved < STILL) & ~nothing & ~by_turns, moved, descending=False)
     if those:
         least, several = float(moved[those[0]]), len(those) > 1
         if least == 0:
@@ -247,9 +268,18 @@ def _still(seen: Watched) -> list[str]:
         if len(others):
             text += f", where others move {_number(float(np.median(others)))}"
         rate = seen.now("rate")[those[0]]
-        text += f"; its rate is {_number(float(rate))}" if np.isfinite(rate) else ""
+        whose = f"the rate of {named(seen, those[:1])}" if several else "its rate"
+        text += f"; {whose} is {_number(float(rate))}" if np.isfinite(rate) else ""
         said.append(f"{text}{_room(seen)}.")
     return said
+
+
+def _by_turns(seen: Watched) -> Array:
+    """Which tensors did not move at all at some of the last looks, and did at others."""
+    k = FIELDS.index("relative_update")
+    moved = np.stack([look[:, k] for look in seen.recent])
+    by_turns: Array = np.any(moved == 0, axis=0) & np.any(moved > STILL, axis=0)
+    return by_turns
 
 
 def _itself(those: Sequence[int]) -> str:

@@ -14,6 +14,7 @@ is measured, and looks become rarer where it is more than a fiftieth.
 from __future__ import annotations
 
 import math
+import warnings
 from collections import deque
 from collections.abc import Callable
 from importlib import import_module
@@ -31,7 +32,7 @@ import numpy as np
 from ... import files
 from ...core.line import short
 from ...core.rule import Rule
-from ...errors import HyperparameterError, StateError
+from ...errors import GradientError, HyperparameterError, StateError, escaped
 from ...optimizer.observed import ObservedArrays
 from ...optimizer.observing import Curved, HandedOver, Part, Source, without
 from ...optimizer.optimizer import ArrayOptimizer
@@ -89,6 +90,10 @@ class Watch:
     # Around the training.
 
     def __enter__(self) -> Self:
+        if self._detach is not None:
+            raise StateError(
+                "watch: this block is entered already: a second watch of it is another tw.watch(...)"
+            )
         self._detach = self._source.attach(self._before, self._after)
         self.seen.running = True
         self._began = self._rested = self._wrote = perf_counter()
@@ -101,13 +106,16 @@ class Watch:
             self._detach()
             self._detach = None
         self.seen.running = False
-        self._write()
+        if error is None:
+            self._write()
+        else:  # the training's own error is the one to be seen
+            self._written()
 
     def __call__(self, loss: Any, params: Any = None, state: Any = None, grads: Any = None) -> None:
         """Take the loss of the step that was just taken, or is about to be: a number, or a tensor of one.
 
         params, state: of Optax, as the step has left them, and its gradients if they are at hand. Raises StateError
-        where they are not those of ``watch``.
+        where they are not those of ``watch``, GradientError for what is no loss.
         """
         seen = self.seen
         if self._handed is not None:
@@ -128,7 +136,12 @@ class Watch:
 
     def _loss(self, loss: Any) -> float:
         """Return a loss as a number; note the first that is not finite."""
-        number = float(loss.detach() if hasattr(loss, "detach") else loss)
+        try:
+            number = float(loss.detach() if hasattr(loss, "detach") else loss)
+        except (TypeError, ValueError, RuntimeError):
+            raise GradientError(
+                f"seen: loss must be a number, or a tensor of one real number, got {short(loss)}"
+            ) from None
         if not math.isfinite(number) and self.seen.loss_broken is None:
             self.seen.loss_broken = self.seen.steps
         return number
@@ -162,7 +175,7 @@ class Watch:
         if self._looking:
             self._plan()
         if self._out is not None and perf_counter() - self._wrote > AGAIN:
-            self._write()
+            self._written()
 
     def _turn(self, parts: list[Part]) -> None:
         """Write into the last look how far gradients have turned since."""
@@ -190,9 +203,11 @@ class Watch:
                 seen.where_eps_rules |= dict.fromkeys(part.tensors, where_eps_rules(part.started))
                 seen.eps |= dict.fromkeys(part.tensors, epsilons(rule))
         there = {i for part in parts for i in part.tensors}
-        for i, count in enumerate(seen.counts):
-            if count and i not in there and i not in self._source.unseen:
-                seen.without[i] = seen.without.get(i, 0) + 1
+        seen.without = {
+            i: seen.without.get(i, 0) + 1
+            for i, count in enumerate(seen.counts)
+            if count and i not in there and i not in self._source.unseen
+        }
         loss, self._waiting = self._waiting, None
         seen.looks.add(seen.steps, math.nan if loss is None else self._loss(loss), table)
         seen.recent = [*seen.recent[1 - RECENT :], table.astype(np.float32)]
@@ -215,11 +230,27 @@ class Watch:
 
     def _tell(self, table: Array) -> None:
         """Give the sink every quantity that is known, as tensor/quantity."""
-        assert self._sink is not None
-        for name, row in zip(self.seen.names, table.tolist(), strict=True):
-            for quantity, value in zip(FIELDS, row, strict=True):
-                if math.isfinite(value):
-                    self._sink(f"{name}/{quantity}", value, self.seen.steps)
+        rows = zip(self.seen.names, table.tolist(), strict=True)
+        values = [(f"{name}/{n}", x) for name, row in rows for n, x in zip(FIELDS, row, strict=True)]
+        self._pour([(name, x) for name, x in values if math.isfinite(x)])
+
+    def _pour(self, values: list[tuple[str, float]]) -> None:
+        """Give the sink values by name; where it fails, none of the others, and the training goes on."""
+        if self._sink is None:
+            return
+        try:
+            for name, value in values:
+                self._sink(name, value, self.seen.steps)
+        except Exception as error:
+            self._fail("sink", f"the sink failed with {type(error).__name__}: {error}")
+
+    def _fail(self, what: str, how: str) -> None:
+        """Note, and warn of, what did not work beside the training, which goes on: the first time that it did not."""
+        failures = self.seen.failures
+        first, _, count = failures.get(what, (self.seen.steps, how, 0))
+        failures[what] = first, how, count + 1
+        if not count:
+            warnings.warn(f"watch: {escaped(how)}; the training is not stopped for it", stacklevel=2)
 
     def _plan(self) -> None:
         """Say at which step to look next: rarer than asked where looking takes more than its share of the run."""
@@ -259,8 +290,7 @@ class Watch:
         with self._source.curvature(closure) as curvature:
             measured = sharpness(curvature, self.seen.steps)
         self.seen.sharpness.append(measured)
-        if self._sink is not None:
-            self._sink("sharpness", measured.value, measured.step)
+        self._pour([("sharpness", measured.value)])
         self._rested += perf_counter() - begun  # is no time of the steps since the last look
         return measured
 
@@ -291,11 +321,18 @@ class Watch:
         files.write_text(target, report.page(self.seen))
         return target
 
+    def _written(self) -> None:
+        """``_write`` beside a training, which does not end for a file's sake."""
+        try:
+            self._write()
+        except Exception as error:
+            self._fail("file", f"{error}")
+
     def _write(self) -> None:
         """Write the file anew; the next time is not before fifty times what this has taken."""
         if self._out is None:
             return
-        begun = perf_counter()
+        begun = self._wrote = perf_counter()
         self.save(self._out)
         taken = perf_counter() - begun
         self._spent += taken
@@ -303,7 +340,7 @@ class Watch:
         self._wrote = begun + max(0.0, taken / SHARE - AGAIN)
 
     def __repr__(self) -> str:
-        return "\n".join([f"Watch of {self.seen.method}, {self.seen.steps} steps", *self.sentences])
+        return "\n".join([f"Watch of {self.seen.title}, {self.seen.steps} steps", *self.sentences])
 
 
 def watch(
