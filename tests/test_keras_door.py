@@ -251,3 +251,27 @@ def test_a_fit_is_watched_through_a_callback() -> None:
     assert any("Keras shows no gradients" in s for s in seen.sentences)
     with pytest.raises(tw.errors.StateError, match="within the with-block"):
         _ = seen.callback
+
+
+def test_a_watched_fit_tells_its_loss_and_counts_all_steps() -> None:
+    """Keras computes the loss; batches whose gradients are only gathered, or several at once, are no steps of one each."""
+    x = np.linspace(-1, 1, 64).reshape(16, 4)
+
+    def fit(optimizer: Any, **options: Any) -> Any:
+        model = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(3), keras.layers.Dense(1)])
+        model.compile(optimizer, "mse", **options)
+        model.optimizer.build(model.trainable_variables)
+        with tw.watch(model.optimizer, 1, None) as seen:
+            model.fit(x, x.sum(1), epochs=2, batch_size=2, verbose=0, callbacks=[seen.callback])
+        return seen
+
+    plain = fit(keras.optimizers.SGD(0.01))
+    assert plain.seen.steps == 16 and np.all(plain.seen.looks.losses > 0)
+    gathered = fit(keras.optimizers.SGD(0.01, gradient_accumulation_steps=4))
+    assert gathered.seen.steps == 4
+    assert not any("frozen" in s or "in place" in s for s in gathered.sentences)
+    if keras.backend.backend() != "torch":  # which takes one at a time
+        at_once = fit(keras.optimizers.SGD(0.01), steps_per_execution=4)
+        assert any(s.startswith("Keras calls back once every 4 steps") for s in at_once.sentences)
+    scaled = fit(keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam(0.01)))
+    assert scaled.seen.method == "keras.optimizers.Adam" and np.all(np.isfinite(scaled.columns()["rate"]))

@@ -24,7 +24,9 @@ class ObservedVariables:
             raise HyperparameterError(
                 "watch: the Keras optimizer is not built: call optimizer.build(model.trainable_variables)"
             )
-        self._opt = optimizer
+        # What scales losses for sixteen bits moves nothing itself.
+        self._opt = getattr(optimizer, "inner_optimizer", optimizer)
+        optimizer = self._opt
         self._variables = list(optimizer._trainable_variables)
         self.names = [v.path for v in self._variables]
         dtypes = [keras.backend.standardize_dtype(v.dtype) for v in self._variables]
@@ -35,15 +37,20 @@ class ObservedVariables:
         self.notes = ["Keras shows no gradients to a callback: rates are told from the states alone"]
         self.unseen: set[int] = set()
         self.skipped = 0
+        self.loss: float | None = None
         self.callback: Any = None
+        self._count = int(_read(optimizer.iterations))
         self._whole = False
         self._before: list[Array] = []
 
     def attach(self, before: Callable[[bool], None], after: Callable[[], None]) -> Callable[[], None]:
+        gathers = False
         stopped: list[bool] = []  # a callback stays with the model that it was given to
 
         def begin(batch: int, logs: Mapping[str, Any] | None = None) -> None:
-            if not stopped:
+            nonlocal gathers
+            gathers = self._gathers()
+            if not stopped and not gathers:
                 before(True)
 
         def end(batch: int, logs: Mapping[str, Any] | None = None) -> None:
@@ -51,11 +58,30 @@ class ObservedVariables:
                 model = callback.model
                 if hasattr(model, "jax_state_sync"):  # the variables lag behind otherwise
                     model.jax_state_sync()
-                after()
+                if not gathers:
+                    self._counted()
+                    self.loss = (logs or {}).get("loss")
+                    after()
 
         callback = keras.callbacks.LambdaCallback(on_train_batch_begin=begin, on_train_batch_end=end)
         self.callback = callback
         return lambda: stopped.append(True)
+
+    def _gathers(self) -> bool:
+        """Whether the next batch's gradients are only added to others, and nothing moves."""
+        many = self._opt.gradient_accumulation_steps
+        return many is not None and (int(_read(self._opt._iterations)) + 1) % many != 0
+
+    def _counted(self) -> None:
+        """Note steps that were left out, and those that Keras takes at once."""
+        count = int(_read(self._opt.iterations))
+        steps, self._count = count - self._count, count
+        self.skipped += steps == 0
+        if steps > 1:
+            say(
+                self.notes,
+                f"Keras calls back once every {steps} steps (steps_per_execution): they are counted, and looked at, as one",
+            )
 
     def before(self, whole: bool, late: bool) -> None:
         self._whole = whole

@@ -209,6 +209,7 @@ class Watch:
             if count and i not in there and i not in self._source.unseen
         }
         loss, self._waiting = self._waiting, None
+        loss = getattr(self._source, "loss", None) if loss is None else loss
         seen.looks.add(seen.steps, math.nan if loss is None else self._loss(loss), table)
         seen.recent = [*seen.recent[1 - RECENT :], table.astype(np.float32)]
         seen.skipped = self._source.skipped
