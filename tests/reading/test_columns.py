@@ -199,6 +199,19 @@ def test_a_text_that_is_mostly_numbers_is_said_to_be(tmp_path):
     assert open_stream(path, target="y").columns["text"][0]["note"] == ""
 
 
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_text_of_its_own_in_each_row_is_said_to_tell_nothing(tmp_path, kind):
+    names = [f"name {k}" for k in range(ROWS)]
+    path = written(tmp_path, table("y,name,group", [1, 0], names, ["a", "b", ""]))
+    if kind == "parquet":
+        data = {"y": [k % 2 for k in range(ROWS)], "name": names, "group": ["a", "b"] * (ROWS // 2)}
+        path = tmp_path / "a.parquet"
+        pq.write_table(pa.table(data), path)
+    told = kinds(open_stream(path, target="y"))
+    assert told["name"]["note"].startswith(f"{ROWS} texts in {ROWS} cells") and not told["group"]["note"]
+    assert kinds(open_stream(path, target="y", categorical="name"))["name"]["note"] == ""
+
+
 def test_times_of_day_are_called_as_they_are_written(tmp_path):
     times = ["09:30", "23:59", "12:00"]
     stream = open_stream(written(tmp_path, table("y,x", [1, 0], times)), target="y")
@@ -487,6 +500,55 @@ def test_dates_in_other_ways(tmp_path, example):
     assert rows_of(again)[0][1][0] == np.float32(days) and again.odd_cells["t"][0] == 2
 
 
+MONTHS = {
+    "1998-03": "year-month", "1998/03": "year-month", "3/1998": "month/year", "Mar-1998": "month year",
+    "March 1998": "month year", "1998,  March": "year month", "1998 Mar": "year month",
+}  # fmt: skip
+QUARTERS = {"1998 Q{}": "year quarter", "1998q{}": "year quarter", "Q{}-1998": "quarter year"}
+
+
+@pytest.mark.parametrize("example", [*MONTHS, *QUARTERS])
+def test_months_and_quarters_are_their_first_days(tmp_path, example):
+    """They were texts, each a feature of its own: a month that comes later had no weight, in silence."""
+    if example in MONTHS:
+        number, name = f"{example}", "March"
+        names = [number.replace("03", f"{m:02}").replace("3/", f"{m}/") for m in range(1, 13)]
+        words = [datetime(1998, m, 1).strftime("%B") for m in range(1, 13)]
+        cells = [c.replace(name, w).replace(name[:3], w[:3]) for c, w in zip(names, words, strict=True)]
+        days = [f"1998-{m:02}-01" for m in range(1, 13)]
+    else:
+        cells = [example.format(q) for q in (1, 2, 3, 4)]
+        days = [f"1998-{m:02}-01" for m in (1, 4, 7, 10)]
+    y = [k % 2 for k in range(ROWS)]
+    stream = open_stream(written(tmp_path, table("y;t", y, cells, between=";")), target="y", bits=10)
+    iso = open_stream(written(tmp_path, table("y,t", y, days), "iso.csv"), target="y", bits=10)
+    way = {**MONTHS, **QUARTERS}[example]
+    assert rows_of(stream) == rows_of(iso) and stream.layout["dates"] == {"t": way}
+    assert kinds(stream)["t"]["note"] == f"dates, written {way}"
+
+
+@pytest.mark.parametrize("written_as", ["%Y-%m-%d", "%d/%m/%Y"])
+@pytest.mark.parametrize("at", [0, 7])
+def test_a_column_that_is_nearly_all_dates_is_one(tmp_path, written_as, at):
+    """One cell that is none made all the others texts, without a word."""
+    when = [(datetime(2020, 1, 1) + timedelta(days=k)).strftime(written_as) for k in range(ROWS)]
+    when[at] = "3/-9/1848"
+    path = written(tmp_path, table("y,t", [1, 0], when))
+    stream = open_stream(path, target="y")
+    told = kinds(stream)["t"]
+    assert (told["kind"], told["bad"], told["example"]) == ("instant", 1, "3/-9/1848")
+    list(stream)
+    assert stream.odd_cells == {"t": (1, f"{path}: row {at + 1}: '3/-9/1848' is not an instant")}
+    when[at] = "-"
+    dashed = open_stream(written(tmp_path, table("y,t", [1, 0], when), "dash.csv"), target="y")
+    assert kinds(dashed)["t"]["kind"] == "instant" and kinds(dashed)["t"]["missing"] == 1
+    list(dashed)
+    assert not dashed.odd_cells
+    half = [w if k % 3 else "never" for k, w in enumerate(when)]
+    mixed = kinds(open_stream(written(tmp_path, table("y,t", [1, 0], half), "half.csv"), target="y"))["t"]
+    assert mixed["kind"] == "text" and "others are such as 'never'" in mixed["note"]
+
+
 def test_dates_that_read_both_ways_are_text_until_it_is_said(tmp_path):
     path = written(tmp_path, table("y,t", [1, 0], ["3/4/2020", "5/6/2020 10:00"]))
     stream = open_stream(path, target="y")
@@ -504,9 +566,9 @@ def test_dates_that_read_both_ways_are_text_until_it_is_said(tmp_path):
     with pytest.raises(HyperparameterError, match=r"layout: .*dates"):
         open_stream(other, target="y", layout=stream.layout | {"dates": {"t": "daily"}})
     mixed = written(tmp_path, table("y,t", [1, 0], ["31/1/2020", "1/31/2020"]))
-    assert (
-        open_stream(mixed, target="y").names == []
-        and kinds(open_stream(mixed, target="y"))["t"]["note"] == ""
+    stream = open_stream(mixed, target="y")
+    assert stream.names == [] and kinds(stream)["t"]["note"].startswith(
+        "50% of its cells are dates written day/month/year, others are such as '1/31/2020': a text"
     )
 
 

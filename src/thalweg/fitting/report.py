@@ -121,7 +121,7 @@ def columns_text(columns: dict[str, Any]) -> list[str]:
         lines.append(f"missing cells in the first rows: {_listed(gaps)}")
     for c in (*numbers, *texts):
         if c["bad"]:
-            cells = f"{_count(c['bad'], 'cell')} of the first rows {'are' if c['bad'] > 1 else 'is'} no number, such as {c['example']!r}"
+            cells = f"{_count(c['bad'], 'cell')} of the first rows {'are' if c['bad'] > 1 else 'is'} no {'date' if c['kind'] == 'instant' else 'number'}, such as {c['example']!r}"
             lines.append(f"column {c['name']!r}: {cells}")
         if c["note"]:
             lines.append(f"column {c['name']!r}: {c['note']}")

@@ -22,6 +22,7 @@ ORDERS = ("dmy", "mdy")  # which comes first: the day or the month
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _DAY, _MONTH, _YEAR, _SHORT = r"(?P<d>\d{1,2})", r"(?P<m>\d{1,2})", r"(?P<y>\d{4})", r"(?P<y>\d{2})"
 _NAME = r"(?P<n>(?i:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?))\.?"  # fmt: skip
+_QUARTER = r"[Qq](?P<q>[1-4])"
 _TIME = r"(?:,?[T ]+(?P<H>\d{1,2}):(?P<M>\d{2})(?::(?P<S>\d{2})(?:\.(?P<f>\d{1,6})\d*)?)?(?: ?(?P<p>[AaPp])\.?[Mm]\.?)?)?"
 _SECOND = 1_000_000  # microseconds
 
@@ -39,13 +40,21 @@ WAYS: dict[str, str] = (
         "month day, year": rf"{_NAME} {_DAY},? {_YEAR}",
         "year month day": rf"{_YEAR}[ -]{_NAME}[ -]{_DAY}",
     }
+    | {  # of months and quarters, which are their first days
+        "year-month": rf"{_YEAR}[-/](?P<m>\d{{2}})",
+        "month/year": rf"{_MONTH}[-/]{_YEAR}",
+        "month year": rf"{_NAME}(?:-|,? +){_YEAR}",
+        "year month": rf"{_YEAR}(?:-|,? +){_NAME}",
+        "year quarter": rf"{_YEAR}[ -]?{_QUARTER}",
+        "quarter year": rf"{_QUARTER}[ /-]?{_YEAR}",
+    }
 )
 
 
 def order_of(way: str) -> str | None:
     """Whether numbers of day and month come in that order, last the year; None where they do not."""
     day, month = way.find("day"), way.find("month")
-    if way.startswith("year") or " " in way:
+    if way.startswith("year") or " " in way or day < 0:
         return None
     return "dmy" if day < month else "mdy"
 
@@ -56,15 +65,10 @@ def twin_of(way: str) -> str:
     return re.sub("day|month", lambda word: between[word[0]], way)
 
 
-def ways_of(words: Iterable[str]) -> list[str]:
-    """The ways in which all of the words are dates, none where one is no date."""
-    import pyarrow as pa
-
-    words = list(words)
-    if not words or not any(c.isdigit() for c in words[0]):
-        return []
-    likely = [way for way in WAYS if re.match(_pattern(way), words[0])]  # most are none by the first already
-    return [way for way in likely if not micros_of(pa.array(words, pa.string()), way).null_count]
+def likely_ways(words: Iterable[str]) -> list[str]:
+    """The ways in which at least one of the words may be a date, by its looks."""
+    dates = [word for word in words if any(c.isdigit() for c in word)]
+    return [way for way in WAYS if any(re.match(_pattern(way), word) for word in dates)]
 
 
 def micros_of(text: pa.Array, way: str) -> pa.Array:
@@ -89,6 +93,8 @@ def micros_of(text: pa.Array, way: str) -> pa.Array:
             pc.fill_null(pc.index_in(short, pa.array(_MONTHS, pa.string())), 0).to_numpy(False), np.int64
         )
         months += 1
+    if "q" in fields:
+        months = 3 * number("q", 1) - 2
     years, days = number("y"), number("d", 1)
     if "yy" in fields:
         two = number("yy", -1)

@@ -9,12 +9,12 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from .cells import DOTS, FORMS, MISSING, PLAIN, TRUTH, WEAK, Form, instants_of, pattern
-from .dates import order_of, twin_of, ways_of
+from .dates import likely_ways, micros_of, order_of, twin_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -25,6 +25,8 @@ NEARLY = 0.95  # the share of a column's cells from which on it is of numbers wi
 MOSTLY = 0.5  # the share from which on a column of text is said to look like numbers
 _SHOWN = 3  # words that are no numbers, named in a note
 _BLANKS = " \t\r\n\v\f"
+_TELLING = 30  # cells from which on it is said that nearly all are texts of their own
+_SOME = 8  # by whose looks ways to write dates are tried
 _FEW = 64  # cells that are tried before all of them are
 CLASSES = 10  # whole numbers without a gap, of at most so many kinds, are taken for classes
 _ROW_NAMES = (
@@ -169,6 +171,10 @@ class Tables:
                 column.why = "row numbers" if tally.numbers else "row names"
             elif tally.numbers_rows:
                 column.note = COUNTS_ROWS
+            elif column.kind == "text" and not column.note:
+                cells = tally.rows - column.missing
+                if cells >= _TELLING and column.values >= NEARLY * cells:
+                    column.note = f"{column.values} texts in {cells} cells, so that what is learnt of one tells nothing of other rows: leave it out (--ignore)"
         return columns
 
 
@@ -198,6 +204,9 @@ def _of_text(tally: _Tally, na: tuple[str, ...], hint: Form | None) -> Column:
     bad = {word: n for word, n in others.items() if not good.match(word)}
     plain = tally.numbers + sum(others.values()) - sum(bad.values())
     column = _of_numbers(plain, sum(words.values()) - weak, tally, bad, hint or PLAIN)
+    dates = None
+    if column is None and (dates := _dates_of(tally, others, sum(words.values()) - weak)):
+        column = _of_dates(dates, others) if dates.share >= NEARLY else None
     if column is None and not dots:
         column = _of_forms(tally, others, weak)
     kept = sorted(word for word in tally.texts if word.strip())
@@ -209,9 +218,15 @@ def _of_text(tally: _Tally, na: tuple[str, ...], hint: Form | None) -> Column:
     column = Column("text", values=len(kept), missing=empty, words=kept)
     filled = tally.numbers + sum(words.values())
     if plain >= MOSTLY * filled:
-        odd = Counter({word: n for word, n in words.items() if word not in others or word in bad})
-        shown = ", ".join(repr(word) for word, _ in odd.most_common(_SHOWN))
-        column.note = f"{plain / filled:.0%} of its cells are numbers, others are such as {shown}: a text; say which words stand for a missing value (--na), or that it is numeric (--numeric)"
+        share, what, remedy = plain / filled, "numbers", ", or that it is numeric (--numeric)"
+    elif dates is not None and dates.share >= MOSTLY:
+        way = f" written {dates.ways[0]}" if dates.ways[0] else ""
+        share, what, remedy, bad = dates.share, f"dates{way}", "", dates.bad
+    else:
+        return column
+    odd = Counter({word: n for word, n in words.items() if word not in others or word in bad})
+    shown = ", ".join(repr(word) for word, _ in odd.most_common(_SHOWN))
+    column.note = f"{share:.0%} of its cells are {what}, others are such as {shown}: a text; say which words stand for a missing value (--na){remedy}"
     return column
 
 
@@ -228,21 +243,51 @@ def _of_numbers(plain: int, words: int, tally: _Tally, bad: dict[str, int], form
     return Column("number", form, bad=count, example=next(iter(bad), ""))
 
 
-def _of_forms(tally: _Tally, others: dict[str, int], weak: int) -> Column | None:
-    """A column that reads as a whole as true and false, instants, or numbers of one form; None: it does not."""
+class _Dates(NamedTuple):
+    """How a column's texts read as dates. ways: those in which the most of them do ("": ISO 8601). bad: the texts that
+    do not, and how often; share: of the cells that do.
+    """
+
+    ways: list[str]
+    bad: dict[str, int]
+    share: float
+
+
+def _dates_of(tally: _Tally, others: dict[str, int], words: int) -> _Dates | None:
+    """How texts read as dates; None where at least half of the first ones, or of all, do not.
+
+    others: the texts, and how often. words: cells, texts or not, but for those that are missing in a column of dates.
+    """
     import pyarrow as pa
 
+    if tally.numbers or tally.truths or not others:
+        return None
+    first = list(others)[:_FEW]  # most columns that are none are so from their first cells on
+    ways = ["", *(likely_ways(first[:_SOME]) if not tally.instants else ())]
+    odd: dict[str, dict[str, int]] = {}
+    for way in ways:
+        for part in (first, list(others)):
+            cells = pa.array(part, pa.string())
+            micros = micros_of(cells, way) if way else instants_of(cells, ())[0]
+            if micros.null_count > (1 - MOSTLY) * len(part):
+                break
+        else:
+            gone = np.asarray(micros.is_null().to_numpy(False))
+            odd[way] = {word: others[word] for word, bad in zip(others, gone, strict=True) if bad}
+    if not odd:
+        return None
+    least = min(sum(bad.values()) for bad in odd.values())
+    ways = [way for way, bad in odd.items() if sum(bad.values()) == least]
+    total = words + tally.instants
+    return _Dates(ways, odd[ways[0]], (tally.instants + sum(others.values()) - least) / total)
+
+
+def _of_forms(tally: _Tally, others: dict[str, int], weak: int) -> Column | None:
+    """A column that reads as a whole as true and false, or as numbers of one form; None: it does not."""
     if not others:
         return None
     if not tally.instants and all(re.match(pattern(TRUTH), word) for word in others) and not tally.numbers:
         return Column("number", TRUTH)
-    if not tally.numbers and not tally.truths and not weak:
-        cells = list(others)
-        # Most columns that are none are so from their first cells on.
-        if all(_are_instants(pa.array(part, pa.string())) for part in (cells[:_FEW], cells)):
-            return Column("instant")
-        if ways := ways_of(others):
-            return _of_dates(ways, next(iter(others)))
     if tally.truths or tally.instants:
         return None
     forms = [form for form in FORMS if all(re.match(pattern(form), _spaced(word)) for word in others)]
@@ -261,12 +306,6 @@ def _of_forms(tally: _Tally, others: dict[str, int], weak: int) -> Column | None
     return column
 
 
-def _are_instants(cells: pa.Array) -> bool:
-    """Whether all of these texts are instants."""
-    micros, odd = instants_of(cells, ())
-    return not odd and not micros.null_count
-
-
 def _spaced(word: str) -> str:
     """A number with plain blanks where typeset ones group its digits."""
     return word.replace("\u00a0", " ").replace("\u202f", " ")
@@ -277,11 +316,12 @@ HEADLESS = "the first line holds only numbers: if it names no columns, say so (-
 AS_TOLD = "as told"  # why a column is left out
 
 
-def _of_dates(ways: list[str], example: str) -> Column:
-    """A column of dates written in one of those ways; where there are two, which it is has to be said."""
-    column = Column("instant", way=ways[0])
+def _of_dates(dates: _Dates, others: dict[str, int]) -> Column:
+    """A column of dates; where they may be written in two ways, which it is has to be said."""
+    ways, bad = dates.ways, dates.bad
+    column = Column("instant", way=ways[0], bad=sum(bad.values()), example=next(iter(bad), ""))
     if len(ways) > 1:
-        column.note, column.example = _EITHER, example
+        column.note, column.example = _EITHER, next(word for word in others if word not in bad)
     return column
 
 
@@ -298,7 +338,7 @@ def _settle_dates(columns: dict[str, Column], order: str | None) -> None:
         elif len(told) == 1:
             column.way = next(w for w in (column.way, twin_of(column.way)) if order_of(w) in told)
         else:
-            column.kind, column.way = "text", ""
+            column.kind, column.way, column.bad = "text", "", 0
             column.note = f"{column.example!r} may be a day and a month or the other way round: say it by --dates dmy or --dates mdy"
             continue
         column.note = f"dates, written {column.way}"

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, Any]
 Reasons = dict[int, str]  # what is wrong with a row
 Cells = dict[str, Odd]  # by column: the cells that are none of what they should be
+_HOLDS = {"instant": "dates", "number": "numbers"}
 CELLS = "cells"  # the kind of a column of text that a layout says the kind of
 MOST_CLASSES = 1000
 _DAY = 86_400_000_000  # microseconds
@@ -266,7 +267,10 @@ class Layout:
         needed |= dict.fromkeys(layout.get("instants", ()), "instant")
         for n, kind in needed.items():
             if self.kinds[n] != kind and not (n == given.target and self.classes is not None):
-                raise FileError(f"{path}: column {n!r} holds {self.kinds[n]} where {kind}s are needed")
+                other = "; name another target (--target)" if n == given.target else ""
+                raise FileError(
+                    f"{path}: column {n!r} holds {_HOLDS.get(self.kinds[n], self.kinds[n])} where {kind}s are needed{other}"
+                )
 
     @property
     def numeric_target(self) -> str | None:

@@ -267,7 +267,12 @@ def _columns(fit: Fit) -> str:
     rows = [[columns["target"], "target", ""]] if columns.get("target") else []
     for c in columns["numbers"]:
         gaps = [f"{c['missing']:,} missing" if c["missing"] else ""]
-        gaps += [f"{c['bad']:,} are no number, such as {c['example']!r}" if c["bad"] else "", c["note"]]
+        gaps += [
+            f"{c['bad']:,} are no {'date' if c['kind'] == 'instant' else 'number'}, such as {c['example']!r}"
+            if c["bad"]
+            else "",
+            c["note"],
+        ]
         kind = "date or time" if c["kind"] == "instant" else "number"
         rows.append([c["name"], kind, "; ".join(g for g in gaps if g)])
     for c in columns["text"]:
