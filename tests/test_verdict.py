@@ -3,12 +3,13 @@
 import itertools
 import json
 import re
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 from scipy import stats
+from tools import verdict_error
+from tools.pages import between
 
 import thalweg as tw
 from thalweg.lab import answers
@@ -109,56 +110,24 @@ def test_a_difference_must_be_relevant_and_seeds_enough() -> None:
         assert v.verdict == ("better" if n == 6 else "tie")
 
 
-NOISES: dict[str, Callable[[np.random.Generator, tuple[int, int]], Array]] = {
-    "normal": lambda rng, size: rng.standard_normal(size),
-    "t2": lambda rng, size: rng.standard_t(2, size),
-    "Cauchy": lambda rng, size: rng.standard_cauchy(size),
-    "skewed": lambda rng, size: rng.exponential(1, size),
-}
-
-
-def simulated(
-    rng: np.random.Generator, noise: str, methods: int, seeds: int, worse: int, what: str
-) -> tuple[dict[str, Array], Measure]:
-    """A race of methods of which all but the last few are equal."""
-    logs = 0.1 * NOISES[noise](rng, (methods, seeds)) + rng.standard_normal(seeds)
-    logs[methods - worse :] += 0.5
-    if what == "ties":
-        logs = np.round(logs, 1)
-    losses = np.exp(np.clip(logs, -500, 500))
-    if what == "diverged":
-        losses[rng.random(losses.shape) < 0.15] = np.inf
-    return {str(i): losses[i] for i in range(methods)}, Measure(
-        True, floor=0.8 if what == "floor" else 5e-324
-    )
-
-
 @pytest.mark.parametrize("count", [64, pytest.param(400, marks=pytest.mark.slow)])
-@pytest.mark.parametrize(("methods", "seeds", "worse"), [(2, 20, 0), (9, 30, 0), (9, 30, 5)])
-def test_equal_methods_are_rarely_told_apart(methods: int, seeds: int, worse: int, count: int) -> None:
+@pytest.mark.parametrize("case", verdict_error.EQUAL, ids=lambda case: case.text)
+def test_equal_methods_are_rarely_told_apart(case: verdict_error.Case, count: int) -> None:
     """Any false "better" in at most 28 of 400 races: 5 % and two deviations. Tails, ties, failures and floors in turn."""
-    rng = np.random.default_rng(methods + worse)
-    kinds = itertools.cycle(itertools.product(NOISES, ("", "ties", "diverged", "floor")))
-    wrong = 0
-    for noise, what in itertools.islice(kinds, count):
-        values, measure = simulated(rng, noise, methods, seeds, worse, what)
-        equal = {str(i) for i in range(methods - worse)}
-        wrong += any(v.verdict != "tie" and {v.a, v.b} <= equal for v in verdicts(values, measure))
-    assert wrong <= {64: 7, 400: 28}[count]
+    assert verdict_error.wrong(case, count) <= {64: 7, 400: 28}[count]
 
 
 @pytest.mark.parametrize("count", [20, pytest.param(400, marks=pytest.mark.slow)])
-@pytest.mark.parametrize(("methods", "seeds", "least"), [(2, 20, 0.9), (9, 30, 0.88)])
-def test_a_tenth_is_found(methods: int, seeds: int, least: float, count: int) -> None:
+@pytest.mark.parametrize("case", verdict_error.APART, ids=lambda case: case.text)
+def test_a_tenth_is_found(case: verdict_error.Case, count: int) -> None:
     """A true difference of 10 % whose paired logarithm of the ratio deviates by 10 %."""
-    rng = np.random.default_rng(methods)
-    hits = 0
-    for _ in range(count):
-        logs = rng.standard_normal(seeds) + 0.1 / np.sqrt(2) * rng.standard_normal((methods, seeds))
-        logs[1:] += np.log(1.1)
-        said = verdicts({str(i): np.exp(logs[i]) for i in range(methods)}, Measure(True))
-        hits += sum(v.a == "0" and v.verdict == "better" for v in said)
-    assert hits >= least * count * (methods - 1)
+    assert verdict_error.found(case, count) >= {2: 0.9, 9: 0.88}[case.methods]
+
+
+@pytest.mark.slow
+def test_the_page_has_the_figures_that_are_measured() -> None:
+    page = verdict_error.PAGE.read_text(encoding="utf-8")
+    assert between(page, "verdict error", "verdict_error", verdict_error.written()) == page
 
 
 def test_answers_name_the_group_and_what_it_beats() -> None:

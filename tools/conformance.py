@@ -11,9 +11,9 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-ROOT = Path(__file__).resolve().parent.parent
-TESTS, DOCS = ROOT / "tests" / "conformance", ROOT / "docs"
-BEGIN, END = "<!-- {}: written by python -m tools.conformance -->", "<!-- /{} -->"
+from .pages import DOCS, ROOT, between, table
+
+TESTS = ROOT / "tests" / "conformance"
 LAWS, OTHERS = "laws", "differences"  # what stands between the marks
 
 
@@ -68,21 +68,6 @@ def differences(modules: list[ast.Module]) -> dict[str, str]:
     return dict(ast.literal_eval(value))
 
 
-def table(head: tuple[str, str], rows: list[tuple[str, str]]) -> str:
-    """Return a table of Markdown."""
-    return "\n".join("| " + " | ".join(row) + " |" for row in [head, ("---", "---"), *rows])
-
-
-def between(text: str, mark: str, new: str) -> str:
-    """Return the text with ``new`` between its marks; ValueError where they are not there."""
-    begin, end = BEGIN.format(mark), END.format(mark)
-    before, _, rest = text.partition(begin)
-    _, mid, after = rest.partition(end)
-    if not mid:
-        raise ValueError(f"no marks {begin} and {end}")
-    return f"{before}{begin}\n\n{new}\n\n{end}{after}"
-
-
 def pages() -> dict[Path, str]:
     """Return the pages as they must be, by path."""
     written: dict[Path, str] = {}
@@ -90,14 +75,13 @@ def pages() -> dict[Path, str]:
     for peer in PEERS:
         modules = peer.modules()
         differs = differences(modules)
-        written[peer.page] = between(
-            peer.page.read_text(encoding="utf-8"), OTHERS, table((peer.column, "here"), list(differs.items()))
-        )
-        rows = [(name, what.replace("``", "`").replace("|", "\\|")) for name, what in laws(modules)]
+        rows = table((peer.column, "here"), list(differs.items()), left=2)
+        written[peer.page] = between(peer.page.read_text(encoding="utf-8"), OTHERS, "conformance", rows)
+        told = [(name, what.replace("``", "`").replace("|", "\\|")) for name, what in laws(modules)]
         also = f"What differs, {len(differs)} rows with the reasons, stands in [its page]({peer.page.name})."
-        asserted.append(f"## {peer.title}\n\n{also}\n\n{table(('asserted', 'that is'), rows)}")
+        asserted.append(f"## {peer.title}\n\n{also}\n\n{table(('asserted', 'that is'), told, left=2)}")
     page = DOCS / "conformance.md"
-    written[page] = between(page.read_text(encoding="utf-8"), LAWS, "\n\n".join(asserted))
+    written[page] = between(page.read_text(encoding="utf-8"), LAWS, "conformance", "\n\n".join(asserted))
     return written
 
 

@@ -12,12 +12,11 @@ import subprocess
 import sys
 from collections import defaultdict
 from importlib.metadata import version
-from pathlib import Path
 
 from tests.paths.distances import DTYPES, REASONS, Distance, cases, measure, needed
 
-BEGIN, END = "<!-- distances: written by python -m tools.dialect_table -->", "<!-- /distances -->"
-DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "dialects.md"
+from .pages import DOCS, write
+
 Key = tuple[str, str]  # rule, dialect
 Found = dict[
     str, list[tuple[bool, Distance, list[str]]]
@@ -96,10 +95,7 @@ def main() -> None:
         for (r, d), x in measured(("torch", "keras", "optax")).items()
     }
     rows |= {(r, d, "JAX"): x for (r, d), x in on_jax().items()}
-    text = DOCUMENT.read_text(encoding="utf-8")
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    DOCUMENT.write_text(f"{before}{BEGIN}\n\n{table(rows)}\n\n{END}{after}", encoding="utf-8")
+    write(DOCS / "dialects.md", "distances", "dialect_table", table(rows))
 
 
 if __name__ == "__main__":

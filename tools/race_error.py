@@ -25,10 +25,9 @@ from thalweg.problems import landscape
 from thalweg.problems.compiled import CompiledProblem
 from thalweg.problems.logistic import Zipf
 
-from .readme import table
+from .pages import DOCS, table, write
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "compare-fairly.md"
-BEGIN, END = "<!-- race error: written by python -m tools.race_error -->", "<!-- /race error -->"
+PAGE = DOCS / "compare-fairly.md"
 # Problems and the steps of a run: a linear model on mini-batches, a neuron on single rows, a valley from many starts.
 CASES: dict[str, tuple[Callable[[], CompiledProblem], int]] = {
     "logistic regression": (lambda: Zipf(500, 50), 300),
@@ -113,10 +112,7 @@ def main() -> None:
     parser.add_argument("--write", type=Path, help="write these numbers into the page instead")
     given = parser.parse_args()
     if given.write:
-        text = PAGE.read_text()
-        before, rest = text.split(BEGIN)
-        told = written(json.loads(given.write.read_text()))
-        PAGE.write_text(f"{before}{BEGIN}\n\n{told}\n\n{END}{rest.split(END)[1]}")
+        write(PAGE, "race error", "race_error", written(json.loads(given.write.read_text())))
         return
     rows = []
     for name in CASES:

@@ -7,13 +7,12 @@ README gets a short table, the page all of it. Ratios only, where others are bes
 """
 
 import json
-import re
 import sys
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
-BEGIN, END = "<!-- speed: written by python -m tools.readme -->", "<!-- /speed -->"
+from .pages import DOCS, ROOT, table, write
+
 SHORT = ("SGD", "Momentum", "Adagrad", "RMSprop", "Adadelta", "Adam", "Adamax")  # what README shows
 Row = dict[str, Any]
 
@@ -23,12 +22,6 @@ def ratio(row: Row | None, ratio: str, best: str) -> str:
     if row is None or row[ratio] is None:
         return "–"
     return f"{row[ratio]:.2f} ({row[best].removeprefix('torch ')})"
-
-
-def table(head: list[str], rows: list[list[str]]) -> str:
-    """A table of Markdown, all but its first column set to the right."""
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def by_rule(rows: list[Row]) -> dict[str, Row]:
@@ -106,22 +99,15 @@ def torch_door(door: Row) -> str:
     return table(head, rows)
 
 
-def write(path: Path, text: str) -> None:
-    """Put the text between the markers of a file; ValueError where they are not there once."""
-    pattern = re.compile(f"{re.escape(BEGIN)}.*{re.escape(END)}", flags=re.S)
-    written, count = pattern.subn(lambda _: f"{BEGIN}\n{text}\n{END}", path.read_text())
-    if count != 1:
-        raise ValueError(f"{path}: {BEGIN} ... {END} must stand there once")
-    path.write_text(written)
-
-
 def main() -> None:
     if len(sys.argv) != 3:
         sys.exit(__doc__)
     dense, door = (json.loads(Path(name).read_text()) for name in sys.argv[1:])
-    write(ROOT / "README.md", short(dense, door))
+    write(ROOT / "README.md", "speed", "readme", short(dense, door))
     write(
-        ROOT / "docs" / "speed.md",
+        DOCS / "speed.md",
+        "speed",
+        "readme",
         f"## NumPy arrays\n\n{machine(dense)}\n\n{numpy_door(dense)}\n\n## The torch door\n\n"
         "The same against the same torch, a step with new gradients, as a ratio to torch's best; the first three sizes and"
         " the loop with a backward pass on one thread; *after torch* right after an operation of torch.\n\n"

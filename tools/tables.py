@@ -8,10 +8,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from .readme import table
+from .pages import DOCS, table, write
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "tables.md"
-BEGIN, END = "<!-- tables: written by python -m tools.tables -->", "<!-- /tables -->"
+PAGE = DOCS / "tables.md"
 Row = dict[str, Any]
 
 
@@ -50,16 +49,13 @@ def main() -> None:
         sys.exit(__doc__)
     found = json.loads(Path(sys.argv[1]).read_text())
     rows = found["rows"]
-    text = PAGE.read_text()
-    before, rest = text.split(BEGIN)
-    after = rest.split(END)[1]
     told = (
         f"Means over {found['splits']} splits. Columns but the first four: excess over ridge or logistic regression "
         "after so many passes, in per cent of the larger of their loss and of what they gain on the constant.\n\n"
         f"{accuracy(rows)}\n\nSeconds of training, medians; `thalweg` and `VW` read their text from disk, the others "
         f"are handed prepared matrices.\n\n{seconds(rows)}"
     )
-    PAGE.write_text(f"{before}{BEGIN}\n\n{told}\n\n{END}{after}")
+    write(PAGE, "tables", "tables", told)
     print(f"written: {PAGE.name}")
 
 
