@@ -3,9 +3,13 @@
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
+
+from thalweg.cli.program import app
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -36,6 +40,29 @@ def test_readme_has_two_set_up_commands() -> None:
         "pip install -e '.[test]' && pytest",
     ]
     assert "pip install -e '.[test]' && pytest" in (ROOT / "README.md").read_text()
+
+
+def shown_commands() -> Iterator[tuple[str, str, list[str]]]:
+    """The page, the command and the options of each ``thalweg COMMAND ...`` that README or a page shows as code."""
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+        text = page.read_text(encoding="utf-8")
+        blocks = [body for _, body in re.findall(r"^```([^\n`]*)\n(.*?)^```", text, flags=re.S | re.M)]
+        lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
+        for code in (*re.findall(r"`(thalweg [^`\n]+)`", text), *lines):
+            for command, rest in re.findall(r"(?:^|&& |\$ )thalweg +([a-z]+)\b([^|;&]*)", code):
+                yield page.name, command, re.findall(r"(?<!\S)--?[a-zA-Z][\w-]*", rest)
+
+
+def test_commands_of_the_pages_have_their_options() -> None:
+    """What a page tells people to type is no error of usage."""
+    known = {
+        name: {option for p in command.params for option in (*p.opts, *p.secondary_opts)} | {"--help"}
+        for name, command in get_command(app).commands.items()  # type: ignore[attr-defined]
+    }
+    shown = list(shown_commands())
+    assert {command for _, command, _ in shown} == set(known)
+    odd = [(page, c, o) for page, c, options in shown for o in options if o not in known[c]]
+    assert odd == []
 
 
 def test_decisions_are_numbered() -> None:
