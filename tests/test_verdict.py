@@ -177,6 +177,9 @@ def test_an_open_interval_and_a_failed_median_pair_are_told_by_their_sides() -> 
         return sentences(race)[0]
 
     assert "a minus b is -1.00 (−∞ to ∞), lower in 2 of 2" in said({"a": [-2.0, -3.0], "b": [-1.0, -2.0]})
+    tiny = said({"a": [1e-43, 2e-43], "b": [0.01, 0.02]})
+    assert "What is less than 1.6×10⁻¹⁵ counts as that." in tiny  # else the ratio would not be the medians'
+    assert "counts as" not in said({"a": [0.1, 0.2], "b": [0.01, 0.02]})
     failed = said({"b": [np.inf] * 8, "a": [-1.0, -2.0] * 4})
     assert "The nearest is b: a alone does not fail in the median pair, a wins in 8 of 8" in failed
     assert said({"a": [16.0, 17.0]}, "fastest").endswith("a median of 16.5 steps.")

@@ -104,6 +104,9 @@ def _answer(race: RaceResult, answer: Answer, mark: Mark) -> tuple[str, str]:
     beside = [] if len(leaders) == 1 else [f"{_medians(answer)}."]
     if answer["scale"] == "gap" and answer["equal"] and len(leaders) > 1:
         beside.append(f"What is less than {number(answer['equal'], 2)} above the minimum counts as equal.")
+    shown = [v for v in answer["values"].values() if v is not None]
+    if answer["scale"] == "loss" and answer["equal"] and len(shown) > 1 and min(shown) < answer["equal"]:
+        beside.append(f"What is less than {number(answer['equal'], 2)} counts as that.")
     first, some = _beaten(answer, mark) if answer["tested"] else ([], [])
     return " ".join([f"{text}.", *first]), " ".join([*beside, *some])
 
