@@ -280,6 +280,26 @@ def test_a_full_disk_is_one_line_and_what_is_done_is_kept(tmp_path: Path, counte
     assert ran > len(kept)
 
 
+@pytest.mark.parametrize("several", [False, True], ids=["race", "study"])
+def test_what_was_found_is_told_where_it_cannot_be_written(several: bool, tmp_path: Path) -> None:
+    """The page does not fit on the disk: the numbers are written and printed all the same, and the error is the last line."""
+    code = (
+        "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({60_000}, {60_000})); from thalweg.cli import main; main()"
+    )
+    arguments = ["race", "beale", *["rosenbrock"] * several, "--methods", "Adam,SGD", "--trials", "2"]
+    arguments += ["--seeds", "2", "--steps", "20", "--no-store", "--out", "a.html", "--json", "a.json"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert "Adam" in done.stdout and "SGD" in done.stdout
+    assert done.stderr.splitlines()[-1].startswith("thalweg: a.html: cannot be written (")
+    assert "Traceback" not in done.stderr
+    assert json.loads((tmp_path / "a.json").read_text())["finished"] is True
+    assert not (tmp_path / "a.html").exists()
+
+
 SLOW = """
 import time
 import numpy as np

@@ -62,7 +62,12 @@ class StateError(ThalwegError, RuntimeError):
 
 
 class FileError(ThalwegError, OSError):
-    """A file that cannot be read or written, or is not what its name says."""
+    """A file that cannot be read or written, or is not what its name says.
+
+    result: the race or study that was run by then, where that is what could not be written; else None.
+    """
+
+    result: object = None
 
 
 class ProblemError(ThalwegError, ValueError):

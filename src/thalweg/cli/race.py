@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
 
 import typer
 
+from ..errors import FileError
 from ..fitting.settings import READING
 from .arguments import names, numbers, ranges
 from .console import DONE, FAILED, errors_as_one_line, number, phase_progress, print_table, say, tell_written
@@ -13,6 +14,8 @@ from .options import add_settings
 
 if TYPE_CHECKING:
     from ..lab.race import Race
+
+T = TypeVar("T")
 
 COMPARED, BUDGET, RUN, WRITTEN = "What is compared", "Budget", "Where it runs", "What is written"
 
@@ -252,7 +255,7 @@ def _race(problems: Sequence[str], options: dict[str, Any], open: bool) -> bool:
     options.setdefault("out", "race.html")
     _keep(options)
     with phase_progress() as report:
-        result = run(*problems, **options, progress=report)
+        result, unwritten = _found(lambda: run(*problems, **options, progress=report))
     if problems and ".py:" in problems[0]:
         say(f"{problems[0]}: {result.data['text']}")
     for sentence in sentences(result.data):
@@ -262,6 +265,8 @@ def _race(problems: Sequence[str], options: dict[str, Any], open: bool) -> bool:
     sound = any(r["loss"]["median"] is not None for r in result.data["methods"])
     if finished and not sound:
         say("thalweg: every trial of every method failed")
+    if unwritten is not None:
+        raise unwritten
     _where(finished, options, open)
     return finished and sound
 
@@ -279,7 +284,7 @@ def _study(config: str | None, problems: Sequence[str], options: dict[str, Any],
     options.setdefault("out", "study.html")
     _keep(options)
     with phase_progress() as report:
-        result = run(**options, progress=report)
+        result, unwritten = _found(lambda: run(**options, progress=report))
     for problem, reason in result.data["failed"].items():
         say(f"{problem} could not be raced: {reason}")
     for sentence in sentences(result.data):
@@ -290,8 +295,20 @@ def _study(config: str | None, problems: Sequence[str], options: dict[str, Any],
     print_table([*HEAD, "beaten on"], rows, right=range(1, 4))
     if not result.data["methods"]:
         say("thalweg: no problem was raced to its end by every method")
+    if unwritten is not None:
+        raise unwritten
     _where(result.data["finished"], options, open)
     return result.data["finished"] and bool(result.data["methods"])
+
+
+def _found(run: Callable[[], T]) -> tuple[T, FileError | None]:
+    """What was run, with the error of what could not be written of it."""
+    try:
+        return run(), None
+    except FileError as error:
+        if error.result is None:
+            raise
+        return cast(T, error.result), error
 
 
 def _keep(options: dict[str, Any]) -> None:

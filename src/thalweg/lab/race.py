@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -40,6 +41,7 @@ from .store import Store, StoreError
 from .trial import resolve
 from .versions import of_machines
 from .workers import load
+from .written import written
 
 if TYPE_CHECKING:
     from ..fitting.cluster import Client
@@ -209,16 +211,8 @@ def race(
     if out is not None and prepared.stays:
         load(DRAWING)  # while the race is run
     result = prepared.run(progress)
-    try:
-        for path in (out, json):
-            if path is not None:
-                result.save(path)
-        if figures is not None:
-            takeaway.of_race(result.data, figures)
-    finally:
-        if result.stopped is not None:
-            raise result.stopped
-    return result
+    draw = None if figures is None else partial(takeaway.of_race, result.data, figures)
+    return written(result, (out, json), draw, result.stopped)
 
 
 def prepare(

@@ -10,6 +10,7 @@ import os
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeAlias, cast
 
 from .. import files
@@ -30,6 +31,7 @@ from .reports.study import render
 from .store import Store
 from .study_result import StudyResult
 from .study_summary import study_summary
+from .written import written
 
 FORMS = files.Forms("a study", (".html", ".json"))
 SEEDS = 12  # fresh ones by default, enough for a verdict on each problem among nine methods
@@ -129,16 +131,8 @@ def study(
     command = _command(problems, prepared[0], shared)
     data = study_summary([r.data for r in races], names, failed, complete, command, only)
     result = Study(data, races)
-    try:
-        for path in (out, json):
-            if path is not None:
-                result.save(path)
-        if figures is not None:
-            takeaway.of_study(data, figures)
-    finally:
-        if races and races[-1].stopped is not None:
-            raise races[-1].stopped
-    return result
+    draw = None if figures is None else partial(takeaway.of_study, data, figures)
+    return written(result, (out, json), draw, races[-1].stopped if races else None)
 
 
 def from_file(path: str | os.PathLike[str], given: Mapping[str, object]) -> dict[str, object]:
