@@ -205,6 +205,12 @@ def test_a_file_that_is_none_is_refused(tmp_path: Path) -> None:
     assert path.read_text() == "mine"
 
 
+def test_a_file_that_decides_for_no_store_is_refused(tmp_path: Path) -> None:
+    for run in (lambda **o: tw.race("beale", **o), lambda **o: tw.study(["beale", "rosenbrock"], **o)):
+        with pytest.raises(HyperparameterError, match=r"depends: got 'data\.csv', .* name a store"):
+            run(depends=["data.csv"], workers=0)
+
+
 def test_a_claim_holds_while_its_process_lives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """And where that cannot be seen, on another machine, until its lease ends."""
     store = Store.open(tmp_path / "s.db", "x")

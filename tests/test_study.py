@@ -228,6 +228,7 @@ def test_an_option_goes_to_the_problems_that_it_concerns(mixed: list[str]) -> No
         ({"measure": "accuracy"}, "rosenbrock: measure: only a training loop takes that"),
         ({"reading": {"decimal": ","}}, "rosenbrock: decimal: only a table's file takes that"),
         ({"select": "validation"}, "rosenbrock has no validation rows"),
+        ({"batch": 8}, "race: batch: got 8, and rosenbrock has no rows to choose from: leave it out"),
     ],
 )
 def test_an_option_that_concerns_no_problem_is_refused(given: dict[str, Any], told: str) -> None:
@@ -245,6 +246,7 @@ def test_an_option_of_another_kind_is_not_passed_over_in_silence(mixed: list[str
         (table, {"target": "price", "start": [1.0]}, "start: only a function of yours takes that"),
         (function, {"start": [1.0], "measure": "loss"}, "measure: only a training loop takes that"),
         (lambda x: float(x @ x), {"start": [1.0], "target": "y"}, "target: only a table's file takes that"),
+        (lambda x: float(x @ x), {"start": [1.0], "batch": 4}, "has no rows to choose from"),
     ):
         with pytest.raises(MisplacedOptionError, match=re.escape(told)):
             race(problem, ["SGD"], workers=0, **given)  # type: ignore[arg-type]

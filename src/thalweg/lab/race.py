@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .. import errors, files
 from ..problems import FUNCTION, LOOP, FunctionProblem, Raced, Source, TrainingProblem, require_taken
+from ..problems.formula import FormulaProblem
 from ..problems.training import LOSS, is_training
 from . import figures as takeaway
 from . import ranges as looked
@@ -37,7 +38,7 @@ from .rehearsal import rehearsed
 from .reports import notebook
 from .reports.race import DRAWING, render
 from .search import Search
-from .store import Store, StoreError
+from .store import Store, StoreError, require_store
 from .trial import resolve
 from .versions import of_machines
 from .workers import load
@@ -206,6 +207,7 @@ def race(
         maximize=maximize,
     )
     prepared = prepare(problem, methods, options, Performer(workers, seconds, dask, backend))
+    require_store(store, depends)
     if store is not None:
         prepared = prepared.kept_in(Store.open(store, prepared.subject, fresh), depends)
     if out is not None and prepared.stays:
@@ -232,6 +234,12 @@ def prepare(
     p = resolve(source)
     if isinstance(source, Source) and p.source is not None:
         source = p.source  # with the content that its file had just now
+    if options.batch and not p.rows and isinstance(p, FunctionProblem | TrainingProblem | FormulaProblem):
+        chosen_within = " (a training loop makes its own batches)" if isinstance(p, TrainingProblem) else ""
+        raise errors.MisplacedOptionError(
+            f"race: batch: got {options.batch!r}, and {p.name} has no rows to choose from{chosen_within}: leave it out",
+            ["batch"],
+        )
     plan = options.plan(p)
     tuning, most = plan.search, plan.trials
     if isinstance(p, TrainingProblem):

@@ -20,7 +20,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from ..errors import FileError
+from ..core.line import short
+from ..errors import FileError, HyperparameterError
 from ..files import named_path, require_writable
 from .trial import Runs
 
@@ -257,6 +258,14 @@ def existing(path: str | os.PathLike[str]) -> Store:
         )
     _require_ours(target)
     return Store(target)
+
+
+def require_store(store: object, depends: Sequence[object]) -> None:
+    """HyperparameterError for files that decide what a store holds, where there is none."""
+    if depends and store is None:
+        raise HyperparameterError(
+            f"depends: got {short(depends[0])}, which decides what a store holds, and none is kept: name a store, or leave it out"
+        )
 
 
 def _require_ours(path: Path) -> None:

@@ -28,7 +28,7 @@ from .race_result import ONLY_DRAWN
 from .race_runner import Progress
 from .reports import notebook
 from .reports.study import render
-from .store import Store
+from .store import Store, require_store
 from .study_result import StudyResult
 from .study_summary import study_summary
 from .written import written
@@ -114,6 +114,7 @@ def study(
     for n in names:
         if names.count(n) > 1:
             raise HyperparameterError(f"study: problem {n} is named twice")
+    require_store(store, depends)
     if store is not None:
         kept = Store.open(store, "; ".join(p.subject for p in prepared), fresh)
         prepared = [p.kept_in(kept, depends) for p in prepared]
