@@ -99,6 +99,8 @@ def test_the_pages_landscapes_are_the_librarys(page: str, tmp_path: Path) -> Non
         ("x**2 + z", HyperparameterError, "z is neither x nor y"),
         ("2x", HyperparameterError, "is no formula of x and y"),
         ("x = 1", HyperparameterError, "is no formula"),
+        ("x² 2", HyperparameterError, "is no formula"),
+        ("xπ", HyperparameterError, "is no formula"),
         ("(lambda: x)()", HyperparameterError, "formula"),
         ("__import__('os').system('ls')", HyperparameterError, "formula"),
         ("x.y", HyperparameterError, "formula"),
@@ -458,6 +460,21 @@ def test_divergence_is_a_cross_and_a_sentence(opened: Callable[..., Opened]) -> 
     assert "NaN" not in text and "undefined" not in text
     other = opened("rosenbrock", ["SGD(lr=1e300)"], steps=100)
     assert "first step already overflowed" in other.page.text_content(".said")
+
+
+def test_a_function_is_typed_as_books_write_it(opened: Callable[..., Opened], tmp_path: Path) -> None:
+    """The command and the page read the same signs, and what is exported is a program that knows none of them."""
+    page = opened("x² + 3·y² − 1÷(2 + x²)", ["Momentum(lr=0.01)"], steps=60)
+    plain = opened("x^2 + 3*y^2 - 1/(2 + x^2)", ["Momentum(lr=0.01)"], steps=60)
+    assert page.run("explorer.csv()") == plain.run("explorer.csv()")
+    shown, printed = paths(page.run("explorer.csv()")), executed(page.run("explorer.python()"), tmp_path)
+    for name, path in shown.items():
+        np.testing.assert_array_equal(path[:, :3], printed[name])
+
+
+def test_a_start_without_a_gradient_is_no_rate_too_large(opened: Callable[..., Opened]) -> None:
+    page = opened("x**y", ["Adam"], steps=20, start=(-4.0, 3.0))
+    assert page.page.text_content(".said") == "f has no finite gradient at the start: choose another."
 
 
 def test_a_typed_function_that_is_none_leaves_the_picture(opened: Callable[..., Opened]) -> None:

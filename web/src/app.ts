@@ -223,7 +223,7 @@ export class App implements Page {
 
   private read(hash: string, from: State): void {
     const { state, problems } = fromHash(this.data, hash, { ...from, methods: from.methods.map((m) => ({ ...m, values: [...m.values] })) });
-    this.tell(problems.length ? `Not understood in the address, and left as it was: ${problems.join("; ")}` : "");
+    this.tell(problems.length ? `Not understood in the address, and left as it was: ${problems.map((p) => (p.length > 60 ? `${p.slice(0, 60)}…` : p)).join("; ")}` : "");
     this.tuning = state.methods.some((m) => m.open);
     this.change(state, true);
   }

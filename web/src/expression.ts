@@ -329,10 +329,17 @@ interface Token {
 
 const LONGEST = 4000;
 
+// What books and word processors write, as it is read here.
+const WRITTEN: Record<string, string> = {
+  "×": "*", "·": "*", "⋅": "*", "∗": "*", "÷": "/", "∕": "/", "−": "-", "–": "-", "≤": "<=", "≥": ">=", "≠": "!=",
+  "π": "pi", "ln": "log",
+};
+const RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹";
+
 function tokens(text: string): Token[] {
   const found: Token[] = [];
   if (text.length > LONGEST) throw new ExpressionError(LONGEST, `longer than ${LONGEST} characters`);
-  const pattern = /\s*(?:(\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?)|([A-Za-z_]\w*)|(\*\*|<=|>=|==|!=|[-+*/^()<>,]))/y;
+  const pattern = /\s*(?:(\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?)|([A-Za-z_]\w*|π)|(⁻?[⁰¹²³⁴-⁹]+)|(\*\*|<=|>=|==|!=|[-+*/^()<>,×·⋅∗÷∕−–≤≥≠]))/y;
   let at = 0;
   while (at < text.trimEnd().length) {
     pattern.lastIndex = at;
@@ -341,8 +348,19 @@ function tokens(text: string): Token[] {
       const where = at + text.slice(at).search(/\S/);
       throw new ExpressionError(where, `${JSON.stringify(text[where])} is no part of a formula`);
     }
-    const kind = match[1] ? "number" : match[2] ? "name" : "sign";
-    found.push({ kind, text: match[1] ?? match[2] ?? match[3], at: pattern.lastIndex - (match[1] ?? match[2] ?? match[3]).length });
+    const [, number, name, raised, sign] = match;
+    const written = number ?? name ?? raised ?? sign;
+    const place = pattern.lastIndex - written.length;
+    if (raised) {
+      const digits = [...raised].map((c) => (c === "⁻" ? "-" : RAISED.indexOf(c))).join("");
+      const power: [Token["kind"], string][] = [["sign", "^"], ["sign", "("]];
+      if (digits[0] === "-") power.push(["sign", "-"]);
+      power.push(["number", digits.replace("-", "")], ["sign", ")"]);
+      found.push(...power.map(([kind, text]) => ({ kind, text, at: place })));
+    } else {
+      const kind = number ? "number" : name ? "name" : "sign";
+      found.push({ kind, text: Object.hasOwn(WRITTEN, written) ? WRITTEN[written] : written, at: place });
+    }
     at = pattern.lastIndex;
   }
   found.push({ kind: "end", text: "the end", at: text.length });

@@ -22,6 +22,11 @@ export function sentence(
 ): string {
   const bound = limit === null ? "" : `, the limit is ${shown(limit, 3)}`;
   if (run.died && !Number.isFinite(run.loss[0])) return `f is not finite at the start: choose another.`;
+  if (run.died && !run.end) {
+    const g = new Float64Array(2);
+    surface.gradient(run.path.slice(0, 2), g);
+    if (!g.every(Number.isFinite)) return `f has no finite gradient at the start: choose another.`;
+  }
   if (run.died) {
     const first = steepness(surface, run, told, 1);
     const why =

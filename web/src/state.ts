@@ -77,6 +77,8 @@ function spelled(data: Data, methods: Method[]): string {
   }).join(";");
 }
 
+const FIELDS = new Set(["v", "p", "x", "n", "o", "f", "t", "c", "s", "w", "gx", "gn", "go"]); // of an address
+
 export function toHash(data: Data, state: State): string {
   const fields: [string, string][] = [
     ["v", "1"],
@@ -111,12 +113,17 @@ export function fromHash(data: Data, hash: string, state: State): { state: State
   const problems: string[] = [];
   for (const part of hash.replace(/^#/, "").split("&").filter(Boolean)) {
     const cut = part.indexOf("=");
+    if (cut < 1) {
+      problems.push(part);
+      continue;
+    }
     try {
       fields[part.slice(0, cut)] = decodeURIComponent(part.slice(cut + 1).replaceAll("+", "%20"));
     } catch {
       problems.push(part);
     }
   }
+  for (const n of Object.keys(fields)) if (!FIELDS.has(n)) problems.push(`${n}=${fields[n]}`);
   const result: State = { ...state };
   const text = (n: string) => (Object.hasOwn(fields, n) ? fields[n] : undefined);
   const whole = (n: string, low: number, high: number, given: number): number => {
@@ -142,9 +149,11 @@ export function fromHash(data: Data, hash: string, state: State): { state: State
   if (window && window[0] < window[1] && window[2] < window[3])
     result.window = [[window[0], window[1]], [window[2], window[3]]];
   else if (text("w") !== undefined) problems.push(`w=${text("w")}`);
-  const read = (n: string) => (text(n) ?? "").split(";").filter(Boolean).slice(0, MOST_METHODS)
-    .map((given) => readMethod(data, given, state, problems))
-    .filter((m): m is Method => m !== null);
+  const read = (n: string) => {
+    const given = (text(n) ?? "").split(";").filter(Boolean);
+    problems.push(...given.slice(MOST_METHODS));
+    return given.slice(0, MOST_METHODS).map((one) => readMethod(data, one, state, problems)).filter((m): m is Method => m !== null);
+  };
   const methods = read("o");
   if (methods.length) {
     result.methods = methods;

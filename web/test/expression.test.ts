@@ -29,6 +29,10 @@ describe("a typed function", () => {
     ["ratio(x, 0) + ratio(1, 4)", 0.25],
     ["x**3", x * x * x],
     ["floor(-0.5) + floor(y)", -3],
+    ["x² + 10·y²", x * x + 10 * (y * y)],
+    ["2×x⁻² − π÷4", 2 / (x * x) - Math.PI / 4],
+    ["x¹² + where(x ≤ y, 1, ln(x))", x ** 12 + Math.log(x)],
+    ["-x²", -(x * x)],
   ])("%s", (text, wanted) => expect(value(text)).toBe(wanted));
 
   it.each([
@@ -54,6 +58,8 @@ describe("a typed function", () => {
   it.each<[string, number, RegExp]>([
     ["", 0, /needed before the end/],
     ["x +", 3, /needed before the end/],
+    ["x² + 2y", 6, /write \* before y/],
+    ["²", 0, /needed before/],
     ["2x", 1, /write \* before x/],
     ["x y", 2, /write \* before y/],
     ["(x", 2, /\) is needed/],

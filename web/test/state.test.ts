@@ -38,6 +38,12 @@ describe("the address", () => {
     expect(read.state).toEqual({ ...state, methods: closed });
   });
 
+  it.each(["step=5", "Momentum", "=3", `o=${"Momentum;".repeat(13)}`])("names what it passes over: %s", (part) => {
+    const { state, problems } = fromHash(data, `#v=1&p=other&${part}`, given);
+    expect(problems).toEqual([part.startsWith("o=") ? "Momentum" : part]);
+    expect(state.problem).toBe("other");
+  });
+
   it("can be written by hand", () => {
     const { state, problems } = fromHash(data, "#p=other&x=-0.25,1e-3&o=Momentum,lr=2;Momentum:torch&t=5", given);
     expect(problems).toEqual([]);

@@ -194,7 +194,7 @@ def require_formula(text: str) -> None:
         raise HyperparameterError(
             f"explore: a formula may have {LONGEST} characters, this one has {len(text)}"
         )
-    source = " ".join(text.split()).replace("^", "**")
+    source = " ".join(_spelled(text).split()).replace("^", "**")
     try:
         tree = ast.parse(source, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -214,6 +214,20 @@ def require_formula(text: str) -> None:
         problem = _fault(node, source, id(node) in compared, id(node) in called)
         if problem:
             raise HyperparameterError(f"{where}: {problem}")
+
+
+# What books and word processors write, as the page reads it.
+_SIGNS = str.maketrans(
+    dict.fromkeys("×·⋅∗", "*") | dict.fromkeys("÷∕", "/") | dict.fromkeys("−–", "-")
+    | {"≤": "<=", "≥": ">=", "≠": "!=", "π": " pi "}
+)  # fmt: skip
+_RAISED, _DIGITS = re.compile("⁻?[⁰¹²³⁴-⁹]+"), str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
+
+
+def _spelled(text: str) -> str:
+    """Return a formula with its signs, raised numbers and ln as Python would have them."""
+    raised = _RAISED.sub(lambda found: f"**({found[0].translate(_DIGITS)})", text)
+    return re.sub(r"\bln\b", "log", raised.translate(_SIGNS))
 
 
 def _name(node: ast.expr) -> str:
