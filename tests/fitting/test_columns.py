@@ -177,3 +177,11 @@ def test_an_index_is_no_allocation(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     X = sp.csr_array(([1.0, 2.0], ([0, 1], [0, 2_000_000_000])), shape=(2, 2_000_000_001))
     with pytest.raises(ProblemError, match="2000000001 columns, whose weights take more than a third"):
         LinearClassifier().fit(X, [0, 1])
+
+
+def test_a_target_without_a_label_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("x,y\n" + "".join(f"{k},\n" for k in range(40)))
+    with pytest.raises(
+        ProblemError, match=r"no rows to learn from; 40 were left out, .* column 'y': there is no label"
+    ):
+        fit(tmp_path / "a.csv", tmp_path / "m.tw", target="y")

@@ -177,6 +177,20 @@ def test_the_page_begins_with_how_good_it_is_and_has_the_command(homes: Path, tm
     assert "<script src" not in text and '<link rel="stylesheet' not in text
 
 
+@pytest.mark.parametrize("target", ["price", "dear"])
+def test_nothing_is_concluded_from_a_few_rows(homes: Path, tmp_path: Path, target: str) -> None:
+    """Of one row held out a constant is as good as can be: each model of a small file was said to be no better."""
+    head, *lines = homes.read_text().splitlines()
+    (tmp_path / "few.csv").write_text("\n".join([head, *lines[:40]]) + "\n")
+    ignore = ["dear" if target == "price" else "price"]
+    report = fit(tmp_path / "few.csv", tmp_path / "m.tw", target=target, ignore=ignore, passes=20)
+    assert report.held_out is not None and 0 < report.held_out["rows"] < 20
+    said = [n for n in report.notes if n.startswith("held out")]
+    assert len(said) == 2 and "tell little of how good the model is; hold out more (--holdout" in said[1]
+    (tmp_path / "one.csv").write_text("\n".join([head, lines[0]]) + "\n")
+    assert predict(tmp_path / "m.tw", tmp_path / "one.csv", tmp_path / "p.csv").notes == []
+
+
 def test_predict_says_where_a_model_is_no_better_than_a_constant(homes: Path, tmp_path: Path) -> None:
     fit(homes, tmp_path / "m.tw", target="dear", ignore=["price"], rule="Adagrad(lr=0.1)")
     done = predict(tmp_path / "m.tw", homes, tmp_path / "p.csv")

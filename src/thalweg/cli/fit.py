@@ -183,11 +183,13 @@ def _summary(report: "Report") -> list[list[str]]:
 
 def quality_text(quality: "Mapping[str, Any]") -> str:
     """How good a model is, in words: loss 0.4281, accuracy 0.8019 (always the most frequent class: 0.5144), 2090 rows."""
+    from ..fitting.quality import called_rows
+
     figures = {n: number(v) for n, v in quality.items() if n != "rows" and not n.startswith("constant_")}
     for name, constant in CONSTANTS.items():
         if (value := quality.get(f"constant_{name}")) is not None:
             figures[name] += f" ({constant}: {number(value)})"
-    return ", ".join([*(f"{n} {text}" for n, text in figures.items()), f"{quality['rows']} rows"])
+    return ", ".join([*(f"{n} {text}" for n, text in figures.items()), called_rows(quality["rows"])])
 
 
 @contextmanager

@@ -43,6 +43,7 @@ def predict(
     with errors_as_one_line(extra="cli"):
         from ..files import require_apart
         from ..fitting import predict as run
+        from ..fitting.quality import called_rows
         from ..reading.arrow_library import leave_pandas_out
         from ..reading.sources import expand
 
@@ -58,7 +59,7 @@ def predict(
             say(f"column {name!r}: cells taken for missing: {odd['cells']}; {odd['first']}")
         if result.skipped:
             say(f"bad lines skipped: {result.skipped}; {result.reasons[0]}")
-        say(f"{result.rows} rows in {result.seconds:.3g} s{quality}")
+        say(f"{called_rows(result.rows)} in {result.seconds:.3g} s{quality}")
         for note in result.notes:
             say(note)
         if json is not None:

@@ -18,7 +18,7 @@ from ..reading import Block, Stream, open_stream
 from ..reading.kinds import label_text
 from ..reading.sources import format_of, sources
 from .budget import Budget
-from .quality import PROBABLE, Measured, Quality
+from .quality import FEW, PROBABLE, Measured, Quality
 from .settings import Paths
 from .trained import Trained, folded, matrix
 
@@ -122,7 +122,8 @@ def predict(
         for n, (k, _) in stream.odd_cells.items()
         if k > ODD * rows
     ]
-    if measured and (against := quality.against_constant(trained.model)) is not None and against.no_better:
+    against = quality.against_constant(trained.model) if quality.rows >= FEW else None
+    if against is not None and against.no_better:
         notes.append(
             f"the model is no better than a constant: its {trained.model.settings.loss} is {against}"
         )

@@ -12,6 +12,7 @@ from ..linear import Against, Model, against_constant
 from ..linear.losses import MULTINOMIAL
 
 COMPARED = 50_000  # rows, in whole blocks, of which the targets are kept to compare with a constant
+FEW = 20  # rows below which nothing is concluded: of one row a constant is always as good as can be
 GROUPS = 10  # that rows are cut into by what was predicted, at most
 LEAST_GROUP = 10  # rows of a group
 POINTS = 300  # rows that are shown one by one
@@ -139,6 +140,11 @@ class Quality:
             return "rmse", model.settings.size * rmse
         _, kinds = np.unique(targets, return_inverse=True)
         return "accuracy", float(np.bincount(kinds, weights).max() / weights.sum())
+
+
+def called_rows(count: int) -> str:
+    """So many rows, in words."""
+    return f"{count} row" if count == 1 else f"{count} rows"
 
 
 def said_and_came(model: Model, scores: Array, guess: Array, labels: Array) -> tuple[Array, Array] | None:

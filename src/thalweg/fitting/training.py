@@ -36,7 +36,7 @@ from .first_model import FirstModel
 from .held_out import HeldOut, LearntRows
 from .labels import decide, require_known
 from .learning import learn, learn_in_pieces, room_for, rows_in
-from .quality import Quality
+from .quality import FEW, Quality, called_rows
 from .report import Progress, Report
 from .settings import FitSettings, Paths
 from .sizes import Sizes
@@ -331,7 +331,9 @@ class Run:
         """Bring the weights up to date and write into the history how good they are. Raises ProblemError for no rows."""
         s = self.state
         if self.model is None or not s.steps:
-            raise ProblemError(f"{self.stream.paths[0]}: holds no rows to learn from")
+            skipped, reasons = self.stream.skipped, self.stream.reasons
+            why = f"; {skipped} were left out, the first: {reasons[0]}" if skipped and reasons else ""
+            raise ProblemError(f"{self.stream.paths[0]}: holds no rows to learn from{why}")
         self.model.catch_up()
         told = {"pass": s.passed + 1, "rows": s.rows, "loss": s.mean_loss}
         measured = {"held_out": self.held_out.quality(self.model), "test": self._tested()}
@@ -368,7 +370,10 @@ class Run:
         if quality is None or against is None:
             return
         self._note(f"{rows}: {quality.beside_constant(model)}")
-        if against.no_better:
+        if quality.rows < FEW:
+            more = "give --test more" if rows == "test" else "hold out more (--holdout 0.3), or give --test"
+            self._note(f"{rows}: {called_rows(quality.rows)} tell little of how good the model is; {more}")
+        elif against.no_better:
             self._note(
                 f"{rows}: the {model.settings.loss} of {self.state.rule} is {against}: {self._likely_remedy()}"
             )
