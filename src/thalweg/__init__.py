@@ -108,7 +108,7 @@ if TYPE_CHECKING:
     from .lab.watch import Watch as Watch
     from .lab.watch import watch as watch
     from .optimizer.gradients import Rows as Rows
-    from .optimizer.optimizer import load as load
+    from .optimizer.loading import load as load
     from .rules.adabelief import AdaBelief as AdaBelief
     from .rules.adadelta import Adadelta as Adadelta
     from .rules.adagrad import Adagrad as Adagrad
@@ -146,7 +146,7 @@ _MODULES = (
 )  # fmt: skip
 
 _LATER = {  # where a public name stands that needs NumPy or more
-    "load": "optimizer.optimizer",
+    "load": "optimizer.loading",
     "minimize": "scipy",
     "Rows": "optimizer.gradients",
     "set_threads": "engines.cpu.pool",

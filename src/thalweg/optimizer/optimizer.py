@@ -19,7 +19,7 @@ from weakref import WeakSet
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..archive import MISFITS, Archive, Layout
+from ..archive import Archive, Layout
 from ..core.rule import Optimizer, Params, Rule
 from ..engines import engine
 from ..engines.memory import Array, address
@@ -28,10 +28,11 @@ from ..notebook import display, table
 from . import saving, tree
 from .bucket import Bucket
 from .gradients import SparseGradient, gradient_of, indices_of, shares, sparse, touched
+from .held_arrays import HeldArrays
 from .interruption import without_interruption
 from .members import Bound, Members
-from .options import Group, Settings, following, grouped, taking
-from .parameters import Leaf, Memory, at, parameter, require_distinct
+from .options import Group, Settings, following, grouped
+from .parameters import Leaf, Memory, parameter, require_distinct
 from .row_tracking import RowTracker
 from .window import Window
 
@@ -72,7 +73,7 @@ class ArrayOptimizer(Optimizer):
 
     # No other attribute can be set: what would be ignored is refused.
     __slots__ = (
-        "__weakref__", "_ahead", "_arrays", "_groups", "_guarded", "_hold", "_holdings", "_last", "_layouts", "_leaves", "_lock", "_members", "_memory", "_params", "_passes", "_rates", "_restored", "_run", "_run_name", "_settings", "_settled", "_spec", "_t", "_together", "_whole", "_window", "skipped",
+        "__weakref__", "_ahead", "_groups", "_guarded", "_hold", "_last", "_layouts", "_leaves", "_lock", "_members", "_memory", "_params", "_passes", "_rates", "_restored", "_run", "_run_name", "_settings", "_settled", "_spec", "_t", "_together", "_user_arrays", "_whole", "_window", "skipped",
     )  # fmt: skip
 
     def __init__(
@@ -111,8 +112,7 @@ class ArrayOptimizer(Optimizer):
         self._memory = Memory([*written, *(x.array for x in self._leaves if x.copied)])
         self._last: list[Any] = [None] * len(self._leaves)  # the gradient objects bound now
         self._hold: list[Any] = [None] * len(self._leaves)  # what their addresses point into
-        self._arrays = tuple(x.array for x in self._leaves)
-        self._holdings = tree.holdings(params)
+        self._user_arrays = HeldArrays(params, self._leaves)
         self._layouts = [_LAYOUT(x.array) for x in self._leaves]
         self._settled = False  # all of them are, and none is a copy
         self._whole = False  # no gradient is None or sparse
@@ -133,11 +133,11 @@ class ArrayOptimizer(Optimizer):
             self._lock.acquire()  # half of what ``with`` takes
             if self._spec is None:
                 if not _WRITEABLE(self._params):
-                    self._require_writeable("step")
+                    self._user_arrays.require_writeable("step")
                 if (grads is not self._last[0] or grads is None) and not self._bind_one(grads):
                     self._bind((grads,))
             else:
-                self._require_same_arrays()
+                self._user_arrays.require_same()
                 given = tree.matching(grads, self._spec, GradientError, "gradients")
                 if not (self._settled and all(map(is_, given, self._last))):
                     self._bind(given)
@@ -197,38 +197,6 @@ class ArrayOptimizer(Optimizer):
 
         if len(late()) < len(self._members.buckets):
             without_interruption(finish)
-
-    def _require_same_arrays(self) -> None:
-        """StateError where the user's lists and dicts hold other arrays than at the start, or one is read-only now."""
-        for get, holder, objects in self._holdings:
-            try:
-                same = all(map(is_, get(holder), objects))
-            except LookupError:
-                same = False
-            if not same:
-                raise StateError(self._replaced())
-        self._require_writeable("step")
-
-    def _require_writeable(self, where: str) -> None:
-        """StateError, led by ``where``, if an array was made read-only since the start."""
-        if all(map(_WRITEABLE, self._arrays)):
-            return
-        path = next(x.path for x in self._leaves if not x.array.flags.writeable)
-        raise StateError(
-            f"{where}: the array{at(path)} is read-only now and would be changed in place;"
-            " make it writeable (w.setflags(write=True)), or start anew on a copy with rule.on(w.copy())"
-        )
-
-    def _replaced(self) -> str:
-        """Return what to say where the user's lists and dicts hold other arrays than those that are trained."""
-        trained = {id(x.array): x for x in self._leaves}
-        present = {id(array) for _, array in tree.leaves(self._params)}
-        gone = [x.path for i, x in trained.items() if i not in present]
-        where = f" at {gone[0]!r}" if gone else ""
-        return (
-            f"step: params hold other objects{where} than the arrays that are trained;"
-            " write into the arrays (w[...] = values), or start anew with rule.on(params)"
-        )
 
     def count(self, steps: int) -> None:
         with self._lock:
@@ -342,7 +310,7 @@ class ArrayOptimizer(Optimizer):
     def finish(self) -> None:
         with self._lock:
             if self._window.calls:
-                self._require_same_arrays()
+                self._user_arrays.require_same()
                 nothing: list[Array | None] = [None] * len(self._leaves)
                 try:
                     self._window.close(self._members, nothing, {}, self._window.calls)
@@ -426,7 +394,7 @@ class ArrayOptimizer(Optimizer):
         with self._lock:
             tracker = self._members.trackers.get(i)
             if tracker is not None and tracker.moves:
-                self._require_writeable("read")
+                self._user_arrays.require_writeable("read")
                 leaf.copy_in()
                 tracker.catch_up(indices)
                 leaf.copy_back()
@@ -435,7 +403,7 @@ class ArrayOptimizer(Optimizer):
     def flush(self) -> None:
         with self._lock:
             if self.stale:
-                self._require_writeable("flush")
+                self._user_arrays.require_writeable("flush")
             self._members.catch_up()
 
     @property
@@ -552,7 +520,7 @@ class ArrayOptimizer(Optimizer):
                 arrays[f"{i}.w"] = leaf.array
             saving.write(path, self._groups, leaves, self._window.calls, self.skipped, arrays)
 
-    def _restore(self, run: saving.SavedRun, file: Archive, places: Sequence[int]) -> None:
+    def restore(self, run: saving.SavedRun, file: Archive, places: Sequence[int]) -> None:
         """Take over weights, states and counts of a file; everything is read before anything is copied.
 
         places: for each leaf its number in the file. Raises FileError where its arrays do not fit.
@@ -597,27 +565,4 @@ def _twin(
     return opt
 
 
-def load(path: str | os.PathLike[str], params: Params, *, rule: Rule | type[Rule] | None = None) -> Optimizer:
-    """Go on where ``Optimizer.save`` stopped, bit for bit.
-
-    params: arrays nested, shaped and typed as those saved; they receive the saved weights. rule: a rule that takes
-    the place of the one saved, as ``opt.rule = rule`` does, or its class, which a rule that is not thalweg's own
-    needs; nothing is imported by name from a file. Raises FileError for the file, ParameterError for params,
-    HyperparameterError where a rule is needed or does not fit the file's.
-    """
-    with saving.opened(path) as (run, file):
-        places = saving.places(path, run, params)
-        groups = saving.groups(path, run, rule)
-        if isinstance(rule, Rule):
-            groups = taking(groups, rule)
-        try:
-            opt = ArrayOptimizer(params, groups, [run.leaves[k].group for k in places], "cpu")
-        except ParameterError:
-            raise
-        except MISFITS as error:
-            raise saving.misfit(path, rule, error) from None
-        opt._restore(run, file, places)
-    return opt
-
-
-__all__ = ["ArrayOptimizer", "Settings", "load", "start"]
+__all__ = ["ArrayOptimizer", "Settings", "start"]
