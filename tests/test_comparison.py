@@ -62,7 +62,7 @@ def test_a_family_of_verdicts_is_the_methods_in_common() -> None:
 
 def test_what_is_not_paired_is_said(stores: dict[str, Path]) -> None:
     (problem,) = tw.compare(stores["quick"], stores["fewer"]).data["problems"]
-    assert problem["unpaired"] == "not paired: 8 and 3 fresh seeds, or others"
+    assert problem["unpaired"] == "not paired: 8 fresh seeds in A, 3 in B"
     assert all(m["verdict"] is None for m in problem["methods"])
     assert problem["settings"]["seeds"] == [8, 3]
 

@@ -425,3 +425,30 @@ def test_the_command_line_runs_studies(tmp_path: Path, monkeypatch: pytest.Monke
     assert "score" in told.output and "Not kept" in told.output
     wrong = CliRunner().invoke(app, ["race", "rosenbrock", "beele"])
     assert wrong.exit_code != 0 and "did you mean 'beale'" in wrong.output
+
+
+def test_loops_of_one_name_are_told_apart_by_their_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for file, power in (("a.py", 2), ("b.py", 4)):
+        Path(file).write_text(f"def f(x):\n    return float((x**{power}).sum())\nf.start = [1.0, 2.0]\n")
+    settings: dict[str, Any] = {"trials": 2, "seeds": 2, "steps": 20, "workers": 0}
+    made = study(["a.py:f", "b.py:f"], "SGD,Adam(lr=0.1, beta1=0.8)", **settings)
+    assert [r["problem"] for r in made.data["races"]] == ["a.py:f", "b.py:f"]
+    assert made.html()
+    with pytest.raises(HyperparameterError, match=r"problem a\.py:f is named twice"):
+        study(["a.py:f", "a.py:f"], ["SGD"], **settings)
+
+
+def test_a_function_may_have_options_of_its_own() -> None:
+    def bowl(x: Any) -> float:
+        return float(x @ x)
+
+    settings: dict[str, Any] = {"trials": 2, "seeds": np.int64(2), "steps": 20, "workers": 0}
+    made = study([{"name": bowl, "start": [1.0, 2.0]}, "beale"], ["SGD", "Adam"], **settings)
+    assert [r["problem"] for r in made.data["races"]] == ["bowl", "beale"]
+    assert json.loads(made.json())["races"][0]["settings"]["seeds"] == 2
+    assert made.data["settings"]["command"] == ""
+    with pytest.raises(HyperparameterError, match=r"needs a name, got name=3 in \{'name': 3\}"):
+        study([{"name": 3}], ["SGD"], **settings)

@@ -5,18 +5,6 @@ from collections.abc import Sequence
 from ..errors import HyperparameterError
 
 
-def names(text: str) -> list[str]:
-    """Names between commas; a comma within brackets belongs to its name."""
-    parts, depth = [""], 0
-    for c in text:
-        depth += (c == "(") - (c == ")")
-        if c == "," and depth <= 0:
-            parts.append("")
-        else:
-            parts[-1] += c
-    return [n.strip() for n in parts if n.strip()]
-
-
 def numbers(option: str, text: str, count: int | None = None) -> list[float]:
     """Numbers between commas, so many of them where a count is given. Raises HyperparameterError."""
     try:

@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from .arguments import names, numbers
+from ..core.commas import between_commas
+from .arguments import numbers
 from .console import Open, errors_as_one_line, tell_written
 
 
@@ -34,7 +35,7 @@ def explore(
         view = None if window is None else numbers("window", window, 4)
         page = run(
             problem,
-            None if methods is None else names(methods),
+            None if methods is None else between_commas(methods),
             start=None if start is None else numbers("start", start, 2),
             window=None if view is None else ((view[0], view[1]), (view[2], view[3])),
             steps=steps,

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from ..core.commas import between_commas
 from ..fitting.settings import LINES
-from .arguments import names
 from .console import (
     DONE,
     FAILED,
@@ -101,7 +101,7 @@ def _settings(texts: Mapping[str, Any], no_cache: bool) -> "FitSettings":
 
 def _classes(text: str) -> "list[float] | list[str]":
     """Labels between commas: numbers where all are, else texts."""
-    labels = names(text)
+    labels = between_commas(text)
     try:
         return [float(label) for label in labels]
     except ValueError:

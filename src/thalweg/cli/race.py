@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
 
 import typer
 
+from ..core.commas import between_commas
 from ..errors import FileError
 from ..fitting.settings import READING
-from .arguments import names, numbers, ranges
+from .arguments import numbers, ranges
 from .console import DONE, FAILED, errors_as_one_line, number, phase_progress, print_table, say, tell_written
 from .options import add_settings
 
@@ -234,7 +235,7 @@ add_settings(race, READING, "How a table is read")
 # What the command decides itself, and options whose texts hold several values.
 _OWN = ("problem", "config", "listing", "open")
 _READ: dict[str, Callable[[Any], Any]] = {
-    "methods": names,
+    "methods": between_commas,
     "start": lambda text: numbers("start", text),
     "limits": ranges,
 }

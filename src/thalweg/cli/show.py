@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from .arguments import names, numbers, one_or_more
+from ..core.commas import between_commas
+from .arguments import numbers, one_or_more
 from .console import Open, errors_as_one_line, number, phase_progress, print_table, say, tell_written
 
 
@@ -53,7 +54,7 @@ def show(
         with phase_progress() as report:
             result = run(
                 problem,
-                None if methods is None else names(methods),
+                None if methods is None else between_commas(methods),
                 start=None if start is None else numbers("start", start),
                 steps=steps,
                 lr=lr,

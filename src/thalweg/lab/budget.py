@@ -1,6 +1,7 @@
 """The budget of a race: how many trials, seeds, steps and rows, and which seeds tune, decide and judge."""
 
 from dataclasses import dataclass, field
+from numbers import Integral
 
 from ..errors import HyperparameterError, nearest
 from .ranges import Tuning
@@ -45,8 +46,9 @@ class Budget:
         least = {"trials": 1, "seeds": 1, "steps": 1, "batch": 0, "seed": 0, "tuning_seeds": 1}
         for n, low in least.items():
             value = getattr(self, n)
-            if isinstance(value, bool) or not isinstance(value, int) or value < low:
+            if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < low:
                 raise HyperparameterError(f"race: {n} must be a whole number >= {low}, got {value!r}")
+            object.__setattr__(self, n, int(value))  # NumPy's are no numbers of JSON
 
     @property
     def tuning(self) -> list[int]:

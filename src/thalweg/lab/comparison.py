@@ -157,7 +157,9 @@ def _unpaired(a: RacedRuns, b: RacedRuns) -> str:
     if not both:
         return "not paired: no method in common was rerun on fresh seeds"
     if a["seeds"] != b["seeds"]:
-        return f"not paired: {len(a['seeds'])} and {len(b['seeds'])} fresh seeds, or others"
+        counts = len(a["seeds"]), len(b["seeds"])
+        how = "other fresh seeds" if len({*counts}) == 1 else "{} fresh seeds in A, {} in B".format(*counts)
+        return f"not paired: {how}"
     if any(a["starts"][n] != b["starts"][n] for n in both):
         return "not paired: the same seeds start elsewhere, so that the problem is another"
     return ""

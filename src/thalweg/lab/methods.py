@@ -7,6 +7,7 @@ from dataclasses import replace as changed_in
 from typing import Any, NamedTuple, Protocol, Self, TypeVar
 
 from .. import rules
+from ..core.commas import between_commas
 from ..core.line import Line, Scalar, short
 from ..core.rule import Rule, is_shipped
 from ..core.schedule import Schedule
@@ -151,10 +152,15 @@ def methods(names: Sequence[str | Rule] | str | Rule | None) -> list[Method]:
 
 
 def several(names: object, usual: Sequence[str] = NINE) -> list[Any]:
-    """What a user names methods by, one of them or several, the usual ones without any; HyperparameterError."""
+    """What a user names methods by, one of them or several, the usual ones without any; HyperparameterError.
+
+    A text may name several between commas, as on the command line.
+    """
     if names is None:
         return list(usual)
-    if isinstance(names, str | Rule) or callable(names):
+    if isinstance(names, str):
+        return list(between_commas(names))
+    if isinstance(names, Rule) or callable(names):
         return [names]
     if not isinstance(names, Iterable):
         raise HyperparameterError(f"methods: rules or their names are needed, got {short(names)}")

@@ -8,12 +8,14 @@ import inspect
 import json
 import os
 import shlex
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeAlias, cast
 
 from .. import files
+from ..core.line import short
 from ..errors import HyperparameterError, MisplacedOptionError, ThalwegError, nearest
 from ..problems import Raced
 from . import figures as takeaway
@@ -36,7 +38,7 @@ from .written import written
 FORMS = files.Forms("a study", (".html", ".json"))
 SEEDS = 12  # fresh ones by default, enough for a verdict on each problem among nine methods
 
-StudyProblem: TypeAlias = "str | os.PathLike[str] | Raced | Mapping[str, object]"
+StudyProblem: TypeAlias = "str | os.PathLike[str] | Raced | Callable[..., Any] | Mapping[str, object]"
 
 
 WHERE = ("workers", "seconds", "dask", "backend")  # a race's options that say where trials are run
@@ -65,7 +67,8 @@ class Study:
         files.write_text(target, self.json() if form == ".json" else self.html())
 
     def __repr__(self) -> str:
-        lines = [f"Study of {len(self.races)} problems:"]
+        count = len(self.races)
+        lines = [f"Study of {count} problem{'' if count == 1 else 's'}:"]
         lines += [
             f"  {r['method']:<12} score {r['score']:.3f}, rank {r['rank']:.2f}" for r in self.data["methods"]
         ]
@@ -91,7 +94,7 @@ def study(
 ) -> Study:
     """Race the same methods on each of several problems, and measure them over all.
 
-    problems: names, files or Problems, as ``race`` takes them; one with options of its own is a mapping,
+    problems: names, files, functions or Problems, as ``race`` takes them; one with options of its own is a mapping,
     ``{"name": "houses.csv", "target": "price", "steps": 300}``. methods: as in a race. seeds: fresh seeds, paired within
     each problem. options: any others of a race (``trials``, ``steps``, ``batch``, ``seed``, ...), for all problems. store, fresh, depends: as for a race. out, json:
     files for the report and the numbers; figures: a folder for every figure and table. progress: called with (what, done, total). Ctrl-C ends with what is done.
@@ -104,10 +107,11 @@ def study(
             FORMS.of(path)
     if figures is not None:
         files.require_folder(figures)
-    if isinstance(problems, str | os.PathLike | Raced | Mapping):
+    if isinstance(problems, str | os.PathLike | Raced | Mapping) or callable(problems):
         problems = [problems]
     shared = {"seeds": seeds, **options}
     prepared, only = _all_prepared(problems, methods, shared)
+    prepared = _told_apart(prepared)
     names = [p.problem.name for p in prepared]
     if not names:
         raise HyperparameterError("study: name at least one problem")
@@ -164,6 +168,19 @@ def _all_prepared(
     return prepared, {n: [name for name in names if name not in by] for n, by in refused.items()}
 
 
+def _told_apart(prepared: Sequence[Prepared]) -> list[Prepared]:
+    """Races of which no two have one name where files tell them apart: ``a.py:train`` and ``b.py:train``."""
+    names = [p.problem.name for p in prepared]
+    done = []
+    for one in prepared:
+        if names.count(one.problem.name) > 1:
+            problem = copy(one.problem)
+            problem.name = one.subject
+            one = replace(one, problem=problem)
+        done.append(one)
+    return done
+
+
 def _without(settings: dict[str, object], name: str) -> bool:
     """Take an option out of a race's settings, or of how its file is read; whether it was there."""
     reading = settings.get("reading")
@@ -184,8 +201,10 @@ def _prepared(
     if isinstance(problem, Mapping):
         own = dict(problem)
         on = own.pop("name", None)
-        if not isinstance(on, str | os.PathLike | Raced):
-            raise HyperparameterError(f"study: a problem with options of its own needs a name, got {on!r}")
+        if not isinstance(on, str | os.PathLike | Raced) and not callable(on):
+            raise HyperparameterError(
+                f"study: a problem with options of its own needs a name, got name={short(on)} in {short(dict(problem))}"
+            )
     else:
         on = problem
     for n in (*own, *shared):
