@@ -12,7 +12,7 @@ import { limitOf } from "./frozen";
 import { Handle } from "./handle";
 import { Help } from "./help";
 import { type Line, lines, resized, sized, type Theme, theme, THIN } from "./look";
-import { Map2, type Window } from "./map";
+import { Map2 } from "./map";
 import { MethodList } from "./methods";
 import { Minis } from "./minis";
 import { type Page, Sight } from "./page";
@@ -23,7 +23,7 @@ import { fromHash, isAllowed, MOST_METHODS, newMethod, rateIndex, type State, to
 import type { Strip } from "./strip";
 import { type Surface, surfaceOf } from "./surface";
 import { tuned } from "./tune";
-import type { Data, Problem } from "./types";
+import type { Data, Problem, Window } from "./types";
 
 const IDLE = 200; // ms after the last change until the address and the live sentence follow
 const READ = 80; // ms that words and numbers stand at least while things move: nobody reads faster, and each change lays the page out

@@ -10,9 +10,7 @@ import { fitted, FONT, type Line, sized, type Theme, THIN } from "./look";
 import type { Page } from "./page";
 import { arrows, diamond, into, strokeRun } from "./paths";
 import type { Surface } from "./surface";
-import type { Problem } from "./types";
-
-export type Window = Problem["window"];
+import type { Problem, Window } from "./types";
 
 const GRID = 121;
 const LEVELS = 16;

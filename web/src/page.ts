@@ -3,10 +3,9 @@
 import type { Account, Run } from "./engine";
 import { sized, resized } from "./look";
 import type { Line, Theme } from "./look";
-import type { Window } from "./map";
 import type { State } from "./state";
 import type { Surface } from "./surface";
-import type { Data, Problem } from "./types";
+import type { Data, Problem, Window } from "./types";
 
 export interface Page {
   readonly data: Data;

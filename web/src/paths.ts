@@ -2,7 +2,7 @@
 
 import type { Run } from "./engine";
 import { crossed, FONT, type Line, type Theme } from "./look";
-import type { Window } from "./map";
+import type { Window } from "./types";
 
 const FAR = 4; // widths beyond the edge to which points are drawn
 const FINE = 0.6; // pixels below which a step is not drawn

@@ -102,6 +102,9 @@ export interface Problem {
   surface: Printed | Typed | Sampled;
 }
 
+/** What a map shows: where x and y begin and end. */
+export type Window = Problem["window"];
+
 export interface GivenMethod {
   rule: string;
   dialect: string;
