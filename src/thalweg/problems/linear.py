@@ -30,7 +30,7 @@ Truth: TypeAlias = NDArray[Any]  # labels or values, (n,)
 
 
 class About(TypedDict, total=False):
-    """What every linear model is told beside its data; see ``LinearModel``."""
+    """What every linear model, and every network, is told beside its data; see ``LinearModel``."""
 
     name: Required[str]
     title: Required[str]

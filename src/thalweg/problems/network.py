@@ -1,23 +1,13 @@
 """Networks with one hidden layer of tanh units: softmax outputs for classes, a linear one for a quantity."""
 
 from abc import abstractmethod
-from typing import Required, TypedDict, Unpack, cast
+from typing import Unpack, cast
 
 import numpy as np
 
 from .base import START, Array, Grads, Params, Rows, stream
 from .data import DataProblem, Labels, Space
-from .linear import Inputs, Truth, cross_entropy, one_hot, softmax
-
-
-class About(TypedDict, total=False):
-    """What every network is told beside its data; see ``_Network``."""
-
-    name: Required[str]
-    title: Required[str]
-    text: Required[str]
-    l2: float
-    validation: tuple[Inputs, Truth]
+from .linear import About, Inputs, Truth, cross_entropy, one_hot, softmax
 
 
 class _Network(DataProblem):

@@ -12,8 +12,8 @@ from ...errors import ProblemError
 from ...reading.kinds import are_classes, label_text
 from ..base import Array, Rows
 from ..data import DataProblem, split, standardise
-from ..linear import Inputs, LeastSquares, LinearModel, LogisticRegression, SoftmaxRegression
-from ..network import About, HiddenLeastSquares, OneHiddenLayer
+from ..linear import About, Inputs, LeastSquares, LinearModel, LogisticRegression, SoftmaxRegression
+from ..network import HiddenLeastSquares, OneHiddenLayer
 from .columns import Column, Table, features_of, listed, require_finite
 from .files import nearest_column, require_rows
 from .minimum import minimum_of
