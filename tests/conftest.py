@@ -4,6 +4,9 @@ import gc
 import os
 import signal
 import tempfile
+from collections.abc import Iterator
+
+import pytest
 
 HOME = os.path.join(tempfile.gettempdir(), f"thalweg-tests-{os.getuid()}")
 os.environ.setdefault("THALWEG_CACHE", HOME)
@@ -18,3 +21,14 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
+
+
+@pytest.fixture
+def one_thread_of_torch() -> Iterator[None]:
+    """Torch on one thread, whose sums have one order."""
+    import torch  # only a test that asks for it waits for that
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

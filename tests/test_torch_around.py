@@ -2,7 +2,6 @@
 
 import copy
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -17,18 +16,12 @@ from thalweg.torch import parts
 
 from .strategies import RULES, first_of
 
+pytestmark = pytest.mark.usefixtures("one_thread_of_torch")
+
 Optimizer = thalweg.torch.Optimizer
 ROWS = 20
 ALL: dict[str, Any] = {"average": 0.9, "clip_norm": 1.0, "rates": True}
 SHAPES = [(5, 7), (3,), (), (4, 3)]
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def parameters(dtype: torch.dtype = torch.float32) -> list[nn.Parameter]:

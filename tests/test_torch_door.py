@@ -25,17 +25,11 @@ from thalweg.torch import parts
 
 from .strategies import FEW, FORMS, KINDS, RULES, every_form, every_rule, form
 
+pytestmark = pytest.mark.usefixtures("one_thread_of_torch")
+
 Optimizer = thalweg.torch.Optimizer
 SOME = ["Adam", "RMSpropCentredMomentum", "Adadelta", "MaxProp"]  # of each kind of formula one
 SHAPES = [(5, 7), (3,), (), (2, 3, 4)]
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def parameters(dtype: torch.dtype = torch.float32, seed: int = 0) -> list[torch.nn.Parameter]:

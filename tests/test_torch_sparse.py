@@ -4,7 +4,7 @@ import copy
 import io
 import pickle
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -19,17 +19,11 @@ from thalweg.torch import watching
 
 from .strategies import RULES, few_rules_in_time
 
+pytestmark = pytest.mark.usefixtures("one_thread_of_torch")
+
 Optimizer = thalweg.torch.Optimizer
 Make = Callable[[bool], nn.Module]
 ROWS, ULP = 20, 2.0**-23
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def embedding(**options: Any) -> Make:

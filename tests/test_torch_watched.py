@@ -3,7 +3,7 @@
 import copy
 import pickle
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,17 +14,11 @@ from torch.optim import swa_utils
 import thalweg as tw
 import thalweg.torch
 
+pytestmark = pytest.mark.usefixtures("one_thread_of_torch")
+
 Optimizer = thalweg.torch.Optimizer
 AveragedModel = thalweg.torch.AveragedModel
 ROWS = 20
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def started(sparse: bool, rule: Any = None, **settings: Any) -> tuple[Any, Any]:
