@@ -551,6 +551,14 @@ def test_for_everyone(width: int, scheme: str, opened: Callable[..., Opened]) ->
     assert serious(page) == []
 
 
+def test_the_map_is_in_sight_within_a_page_of_the_documentation(opened: Callable[..., Opened]) -> None:
+    """Its frames are 734 points wide and 860 high: controls that take half of that hide what they move, and its sentence."""
+    page = opened("quadratic-2d", steps=100, context={"viewport": {"width": 734, "height": 860}})
+    page.run("document.body.classList.add('embedded')")
+    said = page.run("document.querySelector('.said').getBoundingClientRect().top")
+    assert page.run("document.querySelector('.square').getBoundingClientRect().top") < 250 and said < 760
+
+
 def too_small(page: Opened) -> list[Any]:
     """What can be touched and is smaller than 44 px."""
     return page.run(

@@ -226,6 +226,24 @@ def test_the_page_in_a_browser(tmp_path: Path, browser: Any, page: str) -> None:
 
 
 @pytest.mark.slow
+def test_long_names_fold_on_a_phone(tmp_path: Path, browser: Any) -> None:
+    """Names of optimizers and tensors are one word each, and wider than a phone."""
+    import torch
+
+    class OptimizerOfMyOwnWithALongName(torch.optim.SGD):
+        pass
+
+    w = torch.nn.Parameter(torch.ones(20))
+    optimizer = OptimizerOfMyOwnWithALongName([(f"{'encoder.layers.' * 4}weight", w)], lr=0.1)
+    with tw.watch(optimizer, 1, tmp_path / "run.html"):
+        w.grad = torch.zeros(20)
+        optimizer.step()
+    seen = browser.new_page(viewport={"width": 390, "height": 800})
+    seen.goto((tmp_path / "run.html").as_uri())
+    assert seen.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+@pytest.mark.slow
 def test_the_explorer_of_a_race_shows_its_paths(
     tmp_path: Path, browser: Any, race: tw.Race, page: str
 ) -> None:

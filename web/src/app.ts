@@ -130,7 +130,7 @@ export class App implements Page {
       button("Best rates", () => this.best(), "For each method, of 57 rates the one that is at the bottom first and stays"),
       h("div", { class: "add" }, label("Another method", this.more, "wide"), button("Add", () => this.addMethod())));
     root.replaceChildren(
-      controls.top, controls.view, controls.questions, share.actions, this.notice,
+      controls.top, h("div", { class: "folds" }, controls.view, controls.questions), share.actions, this.notice,
       h("div", { class: "columns" },
         h("div", {}, h("figure", { class: "map" }, square, this.about), controls.scrubber, this.said),
         h("div", {}, h("figure", {}, this.loss, this.lossCaption), methods)),

@@ -248,7 +248,7 @@ def _weights(fit: Fit) -> str:
     drawn = figure(svg(picture, "weights"), svg(picture, "weights-narrow", narrow=True), caption, "weights")
     return (
         f'<section aria-labelledby="what"><h2 id="what">What it goes by</h2>{drawn}<div class="scroll" tabindex="0" role="region" '
-        f'aria-labelledby="what"><table class="results"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div></section>'
+        f'aria-label="What it goes by, as a table"><table class="results"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div></section>'
     )
 
 
@@ -287,7 +287,7 @@ def _columns(fit: Fit) -> str:
     head = '<th scope="col" class="name">column</th><th scope="col">taken for</th><th scope="col">in the first rows</th>'
     return (
         '<section aria-labelledby="columns"><h2 id="columns">Columns</h2><div class="scroll" tabindex="0" role="region" '
-        f'aria-labelledby="columns"><table class="results"><thead><tr>{head}</tr></thead><tbody>{cells}</tbody></table></div></section>'
+        f'aria-label="Columns, as a table"><table class="results"><thead><tr>{head}</tr></thead><tbody>{cells}</tbody></table></div></section>'
     )
 
 
