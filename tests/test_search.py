@@ -14,13 +14,14 @@ from scipy.stats import qmc
 import thalweg as tw
 from thalweg import rules
 from thalweg.errors import HyperparameterError
-from thalweg.lab import ranges
+from thalweg.lab import dimensions, ranges
 from thalweg.lab.audit import tuned_lines
 from thalweg.lab.configuration import Configuration, configured, shaped
+from thalweg.lab.dimensions import Fraction, Range, Settings, Start
 from thalweg.lab.entrants import Entrant, entrant
 from thalweg.lab.importance import shares
 from thalweg.lab.methods import Method, method
-from thalweg.lab.ranges import Fraction, Range, Scales, Settings, Start, Tuning, lines_of, space
+from thalweg.lab.ranges import Scales, Tuning, lines_of, space
 from thalweg.lab.search import Search, Tuner, quantiles
 from thalweg.lab.trial import Array, Trial
 from thalweg.problems.base import Problem
@@ -96,10 +97,10 @@ def test_a_rate_follows_an_epsilon_beyond_the_gradients_size() -> None:
     """There eps divides the rate alone: lr / eps has the range that lr has below, and an edge is told in it."""
     racer = space(method("Adam"), Scales(gradient=0.1), Tuning(("lr", "eps")))
     low, high = racer["lr"].at(0.0), racer["lr"].at(1.0)
-    assert ranges.drawn(racer, {"lr": 1.0, "eps": 0.0}) == {"lr": high, "eps": 1e-9}
-    great = ranges.drawn(racer, {"lr": 0.0, "eps": 1.0})
+    assert dimensions.drawn(racer, {"lr": 1.0, "eps": 0.0}) == {"lr": high, "eps": 1e-9}
+    great = dimensions.drawn(racer, {"lr": 0.0, "eps": 1.0})
     assert great["lr"] == pytest.approx(float(low) * 1e4) and great["eps"] == 1e3
-    assert ranges.compared(racer, great)["lr"] == pytest.approx(low)
+    assert dimensions.compared(racer, great)["lr"] == pytest.approx(low)
     search = Search(method("Adam"), racer)
     for k in range(5):  # all rates at the low end of their range, though large
         search.add({**great, "eps": 900.0 + k}, 1.0)
@@ -365,7 +366,7 @@ def found_as_often_as_by_chance(
     looked = space(racer, ranges.scales(p, 0, run["batch"], tuning), tuning)
     centres = (np.arange(14) + 0.5) / 14
     grid = [
-        ranges.drawn(looked, dict(zip(tuning.tune, q, strict=True)))
+        dimensions.drawn(looked, dict(zip(tuning.tune, q, strict=True)))
         for q in product(centres, repeat=len(tuning.tune))
     ]
     share = good(ends(p, racer, grid, **run)).mean()

@@ -10,8 +10,8 @@ import pytest
 from scipy.sparse import csr_array
 
 import thalweg as tw
+from thalweg.lab.dimensions import Range
 from thalweg.lab.methods import method
-from thalweg.lab.ranges import Range
 from thalweg.lab.search import ROUNDS, Search, Tuner
 from thalweg.lab.trial import Runs, Trial, is_short, printable_of
 from thalweg.problems import Problem, Source, landscape, problem

@@ -3,8 +3,8 @@
 import numpy as np
 
 from thalweg import SGD, RMSprop
+from thalweg.lab.dimensions import Range
 from thalweg.lab.methods import method
-from thalweg.lab.ranges import Range
 from thalweg.lab.search import ROUNDS, TASKS, Search, Task, Tuner, landscape, try_rates
 
 

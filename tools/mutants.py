@@ -104,10 +104,10 @@ MUTANTS = [
     ),
     Mutant("lab/study.py", "{**general, **own}", "{**own, **general}", STUDY, "file_says"),
     Mutant("lab/study_file.py", "seen == count", "seen >= 0", STUDY, "wrong_file"),
-    Mutant("lab/ranges.py", "return max(1.0, math.pow(", "return min(1.0, math.pow(", SEARCH, "follows"),
-    Mutant("lab/ranges.py", "times == 1 else {", "times >= 1 else {", SEARCH, "follows"),
+    Mutant("lab/dimensions.py", "return max(1.0, math.pow(", "return min(1.0, math.pow(", SEARCH, "follows"),
+    Mutant("lab/dimensions.py", "times == 1 else {", "times >= 1 else {", SEARCH, "follows"),
     Mutant("lab/ranges.py", "used or guards", "guards or used", SEARCH, "one_name"),
-    Mutant("lab/ranges.py", "0 if side < 0 and self.low == 0 else side", "side", SEARCH, "units"),
+    Mutant("lab/dimensions.py", "0 if side < 0 and self.low == 0 else side", "side", SEARCH, "units"),
     Mutant("lab/search.py", "[*self.names, *(n", "[*(n", SEARCH, "sequence"),
     Mutant(
         "lab/search.py", "any(self.space[n].widens for n in self.edges)", "bool(self.edges)", SEARCH, "hard"

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field, replace
 
 from ..core.line import Scalar
 from ..core.schedule import cosine, join, warmup
+from .dimensions import Settings
 from .entrants import Entrant
 from .methods import Method
-from .ranges import Settings, lines_of
+from .ranges import lines_of
 from .trial import Runs
 
 RAMP, FALL = 0.05, 0.2  # of the steps: the warm-up's, and those in which a stable rate comes down

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from .ranges import Settings, Value
+from .dimensions import Settings, Value
 
 Array = np.ndarray[Any, Any]
 SPARE = 5  # trials more than the fit has columns, at least

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from ..problems.base import require
-from .ranges import Choice, Space, drawn
+from .dimensions import Choice, Space, drawn
 from .search import Proposal, Search
 
 

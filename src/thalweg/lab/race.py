@@ -26,6 +26,7 @@ from . import figures as takeaway
 from . import ranges as looked
 from .budget import Budget
 from .comparison import KeptRace, RacedRuns
+from .dimensions import Value
 from .entrants import Entrant, Foreign, Named, entrants, refused
 from .explored import Explored, explored
 from .performing import SECONDS, Performer
@@ -33,7 +34,7 @@ from .race_options import DEFAULTS, RaceOptions
 from .race_result import ONLY_DRAWN, Columns, RaceResult, VerdictRow
 from .race_runner import Progress, Runner
 from .race_summary import Entry, chosen, summary
-from .ranges import Value, space
+from .ranges import space
 from .rehearsal import rehearsed
 from .reports import notebook
 from .reports.race import DRAWING, render

@@ -6,7 +6,8 @@ from dataclasses import dataclass, fields
 from ..problems import Raced, Source
 from ..problems.base import asked
 from .budget import Budget, counted
-from .ranges import Tuning, Value, ranges, wanted
+from .dimensions import Value
+from .ranges import Tuning, ranges, wanted
 
 
 @dataclass(frozen=True)

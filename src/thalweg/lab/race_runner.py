@@ -10,9 +10,9 @@ from ..problems.compiled import CompiledProblem
 from ..problems.formula import FormulaProblem
 from .budget import Budget
 from .configuration import Configuration, configured
+from .dimensions import Settings
 from .performing import Job, Performer
 from .race_summary import Entry
-from .ranges import Settings
 from .search import Proposal, Search, Tuner
 from .statistics import quantile
 from .trial import Runs, Trial, resolve

@@ -16,8 +16,8 @@ import numpy as np
 from ..core.rule import Rule
 from ..problems import landscape
 from ..problems.compiled import CompiledProblem
+from .dimensions import Settings, Space, Value, compared, drawn
 from .entrants import Entrant
-from .ranges import Settings, Space, Value, compared, drawn
 from .trial import Trial
 
 Array = np.ndarray[Any, Any]

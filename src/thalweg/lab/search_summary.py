@@ -8,9 +8,10 @@ from ..core import clock
 from ..core.formula import signature
 from ..core.rule import Rule
 from .configuration import Configuration
+from .dimensions import Value, compared
 from .importance import shares
 from .race_result import Columns, Number
-from .ranges import Tuning, Value, compared, lines_of
+from .ranges import Tuning, lines_of
 from .search import Search
 
 

@@ -24,11 +24,12 @@ from ..problems import landscape
 from ..problems.base import stream
 from ..problems.formula import FormulaProblem
 from . import methods as naming
+from .dimensions import Range
 from .formatting import plain
 from .methods import Method
 from .pictures.panels import Chart, Curve, Map, Panel, Picture
 from .pictures.panels import Path as Way
-from .ranges import Range, Scales, scale_of, space
+from .ranges import Scales, scale_of, space
 from .record import FORMS as TABLES
 from .record import record, write
 from .search import grid, try_rates
