@@ -1,5 +1,6 @@
 """Training loops as problems: PyTorch's, JAX's and NumPy's, with rules and optimizers from elsewhere."""
 
+import copy
 import json
 import random
 import sys
@@ -141,6 +142,18 @@ def test_groups_multiply_the_tuned_rate_and_keep_their_own_decay() -> None:
         losses(groups, named)
     losses(groups, "SGD(lr=0.5)", weight_decay=0.25)
     assert seen == [[(0.05, 0.25), (0.5, 0.0), (0.5, 0.25)]] * 3
+
+
+@pytest.mark.parametrize("named", ["SGD(lr=0.5)", "torch.optim.SGD(lr=0.5)"])
+def test_a_group_that_is_added_later_multiplies_too(named: str) -> None:
+    def groups(optimizer: Any, seed: int) -> Iterator[float]:
+        model = net(seed)
+        opt = optimizer(model[0].parameters())
+        opt.add_param_group({"params": model[2].parameters(), "lr": 0.1})
+        opt.add_param_group({"params": [torch.nn.Parameter(torch.ones(2))]})
+        yield sum(g["lr"] for g in copy.deepcopy(opt).param_groups)
+
+    assert losses(groups, named)[0] == 0.5 + 0.05 + 0.5
 
 
 @pytest.mark.parametrize("named", ["SGD(lr=0.5)", "torch.optim.SGD(lr=0.5)"])
@@ -583,7 +596,9 @@ def test_a_first_loss_that_is_no_number_is_the_loops_own_fault() -> None:
         tw.race(first, ["Adam", "SGD"], trials=2, seeds=2, workers=0)
 
 
-@pytest.mark.parametrize(("name", "told"), [("val_loss", True), ("validation", False), ("accuracy", False)])
+@pytest.mark.parametrize(
+    ("name", "told"), [("val_loss", True), ("eval_loss", True), ("validation", False), ("accuracy", False)]
+)
 def test_a_name_that_only_looks_like_validation_is_pointed_at(name: str, told: bool) -> None:
     def watched(optimizer: Any, seed: int) -> Iterator[Any]:
         for loss in numpy_loop(optimizer, seed):

@@ -192,7 +192,7 @@ class Foreign:
         if "lr" not in words:
             raise HyperparameterError(
                 f"{path}: takes neither lr nor learning_rate, by which optimizers are tuned; it takes"
-                f" {', '.join(known) or 'nothing'}"
+                f" {', '.join(known) or 'nothing else'}"
             )
         return cls(title, path, text, dict(given), words, content)
 

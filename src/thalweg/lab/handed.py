@@ -83,6 +83,8 @@ class Handed:
                     f"hands over PyTorch's parameters, and {self._entrant.path} gives {short(made)},"
                     " no torch.optim.Optimizer"
                 )
+        add = made.add_param_group
+        made.add_param_group = lambda group: add(self._group(group))  # a later group's lr multiplies likewise
         for mode in ("train", "eval"):
             if not hasattr(made, mode):
                 setattr(made, mode, _nothing)

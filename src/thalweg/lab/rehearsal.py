@@ -20,6 +20,7 @@ from .trial import Trial, resolve
 ROUND = 40  # a loop's own length is cut to a multiple, where it is long enough for that to be little
 LITTLE = 10
 AGAIN = 100  # yields of the second run: what is kept from run to run shows at once
+HELD_OUT = ("val", "eval", "dev", "held")  # how names begin that may be meant as ``VALIDATION``
 ROUGH = 1e-4  # relative difference above which two runs are not told apart by rounding
 
 
@@ -136,7 +137,7 @@ def _text(p: TrainingProblem, first: Trained, ends: str) -> str:
     more = "made large" if p.maximize else "made small"
     names = listing(sorted(first.series, key=lambda n: n != LOSS))
     said = f"A training loop of {first.door}'s that yields {names}. Compared is its {p.measure}, {worth}, {more}."
-    aside = [n for n in first.series if n.lower().startswith("val") and n not in (VALIDATION, p.measure)]
+    aside = [n for n in first.series if n.lower().startswith(HELD_OUT) and n not in (VALIDATION, p.measure)]
     if aside and VALIDATION not in first.series:
         said += f" Settings are chosen by its {p.measure}, not by {aside[0]}: only a name {VALIDATION!r} does that."
     return f"{said} {ends}".strip()
