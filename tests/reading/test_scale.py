@@ -116,3 +116,25 @@ def test_a_flag_that_is_set_in_the_last_row_is_no_order(tmp_path: Path, ones: in
     (tmp_path / "a.csv").write_text("y,flag\n" + "\n".join(lines) + "\n")
     stream = open_stream(tmp_path / "a.csv", target="y", scale="deviation")
     assert stream.ordered == (("flag",) if sorted_ else ())
+
+
+@pytest.mark.parametrize("word", ["-999", "-9999.0", "99999", "999.9"])
+@pytest.mark.parametrize("column", ["x", "y"])
+def test_a_number_that_may_stand_for_a_missing_one_is_pointed_at(
+    tmp_path: Path, word: str, column: str
+) -> None:
+    """One row in ten had -999: the model was no better than a constant, since the features tell little, it was said."""
+    rng = np.random.default_rng(0)
+    cells = {n: rng.normal(20, 5, 200).round(2).astype(str) for n in "xy"}
+    cells[column][::10] = word
+    cells["z"] = np.where(np.arange(200) % 5, "0", "99")  # as far as the others, but no rarer: a measure
+    (tmp_path / "a.csv").write_text(
+        "x,y,z\n" + "\n".join(map(",".join, zip(*cells.values(), strict=True))) + "\n"
+    )
+    note = open_stream(tmp_path / "a.csv", target="y", scale="deviation").columns["note"]
+    assert (
+        f"column {column!r}: {float(word):g} stands in 20 of 200 cells" in note
+        and note.count("stands in") == 1
+    )
+    again = open_stream(tmp_path / "a.csv", target="y", scale="deviation", na=word)
+    assert again.columns["note"] == ""

@@ -24,6 +24,7 @@ Array = np.ndarray[Any, Any]
 Stretches = Callable[[Source, Position, Pass], Generator["Stretch", None, None]]
 SHOWN = 12  # columns named in a line
 SORTED_ROWS = 30  # from which a sorted column is spoken of
+_KINDS = 3  # of other numbers, beside which one may stand for a missing one
 LOG_ORDERS = math.log(1e9)  # of the orders in which its numbers may come, from which on one is no chance
 
 
@@ -141,6 +142,7 @@ def measure(
         with closing(stretches(file.look(), Position(file=k), Pass(stop=False))) as read:
             while wants_more and (stretch := next(read, None)) is not None:
                 wants_more = sample.add(stretch.table.select(needed))
+    notes = [_stand_in(name, sample.column(layout, name)) for name in needed]
     if target is not None:
         labels = np.unique(sample.column(layout, target))
         layout.labels = labels[np.isfinite(labels)]
@@ -161,11 +163,35 @@ def measure(
         if layout.products.names:
             numbers = [sample.column(layout, name) for name in columns]
             layout.map = layout.products.extended(layout.map, numbers, scale == "deviation")
-    if unknown and sample.taken == sample.rows and layout.told is not None:
+    if unknown and sample.taken == sample.rows:
         names = ", ".join(unknown[:SHOWN]) + (f" and {len(unknown) - SHOWN} more" * (len(unknown) > SHOWN))
-        note = f"0 in all of the first {sample.rows} rows, so that nothing is known of their size: {names}"
-        layout.told["note"] = "; ".join(filter(None, (layout.told["note"], note)))
+        notes.append(
+            f"0 in all of the first {sample.rows} rows, so that nothing is known of their size: {names}"
+        )
+    if layout.told is not None:
+        layout.told["note"] = "; ".join(filter(None, (layout.told["note"], *notes)))
     return tuple(ordered)
+
+
+def _stand_in(name: str, x: Array) -> str:
+    """Say so where a number far from all others may stand for a missing one, such as -999; "" where none does."""
+    x = x[np.isfinite(x)]
+    if not x.size:
+        return ""
+    for odd in (float(x.min()), float(x.max())):
+        others = x[x != odd]
+        count = len(x) - len(others)
+        if (
+            count < 2
+            or len(np.unique(others)) < _KINDS
+            or set(f"{abs(odd):.12g}".replace(".", "")) != {"9"}
+            or abs(odd) < 99
+        ):
+            continue
+        low, high = float(others.min()), float(others.max())
+        if max(low - odd, odd - high) > max(high - low, abs(low), abs(high)):
+            return f"column {name!r}: {odd:.12g} stands in {count} of {len(x)} cells, far from all others: if it means that a value is missing, leave it empty, or give it to --na as it is written"
+    return ""
 
 
 def _mean(x: Array) -> float:
