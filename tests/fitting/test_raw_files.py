@@ -279,3 +279,30 @@ def test_each_class_has_a_column_of_its_own_name(tmp_path: Path, names: tuple[st
     assert all(row[0] == names[int(float(row[2]) > 0.5)] for row in rows)
     if "0.5" not in names:  # which a race takes for numbers
         assert all(n in problem(str(data), target="y").text for n in names)
+
+
+@pytest.mark.parametrize(("name", "between"), [("a.txt", "|"), ("a.dat", " "), ("table", ",")])
+def test_a_file_whose_target_is_named_is_a_table(tmp_path: Path, name: str, between: str) -> None:
+    """Bars between cells were taken for Vowpal Wabbit's, and a name without .csv for nothing."""
+    data = tmp_path / name
+    data.write_text(between.join(("y", "x")) + "\n" + "".join(f"{c.replace(',', between)}\n" for c in CELLS))
+    report = fit(data, tmp_path / "m.tw", target="y")
+    assert report.held_out is not None and report.held_out["rmse"] < 1
+    assert predict(tmp_path / "m.tw", data, tmp_path / "p.csv").rows == len(CELLS)
+    assert isinstance(problem(str(data), target="y"), LeastSquares)
+
+
+FOREIGN = {
+    "JSON": ['[{"x": 1, "y": 2},\n{"x": 2, "y": 3}]', '{"x": 1, "y": 2}\n{"x": 2, "y": 3}\n', "{}"],
+    "HTML or XML": ["<!DOCTYPE html><table>", '<?xml version="1.0"?>'],
+    "ARFF": ["% a comment\n@RELATION iris\n@attribute x numeric\n", "@relation a\n"],
+}
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+@pytest.mark.parametrize("target", [None, "y"])
+def test_tables_of_other_formats_are_refused_by_name(tmp_path: Path, kind: str, target: str | None) -> None:
+    for text in FOREIGN[kind]:
+        (tmp_path / "data.txt").write_text(text)
+        with pytest.raises(FileError, match=f"is {kind}, which is not read; write it as CSV or Parquet"):
+            fit(tmp_path / "data.txt", tmp_path / "m.tw", target=target)

@@ -147,7 +147,7 @@ def _rows_stream(
     files = sources(data)
     for file in files:
         file.encoding = settings.get("encoding")
-    format = format_of(files[0], settings.pop("format", "auto"))
+    format = format_of(files[0], settings.pop("format", "auto"), kind in tables)
     if format != kind and not (format in tables and kind in tables):
         raise FileError(f"{files[0]}: is {format}; {model} was trained on {kind}")
     return open_stream(

@@ -92,13 +92,16 @@ def _layout(given: dict[str, Any] | None, kind: str) -> Layout:
         raise HyperparameterError(f"open_stream: {error}") from None
 
 
-def _files(paths: Paths, format: str, encoding: str | None) -> tuple[tuple[Source, ...], str]:
-    """The files that paths name, with the encoding of their text, and their format. FileError where they are of several."""
+def _files(paths: Paths, format: str, encoding: str | None, table: bool) -> tuple[tuple[Source, ...], str]:
+    """The files that paths name, with the encoding of their text, and their format. FileError where they are of several.
+
+    table: whether columns are spoken of.
+    """
     require_encoding(encoding)
     files = sources(paths)
     for file in files:
         file.encoding = encoding or file.encoding
-    kinds = {format_of(f, format): f for f in files}
+    kinds = {format_of(f, format, table): f for f in files}
     if len(kinds) > 1:
         (a, b), (c, d) = list(kinds.items())[:2]
         raise FileError(f"open_stream: {b} is {a} and {d} is {c}; read them one format at a time")
@@ -157,7 +160,7 @@ def open_stream(
     """Labelled examples from files larger than memory.
 
     paths: a file, a pattern (``"day*.svm.gz"``), or several of both; a pipe, for one pass. format: "svmlight", "vw", "csv",
-    "parquet", or "auto": by name, else by the first line. gzip, zstd, bzip2, xz and a zip of one file are
+    "parquet", or "auto": by name, else CSV where a target is named, else by the first line. gzip, zstd, bzip2, xz and a zip of one file are
     recognised by content.
     block_bytes, block_rows: a block ends at whichever comes first; memory is a small multiple of it.
     on_bad_line: "stop" (FileError naming file, line and reason) or "skip" (counted).
@@ -209,7 +212,7 @@ def open_stream(
     for name, column in (("target", target), ("weight", weight), ("tag", tag)):
         if not isinstance(column, str | None):
             raise HyperparameterError(f"open_stream: {name} must be the name of a column, got {column!r}")
-    files, kind = _files(paths, format, encoding)
+    files, kind = _files(paths, format, encoding, target is not None)
     given = _layout(layout, kind)
     zero_based, bits = given.get("zero_based", zero_based), given.get("bits", bits)
     crossed = _columns("interactions", interactions)

@@ -26,6 +26,11 @@ _SUFFIXES = {
     ".parquet": "parquet", ".pq": "parquet",
 }  # fmt: skip
 _SVMLIGHT = re.compile(rb"[ \t]*[-+.\d][-+.\deE]*([ \t]+qid:-?\d+)?([ \t]+\d+:\S+)*[ \t]*(#.*)?\r?")
+_FOREIGN = {  # other files that hold tables, by how they begin
+    "JSON": re.compile(rb"\s*(\[\s*)?\{\s*(\"|\})"),
+    "HTML or XML": re.compile(rb"\s*<[!?a-zA-Z]"),
+    "ARFF": re.compile(rb"(?i)(\s*%[^\n]*\n)*\s*@relation\b"),
+}
 NEWLINE, RETURN = 10, 13
 MARK = b"\xef\xbb\xbf"  # the byte order mark of UTF-8, at the beginning of some files
 _PAGE = 1 << 12
@@ -297,8 +302,12 @@ def sample(path: Source, size: int) -> bytes:
         return bytes(room[: source.fill(memoryview(room))])
 
 
-def format_of(source: Source, format: str) -> str:
-    """The format of a file: as asked for, by its name, or by its first line."""
+def format_of(source: Source, format: str, table: bool = False) -> str:
+    """The format of a file: as asked for, by its name, or by its first line.
+
+    table: columns are spoken of, so that it is a table where its name says nothing else. Raises HyperparameterError,
+    FileError where it is not told, or is one that is not read.
+    """
     if not isinstance(format, str) or format != "auto":
         if not isinstance(format, str) or format not in FORMATS:
             raise HyperparameterError(
@@ -314,6 +323,11 @@ def format_of(source: Source, format: str) -> str:
     head = sample(source, 1 << 16).removeprefix(MARK)
     if head.startswith(b"PAR1"):
         return "parquet"
+    for name, begin in _FOREIGN.items():
+        if begin.match(head):
+            raise FileError(f"{path}: is {name}, which is not read; write it as CSV or Parquet")
+    if table:
+        return "csv"
     line = next((x for x in head.split(b"\n") if x.strip() and not x.startswith(b"#")), b"")
     if _SVMLIGHT.fullmatch(line):
         return "svmlight"

@@ -41,7 +41,7 @@ def read(
     """
     path = os.fspath(path)
     said = checked(path, reading or {})
-    kind = kind_of(path, said)
+    kind = kind_of(path, said, target is not None)
     if task not in (None, "classification", "regression"):
         raise ProblemError(f"task: got {task!r}, allowed: 'classification', 'regression' or None")
     if l2 is not None and not (isinstance(l2, int | float) and 0 <= l2 < inf):
@@ -61,4 +61,4 @@ def read(
                 [n for n, given in (("target", target), ("drop", drop)) if given],
             )
         return sparse_model(path, kind, fit, said)
-    return dense_model(read_table(path, drop, said), target, fit)
+    return dense_model(read_table(path, drop, said | {"format": kind}), target, fit)

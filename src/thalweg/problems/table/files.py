@@ -30,8 +30,10 @@ def require_only(path: str, kind: str, reading: Mapping[str, object], names: Seq
         raise MisplacedOptionError(f"{path!r}: is {kind}: {', '.join(odd)}: not for that; leave it out", odd)
 
 
-def kind_of(path: str, reading: Mapping[str, Any]) -> str:
+def kind_of(path: str, reading: Mapping[str, Any], table: bool = False) -> str:
     """The format of a file, as told or found, once it is certain that there is such a file.
+
+    table: whether columns are spoken of.
 
     Raises FileError, HyperparameterError.
     """
@@ -54,7 +56,7 @@ def kind_of(path: str, reading: Mapping[str, Any]) -> str:
         raise FileError(f"{path!r} is empty; rows are needed")
     source = sources(path)[0]
     source.encoding = reading.get("encoding")
-    return format_of(source, reading.get("format", "auto"))
+    return format_of(source, reading.get("format", "auto"), table)
 
 
 def _sibling(path: str) -> str:
