@@ -14,10 +14,22 @@ nox.options.sessions = ["check", "test"]
 
 PROJECT = nox.project.load_toml("pyproject.toml")["project"]
 LOWEST_PYTHON = PROJECT["requires-python"].removeprefix(">=")
+PYTHONS = [
+    v
+    for v in (c.rpartition(" :: ")[2] for c in PROJECT["classifiers"])
+    if v.startswith("3.") and v != LOWEST_PYTHON
+]
 # What runs with NumPy, SciPy and Numba alone: the formulas, the compiled engine and what stands around a step.
 BASIC = [
     *(f"tests/laws/test_{name}.py" for name in ("engine", "clock", "grammar", "idle", "units", "values")),
     "tests/test_optimizer.py", "tests/test_bad_input.py", "tests/test_resume.py",
+]  # fmt: skip
+# What is seen on later Pythons, with the extra `lab` and without torch, JAX and Keras: formulas are read from Python's own
+# syntax tree, annotations are evaluated, and other versions of the libraries are installed.
+ON_LATER_PYTHONS = [
+    *(f"tests/laws/test_{name}.py" for name in ("engine", "grammar")), "tests/claims/test_all.py",
+    "tests/fitting/test_fit.py", "tests/reading",
+    *(f"tests/test_{name}.py" for name in ("command_line", "data_problems", "imports", "minimize", "resume", "trial", "workers")),
 ]  # fmt: skip
 
 
@@ -79,6 +91,14 @@ def lowest(session: nox.Session) -> None:
     session.install("-e", ".", *(d.replace(">=", "==") for d in PROJECT["dependencies"]))
     session.install("hypothesis", "pytest", "pytest-xdist")
     session.run("pytest", *BASIC, *session.posargs)
+
+
+@nox.session(python=PYTHONS)
+def newer(session: nox.Session) -> None:
+    """The tests of the library and the lab on the later Pythons that are there, without the frameworks."""
+    session.install("-e", ".[lab]")
+    session.install("hypothesis", "pytest", "pytest-xdist")
+    session.run("pytest", *ON_LATER_PYTHONS, *session.posargs)
 
 
 @nox.session
