@@ -469,6 +469,7 @@ def test_a_race_of_a_training_loop(train: Callable[..., Any], methods: list[Any]
     data = race.data
     assert data["settings"]["steps"] == 20
     assert data["settings"]["loss_name"] == "loss"
+    assert ("torch" in data["versions"], "optax" in data["versions"]) == (train is loop, train is jax_loop)
     assert all(r["loss"]["median"] is not None for r in data["methods"])
     assert built in data["code"]
     compile(data["code"], "code", "exec")

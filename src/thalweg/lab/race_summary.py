@@ -7,12 +7,14 @@ import numpy as np
 
 from ..core.rule import Rule, is_shipped
 from ..core.schedule import Schedule
-from ..problems import Outsider, Problem, Raced
+from ..problems import FunctionProblem, Outsider, Problem, Raced, TrainingProblem
 from ..problems.formula import FormulaProblem
 from . import again, answers, audit, search_summary
 from .basins import basins
 from .budget import Budget
 from .configuration import Configuration, configured
+from .entrants import Foreign
+from .handed import JAX, TORCH
 from .measures import NOISY_SHARES, SHARES, targets, times
 from .race_result import (
     VERSION,
@@ -35,6 +37,7 @@ from .tuning_curves import tuning_curves
 from .verdict import Measure
 from .versions import versions
 
+FRAMEWORKS = {TORCH: ("torch",), JAX: ("jax", "jaxlib", "optax")}  # packages, by what a loop asks for
 EPS = float(np.finfo(float).eps)
 CONSECUTIVE = 3  # records on which a noisy loss must meet the target
 
@@ -125,7 +128,7 @@ def summary(
                 p.source, p.validation_name is not None, budget, [e.text for e in entries]
             ),
         },
-        "versions": versions(),
+        "versions": versions(*_packages(p, entries)),
         "methods": [rows[i] for i in order],
         "answers": _answers(p, budget, entries, floor, tau),
         "audit": [],
@@ -236,6 +239,14 @@ def _row(entry: Entry, p: Raced, budget: Budget, floor: float, tau: float) -> Me
         "schedules": [n for n, v in rule.values.items() if isinstance(v, Schedule)] if rule else [],
         "notes": entry.notes,
     }
+
+
+def _packages(p: Raced, entries: Sequence[Entry]) -> list[str]:
+    """The packages beside the library's own that a race computed with: a framework's, and entrants' from elsewhere."""
+    door = p.door if isinstance(p, TrainingProblem | FunctionProblem) else ""
+    runs = [e.search.entrant.runs for e in entries]
+    paths = [r.path for r in runs if isinstance(r, Foreign) and ".py:" not in r.path and "." in r.path]
+    return [*FRAMEWORKS.get(door, ()), *(path.partition(".")[0] for path in paths)]
 
 
 def _fate(entry: Entry, median: Number) -> str:

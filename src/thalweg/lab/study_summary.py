@@ -123,7 +123,7 @@ def study_summary(
             "command": command,
             "only": {n: list(on) for n, on in (only or {}).items()},
         },
-        "versions": versions(),
+        "versions": versions() | {n: v for r in races for n, v in r["versions"].items()},
         "methods": sorted(rows, key=lambda r: (-r["score"], r["rank"])),
         "pairs": _pairs(parts, methods, by_time, by_loss),
         "p_time": by_time.p,

@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 
-def versions() -> dict[str, str]:
-    """Names with versions, ready for a report."""
+def versions(*more: str) -> dict[str, str]:
+    """Names with versions, ready for a report; more: packages that took part beside those that always may."""
     from importlib.metadata import PackageNotFoundError, version  # only a report needs it, and it is slow
 
     from .._version import __version__
     from ..engines.cpu.pool import threads
 
     known = {"thalweg": __version__, "python": platform.python_version()}
-    for n in ("numpy", "scipy", "numba", "scikit-learn"):
+    for n in dict.fromkeys(["numpy", "scipy", "numba", "scikit-learn", *more]):
         try:
             known[n] = version(n)
         except PackageNotFoundError:

@@ -85,6 +85,9 @@ class FunctionProblem(Problem):
         with redirect_stdout(sys.stderr), np.errstate(all="ignore"):
             how = self._known(fun, x)
             slope = self._tried(x)
+        self.door = (
+            how.removesuffix("'s") if how not in (OWN, DIFFERENCES) else ""
+        )  # whose arrays it is made of
         if how == OWN:
             self.caveat = self._disagreement(x, slope)
         if not slope.any():
