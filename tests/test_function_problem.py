@@ -280,5 +280,24 @@ def test_a_race_that_could_run_nothing_says_so(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "thalweg.cli", "race", f"{file}:f", *options.split()]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 1
-    assert "thalweg: every trial of every method failed" in done.stderr.splitlines()
+    assert "thalweg: every trial of every method diverged or failed" in done.stderr.splitlines()
     assert (tmp_path / "r.html").exists()
+
+
+@pytest.mark.slow
+def test_a_race_whose_fresh_runs_fail_says_so(tmp_path: Path) -> None:
+    """Its trials were sound, and are not said to have failed."""
+    file = tmp_path / "late.py"
+    file.write_text(
+        "import numpy as np\ndef train(optimizer, seed):\n    w = np.ones(2)\n    opt = optimizer(w)\n"
+        "    for _ in range(5):\n        assert seed < 1000\n        opt.step(2 * w)\n        yield float(w @ w)\n"
+    )
+    options = f"--methods SGD,Adam --trials 2 --seeds 2 --no-store --out {tmp_path / 'r.html'}"
+    command = [sys.executable, "-m", "thalweg.cli", "race", f"{file}:train", *options.split()]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert (
+        "thalweg: of every method half the runs on fresh seeds or more diverged or failed"
+        in done.stderr.splitlines()
+    )
+    assert "0/2" in done.stdout and "failed" in done.stdout

@@ -265,7 +265,11 @@ def _race(problems: Sequence[str], options: dict[str, Any], open: bool) -> bool:
     finished = result.data["finished"]
     sound = any(r["loss"]["median"] is not None for r in result.data["methods"])
     if finished and not sound:
-        say("thalweg: every trial of every method failed")
+        lost = all(r["diverged"] == r["trials"] for r in result.data["methods"])
+        what = (
+            "every trial of every method" if lost else "of every method half the runs on fresh seeds or more"
+        )
+        say(f"thalweg: {what} diverged or failed")
     if unwritten is not None:
         raise unwritten
     _where(finished, options, open)
