@@ -73,3 +73,25 @@ def test_decisions_are_numbered() -> None:
         lines = record.read_text().splitlines()
         assert lines[0].startswith(f"# {number}. ")
         assert len(lines) <= 40
+
+
+def test_pages_of_rules_typeset_what_is_said_of_rates_and_gains() -> None:
+    """Powers and products in sentences are mathematics, not what one types."""
+    from thalweg.rules import shipped
+
+    sys.path.insert(0, str(ROOT / "docs" / "_ext"))
+    try:
+        import rulepages  # type: ignore[import-not-found]
+    finally:
+        sys.path.pop(0)
+    typed = []
+    for kind in shipped().values():
+        said = [
+            line
+            for line in rulepages.page(kind).splitlines()
+            if line.startswith(("`opt.rates()`", "Its gain"))
+        ]
+        for line in said:
+            prose = re.sub(r"\$[^$]+\$", "", line).replace("w/g", "")
+            typed += [f"{kind.__name__}: {line}"] if re.search(r"\*|\^|/\s?\(|\w\s?/", prose) else []
+    assert typed == []

@@ -24,7 +24,7 @@ from thalweg.core.gain import lacks_gain
 from thalweg.core.pieces import rate_itself
 from thalweg.core.rule import Rule
 from thalweg.core.rule_parts import RuleParts
-from thalweg.printing.latex import LATEX, display
+from thalweg.printing.latex import LATEX, display, expression
 from thalweg.rules import shipped
 
 Kind = type[Rule]
@@ -198,6 +198,11 @@ def _item(text: str) -> str:
     return text[0].lower() + text[1:] if text[1:2].islower() else text
 
 
+def _typeset(text: str) -> str:
+    """A sentence with the ``expressions`` in it as mathematics."""
+    return re.sub("``(.+?)``", lambda part: f"${expression(part[1])}$", text)
+
+
 def _gain(rule_parts: RuleParts) -> str:
     """What a rule's gain is, by which ``decay="proximal"`` takes its penalty."""
     if lacks_gain(rule_parts):
@@ -206,7 +211,8 @@ def _gain(rule_parts: RuleParts) -> str:
     if formula is None or formula is rate_itself:
         return "Its gain, the factor on a constant gradient, is that rate."
     body = inspect.getsource(formula).rpartition("return ")[2].strip()
-    return f"Its gain, the factor on a constant gradient, is `{body}`: {_prose(_uncapped(formula))}"
+    why = _typeset(_uncapped(formula))
+    return f"Its gain, the factor on a constant gradient, is ${expression(body)}$: {_prose(why)}"
 
 
 @cache
@@ -239,7 +245,7 @@ def page(kind: Kind) -> str:
     if rule_parts.rate is not None:
         doc = _uncapped(rule_parts.rate)
         doc = f"the {doc}" if doc.startswith("effective") else doc
-        out.append(f"`opt.rates()` shows, for the last step, {_prose(doc)}")
+        out.append(f"`opt.rates()` shows, for the last step, {_prose(_typeset(doc))}")
     out.append(_gain(rule_parts))
     if texts.get(""):
         out += ["As the head of the rule's file writes it:", texts[""]]

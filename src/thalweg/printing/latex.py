@@ -354,6 +354,11 @@ def _unfolded_clock(
     return own, dict(zip(keys(clock), map(simplify.visit, results), strict=True))
 
 
+def expression(source: str) -> str:
+    """Return an expression as it stands in a rule's file, as LaTeX; SyntaxError where it is none."""
+    return _Writer(LATEX).write(ast.parse(source.strip(), mode="eval").body)
+
+
 def _instance(rule: "Rule | type[Rule]") -> tuple[Rule, bool]:
     return (rule(), True) if isinstance(rule, type) else (rule, False)
 
@@ -376,4 +381,4 @@ def text(rule: "Rule | type[Rule]") -> str:
     return "\n".join(f"{left:<{width}} = {right}" for left, right in lines)
 
 
-__all__ = ["LATEX", "TEXT", "display", "text"]
+__all__ = ["LATEX", "TEXT", "display", "expression", "text"]

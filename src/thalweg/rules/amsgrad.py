@@ -5,7 +5,7 @@ r"""AMSGrad: Adam over the largest average square so far, so that no rate can ri
     u_t = max(u_{t-1}, before * v_t)
     w_t = w_{t-1} - lr / (1 - beta1^t) / (sqrt(after * u_t + eps_root) + eps) * m_t
 
-The largest v is corrected for its start after it is taken (before = 1, after = 1 / (1 - beta2^t)) or,
+The largest v is corrected for its start after it is taken (``before = 1``, ``after = 1 / (1 - beta2**t)``) or,
 by Optax, before (the other way round).
 Intuition: Adam that remembers the largest average square instead of the present one. No coordinate's rate
 can rise again, which closes the case in which Adam leaves the minimum of a convex problem: rare large

@@ -7,9 +7,9 @@ r"""FTRL-Proximal: Adagrad's rates, and weights that an L1 penalty keeps at exac
 
 Where w is not 0, it says all of z. The state z is what w leaves unsaid: z itself where w is 0, else 0. A run
 therefore goes on from any weights, from averages too, and a schedule of lr moves nothing by itself.
-With r = lr / (beta + sqrt(n_t)) the step is w - r (g + ...) / (1 + r l2): without penalties it is Adagrad's.
+With ``r = lr / (beta + sqrt(n_t))`` the step is ``w - r (g + ...) / (1 + r l2)``: without penalties it is Adagrad's.
 ``cumulated``: every step brings its penalty, so that after t steps the totals are t l1 and t l2, and what
-is learnt is the least mean loss + l1 |w| + l2 w^2 / 2.
+is learnt is the least mean loss + l1 |w| + l2 w²/2.
 
 Intuition: It keeps the sum of all gradients and takes, at every step, the weights that would have been best
 on it, held near 0 by penalties. A coordinate whose sum stays within l1 is exactly 0, not merely small. The

@@ -29,7 +29,7 @@ def average(t, beta):
 
 
 def rate(lr):
-    """The factor on m, w/g; on a constant gradient the gain is this times take/(1 - beta)."""
+    """The factor on m, w/g; on a constant gradient the gain is this times ``take / (1 - beta)``."""
     return lr
 
 
@@ -39,7 +39,7 @@ def step(w, g, m, /, lr, beta, take):
 
 
 def gain(rate, /, beta, take):
-    """Under a constant gradient m settles at take/(1 - beta) of it."""
+    """Under a constant gradient m settles at ``take / (1 - beta)`` of it."""
     return rate * (take / (1 - beta))
 
 

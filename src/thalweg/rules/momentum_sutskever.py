@@ -31,7 +31,7 @@ def step(w, g, v, /, lr, beta):
 
 
 def gain(rate, /, beta):
-    """Under a constant gradient v settles at -rate/(1 - beta) of it."""
+    """Under a constant gradient v settles at ``-rate / (1 - beta)`` of it."""
     return rate / (1 - beta)
 
 

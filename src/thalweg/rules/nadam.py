@@ -72,7 +72,7 @@ def step(w, g, m, v, p, /, beta1, take1, beta2, take2, mu, ahead, rest, size, fi
 
 
 def gain(rate, /, ahead, rest):
-    """Under a constant gradient m settles at it and p at 0, so that d settles at ahead + rest of it."""
+    """Under a constant gradient m settles at it and p at 0, so that d settles at ``ahead + rest`` of it."""
     return rate * (ahead + rest)
 
 

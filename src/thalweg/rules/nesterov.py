@@ -21,7 +21,7 @@ from ..core import IdleModel, Rule, Scalar, nonnegative, number, row, rule, stat
 
 
 def rate(lr):
-    """The factor on g + beta * m, w/g."""
+    """The factor on ``g + beta * m``, w/g."""
     return lr
 
 
@@ -31,7 +31,7 @@ def step(w, g, m, /, lr, beta):
 
 
 def gain(rate, /, beta):
-    """Under a constant gradient m settles at 1/(1 - beta) of it, and g + beta * m too."""
+    """Under a constant gradient m settles at ``1 / (1 - beta)`` of it, and ``g + beta * m`` too."""
     return rate / (1 - beta)
 
 

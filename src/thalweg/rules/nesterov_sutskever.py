@@ -30,7 +30,7 @@ def step(w, g, v, /, lr, beta):
 
 
 def gain(rate, /, beta):
-    """Under a constant gradient v settles at -rate/(1 - beta) of it, and a move too."""
+    """Under a constant gradient v settles at ``-rate / (1 - beta)`` of it, and a move too."""
     return rate / (1 - beta)
 
 

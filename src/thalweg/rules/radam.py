@@ -80,7 +80,7 @@ def step(w, g, m, v, /, beta1, take1, beta2, take2, size, fix, plain, eps, eps_r
 
 
 def gain(rate, /, t, beta1):
-    """Under a constant gradient m is 1 - beta1^t of it."""
+    """Under a constant gradient m is ``1 - beta1**t`` of it."""
     return rate * (1 - beta1**t)
 
 

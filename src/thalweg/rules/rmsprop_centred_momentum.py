@@ -41,7 +41,7 @@ def step(w, g, v, a, b, /, lr, mu, beta, take, push, eps, eps_root):
 
 
 def gain(rate, /, mu):
-    """Under a constant gradient lr * b settles at rate/(1 - mu) of it."""
+    """Under a constant gradient ``lr * b`` settles at ``rate / (1 - mu)`` of it."""
     return rate / (1 - mu)
 
 

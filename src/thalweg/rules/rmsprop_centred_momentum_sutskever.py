@@ -52,7 +52,7 @@ def step(w, g, v, a, b, /, lr, mu, beta, take, eps, eps_root):
 
 
 def gain(rate, /, mu):
-    """Under a constant gradient b settles at rate/(1 - mu) of it."""
+    """Under a constant gradient b settles at ``rate / (1 - mu)`` of it."""
     return rate / (1 - mu)
 
 

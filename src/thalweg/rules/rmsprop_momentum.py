@@ -40,7 +40,7 @@ def step(w, g, v, b, /, lr, mu, beta, take, push, eps, eps_root):
 
 
 def gain(rate, /, mu):
-    """Under a constant gradient lr * b settles at rate/(1 - mu) of it."""
+    """Under a constant gradient ``lr * b`` settles at ``rate / (1 - mu)`` of it."""
     return rate / (1 - mu)
 
 
