@@ -22,6 +22,7 @@ from thalweg.errors import (
     ParameterError,
     StateError,
     ThalwegError,
+    nearest,
 )
 from thalweg.lab.record import record
 from thalweg.rules import shipped
@@ -712,3 +713,12 @@ def test_errors_are_in_the_tree_and_in_pythons() -> None:
         (FileError, OSError),
     ):
         assert issubclass(error, ThalwegError) and issubclass(error, python)
+
+
+def test_of_many_names_some_are_told() -> None:
+    """A package of hundreds of optimizers, a table of a thousand columns: the error stays a line that is read."""
+    said = nearest("price", [f"column{k}" for k in range(1000)] + ["prise"])
+    assert said.startswith("did you mean 'prise'? known: column0, ") and said.endswith(
+        "column19, and 981 more"
+    )
+    assert nearest("x", "abc") == "known: a, b, c"

@@ -94,12 +94,16 @@ class EngineError(ThalwegError, RuntimeError):
     """A kernel that cannot be built, loaded or run."""
 
 
+MANY, SOME = 80, 20  # names that are all told, and how many of more
+
+
 def nearest(name: object, allowed: Iterable[str]) -> str:
-    """The remedy for an unknown name: ``did you mean 'x'?`` with all allowed names behind it."""
+    """The remedy for an unknown name: ``did you mean 'x'?`` with the allowed names behind it, some where they are many."""
     from difflib import get_close_matches  # imported when something went wrong
 
     allowed = list(allowed)
     folded = {a.lower(): a for a in allowed}
     close = [folded[c] for c in get_close_matches(str(name).lower(), folded, n=2, cutoff=0.5)]
     hint = f"did you mean {' or '.join(repr(c) for c in close)}? " if close else ""
-    return f"{hint}known: {', '.join(allowed) or 'none'}"
+    shown = allowed if len(allowed) <= MANY else [*allowed[:SOME], f"and {len(allowed) - SOME:,} more"]
+    return f"{hint}known: {', '.join(shown) or 'none'}"
