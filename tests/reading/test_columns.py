@@ -212,6 +212,39 @@ def test_a_text_of_its_own_in_each_row_is_said_to_tell_nothing(tmp_path, kind):
     assert kinds(open_stream(path, target="y", categorical="name"))["name"]["note"] == ""
 
 
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_days_written_as_numbers_are_pointed_at(tmp_path, kind):
+    days = [20200000 + 100 * (k % 12 + 1) + k % 28 + 1 for k in range(ROWS)]
+    data = {
+        "y": [k % 2 for k in range(ROWS)],
+        "t": days,
+        "id": [d + 40 for d in days],
+        "sum": [20200101] * ROWS,
+    }
+    if kind == "csv":
+        path = written(tmp_path, table("y,t,id,sum", *data.values()))
+    else:
+        path = tmp_path / "a.parquet"
+        pq.write_table(pa.table(data), path)
+    told = kinds(open_stream(path, target="y"))
+    assert told["t"]["note"].startswith(
+        f"its numbers read as days, such as {min(days)}: written with marks, 2020-01-01"
+    )
+    assert not told["id"]["note"] and not told["sum"]["note"]
+
+
+def test_numbers_with_a_unit_are_pointed_at(tmp_path):
+    columns = [
+        [f"{k % 9}.5 kg" for k in range(ROWS)],
+        [f"{k % 9}µm²" for k in range(ROWS)],
+        ["1st", "2nd", "3rd"],
+    ]
+    path = written(tmp_path, table("y,mass,area,place,code", [1, 0], *columns, ["4a", "4b", "4a"]))
+    notes = {name: c["note"] for name, c in kinds(open_stream(path, target="y")).items()}
+    assert notes["mass"] == "its cells are numbers and 'kg': a text; without 'kg' they would be numbers"
+    assert "'µm²'" in notes["area"] and notes["place"] == notes["code"] == ""
+
+
 def test_times_of_day_are_called_as_they_are_written(tmp_path):
     times = ["09:30", "23:59", "12:00"]
     stream = open_stream(written(tmp_path, table("y,x", [1, 0], times)), target="y")

@@ -26,6 +26,8 @@ MOSTLY = 0.5  # the share from which on a column of text is said to look like nu
 _SHOWN = 3  # words that are no numbers, named in a note
 _BLANKS = " \t\r\n\v\f"
 _TELLING = 30  # cells from which on it is said that nearly all are texts of their own
+FIRST_DAY, LAST_DAY = 1900_01_01, 2099_12_31  # as numbers
+_WITH_UNIT = re.compile(r"[+-]?\d[\d,]*(?:\.\d*)?(?:[eE][+-]?\d+)? ?([^\W\d_]\S*)")
 _SOME = 8  # by whose looks ways to write dates are tried
 _FEW = 64  # cells that are tried before all of them are
 CLASSES = 10  # whole numbers without a gap, of at most so many kinds, are taken for classes
@@ -79,6 +81,8 @@ class _Tally:
     last: float = np.nan  # of a column that counts 0, 1, 2, ... or 1, 2, 3, ...
     counts: bool = True
     kept: list[np.ndarray[Any, Any]] = field(default_factory=list)
+    days: bool = True  # whether all numbers are days such as 20200131
+    ends: tuple[int, int] | None = None  # the least and the greatest of them
 
     def add(self, column: pa.ChunkedArray) -> None:
         """Count the cells of a stretch of the column."""
@@ -93,6 +97,7 @@ class _Tally:
         if t.is_integer(type) or t.is_floating(type) or t.is_decimal(type):
             self.numbers += valid
             self._count(column)
+            self._date(column)
         elif t.is_boolean(type):
             self.truths += valid
         elif t.is_timestamp(type) or t.is_date(type):
@@ -113,6 +118,27 @@ class _Tally:
         begins = x[0] in (0.0, 1.0) if np.isnan(self.last) else x[0] == self.last + 1
         self.counts = self.counts and bool(begins and np.all(np.diff(x) == 1))
         self.last = float(x[-1])
+
+    def _date(self, column: pa.ChunkedArray) -> None:
+        """Note whether the column goes on holding days such as 20200131."""
+        import pyarrow as pa
+
+        self.days = self.days and pa.types.is_integer(column.type)
+        if not self.days or column.null_count == len(column):
+            return
+        x = np.asarray(column.drop_null().cast("float64", safe=False).to_numpy()).astype(np.int64)
+        low, high = int(x.min()), int(x.max())
+        self.days = low >= FIRST_DAY and high <= LAST_DAY
+        if self.days:
+            month, day = x // 100 % 100, x % 100
+            self.days = bool(np.all((month >= 1) & (month <= 12) & (day >= 1) & (day <= 31)))
+            least, most = self.ends or (low, high)
+            self.ends = min(low, least), max(high, most)
+
+    @property
+    def counts_days(self) -> bool:
+        """Whether it holds days such as 20200131, of several months."""
+        return self.days and self.ends is not None and self.ends[0] // 100 < self.ends[1] // 100
 
     @property
     def numbers_rows(self) -> bool:
@@ -171,6 +197,8 @@ class Tables:
                 column.why = "row numbers" if tally.numbers else "row names"
             elif tally.numbers_rows:
                 column.note = COUNTS_ROWS
+            elif column.kind == "number" and tally.counts_days and tally.ends is not None:
+                column.note = f"its numbers read as days, such as {tally.ends[0]}: written with marks, {tally.ends[0] // 10_000}-{tally.ends[0] // 100 % 100:02}-{tally.ends[0] % 100:02}, they would be dates"
             elif column.kind == "text" and not column.note:
                 cells = tally.rows - column.missing
                 if cells >= _TELLING and column.values >= NEARLY * cells:
@@ -223,6 +251,10 @@ def _of_text(tally: _Tally, na: tuple[str, ...], hint: Form | None) -> Column:
         way = f" written {dates.ways[0]}" if dates.ways[0] else ""
         share, what, remedy, bad = dates.share, f"dates{way}", "", dates.bad
     else:
+        if unit := _unit_of(others, NEARLY * filled):
+            column.note = (
+                f"its cells are numbers and {unit!r}: a text; without {unit!r} they would be numbers"
+            )
         return column
     odd = Counter({word: n for word, n in words.items() if word not in others or word in bad})
     shown = ", ".join(repr(word) for word, _ in odd.most_common(_SHOWN))
@@ -241,6 +273,18 @@ def _of_numbers(plain: int, words: int, tally: _Tally, bad: dict[str, int], form
         return None
     count = sum(bad.values()) + rest
     return Column("number", form, bad=count, example=next(iter(bad), ""))
+
+
+def _unit_of(others: dict[str, int], least: float) -> str:
+    """The one word that follows the numbers of at least so many cells, such as kg; "" where there is none."""
+    units = Counter[str]()
+    for word, count in others.items():
+        if (found := _WITH_UNIT.fullmatch(word)) is not None:
+            units[found[1]] += count
+        elif not units:  # most columns that have none say so at once
+            return ""
+    unit, count = next(iter(units.most_common(1)), ("", 0))
+    return unit if count >= least and len(others) > 1 else ""
 
 
 class _Dates(NamedTuple):
