@@ -233,6 +233,23 @@ def test_days_written_as_numbers_are_pointed_at(tmp_path, kind):
     assert not told["id"]["note"] and not told["sum"]["note"]
 
 
+def test_texts_of_parquet_that_read_as_numbers_or_dates_are_pointed_at(tmp_path):
+    """pandas writes what it has read without parse_dates as text: each day was a name, in silence."""
+    days = [f"2020-{k % 12 + 1:02}-{k % 28 + 1:02}" for k in range(ROWS)]
+    data = {
+        "y": [k % 2 for k in range(ROWS)],
+        "t": days,
+        "x": [f"{k % 7}.5" for k in range(ROWS)],
+        "c": ["a", "b"] * (ROWS // 2),
+    }
+    pq.write_table(pa.table(data), tmp_path / "a.parquet")
+    notes = {name: c["note"] for name, c in kinds(open_stream(tmp_path / "a.parquet", target="y")).items()}
+    assert notes["t"].startswith("texts in this file that read as dates") and notes["c"] == ""
+    assert notes["x"].startswith("texts in this file that read as numbers")
+    stream = open_stream(tmp_path / "a.parquet", target="y", categorical="x,t")
+    assert not any(c["note"] for c in kinds(stream).values())
+
+
 def test_numbers_with_a_unit_are_pointed_at(tmp_path):
     columns = [
         [f"{k % 9}.5 kg" for k in range(ROWS)],

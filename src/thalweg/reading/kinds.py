@@ -207,7 +207,14 @@ class Tables:
 
 
 def _of_type(tally: _Tally, kind: str) -> Column:
-    return Column(kind, values=len(tally.texts), missing=tally.empty, words=sorted(tally.texts))
+    """What a column holds whose file says of what type it is; texts that read as numbers or dates are pointed at."""
+    column = Column(kind, values=len(tally.texts), missing=tally.empty, words=sorted(tally.texts))
+    if kind == "text" and len(tally.texts) > 1:
+        read = _of_text(tally, (), None)
+        if read.kind != "text":
+            what = "dates" if read.kind == "instant" else "numbers"
+            column.note = f"texts in this file that read as {what}, each taken for a name: write the column as {what}, or say that they are names (--categorical)"
+    return column
 
 
 def _of_text(tally: _Tally, na: tuple[str, ...], hint: Form | None) -> Column:
