@@ -24,6 +24,7 @@ from thalweg.errors import (
     ThalwegError,
     nearest,
 )
+from thalweg.files import Forms
 from thalweg.lab.record import record
 from thalweg.rules import shipped
 
@@ -662,6 +663,17 @@ def test_files_that_cannot_be_written(tmp_path: Path) -> None:
 def test_what_is_no_path_is_told_by_all_that_write(write: Callable[[Any], object], path: Any) -> None:
     """One line, before anything is run."""
     refused(FileError, lambda: write(path), "is no path")
+
+
+def test_the_form_of_a_file_is_the_end_of_its_name(tmp_path: Path) -> None:
+    """Of any case, and .htm is .html; what is of no form is told with all that there are."""
+    forms = Forms("a race", (".html", ".json"))
+    for name, form in {"a.html": ".html", "a.HTM": ".html", "a.b.Json": ".json"}.items():
+        assert forms.of(str(tmp_path / name)) == (tmp_path / name, form)
+    refused(FileError, lambda: forms.of(tmp_path / "a.txt"), "a race is saved as .html or .json, got '.txt'")
+    refused(FileError, lambda: forms.of(tmp_path / "a"), "got 'no suffix'")
+    refused(FileError, lambda: forms.of(tmp_path / "no" / "a.html"), "folder does not exist")
+    assert list(tmp_path.iterdir()) == []
 
 
 ASKED: dict[str, tuple[Callable[[Any], object], str]] = {

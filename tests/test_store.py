@@ -20,6 +20,7 @@ import pytest
 import thalweg as tw
 from thalweg.errors import FileError, HyperparameterError
 from thalweg.lab import store as stores
+from thalweg.lab.race_options import RaceOptions
 from thalweg.lab.store import VERSION, Busy, Store, decoded, encoded
 from thalweg.lab.trial import Runs, Trial
 from thalweg.lab.trial_key import Keys
@@ -368,3 +369,16 @@ def test_two_processes_share_a_store(tmp_path: Path) -> None:
     one, other = (without_times((tmp_path / f"{n}.json").read_text()) for n in ("a", "b"))
     assert one == other
     assert {attempts for attempts, _ in rows(tmp_path / "shared.db").values()} == {1}
+
+
+def test_a_trial_is_known_in_whatever_order_its_file_was_described(tmp_path: Path) -> None:
+    """A report's command has the options of reading in an order of its own."""
+    path = tmp_path / "t.csv"
+    path.write_text("a,y\n" + "".join(f"{i},{i % 2}\n" for i in range(20)))
+    keys = Keys()
+    said = {"skip_lines": 0, "na": ("7",)}
+    one, other, third = (
+        keys.key(Trial(tw.SGD(), RaceOptions(target="y", reading=r).source(str(path)), 9))
+        for r in (said, dict(reversed(said.items())), {**said, "na": ("8",)})
+    )
+    assert one == other != third

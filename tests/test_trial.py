@@ -75,6 +75,13 @@ def test_a_diverged_run_is_infinite_from_there_on(p: Problem) -> None:
     assert np.isinf(runs.last).tolist() == [[False], [True]]
 
 
+def test_what_comes_back_from_above_the_ceiling_has_diverged() -> None:
+    never = np.full((1, 1), np.inf)
+    losses = np.array([[[1.0, 20.0, 0.5]]])
+    runs = Runs(np.arange(3), {"loss": losses}, never, never, np.full((1, 1), 10.0), never)
+    assert runs.curves.tolist() == [[[1.0, np.inf, np.inf]]] and runs.final("loss").tolist() == [[np.inf]]
+
+
 def test_every_setting_and_seed_is_the_run_that_it_is_alone() -> None:
     on = landscape("neuron-sparse")
     rates = np.array([0.01, 0.1])

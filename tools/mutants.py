@@ -38,6 +38,7 @@ READ_COLUMNS, READ_PRODUCTS = "tests/reading/test_columns.py", "tests/reading/te
 SEARCH = "tests/test_search.py"
 MEASURES, AUDIT, STUDY = "tests/test_measures.py", "tests/test_audit.py", "tests/test_study.py"
 WATCH = "tests/test_watch.py"
+RACE, TRIAL, STORE = "tests/test_race.py", "tests/test_trial.py", "tests/test_store.py"
 JAVASCRIPT, EXPLORER = "tests/laws/test_javascript.py", "tests/test_explorer.py"
 
 
@@ -58,6 +59,24 @@ class Mutant:
 
 
 MUTANTS = [
+    Mutant("lab/race_runner.py", "in (entry.trial_runs[i], *results[k])", "in results[k]", RACE, "finalists"),
+    Mutant(
+        "lab/race_runner.py", "self.budget.finals)] for e", "self.budget.tuning)] for e", RACE, "finalists"
+    ),
+    Mutant(
+        "lab/budget.py",
+        "[first + i for i in range(FINAL",
+        "[first + i - 1 for i in range(FINAL",
+        RACE,
+        "disjoint",
+    ),
+    Mutant("lab/again.py", ' + ["--maximize"] * source.maximize', "", RACE, "asks_for"),
+    Mutant(
+        "lab/race_summary.py", "(curve[0] - floor), _held(p))", "(curve[0] - floor), 1)", RACE, "hold_its"
+    ),
+    Mutant("lab/trial.py", "np.maximum.accumulate(bad, axis=-1)", "bad", TRIAL, "comes_back"),
+    Mutant("lab/trial_key.py", "sorted(value.reading)", "list(value.reading)", STORE, "whatever_order"),
+    Mutant("files.py", "_ALSO.get(suffix, suffix)", "suffix", "tests/test_bad_input.py", "form_of"),
     Mutant("lab/measures.py", "+ budget * (~solved).sum()", "", MEASURES, "running_time"),
     Mutant(
         "lab/measures.py",

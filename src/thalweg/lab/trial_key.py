@@ -110,6 +110,7 @@ def _described(value: object) -> Any:
         return ["optimizer", value.path.rpartition(":")[2], _code(value.maker), _plain(value.arguments)]
     if isinstance(value, Source):
         said = {n: v for n, v in asdict(value).items() if n not in ("name", "content")}
+        said["reading"] = sorted(value.reading)  # by name: in whatever order it was said
         return ["source", *_source(value.name), _plain(said)]
     if isinstance(value, FunctionProblem):
         return ["function", *map(_plain, value.given)]
