@@ -250,6 +250,22 @@ def test_texts_of_parquet_that_read_as_numbers_or_dates_are_pointed_at(tmp_path)
     assert not any(c["note"] for c in kinds(stream).values())
 
 
+@pytest.mark.parametrize("commas", [1, 2, 4])
+def test_commas_at_the_ends_of_lines_are_no_columns(tmp_path, commas):
+    """As spreadsheets write them: two were "two columns are named ''", and one was a number that is missing throughout."""
+    path = written(
+        tmp_path, "\n".join(line + "," * commas for line in table("y,x", [1, 0], [2.5, 3]).split()) + "\n"
+    )
+    stream = open_stream(path, target="y")
+    assert stream.names == ["x"] and not stream.columns["text"] and len(list(stream)) == 1
+    left = {c["name"]: c["why"] for c in stream.columns["left_out"]}
+    assert set(left.values()) == {"empty, without a name"}
+    assert list(left) == ["", *(f"column{k}" for k in range(4, 3 + commas))]
+    assert rows_of(open_stream(path, target="y", layout=stream.layout)) == rows_of(stream)
+    filled = written(tmp_path, table("y,,", [1, 0], [2.5, 3], ["", 7]), "b.csv")
+    assert open_stream(filled, target="y").names == ["", "column3"]
+
+
 def test_numbers_with_a_unit_are_pointed_at(tmp_path):
     columns = [
         [f"{k % 9}.5 kg" for k in range(ROWS)],

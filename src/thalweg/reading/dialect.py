@@ -87,15 +87,22 @@ def head_of(source: Source, dialect: Dialect) -> Head:
         raise FileError(f"{path}: its first line names no columns")
     width = len(text) // max(1, text.count(b"\n"))
     if not dialect.header:
-        return Head(source, delimiter, [f"column{k + 1}" for k in range(len(fields))], begin, width)
+        return Head(source, delimiter, [_called(k) for k in range(len(fields))], begin, width)
     if _has_row_names(texts[used:], delimiter, len(fields)):
         fields.insert(0, "")
+    for k in [k for k, name in enumerate(fields) if not name][1:]:  # of commas at the end of the line, say
+        fields[k] = _called(k)
     twice = [name for name in fields if fields.count(name) > 1] if len(set(fields)) < len(fields) else []
     if twice:
         raise FileError(
             f"{path}: two columns are named {twice[0]!r}; rename one, or, if its first line names none, say so (header=False, --no-header)"
         )
     return Head(source, delimiter, fields, begin + sum(map(len, lines[:used])), width)
+
+
+def _called(place: int) -> str:
+    """What a column is called that has no name (``kinds.UNNAMED``)."""
+    return f"column{place + 1}"
 
 
 def _begin(text: bytes, dialect: Dialect) -> int:

@@ -39,6 +39,7 @@ _ROW_NAMES = (
 )  # R's and pandas' names of a first column of row numbers
 _MANY_DIGITS = 1e16  # from which on a whole number is written with an exponent
 COUNTS_ROWS = "counts the rows: leave it out unless it tells something, such as the time"
+UNNAMED = re.compile(r"(column\d+)?")  # what columns are called that have no name
 _INDEX = "__index_level_0__"  # pandas' name of an index in Parquet
 
 
@@ -195,6 +196,8 @@ class Tables:
             named = tally.may_name_rows and (name in ("rownames", "row.names") or tally.names_rows)
             if named or name == _INDEX:
                 column.why = "row numbers" if tally.numbers else "row names"
+            elif column.missing == tally.rows > 0 and UNNAMED.fullmatch(name):
+                column.why = "empty, without a name"
             elif tally.numbers_rows:
                 column.note = COUNTS_ROWS
             elif column.kind == "number" and tally.counts_days and tally.ends is not None:
