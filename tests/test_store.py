@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 import thalweg as tw
+from thalweg.cli.program import app
 from thalweg.errors import FileError, HyperparameterError
 from thalweg.lab import store as stores
 from thalweg.lab.race_options import RaceOptions
@@ -305,6 +306,24 @@ def test_what_was_found_is_told_where_it_cannot_be_written(several: bool, tmp_pa
     assert "Traceback" not in done.stderr
     assert json.loads((tmp_path / "a.json").read_text())["finished"] is True
     assert not (tmp_path / "a.html").exists()
+
+
+def test_what_was_found_is_told_where_ctrl_c_ends_its_drawing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("thalweg.lab.race.render", stop)
+    arguments = ["race", "beale", "--methods", "Adam,SGD", "--trials", "2", "--seeds", "2", "--steps", "20"]
+    monkeypatch.setattr(sys, "argv", ["thalweg", *arguments, "--no-store"])
+    with pytest.raises(SystemExit) as ended:
+        app()
+    seen = capsys.readouterr()
+    assert ended.value.code == 130
+    assert "Adam" in seen.out and "SGD" in seen.out
+    assert seen.err.splitlines()[-1] == "thalweg: interrupted"
 
 
 SLOW = """

@@ -306,14 +306,15 @@ def _study(config: str | None, problems: Sequence[str], options: dict[str, Any],
     return result.data["finished"] and bool(result.data["methods"])
 
 
-def _found(run: Callable[[], T]) -> tuple[T, FileError | None]:
-    """What was run, with the error of what could not be written of it."""
+def _found(run: Callable[[], T]) -> tuple[T, BaseException | None]:
+    """What was run, with what kept it from being written: an error, or Ctrl-C."""
     try:
         return run(), None
-    except FileError as error:
-        if error.result is None:
+    except (FileError, KeyboardInterrupt) as error:
+        result = getattr(error, "result", None)
+        if result is None:
             raise
-        return cast(T, error.result), error
+        return cast(T, result), error
 
 
 def _keep(options: dict[str, Any]) -> None:

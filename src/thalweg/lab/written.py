@@ -27,7 +27,7 @@ def written(
     """Save a result to each path, draw its figures, and return it.
 
     stopped: what had kept it from its end. Raises that, or the FileError of the first that could not be written, once
-    all was tried; the error's ``result`` is the result.
+    all was tried, and KeyboardInterrupt at once; the error's ``result`` is the result.
     """
     failed = stopped
     steps: list[Callable[[], object]] = [partial(result.save, path) for path in paths if path is not None]
@@ -36,6 +36,9 @@ def written(
             write()
         except FileError as error:
             failed = failed or error
+        except KeyboardInterrupt as error:
+            error.result = result  # type: ignore[attr-defined]
+            raise
     if failed is not None:
         failed.result = result
         raise failed
