@@ -18,7 +18,9 @@ import traceback
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-FENCE = re.compile(r"^```(?P<info>[^\n`]*)\n(?P<body>.*?)^```[ \t]*$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(
+    r"^```(?P<info>[^\n`]*)\n(?P<body>.*?)^```[ \t]*$", re.MULTILINE | re.DOTALL
+)
 
 
 def run(page: Path) -> int:
@@ -38,7 +40,11 @@ def run(page: Path) -> int:
             with contextlib.redirect_stdout(out):
                 exec(compile("\n" * line + body, str(page), "exec"), space)
             count, printed = count + 1, out.getvalue()
-        elif info == "text" and printed is not None and not text[end : match.start()].strip():
+        elif (
+            info == "text"
+            and printed is not None
+            and not text[end : match.start()].strip()
+        ):
             if printed.split() != body.split():
                 told = f"the page shows\n{body}\nthe code printed\n{printed}"
                 raise AssertionError(f"{page.name}:{line}: {told}")
@@ -61,7 +67,9 @@ def main(names: list[str]) -> int:
             try:
                 count = run(page)
                 print(f"{page.name}: {count} blocks run")
-            except Exception:  # whatever a page raises is its failure; the other pages still run
+            except (
+                Exception
+            ):  # whatever a page raises is its failure; the other pages still run
                 failed += 1
                 print(f"{page.name}: FAILED\n{traceback.format_exc()}", file=sys.stderr)
             finally:

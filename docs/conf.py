@@ -65,8 +65,14 @@ html_css_files = ["thalweg.css"]
 html_show_sphinx = False
 html_copy_source = False
 html_theme_options = {
-    "light_css_variables": {"color-brand-primary": "#0b5f7a", "color-brand-content": "#0b5f7a"},
-    "dark_css_variables": {"color-brand-primary": "#7cc6de", "color-brand-content": "#7cc6de"},
+    "light_css_variables": {
+        "color-brand-primary": "#0b5f7a",
+        "color-brand-content": "#0b5f7a",
+    },
+    "dark_css_variables": {
+        "color-brand-primary": "#7cc6de",
+        "color-brand-content": "#7cc6de",
+    },
 }
 pygments_style = "tango"
 pygments_dark_style = "github-dark"

@@ -95,3 +95,17 @@ def test_pages_of_rules_typeset_what_is_said_of_rates_and_gains() -> None:
             prose = re.sub(r"\$[^$]+\$", "", line).replace("w/g", "")
             typed += [f"{kind.__name__}: {line}"] if re.search(r"\*|\^|/\s?\(|\w\s?/", prose) else []
     assert typed == []
+
+
+def test_code_is_as_wide_as_the_page() -> None:
+    """Lines are not cut: a page holds 88 characters of code beside its list of pages."""
+    wide = []
+    docs = ROOT / "docs"
+    for page in (*sorted(docs.glob("*.md")), *sorted((docs / "tutorials").glob("*.md"))):
+        for info, body in re.findall(
+            r"^```([^\n`]*)\n(.*?)^```", page.read_text(encoding="utf-8"), flags=re.S | re.M
+        ):
+            if "python" in info or info.startswith("{code-cell}") or info == "console":
+                commands = [s for s in body.splitlines() if info != "console" or s.startswith("$")]
+                wide += [(page.name, s) for s in commands if len(s) > 88]
+    assert wide == []
