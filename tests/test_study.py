@@ -4,24 +4,28 @@ import csv
 import inspect
 import json
 import re
-from dataclasses import fields
+import shlex
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 import thalweg as tw
 from thalweg import files
+from thalweg.cli.program import app
 from thalweg.errors import FileError, HyperparameterError, MisplacedOptionError, ThalwegError
 from thalweg.lab import figures, measures
 from thalweg.lab.performing import Performer
-from thalweg.lab.race import race
-from thalweg.lab.race_options import RaceOptions
+from thalweg.lab.race import prepare, race
+from thalweg.lab.race_options import NAMES, RaceOptions
 from thalweg.lab.reports.study import notice
 from thalweg.lab.reports.study_wording import sentences
-from thalweg.lab.study import OPTIONS, WHERE, Study, from_file, study
+from thalweg.lab.study import OPTIONS, WHERE, Study, _command, from_file, study
 from thalweg.lab.study_summary import study_summary
+from thalweg.problems import landscape
 
 SMALL: dict[str, Any] = {"methods": ["SGD", "Adam"], "trials": 5, "seeds": 6, "steps": 120}
 PROBLEMS = ["rosenbrock", "beale", "quadratic"]
@@ -52,6 +56,41 @@ def test_what_a_race_takes_is_said_once() -> None:
     assert own < set(taken)  # of these a study has its own
     assert {n: default for n, default in taken.items() if n not in own} == values | performer
     assert set(OPTIONS) == {*values, *performer}
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"tune": ["lr", "beta1"], "range": {"lr": (1e-4, 1.0)}, "trials": 2},
+        {"tune": "lr,beta1", "trials": 2, "sampler": "halton", "workers": 0, "seconds": 9.0},
+        {"start": [1.0, -2.5], "maximize": False, "measure": ""},
+        {"start": np.array([1.0, -2.5]), "tune": ("lr",)},
+        {"start": (), "l2": 0.0, "model": "network", "target": "y", "drop": ("a", "b c")},
+        {"drop": "a", "reading": {"na": ["x", "y"], "header": False, "skip_lines": 1}},
+    ],
+    ids=lambda asked: ",".join(asked),
+)
+def test_the_command_asks_for_the_same_study(asked: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command line, parsed, has the same options, whatever they are."""
+    problems = ["rosenbrock", "beale"]
+    taken: dict[str, Any] = {}
+
+    def take(**given: Any) -> None:
+        taken.update(given)
+        raise HyperparameterError("taken")
+
+    words = shlex.split(_command(problems, prepare("beale", ["SGD", "Adam"]), {"seeds": 12, **asked}))
+    monkeypatch.setattr("thalweg.lab.study.study", take)
+    CliRunner().invoke(app, words[1:])
+    assert taken["problems"] == problems and taken["methods"] == ["SGD", "Adam"]
+    here, there = (
+        RaceOptions(**{n: v for n, v in given.items() if n in NAMES})
+        for given in ({"seeds": 12, **asked}, taken)
+    )
+    assert here.plan(landscape("beale")) == there.plan(landscape("beale"))
+    said = [replace(o.source("t"), reading=tuple(sorted(o.source("t").reading))) for o in (here, there)]
+    assert said[0] == said[1]
+    assert {n: taken.get(n) for n in WHERE if n in asked} == {n: asked[n] for n in WHERE if n in asked}
 
 
 def test_measures_are_those_of_the_runs(made: Study) -> None:

@@ -8,7 +8,7 @@ import inspect
 import json
 import os
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import partial
@@ -25,7 +25,7 @@ from .entrants import Named
 from .methods import NINE
 from .performing import Performer
 from .race import Prepared, Race, prepare
-from .race_options import NAMES, RaceOptions
+from .race_options import DEFAULTS, NAMES, RaceOptions
 from .race_result import ONLY_DRAWN
 from .race_runner import Progress
 from .reports import notebook
@@ -244,7 +244,8 @@ def _command(problems: Sequence[StudyProblem], first: Prepared, shared: Mapping[
     ranges = cast(Mapping[str, Sequence[object]], words.pop("range", None) or {})
     words |= {"range": [f"{n}={':'.join(map(str, ends))}" for n, ends in ranges.items()], **reading}
     for n, value in words.items():
-        if n == "start" and isinstance(value, list | tuple):
-            value = ",".join(map(str, value))
-        parts += [] if value is None else as_option(n, value)
+        if n in ("start", "tune") and isinstance(value, Iterable) and not isinstance(value, str):
+            value = ",".join(map(str, value)) or None
+        usual = value is None or (n != "seeds" and value == getattr(DEFAULTS, n, None))
+        parts += [] if usual else as_option(n, value)
     return shlex.join(parts)
