@@ -29,7 +29,7 @@ BASIC = [
 ON_LATER_PYTHONS = [
     *(f"tests/laws/test_{name}.py" for name in ("engine", "grammar")), "tests/claims/test_all.py",
     "tests/fitting/test_fit.py", "tests/reading",
-    *(f"tests/test_{name}.py" for name in ("command_line", "data_problems", "imports", "minimize", "resume", "trial", "workers")),
+    *(f"tests/test_{name}.py" for name in ("command_line", "data_problems", "imports", "minimize", "resume", "store", "trial", "workers")),
 ]  # fmt: skip
 
 

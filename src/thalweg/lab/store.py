@@ -86,23 +86,27 @@ class Store:
         else:
             require_writable(target)
         store = cls(target)
-        with store._written(create=True) as db:
-            known = None
-            if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'about'").fetchone():
-                known = db.execute("SELECT value FROM about WHERE name = 'subject'").fetchone()
-            if known is not None and known[0] != subject and not fresh:
-                raise FileError(
-                    f"{target}: holds trials of {known[0]}, not of {subject}; name another file (--out, --store),"
-                    " or start it anew (--fresh)"
-                )
-            if known is None or fresh:
-                db.execute(f"PRAGMA application_id = {MARK}")
-                db.execute(f"PRAGMA user_version = {VERSION}")
-                for statement in _TABLES:
-                    db.execute(statement)
-                for table in ("trials", "results", "about"):
-                    db.execute(f"DELETE FROM {table}")
-                db.execute("INSERT INTO about VALUES ('subject', ?)", (subject,))
+        try:
+            with store._written(create=True) as db:
+                known = None
+                if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'about'").fetchone():
+                    known = db.execute("SELECT value FROM about WHERE name = 'subject'").fetchone()
+                if known is not None and known[0] != subject and not fresh:
+                    raise FileError(
+                        f"{target}: holds trials of {known[0]}, not of {subject}; name another file (--out, --store),"
+                        " or start it anew (--fresh)"
+                    )
+                if known is None or fresh:
+                    db.execute(f"PRAGMA application_id = {MARK}")
+                    db.execute(f"PRAGMA user_version = {VERSION}")
+                    for statement in _TABLES:
+                        db.execute(statement)
+                    for table in ("trials", "results", "about"):
+                        db.execute(f"DELETE FROM {table}")
+                    db.execute("INSERT INTO about VALUES ('subject', ?)", (subject,))
+        except BaseException:
+            store.close()
+            raise
         return store
 
     def __reduce__(self) -> tuple[type["Store"], tuple[Path]]:
@@ -212,7 +216,9 @@ class Store:
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
             # Transactions are begun here; a generator may be closed by another thread than it was begun in.
-            self._connection = sqlite3.connect(self.path, WAIT, isolation_level=None, check_same_thread=False)
+            self._connection = sqlite3.connect(
+                self.path, timeout=WAIT, isolation_level=None, check_same_thread=False
+            )
         return self._connection
 
     @contextmanager

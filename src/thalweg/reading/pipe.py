@@ -85,6 +85,7 @@ class View(io.RawIOBase):
     """A pipe's bytes from the first on, as a file that is read forward."""
 
     def __init__(self, pipe: Pipe, keep: bool) -> None:
+        self._keep = True  # a view that could not be opened closes nothing when it is collected
         pipe.require_unread()
         self._pipe, self._keep, self._at = pipe, keep, 0
 

@@ -115,7 +115,8 @@ class Objective:
 
         def noted(point: Array) -> object:
             now = fun(point)
-            values.append(np.real(as_array(now)).item() if as_array(now).size == 1 else math.nan)
+            array = as_array(now)
+            values.append(getattr(array.item(), "real", math.nan) if array.size == 1 else math.nan)
             return now
 
         g = finite_differences(noted, x, self.f, self.box, kind, self.eps, self.side)
