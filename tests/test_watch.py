@@ -172,6 +172,41 @@ def test_a_rate_too_large() -> None:
     assert said == {0.5: False, 2.1: True}
 
 
+def test_noise_of_one_direction_is_no_rate_too_large() -> None:
+    """A gradient that is one number times a fixed direction turns all signs at every second step, at any rate."""
+    said = 0
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        w = np.ones(20)
+        optimizer = tw.SGD(lr=1e-9).on(w)
+        with tw.watch(optimizer, 1, None) as seen:
+            for _ in range(12):
+                optimizer.step(rng.standard_normal() * np.ones(20))
+                seen(1.0)
+        said += any("turns round" in s for s in seen.sentences)
+    assert said <= 1
+
+
+def test_steps_below_the_digits_of_the_weights() -> None:
+    """They are told from a rate of 0, and from a rate that the weights have digits for."""
+    said = {}
+    for lr in (0.0, 1e-4, 1e-1):
+        torch.manual_seed(0)
+        model = torch.nn.Linear(20, 3).to(torch.bfloat16)
+        torch.nn.init.uniform_(model.weight, 1.0, 2.0)
+        optimizer = torch.optim.Adam([model.weight], lr=lr)
+        with tw.watch(optimizer, 1, None, model=model) as seen:
+            for _ in range(12):
+                optimizer.zero_grad()
+                model(torch.randn(16, 20, dtype=torch.bfloat16)).square().mean().backward()
+                optimizer.step()
+                seen(1.0)
+        said[lr] = " ".join(seen.sentences)
+    assert "`weight` does not move: frozen; its rate is 0" in said[0.0]
+    assert "`weight` does not move: its steps are rounded away, as in bfloat16 all are below 0.002" in said[1e-4]
+    assert "does not move" not in said[1e-1]
+
+
 def test_frozen_layers() -> None:
     model = network()
     model[2].bias.requires_grad_(False)

@@ -116,6 +116,7 @@ class Watched:
     gradient or weights were first seen not to be finite, and whether its weights were. ``without``: how many looks, up
     to the last, a tensor has had no gradient. ``failures``: of the sink and of the file, by name: the step of the
     first, what the last said, and how many there were. ``eps``: the epsilons by name of each tensor's rule; ``rules``: what the rule is called;
+    ``rounding``: the relative rounding of each tensor's weights;
     ``where_eps_rules``: and what it is where they are the whole denominator. ``sharpness``: the last that was asked for.
     ``seconds``: of the watching, and of the whole run. ``asked``, ``every``: steps between looks, as asked and by now.
     """
@@ -135,6 +136,7 @@ class Watched:
     broken: dict[int, tuple[int, bool]] = field(default_factory=dict)
     loss_broken: int | None = None
     without: dict[int, int] = field(default_factory=dict)
+    rounding: dict[int, float] = field(default_factory=dict)
     eps: dict[int, Mapping[str, float]] = field(default_factory=dict)
     rules: dict[int, str] = field(default_factory=dict)
     where_eps_rules: dict[int, str] = field(default_factory=dict)

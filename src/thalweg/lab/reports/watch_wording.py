@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ...optimizer.observing import ROUNDING
 from ..formatting import listing, plain
 from ..watch_result import FIELDS, Array, Sharpness, Watched
 
@@ -17,6 +18,7 @@ TURNED, OPPOSED = (
     0.6,
     -0.3,
 )  # sign changes, and the cosine, of gradients one step apart under a rate too large
+SOME = 6  # looks that must agree in that
 MISSED = 0.05  # of a step: the formula is not the optimizer's
 DEAD = 0.5  # of a tensor's coordinates
 FEW = 16  # coordinates below which a share says nothing
@@ -142,7 +144,8 @@ def _missed(seen: Watched) -> list[str]:
 
 def _turning(seen: Watched) -> list[str]:
     turned, cosine = seen.now("turned"), seen.now("gradient_cosine")
-    those = _chosen((turned > TURNED) & (cosine < OPPOSED), turned)
+    moves = seen.now("relative_update") > 0
+    those = _chosen((turned > TURNED) & (cosine < OPPOSED) & moves & _each_time(seen), turned)
     if not those:
         return []
     i = those[0]
@@ -152,6 +155,17 @@ def _turning(seen: Watched) -> list[str]:
         f" {'the' if several else 'its'} signs, cosine {plain(float(cosine[i]), 2)}): steps overshoot, the rate is too large for the steepest"
         f" direction{', though the loss falls' if _falls(seen) else ''}; try a third of it."
     ]
+
+
+def _each_time(seen: Watched) -> Array:
+    """At which tensors most signs turned at every one of the last looks, of some.
+
+    A gradient that is noise along one direction, as that of a bias is near the minimum, turns all of its signs at every
+    second look: at five of eight or more in a third of all cases.
+    """
+    turned = np.stack([look[:, FIELDS.index("turned")] for look in seen.recent])
+    told: Array = np.sum(~np.isnan(turned), axis=0) >= SOME
+    return told & ~np.any(turned < 0.5, axis=0)
 
 
 def _edge(seen: Watched) -> list[str]:
@@ -256,7 +270,13 @@ def _still(seen: Watched) -> list[str]:
             f"{named(seen, now_and_then)} {stay} in place at most of the last {_looks(seen)} and {move} at others:"
             " steps are left out, or gradients are gathered over several."
         )
-    those = _chosen((moved < STILL) & ~nothing & ~by_turns, moved, descending=False)
+    still = (moved < STILL) & ~nothing & ~by_turns
+    # A formula that takes steps and agrees with weights that stay: they are what rounding leaves of the steps. In
+    # float32 only a step of a hundred-millionth does, at a rate that is as good as none.
+    coarse = np.array([seen.rounding.get(i, 0.0) >= ROUNDING["float16"] for i in range(len(seen.names))])
+    rounded = still & coarse & (moved == 0) & (seen.now("rate") > 0) & (seen.now("missed") == 0)
+    said += _rounded(seen, _chosen(rounded, norm))
+    those = _chosen(still & ~rounded, moved, descending=False)
     if those:
         least, several = float(moved[those[0]]), len(those) > 1
         if least == 0:
@@ -272,6 +292,18 @@ def _still(seen: Watched) -> list[str]:
         text += f"; {whose} is {_number(float(rate))}" if np.isfinite(rate) else ""
         said.append(f"{text}{_room(seen)}.")
     return said
+
+
+def _rounded(seen: Watched, those: list[int]) -> list[str]:
+    """Of tensors that stay where they are since no step is large enough for the digits of their weights."""
+    if not those:
+        return []
+    several, coarsest = len(those) > 1, max(seen.rounding[i] for i in those)
+    stored = next(name for name, rounding in ROUNDING.items() if rounding == coarsest)
+    return [
+        f"{named(seen, those)} {'do' if several else 'does'} not move: {'their' if several else 'its'} steps are rounded away,"
+        f" as in {stored} all are below {_number(coarsest / 2)} of a weight; keep the weights in a wider type, or raise the rate."
+    ]
 
 
 def _by_turns(seen: Watched) -> Array:

@@ -197,6 +197,7 @@ class Watch:
         for part in parts:
             table[list(part.tensors)] = quantities(part, seen.counts, seen.sizes)
             self._note_broken(part)
+            seen.rounding |= dict.fromkeys(part.tensors, part.rounding)
             if part.started is not None and part.tensors[0] not in seen.rules:
                 rule = part.started.rule
                 seen.rules |= dict.fromkeys(part.tensors, type(rule).__name__)
