@@ -203,7 +203,9 @@ def test_steps_below_the_digits_of_the_weights() -> None:
                 seen(1.0)
         said[lr] = " ".join(seen.sentences)
     assert "`weight` does not move: frozen; its rate is 0" in said[0.0]
-    assert "`weight` does not move: its steps are rounded away, as in bfloat16 all are below 0.002" in said[1e-4]
+    assert (
+        "`weight` does not move: its steps are rounded away, as in bfloat16 all are below 0.002" in said[1e-4]
+    )
     assert "does not move" not in said[1e-1]
 
 

@@ -164,8 +164,9 @@ def _each_time(seen: Watched) -> Array:
     second look: at five of eight or more in a third of all cases.
     """
     turned = np.stack([look[:, FIELDS.index("turned")] for look in seen.recent])
-    told: Array = np.sum(~np.isnan(turned), axis=0) >= SOME
-    return told & ~np.any(turned < 0.5, axis=0)
+    told = np.sum(~np.isnan(turned), axis=0) >= SOME
+    each: Array = told & ~np.any(turned < 0.5, axis=0)
+    return each
 
 
 def _edge(seen: Watched) -> list[str]:
