@@ -158,6 +158,23 @@ def test_an_epsilon_too_large() -> None:
     assert "RMSprop is plain SGD there" in plain.sentences[0]
 
 
+def test_epsilon_rules_no_row_that_was_never_read() -> None:
+    """There is no gradient that it could rule: most of an embedding is that, and Adam is Adam in the rest."""
+    for eps, ruled in ((1e-8, False), (10.0, True)):
+        torch.manual_seed(0)
+        model = torch.nn.Sequential(torch.nn.Embedding(200, 4), torch.nn.Flatten(), torch.nn.Linear(12, 1))
+        optimizer = torch.optim.Adam(model.parameters(), lr=1e-2, eps=eps)
+        with tw.watch(optimizer, 1, None, model=model) as seen:
+            for _ in range(12):
+                optimizer.zero_grad()
+                (model(torch.randint(0, 9, (32, 3))) - 1).square().mean().backward()
+                optimizer.step()
+                seen(1.0)
+        said = " ".join(seen.sentences)
+        assert ("ε rules 100 %" in said and "`0.weight`" in said.partition("ε rules")[0]) == ruled
+        assert "of the coordinates of `0.weight` have no gradient and do not move" in said
+
+
 def test_a_rate_too_large() -> None:
     """A network with one layer is a quadratic: SGD turns round at every step beyond 2 / its sharpness."""
     steepest = float(torch.linalg.matrix_norm(X, 2)) ** 2 * 2 / len(X)

@@ -19,7 +19,7 @@ FIELDS = (
 
 rate_low, rate, rate_high: the effective rate (w/g) that 10, 50 and 90 % of the coordinates are below. relative_update:
 norm of the step over norm of the weights before it. gradient_norm: of the whole tensor, from the sample. eps_share: the
-share of coordinates whose denominator is more than half epsilon. eps_room: what epsilon is to be multiplied by to be as
+share of coordinates whose denominator is more than half epsilon, of those that have a gradient or move. eps_room: what epsilon is to be multiplied by to be as
 large as the rest of the denominator (the median). momentum_cosine: of the method's average of gradients with the
 gradient. dead: the share of coordinates without gradient that have not moved. turned, gradient_cosine: the share of
 coordinates whose gradient changes its sign to the next step, and the cosine of both gradients (between looks that are

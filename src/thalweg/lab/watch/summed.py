@@ -8,13 +8,14 @@ def _look(w, after, g, expected, step, rate, alone, /, rounding):
     """What a look is summed of, a coordinate: its step ``after - w`` and, by the formula, where it should have led.
 
     step: what the formula moves but for decay, -rate * m, m being the gradient or the method's average of it. alone:
-    the rate if epsilon were 0.
+    the rate if epsilon were 0. It rules no coordinate that has no gradient and stays: nothing is divided there.
     """
     moved = after - w
     off = maximum(abs(expected - after) - 4 * rounding * abs(w), 0)
     m = step / rate
     still = where(g == 0, where(moved == 0, 1, 0), 0)
-    return moved * moved, w * w, g * g, still, off * off, m * g, m * m, where(_share(rate, alone) > 0.5, 1, 0)
+    ruled = where(_share(rate, alone) > 0.5, 1 - still, 0)
+    return moved * moved, w * w, g * g, still, off * off, m * g, m * m, ruled
 
 
 def _share(rate, alone, /):
