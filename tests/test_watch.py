@@ -171,7 +171,8 @@ def test_epsilon_rules_no_row_that_was_never_read() -> None:
                 optimizer.step()
                 seen(1.0)
         said = " ".join(seen.sentences)
-        assert ("ε rules 100 %" in said and "`0.weight`" in said.partition("ε rules")[0]) == ruled
+        assert ("ε rules" in said) == ruled
+        assert not ruled or re.search(r"In [^.]*`0.weight`[^ε]*ε rules (100|9\d) %", said)
         assert "of the coordinates of `0.weight` have no gradient and do not move" in said
 
 
