@@ -790,17 +790,22 @@ def test_a_layer_that_loses_its_gradient_is_named() -> None:
     assert said.startswith("`2.weight` has had no gradient at the last 8 looks, and had before: frozen")
 
 
-def test_what_moves_now_and_then_is_not_frozen() -> None:
+@pytest.mark.parametrize("gathered", [False, True])
+def test_what_moves_now_and_then_is_not_frozen(gathered: bool) -> None:
+    """Its gradient is 0 but now and then, as of units that have died; or it is there, and steps are left out."""
     w = torch.nn.Parameter(torch.ones(20))
     optimizer = torch.optim.SGD([w], lr=0.1)
     with tw.watch(optimizer, 1, None) as seen:
         for t in range(9):
-            w.grad = torch.full((20,), float(t % 4 == 0))
+            w.grad = torch.full((20,), float(gathered or t % 4 == 0))
+            optimizer.param_groups[0]["lr"] = 0.1 * (t % 4 == 0)
             optimizer.step()
-    assert not any("frozen" in text for text in seen.sentences)
-    assert any(
-        "stays in place at most of the last 8 looks and moves at others" in text for text in seen.sentences
-    )
+    assert seen.sentences == [
+        "`group 0, tensor 0 (20)` stays in place at most of the last 8 looks and moves at others: steps are left out, or gradients are"
+        " gathered over several."
+        if gathered
+        else "The gradient of `group 0, tensor 0 (20)` is 0 at most of the last 8 looks: only now and then does anything reach it."
+    ]
 
 
 def test_sentences_agree_in_number() -> None:

@@ -259,12 +259,14 @@ def _still(seen: Watched) -> list[str]:
     moved, norm = seen.now("relative_update"), seen.now("gradient_norm")
     nothing = (norm == 0) & np.isfinite(norm)
     said = []
-    zero = _chosen(nothing, norm)
-    if zero:
-        what, verb, whom = ("gradients", "are", "them") if len(zero) > 1 else ("gradient", "is", "it")
-        said.append(f"The {what} of {named(seen, zero)} {verb} 0: nothing reaches {whom}.")
     by_turns = _by_turns(seen) & (moved < STILL)
-    now_and_then = _chosen(by_turns, moved, descending=False)
+    for sometimes in (False, True):
+        if zero := _chosen(nothing & (by_turns == sometimes), norm):
+            what, verb, whom = ("gradients", "are", "them") if len(zero) > 1 else ("gradient", "is", "it")
+            when = f" at most of the last {_looks(seen)}" if sometimes else ""
+            reached = "only now and then does anything reach" if sometimes else "nothing reaches"
+            said.append(f"The {what} of {named(seen, zero)} {verb} 0{when}: {reached} {whom}.")
+    now_and_then = _chosen(by_turns & ~nothing, moved, descending=False)
     if now_and_then:
         stay, move = ("stay", "move") if len(now_and_then) > 1 else ("stays", "moves")
         said.append(
