@@ -4,7 +4,6 @@ The limit is of the whole process. Blocks are read in pieces that it allows; wha
 libraries hold is measured, and weights that do not fit in the rest are refused before they are made.
 """
 
-import ctypes
 import os
 import re
 import threading
@@ -13,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Self
 
-from ..engines.cpu.object_cache import load_kept, loaded, release_library_pages
+from ..engines.cpu.object_cache import give_back, load_kept, loaded
 from ..engines.memory import machine
 from ..errors import HyperparameterError
 
@@ -64,16 +63,6 @@ def peak() -> int:
         return int(next(line for line in file if line.startswith("VmHWM:")).split()[1]) * 1024
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return most if sys.platform == "darwin" else most * 1024
-
-
-def give_back() -> None:
-    """Give the system back what this process holds and does not need: libraries' code, and free room of the heap.
-
-    After the first rows were read and put together the latter is up to 60 MB. On Linux; elsewhere nothing happens.
-    """
-    release_library_pages()
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).malloc_trim(ctypes.c_size_t(0))
 
 
 def rehearsed(work: Callable[[], object]) -> None:

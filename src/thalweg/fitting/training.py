@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..engines.cpu.csr import look
-from ..engines.cpu.object_cache import release_library_pages
+from ..engines.cpu.object_cache import give_back
 from ..engines.memory import Array
 from ..errors import FileError, HyperparameterError, ProblemError
 from ..files import require_apart, require_writable, sweep
@@ -27,7 +27,7 @@ from ..reading.arrow_library import give_memory_back
 from ..reading.kinds import label_text
 from ..reading.sources import Source, first_pipe, require_different_pipes, sources
 from . import checkpoint
-from .budget import SMALLEST, Budget, give_back, peak, rehearsed
+from .budget import SMALLEST, Budget, peak, rehearsed
 from .checkpoint import State
 from .chunks import Chunk, chunks, order
 from .curve import pieces
@@ -80,7 +80,7 @@ def fit(
     test = () if settings.test is None else sources(settings.test)
     require_readable_again(settings, files, test)
     if budget.limit is not None:
-        release_library_pages()
+        give_back()
         give_memory_back()
         if (pipe := files[0].pipe) is not None:
             pipe.beginning(SMALLEST)  # what the child has to go by
@@ -113,6 +113,7 @@ def rehearse(file: Source, settings: FitSettings, target: Path, budget: Budget) 
     if file.pipe is not None:
         file.pipe.end_here()
     run = Run(settings, training_stream([file], settings, budget.block, None), None, target, budget)
+    give_back()
     with closing(run.stream.blocks()) as blocks:
         block = next(blocks)
     loss, classes, _ = decide(settings, block.labels, run.stream.classes, run.stream.labels)
@@ -417,7 +418,7 @@ class Run:
             self.target
         )
         if self.budget.limit is not None:
-            release_library_pages()  # what the interpreter touches when it ends comes on top
+            give_back()  # what the interpreter touches when it ends comes on top
         with suppress(OSError):
             self.checkpoint.unlink()
 

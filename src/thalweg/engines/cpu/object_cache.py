@@ -83,20 +83,23 @@ def _target() -> tuple[Any, str]:
     return llvm, f"llvmlite {release} {llvm.get_process_triple()} {llvm.get_host_cpu_name()} {features}"
 
 
-def release_library_pages() -> None:
-    """Load the loader, and give back the memory of libraries' code, which their start has touched.
+def give_back() -> None:
+    """Give the system back what this process holds and does not need: libraries' code, and free room of the heap.
 
-    How much that is, 20 to 120 MB, depends on how the system cached their files, from which it reads again what is
-    needed after all. From now on it is given back after every kernel that this process loads. On Linux; elsewhere
-    nothing happens.
+    How much code was touched, 20 to 120 MB, depends on how the system cached the libraries' files, from which it reads
+    again what is needed after all; the heap has up to 60 MB of room after the first rows were read and put together.
+    From now on this is done before and after every kernel that this process loads, too. On Linux; elsewhere nothing
+    happens.
     """
     global _lean
-    _target()
+    _target()  # the loader, before its pages are given back
     _lean = True
     _release()
 
 
 def _release() -> None:
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(ctypes.c_size_t(0))
     with suppress(OSError, AttributeError), open("/proc/self/smaps") as maps:
         advise = ctypes.CDLL(None).madvise
         span = ""
@@ -216,6 +219,8 @@ def load(source: str, compile: Compile) -> int:
 
 
 def _load(name: str, symbol: str, code: bytes) -> None:
+    if _lean:  # else what other libraries have touched since lies beside the loader's
+        _release()
     llvm = _target()[0]
     machine = llvm.Target.from_default_triple().create_target_machine()
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
