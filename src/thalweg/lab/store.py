@@ -87,27 +87,31 @@ class Store:
             require_writable(target)
         store = cls(target)
         try:
-            with store._written(create=True) as db:
-                known = None
-                if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'about'").fetchone():
-                    known = db.execute("SELECT value FROM about WHERE name = 'subject'").fetchone()
-                if known is not None and known[0] != subject and not fresh:
-                    raise FileError(
-                        f"{target}: holds trials of {known[0]}, not of {subject}; name another file (--out, --store),"
-                        " or start it anew (--fresh)"
-                    )
-                if known is None or fresh:
-                    db.execute(f"PRAGMA application_id = {MARK}")
-                    db.execute(f"PRAGMA user_version = {VERSION}")
-                    for statement in _TABLES:
-                        db.execute(statement)
-                    for table in ("trials", "results", "about"):
-                        db.execute(f"DELETE FROM {table}")
-                    db.execute("INSERT INTO about VALUES ('subject', ?)", (subject,))
+            store._begin(subject, fresh)
         except BaseException:
             store.close()
             raise
         return store
+
+    def _begin(self, subject: str, fresh: bool) -> None:
+        """Make the file's tables where there are none, or anew. FileError where it is about something else."""
+        with self._written(create=True) as db:
+            known = None
+            if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'about'").fetchone():
+                known = db.execute("SELECT value FROM about WHERE name = 'subject'").fetchone()
+            if known is not None and known[0] != subject and not fresh:
+                raise FileError(
+                    f"{self.path}: holds trials of {known[0]}, not of {subject}; name another file (--out, --store),"
+                    " or start it anew (--fresh)"
+                )
+            if known is None or fresh:
+                db.execute(f"PRAGMA application_id = {MARK}")
+                db.execute(f"PRAGMA user_version = {VERSION}")
+                for statement in _TABLES:
+                    db.execute(statement)
+                for table in ("trials", "results", "about"):
+                    db.execute(f"DELETE FROM {table}")
+                db.execute("INSERT INTO about VALUES ('subject', ?)", (subject,))
 
     def __reduce__(self) -> tuple[type["Store"], tuple[Path]]:
         return Store, (self.path.resolve(),)
@@ -115,9 +119,8 @@ class Store:
     def close(self) -> None:
         """Close the file in this process; the next call opens it again."""
         if self._connection is not None:
-            with suppress(
-                sqlite3.Error
-            ):  # who has not read since others wrote would leave their log beside it
+            # Who has not read since others wrote would leave their log beside it.
+            with suppress(sqlite3.Error):
                 self._connection.execute("SELECT 1 FROM about").fetchone()
             self._connection.close()
             self._connection = None
