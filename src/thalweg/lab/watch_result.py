@@ -116,7 +116,8 @@ class Watched:
     gradient or weights were first seen not to be finite, and whether its weights were. ``without``: how many looks, up
     to the last, a tensor has had no gradient. ``failures``: of the sink and of the file, by name: the step of the
     first, what the last said, and how many there were. ``eps``: the epsilons by name of each tensor's rule; ``rules``: what the rule is called;
-    ``rounding``: the relative rounding of each tensor's weights;
+    ``rounding``: the relative rounding of each tensor's weights; ``turning``: at how many looks in a row, up to the
+    last of which it is told, most signs of its gradient turned, (tensors,);
     ``where_eps_rules``: and what it is where they are the whole denominator. ``sharpness``: the last that was asked for.
     ``seconds``: of the watching, and of the whole run. ``asked``, ``every``: steps between looks, as asked and by now.
     """
@@ -137,12 +138,16 @@ class Watched:
     loss_broken: int | None = None
     without: dict[int, int] = field(default_factory=dict)
     rounding: dict[int, float] = field(default_factory=dict)
+    turning: Array = field(init=False)
     eps: dict[int, Mapping[str, float]] = field(default_factory=dict)
     rules: dict[int, str] = field(default_factory=dict)
     where_eps_rules: dict[int, str] = field(default_factory=dict)
     failures: dict[str, tuple[int, str, int]] = field(default_factory=dict)
     recent: list[Array] = field(default_factory=list)
     sharpness: deque[Sharpness] = field(default_factory=lambda: deque(maxlen=LONGEST))
+
+    def __post_init__(self) -> None:
+        self.turning = np.zeros(len(self.names), dtype=np.int64)
 
     @property
     def title(self) -> str:
@@ -151,10 +156,13 @@ class Watched:
 
     def now(self, quantity: str) -> Array:
         """The median of a quantity over the last looks, (tensors,); NaN where it could never be told."""
+        lately = self.lately(quantity)
+        return median(lately) if len(lately) else np.full(len(self.names), np.nan)
+
+    def lately(self, quantity: str) -> Array:
+        """A quantity at each of the last looks, (looks, tensors)."""
         k = FIELDS.index(quantity)
-        if not self.recent:
-            return np.full(len(self.names), np.nan)
-        return median(np.stack([look[:, k] for look in self.recent]))
+        return np.array([look[:, k] for look in self.recent]).reshape(-1, len(self.names))
 
     def columns(self) -> dict[str, Array]:
         """One row a look and tensor: plain columns of equal length, ready for a data frame."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...optimizer.observing import ROUNDING
 from ..formatting import listing, plain
-from ..watch_result import FIELDS, Array, Sharpness, Watched
+from ..watch_result import Array, Sharpness, Watched
 
 RULED = 0.5  # of a tensor's coordinates: epsilon rules there
 STILL = 1e-6  # of itself a step: a tensor that hardly moves
@@ -18,7 +18,7 @@ TURNED, OPPOSED = (
     0.6,
     -0.3,
 )  # sign changes, and the cosine, of gradients one step apart under a rate too large
-SOME = 6  # looks that must agree in that
+IN_A_ROW = 6  # looks at which most signs turned, of those that tell: by chance one time in 64
 MISSED = 0.05  # of a step: the formula is not the optimizer's
 DEAD = 0.5  # of a tensor's coordinates
 FEW = 16  # coordinates below which a share says nothing
@@ -145,7 +145,9 @@ def _missed(seen: Watched) -> list[str]:
 def _turning(seen: Watched) -> list[str]:
     turned, cosine = seen.now("turned"), seen.now("gradient_cosine")
     moves = seen.now("relative_update") > 0
-    those = _chosen((turned > TURNED) & (cosine < OPPOSED) & moves & _each_time(seen), turned)
+    # Noise along one direction, as of a bias near the minimum, turns all signs at every second look by chance.
+    lasting = seen.turning >= IN_A_ROW
+    those = _chosen((turned > TURNED) & (cosine < OPPOSED) & moves & lasting, turned)
     if not those:
         return []
     i = those[0]
@@ -155,18 +157,6 @@ def _turning(seen: Watched) -> list[str]:
         f" {'the' if several else 'its'} signs, cosine {plain(float(cosine[i]), 2)}): steps overshoot, the rate is too large for the steepest"
         f" direction{', though the loss falls' if _falls(seen) else ''}; try a third of it."
     ]
-
-
-def _each_time(seen: Watched) -> Array:
-    """At which tensors most signs turned at every one of the last looks, of some.
-
-    A gradient that is noise along one direction, as that of a bias is near the minimum, turns all of its signs at every
-    second look: at five of eight or more in a third of all cases.
-    """
-    turned = np.stack([look[:, FIELDS.index("turned")] for look in seen.recent])
-    told = np.sum(~np.isnan(turned), axis=0) >= SOME
-    each: Array = told & ~np.any(turned < 0.5, axis=0)
-    return each
 
 
 def _edge(seen: Watched) -> list[str]:
@@ -274,10 +264,8 @@ def _still(seen: Watched) -> list[str]:
             " steps are left out, or gradients are gathered over several."
         )
     still = (moved < STILL) & ~nothing & ~by_turns
-    # A formula that takes steps and agrees with weights that stay: they are what rounding leaves of the steps. In
-    # float32 only a step of a hundred-millionth does, at a rate that is as good as none.
-    coarse = np.array([seen.rounding.get(i, 0.0) >= ROUNDING["float16"] for i in range(len(seen.names))])
-    rounded = still & coarse & (moved == 0) & (seen.now("rate") > 0) & (seen.now("missed") == 0)
+    # A formula that takes steps and agrees with weights that stay: they are what rounding leaves of the steps.
+    rounded = still & _coarse(seen) & (moved == 0) & (seen.now("rate") > 0) & (seen.now("missed") == 0)
     said += _rounded(seen, _chosen(rounded, norm))
     those = _chosen(still & ~rounded, moved, descending=False)
     if those:
@@ -297,22 +285,31 @@ def _still(seen: Watched) -> list[str]:
     return said
 
 
+def _coarse(seen: Watched) -> Array:
+    """Which tensors have half the digits; in float32 only a rate that is as good as none is rounded away."""
+    coarse: Array = np.array(
+        [seen.rounding.get(i, 0.0) >= ROUNDING["float16"] for i in range(len(seen.names))]
+    )
+    return coarse
+
+
 def _rounded(seen: Watched, those: list[int]) -> list[str]:
     """Of tensors that stay where they are since no step is large enough for the digits of their weights."""
-    if not those:
-        return []
-    several, coarsest = len(those) > 1, max(seen.rounding[i] for i in those)
-    stored = next(name for name, rounding in ROUNDING.items() if rounding == coarsest)
-    return [
-        f"{named(seen, those)} {'do' if several else 'does'} not move: {'their' if several else 'its'} steps are rounded away,"
-        f" as in {stored} all are below {_number(coarsest / 2)} of a weight; keep the weights in a wider type, or raise the rate."
-    ]
+    said = []
+    for stored, rounding in ROUNDING.items():
+        if alike := [i for i in those if seen.rounding[i] == rounding]:
+            do, whose = ("do", "their") if len(alike) > 1 else ("does", "its")
+            said.append(
+                f"{named(seen, alike)} {do} not move: {whose} steps are rounded away, as in {stored} all are that are not"
+                f" above {_number(rounding / 2)} to {_number(rounding)} of a weight; keep the weights in a wider type, or raise"
+                " the rate."
+            )
+    return said
 
 
 def _by_turns(seen: Watched) -> Array:
     """Which tensors did not move at all at some of the last looks, and did at others."""
-    k = FIELDS.index("relative_update")
-    moved = np.stack([look[:, k] for look in seen.recent])
+    moved = seen.lately("relative_update")
     by_turns: Array = np.any(moved == 0, axis=0) & np.any(moved > STILL, axis=0)
     return by_turns
 

@@ -50,6 +50,7 @@ FORMS = files.Forms("a watched run", (".html", ".parquet", ".csv"))
 SHARE = 0.02  # of the run that looking may take
 AS_ASKED = 16  # looks that are taken as they were asked for, whatever they cost
 RECENT = 8  # looks that sentences speak of
+MOSTLY = 0.5  # of the signs of a gradient
 TURNS = [FIELDS.index(n) for n in ("turned", "gradient_cosine")]
 AGAIN = 10.0  # seconds, at least, between two writings of the file
 
@@ -81,7 +82,8 @@ class Watch:
         self._due = 1  # the step of the next look
         self._looking = self._turning = False
         self._waiting: Any = None  # a loss that came before its step
-        self._last_parts: list[Part] = []  # gradients of the step before
+        self._last_parts: list[Part] = []  # gradients of the last look
+        self._last_look = 0  # the step that it was at
         self._costs = {kind: deque[float](maxlen=RECENT) for kind in ("look", "turn")}
         self._spent = self._began = self._rested = self._wrote = self._took = 0.0
         self._since = 0.0  # seconds of the last interval that were the watch's
@@ -164,9 +166,11 @@ class Watch:
             return
         begun = perf_counter()
         parts = self._source.after()
-        self._turn(parts)
+        if seen.steps == self._last_look + 1:  # steps later an overshooting gradient may have turned back
+            self._turn(parts)
         if self._looking:
             self._look(parts)
+            self._last_look = seen.steps
         self._last_parts = [x for x in parts if "g" in x.before] if self._looking else []
         taken = self._took + perf_counter() - begun
         self._costs["look" if self._looking else "turn"].append(taken)
@@ -188,7 +192,11 @@ class Watch:
                 if same is not None and same.tensors == part.tensors and "g" in part.before:
                     self.seen.looks.last[np.ix_(part.tensors, TURNS)] = turns(same, part, self.seen.counts)
         if before and self.seen.recent:
-            self.seen.recent[-1] = self.seen.looks.last.copy()
+            ended = self.seen.recent[-1] = self.seen.looks.last.copy()
+            turned = ended[:, FIELDS.index("turned")]
+            self.seen.turning = np.where(
+                np.isnan(turned), self.seen.turning, (self.seen.turning + 1) * (turned > MOSTLY)
+            )
 
     def _look(self, parts: list[Part]) -> None:
         """Take in a look: the quantities of every tensor that has moved."""

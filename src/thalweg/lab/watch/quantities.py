@@ -58,9 +58,10 @@ def quantities(part: Part, counts: Sequence[int], sizes: Sequence[int]) -> Array
             live = cut.lengths if g is None else np.maximum(cut.lengths - total["still"], 1)
             values["eps_share"] = total["ruled"] / live
             if np.any(total["ruled"]):  # what to say of others is never asked
-                (share,) = vectorised(SHARE)(told.rate, told.alone)
-                divided = share > 0 if g is None else (share > 0) & ((g != 0) | (after != w))
-                (values["eps_room"],) = cut.quantiles(np.where(divided, (1 - share) / share, np.inf), (0.5,))
+                (share,) = vectorised(SHARE)(w, after, known["g"], told.rate, told.alone)
+                (values["eps_room"],) = cut.quantiles(
+                    np.where(share > 0, (1 - share) / share, np.inf), (0.5,)
+                )
     table = np.full((len(cut.lengths), len(FIELDS)), np.nan)
     for n, column in values.items():
         table[:, FIELDS.index(n)] = column

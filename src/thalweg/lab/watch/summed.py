@@ -8,19 +8,24 @@ def _look(w, after, g, expected, step, rate, alone, /, rounding):
     """What a look is summed of, a coordinate: its step ``after - w`` and, by the formula, where it should have led.
 
     step: what the formula moves but for decay, -rate * m, m being the gradient or the method's average of it. alone:
-    the rate if epsilon were 0. It rules no coordinate that has no gradient and stays: nothing is divided there.
+    the rate if epsilon were 0.
     """
     moved = after - w
     off = maximum(abs(expected - after) - 4 * rounding * abs(w), 0)
     m = step / rate
-    still = where(g == 0, where(moved == 0, 1, 0), 0)
-    ruled = where(_share(rate, alone) > 0.5, 1 - still, 0)
-    return moved * moved, w * w, g * g, still, off * off, m * g, m * m, ruled
+    ruled = where(_share(w, after, g, rate, alone) > 0.5, 1, 0)
+    return moved * moved, w * w, g * g, _still(w, after, g), off * off, m * g, m * m, ruled
 
 
-def _share(rate, alone, /):
-    """Epsilon's part of a denominator."""
-    return where(rate == alone, 0, where(alone == 0, 1, 1 - rate / alone))
+def _still(w, after, g, /):
+    """1 where there is no gradient and nothing moves, else 0."""
+    return where(g == 0, where(after == w, 1, 0), 0)
+
+
+def _share(w, after, g, rate, alone, /):
+    """Epsilon's part of a denominator; none where nothing is divided, without a gradient and a move."""
+    part = where(rate == alone, 0, where(alone == 0, 1, 1 - rate / alone))
+    return where(_still(w, after, g) == 1, 0, part)
 
 
 def _turn(a, b, /):
